@@ -1,0 +1,66 @@
+// Identities: who exists, with which public keys and rights.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sealmq/bytes.h"
+#include "sealmq/result.h"
+
+namespace sealmq {
+
+enum class Kind : std::uint8_t { device, service, person, broker, authority };
+enum class Status : std::uint8_t { invited, active, revoked };
+
+std::string_view name(Kind kind);
+std::string_view name(Status status);
+std::optional<Kind> kind_from(std::string_view name);
+std::optional<Status> status_from(std::string_view name);
+
+/// One key per purpose, all on P-256; no scheme borrows another's.
+struct PublicKeys {
+  std::array<std::uint8_t, 32> schnorr{};    ///< x coordinate, even y: Malina's ID
+  std::array<std::uint8_t, 33> ecdsa{};      ///< SEC1 compressed
+  std::array<std::uint8_t, 33> agreement{};  ///< SEC1 compressed
+  bool operator==(const PublicKeys&) const = default;
+};
+
+/// What NAME.pub holds.
+struct PublicIdentity {
+  std::string name;  ///< 1..64 of A-Z a-z 0-9 . _ - so that no name can widen a topic pattern
+  Kind kind = Kind::device;
+  PublicKeys keys;
+  bool operator==(const PublicIdentity&) const = default;
+};
+
+bool is_identity_name(std::string_view name);
+
+/// One line: `sealmq-identity boiler-7 device schnorr-p256=… ecdsa-p256=… ecdh-p256=…`, values in base64url.
+std::string to_line(const PublicIdentity& identity);
+/// Strict: unknown words, a missing or doubled key, or a wrong length is an error. Points are checked by whoever uses them.
+Result<PublicIdentity> parse_public_identity(std::string_view line);
+
+/// What broker.pub holds: all a device needs to know of a broker.
+struct BrokerIdentity {
+  std::string id;
+  std::array<std::uint8_t, 33> ecdsa{};
+  std::array<std::uint8_t, 33> agreement{};
+  bool operator==(const BrokerIdentity&) const = default;
+};
+
+/// What is on a broker's list about an identity.
+struct Identity : PublicIdentity {
+  Status status = Status::active;
+  std::vector<std::string> publish;    ///< topic filters it may publish to
+  std::vector<std::string> subscribe;  ///< topic filters it may subscribe to
+  std::vector<std::string> schemes;    ///< empty: every hardened scheme
+  std::string revocation_reason;
+  std::uint64_t changed = 0;           ///< wall milliseconds of the last change
+  bool operator==(const Identity&) const = default;
+};
+
+}  // namespace sealmq

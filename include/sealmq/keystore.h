@@ -1,0 +1,54 @@
+// KeyStore: where one identity's private keys live, and what can be done with them without ever seeing them.
+//
+// Calls may block (a card, a token, a file lock). Any thread; a store that can do one thing at a time makes its callers wait.
+#pragma once
+
+#include <memory>
+#include <span>
+
+#include "sealmq/identity.h"
+#include "sealmq/ports.h"
+#include "sealmq/secret.h"
+
+namespace sealmq {
+
+class KeyStore {
+ public:
+  virtual ~KeyStore() = default;
+
+  virtual const PublicIdentity& identity() const = 0;
+
+  /// Schnorr on P-256 over a list of elements (crypto/schnorr.h): z (32) || e (32).
+  virtual Result<std::array<std::uint8_t, 64>> sign_schnorr(std::span<const Bytes> elements) = 0;
+  /// ECDSA P-256 with SHA-256: r (32) || s (32).
+  virtual Result<std::array<std::uint8_t, 64>> sign_ecdsa(Bytes message) = 0;
+  /// ECDH P-256: the x coordinate. An error if `peer` is not a point of the curve.
+  virtual Result<Secret> agree(const std::array<std::uint8_t, 33>& peer) = 0;
+
+  /// The number of this identity's next signed message.
+  virtual SequenceCounter& sequence() = 0;
+};
+
+/// New keys on this machine: NAME.key (0600, never over an existing file) and NAME.pub.
+Result<PublicIdentity> create_key_files(std::string_view name, Kind kind, const std::string& key_path, const std::string& pub_path,
+                                        Random& random);
+/// Refuses a file that others can read.
+Result<std::unique_ptr<KeyStore>> open_key_file(const std::string& path, Random& random);
+/// Keys that live only as long as the process; for tests and the tour.
+std::unique_ptr<KeyStore> make_memory_keys(std::string_view name, Kind kind, Random& random);
+
+Result<PublicIdentity> read_public_identity(const std::string& path);
+
+/// `SHA256:` and base64 of the SHA-256 of all public keys.
+std::string fingerprint(const PublicKeys& keys);
+
+/// A broker's own keys live in the same kind of file (Kind::broker, the name is the broker id).
+BrokerIdentity broker_identity(const PublicIdentity& identity);
+/// Text, one line per key with its fingerprint.
+std::string to_text(const BrokerIdentity& broker);
+Result<BrokerIdentity> parse_broker_identity(std::string_view text);
+Result<BrokerIdentity> read_broker_identity(const std::string& path);
+/// Opens DATA/broker.key, or makes it and broker.pub; a new id is `broker-` and eight hexadecimal digits.
+Result<std::unique_ptr<KeyStore>> open_or_create_broker_key(const std::string& data_folder, Random& random);
+
+}  // namespace sealmq

@@ -1,0 +1,213 @@
+// Scheme: what a security scheme is to the rest of SealMQ.
+//
+// A scheme lives in one folder, schemes/<name>/, and has one line in schemes/all.cpp. It has a broker side (one object per shard) and
+// a client side (one object per client). The mandatory part is small: take a PUBLISH payload apart, and put one together. Further
+// abilities are separate interfaces that a scheme may answer; ARCHITECTURE.md says which scheme will use which.
+//
+// A scheme has no socket, thread, file or clock: time, chance, keys and the list of identities are handed to it. What it answers has
+// been verified, but not yet authorised: rights, policy and replay are the broker core's work, the same for every scheme.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sealmq/identity.h"
+#include "sealmq/keystore.h"
+#include "sealmq/ports.h"
+#include "sealmq/registry.h"
+#include "sealmq/result.h"
+
+namespace sealmq {
+
+// -- what it claims -----------------------------------------------------------------------------------------------------------
+
+enum class Authorship : std::uint8_t { none, checked_by_broker, verified_by_subscriber };
+enum class Confidentiality : std::uint8_t { none, hop, end_to_end };
+
+/// What policy, the command line, the tour and the attack tests read. Each claim is tested.
+struct Claims {
+  Authorship authorship = Authorship::none;
+  Confidentiality confidentiality = Confidentiality::none;
+  bool bound_to_topic = false;
+  bool refuses_replay = false;
+  bool hides_subscriber = false;
+  bool hides_publisher = false;
+  bool forward_secrecy = false;
+  bool revocable = false;
+};
+
+enum class Profile : std::uint8_t {
+  hardened,  ///< the default
+  paper,     ///< as published, for study: by name only, and it warns
+};
+
+struct SchemeInfo {
+  std::string_view name;  ///< as people type it: "sl1", "sl1@paper"
+  std::string_view title;
+  Profile profile = Profile::hardened;
+  Claims claims;
+  std::span<const std::string_view> hazards;  ///< known weaknesses, one line each; what the warning lists
+};
+
+// -- broker side ----------------------------------------------------------------------------------------------------------------
+
+/// A PUBLISH as it stands on the wire. Views into the packet.
+struct Incoming {
+  std::string_view topic;
+  Bytes payload;
+};
+
+/// What a scheme has verified about a PUBLISH. Views point into the Incoming, or into `plaintext`.
+struct Opened {
+  std::string_view topic;            ///< the real one; differs from the wire's where topics are hidden
+  Bytes payload;                     ///< what the author said
+  Buffer plaintext;                  ///< holds the payload where it had to be decrypted
+  const Identity* author = nullptr;  ///< null: nobody on the list (or the scheme names no author)
+  bool names_author = false;         ///< true: without an author on the list it must be refused
+  std::optional<ReplayMark> mark{};  ///< to be judged once rights are known to be there
+};
+
+/// Someone asked to receive by this scheme. Verified like a message.
+struct Subscribing {
+  std::string_view filter;
+  const Identity* subscriber = nullptr;  ///< null: anonymous, or nobody on the list
+  bool names_subscriber = false;         ///< true: without a subscriber on the list it must be refused
+  std::optional<ReplayMark> mark{};
+};
+
+/// A message inside the core, on its way out.
+struct Outgoing {
+  std::string_view topic;
+  Bytes payload;             ///< what the author said
+  Bytes wire;                ///< the payload as it came in
+  std::string_view came_by;  ///< the scheme it came in by
+  const Identity* author;    ///< still on the list; null if the message names none
+};
+
+/// What a broker-side scheme is given for each call.
+struct Scene {
+  Now now;
+  const Directory& directory;
+};
+
+/// What it is given for life.
+struct BrokerPorts {
+  KeyStore& key;  ///< the broker's own
+  Random& random;
+};
+
+/// One per scheme and shard; called by that shard's thread only.
+class BrokerScheme {
+ public:
+  template <class T>
+  using Checked = Verified<T, BrokerScheme>;
+
+  virtual ~BrokerScheme() = default;
+  virtual const SchemeInfo& info() const = 0;
+
+  /// Whether the payload is in this scheme's container, by its first bytes or its topic. Cheap. A payload that one of the schemes
+  /// of its topic recognises is never passed on as anything else.
+  virtual bool recognises(const Incoming& message) const = 0;
+
+  /// Verifies everything a message itself can prove. Errors: payload_format_invalid as code for a malformed container, any other
+  /// failure without a code (the peer learns "not authorised" and nothing more).
+  virtual Result<Checked<Opened>> open(const Incoming& message, const Scene& scene) = 0;
+
+  /// The payload for a subscriber of this scheme: appended to `out`. An error means this message cannot leave by this scheme.
+  virtual Result<> seal(const Outgoing& message, const Scene& scene, Buffer& out) = 0;
+
+  // -- abilities: absent unless overridden
+
+  /// Topics under '$' whose PUBLISH asks for a subscription by this scheme.
+  virtual bool takes_requests_on(std::string_view topic) const;
+  virtual Result<Checked<Subscribing>> read_request(const Incoming& request, const Scene& scene);
+
+  /// The same inside an MQTT 5 SUBSCRIBE, as the value of the user property `subscribe_property()`. Empty name: no such ability.
+  virtual std::string_view subscribe_property() const;
+  /// Nothing: the value is not one of this scheme's.
+  virtual std::optional<Result<Checked<Subscribing>>> read_subscribe(std::string_view value, std::string_view filter,
+                                                                     const Scene& scene);
+
+ protected:
+  /// Only a scheme can say that something is verified.
+  template <class T>
+  static Checked<T> verified(T value) {
+    return Checked<T>(std::move(value));
+  }
+};
+
+// -- client side ----------------------------------------------------------------------------------------------------------------
+
+struct ClientPorts {
+  KeyStore* key = nullptr;                ///< the client's own; null if the user named none
+  std::optional<BrokerIdentity> broker;   ///< the broker's public keys, if pinned
+  std::vector<PublicIdentity> peers;      ///< --to and --from
+  Random& random;
+};
+
+/// What arrived, and whether it may be old.
+struct Arrived {
+  std::string_view topic;
+  Bytes payload;
+  bool retain = false;
+  bool stored = false;  ///< the session was there before this connection: the message may have waited in it
+};
+
+/// What the client side has verified.
+struct Received {
+  std::string topic;
+  Buffer payload;
+  std::string author;   ///< the name of a pinned peer, else `id:` and the start of its key; empty if none is claimed
+  std::string checked;  ///< what was checked, in words
+  bool repeat = false;  ///< an exact copy of one accepted before: not to be shown again
+};
+
+/// A PUBLISH that asks for a subscription, where SUBSCRIBE cannot say it (MQTT 3).
+struct Request {
+  std::string topic;
+  Buffer payload;
+};
+
+/// One per client; one thread at a time. Errors: caller_misused (no key, no broker key), peer_misbehaved (does not verify).
+class ClientScheme {
+ public:
+  template <class T>
+  using Checked = Verified<T, ClientScheme>;
+
+  virtual ~ClientScheme() = default;
+  virtual const SchemeInfo& info() const = 0;
+
+  virtual Result<Buffer> protect(std::string_view topic, Bytes payload, Now now) = 0;
+  virtual Result<Checked<Received>> unprotect(const Arrived& message, Now now) = 0;
+
+  /// A user property for SUBSCRIBE in MQTT 5, name and value; nothing if the scheme needs none.
+  virtual Result<std::optional<std::pair<std::string, std::string>>> subscribe_property(std::string_view filter, Now now);
+  /// The same for MQTT 3.
+  virtual Result<std::optional<Request>> subscribe_request(std::string_view filter, Now now);
+
+ protected:
+  template <class T>
+  static Checked<T> verified(T value) {
+    return Checked<T>(std::move(value));
+  }
+};
+
+// -- the list (schemes/all.cpp) -----------------------------------------------------------------------------------------------
+
+struct Scheme {
+  const SchemeInfo* info;
+  std::unique_ptr<BrokerScheme> (*broker_side)(const BrokerPorts& ports);
+  /// Errors: caller_misused when a port that the scheme needs is missing, with a hint for the user.
+  Result<std::unique_ptr<ClientScheme>> (*client_side)(ClientPorts ports);
+};
+
+/// Every scheme of this build; unprotected MQTT, which recognises every payload, is the last.
+std::span<const Scheme> all_schemes();
+/// Null if there is none of that name.
+const Scheme* find_scheme(std::string_view name);
+
+}  // namespace sealmq

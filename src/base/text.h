@@ -1,0 +1,27 @@
+// Text forms of octets: hexadecimal, base64url without padding (RFC 4648 section 5) and SHA256: fingerprints' base64.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "sealmq/bytes.h"
+
+namespace sealmq {
+
+std::string to_hex(Bytes bytes);
+std::optional<Buffer> from_hex(std::string_view text);
+
+std::string to_base64url(Bytes bytes);
+/// Strict: no padding, no white space, no other alphabet, unused bits zero.
+std::optional<Buffer> from_base64url(std::string_view text);
+
+/// Standard alphabet with padding, for JSON.
+std::string to_base64(Bytes bytes);
+
+/// Text that may go into one log line: control characters and quotes are escaped, the length is bounded.
+std::string printable(std::string_view text, std::size_t limit = 80);
+
+/// True if `text` is well-formed UTF-8 without NUL and without code points U+D800..U+DFFF. [MQTT-1.5.4-1] [MQTT-1.5.4-2]
+bool is_mqtt_utf8(std::string_view text);
+
+}  // namespace sealmq

@@ -1,0 +1,59 @@
+// ECDSA over P-256 with SHA-256; signatures are raw r || s, never DER.
+#pragma once
+
+#include "crypto/p256.h"
+
+namespace sealmq::crypto::ecdsa {
+
+using Signature = std::array<std::uint8_t, 64>;
+
+/// Moves, has no copy. Signing is const and may happen on any thread.
+class SigningKey {
+ public:
+  /// 32 bytes in [1, q-1], else caller_misused.
+  static Result<SigningKey> from_secret(const Secret& secret);
+  static SigningKey generate(Random& random);
+
+  SigningKey(SigningKey&&) noexcept;
+  SigningKey& operator=(SigningKey&&) noexcept;
+  ~SigningKey();
+
+  const Sec1Compressed& public_key() const { return public_key_; }
+  /// For the key store.
+  Secret export_secret() const;
+
+  struct Loaded;
+  const Loaded& loaded() const { return *loaded_; }
+
+ private:
+  explicit SigningKey(const Scalar& scalar);
+  Scalar scalar_;
+  Sec1Compressed public_key_;
+  std::unique_ptr<Loaded> loaded_;
+};
+
+/// Decodes its point once; copies are cheap. Any thread.
+class VerifyingKey {
+ public:
+  /// Strict: 33 bytes, on the curve; else peer_misbehaved.
+  static Result<VerifyingKey> from_sec1(Bytes sec1_compressed);
+
+  const Sec1Compressed& public_key() const { return public_key_; }
+
+  struct Loaded;
+  const Loaded& loaded() const { return *loaded_; }
+
+ private:
+  VerifyingKey(const Sec1Compressed& public_key, std::shared_ptr<const Loaded> loaded)
+      : public_key_(public_key), loaded_(std::move(loaded)) {}
+  Sec1Compressed public_key_;
+  std::shared_ptr<const Loaded> loaded_;
+};
+
+/// The nonce is the library's own: hashed from the key, the message and fresh chance.
+Signature sign(const SigningKey& key, Bytes message);
+
+/// Refuses r or s outside [1, q-1].
+bool verify(const VerifyingKey& key, Bytes message, const Signature& signature);
+
+}  // namespace sealmq::crypto::ecdsa

@@ -1,0 +1,14 @@
+// Chance from the crypto library's generator, which the operating system seeds.
+#pragma once
+
+#include "sealmq/ports.h"
+
+namespace sealmq::crypto {
+
+/// Any thread. Ends the process if the generator fails: no key or nonce may ever come from anything weaker.
+class OsRandom : public Random {
+ public:
+  void fill(std::span<std::uint8_t> out) override;
+};
+
+}  // namespace sealmq::crypto

@@ -1,0 +1,127 @@
+#include <algorithm>
+#include <optional>
+#include <vector>
+
+#include "base/text.h"
+#include "keystore/file_access.h"
+#include "keystore/file_keys.h"
+#include "keystore/fingerprint.h"
+#include "registry/data_folder.h"
+
+namespace sealmq {
+namespace {
+
+using PublicKey = std::array<std::uint8_t, 33>;
+
+constexpr std::string_view id_word = "broker";
+constexpr std::string_view ecdsa_word = "ecdsa-p256";
+constexpr std::string_view agreement_word = "ecdh-p256";
+
+std::string key_line(std::string_view word, const PublicKey& key) {
+  return std::string(word) + " " + to_base64url(key) + " " + fingerprint_of(key) + "\n";
+}
+
+Failure refuse(std::string what) {
+  return fail(Blame::caller_misused, "not a broker's public keys: " + std::move(what));
+}
+
+std::vector<std::string_view> split(std::string_view text, char separator) {
+  std::vector<std::string_view> parts;
+  while (true) {
+    const auto end = text.find(separator);
+    parts.push_back(text.substr(0, end));
+    if (end == std::string_view::npos) return parts;
+    text.remove_prefix(end + 1);
+  }
+}
+
+Result<PublicKey> parse_key(const std::vector<std::string_view>& words) {
+  if (words.size() != 3) return refuse(std::string(words[0]) + " needs a key and its fingerprint");
+  const auto value = from_base64url(words[1]);
+  PublicKey key{};
+  if (!value || value->size() != key.size()) return refuse(std::string(words[0]) + " is not 33 bytes in base64url");
+  std::copy(value->begin(), value->end(), key.begin());
+  if (words[2] != fingerprint_of(key)) return refuse("the fingerprint of " + std::string(words[0]) + " does not match the key");
+  return key;
+}
+
+/// The lines seen so far; each may stand once.
+struct Lines {
+  std::optional<std::string> id;
+  std::optional<PublicKey> ecdsa;
+  std::optional<PublicKey> agreement;
+
+  Result<> read(std::string_view line) {
+    const auto words = split(line, ' ');
+    if (words[0] == id_word) {
+      if (words.size() != 2 || !is_identity_name(words[1])) return refuse("malformed broker id");
+      return set(id, std::string(words[1]), id_word);
+    }
+    if (words[0] == ecdsa_word) return set(ecdsa, TRY(parse_key(words)), ecdsa_word);
+    if (words[0] == agreement_word) return set(agreement, TRY(parse_key(words)), agreement_word);
+    return refuse("unknown line " + printable(line));
+  }
+
+ private:
+  template <class T>
+  static Result<> set(std::optional<T>& slot, T value, std::string_view word) {
+    if (slot) return refuse(std::string(word) + " stands twice");
+    slot = std::move(value);
+    return {};
+  }
+};
+
+std::string new_broker_id(Random& random) {
+  std::array<std::uint8_t, 4> chance{};
+  random.fill(chance);
+  return "broker-" + to_hex(chance);
+}
+
+}  // namespace
+
+BrokerIdentity broker_identity(const PublicIdentity& identity) {
+  return {identity.name, identity.keys.ecdsa, identity.keys.agreement};
+}
+
+std::string to_text(const BrokerIdentity& broker) {
+  std::string text = "# public keys of a sealmq broker: give this file to devices (--broker-key)\n";
+  text.append(id_word).append(" ").append(broker.id).append("\n");
+  text.append(key_line(ecdsa_word, broker.ecdsa)).append(key_line(agreement_word, broker.agreement));
+  return text;
+}
+
+Result<BrokerIdentity> parse_broker_identity(std::string_view text) {
+  if (text.ends_with('\n')) text.remove_suffix(1);
+  Lines lines;
+  for (const auto line : split(text, '\n')) {
+    if (!line.starts_with('#')) TRY(lines.read(line));
+  }
+  if (!lines.id) return refuse("the line broker is missing");
+  if (!lines.ecdsa) return refuse("the line ecdsa-p256 is missing");
+  if (!lines.agreement) return refuse("the line ecdh-p256 is missing");
+  return BrokerIdentity{*lines.id, *lines.ecdsa, *lines.agreement};
+}
+
+Result<BrokerIdentity> read_broker_identity(const std::string& path) {
+  const auto text = TRY(read_public_file(path));
+  return parse_broker_identity(text).map_error([&path](Error error) { return Error{error.blame, path + ": " + error.what}; });
+}
+
+Result<std::unique_ptr<KeyStore>> open_or_create_broker_key(const std::string& data_folder, Random& random) {
+  const auto folder = TRY(open_data_folder(data_folder));
+  if (!exists(folder.broker_key()))
+    TRY(create_private_key_file(new_broker_id(random), Kind::broker, folder.broker_key(), random));
+
+  auto keys = TRY(open_key_file(folder.broker_key(), random));
+  if (keys->identity().kind != Kind::broker)
+    return fail(Blame::caller_misused, folder.broker_key() + " is not the key of a broker");
+
+  // broker.pub follows from the key: made again when it was lost or belongs to another key.
+  const auto text = to_text(broker_identity(keys->identity()));
+  if (const auto found = read_public_file(folder.broker_pub()); !found || *found != text) {
+    TRY(replace_public_file(folder.broker_pub(), text));
+  }
+  return keys;
+}
+
+}  // namespace sealmq

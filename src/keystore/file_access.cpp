@@ -1,0 +1,112 @@
+#include "keystore/file_access.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "base/descriptor.h"
+
+namespace sealmq {
+namespace {
+
+constexpr std::size_t longest_file = 16 * 1024;
+constexpr mode_t others = S_IRWXG | S_IRWXO;
+
+Failure trouble(std::string_view doing, const std::string& path) {
+  return fail(Blame::environment, std::string(doing) + " " + path + ": " + std::strerror(errno));
+}
+
+std::string folder_of(const std::string& path) {
+  const auto slash = path.rfind('/');
+  return slash == std::string::npos ? "." : path.substr(0, slash + 1);
+}
+
+/// The name of a new file is on the disk only when its folder is.
+Result<> keep_name(const std::string& path) {
+  const Descriptor folder(::open(folder_of(path).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!folder.is_open() || ::fsync(folder.number()) != 0) return trouble("cannot write the folder of", path);
+  return {};
+}
+
+Result<> write_all(const Descriptor& file, std::string_view text, const std::string& path) {
+  while (!text.empty()) {
+    const auto written = ::write(file.number(), text.data(), text.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return trouble("cannot write", path);
+    text.remove_prefix(static_cast<std::size_t>(written));
+  }
+  if (::fsync(file.number()) != 0) return trouble("cannot write", path);
+  return {};
+}
+
+Result<Secret> read_all(const Descriptor& file, const std::string& path) {
+  Buffer content(longest_file + 1);  // one allocation, so that no copy of a secret is left behind
+  std::size_t size = 0;
+  while (size < content.size()) {
+    const auto got = ::read(file.number(), content.data() + size, content.size() - size);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return trouble("cannot read", path);
+    if (got == 0) break;
+    size += static_cast<std::size_t>(got);
+  }
+  content.resize(size);
+  Secret secret(std::move(content));
+  if (size > longest_file) return fail(Blame::caller_misused, path + " is too long to be a key");
+  return secret;
+}
+
+/// Without waiting, should the name be that of a pipe.
+Result<Descriptor> open_to_read(const std::string& path, struct stat& found) {
+  Descriptor file(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  if (!file.is_open() || ::fstat(file.number(), &found) != 0) return trouble("cannot read", path);
+  if (!S_ISREG(found.st_mode)) return fail(Blame::caller_misused, path + " is not a file");
+  return file;
+}
+
+}  // namespace
+
+Result<> write_new_file(const std::string& path, std::string_view text, Audience audience) {
+  const mode_t mode = audience == Audience::owner ? 0600 : 0644;
+  const Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode));
+  if (!file.is_open()) {
+    if (errno == EEXIST) return fail(Blame::caller_misused, path + " is there already and is not overwritten");
+    return trouble("cannot make", path);
+  }
+  auto written = write_all(file, text, path);
+  if (written) written = keep_name(path);
+  if (!written) ::unlink(path.c_str());  // ours, and nobody has used it yet
+  return written;
+}
+
+Result<> replace_public_file(const std::string& path, std::string_view text) {
+  const std::string fresh = path + ".new";
+  ::unlink(fresh.c_str());
+  TRY(write_new_file(fresh, text, Audience::everybody));
+  if (::rename(fresh.c_str(), path.c_str()) != 0) return trouble("cannot write", path);
+  return keep_name(path);
+}
+
+Result<Secret> read_private_file(const std::string& path) {
+  struct stat found {};
+  const auto file = TRY(open_to_read(path, found));
+  if ((found.st_mode & others) != 0) {
+    return fail(Blame::caller_misused, "others can get at the secret in " + path + ": chmod 600 " + path);
+  }
+  return read_all(file, path);
+}
+
+Result<std::string> read_public_file(const std::string& path) {
+  struct stat found {};
+  const auto file = TRY(open_to_read(path, found));
+  const auto content = TRY(read_all(file, path));
+  return std::string(as_text(content.reveal()));
+}
+
+bool exists(const std::string& path) {
+  struct stat found {};
+  return ::lstat(path.c_str(), &found) == 0;
+}
+
+}  // namespace sealmq

@@ -1,0 +1,25 @@
+// Files as the key store wants them: made once and never overwritten, for the owner only when they hold a secret, and small.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "sealmq/result.h"
+#include "sealmq/secret.h"
+
+namespace sealmq {
+
+enum class Audience { owner, everybody };
+
+/// On the disk when it returns. Errors: caller_misused if something is there under this name, a link included; environment.
+Result<> write_new_file(const std::string& path, std::string_view text, Audience audience);
+/// In one step: whoever reads the file sees the old text or the new one. Errors: environment.
+Result<> replace_public_file(const std::string& path, std::string_view text);
+
+/// Errors: caller_misused if others may read or write the file, or if it is too long for a key; environment.
+Result<Secret> read_private_file(const std::string& path);
+Result<std::string> read_public_file(const std::string& path);
+
+bool exists(const std::string& path);
+
+}  // namespace sealmq

@@ -1,0 +1,66 @@
+#include "keystore/software_keys.h"
+
+#include <algorithm>
+
+namespace sealmq {
+namespace {
+
+Result<const Secret*> find(const KeyFile& file, Purpose purpose, std::string_view name) {
+  const Secret* found = file.find(purpose);
+  if (found == nullptr) return fail(Blame::caller_misused, "the key file holds no " + std::string(name) + " key");
+  return found;
+}
+
+}  // namespace
+
+PrivateKeys PrivateKeys::generate(Random& random) {
+  return {crypto::schnorr::SigningKey::generate(random), crypto::ecdsa::SigningKey::generate(random),
+          crypto::AgreementKey::generate(random)};
+}
+
+Result<PrivateKeys> PrivateKeys::load(const KeyFile& file) {
+  const Secret* schnorr = TRY(find(file, Purpose::schnorr, "schnorr"));
+  const Secret* ecdsa = TRY(find(file, Purpose::ecdsa, "ecdsa"));
+  const Secret* agreement = TRY(find(file, Purpose::agreement, "ecdh"));
+  return PrivateKeys{
+      TRY(crypto::schnorr::SigningKey::from_secret(*schnorr)),
+      TRY(crypto::ecdsa::SigningKey::from_secret(*ecdsa)),
+      TRY(crypto::AgreementKey::from_secret(*agreement)),
+  };
+}
+
+KeyFile PrivateKeys::store(std::string_view name, Kind kind) const {
+  KeyFile file{kind, std::string(name), {}};
+  file.keys.push_back({Purpose::schnorr, schnorr.export_secret()});
+  file.keys.push_back({Purpose::ecdsa, ecdsa.export_secret()});
+  file.keys.push_back({Purpose::agreement, agreement.export_secret()});
+  return file;
+}
+
+PublicKeys PrivateKeys::public_keys() const {
+  return {schnorr.id(), ecdsa.public_key(), agreement.public_key()};
+}
+
+SoftwareKeys::SoftwareKeys(std::string_view name, Kind kind, PrivateKeys keys, std::unique_ptr<SequenceCounter> sequence,
+                           Random& random)
+    : keys_(std::move(keys)),
+      identity_{std::string(name), kind, keys_.public_keys()},
+      sequence_(std::move(sequence)),
+      random_(random) {}
+
+Result<std::array<std::uint8_t, 64>> SoftwareKeys::sign_schnorr(std::span<const Bytes> elements) {
+  const auto signature = TRY(crypto::schnorr::sign(keys_.schnorr, elements, random_));
+  std::array<std::uint8_t, 64> joined{};
+  std::copy(signature.e.begin(), signature.e.end(), std::copy(signature.z.begin(), signature.z.end(), joined.begin()));
+  return joined;
+}
+
+Result<std::array<std::uint8_t, 64>> SoftwareKeys::sign_ecdsa(Bytes message) {
+  return crypto::ecdsa::sign(keys_.ecdsa, message);
+}
+
+Result<Secret> SoftwareKeys::agree(const std::array<std::uint8_t, 33>& peer) {
+  return crypto::agree(keys_.agreement, peer);
+}
+
+}  // namespace sealmq

@@ -1,0 +1,57 @@
+#include "registry/data_folder.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace sealmq {
+namespace {
+
+Failure trouble(const std::string& what) {
+  return fail(Blame::environment, what + ": " + std::strerror(errno));
+}
+
+/// Locks of the open file, not of the process: they can be looked for without taking them, and two brokers in one process see
+/// each other.
+struct flock whole_file() {
+  struct flock lock {};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  return lock;
+}
+
+}  // namespace
+
+Result<DataFolder> open_data_folder(const std::string& path) {
+  if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return trouble("cannot make the data folder " + path);
+  return find_data_folder(path);
+}
+
+Result<DataFolder> find_data_folder(const std::string& path) {
+  struct stat found {};
+  if (::stat(path.c_str(), &found) != 0) return trouble("cannot use the data folder " + path);
+  if (!S_ISDIR(found.st_mode)) return fail(Blame::environment, path + " is not a folder");
+  return DataFolder{path};
+}
+
+Result<DataFolderLock> lock_data_folder(const DataFolder& folder) {
+  Descriptor file(::open(folder.lock().c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (!file.is_open()) return trouble("cannot open " + folder.lock());
+  auto lock = whole_file();
+  if (::fcntl(file.number(), F_OFD_SETLK, &lock) != 0) {
+    if (errno == EAGAIN || errno == EACCES) return fail(Blame::environment, "another broker works in " + folder.path);
+    return trouble("cannot lock " + folder.lock());
+  }
+  return DataFolderLock(std::move(file));
+}
+
+bool broker_runs(const DataFolder& folder) {
+  const Descriptor file(::open(folder.lock().c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC));
+  if (!file.is_open()) return false;
+  auto lock = whole_file();
+  return ::fcntl(file.number(), F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+}
+
+}  // namespace sealmq

@@ -1,0 +1,43 @@
+// The broker's data folder: what lies where, and whether a broker works in it.
+#pragma once
+
+#include <string>
+
+#include "base/descriptor.h"
+#include "sealmq/result.h"
+
+namespace sealmq {
+
+struct DataFolder {
+  std::string path;
+
+  std::string registry() const { return path + "/registry.db"; }
+  std::string sessions() const { return path + "/sessions.db"; }
+  std::string broker_key() const { return path + "/broker.key"; }
+  std::string broker_pub() const { return path + "/broker.pub"; }
+  std::string audit_log() const { return path + "/audit.log"; }
+  std::string configuration() const { return path + "/sealmq.toml"; }
+  std::string lock() const { return path + "/broker.lock"; }
+};
+
+/// Makes the folder (0700) if it is missing. Errors: environment.
+Result<DataFolder> open_data_folder(const std::string& path);
+/// Refuses a folder that is missing: for commands that only make sense where a broker has data. Errors: environment.
+Result<DataFolder> find_data_folder(const std::string& path);
+
+/// Held by a running broker, and let go by the system however the process ends.
+class DataFolderLock {
+ public:
+  explicit DataFolderLock(Descriptor file) : file_(std::move(file)) {}
+
+ private:
+  Descriptor file_;
+};
+
+/// An error if another broker works in this folder, also one in this process.
+Result<DataFolderLock> lock_data_folder(const DataFolder& folder);
+
+/// Only looks: never keeps a broker from starting.
+bool broker_runs(const DataFolder& folder);
+
+}  // namespace sealmq
