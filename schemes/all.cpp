@@ -1,0 +1,25 @@
+#include <algorithm>
+
+#include "schemes/plain/plain.h"
+#include "schemes/sl1/sl1.h"
+#include "sealmq/scheme.h"
+
+namespace sealmq {
+namespace {
+
+const Scheme schemes[] = {
+    sl1::hardened(),
+    sl1::paper(),
+    plain::scheme(),  // recognises everything: last
+};
+
+}  // namespace
+
+std::span<const Scheme> all_schemes() { return schemes; }
+
+const Scheme* find_scheme(std::string_view name) {
+  const auto* found = std::ranges::find(schemes, name, [](const Scheme& scheme) { return scheme.info->name; });
+  return found == std::end(schemes) ? nullptr : found;
+}
+
+}  // namespace sealmq

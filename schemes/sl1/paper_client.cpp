@@ -1,0 +1,90 @@
+// The device's and the application's part of SL1 as published. A subscriber pins its publishers: the paper gives it no list.
+#include <unordered_map>
+#include <unordered_set>
+
+#include "schemes/malina/pinned.h"
+#include "schemes/sl1/messages.h"
+#include "schemes/sl1/sl1.h"
+
+namespace sealmq::sl1 {
+namespace {
+
+constexpr std::size_t remembered = 100'000;
+
+class ClientSide : public ClientScheme {
+ public:
+  explicit ClientSide(ClientPorts ports) : key_(ports.key), pinned_(std::move(ports.peers)) {}
+
+  const SchemeInfo& info() const override { return paper_info; }
+
+  Result<Buffer> protect(std::string_view topic, Bytes payload, Now now) override {
+    if (key_ == nullptr) return fail(Blame::caller_misused, "signing needs a private key; name one with --key");
+    PaperMessage frame{topic, key_->identity().keys.schnorr, payload, now.wall, {}};
+    frame.signature = TRY(malina::sign(*key_, malina::PaperStatement{"SL1_2", topic, frame.id, payload, frame.time}));
+    return encode(frame);
+  }
+
+  Result<Checked<Received>> unprotect(const Arrived& message, Now now) override {
+    if (pinned_.empty())
+      return fail(Blame::caller_misused, "without pinned publishers anybody's signature would do; name them with --from");
+    auto frame = TRY(decode_paper_message(message.payload));
+    if (frame.topic != message.topic) return refused("signed for another topic");
+    if (!pinned_.accepts(frame.id)) return refused("signed by somebody who is not pinned");
+    auto key = TRY(keys_.find(frame.id, true));
+    if (!malina::verify(key, {"SL1_2", frame.topic, frame.id, frame.message, frame.time}, frame.signature))
+      return refused("the signature does not verify");
+
+    Received received;
+    std::string digest(as_text(Bytes(frame.signature).last(32)));
+    received.repeat = seen_now_.contains(digest) || seen_before_.contains(digest);
+    if (!received.repeat) {
+      // What may have waited (retained, or in a stored session) has no window; it must be newer than all before from its author here.
+      auto& last = last_[malina::memory_key(frame.id, frame.topic)];
+      bool may_be_old = message.retain || message.stored;
+      if (may_be_old ? frame.time <= last : !malina::is_fresh(frame.time, now))
+        return refused(may_be_old ? "older than what was already seen from its author" : "its time is outside the window");
+      last = std::max(last, frame.time);
+      remember(std::move(digest), now);
+      if (last_.size() > remembered) last_.clear();
+    }
+    received.topic = frame.topic;
+    received.payload = to_buffer(frame.message);
+    received.author = pinned_.name_of(frame.id);
+    received.checked = "signature, topic, time; publisher pinned";
+    return verified(std::move(received));
+  }
+
+  Result<std::optional<std::pair<std::string, std::string>>> subscribe_property(std::string_view, Now) override {
+    return std::pair{std::string(property), std::string("SL1_1")};
+  }
+
+  Result<std::optional<Request>> subscribe_request(std::string_view filter, Now) override {
+    return Request{std::string(request_topic), encode_paper_subscribe(filter)};
+  }
+
+ private:
+  static Failure refused(const char* why) { return fail(Blame::peer_misbehaved, why); }
+
+  /// Two generations, each as long as the window and 5 s: what falls out is refused by its time.
+  void remember(std::string digest, Now now) {
+    if (now.wall - generation_ > malina::accepted_behind + malina::accepted_ahead + 5'000) {
+      seen_before_ = std::exchange(seen_now_, {});
+      generation_ = now.wall;
+    }
+    seen_now_.insert(std::move(digest));
+  }
+
+  KeyStore* key_;
+  malina::Pinned pinned_;
+  malina::KnownKeys keys_;
+  std::unordered_map<std::string, std::uint64_t> last_;
+  std::unordered_set<std::string> seen_now_;
+  std::unordered_set<std::string> seen_before_;
+  std::uint64_t generation_ = 0;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<ClientScheme>> paper_client(ClientPorts ports) { return std::make_unique<ClientSide>(std::move(ports)); }
+
+}  // namespace sealmq::sl1

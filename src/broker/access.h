@@ -1,0 +1,42 @@
+// Access: who may do what, from policy (which schemes a topic allows) and rights (which topics an identity has). Pure functions over
+// the present policy and list; every delivery asks again.
+#pragma once
+
+#include <memory>
+
+#include "broker/policy.h"
+#include "sealmq/scheme.h"
+
+namespace sealmq::broker {
+
+class Access {
+ public:
+  Access(const std::vector<std::unique_ptr<BrokerScheme>>& schemes, std::shared_ptr<const Policy> policy,
+         std::shared_ptr<const Directory> directory)
+      : schemes_(schemes), policy_(std::move(policy)), directory_(std::move(directory)) {}
+
+  void set(std::shared_ptr<const Policy> policy) { policy_ = std::move(policy); }
+  void set(std::shared_ptr<const Directory> directory) { directory_ = std::move(directory); }
+
+  const Directory& directory() const { return *directory_; }
+  const TopicRule* rule(std::string_view topic) const { return policy_->find(topic); }
+
+  /// An active identity that may use this scheme and publish to this topic.
+  bool may_publish(const Identity& author, std::size_t scheme, std::string_view topic) const;
+  /// ... by name, for a message that was accepted earlier; an empty name needs no right.
+  bool may_still_publish(std::string_view author, std::size_t scheme, std::string_view topic) const;
+
+  /// Whether a subscription can be granted: some topic of the filter may leave by the scheme to this subscriber (null: anonymous).
+  bool may_subscribe(const Identity* subscriber, std::size_t scheme, std::string_view filter) const;
+  /// Whether this topic may leave by the scheme to the subscriber of that name (null: anonymous). `rule` is the topic's.
+  bool may_receive(const std::string* subscriber, std::size_t scheme, std::string_view topic, const TopicRule* rule) const;
+
+ private:
+  bool may_use(const Identity& identity, std::size_t scheme) const;
+
+  const std::vector<std::unique_ptr<BrokerScheme>>& schemes_;
+  std::shared_ptr<const Policy> policy_;
+  std::shared_ptr<const Directory> directory_;
+};
+
+}  // namespace sealmq::broker

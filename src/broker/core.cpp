@@ -1,0 +1,309 @@
+#include "broker/core.h"
+
+#include <algorithm>
+
+namespace sealmq::broker {
+namespace {
+
+constexpr std::uint32_t never = UINT32_MAX;
+
+std::uint64_t seconds_from(Now now, std::uint32_t seconds) {
+  return seconds == never ? UINT64_MAX : now.steady + std::uint64_t{1000} * seconds;
+}
+
+Refusal refusal_of(const Error& error) {
+  switch (static_cast<mqtt::Reason>(error.code)) {
+    case mqtt::Reason::malformed_packet:
+      return Refusal::malformed_packet;
+    case mqtt::Reason::packet_too_large:
+      return Refusal::packet_too_large;
+    case mqtt::Reason::keep_alive_timeout:
+      return Refusal::keep_alive_timeout;
+    case mqtt::Reason::client_identifier_not_valid:
+      return Refusal::client_identifier_refused;
+    case mqtt::Reason::not_authorized:
+    case mqtt::Reason::bad_authentication_method:
+      return Refusal::login_refused;
+    case mqtt::Reason::quota_exceeded:
+      return Refusal::limit_reached;
+    default:
+      return Refusal::protocol_error;
+  }
+}
+
+}  // namespace
+
+Core::Core(std::size_t index_, std::size_t count_, Settings settings_, Ports ports_, std::shared_ptr<const Policy> policy,
+           std::shared_ptr<const Directory> directory)
+    : index(index_),
+      count(count_),
+      settings(settings_),
+      ports(std::move(ports_)),
+      access(ports.schemes, std::move(policy), std::move(directory)),
+      retained(settings.maximum_retained),
+      sealed_(ports.schemes.size()) {}
+
+ConnectionId Core::open(std::string address, Now now) {
+  if (free_slots_.empty()) {
+    free_slots_.push_back(static_cast<std::uint32_t>(slots_.size()));
+    slots_.emplace_back();
+  }
+  std::uint32_t slot = free_slots_.back();
+  free_slots_.pop_back();
+  ConnectionId id{slot, ++slots_[slot].generation};
+  slots_[slot].link = std::make_unique<Link>(*this, id, std::move(address), now);
+  ++counters.connections;
+  return id;
+}
+
+Link* Core::find(ConnectionId id) {
+  if (id.slot >= slots_.size() || slots_[id.slot].generation != id.generation) return nullptr;
+  return slots_[id.slot].link.get();
+}
+
+void Core::receive(Link& link, Bytes bytes, Now now) {
+  if (link.ended) return;
+  link.now = now;
+  auto received = link.connection.receive(bytes, link, now);
+  if (!received && !link.ended) abort(link, received.error());
+  if (!link.moving.empty()) {
+    Move move{link.id, link.moving_to, std::move(link.moving)};
+    append(move.unread, link.connection.take_unread());
+    effects.moves.push_back(std::move(move));
+    --counters.connections;
+    slots_[link.id.slot].link.reset();
+    free_slots_.push_back(effects.moves.back().connection.slot);
+    return;
+  }
+  if (!link.connection.outbox().empty()) tell_writable(link);
+}
+
+void Core::gone(Link& link, Now now) {
+  end(link, true, now);
+  std::uint32_t slot = link.id.slot;
+  slots_[slot].link.reset();
+  free_slots_.push_back(slot);
+}
+
+void Core::tell_writable(Link& link) {
+  if (link.writable_told) return;
+  link.writable_told = true;
+  effects.writable.push_back(link.id);
+}
+
+void Core::abort(Link& link, const Error& error) {
+  refuse(link, {refusal_of(error), static_cast<mqtt::Reason>(error.code), error.what}, link.now);
+  if (link.ended) return;
+  link.connection.abort(error);
+  tell_writable(link);
+  end(link, true, link.now);
+}
+
+void Core::end(Link& link, bool with_will, Now now) {
+  if (link.ended) return;
+  link.ended = true;
+  --counters.connections;
+  effects.closing.push_back(link.id);
+  Session* session = std::exchange(link.session, nullptr);
+  if (session == nullptr) return;
+  session->link = nullptr;
+  if (!with_will) session->will.reset();
+  if (session->expiry_interval == 0) return destroy(*session, now);
+  session->expires = seconds_from(now, session->expiry_interval);
+  if (session->will) {
+    session->will_due = std::min(seconds_from(now, session->will->delay), session->expires);
+    if (session->will_due <= now.steady) publish(std::exchange(session->will, std::nullopt)->message, now);
+  }
+}
+
+std::pair<Session*, bool> Core::take_session(std::string_view client_id, bool clean_start, Now now) {
+  auto at = sessions.find(client_id);
+  if (at != sessions.end() && at->second->link != nullptr) {
+    Link& old = *at->second->link;
+    old.connection.disconnect(mqtt::Reason::session_taken_over);  // [MQTT-3.1.4-3]
+    tell_writable(old);
+    end(old, true, now);
+    at = sessions.find(client_id);
+  }
+  if (at != sessions.end() && clean_start) {
+    destroy(*at->second, now);  // [MQTT-3.1.2-4]
+    at = sessions.end();
+  }
+  if (at != sessions.end()) {
+    Session& session = *at->second;
+    session.expires = session.will_due = UINT64_MAX;
+    session.will.reset();  // a Will that was not due yet is not published. [MQTT-3.1.3-9]
+    return {&session, true};
+  }
+  if (sessions.size() >= settings.maximum_sessions) return {nullptr, false};
+  auto session = std::make_unique<Session>(std::string(client_id));
+  Session* made = session.get();
+  sessions.emplace(made->client_id, std::move(session));
+  ++counters.sessions;
+  return {made, false};
+}
+
+void Core::destroy(Session& session, Now now) {
+  auto will = std::exchange(session.will, std::nullopt);
+  for (auto& [filter, subscription] : session.subscriptions) tree.remove(*subscription);
+  counters.subscriptions -= session.subscriptions.size();
+  --counters.sessions;
+  sessions.erase(sessions.find(session.client_id));
+  if (will) publish(will->message, now);
+}
+
+void Core::tick(Now now) {
+  last_tick = now.steady;
+  for (std::size_t i = 0; i < slots_.size(); ++i) {  // by index: ending one may publish a Will
+    Link* link = slots_[i].link.get();
+    if (link == nullptr || link->ended) continue;
+    link->now = now;
+    if (auto alive = link->connection.tick(now); !alive) abort(*link, alive.error());
+  }
+  std::vector<Session*> due;
+  for (auto& [id, session] : sessions)
+    if (session->expires <= now.steady || session->will_due <= now.steady) due.push_back(session.get());
+  for (Session* session : due) {
+    if (session->expires <= now.steady) {
+      destroy(*session, now);
+    } else {
+      session->will_due = UINT64_MAX;
+      if (session->will) publish(std::exchange(session->will, std::nullopt)->message, now);
+    }
+  }
+  retained.tick(now.steady);
+}
+
+void Core::shut_down(Now now) {
+  for (std::size_t i = 0; i < slots_.size(); ++i) {
+    Link* link = slots_[i].link.get();
+    if (link == nullptr || link->ended) continue;
+    if (link->session != nullptr && link->session->will)
+      publish(std::exchange(link->session->will, std::nullopt)->message, now);
+  }
+  for (auto& slot : slots_) {
+    if (slot.link == nullptr || slot.link->ended) continue;
+    slot.link->connection.disconnect(mqtt::Reason::server_shutting_down);
+    tell_writable(*slot.link);
+    end(*slot.link, false, now);
+  }
+}
+
+void Core::set_directory(std::shared_ptr<const Directory> directory, Now now) {
+  access.set(std::move(directory));
+  // Rights are asked again at every delivery; here only what a client already holds in flight is looked through.
+  for (auto& [id, session] : sessions) pump(*session, now);
+}
+
+RevocationReport Core::revoke(std::string_view name, Now now) {
+  RevocationReport report;
+  std::size_t erased = retained.erase_of(name);
+  if (index == 0) report.retained = erased;  // every shard holds them all: one counts them
+  std::vector<Session*> ending;
+  for (auto& [id, session] : sessions) {
+    auto by_author = [&](const Delivery& d) { return d.message != nullptr && d.message->view().author == name; };
+    auto to_subscriber = [&](const Delivery& d) { return d.subscriber != nullptr && *d.subscriber == name; };
+    report.queued += std::erase_if(session->queue, [&](const Delivery& d) {
+      if (!by_author(d) && !to_subscriber(d)) return false;
+      session->queued_bytes -= d.message->size();
+      return true;
+    });
+    report.queued += session->outgoing.erase_if([&](const auto& entry) {
+      if (entry.awaiting == mqtt::Awaiting::pubcomp || !(by_author(entry.message) || to_subscriber(entry.message))) return false;
+      if (entry.sent && session->link != nullptr) --session->link->in_flight;
+      return true;
+    });
+    if (session->will && session->will->message->view().author == name) session->will.reset();
+    report.subscriptions += std::erase_if(session->subscriptions, [&](const auto& entry) {
+      const Subscription& subscription = *entry.second;
+      if (subscription.subscriber == nullptr || *subscription.subscriber != name) return false;
+      tree.remove(*entry.second);
+      --counters.subscriptions;
+      return true;
+    });
+    // A connection that spoke for others too (a gateway) goes on for them.
+    if (session->identities.size() == 1 && session->identities.front() == name) ending.push_back(session.get());
+  }
+  for (Session* session : ending) {
+    ++report.sessions;
+    report.subscriptions += session->subscriptions.size();
+    session->expiry_interval = 0;
+    if (session->link == nullptr) {
+      destroy(*session, now);
+      continue;
+    }
+    Link& link = *session->link;
+    link.connection.disconnect(mqtt::Reason::administrative_action);
+    tell_writable(link);
+    end(link, false, now);
+  }
+  return report;
+}
+
+// -- Shard: the face of Core -----------------------------------------------------------------------------------------------------
+
+Shard::Shard(std::size_t index, std::size_t count, Settings settings, Ports ports, std::shared_ptr<const Policy> policy,
+             std::shared_ptr<const Directory> directory)
+    : core_(std::make_unique<Core>(index, count, settings, std::move(ports), std::move(policy), std::move(directory))) {}
+Shard::~Shard() = default;
+
+ConnectionId Shard::open(std::string address, Now now) { return core_->open(std::move(address), now); }
+
+void Shard::receive(ConnectionId connection, Bytes bytes, Now now) {
+  if (Link* link = core_->find(connection)) core_->receive(*link, bytes, now);
+}
+
+void Shard::gone(ConnectionId connection, Now now) {
+  if (Link* link = core_->find(connection)) core_->gone(*link, now);
+}
+
+mqtt::Outbox* Shard::outbox(ConnectionId connection) {
+  Link* link = core_->find(connection);
+  if (link == nullptr) return nullptr;
+  link->writable_told = false;
+  return &link->connection.outbox();
+}
+
+void Shard::drained(ConnectionId connection, Now now) {
+  Link* link = core_->find(connection);
+  if (link != nullptr && link->session != nullptr) core_->pump(*link->session, now);
+}
+
+void Shard::deliver(std::span<const std::shared_ptr<const Message>> messages, Now now) {
+  for (const auto& message : messages) core_->take_in(message, now);
+}
+
+void Shard::tick(Now now) { core_->tick(now); }
+std::uint64_t Shard::next_deadline() const { return core_->last_tick + 1000; }
+void Shard::set_policy(std::shared_ptr<const Policy> policy, Now) { core_->set_policy(std::move(policy)); }
+void Shard::set_directory(std::shared_ptr<const Directory> directory, Now now) { core_->set_directory(std::move(directory), now); }
+RevocationReport Shard::revoke(std::string_view name, Now now) { return core_->revoke(name, now); }
+void Shard::shut_down(Now now) { core_->shut_down(now); }
+Effects& Shard::effects() { return core_->effects; }
+
+const Counters& Shard::counters() const {
+  core_->counters.retained = core_->retained.size();
+  return core_->counters;
+}
+
+std::size_t Shard::shard_of(std::string_view client_id, std::size_t count) {
+  return std::hash<std::string_view>{}(client_id) % count;
+}
+
+std::string_view name(Refusal refusal) {
+  constexpr std::string_view names[] = {"malformed packet",     "protocol error",       "packet too large",
+                                        "login refused",        "topic not allowed",    "container malformed",
+                                        "verification failed",  "author not listed",    "author revoked",
+                                        "replay",               "subscription refused", "client identifier refused",
+                                        "keep-alive timeout",   "too many failures",    "limit reached"};
+  static_assert(std::size(names) == static_cast<std::size_t>(Refusal::count_));
+  return names[static_cast<std::size_t>(refusal)];
+}
+
+std::string_view name(Drop drop) {
+  constexpr std::string_view names[] = {"queue full", "slow consumer", "expired", "too large", "not entitled", "cannot seal"};
+  static_assert(std::size(names) == static_cast<std::size_t>(Drop::count_));
+  return names[static_cast<std::size_t>(drop)];
+}
+
+}  // namespace sealmq::broker

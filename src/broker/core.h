@@ -1,0 +1,158 @@
+// Core: the inside of a Shard. link.cpp holds what packets mean, core.cpp the tables and time, admission.cpp who may come in,
+// delivery.cpp how messages go out.
+#pragma once
+
+#include "broker/access.h"
+#include "broker/link.h"
+#include "broker/retained.h"
+#include "broker/shard.h"
+#include "broker/topic_tree.h"
+
+namespace sealmq::broker {
+
+/// Why something was not admitted; the reason is all the peer learns.
+struct Refused {
+  Refusal kind;
+  mqtt::Reason reason;
+  std::string cause;
+};
+template <class T>
+using Admission = tl::expected<T, Refused>;
+
+class Core {
+ public:
+  Core(std::size_t index, std::size_t count, Settings settings, Ports ports, std::shared_ptr<const Policy> policy,
+       std::shared_ptr<const Directory> directory);
+
+  // -- core.cpp: connections and sessions
+
+  ConnectionId open(std::string address, Now now);
+  Link* find(ConnectionId id);
+  void receive(Link& link, Bytes bytes, Now now);
+  void gone(Link& link, Now now);
+  void tick(Now now);
+  void shut_down(Now now);
+  /// The connection is over for this reason; a session that outlives it keeps its Will until it is due.
+  void abort(Link& link, const Error& error);
+  void end(Link& link, bool with_will, Now now);
+  /// Ends whoever uses the identifier now, and finds or makes its session. Answers whether it was there.
+  std::pair<Session*, bool> take_session(std::string_view client_id, bool clean_start, Now now);
+  void destroy(Session& session, Now now);
+  void tell_writable(Link& link);
+  void set_policy(std::shared_ptr<const Policy> policy) { access.set(std::move(policy)); }
+  void set_directory(std::shared_ptr<const Directory> directory, Now now);
+  RevocationReport revoke(std::string_view name, Now now);
+
+  // -- admission.cpp: what may come in
+
+  struct Admitted {
+    BrokerScheme::Checked<Opened> opened;
+    std::size_t scheme;
+    bool repeat;
+  };
+  /// Verified by one of the schemes that policy allows here, by an author who may publish it, and not a replay.
+  Admission<Admitted> admit(Link& link, std::string_view topic, Bytes payload, Now now);
+  /// A client's PUBLISH: admitted, stored if retained, delivered. Answers what its acknowledgement says.
+  mqtt::Reason accept(Link& link, const mqtt::Publish& packet, Now now);
+  Admission<PendingWill> admit_will(Link& link, const mqtt::Will& will, Now now);
+  struct Granted {
+    Subscription* subscription;
+    bool is_new;
+  };
+  Admission<Granted> subscribe(Link& link, const mqtt::SubscribeEntry& entry, const mqtt::Properties& properties, Now now);
+  bool unsubscribe(Session& session, std::string_view filter);
+  /// Counts, tells the journal, and ends a connection that fails too often.
+  void refuse(Link& link, const Refused& refused, Now now);
+
+  // -- delivery.cpp: how messages go out
+
+  /// Stores it if retained, delivers it here and hands it to the other shards.
+  void publish(const MessageView& view, Now now);
+  void publish(const std::shared_ptr<const Message>& message, Now now);
+  /// From another shard.
+  void take_in(const std::shared_ptr<const Message>& message, Now now);
+  void send_retained(const Subscription& subscription, Now now);
+  /// Sends what the session is owed as far as limits allow.
+  void pump(Session& session, Now now);
+  std::uint64_t next_stamp(Now now);
+
+  const std::size_t index;
+  const std::size_t count;
+  const Settings settings;
+  Ports ports;
+  Access access;
+  TopicTree tree;
+  Retained retained;
+  TextMap<std::unique_ptr<Session>> sessions;
+  Effects effects;
+  Counters counters;
+  std::uint64_t last_tick = 0;
+
+ private:
+  struct Slot {
+    std::uint32_t generation = 0;
+    std::unique_ptr<Link> link;
+  };
+
+  /// A message being sent, made shared only if somebody must keep it.
+  struct Publication {
+    const MessageView& view;
+    std::shared_ptr<const Message> shared;
+    const std::shared_ptr<const Message>& keep();
+  };
+  struct Target {
+    Subscription* subscription;
+    mqtt::QoS qos;
+    bool retain;
+    std::vector<std::uint32_t> identifiers;
+  };
+  /// A PUBLISH encoded once for all receivers that get the same bytes; a packet identifier goes in at `id_at`.
+  struct Encoded {
+    std::uint8_t scheme;
+    bool v5;
+    mqtt::QoS qos;
+    bool retain;
+    Buffer bytes;
+    std::size_t id_at;
+    std::shared_ptr<const Buffer> shared_rest;  ///< of a large one: what follows the packet identifier
+  };
+  struct Sealed {
+    std::uint64_t of = 0;  ///< the publication it belongs to
+    bool possible = false;
+    Buffer payload;
+  };
+
+  Admission<std::monostate> judge_replay(const std::optional<ReplayMark>& mark, bool& repeat, Now now);
+  Admission<Granted> grant(Link& link, std::string_view filter, const mqtt::SubscriptionOptions& options, std::uint32_t identifier,
+                           std::size_t scheme, const Subscribing* asked, Now now);
+  mqtt::Reason take_request(Link& link, const mqtt::Publish& packet, Now now);
+
+  void begin_message();
+  void deliver(Publication& publication, Now now);
+  void give(Session& session, Delivery delivery, Now now);
+  void queue(Session& session, Delivery delivery);
+  bool sendable(const Session& session) const;
+  /// Sends or drops; false if it cannot be sent at all.
+  bool send(Link& link, const MessageView& view, const Encoded& encoded, std::uint16_t packet_id, bool dup);
+  const Encoded* encode(const MessageView& view, std::size_t scheme, bool v5, mqtt::QoS qos, bool retain,
+                        const std::vector<std::uint32_t>& identifiers, Now now);
+  const Buffer* seal(const MessageView& view, std::size_t scheme, Now now);
+  bool start(Session& session, Delivery&& delivery, Now now);
+  bool still_due(const Delivery& delivery, Now now) const;
+  void drop(Drop why) { ++counters.dropped[static_cast<std::size_t>(why)]; }
+
+  std::vector<Slot> slots_;
+  std::vector<std::uint32_t> free_slots_;
+  std::uint64_t stamp_ = 0;
+
+  // scratch of the publication being delivered
+  std::uint64_t publication_ = 0;
+  std::vector<Target> targets_;
+  std::vector<Sealed> sealed_;
+  std::vector<Encoded> encoded_;
+  std::size_t encoded_used_ = 0;
+  mqtt::Publish packet_;
+  bool packet_has_properties_ = false;
+};
+
+}  // namespace sealmq::broker

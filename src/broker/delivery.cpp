@@ -1,0 +1,309 @@
+// How messages go out. A message is sealed once per scheme and encoded once per (scheme, version, QoS, retain flag); receivers
+// share those bytes. It is copied into a Message only when somebody must keep it: a session, another shard, the retained ones.
+#include <algorithm>
+
+#include "broker/core.h"
+
+namespace sealmq::broker {
+
+using mqtt::QoS;
+
+const std::shared_ptr<const Message>& Core::Publication::keep() {
+  if (shared == nullptr) shared = std::make_shared<const Message>(view);
+  return shared;
+}
+
+std::uint64_t Core::next_stamp(Now now) {
+  stamp_ = std::max(stamp_ + 1, now.wall << 8);
+  return stamp_ * count + index;  // no two shards make the same
+}
+
+void Core::publish(const MessageView& view, Now now) {
+  Publication publication{view, nullptr};
+  if (view.retain) retained.store(publication.keep(), now.steady);
+  deliver(publication, now);
+  if (count > 1) effects.others.push_back(publication.keep());
+}
+
+void Core::publish(const std::shared_ptr<const Message>& message, Now now) {
+  MessageView view = message->view();
+  if (!access.may_still_publish(view.author, view.scheme, view.topic)) return drop(Drop::not_entitled);
+  if (view.retain) view.stamp = next_stamp(now);
+  publish(view, now);
+}
+
+void Core::take_in(const std::shared_ptr<const Message>& message, Now now) {
+  Publication publication{message->view(), message};
+  if (message->view().retain) retained.store(message, now.steady);
+  deliver(publication, now);
+}
+
+void Core::begin_message() {
+  ++publication_;
+  encoded_used_ = 0;
+}
+
+void Core::deliver(Publication& publication, Now now) {
+  const MessageView& view = publication.view;
+  const auto& matching = tree.match(view.topic);
+  if (matching.empty()) return;
+  const TopicRule* rule = access.rule(view.topic);
+  begin_message();
+  targets_.clear();
+  for (Subscription* subscription : matching) {
+    const auto& options = subscription->options;
+    Session& session = *subscription->session;
+    if (options.no_local && view.publisher == session.client_id) continue;  // [MQTT-3.8.3-3]
+    if (!access.may_receive(subscription->subscriber.get(), subscription->scheme, view.topic, rule)) {
+      drop(Drop::not_entitled);
+      continue;
+    }
+    QoS qos = std::min(options.qos, view.qos);
+    bool retain = options.retain_as_published && view.retain;
+    Target* target = nullptr;
+    if (session.last_publication == publication_)  // overlapping filters of one client: one copy, the highest QoS [MQTT-3.3.4-2]
+      for (std::size_t i = session.last_target; i < targets_.size() && target == nullptr; ++i)
+        if (targets_[i].subscription->session == &session && targets_[i].subscription->scheme == subscription->scheme)
+          target = &targets_[i];
+    if (target == nullptr) {
+      if (session.last_publication != publication_) {
+        session.last_publication = publication_;
+        session.last_target = targets_.size();
+      }
+      targets_.push_back({subscription, qos, retain, {}});
+      target = &targets_.back();
+    }
+    target->qos = std::max(target->qos, qos);
+    target->retain = target->retain || retain;
+    if (subscription->identifier != 0) target->identifiers.push_back(subscription->identifier);  // [MQTT-3.3.4-3]
+  }
+  for (Target& target : targets_) {
+    Session& session = *target.subscription->session;
+    std::size_t scheme = target.subscription->scheme;
+    if (target.qos == QoS::at_most_once) {
+      if (session.link == nullptr) continue;
+      if (!sendable(session)) {
+        drop(Drop::slow_consumer);
+        continue;
+      }
+      Link& link = *session.link;
+      if (const Encoded* encoded = encode(view, scheme, link.is_v5(), target.qos, target.retain, target.identifiers, now))
+        send(link, view, *encoded, 0, false);
+    } else {
+      give(session,
+           {publication.keep(), target.qos, target.retain, target.subscription->scheme, target.subscription->subscriber,
+            std::move(target.identifiers)},
+           now);
+    }
+  }
+}
+
+bool Core::sendable(const Session& session) const {
+  return session.link != nullptr && session.link->connection.outbox().size() < settings.outbox_high_water;
+}
+
+void Core::give(Session& session, Delivery delivery, Now now) {
+  bool may_start = sendable(session) && session.queue.empty() &&
+                   (delivery.qos == QoS::at_most_once ||
+                    session.link->in_flight < std::min<std::uint32_t>(settings.maximum_inflight,
+                                                                      session.link->connection.peer_receive_maximum()));
+  if (may_start)
+    start(session, std::move(delivery), now);
+  else
+    queue(session, std::move(delivery));
+}
+
+void Core::queue(Session& session, Delivery delivery) {
+  std::size_t size = delivery.message->size();
+  if (session.queue.size() >= settings.maximum_queued_messages || session.queued_bytes + size > settings.maximum_queued_bytes)
+    return drop(Drop::queue_full);
+  session.queued_bytes += size;
+  session.queue.push_back(std::move(delivery));
+}
+
+bool Core::still_due(const Delivery& delivery, Now now) const {
+  const MessageView& view = delivery.message->view();
+  return view.expires > now.steady && access.may_still_publish(view.author, view.scheme, view.topic) &&
+         access.may_receive(delivery.subscriber.get(), delivery.scheme, view.topic, access.rule(view.topic));
+}
+
+void Core::pump(Session& session, Now now) {
+  if (session.link == nullptr) return;
+  Link& link = *session.link;
+  std::uint32_t quota = std::min<std::uint32_t>(settings.maximum_inflight, link.connection.peer_receive_maximum());
+
+  // What an earlier connection left unfinished comes first, in its order. [MQTT-4.4.0-1]
+  if (link.in_flight < session.outgoing.size()) {
+    session.outgoing.erase_if([&](const auto& entry) {
+      if (entry.sent || entry.awaiting == mqtt::Awaiting::pubcomp || still_due(entry.message, now)) return false;
+      drop(Drop::not_entitled);
+      return true;
+    });
+    for (auto& entry : session.outgoing) {
+      if (entry.sent) continue;
+      if (link.in_flight >= quota || !sendable(session)) return;
+      entry.sent = true;
+      ++link.in_flight;
+      if (entry.awaiting == mqtt::Awaiting::pubcomp) {
+        link.connection.send(mqtt::Pubrel{.packet_id = entry.packet_id, .properties = {}});
+        tell_writable(link);
+        continue;
+      }
+      const MessageView& view = entry.message.message->view();
+      begin_message();
+      if (const Encoded* encoded = encode(view, entry.message.scheme, link.is_v5(), entry.message.qos, entry.message.retain,
+                                          entry.message.identifiers, now))
+        send(link, view, *encoded, entry.packet_id, true);
+    }
+  }
+  while (!session.queue.empty() && sendable(session)) {
+    if (session.queue.front().qos != QoS::at_most_once && link.in_flight >= quota) return;
+    Delivery delivery = std::move(session.queue.front());
+    session.queue.pop_front();
+    session.queued_bytes -= delivery.message->size();
+    if (delivery.message->view().expires <= now.steady) {
+      drop(Drop::expired);
+    } else if (!still_due(delivery, now)) {
+      drop(Drop::not_entitled);
+    } else {
+      begin_message();
+      start(session, std::move(delivery), now);
+    }
+  }
+}
+
+bool Core::start(Session& session, Delivery&& delivery, Now now) {
+  Link& link = *session.link;
+  const auto message = delivery.message;
+  const MessageView& view = message->view();
+  const Encoded* encoded =
+      encode(view, delivery.scheme, link.is_v5(), delivery.qos, delivery.retain, delivery.identifiers, now);
+  if (encoded == nullptr) return false;
+  if (delivery.qos == QoS::at_most_once) return send(link, view, *encoded, 0, false);
+  if (encoded->bytes.size() > link.connection.peer_maximum_packet_size()) {
+    drop(Drop::too_large);  // as if it had been delivered [MQTT-3.1.2-25]
+    return false;
+  }
+  QoS qos = delivery.qos;
+  auto& entry = session.outgoing.start(std::move(delivery), qos);
+  entry.sent = true;
+  ++link.in_flight;
+  return send(link, view, *encoded, entry.packet_id, false);
+}
+
+void Core::send_retained(const Subscription& subscription, Now now) {
+  Session& session = *subscription.session;
+  retained.for_each(subscription.filter, now.steady, [&](const std::shared_ptr<const Message>& message) {
+    const MessageView& view = message->view();
+    Delivery delivery{message, std::min(subscription.options.qos, view.qos), true, subscription.scheme, subscription.subscriber, {}};
+    if (subscription.identifier != 0) delivery.identifiers.push_back(subscription.identifier);
+    if (!still_due(delivery, now)) return drop(Drop::not_entitled);
+    begin_message();
+    give(session, std::move(delivery), now);
+  });
+}
+
+// -- bytes ---------------------------------------------------------------------------------------------------------------------
+
+const Buffer* Core::seal(const MessageView& view, std::size_t scheme, Now now) {
+  Sealed& sealed = sealed_[scheme];
+  if (sealed.of != publication_) {
+    sealed.of = publication_;
+    sealed.payload.clear();
+    sealmq::Outgoing outgoing{view.topic, view.payload, view.wire, ports.schemes[view.scheme]->info().name,
+                              view.author.empty() ? nullptr : access.directory().find(view.author)};
+    sealed.possible = ports.schemes[scheme]->seal(outgoing, {now, access.directory()}, sealed.payload).has_value();
+  }
+  return sealed.possible ? &sealed.payload : nullptr;
+}
+
+const Core::Encoded* Core::encode(const MessageView& view, std::size_t scheme, bool v5, QoS qos, bool retain,
+                                  const std::vector<std::uint32_t>& identifiers, Now now) {
+  if (identifiers.empty())
+    for (std::size_t i = 0; i < encoded_used_; ++i) {
+      const Encoded& e = encoded_[i];
+      if (e.scheme == scheme && e.v5 == v5 && e.qos == qos && e.retain == retain) return &e;
+    }
+  const Buffer* payload = seal(view, scheme, now);
+  if (payload == nullptr) {
+    drop(Drop::cannot_seal);
+    return nullptr;
+  }
+  if (packet_has_properties_) packet_.properties = {};
+  packet_has_properties_ = false;
+  packet_.qos = qos;
+  packet_.retain = retain;
+  packet_.topic = view.topic;
+  packet_.packet_id = qos == QoS::at_most_once ? 0 : 1;
+  packet_.payload = *payload;
+  bool tells_author = !view.author.empty() && !ports.schemes[view.scheme]->info().claims.hides_publisher;
+  if (v5 && (view.properties != nullptr || view.expires != UINT64_MAX || tells_author || !identifiers.empty())) {
+    packet_has_properties_ = true;
+    if (view.properties != nullptr) packet_.properties = *view.properties;
+    packet_.properties.topic_alias.reset();  // the publisher's own
+    packet_.properties.will_delay_interval.reset();
+    packet_.properties.message_expiry_interval.reset();
+    if (view.expires != UINT64_MAX)  // what is left of it [MQTT-3.3.2-6]
+      packet_.properties.message_expiry_interval = static_cast<std::uint32_t>((view.expires - now.steady + 999) / 1000);
+    packet_.properties.subscription_identifiers = identifiers;
+    if (tells_author) {
+      packet_.properties.user.push_back({"sealmq-from", view.author});
+      packet_.properties.user.push_back({"sealmq-scheme", ports.schemes[view.scheme]->info().name});
+    }
+  }
+  if (identifiers.empty()) {
+    if (encoded_used_ == encoded_.size()) encoded_.emplace_back();
+    ++encoded_used_;
+  } else {
+    encoded_.resize(std::max(encoded_.size(), encoded_used_ + 1));  // for this receiver only: the next one may use the place
+  }
+  Encoded& encoded = encoded_[identifiers.empty() ? encoded_used_ - 1 : encoded_used_];
+  encoded.scheme = static_cast<std::uint8_t>(scheme);
+  encoded.v5 = v5;
+  encoded.qos = qos;
+  encoded.retain = retain;
+  encoded.shared_rest.reset();
+  encoded.bytes.clear();
+  mqtt::encode(packet_, v5 ? mqtt::Version::v5 : mqtt::Version::v3_1_1, encoded.bytes);
+  std::size_t header = 2;
+  while ((encoded.bytes[header - 1] & 0x80) != 0) ++header;
+  encoded.id_at = header + 2 + view.topic.size();
+  return &encoded;
+}
+
+bool Core::send(Link& link, const MessageView&, const Encoded& encoded, std::uint16_t packet_id, bool dup) {
+  if (encoded.bytes.size() > link.connection.peer_maximum_packet_size()) {
+    drop(Drop::too_large);  // [MQTT-3.1.2-24]
+    return false;
+  }
+  ++counters.delivered;
+  mqtt::Outbox& outbox = link.connection.outbox();
+  Bytes bytes = encoded.bytes;
+  std::size_t rest_at = encoded.id_at + (encoded.qos == QoS::at_most_once ? 0 : 2);
+  if (bytes.size() - rest_at < mqtt::Outbox::share_from) {
+    Buffer& tail = outbox.tail();
+    std::size_t at = tail.size();
+    append(tail, bytes);
+    if (dup) tail[at] |= 0x08;
+    if (encoded.qos != QoS::at_most_once) {
+      tail[at + encoded.id_at] = static_cast<std::uint8_t>(packet_id >> 8);
+      tail[at + encoded.id_at + 1] = static_cast<std::uint8_t>(packet_id);
+    }
+  } else {
+    Buffer& tail = outbox.tail();
+    std::size_t at = tail.size();
+    append(tail, bytes.first(encoded.id_at));
+    if (dup) tail[at] |= 0x08;
+    if (encoded.qos != QoS::at_most_once) {
+      tail.push_back(static_cast<std::uint8_t>(packet_id >> 8));
+      tail.push_back(static_cast<std::uint8_t>(packet_id));
+    }
+    auto& rest = const_cast<Encoded&>(encoded).shared_rest;
+    if (rest == nullptr) rest = std::make_shared<const Buffer>(to_buffer(bytes.subspan(rest_at)));
+    outbox.append_shared(rest);
+  }
+  tell_writable(link);
+  return true;
+}
+
+}  // namespace sealmq::broker

@@ -1,0 +1,208 @@
+#include "broker/link.h"
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "broker/core.h"
+#include "mqtt/topic.h"
+
+namespace sealmq::broker {
+namespace {
+
+using mqtt::QoS;
+using mqtt::Reason;
+
+Failure violation(const char* what, Reason reason) {
+  return fail(Blame::peer_misbehaved, what, static_cast<std::uint8_t>(reason));
+}
+
+/// The broker's own limit on identifiers: what could be mistaken for a pattern, or would spoil a log line, is refused.
+bool is_client_id(std::string_view id) {
+  return std::ranges::none_of(id, [](unsigned char c) { return c == '+' || c == '#' || c < 0x20 || c == 0x7F; });
+}
+
+std::string make_client_id(Random& random, std::size_t shard, std::size_t count) {
+  for (;;) {  // until it falls to this shard: `count` tries on average
+    std::array<std::uint8_t, 12> octets{};
+    random.fill(octets);
+    std::string id = "auto-" + to_hex(octets);
+    if (Shard::shard_of(id, count) == shard) return id;
+  }
+}
+
+}  // namespace
+
+Link::Link(Core& core, ConnectionId id_, std::string address_, Now now_)
+    : connection(mqtt::Role::server, core.settings.limits, now_), id(id_), address(std::move(address_)), now(now_), core_(core) {}
+
+Result<> Link::on(const mqtt::Connect& packet, Bytes raw) {
+  if (packet.properties.authentication_method)
+    return violation("no scheme has this authentication method", Reason::bad_authentication_method);
+  if (!is_client_id(packet.client_id)) return violation("client identifier not allowed", Reason::client_identifier_not_valid);
+  if (!packet.client_id.empty()) {
+    std::size_t owner = Shard::shard_of(packet.client_id, core_.count);
+    if (owner != core_.index) {
+      connection.hold();
+      moving = to_buffer(raw);
+      moving_to = owner;
+      return {};
+    }
+  }
+  return login(packet);
+}
+
+Result<> Link::login(const mqtt::Connect& packet) {
+  mqtt::Connack answer;
+  std::string assigned;
+  std::string_view client_id = packet.client_id;
+  if (client_id.empty()) {
+    assigned = make_client_id(core_.ports.random, core_.index, core_.count);
+    client_id = answer.properties.assigned_client_identifier.emplace(assigned);  // [MQTT-3.2.2-16]
+  }
+  std::optional<PendingWill> will;
+  if (packet.will) {
+    auto admitted = core_.admit_will(*this, *packet.will, now);
+    if (!admitted)
+      return fail(Blame::not_authorised, "Will: " + admitted.error().cause, static_cast<std::uint8_t>(admitted.error().reason));
+    will = std::move(*admitted);
+  }
+  auto [taken, present] = core_.take_session(client_id, packet.clean_start, now);
+  if (taken == nullptr) return violation("too many sessions", Reason::quota_exceeded);
+
+  session = taken;
+  session->link = this;
+  session->will = std::move(will);
+  std::uint32_t longest = core_.settings.maximum_session_expiry;
+  if (packet.version == mqtt::Version::v5) {
+    std::uint32_t wanted = packet.properties.session_expiry_interval.value_or(0);
+    session->expiry_interval = std::min(wanted, longest);
+    if (wanted > longest) answer.properties.session_expiry_interval = longest;
+    answer.properties.receive_maximum = core_.settings.limits.receive_maximum;
+    answer.properties.maximum_packet_size = core_.settings.limits.maximum_packet_size;
+    if (core_.settings.limits.topic_alias_maximum != 0)
+      answer.properties.topic_alias_maximum = core_.settings.limits.topic_alias_maximum;
+    answer.properties.shared_subscription_available = false;
+  } else {
+    session->expiry_interval = packet.clean_start ? 0 : longest;
+  }
+  answer.session_present = present;
+  for (auto& entry : session->outgoing) entry.sent = false;
+  connection.send(answer);
+  core_.pump(*session, now);
+  return {};
+}
+
+template <class Ack>
+void Link::acknowledge(std::uint16_t packet_id, Reason reason) {
+  // MQTT 3 has no word for a refusal: the message is acknowledged and gone.
+  connection.send(Ack{.packet_id = packet_id, .reason = is_v5() ? reason : Reason::success, .properties = {}});
+}
+
+Result<> Link::on(const mqtt::Publish& packet) {
+  if (packet.qos == QoS::exactly_once && session->incoming.contains(packet.packet_id)) {
+    acknowledge<mqtt::Pubrec>(packet.packet_id, Reason::success);  // the same message again [MQTT-4.3.3-10]
+    connection.answered();                                         // it was counted when it came first
+    return {};
+  }
+  Reason reason = core_.accept(*this, packet, now);
+  if (ended) return {};
+  if (packet.qos == QoS::at_least_once) {
+    acknowledge<mqtt::Puback>(packet.packet_id, reason);
+    connection.answered();
+  } else if (packet.qos == QoS::exactly_once) {
+    acknowledge<mqtt::Pubrec>(packet.packet_id, reason);
+    if (is_error(reason) && is_v5())
+      connection.answered();
+    else
+      session->incoming.receive(packet.packet_id);
+  }
+  return {};
+}
+
+Result<> Link::on(const mqtt::Pubrel& packet) {
+  bool known = session->incoming.release(packet.packet_id);
+  if (known) connection.answered();
+  acknowledge<mqtt::Pubcomp>(packet.packet_id, known ? Reason::success : Reason::packet_identifier_not_found);
+  return {};
+}
+
+Result<> Link::on(const mqtt::Puback& packet) {
+  auto* entry = session->outgoing.find(packet.packet_id, mqtt::Awaiting::puback);
+  if (entry == nullptr || !entry->sent) return {};
+  session->outgoing.finish(packet.packet_id);
+  --in_flight;
+  core_.pump(*session, now);
+  return {};
+}
+
+Result<> Link::on(const mqtt::Pubrec& packet) {
+  auto* entry = session->outgoing.find(packet.packet_id, mqtt::Awaiting::pubrec);
+  if (entry != nullptr && entry->sent && is_error(packet.reason)) {
+    session->outgoing.finish(packet.packet_id);  // [MQTT-4.3.3-4]
+    --in_flight;
+    core_.pump(*session, now);
+    return {};
+  }
+  if (entry != nullptr && entry->sent) {
+    entry->awaiting = mqtt::Awaiting::pubcomp;
+    entry->message = {};
+  }
+  bool known = session->outgoing.find(packet.packet_id, mqtt::Awaiting::pubcomp) != nullptr;
+  if (!known && is_error(packet.reason)) return {};
+  acknowledge<mqtt::Pubrel>(packet.packet_id, known ? Reason::success : Reason::packet_identifier_not_found);
+  return {};
+}
+
+Result<> Link::on(const mqtt::Pubcomp& packet) {
+  auto* entry = session->outgoing.find(packet.packet_id, mqtt::Awaiting::pubcomp);
+  if (entry == nullptr || !entry->sent) return {};
+  session->outgoing.finish(packet.packet_id);
+  --in_flight;
+  core_.pump(*session, now);
+  return {};
+}
+
+Result<> Link::on(const mqtt::Subscribe& packet) {
+  mqtt::Suback answer{.packet_id = packet.packet_id, .properties = {}, .reasons = {}};
+  std::vector<const Subscription*> with_retained;
+  for (const auto& entry : packet.entries) {
+    auto granted = core_.subscribe(*this, entry, packet.properties, now);
+    if (!granted) {
+      core_.refuse(*this, granted.error(), now);
+      if (ended) return {};
+      answer.reasons.push_back(granted.error().reason);
+      continue;
+    }
+    answer.reasons.push_back(static_cast<Reason>(entry.options.qos));
+    bool wanted = entry.options.retain_handling == mqtt::RetainHandling::send ||
+                  (entry.options.retain_handling == mqtt::RetainHandling::send_if_new && granted->is_new);
+    if (wanted) with_retained.push_back(granted->subscription);
+  }
+  connection.send(answer);
+  std::ranges::sort(with_retained);  // a filter named twice is one subscription
+  auto twice = std::ranges::unique(with_retained);
+  with_retained.erase(twice.begin(), twice.end());
+  for (const Subscription* subscription : with_retained) core_.send_retained(*subscription, now);
+  return {};
+}
+
+Result<> Link::on(const mqtt::Unsubscribe& packet) {
+  mqtt::Unsuback answer{.packet_id = packet.packet_id, .properties = {}, .reasons = {}};
+  for (auto filter : packet.filters)
+    answer.reasons.push_back(core_.unsubscribe(*session, filter) ? Reason::success : Reason::no_subscription_existed);
+  connection.send(answer);
+  return {};
+}
+
+Result<> Link::on(const mqtt::Disconnect& packet) {
+  if (session != nullptr && packet.properties.session_expiry_interval) {
+    std::uint32_t wanted = *packet.properties.session_expiry_interval;
+    if (session->expiry_interval == 0 && wanted != 0)  // [MQTT-3.1.2-23]
+      return violation("a session that ends with its connection cannot be prolonged", Reason::protocol_error);
+    session->expiry_interval = std::min(wanted, core_.settings.maximum_session_expiry);
+  }
+  core_.end(*this, packet.reason != Reason::success, now);  // [MQTT-3.14.4-3]
+  return {};
+}
+
+}  // namespace sealmq::broker

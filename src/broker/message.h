@@ -1,0 +1,42 @@
+// Message: an application message inside the core, immutable and shared by whoever still has to deliver it.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "mqtt/packet.h"
+#include "sealmq/ports.h"
+
+namespace sealmq::broker {
+
+/// A message as views, before anybody needs it longer than the present call: the QoS 0 path copies nothing.
+struct MessageView {
+  std::string_view topic;
+  Bytes payload;                                ///< what the author said
+  Bytes wire;                                   ///< as it came in; the same as payload where nothing was wrapped
+  mqtt::QoS qos = mqtt::QoS::at_most_once;
+  bool retain = false;
+  std::uint8_t scheme = 0;                      ///< the index it came in by
+  std::string_view author;                      ///< name of the verified author; empty if none
+  std::string_view publisher;                   ///< client identifier, for No Local
+  const mqtt::Properties* properties = nullptr;  ///< those that travel with a message; null if none
+  std::uint64_t expires = UINT64_MAX;           ///< steady milliseconds
+  std::uint64_t stamp = 0;                      ///< orders retained messages of one topic between shards
+};
+
+class Message {
+ public:
+  explicit Message(const MessageView& view);
+  Message(const Message&) = delete;
+  Message& operator=(const Message&) = delete;
+
+  const MessageView& view() const { return view_; }
+  std::size_t size() const { return storage_.size() + sizeof(Message); }
+
+ private:
+  std::string storage_;  // every view below points into it
+  mqtt::Properties properties_;
+  MessageView view_;
+};
+
+}  // namespace sealmq::broker

@@ -1,0 +1,48 @@
+// Policy: which schemes a message may come in by and leave by, per topic. Deny by default; the most specific filter wins.
+// Immutable once made; shared by all shards.
+#pragma once
+
+#include <bit>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sealmq/result.h"
+
+namespace sealmq::broker {
+
+/// A set of schemes, by their place in the broker's list.
+class SchemeSet {
+ public:
+  void add(std::size_t index) { bits_ |= 1U << index; }
+  bool contains(std::size_t index) const { return (bits_ >> index & 1U) != 0; }
+  bool empty() const { return bits_ == 0; }
+  bool operator==(const SchemeSet&) const = default;
+
+ private:
+  std::uint32_t bits_ = 0;
+};
+
+struct TopicRule {
+  std::string filter;
+  SchemeSet publish;
+  SchemeSet subscribe;
+};
+
+class Policy {
+ public:
+  Policy() = default;
+  /// Errors: an invalid filter, the same filter twice.
+  static Result<Policy> make(std::vector<TopicRule> rules);
+
+  /// The rule that decides for this topic name; null: refused.
+  const TopicRule* find(std::string_view topic) const;
+  /// Whether some topic that `filter` matches may leave by this scheme.
+  bool may_subscribe_somewhere(std::string_view filter, std::size_t scheme) const;
+
+ private:
+  std::vector<TopicRule> rules_;  // most specific first
+};
+
+}  // namespace sealmq::broker

@@ -1,0 +1,45 @@
+// Retained messages: the last one of each topic (MQTT 5 section 3.3.1.3).
+//
+// Every shard holds them all (the messages themselves are shared). Which of two is later is decided by their stamps, not by the
+// order in which they reach a shard, so that all shards come to hold the same; an erasure stays behind as a mark for a while. One thread.
+#pragma once
+
+#include <functional>
+#include <map>
+
+#include "broker/message.h"
+
+namespace sealmq::broker {
+
+class Retained {
+ public:
+  explicit Retained(std::size_t limit) : limit_(limit) {}
+
+  /// An empty payload erases. False if the limit forbids one more topic.
+  bool store(const std::shared_ptr<const Message>& message, std::uint64_t steady);
+
+  /// Calls `use` for each one that the filter matches and that has not expired.
+  void for_each(std::string_view filter, std::uint64_t steady,
+                const std::function<void(const std::shared_ptr<const Message>&)>& use) const;
+
+  /// Erases those of an author; answers how many.
+  std::size_t erase_of(std::string_view author);
+  /// Forgets what expired and old marks of erasures.
+  void tick(std::uint64_t steady);
+
+  std::size_t size() const { return present_; }
+
+ private:
+  static constexpr std::uint64_t erasure_remembered = 10'000;  // ms; messages between shards take microseconds
+
+  struct Entry {
+    std::uint64_t stamp = 0;
+    std::shared_ptr<const Message> message;  // null: erased
+    std::uint64_t forget = 0;                // steady; of an erasure
+  };
+  std::map<std::string, Entry, std::less<>> entries_;
+  std::size_t limit_;
+  std::size_t present_ = 0;
+};
+
+}  // namespace sealmq::broker

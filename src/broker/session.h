@@ -1,0 +1,76 @@
+// Session: what the broker keeps for one client identifier, connected or not (MQTT 5 section 4.1). One shard's thread.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "broker/message.h"
+#include "mqtt/packet.h"
+#include "mqtt/session_state.h"
+
+namespace sealmq::broker {
+
+class Link;
+struct Session;
+struct TopicNode;
+
+/// Lets maps with string keys be asked with views.
+struct TextHash {
+  using is_transparent = void;
+  std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+};
+template <class Value>
+using TextMap = std::unordered_map<std::string, Value, TextHash, std::equal_to<>>;
+
+struct Subscription {
+  Session* session = nullptr;
+  std::string filter;
+  mqtt::SubscriptionOptions options;
+  std::uint32_t identifier = 0;                   ///< 0: none
+  std::uint8_t scheme = 0;                        ///< by which messages leave
+  std::shared_ptr<const std::string> subscriber;  ///< name of the verified identity; null: anonymous
+  TopicNode* node = nullptr;                      ///< where it stands in the tree,
+  std::size_t place = 0;                          ///< and at which index
+};
+
+/// A message that one session is owed, with how this session gets it.
+struct Delivery {
+  std::shared_ptr<const Message> message;
+  mqtt::QoS qos = mqtt::QoS::at_most_once;
+  bool retain = false;
+  std::uint8_t scheme = 0;
+  std::shared_ptr<const std::string> subscriber;
+  std::vector<std::uint32_t> identifiers;
+};
+
+struct PendingWill {
+  std::shared_ptr<const Message> message;
+  std::uint32_t delay = 0;  ///< seconds
+};
+
+struct Session {
+  explicit Session(std::string id) : client_id(std::move(id)) {}
+
+  const std::string client_id;
+  Link* link = nullptr;              ///< null while the client is away
+  std::uint32_t expiry_interval = 0;  ///< seconds after the connection ends; UINT32_MAX: never
+  std::uint64_t expires = UINT64_MAX;  ///< steady; set while the client is away
+  std::optional<PendingWill> will;
+  std::uint64_t will_due = UINT64_MAX;  ///< steady; set while the client is away
+
+  TextMap<std::unique_ptr<Subscription>> subscriptions;
+  mqtt::OutgoingState<Delivery> outgoing;
+  mqtt::IncomingState incoming;
+  std::deque<Delivery> queue;  ///< not yet in flight
+  std::size_t queued_bytes = 0;
+  std::vector<std::string> identities;  ///< whose verified messages and requests came through it; for revocation
+
+  std::uint64_t last_publication = 0;  ///< merges overlapping subscriptions of one publication
+  std::size_t last_target = 0;
+};
+
+}  // namespace sealmq::broker

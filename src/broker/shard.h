@@ -1,0 +1,162 @@
+// Shard: a part of the broker that one thread owns, whole: connections, their sessions, subscriptions, retained messages.
+// Bytes in, bytes and effects out. No socket, thread, lock or clock.
+//
+// A client identifier belongs to one shard (shard_of); a connection that turns up elsewhere is moved there with its bytes, so that
+// takeover and sessions never cross threads. A message is matched against the tree of its publisher's shard and handed to the other
+// shards as one shared immutable object.
+//
+// After every call the owner carries out effects(): writes what stands in outbox(), closes, moves, hands on.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "broker/message.h"
+#include "broker/policy.h"
+#include "mqtt/connection.h"
+#include "sealmq/ports.h"
+#include "sealmq/registry.h"
+#include "sealmq/scheme.h"
+
+namespace sealmq::broker {
+
+/// Never reused while the shard lives.
+struct ConnectionId {
+  std::uint32_t slot = 0;
+  std::uint32_t generation = 0;
+  bool operator==(const ConnectionId&) const = default;
+};
+
+struct Settings {
+  mqtt::Limits limits;
+  std::uint32_t maximum_inflight = 100;            ///< QoS 1 and 2 messages unacknowledged towards one client
+  std::uint32_t maximum_queued_messages = 1000;    ///< per session, beyond those in flight
+  std::size_t maximum_queued_bytes = 8 << 20;      ///< per session
+  std::size_t outbox_high_water = 4 << 20;         ///< bytes unwritten: QoS 0 is dropped, QoS 1 and 2 stay queued
+  std::uint32_t maximum_session_expiry = 7 * 86400;  ///< seconds; what a client may ask at most (MQTT 3: what it gets)
+  std::size_t maximum_sessions = 200'000;          ///< per shard, connected or not
+  std::size_t maximum_subscriptions = 1000;        ///< per session
+  std::size_t maximum_levels = 200;                ///< of a topic name or filter
+  std::size_t maximum_retained = 100'000;          ///< messages
+  std::uint32_t failures_until_disconnect = 10;    ///< messages that fail verification within 60 s
+};
+
+/// Why a message or a client was refused; one counter each, and the key by which the log is kept from flooding.
+enum class Refusal : std::uint8_t {
+  malformed_packet,
+  protocol_error,
+  packet_too_large,
+  login_refused,
+  topic_not_allowed,
+  container_malformed,
+  verification_failed,
+  author_not_listed,
+  author_revoked,
+  replay,
+  subscription_refused,
+  client_identifier_refused,
+  keep_alive_timeout,
+  too_many_failures,
+  limit_reached,
+  count_,
+};
+std::string_view name(Refusal refusal);
+
+enum class Drop : std::uint8_t { queue_full, slow_consumer, expired, too_large, not_entitled, cannot_seal, count_ };
+std::string_view name(Drop drop);
+
+/// What the shard did since it began.
+struct Counters {
+  std::uint64_t connections = 0;  ///< present
+  std::uint64_t sessions = 0;     ///< present
+  std::uint64_t retained = 0;     ///< present
+  std::uint64_t subscriptions = 0;  ///< present
+  std::uint64_t published = 0;
+  std::uint64_t delivered = 0;
+  std::array<std::uint64_t, static_cast<std::size_t>(Refusal::count_)> refused{};
+  std::array<std::uint64_t, static_cast<std::size_t>(Drop::count_)> dropped{};
+};
+
+/// Where a shard tells what happened. Called on the shard's thread; must not block or flood.
+class Journal {
+ public:
+  virtual ~Journal() = default;
+  /// `cause` is for the local log only. `client` is its identifier as sent: treat as hostile text.
+  virtual void refused(Refusal refusal, std::string_view client, std::string_view cause, Now now) = 0;
+};
+
+struct Ports {
+  std::vector<std::unique_ptr<BrokerScheme>> schemes;  ///< this shard's own, in the order of all_schemes(); its place is its index
+  ReplayMemory& replays;
+  Journal& journal;
+  Random& random;
+};
+
+/// A connection whose client identifier belongs to another shard.
+struct Move {
+  ConnectionId connection;
+  std::size_t shard;
+  Buffer unread;  ///< to be received there after open()
+};
+
+/// What the owner must do. The owner clears it when it is done, or swaps it with an empty one.
+struct Effects {
+  std::vector<ConnectionId> writable;                  ///< something stands in outbox(); each once
+  std::vector<ConnectionId> closing;                   ///< write what stands in outbox(), then close the transport and call gone()
+  std::vector<Move> moves;                             ///< reopen at that shard; already forgotten here
+  std::vector<std::shared_ptr<const Message>> others;  ///< to deliver() of every other shard, in this order
+  bool empty() const { return writable.empty() && closing.empty() && moves.empty() && others.empty(); }
+  void clear() {
+    writable.clear();
+    closing.clear();
+    moves.clear();
+    others.clear();
+  }
+};
+
+class Shard {
+ public:
+  Shard(std::size_t index, std::size_t count, Settings settings, Ports ports, std::shared_ptr<const Policy> policy,
+        std::shared_ptr<const Directory> directory);
+  ~Shard();
+
+  /// A transport was accepted. `address` is for the log.
+  ConnectionId open(std::string address, Now now);
+  void receive(ConnectionId connection, Bytes bytes, Now now);
+  /// The transport ended, by either side. Unknown ids are ignored, here and everywhere.
+  void gone(ConnectionId connection, Now now);
+  /// Null when the connection is unknown. The owner writes and consumes; after consuming it calls drained().
+  /// Asking takes the connection off the list of writable ones: it is named again when more has come.
+  mqtt::Outbox* outbox(ConnectionId connection);
+  /// Bytes went out: a slow consumer may now get what was kept back.
+  void drained(ConnectionId connection, Now now);
+
+  /// Messages from other shards, in order.
+  void deliver(std::span<const std::shared_ptr<const Message>> messages, Now now);
+  /// Deadlines: keep-alive, logins, session and message expiry, Will delay. Call at least once a second, and when next_deadline() has come.
+  void tick(Now now);
+  std::uint64_t next_deadline() const;
+
+  /// A new list or policy: everything on its way is checked against it. Answers what ended for each identity that was revoked since.
+  void set_policy(std::shared_ptr<const Policy> policy, Now now);
+  void set_directory(std::shared_ptr<const Directory> directory, Now now);
+  /// Ends everything of a revoked identity here: sessions (0x98), subscriptions, queued, in-flight, retained, Will.
+  RevocationReport revoke(std::string_view name, Now now);
+
+  /// Every client gets DISCONNECT 0x8B; Wills are published first.
+  void shut_down(Now now);
+
+  Effects& effects();
+  const Counters& counters() const;
+
+  /// The shard that owns a client identifier.
+  static std::size_t shard_of(std::string_view client_id, std::size_t count);
+
+ private:
+  std::unique_ptr<class Core> core_;
+};
+
+}  // namespace sealmq::broker
