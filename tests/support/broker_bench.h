@@ -1,0 +1,102 @@
+// A broker of one or several shards and any number of clients, without sockets: effects are carried out between calls.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <variant>
+
+#include "broker/shard.h"
+#include "mqtt/packet.h"
+#include "sealmq/keystore.h"
+#include "support/fakes.h"
+
+namespace sealmq::testing {
+
+/// What a client got, with its own text.
+struct GotPublish {
+  std::string topic;
+  std::string payload;
+  mqtt::QoS qos{};
+  bool retain = false;
+  bool dup = false;
+  std::uint16_t packet_id = 0;
+  std::vector<std::pair<std::string, std::string>> user;
+  std::vector<std::uint32_t> identifiers;
+  std::optional<std::uint32_t> expiry;
+};
+
+/// The client's end: encodes what a test sends, decodes what the broker answers.
+struct TestClient {
+  mqtt::Version version = mqtt::Version::v5;
+  std::size_t shard = 0;
+  broker::ConnectionId connection;
+  bool closed = false;  ///< by the broker
+  Buffer incoming;
+  std::optional<mqtt::Reason> connack;
+  bool session_present = false;
+  std::string assigned_id;
+  std::optional<mqtt::Reason> disconnect;
+  std::deque<GotPublish> publishes;
+  struct Answer {
+    mqtt::PacketType type;
+    std::uint16_t packet_id;
+    std::vector<mqtt::Reason> reasons;
+    bool operator==(const Answer&) const = default;
+  };
+  std::deque<Answer> answers;
+  std::size_t pings = 0;
+  bool acknowledges = true;  ///< answers QoS 1 and 2 by itself
+};
+
+class BrokerBench {
+ public:
+  explicit BrokerBench(std::size_t shards = 1, broker::Settings settings = {});
+
+  /// A rule for `#` with these schemes, instead of the rules there are.
+  void allow(std::vector<std::string_view> publish, std::vector<std::string_view> subscribe, std::string filter = "#");
+  void set_rules(std::vector<broker::TopicRule> rules);
+  broker::SchemeSet schemes(std::vector<std::string_view> names) const;
+  void enroll(Identity identity);
+  void set_identity(Identity identity);
+  RevocationReport revoke(const std::string& name);
+
+  TestClient& connect(mqtt::Connect packet, std::size_t at_shard = 0);
+  TestClient& connect(std::string_view client_id, mqtt::Version version = mqtt::Version::v5, bool clean_start = true);
+  /// A transport without a CONNECT.
+  TestClient& dial(std::size_t at_shard = 0);
+  template <class Packet>
+  void send(TestClient& client, const Packet& packet) {
+    Buffer bytes;
+    mqtt::encode(packet, client.version, bytes);
+    send_bytes(client, bytes);
+  }
+  void send_bytes(TestClient& client, Bytes bytes);
+  void subscribe(TestClient& client, std::string_view filter, mqtt::SubscriptionOptions options = {}, mqtt::Properties properties = {});
+  void publish(TestClient& client, std::string_view topic, std::string_view payload, mqtt::QoS qos = mqtt::QoS::at_most_once,
+               bool retain = false, std::uint16_t packet_id = 0);
+  /// The transport breaks, without DISCONNECT.
+  void cut(TestClient& client);
+  void advance(std::uint64_t milliseconds);
+
+  broker::Shard& shard(std::size_t i) { return *shards_[i]; }
+  broker::Counters counters() const;
+  std::size_t refused(broker::Refusal refusal) const;
+
+  Now now{1'000'000, 1'800'000'000'000};
+  CountingRandom random;
+  SimpleReplayMemory replays;
+  RecordingJournal journal;
+  std::unique_ptr<KeyStore> key;  ///< the broker's
+
+ private:
+  void carry_out();
+  void take_in(TestClient& client);
+  TestClient* find(std::size_t shard, broker::ConnectionId connection);
+  void spread_directory();
+
+  std::vector<std::unique_ptr<broker::Shard>> shards_;
+  std::deque<TestClient> clients_;
+  std::vector<Identity> identities_;
+};
+
+}  // namespace sealmq::testing

@@ -1,0 +1,401 @@
+// What every client may rely on, with one shard and with three: both must behave the same.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "support/broker_bench.h"
+
+namespace sealmq::testing {
+namespace {
+
+using mqtt::PacketType;
+using mqtt::QoS;
+using mqtt::Reason;
+using mqtt::Version;
+
+class ShardTest : public ::testing::TestWithParam<std::size_t> {
+ protected:
+  BrokerBench broker{GetParam()};
+};
+INSTANTIATE_TEST_SUITE_P(Shards, ShardTest, ::testing::Values(1, 3));
+
+TEST_P(ShardTest, DeliversToAMatchingSubscriberAndNobodyElse) {
+  auto& near = broker.connect("near");
+  auto& far = broker.connect("far", Version::v3_1_1);
+  auto& other = broker.connect("other");
+  broker.subscribe(near, "plant/+/temp");
+  broker.subscribe(far, "plant/#");
+  broker.subscribe(other, "plant/7");
+  auto& device = broker.connect("device", Version::v3_1_1);
+  broker.publish(device, "plant/7/temp", "21.5");
+  ASSERT_EQ(near.publishes.size(), 1U);
+  EXPECT_EQ(near.publishes[0].payload, "21.5");
+  EXPECT_EQ(near.publishes[0].topic, "plant/7/temp");
+  EXPECT_EQ(far.publishes.size(), 1U);
+  EXPECT_TRUE(other.publishes.empty());
+}
+
+TEST_P(ShardTest, KeepsTheOrderOfAPublisher) {
+  auto& reader = broker.connect("reader");
+  broker.subscribe(reader, "t", {.qos = QoS::at_least_once});
+  auto& writer = broker.connect("writer");
+  for (int i = 0; i < 200; ++i) broker.publish(writer, "t", std::to_string(i), QoS::at_least_once);
+  ASSERT_EQ(reader.publishes.size(), 200U);
+  for (int i = 0; i < 200; ++i) EXPECT_EQ(reader.publishes[i].payload, std::to_string(i));
+}
+
+TEST_P(ShardTest, AnswersEachQoSAsTheStandardSays) {
+  auto& reader = broker.connect("reader");
+  broker.subscribe(reader, "t", {.qos = QoS::exactly_once});
+  auto& writer = broker.connect("writer");
+  broker.publish(writer, "t", "one", QoS::at_least_once, false, 11);
+  broker.publish(writer, "t", "two", QoS::exactly_once, false, 12);
+  using Answer = TestClient::Answer;
+  EXPECT_EQ(writer.answers[0], (Answer{PacketType::puback, 11, {Reason::success}}));
+  EXPECT_EQ(writer.answers[1], (Answer{PacketType::pubrec, 12, {Reason::success}}));
+  EXPECT_EQ(writer.answers[2], (Answer{PacketType::pubcomp, 12, {Reason::success}}));
+  ASSERT_EQ(reader.publishes.size(), 2U);
+  EXPECT_EQ(reader.publishes[0].qos, QoS::at_least_once);
+  EXPECT_EQ(reader.publishes[1].qos, QoS::exactly_once);
+}
+
+TEST_P(ShardTest, TakesAQoS2MessageOnce) {  // [MQTT-4.3.3-10]
+  auto& reader = broker.connect("reader");
+  broker.subscribe(reader, "t");
+  auto& writer = broker.connect("writer");
+  mqtt::Publish packet;
+  packet.topic = "t";
+  packet.qos = QoS::exactly_once;
+  packet.packet_id = 5;
+  broker.send(writer, packet);
+  packet.dup = true;
+  broker.send(writer, packet);
+  EXPECT_EQ(reader.publishes.size(), 1U);
+  broker.send(writer, mqtt::Pubrel{.packet_id = 5, .properties = {}});
+  packet.dup = false;
+  broker.send(writer, packet);  // the identifier is free again
+  EXPECT_EQ(reader.publishes.size(), 2U);
+}
+
+TEST_P(ShardTest, GivesAReturningClientWhatItMissed) {
+  auto& before = broker.connect("reader", Version::v5, false);
+  broker.subscribe(before, "t", {.qos = QoS::at_least_once});
+  broker.cut(before);
+  auto& writer = broker.connect("writer");
+  broker.publish(writer, "t", "missed", QoS::at_least_once);
+  broker.publish(writer, "t", "lost", QoS::at_most_once);  // QoS 0 is not kept for absent clients
+  auto& after = broker.connect("reader", Version::v5, false);
+  EXPECT_TRUE(after.session_present);
+  ASSERT_EQ(after.publishes.size(), 1U);
+  EXPECT_EQ(after.publishes[0].payload, "missed");
+}
+
+TEST_P(ShardTest, SendsUnacknowledgedMessagesAgainWithDupAndTheSameIdentifier) {  // [MQTT-4.4.0-1]
+  auto& before = broker.connect("reader", Version::v3_1_1, false);
+  before.acknowledges = false;
+  broker.subscribe(before, "t", {.qos = QoS::exactly_once});
+  auto& writer = broker.connect("writer");
+  broker.publish(writer, "t", "a", QoS::at_least_once);
+  broker.publish(writer, "t", "b", QoS::exactly_once, false, 2);
+  ASSERT_EQ(before.publishes.size(), 2U);
+  broker.send(before, mqtt::Pubrec{.packet_id = before.publishes[1].packet_id, .properties = {}});
+  broker.cut(before);
+  auto& after = broker.connect("reader", Version::v3_1_1, false);
+  ASSERT_EQ(after.publishes.size(), 1U);  // of the second only PUBREL is left
+  EXPECT_TRUE(after.publishes[0].dup);
+  EXPECT_EQ(after.publishes[0].packet_id, before.publishes[0].packet_id);
+  ASSERT_EQ(after.answers.size(), 1U);
+  EXPECT_EQ(after.answers[0].type, PacketType::pubrel);
+}
+
+TEST_P(ShardTest, ForgetsACleanSessionAndOneThatExpired) {
+  auto& clean = broker.connect("a", Version::v3_1_1, true);
+  broker.subscribe(clean, "t");
+  broker.cut(clean);
+  EXPECT_EQ(broker.counters().sessions, 0U);
+  mqtt::Connect packet;
+  packet.client_id = "b";
+  packet.properties.session_expiry_interval = 10;
+  auto& brief = broker.connect(packet);
+  broker.cut(brief);
+  broker.advance(9'000);
+  EXPECT_EQ(broker.counters().sessions, 1U);
+  broker.advance(2'000);
+  EXPECT_EQ(broker.counters().sessions, 0U);
+  EXPECT_EQ(broker.counters().subscriptions, 0U);
+}
+
+TEST_P(ShardTest, TakesOverASessionAndTellsTheOldConnection) {  // [MQTT-3.1.4-3]
+  auto& first = broker.connect("same", Version::v5, false);
+  broker.subscribe(first, "t");
+  mqtt::Connect packet;
+  packet.client_id = "same";
+  packet.clean_start = false;
+  auto& second = broker.connect(packet, 2);
+  EXPECT_EQ(first.disconnect, Reason::session_taken_over);
+  EXPECT_TRUE(first.closed);
+  EXPECT_TRUE(second.session_present);
+  broker.publish(second, "t", "still subscribed");
+  EXPECT_EQ(second.publishes.size(), 1U);
+}
+
+TEST_P(ShardTest, KeepsRetainedMessagesForLaterSubscribers) {
+  auto& writer = broker.connect("writer");
+  broker.publish(writer, "plant/1", "one", QoS::at_least_once, true);
+  broker.publish(writer, "plant/2", "two", QoS::at_most_once, true);
+  broker.publish(writer, "plant/2", "", QoS::at_most_once, true);  // erases [MQTT-3.3.1-6]
+  auto& reader = broker.connect("reader");
+  broker.subscribe(reader, "plant/+", {.qos = QoS::at_least_once});
+  ASSERT_EQ(reader.publishes.size(), 1U);
+  EXPECT_EQ(reader.publishes[0].payload, "one");
+  EXPECT_TRUE(reader.publishes[0].retain);  // [MQTT-3.3.1-8]
+  broker.publish(writer, "plant/1", "live", QoS::at_most_once, true);
+  EXPECT_FALSE(reader.publishes[1].retain);  // [MQTT-3.3.1-12]
+  EXPECT_EQ(broker.counters().retained, 1U);
+}
+
+TEST_P(ShardTest, ObeysRetainHandlingAndRetainAsPublished) {
+  auto& writer = broker.connect("writer");
+  broker.publish(writer, "t", "kept", QoS::at_most_once, true);
+  auto& reader = broker.connect("reader");
+  broker.subscribe(reader, "t", {.retain_handling = mqtt::RetainHandling::do_not_send});
+  EXPECT_TRUE(reader.publishes.empty());
+  broker.subscribe(reader, "t", {.retain_handling = mqtt::RetainHandling::send_if_new});
+  EXPECT_TRUE(reader.publishes.empty());
+  broker.subscribe(reader, "t", {.retain_as_published = true, .retain_handling = mqtt::RetainHandling::send});
+  EXPECT_EQ(reader.publishes.size(), 1U);
+  broker.publish(writer, "t", "live", QoS::at_most_once, true);
+  EXPECT_TRUE(reader.publishes[1].retain);
+}
+
+TEST_P(ShardTest, SendsOneCopyForOverlappingFiltersWithTheHighestQoS) {  // [MQTT-3.3.4-2]
+  auto& reader = broker.connect("reader");
+  mqtt::Properties first, second;
+  first.subscription_identifiers = {3};
+  second.subscription_identifiers = {4};
+  broker.subscribe(reader, "a/#", {.qos = QoS::at_least_once}, first);
+  broker.subscribe(reader, "a/+", {.qos = QoS::exactly_once}, second);
+  auto& writer = broker.connect("writer");
+  broker.publish(writer, "a/b", "x", QoS::exactly_once);
+  ASSERT_EQ(reader.publishes.size(), 1U);
+  EXPECT_EQ(reader.publishes[0].qos, QoS::exactly_once);
+  std::ranges::sort(reader.publishes[0].identifiers);
+  EXPECT_EQ(reader.publishes[0].identifiers, (std::vector<std::uint32_t>{3, 4}));
+}
+
+TEST_P(ShardTest, DoesNotEchoWhereNoLocalIsSet) {  // [MQTT-3.8.3-3]
+  auto& client = broker.connect("client");
+  broker.subscribe(client, "t", {.no_local = true});
+  broker.publish(client, "t", "own");
+  EXPECT_TRUE(client.publishes.empty());
+}
+
+mqtt::Connect with_will(std::string_view id, std::uint32_t delay = 0, std::uint32_t expiry = 0) {
+  mqtt::Connect packet;
+  packet.client_id = id;
+  packet.properties.session_expiry_interval = expiry;
+  packet.will = mqtt::Will{"status", as_bytes("gone"), QoS::at_most_once, false, {}};
+  if (delay != 0) packet.will->properties.will_delay_interval = delay;
+  return packet;
+}
+
+TEST_P(ShardTest, PublishesTheWillWhenAConnectionBreaksAndNotAfterDisconnect) {  // [MQTT-3.1.2-8] [MQTT-3.14.4-3]
+  auto& reader = broker.connect("reader");
+  broker.subscribe(reader, "status");
+  auto& polite = broker.connect(with_will("polite"));
+  broker.send(polite, mqtt::Disconnect{});
+  EXPECT_TRUE(polite.closed);
+  EXPECT_TRUE(reader.publishes.empty());
+  auto& rude = broker.connect(with_will("rude"));
+  broker.cut(rude);
+  ASSERT_EQ(reader.publishes.size(), 1U);
+  EXPECT_EQ(reader.publishes[0].payload, "gone");
+  auto& willing = broker.connect(with_will("willing"));
+  broker.send(willing, mqtt::Disconnect{Reason::disconnect_with_will, {}});
+  EXPECT_EQ(reader.publishes.size(), 2U);
+}
+
+TEST_P(ShardTest, WaitsWithADelayedWillAndForgetsItWhenTheClientReturns) {  // [MQTT-3.1.3-9]
+  auto& reader = broker.connect("reader");
+  broker.subscribe(reader, "status");
+  auto& first = broker.connect(with_will("d", 10, 100));
+  broker.cut(first);
+  broker.advance(5'000);
+  mqtt::Connect again;
+  again.client_id = "d";
+  again.clean_start = false;
+  again.properties.session_expiry_interval = 100;
+  auto& second = broker.connect(again);
+  broker.advance(20'000);
+  EXPECT_TRUE(reader.publishes.empty());
+  broker.send(second, mqtt::Disconnect{});
+  auto& third = broker.connect(with_will("d", 10, 100));
+  broker.cut(third);
+  broker.advance(11'000);
+  EXPECT_EQ(reader.publishes.size(), 1U);
+}
+
+TEST_P(ShardTest, HidesDollarTopicsFromWildcardsAndFromPublishers) {  // [MQTT-4.7.2-1]
+  auto& reader = broker.connect("reader");
+  broker.subscribe(reader, "#");
+  auto& writer = broker.connect("writer");
+  broker.publish(writer, "$SYS/uptime", "1", QoS::at_least_once);
+  EXPECT_TRUE(reader.publishes.empty());
+  EXPECT_EQ(writer.answers.back().reasons[0], Reason::not_authorized);
+}
+
+TEST_P(ShardTest, RefusesByDefault) {
+  broker.set_rules({});
+  auto& client = broker.connect("client");
+  EXPECT_EQ(client.connack, Reason::success);
+  broker.subscribe(client, "#");
+  EXPECT_EQ(client.answers.back().reasons[0], Reason::not_authorized);
+  broker.publish(client, "t", "x", QoS::at_least_once);
+  EXPECT_EQ(client.answers.back().reasons[0], Reason::not_authorized);
+  auto& old = broker.connect("old", Version::v3_1_1);
+  broker.subscribe(old, "t");
+  EXPECT_EQ(old.answers.back().reasons[0], Reason::unspecified_error);  // 0x80 on the wire of 3.1.1
+}
+
+TEST_P(ShardTest, LetsTheMostSpecificRuleDecide) {
+  broker.set_rules({{"#", broker.schemes({"plain"}), broker.schemes({"plain"})}, {"secret/#", {}, {}}});
+  auto& reader = broker.connect("reader");
+  broker.subscribe(reader, "#");
+  EXPECT_EQ(reader.answers.back().reasons[0], Reason::success);
+  broker.subscribe(reader, "secret/+");
+  EXPECT_EQ(reader.answers.back().reasons[0], Reason::not_authorized);
+  auto& writer = broker.connect("writer");
+  broker.publish(writer, "secret/x", "no");
+  broker.publish(writer, "open/x", "yes");
+  ASSERT_EQ(reader.publishes.size(), 1U);
+  EXPECT_EQ(reader.publishes[0].payload, "yes");
+}
+
+TEST_P(ShardTest, StopsWhatIsQueuedWhenPolicyTakesTheTopicAway) {
+  auto& before = broker.connect("reader", Version::v5, false);
+  broker.subscribe(before, "t", {.qos = QoS::at_least_once});
+  broker.cut(before);
+  auto& writer = broker.connect("writer");
+  broker.publish(writer, "t", "queued", QoS::at_least_once);
+  broker.publish(writer, "t", "retained", QoS::at_least_once, true);
+  broker.set_rules({});
+  auto& after = broker.connect("reader", Version::v5, false);
+  EXPECT_TRUE(after.publishes.empty());
+}
+
+TEST_P(ShardTest, BoundsWhatItKeepsForAnAbsentClient) {
+  broker::Settings settings;
+  settings.maximum_queued_messages = 10;
+  BrokerBench bounded(GetParam(), settings);
+  auto& before = bounded.connect("reader", Version::v5, false);
+  bounded.subscribe(before, "t", {.qos = QoS::at_least_once});
+  bounded.cut(before);
+  auto& writer = bounded.connect("writer");
+  for (int i = 0; i < 50; ++i) bounded.publish(writer, "t", std::to_string(i), QoS::at_least_once);
+  EXPECT_EQ(bounded.counters().dropped[static_cast<std::size_t>(broker::Drop::queue_full)], 40U);
+  auto& after = bounded.connect("reader", Version::v5, false);
+  EXPECT_EQ(after.publishes.size(), 10U);
+}
+
+TEST_P(ShardTest, SendsNoMoreThanTheClientsReceiveMaximum) {  // [MQTT-3.3.4-7]
+  mqtt::Connect packet;
+  packet.client_id = "slow";
+  packet.properties.receive_maximum = 3;
+  auto& reader = broker.connect(packet);
+  reader.acknowledges = false;
+  broker.subscribe(reader, "t", {.qos = QoS::at_least_once});
+  auto& writer = broker.connect("writer");
+  for (int i = 0; i < 10; ++i) broker.publish(writer, "t", std::to_string(i), QoS::at_least_once);
+  ASSERT_EQ(reader.publishes.size(), 3U);
+  broker.send(reader, mqtt::Puback{.packet_id = reader.publishes[0].packet_id, .properties = {}});
+  EXPECT_EQ(reader.publishes.size(), 4U);
+}
+
+TEST_P(ShardTest, TellsWhatIsLeftOfAMessagesLifeAndDropsWhatExpired) {  // [MQTT-3.3.2-5] [MQTT-3.3.2-6]
+  auto& before = broker.connect("reader", Version::v5, false);
+  broker.subscribe(before, "t", {.qos = QoS::at_least_once});
+  broker.cut(before);
+  auto& writer = broker.connect("writer");
+  mqtt::Publish packet;
+  packet.topic = "t";
+  packet.qos = QoS::at_least_once;
+  packet.packet_id = 1;
+  packet.properties.message_expiry_interval = 5;
+  broker.send(writer, packet);
+  packet.properties.message_expiry_interval = 60;
+  broker.send(writer, packet);
+  broker.advance(10'000);
+  auto& after = broker.connect("reader", Version::v5, false);
+  ASSERT_EQ(after.publishes.size(), 1U);
+  EXPECT_EQ(after.publishes[0].expiry, 50U);
+}
+
+TEST_P(ShardTest, AssignsAnIdentifierWhereTheClientHasNone) {  // [MQTT-3.2.2-16]
+  auto& client = broker.connect("");
+  EXPECT_EQ(client.connack, Reason::success);
+  EXPECT_TRUE(client.assigned_id.starts_with("auto-"));
+}
+
+TEST_P(ShardTest, RefusesIdentifiersThatLookLikePatterns) {
+  EXPECT_EQ(broker.connect("a+b").connack, Reason::client_identifier_not_valid);
+  EXPECT_EQ(broker.connect("a#").connack, Reason::client_identifier_not_valid);
+  EXPECT_EQ(broker.connect("a\nb").connack, Reason::client_identifier_not_valid);
+}
+
+TEST_P(ShardTest, StripsWhatOnlyTheBrokerMaySay) {
+  auto& reader = broker.connect("reader");
+  broker.subscribe(reader, "t");
+  auto& writer = broker.connect("writer");
+  mqtt::Publish packet;
+  packet.topic = "t";
+  packet.properties.user = {{"sealmq-from", "boiler-7"}, {"unit", "C"}};
+  broker.send(writer, packet);
+  ASSERT_EQ(reader.publishes.size(), 1U);
+  EXPECT_EQ(reader.publishes[0].user, (std::vector<std::pair<std::string, std::string>>{{"unit", "C"}}));
+}
+
+TEST_P(ShardTest, EndsAConnectionThatSaysNothing) {
+  auto& silent = broker.dial();
+  mqtt::Connect packet;
+  packet.client_id = "quiet";
+  packet.keep_alive = 10;
+  auto& quiet = broker.connect(packet);
+  broker.advance(11'000);
+  EXPECT_TRUE(silent.closed);
+  EXPECT_FALSE(quiet.closed);
+  broker.advance(5'000);
+  EXPECT_TRUE(quiet.closed);  // [MQTT-3.1.2-22]
+  EXPECT_EQ(quiet.disconnect, Reason::keep_alive_timeout);
+  EXPECT_EQ(broker.counters().connections, 0U);
+}
+
+TEST_P(ShardTest, AnswersAnUnknownAuthenticationMethod) {
+  mqtt::Connect packet;
+  packet.client_id = "x";
+  packet.properties.authentication_method = "NO-SUCH";
+  EXPECT_EQ(broker.connect(packet).connack, Reason::bad_authentication_method);
+}
+
+TEST_P(ShardTest, SaysGoodbyeWhenItShutsDown) {
+  auto& client = broker.connect("client");
+  for (std::size_t i = 0; i < GetParam(); ++i) broker.shard(i).shut_down(broker.now);
+  broker.advance(500);
+  EXPECT_EQ(client.disconnect, Reason::server_shutting_down);
+  EXPECT_TRUE(client.closed);
+}
+
+TEST_P(ShardTest, SharesALargePayloadAndDeliversItWhole) {
+  auto& reader = broker.connect("reader");
+  auto& second = broker.connect("second");
+  broker.subscribe(reader, "t", {.qos = QoS::exactly_once});
+  broker.subscribe(second, "t");
+  auto& writer = broker.connect("writer");
+  std::string large(100'000, 'x');
+  broker.publish(writer, "t", large, QoS::exactly_once);
+  ASSERT_EQ(reader.publishes.size(), 1U);
+  EXPECT_EQ(reader.publishes[0].payload, large);
+  EXPECT_EQ(second.publishes[0].payload, large);
+}
+
+}  // namespace
+}  // namespace sealmq::testing
