@@ -46,6 +46,7 @@ struct TestClient {
   std::deque<Answer> answers;
   std::size_t pings = 0;
   bool acknowledges = true;  ///< answers QoS 1 and 2 by itself
+  bool opaque = false;       ///< what comes back is not looked at: the test does not know its version
 };
 
 class BrokerBench {
