@@ -1,0 +1,44 @@
+#include "broker/policy.h"
+
+#include <gtest/gtest.h>
+
+namespace sealmq::broker {
+namespace {
+
+SchemeSet set(std::initializer_list<std::size_t> indices) {
+  SchemeSet out;
+  for (auto index : indices) out.add(index);
+  return out;
+}
+
+TEST(Policy, DeniesWhatNoRuleNames) {
+  Policy policy = Policy::make({{"plant/#", set({0}), set({0})}}).value();
+  EXPECT_EQ(policy.find("office/1"), nullptr);
+  EXPECT_FALSE(policy.may_subscribe_somewhere("office/#", 0));
+  EXPECT_EQ(Policy().find("x"), nullptr);
+}
+
+TEST(Policy, LetsTheMostSpecificFilterWinWhateverTheOrder) {
+  Policy policy = Policy::make({{"#", set({1}), set({1})}, {"a/+/c", set({2}), {}}, {"a/b/c", set({3}), {}}, {"a/#", set({4}), {}}}).value();
+  EXPECT_TRUE(policy.find("a/b/c")->publish.contains(3));
+  EXPECT_TRUE(policy.find("a/x/c")->publish.contains(2));
+  EXPECT_TRUE(policy.find("a/x")->publish.contains(4));
+  EXPECT_TRUE(policy.find("b")->publish.contains(1));
+}
+
+TEST(Policy, GrantsASubscriptionThatCanReceiveSomething) {
+  Policy policy = Policy::make({{"#", set({0}), set({0})}, {"secret/#", set({0}), {}}}).value();
+  EXPECT_TRUE(policy.may_subscribe_somewhere("#", 0));
+  EXPECT_TRUE(policy.may_subscribe_somewhere("+/x", 0));
+  EXPECT_FALSE(policy.may_subscribe_somewhere("secret/x", 0));
+  EXPECT_FALSE(policy.may_subscribe_somewhere("secret/#", 0));
+  EXPECT_FALSE(policy.may_subscribe_somewhere("#", 1));
+}
+
+TEST(Policy, RefusesWhatIsNoFilterAndWhatStandsTwice) {
+  EXPECT_FALSE(Policy::make({{"a/#/b", {}, {}}}));
+  EXPECT_FALSE(Policy::make({{"a", {}, {}}, {"b", {}, {}}, {"a", {}, {}}}));
+}
+
+}  // namespace
+}  // namespace sealmq::broker

@@ -1,0 +1,95 @@
+#include "broker/topic_tree.h"
+
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include <algorithm>
+
+#include "mqtt/topic.h"
+
+namespace sealmq::broker {
+namespace {
+
+struct Tree {
+  Subscription& add(std::string filter) {
+    auto& subscription = *all.emplace_back(std::make_unique<Subscription>());
+    subscription.filter = std::move(filter);
+    tree.add(subscription);
+    return subscription;
+  }
+  std::vector<std::string> matching(std::string_view topic) {
+    std::vector<std::string> filters;
+    for (auto* subscription : tree.match(topic)) filters.push_back(subscription->filter);
+    std::ranges::sort(filters);
+    return filters;
+  }
+  TopicTree tree;
+  std::vector<std::unique_ptr<Subscription>> all;
+};
+
+using Filters = std::vector<std::string>;
+
+TEST(TopicTree, MatchesLevelsAndWildcards) {
+  Tree t;
+  for (auto filter : {"sport/tennis", "sport/+", "sport/#", "#", "+/tennis", "sport/tennis/+", "/+", "+"}) t.add(filter);
+  EXPECT_EQ(t.matching("sport/tennis"), (Filters{"#", "+/tennis", "sport/#", "sport/+", "sport/tennis"}));
+  EXPECT_EQ(t.matching("sport"), (Filters{"#", "+", "sport/#"}));
+  EXPECT_EQ(t.matching("/x"), (Filters{"#", "/+"}));
+  EXPECT_EQ(t.matching("sport/tennis/"), (Filters{"#", "sport/#", "sport/tennis/+"}));
+}
+
+TEST(TopicTree, HidesDollarTopicsFromLeadingWildcards) {  // [MQTT-4.7.2-1]
+  Tree t;
+  for (auto filter : {"#", "+/x", "$SYS/#", "$SYS/+"}) t.add(filter);
+  EXPECT_EQ(t.matching("$SYS/x"), (Filters{"$SYS/#", "$SYS/+"}));
+}
+
+TEST(TopicTree, ForgetsWhatLeftAndItsNodes) {
+  Tree t;
+  auto& first = t.add("a/b/c");
+  auto& second = t.add("a/b/c");
+  auto& third = t.add("a/+/#");
+  EXPECT_EQ(t.matching("a/b/c").size(), 3U);
+  t.tree.remove(first);
+  EXPECT_EQ(t.matching("a/b/c").size(), 2U);
+  t.tree.remove(second);
+  t.tree.remove(third);
+  EXPECT_TRUE(t.matching("a/b/c").empty());
+  EXPECT_EQ(t.tree.nodes(), 0U);
+}
+
+RC_GTEST_PROP(TopicTree, AgreesWithMatchingEachFilterAlone, ()) {
+  auto level = rc::gen::element<std::string>("a", "b", "", "$s");
+  auto join = [](const std::vector<std::string>& levels) {
+    std::string text;
+    for (std::size_t i = 0; i < levels.size(); ++i) text += (i == 0 ? "" : "/") + levels[i];
+    return text;
+  };
+  auto filter_level = rc::gen::element<std::string>("a", "b", "", "+", "$s");
+  Tree t;
+  std::vector<bool> present;
+  int steps = *rc::gen::inRange(1, 20);
+  for (int i = 0; i < steps; ++i) {
+    auto levels = *rc::gen::resize(4, rc::gen::nonEmpty(rc::gen::container<std::vector<std::string>>(filter_level)));
+    if (*rc::gen::inRange(0, 3) == 0) levels.push_back("#");
+    std::string filter = join(levels);
+    if (!mqtt::is_topic_filter(filter)) continue;
+    t.add(filter);
+    present.push_back(true);
+    if (*rc::gen::inRange(0, 3) == 0) {
+      auto victim = *rc::gen::inRange<std::size_t>(0, present.size());
+      if (present[victim]) t.tree.remove(*t.all[victim]);
+      present[victim] = false;
+    }
+    std::string topic = join(*rc::gen::resize(4, rc::gen::nonEmpty(rc::gen::container<std::vector<std::string>>(level))));
+    if (!mqtt::is_topic_name(topic)) continue;
+    Filters expected;
+    for (std::size_t k = 0; k < present.size(); ++k)
+      if (present[k] && mqtt::matches(t.all[k]->filter, topic)) expected.push_back(t.all[k]->filter);
+    std::ranges::sort(expected);
+    RC_ASSERT(t.matching(topic) == expected);
+  }
+}
+
+}  // namespace
+}  // namespace sealmq::broker
