@@ -1,4 +1,4 @@
-// Descriptor: owns an open file of the operating system and closes it.
+// Descriptor: owns an open file or socket of the operating system and closes it.
 #pragma once
 
 #include <unistd.h>
@@ -12,7 +12,7 @@ class Descriptor {
   Descriptor() = default;
   /// What open() answered; negative: nothing is owned.
   explicit Descriptor(int number) : number_(number) {}
-  Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
+  Descriptor(Descriptor&& other) noexcept : number_(other.release()) {}
   Descriptor& operator=(Descriptor&& other) noexcept {
     std::swap(number_, other.number_);
     return *this;
@@ -23,6 +23,8 @@ class Descriptor {
 
   bool is_open() const { return number_ >= 0; }
   int number() const { return number_; }
+  /// The caller closes it.
+  int release() { return std::exchange(number_, -1); }
 
  private:
   int number_ = -1;

@@ -92,7 +92,9 @@ std::optional<Buffer> from_hex(std::string_view text) {
   return out;
 }
 
-std::string to_base64url(Bytes bytes) { return encode64(bytes, base64url_alphabet); }
+std::string to_base64url(Bytes bytes) {
+  return encode64(bytes, base64url_alphabet);
+}
 
 std::optional<Buffer> from_base64url(std::string_view text) {
   Buffer out;

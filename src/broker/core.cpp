@@ -200,7 +200,8 @@ RevocationReport Core::revoke(std::string_view name, Now now) {
   std::size_t erased = retained.erase_of(name);
   if (index == 0) report.retained = erased;  // every shard holds them all: one counts them
   std::vector<Session*> ending;
-  for (auto& [id, session] : sessions) {
+  for (auto& present : sessions) {
+    Session* session = present.second.get();
     auto by_author = [&](const Delivery& d) { return d.message != nullptr && d.message->view().author == name; };
     auto to_subscriber = [&](const Delivery& d) { return d.subscriber != nullptr && *d.subscriber == name; };
     report.queued += std::erase_if(session->queue, [&](const Delivery& d) {
@@ -222,7 +223,7 @@ RevocationReport Core::revoke(std::string_view name, Now now) {
       return true;
     });
     // A connection that spoke for others too (a gateway) goes on for them.
-    if (session->identities.size() == 1 && session->identities.front() == name) ending.push_back(session.get());
+    if (session->identities.size() == 1 && session->identities.front() == name) ending.push_back(session);
   }
   for (Session* session : ending) {
     ++report.sessions;

@@ -180,8 +180,7 @@ Result<> Link::on(const mqtt::Subscribe& packet) {
   }
   connection.send(answer);
   std::ranges::sort(with_retained);  // a filter named twice is one subscription
-  auto twice = std::ranges::unique(with_retained);
-  with_retained.erase(twice.begin(), twice.end());
+  with_retained.erase(std::unique(with_retained.begin(), with_retained.end()), with_retained.end());
   for (const Subscription* subscription : with_retained) core_.send_retained(*subscription, now);
   return {};
 }

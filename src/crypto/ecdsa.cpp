@@ -22,8 +22,9 @@ constexpr std::size_t longest_der = 72;  // SEQUENCE of two INTEGERs of up to 33
 PublicKey import_key(int selection, OSSL_PARAM* parameters) {
   EVP_PKEY* key = nullptr;
   KeyContext context(EVP_PKEY_CTX_new_from_name(nullptr, "EC", nullptr));
-  must(context && EVP_PKEY_fromdata_init(context.get()) == 1 && EVP_PKEY_fromdata(context.get(), &key, selection, parameters) == 1,
-       "EVP_PKEY_fromdata");
+  must(
+      context && EVP_PKEY_fromdata_init(context.get()) == 1 && EVP_PKEY_fromdata(context.get(), &key, selection, parameters) == 1,
+      "EVP_PKEY_fromdata");
   return PublicKey(key);
 }
 
@@ -80,11 +81,17 @@ SigningKey::SigningKey(SigningKey&&) noexcept = default;
 SigningKey& SigningKey::operator=(SigningKey&&) noexcept = default;
 SigningKey::~SigningKey() = default;
 
-Result<SigningKey> SigningKey::from_secret(const Secret& secret) { return SigningKey(TRY(decode_secret_scalar(secret))); }
+Result<SigningKey> SigningKey::from_secret(const Secret& secret) {
+  return SigningKey(TRY(decode_secret_scalar(secret)));
+}
 
-SigningKey SigningKey::generate(Random& random) { return SigningKey(*decode_secret_scalar(generate_scalar(random))); }
+SigningKey SigningKey::generate(Random& random) {
+  return SigningKey(*decode_secret_scalar(generate_scalar(random)));
+}
 
-Secret SigningKey::export_secret() const { return scalar_.to_secret(); }
+Secret SigningKey::export_secret() const {
+  return scalar_.to_secret();
+}
 
 Result<VerifyingKey> VerifyingKey::from_sec1(Bytes sec1_compressed) {
   TRY(Point::decode(sec1_compressed));
@@ -126,8 +133,8 @@ bool verify(const VerifyingKey& key, Bytes message, const Signature& signature) 
   must(size > 0, "i2d_ECDSA_SIG");
 
   Digest digest = sha256(message);
-  int answer =
-      EVP_PKEY_verify(copy(key.loaded().prepared).get(), der.data(), static_cast<std::size_t>(size), digest.data(), digest.size());
+  int answer = EVP_PKEY_verify(copy(key.loaded().prepared).get(), der.data(), static_cast<std::size_t>(size), digest.data(),
+                               digest.size());
   if (answer != 1) ERR_clear_error();
   return answer == 1;
 }

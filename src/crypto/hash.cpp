@@ -64,7 +64,11 @@ Digest Hash<name>::finish() {
 template class Hash<HashName::sha256>;
 template class Hash<HashName::sha3_256>;
 
-Digest sha256(Bytes message) { return at_once<HashName::sha256>(message); }
-Digest sha3_256(Bytes message) { return at_once<HashName::sha3_256>(message); }
+Digest sha256(Bytes message) {
+  return at_once<HashName::sha256>(message);
+}
+Digest sha3_256(Bytes message) {
+  return at_once<HashName::sha3_256>(message);
+}
 
 }  // namespace sealmq::crypto

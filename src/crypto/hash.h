@@ -12,7 +12,8 @@ using Digest = std::array<std::uint8_t, 32>;
 
 enum class HashName : std::uint8_t { sha256, sha3_256 };
 
-/// One running hash. Moves, has no copy. One thread at a time. Making one allocates; keep it for many messages where speed counts.
+/// One running hash. Moves, has no copy. One thread at a time. Making one allocates; keep it for many messages where speed
+/// counts.
 template <HashName name>
 class Hash {
  public:

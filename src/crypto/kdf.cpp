@@ -47,7 +47,9 @@ class Hmac {
 
 }  // namespace
 
-Digest hmac_sha256(Bytes key, Bytes data) { return Hmac(key).update(data).finish(); }
+Digest hmac_sha256(Bytes key, Bytes data) {
+  return Hmac(key).update(data).finish();
+}
 
 Secret hkdf_extract(Bytes salt, Bytes input_key) {
   Digest pseudo_random_key = hmac_sha256(salt, input_key);

@@ -4,8 +4,8 @@
 //   sign(key, elements, random);
 //   counter.so_far() == Operations{.sm = 1, .m = 1, .a = 1, .h = 1}
 //
-// Off, a count is one branch on a thread-local pointer. Counted is what the scheme's formulas name; what this implementation adds (the
-// hash of a hedged nonce, encodings) is not, or the numbers could not be compared with a publication's table.
+// Off, a count is one branch on a thread-local pointer. Counted is what the scheme's formulas name; what this implementation adds
+// (the hash of a hedged nonce, encodings) is not, or the numbers could not be compared with a publication's table.
 #pragma once
 
 #include <cstdint>

@@ -61,8 +61,8 @@ const EC_GROUP* p256() {
   return group;
 }
 
-// BN_bin2bn skips leading zero bytes and so takes a moment less for a number that has some. With a one in front there are none; what
-// remains when it is cleared is whether the upper 64 bits are all zero.
+// BN_bin2bn skips leading zero bytes and so takes a moment less for a number that has some. With a one in front there are none;
+// what remains when it is cleared is whether the upper 64 bits are all zero.
 void load_secret(const Scalar& scalar, BIGNUM* out) {
   std::array<std::uint8_t, 33> bytes{1};
   scalar.encode(std::span(bytes).last<32>());
@@ -90,7 +90,8 @@ Result<Scalar> decode_secret_scalar(const Secret& secret) {
 }
 
 Result<Point> Point::decode(Bytes sec1_compressed) {
-  bool well_formed = sec1_compressed.size() == std::tuple_size_v<Sec1Compressed> && (sec1_compressed[0] == 2 || sec1_compressed[0] == 3);
+  bool well_formed =
+      sec1_compressed.size() == std::tuple_size_v<Sec1Compressed> && (sec1_compressed[0] == 2 || sec1_compressed[0] == 3);
   if (!well_formed) return fail(Blame::peer_misbehaved, "not a compressed point");
   auto decoded = std::make_shared<Decoded>(Decoded{GroupElement(EC_POINT_new(p256()))});
   must(decoded->element != nullptr, "EC_POINT_new");
@@ -106,8 +107,8 @@ Result<Point> Point::decode(Bytes sec1_compressed) {
 const Sec1Compressed& generator() {
   static const Sec1Compressed encoded = [] {
     Sec1Compressed out;
-    must(EC_POINT_point2oct(p256(), EC_GROUP_get0_generator(p256()), POINT_CONVERSION_COMPRESSED, out.data(), out.size(), nullptr) ==
-             out.size(),
+    must(EC_POINT_point2oct(p256(), EC_GROUP_get0_generator(p256()), POINT_CONVERSION_COMPRESSED, out.data(), out.size(),
+                            nullptr) == out.size(),
          "EC_POINT_point2oct");
     return out;
   }();

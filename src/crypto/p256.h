@@ -1,7 +1,7 @@
 // The group P-256, as Schnorr, ECDSA and ECDH share it.
 //
-// Secret scalars: the crypto library's single-scalar multiplication, which takes the same time for every scalar whose upper 64 bits
-// are not all zero (a random one has them with probability 2^-64). Public scalars may take variable time.
+// Secret scalars: the crypto library's single-scalar multiplication, which takes the same time for every scalar whose upper 64
+// bits are not all zero (a random one has them with probability 2^-64). Public scalars may take variable time.
 #pragma once
 
 #include <memory>

@@ -11,7 +11,7 @@ using Limbs = std::array<std::uint64_t, 4>;
 // All least significant limb first.
 constexpr Limbs q = {0xF3B9CAC2FC632551, 0xBCE6FAADA7179E84, 0xFFFFFFFFFFFFFFFF, 0xFFFFFFFF00000000};
 constexpr Limbs r_squared = {0x83244C95BE79EEA2, 0x4699799C49BD6FA6, 0x2845B2392B6BEC59, 0x66E12D94F3D95620};  // 2^512 mod q
-constexpr std::uint64_t minus_q_inverse = 0xCCD1C8AAEE00BC4F;                                                // -1/q mod 2^64
+constexpr std::uint64_t minus_q_inverse = 0xCCD1C8AAEE00BC4F;                                                  // -1/q mod 2^64
 
 /// All ones if `bit` is 1, zero if 0. The compiler does not see where the mask comes from, so it cannot make a branch of it.
 std::uint64_t mask_of(std::uint64_t bit) {
@@ -126,7 +126,9 @@ Secret Scalar::to_secret() const {
   return Secret(std::move(bytes));
 }
 
-bool Scalar::is_zero() const { return (limbs_[0] | limbs_[1] | limbs_[2] | limbs_[3]) == 0; }
+bool Scalar::is_zero() const {
+  return (limbs_[0] | limbs_[1] | limbs_[2] | limbs_[3]) == 0;
+}
 
 Scalar Scalar::operator+(const Scalar& other) const {
   Limbs sum = limbs_;
@@ -141,6 +143,8 @@ Scalar Scalar::operator-(const Scalar& other) const {
   return Scalar(difference);
 }
 
-Scalar Scalar::operator*(const Scalar& other) const { return Scalar(montgomery(montgomery(limbs_, other.limbs_), r_squared)); }
+Scalar Scalar::operator*(const Scalar& other) const {
+  return Scalar(montgomery(montgomery(limbs_, other.limbs_), r_squared));
+}
 
 }  // namespace sealmq::crypto

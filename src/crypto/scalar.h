@@ -1,7 +1,8 @@
 // Scalar: a number modulo q, the order of P-256.
 //
 // Arithmetic here never branches on and never indexes by a value: every operation runs the same instructions whatever the
-// numbers are. That is why it is not the crypto library's big numbers, whose public calls drop leading zeros and pick a path by sign.
+// numbers are. That is why it is not the crypto library's big numbers, whose public calls drop leading zeros and pick a path by
+// sign.
 #pragma once
 
 #include <array>

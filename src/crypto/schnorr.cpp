@@ -39,7 +39,8 @@ bool all_lengths_fit(std::span<const Bytes> elements) {
   return true;
 }
 
-/// d = HKDF(secret key || 32 random bytes, "", "nonce" || SHA3-256(list), 48) mod q. Its hashes are ours, not the scheme's: not counted.
+/// d = HKDF(secret key || 32 random bytes, "", "nonce" || SHA3-256(list), 48) mod q. Its hashes are ours, not the scheme's: not
+/// counted.
 Scalar hedged_nonce(const SigningKey& key, std::span<const Bytes> elements, Random& random) {
   std::array<std::uint8_t, 64> seed;
   key.scalar().encode(std::span(seed).first<32>());
@@ -75,11 +76,17 @@ SigningKey SigningKey::from_scalar(const Scalar& scalar) {
   return point[0] == even_y ? SigningKey(scalar, id) : SigningKey(Scalar() - scalar, id);
 }
 
-Result<SigningKey> SigningKey::from_secret(const Secret& secret) { return from_scalar(TRY(decode_secret_scalar(secret))); }
+Result<SigningKey> SigningKey::from_secret(const Secret& secret) {
+  return from_scalar(TRY(decode_secret_scalar(secret)));
+}
 
-SigningKey SigningKey::generate(Random& random) { return from_scalar(*decode_secret_scalar(generate_scalar(random))); }
+SigningKey SigningKey::generate(Random& random) {
+  return from_scalar(*decode_secret_scalar(generate_scalar(random)));
+}
 
-Secret SigningKey::export_secret() const { return scalar_.to_secret(); }
+Secret SigningKey::export_secret() const {
+  return scalar_.to_secret();
+}
 
 Result<VerifyingKey> VerifyingKey::from_id(const Id& id) {
   Sec1Compressed encoded{even_y};

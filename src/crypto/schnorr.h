@@ -3,9 +3,9 @@
 //   sign:   R = d*G;  e = SHA3-256(list, R, G);  z = d - e*a mod q;  signature = (z, e)
 //   verify: R~ = z*G + e*ID;  accept iff e = SHA3-256(list, R~, G)
 //
-// The list is what is signed: each element goes in as u32 length and its bytes, R and G follow in the same way (33 bytes each), so
-// no two lists give the same hash input. The first element is the scheme's tag; a key is used for one scheme only. The list names the
-// signer's Id: over a list that does not, anyone can find a new key that fits a given nonce and z.
+// The list is what is signed: each element goes in as u32 length and its bytes, R and G follow in the same way (33 bytes each),
+// so no two lists give the same hash input. The first element is the scheme's tag; a key is used for one scheme only. The list
+// names the signer's Id: over a list that does not, anyone can find a new key that fits a given nonce and z.
 #pragma once
 
 #include "crypto/p256.h"
@@ -25,7 +25,8 @@ struct Signature {
 /// Moves, has no copy. Signing is const and may happen on any thread.
 class SigningKey {
  public:
-  /// 32 bytes in [1, q-1], else caller_misused. A secret whose point has an odd y is replaced by q - secret, so that the Id is true.
+  /// 32 bytes in [1, q-1], else caller_misused. A secret whose point has an odd y is replaced by q - secret, so that the Id is
+  /// true.
   static Result<SigningKey> from_secret(const Secret& secret);
   static SigningKey generate(Random& random);
 
