@@ -1,0 +1,180 @@
+// What the cryptographic steps of a message cost, and how a check of ours compares with the crypto library's own signature check.
+// Run it on one core: taskset -c 0 crypto_bench
+#include <benchmark/benchmark.h>
+#include <openssl/ec.h>
+#include <openssl/evp.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <ctime>
+#include <functional>
+#include <vector>
+
+#include "crypto/aead.h"
+#include "crypto/ecdsa.h"
+#include "crypto/hash.h"
+#include "crypto/random.h"
+#include "crypto/schnorr.h"
+
+namespace {
+
+using namespace sealmq;
+namespace schnorr = sealmq::crypto::schnorr;
+
+void require(bool succeeded, const char* what) {
+  if (succeeded) return;
+  std::fprintf(stderr, "crypto_bench: %s failed\n", what);
+  std::exit(1);
+}
+
+/// An SL1 message of ordinary size, signed.
+struct Sl1 {
+  crypto::OsRandom random;
+  schnorr::SigningKey key = schnorr::SigningKey::generate(random);
+  schnorr::VerifyingKey verifier = *schnorr::VerifyingKey::from_id(key.id());
+  Buffer payload = Buffer(100, 0x20);
+  Buffer time = Buffer(8, 1);
+  std::array<Bytes, 5> list = {as_bytes("SL1_2"), as_bytes("plant/7/temp"), key.id(), payload, time};
+  schnorr::Signature signature = *schnorr::sign(key, list, random);
+
+  bool check() const { return schnorr::verify(verifier, list, signature); }
+};
+
+/// OpenSSL alone: key and context made once, the digest given, so nothing but the signature check is timed.
+class OpensslEcdsa {
+ public:
+  OpensslEcdsa() : key_(EVP_EC_gen("P-256")) {
+    EVP_PKEY_CTX* signer = EVP_PKEY_CTX_new(key_, nullptr);
+    std::size_t size = sizeof signature_;
+    require(EVP_PKEY_sign_init(signer) == 1 && EVP_PKEY_sign(signer, signature_, &size, digest_.data(), digest_.size()) == 1,
+            "sign");
+    size_ = size;
+    EVP_PKEY_CTX_free(signer);
+    verifier_ = EVP_PKEY_CTX_new(key_, nullptr);
+    require(EVP_PKEY_verify_init(verifier_) == 1, "verify_init");
+  }
+  ~OpensslEcdsa() {
+    EVP_PKEY_CTX_free(verifier_);
+    EVP_PKEY_free(key_);
+  }
+  OpensslEcdsa(const OpensslEcdsa&) = delete;
+  OpensslEcdsa& operator=(const OpensslEcdsa&) = delete;
+
+  bool check() const { return EVP_PKEY_verify(verifier_, signature_, size_, digest_.data(), digest_.size()) == 1; }
+
+ private:
+  EVP_PKEY* key_;
+  EVP_PKEY_CTX* verifier_ = nullptr;
+  crypto::Digest digest_ = crypto::sha256(as_bytes("a message"));
+  unsigned char signature_[80];
+  std::size_t size_ = 0;
+};
+
+void schnorr_sign(benchmark::State& state) {
+  Sl1 sl1;
+  for (auto _ : state) benchmark::DoNotOptimize(schnorr::sign(sl1.key, sl1.list, sl1.random));
+}
+BENCHMARK(schnorr_sign);
+
+void schnorr_verify(benchmark::State& state) {
+  Sl1 sl1;
+  for (auto _ : state) require(sl1.check(), "schnorr verify");
+}
+BENCHMARK(schnorr_verify);
+
+void schnorr_verify_with_key_decoding(benchmark::State& state) {
+  Sl1 sl1;
+  for (auto _ : state) require(schnorr::verify(*schnorr::VerifyingKey::from_id(sl1.key.id()), sl1.list, sl1.signature), "verify");
+}
+BENCHMARK(schnorr_verify_with_key_decoding);
+
+void ecdsa_sign(benchmark::State& state) {
+  crypto::OsRandom random;
+  auto key = crypto::ecdsa::SigningKey::generate(random);
+  for (auto _ : state) benchmark::DoNotOptimize(crypto::ecdsa::sign(key, as_bytes("a message")));
+}
+BENCHMARK(ecdsa_sign);
+
+void ecdsa_verify(benchmark::State& state) {
+  crypto::OsRandom random;
+  auto key = crypto::ecdsa::SigningKey::generate(random);
+  auto verifier = *crypto::ecdsa::VerifyingKey::from_sec1(key.public_key());
+  auto signature = crypto::ecdsa::sign(key, as_bytes("a message"));
+  for (auto _ : state) require(crypto::ecdsa::verify(verifier, as_bytes("a message"), signature), "ecdsa verify");
+}
+BENCHMARK(ecdsa_verify);
+
+void ecdsa_verify_by_openssl(benchmark::State& state) {
+  OpensslEcdsa openssl;
+  for (auto _ : state) require(openssl.check(), "openssl verify");
+}
+BENCHMARK(ecdsa_verify_by_openssl);
+
+void aes_128_gcm_seal_64_bytes(benchmark::State& state) {
+  crypto::AesGcm cipher{Secret(Buffer(16, 1))};
+  Buffer plaintext(64), aad(20), out;
+  crypto::Iv iv{};
+  for (auto _ : state) {
+    ++iv[0];
+    out.clear();
+    cipher.seal(iv, aad, plaintext, out);
+  }
+}
+BENCHMARK(aes_128_gcm_seal_64_bytes);
+
+void aes_128_gcm_open_64_bytes(benchmark::State& state) {
+  crypto::AesGcm cipher{Secret(Buffer(16, 1))};
+  Buffer plaintext(64), aad(20), sealed;
+  cipher.seal(crypto::Iv{}, aad, plaintext, sealed);
+  for (auto _ : state) require(cipher.open(crypto::Iv{}, aad, sealed).has_value(), "open");
+}
+BENCHMARK(aes_128_gcm_open_64_bytes);
+
+void sha3_256_of_200_bytes(benchmark::State& state) {
+  Buffer message(200);
+  for (auto _ : state) benchmark::DoNotOptimize(crypto::sha3_256(message));
+}
+BENCHMARK(sha3_256_of_200_bytes);
+
+/// Of this thread's CPU time, so that a shared machine disturbs it less.
+double cpu_seconds() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
+}
+
+double per_second(const std::function<bool()>& check) {
+  constexpr int times = 250;
+  double start = cpu_seconds();
+  for (int i = 0; i < times; ++i) require(check(), "check");
+  return times / (cpu_seconds() - start);
+}
+
+double median(std::vector<double> values) {
+  std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2), values.end());
+  return values[values.size() / 2];
+}
+
+/// Both in turn, many times, so that a busy moment of the machine hits both.
+void compare_with_ecdsa() {
+  Sl1 sl1;
+  OpensslEcdsa openssl;
+  std::vector<double> ours, theirs;
+  for (int round = 0; round < 61; ++round) {
+    ours.push_back(per_second([&] { return sl1.check(); }));
+    theirs.push_back(per_second([&] { return openssl.check(); }));
+  }
+  std::printf("sl1 check / ECDSA P-256 verify: %.0f per second / %.0f per second = %.3f\n", median(ours), median(theirs),
+              median(ours) / median(theirs));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
+  benchmark::RunSpecifiedBenchmarks();
+  benchmark::Shutdown();
+  compare_with_ecdsa();
+}

@@ -1,0 +1,66 @@
+// AsyncClient: an MQTT client for Boost.Asio coroutines.
+//
+//   boost::asio::awaitable<void> run() {
+//     sealmq::ConnectOptions options;
+//     options.host = "localhost";
+//     auto client = co_await sealmq::AsyncClient::connect(std::move(options));
+//     if (!client) …
+//     co_await client->publish("plant/boiler-7/pressure", "4.2", {.qos = sealmq::mqtt::QoS::at_least_once});
+//   }
+//
+// It lives on the executor of the coroutine that connected, and all its calls are made there: with an io_context that several
+// threads run, connect from within a strand. Several coroutines may wait at once. A key store that blocks (a card, a file lock)
+// blocks that executor while a message is signed.
+//
+// Errors: environment: no connection, it ended, no answer within ConnectOptions::timeout; not_authorised, peer_misbehaved or
+// peer_incompatible: the broker refused, and Error::code is its reason code; caller_misused: what was asked for is not legal.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+
+#include "sealmq/client_types.h"
+
+namespace sealmq {
+
+class AsyncClient {
+ public:
+  /// Opens the keys and the scheme, connects, and logs in.
+  static boost::asio::awaitable<Result<AsyncClient>> connect(ConnectOptions options);
+
+  AsyncClient(AsyncClient&&) noexcept;
+  AsyncClient& operator=(AsyncClient&&) noexcept;
+  /// Without disconnect() before, the broker sees a lost connection and publishes the will. Waiting calls end with an error.
+  ~AsyncClient();
+
+  /// QoS 0: returns when the bytes went to the system. QoS 1 and 2: when the broker has taken responsibility.
+  boost::asio::awaitable<Result<>> publish(std::string topic, Buffer payload, PublishOptions options = {});
+  boost::asio::awaitable<Result<>> publish(std::string topic, std::string_view payload, PublishOptions options = {});
+
+  /// Returns when the broker has granted it.
+  boost::asio::awaitable<Result<>> subscribe(std::string filter, SubscribeOptions options = {});
+  boost::asio::awaitable<Result<>> unsubscribe(std::string filter);
+
+  /// The next message, which the broker then counts as received; nothing when `timeout` ran out. An error when the connection is
+  /// over and every message has been handed out.
+  boost::asio::awaitable<Result<std::optional<ReceivedMessage>>> receive(std::chrono::milliseconds timeout);
+  /// Waits as long as it takes.
+  boost::asio::awaitable<Result<ReceivedMessage>> receive();
+
+  /// Says goodbye, so that no will is published, once everything before has been sent.
+  boost::asio::awaitable<Result<>> disconnect();
+
+  /// Connects again and goes on with the same session: what the broker has not acknowledged is sent again, the same bytes, if the
+  /// broker kept the session (session_present() tells). A publish() that ended with an error may arrive by this after all.
+  boost::asio::awaitable<Result<>> reconnect();
+
+  bool session_present() const;
+  /// The one in use, also when the broker chose it.
+  const std::string& client_id() const;
+
+ private:
+  class Link;
+  explicit AsyncClient(std::shared_ptr<Link> link);
+  std::shared_ptr<Link> link_;
+};
+
+}  // namespace sealmq

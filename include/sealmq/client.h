@@ -1,0 +1,55 @@
+// Client: an MQTT client whose calls block.
+//
+//   sealmq::ConnectOptions options;
+//   options.host = "localhost";
+//   auto client = sealmq::Client::connect(std::move(options));
+//   if (!client) …
+//   client->publish("plant/boiler-7/pressure", "4.2", {.qos = sealmq::mqtt::QoS::at_least_once});
+//
+// The same code as AsyncClient, on a thread of its own, which keeps the connection alive between calls. Any thread may call,
+// several at once. Errors are those of async_client.h.
+#pragma once
+
+#include "sealmq/client_types.h"
+
+namespace sealmq {
+
+class Client {
+ public:
+  /// Opens the keys and the scheme, connects, and logs in.
+  static Result<Client> connect(ConnectOptions options);
+
+  Client(Client&&) noexcept;
+  Client& operator=(Client&&) noexcept;
+  /// Without disconnect() before, the broker sees a lost connection and publishes the will.
+  ~Client();
+
+  /// QoS 0: returns when the bytes went to the system. QoS 1 and 2: when the broker has taken responsibility.
+  Result<> publish(std::string_view topic, Bytes payload, const PublishOptions& options = {});
+  Result<> publish(std::string_view topic, std::string_view payload, const PublishOptions& options = {});
+
+  /// Returns when the broker has granted it.
+  Result<> subscribe(std::string_view filter, const SubscribeOptions& options = {});
+  Result<> unsubscribe(std::string_view filter);
+
+  /// The next message, which the broker then counts as received; nothing when `timeout` ran out. An error when the connection is
+  /// over and every message has been handed out.
+  Result<std::optional<ReceivedMessage>> receive(std::chrono::milliseconds timeout);
+
+  /// Says goodbye, so that no will is published, once everything before has been sent.
+  Result<> disconnect();
+
+  /// Connects again and goes on with the same session; see AsyncClient::reconnect().
+  Result<> reconnect();
+
+  /// Of the last connect; not while another thread reconnects.
+  bool session_present() const;
+  const std::string& client_id() const;
+
+ private:
+  class Worker;
+  explicit Client(std::unique_ptr<Worker> worker);
+  std::unique_ptr<Worker> worker_;
+};
+
+}  // namespace sealmq

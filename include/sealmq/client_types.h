@@ -1,0 +1,100 @@
+// What both faces of the client, client.h and async_client.h, take and answer.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "sealmq/identity.h"
+#include "sealmq/keystore.h"
+#include "sealmq/mqtt.h"
+#include "sealmq/result.h"
+#include "sealmq/secret.h"
+
+namespace sealmq {
+
+/// What the broker publishes in this client's name if its connection ends without a DISCONNECT. With a scheme it is protected
+/// like any message, at the moment of connecting: a topic of its own keeps it from being older than what its readers have seen.
+struct WillMessage {
+  std::string topic;
+  Buffer payload;
+  mqtt::QoS qos = mqtt::QoS::at_most_once;
+  bool retain = false;
+};
+
+/// A message for this client was not what it claims to be, and was dropped.
+struct RefusedMessage {
+  std::string topic;
+  std::string why;
+};
+
+struct ConnectOptions {
+  /// `mqtt://user:password@host:port`; what it names goes before the fields below. Only mqtt:// so far.
+  std::string url;
+  std::string host = "localhost";
+  std::uint16_t port = 1883;
+
+  std::string client_id;  ///< empty: the broker chooses
+  mqtt::Version version = mqtt::Version::v5;
+  std::chrono::seconds keep_alive{60};  ///< 0: off
+  bool clean_start = true;
+  std::chrono::seconds session_expiry{0};  ///< MQTT 5: how long the broker keeps the session after the connection
+  std::optional<WillMessage> will;
+  std::string user_name;
+  Secret password;
+
+  /// Empty or "plain": unprotected MQTT. Otherwise every message out is protected, and every message in verified, by this scheme.
+  std::string scheme;
+  std::string key_file;           ///< NAME.key; or a store that is open already:
+  std::unique_ptr<KeyStore> key;  ///< goes before key_file
+  std::string broker_key_file;    ///< broker.pub; or what it holds:
+  std::optional<BrokerIdentity> broker;
+  std::vector<PublicIdentity> peers;  ///< the other ends of an end-to-end scheme; the pinned publishers of others
+
+  /// For connecting, and for each answer of the broker.
+  std::chrono::milliseconds timeout{10'000};
+  std::uint16_t receive_maximum = 100;                   ///< MQTT 5: unacknowledged messages inwards
+  std::uint32_t maximum_packet_size = 16 * 1024 * 1024;  ///< inwards
+  std::size_t inbox = 1000;  ///< messages kept for receive(); beyond it nothing is read from the broker
+
+  /// Called for each message that was refused, on the thread of the connection; keep it short. May be empty.
+  std::function<void(const RefusedMessage&)> on_refused;
+};
+
+struct PublishOptions {
+  mqtt::QoS qos = mqtt::QoS::at_most_once;
+  bool retain = false;
+  std::vector<std::pair<std::string, std::string>> user_properties;  ///< MQTT 5
+};
+
+enum class RetainedMessages : std::uint8_t { send = 0, send_if_new = 1, do_not_send = 2 };
+
+struct SubscribeOptions {
+  mqtt::QoS qos = mqtt::QoS::at_most_once;
+  bool no_local = false;                               ///< MQTT 5: nothing that this client published
+  bool retain_as_published = false;                    ///< MQTT 5
+  RetainedMessages retained = RetainedMessages::send;  ///< MQTT 5
+};
+
+struct ReceivedMessage {
+  std::string topic;
+  Buffer payload;
+  mqtt::QoS qos = mqtt::QoS::at_most_once;
+  bool retain = false;
+  bool duplicate = false;  ///< the broker may have sent it before
+  std::string scheme;      ///< "plain": unprotected
+  bool verified = false;   ///< by that scheme; false exactly for "plain"
+  std::string author;      ///< a pinned peer's name, or `id:` and the start of a key; empty if the scheme names none
+  std::string checked;     ///< what was checked, in words
+  std::vector<std::pair<std::string, std::string>> user_properties;
+};
+
+/// Whether the broker refuses somebody, or something went wrong, in the words and with the blame of this library. The error's
+/// code is the reason code.
+Error refusal(std::string_view what, mqtt::Reason reason);
+
+}  // namespace sealmq

@@ -1,0 +1,247 @@
+// sealmq bench: load and cost figures of any MQTT broker, with plain clients.
+#include "cli/bench.h"
+
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <iomanip>
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "cli/bench_load.h"
+#include "cli/command.h"
+
+namespace sealmq::cli {
+namespace {
+
+constexpr const char* usage = R"(usage: sealmq bench [URL] [--publishers N] [--subscribers N] [--pairs] [-q QOS] [--size BYTES]
+                    [--window N | --rate N] [--seconds S] [--warm-up S] [--busy] [--pid PID]
+       sealmq bench [URL] --hold N  [--parallel N] [--seconds S] [--pid PID]
+       sealmq bench [URL] --churn N [--parallel N] [--seconds S] [--pid PID]
+
+measures any MQTT broker under load; URL is mqtt://HOST:PORT, mqtt://127.0.0.1:1883 if not given
+
+Without --rate a new message is sent as soon as fewer than --window are on their way, and throughput is the result. With --rate
+messages are sent when due, latency counts from then and is the result. Publishers and subscribers are plain clients; a
+SealMQ broker lets them in when started with --allow-plain.
+
+  --publishers N      connections that publish (1)
+  --subscribers N     connections that subscribe (1); each gets every message
+  --pairs             one topic for each publisher and its subscriber, not one for all
+  -q, --qos QOS       quality of service of both sides, 0, 1 or 2 (0)
+  -V VERSION          MQTT version, 311 or 5 (311)
+  --size BYTES        of payload, 16 to 1048576 (64)
+  --window N          messages on their way, in all (1000)
+  --rate N            messages a second, in all
+  --seconds S         how long to measure (5); with --hold, to go on holding (0); with --churn, at most (10)
+  --warm-up S         load before measuring (0.5)
+  --busy              never sleep, for a load generator that has a core of its own
+  --hold N            open N connections, then read the memory of the broker
+  --churn N           connect and disconnect N times
+  --parallel N        connections being opened at the same time (32)
+  --pid PID           process of the broker: measures its CPU time over the same interval, and its memory
+  --json              one JSON object a line
+  -v                  progress even if standard error is no terminal
+
+  $ sealmq broker -p 1883 --allow-plain &
+  $ sealmq bench --publishers 50 --seconds 5 --pid $!
+  $ sealmq bench --rate 20000 --busy
+  $ sealmq bench --hold 10000 --pid $!
+)";
+
+struct Settings {
+  std::string url = "mqtt://127.0.0.1:1883";
+  load::TrafficOptions traffic;
+  unsigned qos = 0;
+  std::string version = "311";
+  unsigned hold = 0;
+  unsigned churn = 0;
+  int pid = 0;
+  double seconds = 0;
+  bool json = false;
+  bool verbose = false;
+};
+
+/// A result: names and values, as a table for people or as one JSON object a line.
+class Results {
+ public:
+  void add(const std::string& name, nlohmann::ordered_json value, const std::string& unit = "") {
+    rows_.push_back({name, std::move(value), unit});
+  }
+
+  void print_json() const {
+    nlohmann::ordered_json object;
+    for (const Row& row : rows_) object[row.name] = row.value;
+    std::cout << object.dump() << '\n';
+  }
+
+  void print_table() const {
+    for (const Row& row : rows_) {
+      std::string label = row.name;
+      std::replace(label.begin(), label.end(), '_', ' ');
+      std::cout << std::left << std::setw(28) << label << text_of(row.value) << (row.unit.empty() ? "" : " ") << row.unit << '\n';
+    }
+  }
+
+ private:
+  struct Row {
+    std::string name;
+    nlohmann::ordered_json value;
+    std::string unit;
+  };
+
+  static std::string text_of(const nlohmann::ordered_json& value) {
+    if (value.is_string()) return value.get<std::string>();
+    if (!value.is_number_float()) return value.dump();
+    std::ostringstream text;
+    text << std::setprecision(4) << value.get<double>();
+    return text.str();
+  }
+
+  std::vector<Row> rows_;
+};
+
+void add_latency(Results& results, const load::Histogram& latency) {
+  const auto microseconds = [](std::uint64_t nanoseconds) { return static_cast<double>(nanoseconds) / 1000; };
+  results.add("latency_p50_us", microseconds(latency.quantile(0.5)));
+  results.add("latency_p90_us", microseconds(latency.quantile(0.9)));
+  results.add("latency_p99_us", microseconds(latency.quantile(0.99)));
+  results.add("latency_p999_us", microseconds(latency.quantile(0.999)));
+  results.add("latency_max_us", microseconds(latency.largest()));
+}
+
+Results results_of(const Settings& settings, const load::TrafficReport& report) {
+  const load::TrafficOptions& options = settings.traffic;
+  Results results;
+  results.add("bench", "traffic");
+  results.add("publishers", options.publishers);
+  results.add("subscribers", options.subscribers);
+  results.add("topics", options.pairs ? options.publishers : 1);
+  results.add("qos", settings.qos);
+  results.add("size", options.size, "bytes");
+  if (options.rate > 0) results.add("rate", options.rate, "messages/s");
+  if (options.rate == 0) results.add("window", options.window, "messages");
+  results.add("seconds", report.seconds);
+  results.add("deliveries", report.deliveries);
+  results.add("deliveries_per_second", static_cast<std::uint64_t>(report.per_second()));
+  add_latency(results, report.latency);
+  if (const auto cost = report.broker_cpu_per_million()) {
+    results.add("broker_cpu_s", *report.broker_cpu);
+    results.add("broker_cpu_s_per_million", *cost);
+    results.add("broker_cores", *report.broker_cpu / report.seconds);
+  }
+  results.add("generator_cores", report.generator_cpu / report.seconds);
+  results.add("sent", report.sent);
+  results.add("received", report.received);
+  results.add("lost", report.lost);
+  results.add("repeated", report.repeated);
+  results.add("refused", report.refused);
+  if (options.rate > 0) results.add("unsent", report.unsent);
+  return results;
+}
+
+Results results_of(const load::HoldReport& report) {
+  Results results;
+  results.add("bench", "hold");
+  results.add("connections", report.connections);
+  results.add("seconds_to_open", report.seconds);
+  if (const auto cost = report.kib_per_connection()) {
+    results.add("resident_before_kib", *report.resident_before_kib);
+    results.add("resident_kib", *report.resident_kib);
+    results.add("kib_per_connection", *cost);
+  }
+  return results;
+}
+
+Results results_of(const Settings& settings, const load::ChurnReport& report) {
+  Results results;
+  results.add("bench", "churn");
+  results.add("connects", report.connects);
+  results.add("parallel", settings.traffic.parallel);
+  results.add("seconds", report.seconds);
+  results.add("connects_per_second", static_cast<std::uint64_t>(report.per_second()));
+  add_latency(results, report.latency);
+  if (report.broker_cpu) {
+    results.add("broker_cpu_us_per_connect", *report.broker_cpu / static_cast<double>(report.connects) * 1e6);
+  }
+  return results;
+}
+
+Result<Results> measure(Settings& settings) {
+  load::TrafficOptions& options = settings.traffic;
+  options.broker = TRY(load::resolve(settings.url));
+  options.version = settings.version.ends_with('5') ? mqtt::Version::v5 : mqtt::Version::v3_1_1;
+  options.qos = static_cast<mqtt::QoS>(settings.qos);
+  if (settings.pid > 0) options.pid = settings.pid;
+  const load::Progress progress = [quiet = !settings.verbose && ::isatty(STDERR_FILENO) == 0](const std::string& line) {
+    if (!quiet) notice(line);
+  };
+  if (settings.hold > 0) {
+    load::HoldOptions hold;
+    static_cast<load::Common&>(hold) = options;
+    hold.connections = settings.hold;
+    hold.seconds = settings.seconds;
+    return results_of(TRY(load::run_hold(hold, progress)));
+  }
+  if (settings.churn > 0) {
+    load::ChurnOptions churn;
+    static_cast<load::Common&>(churn) = options;
+    churn.connects = settings.churn;
+    if (settings.seconds > 0) churn.seconds = settings.seconds;
+    return results_of(settings, TRY(load::run_churn(churn, progress)));
+  }
+  if (options.pairs && options.subscribers == 1) options.subscribers = options.publishers;
+  if (settings.seconds > 0) options.seconds = settings.seconds;
+  return results_of(settings, TRY(load::run_traffic(options, progress)));
+}
+
+Result<> run(Settings& settings) {
+  const Result<Results> results = measure(settings);
+  if (!results) {
+    const Error& error = results.error();
+    if (error.blame != Blame::not_authorised) return Failure(error);
+    return fail_with_hint(error.blame, error.what, "a SealMQ broker lets plain clients in when started with --allow-plain");
+  }
+  settings.json ? results->print_json() : results->print_table();
+  return {};
+}
+
+}  // namespace
+
+void add_bench(CLI::App& app, int& exit_code) {
+  auto settings = std::make_shared<Settings>();
+  load::TrafficOptions& traffic = settings->traffic;
+  CLI::App* bench = app.add_subcommand("bench", "load and cost figures of any MQTT broker");
+  set_usage(*bench, usage);
+  bench->add_option("url", settings->url, "mqtt://HOST:PORT of the broker");
+  bench->add_option("--publishers", traffic.publishers, "connections that publish");
+  bench->add_option("--subscribers", traffic.subscribers, "connections that subscribe");
+  bench->add_flag("--pairs", traffic.pairs, "one topic for each publisher and its subscriber, not one for all");
+  bench->add_option("-q,--qos", settings->qos, "quality of service of both sides")->check(CLI::Range(0, 2));
+  bench->add_option("-V,--protocol-version", settings->version, "MQTT version")
+      ->check(CLI::IsMember({"311", "5", "mqttv311", "mqttv5"}));
+  bench->add_option("--size", traffic.size, "payload bytes, at least 16");
+  CLI::Option* window =
+      bench->add_option("--window", traffic.window, "messages on their way, in all")->check(CLI::PositiveNumber);
+  bench->add_option("--rate", traffic.rate, "messages/s in all; then latency is the result")->check(CLI::PositiveNumber);
+  bench->add_option("--seconds", settings->seconds, "how long to measure (5), hold on (0) or churn at most (10)")
+      ->check(CLI::PositiveNumber);
+  bench->add_option("--warm-up", traffic.warm_up, "seconds of load before measuring")->check(CLI::NonNegativeNumber);
+  bench->add_flag("--busy", traffic.busy, "never sleep; for a generator that has a core of its own");
+  bench->add_option("--parallel", traffic.parallel, "connections being opened at the same time")->check(CLI::PositiveNumber);
+  bench->add_option("--pid", settings->pid, "process of the broker, to measure its CPU time and memory")
+      ->check(CLI::PositiveNumber);
+  CLI::Option* hold = bench->add_option("--hold", settings->hold, "open N connections and hold them")->check(CLI::PositiveNumber);
+  CLI::Option* churn =
+      bench->add_option("--churn", settings->churn, "connect and disconnect N times")->check(CLI::PositiveNumber);
+  hold->excludes(churn)->excludes(window);
+  churn->excludes(window);
+  bench->add_flag("--json", settings->json, "one JSON object instead of a table");
+  bench->add_flag("-v,--verbose", settings->verbose, "progress even if standard error is no terminal");
+  bench->callback([settings, &exit_code] { exit_code = finish(run(*settings)); });
+}
+
+}  // namespace sealmq::cli

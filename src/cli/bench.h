@@ -1,0 +1,11 @@
+// The subcommand `sealmq bench`.
+#pragma once
+
+#include <CLI/App.hpp>
+
+namespace sealmq::cli {
+
+/// Its callback runs the load and leaves the exit code in `exit_code`, which must outlive the parsing of `app`.
+void add_bench(CLI::App& app, int& exit_code);
+
+}  // namespace sealmq::cli

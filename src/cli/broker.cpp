@@ -1,0 +1,153 @@
+// sealmq broker: the broker, in the foreground until it is told to end.
+#include <sys/resource.h>
+
+#include <csignal>
+#include <iostream>
+
+#include "cli/command.h"
+#include "crypto/random.h"
+#include "keystore/file_access.h"
+#include "server/broker_server.h"
+
+namespace sealmq::cli {
+namespace {
+
+constexpr const char* usage = R"(usage: sealmq broker [-c FILE] [--data DIR] [-p PORT] [--bind ADDR] [--allow-plain] [--threads N] [-v]
+       sealmq broker --check [-c FILE]
+       sealmq broker --help-settings
+
+serves MQTT until SIGTERM or SIGINT; SIGHUP reads the configuration again. Tells where it listens and then `ready` on standard error.
+Without a configuration: 127.0.0.1:1883, and every topic to every hardened scheme that names the author of a message.
+
+  -c FILE          configuration; if not given, sealmq.toml in the data folder if it is there
+  --data DIR       the broker's data folder (or SEALMQ_DATA), ./sealmq-data if not given
+  -p PORT          listens on this port instead of the configuration's listeners; 0 picks a free one
+  --bind ADDR      listens on this address instead of them, 127.0.0.1 if only -p is given
+  --allow-plain    lets MQTT without protection use every topic for which no more specific row decides
+  --threads N      shards, one thread each; 0: as many as there are processors
+  --check          only tells whether the configuration is sound
+  --help-settings  every setting of the configuration, with type, default and meaning
+  -v               tells more
+
+  $ sealmq broker -p 0
+  listening on mqtt://127.0.0.1:40123
+  ready
+)";
+
+struct Options {
+  std::string file;
+  std::string data;
+  bool data_given = false;
+  std::optional<std::uint16_t> port;
+  std::optional<std::string> bind;
+  std::optional<std::uint32_t> threads;
+  bool allow_plain = false;
+  bool check = false;
+  bool help_settings = false;
+  bool verbose = false;
+};
+
+/// The file, and what the command line says beside it.
+Result<server::Configuration> load(const Options& options) {
+  std::string file = options.file;
+  if (file.empty() && exists(DataFolder{options.data}.configuration())) file = DataFolder{options.data}.configuration();
+  server::Configuration configuration = file.empty() ? server::Configuration() : TRY(server::read_configuration(file));
+
+  if (options.data_given || configuration.data.empty()) configuration.data = options.data;
+  if (options.threads) configuration.threads = *options.threads;
+  if (options.port || options.bind) configuration.listeners = {{options.bind.value_or("127.0.0.1"), options.port.value_or(1883)}};
+  if (options.allow_plain) server::allow_plain(configuration);
+  TRY(server::make_policy(configuration));
+  return configuration;
+}
+
+/// Every connection is a descriptor; the usual soft limit of 1024 is there for programs that use select().
+void allow_many_descriptors() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/// Signals that wait() fetches instead of their interrupting some thread. To be made before there are threads.
+class Signals {
+ public:
+  Signals() {
+    ::sigemptyset(&set_);
+    for (int signal : {SIGTERM, SIGINT, SIGHUP}) ::sigaddset(&set_, signal);
+    ::pthread_sigmask(SIG_BLOCK, &set_, nullptr);
+  }
+  int wait() const {
+    int signal = 0;
+    ::sigwait(&set_, &signal);
+    return signal;
+  }
+
+ private:
+  sigset_t set_{};
+};
+
+void warn(server::Log& log, const server::Configuration& configuration) {
+  for (const std::string& line : server::warnings(configuration)) log.warning(line);
+}
+
+void reload(server::BrokerServer& broker, server::Log& log, const Options& options) {
+  const auto configuration = load(options);
+  const Result<> reloaded = configuration ? broker.reload(*configuration) : Result<>(Failure(configuration.error()));
+  if (!reloaded) return log.error("nothing is reloaded: " + reloaded.error().what);
+  warn(log, *configuration);
+}
+
+Result<> serve(const Options& options, const server::Configuration& configuration) {
+  const Signals signals;
+  allow_many_descriptors();
+  const auto log = server::make_stderr_log(options.verbose);
+  crypto::OsRandom random;
+
+  const DataFolder folder = TRY(open_data_folder(configuration.data));
+  auto parts = TRY(server::open_parts(folder, server::shard_count(configuration), random));
+  auto broker = server::BrokerServer::start(configuration, std::move(parts), random, *log);
+  if (!broker && broker.error().blame == Blame::environment)
+    return fail_with_hint(Blame::environment, broker.error().what, "-p PORT listens on another port, -p 0 on a free one");
+  if (!broker) return Failure(broker.error());
+
+  warn(*log, configuration);
+  for (const std::string& url : (*broker)->urls()) std::cerr << "listening on " + url + "\n";
+  std::cerr << "ready\n";
+
+  while (signals.wait() == SIGHUP) reload(**broker, *log, options);
+  (*broker)->stop();
+  return {};
+}
+
+Result<> run(const Options& options) {
+  if (options.help_settings) {
+    std::cout << server::settings_help();
+    return {};
+  }
+  const server::Configuration configuration = TRY(load(options));
+  return options.check ? Result<>() : serve(options, configuration);
+}
+
+}  // namespace
+
+void add_broker(CLI::App& app, int& exit_code) {
+  auto* command = app.add_subcommand("broker", "the broker");
+  set_usage(*command, usage);
+  auto options = std::make_shared<Options>();
+  command->add_option("-c", options->file);
+  add_data_option(*command, options->data);
+  command->add_option("-p", options->port);
+  command->add_option("--bind", options->bind);
+  command->add_option("--threads", options->threads)->check(CLI::Range(0, 256));
+  command->add_flag("--allow-plain", options->allow_plain);
+  command->add_flag("--check", options->check);
+  command->add_flag("--help-settings", options->help_settings);
+  command->add_flag("-v", options->verbose);
+  command->callback([command, options, &exit_code] {
+    options->data_given = command->count("--data") > 0;
+    exit_code = finish(run(*options));
+  });
+}
+
+}  // namespace sealmq::cli

@@ -1,0 +1,243 @@
+// sealmq demo
+//
+// The guided tour: a broker of its own, a device, an application that reads its messages, and an attacker on the wire between them.
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <iomanip>
+#include <iostream>
+#include <thread>
+
+#include "base/text.h"
+#include "cli/command.h"
+#include "cli/eavesdropper.h"
+#include "crypto/random.h"
+#include "net/url.h"
+#include "sealmq/client.h"
+#include "sealmq/scheme.h"
+#include "server/broker_server.h"
+#include "server/clock.h"
+
+namespace sealmq::cli {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr const char* usage = R"(usage: sealmq demo
+
+the guided tour: a broker of its own, a device, an application, and an attacker on the wire between them. For each scheme: what was
+sent, what the wire showed, what a forged, a changed, a repeated and a moved copy achieved, what the application read, and how a revoked
+device is turned away. Nothing is left behind.
+
+  $ sealmq demo
+)";
+
+constexpr std::string_view reading = "4.2 bar";
+constexpr auto patience = 300ms;  // in which a message would arrive on the loopback interface
+
+/// Colours on a terminal, nothing in a pipe.
+class Paper {
+ public:
+  void title(std::string_view text) const { std::cout << '\n' << paint("1", text) << '\n'; }
+  void row(std::string_view label, std::string_view text, const char* colour = "") const {
+    std::cout << "  " << std::left << std::setw(28) << label << paint(colour, text) << std::endl;
+  }
+  void good(std::string_view label, std::string_view text) const { row(label, text, "32"); }
+  void bad(std::string_view label, std::string_view text) const { row(label, text, "31"); }
+
+ private:
+  std::string paint(const char* code, std::string_view text) const {
+    if (!colours_ || *code == '\0') return std::string(text);
+    return "\033[" + std::string(code) + "m" + std::string(text) + "\033[0m";
+  }
+  bool colours_ = ::isatty(STDOUT_FILENO) != 0;
+};
+
+/// The broker tells its log nothing here: the tour says what happened.
+class NoLog final : public server::Log {
+ public:
+  void write(server::Severity, std::string_view) override {}
+};
+
+std::string topic_word(std::string_view scheme) {
+  std::string word(scheme);
+  std::ranges::replace(word, '@', '-');
+  return word;
+}
+
+class Tour {
+ public:
+  Result<> run() {
+    TRY(start());
+    // The unprotected baseline comes first: it shows that the attacks work.
+    auto schemes = all_schemes();
+    std::size_t number = 0;
+    TRY(visit(*schemes.back().info, ++number));
+    for (const auto& scheme : schemes.first(schemes.size() - 1)) TRY(visit(*scheme.info, ++number));
+    std::cout << "\nnext: sealmq identity new boiler-7, then the session in README.md\n";
+    return {};
+  }
+
+ private:
+  Result<> start() {
+    server::Configuration configuration;
+    configuration.listeners = {{"127.0.0.1", 0}};
+    configuration.threads = 1;
+    configuration.topics.clear();
+    for (const auto& scheme : all_schemes()) {
+      std::string name(scheme.info->name);
+      configuration.topics.push_back({"plant/" + topic_word(name) + "/#", {name}, {name}});
+    }
+    auto parts = server::make_volatile_parts(1, random_);
+    broker_identity_ = broker_identity(parts.keys.front()->identity());
+    broker_ = TRY(server::BrokerServer::start(configuration, std::move(parts), random_, log_));
+    wire_ = TRY(Eavesdropper::start(TRY(net::parse_url(broker_->urls().front())).port));
+    std::cout << "broker " << broker_identity_.id << " on " << broker_->urls().front() << ", and an eavesdropper on the wire to it\n";
+    return {};
+  }
+
+  Result<> visit(const SchemeInfo& scheme, std::size_t number) {
+    paper_.title(std::string(scheme.name) + ": " + std::string(scheme.title));
+    bool is_signed = scheme.claims.authorship != Authorship::none;
+    std::string device_name = "boiler-" + std::to_string(number);
+    topic_ = "plant/" + topic_word(scheme.name) + "/pressure";
+
+    auto device_keys = make_memory_keys(device_name, Kind::device, random_);
+    auto application_keys = make_memory_keys("control-room-" + std::to_string(number), Kind::service, random_);
+    auto stranger_keys = make_memory_keys("stranger", Kind::device, random_);
+    PublicIdentity device_public = device_keys->identity();
+    if (is_signed) {
+      TRY(enrol(device_public, scheme, true));
+      TRY(enrol(application_keys->identity(), scheme, false));
+    }
+
+    Client application = TRY(connect(scheme, std::move(application_keys), device_public));
+    TRY(application.subscribe("plant/" + topic_word(scheme.name) + "/#", {.qos = mqtt::QoS::at_least_once}));
+    Client device = TRY(connect(scheme, std::move(device_keys), device_public));
+    wire_->clear();
+    TRY(device.publish(topic_, reading, {.qos = mqtt::QoS::at_least_once}));
+    paper_.row(device_name + " sent", topic_ + "  " + std::string(reading));
+    TRY(tell_what_arrived(application, is_signed));
+    tell_what_the_wire_showed();
+
+    std::optional<Buffer> captured = wire_->published(topic_);
+    if (!captured) return fail(Blame::environment, "the eavesdropper saw no message");
+    Client attacker = TRY(connect_plain());
+    Buffer forged = to_buffer(as_bytes("9.9 bar"));
+    if (is_signed) {
+      ClientPorts ports{stranger_keys.get(), broker_identity_, {device_public}, random_};
+      auto stranger = TRY(find_scheme(scheme.name)->client_side(std::move(ports)));
+      forged = TRY(stranger->protect(topic_, as_bytes("9.9 bar"), server::system_now()));
+    }
+    Buffer changed = *captured;
+    auto digit = std::ranges::search(changed, as_bytes("4.2")).begin();
+    if (digit != changed.end()) *digit = '9';
+    TRY(attack("forged by a stranger", attacker, application, topic_, forged));
+    TRY(attack("changed on the way", attacker, application, topic_, changed));
+    TRY(attack("sent again", attacker, application, topic_, *captured));
+    TRY(attack("moved to another topic", attacker, application, "plant/" + topic_word(scheme.name) + "/other", *captured));
+    if (is_signed && scheme.claims.revocable) TRY(revoke(device_name, device, application));
+    return {};
+  }
+
+  Result<> enrol(const PublicIdentity& identity, const SchemeInfo& scheme, bool publishes) {
+    Identity entry;
+    static_cast<PublicIdentity&>(entry) = identity;
+    (publishes ? entry.publish : entry.subscribe) = {"plant/" + topic_word(scheme.name) + "/#"};
+    entry.schemes = {std::string(scheme.name)};
+    return broker_->registry().add(entry);
+  }
+
+  ConnectOptions through_the_wire() const {
+    ConnectOptions options;
+    options.host = "127.0.0.1";
+    options.port = wire_->port();
+    return options;
+  }
+
+  Result<Client> connect_plain() { return Client::connect(through_the_wire()); }
+
+  Result<Client> connect(const SchemeInfo& scheme, std::unique_ptr<KeyStore> keys, const PublicIdentity& peer) {
+    ConnectOptions options = through_the_wire();
+    if (scheme.claims.authorship != Authorship::none) {
+      options.scheme = scheme.name;
+      options.key = std::move(keys);
+      options.broker = broker_identity_;
+      options.peers = {peer};
+      std::this_thread::sleep_for(500ms);  // a running broker notices new identities five times a second
+    }
+    return Client::connect(std::move(options));
+  }
+
+  Result<> tell_what_arrived(Client& application, bool is_signed) {
+    auto message = TRY(application.receive(5s));
+    if (!message) return fail(Blame::environment, "the application received nothing");
+    std::string text = message->topic + "  " + std::string(as_text(message->payload));
+    text += is_signed ? "  from " + message->author + " (" + message->checked + ")" : "  from whom, nobody can say";
+    paper_.row("the application read", text);
+    return {};
+  }
+
+  void tell_what_the_wire_showed() const {
+    Buffer all = wire_->everything();
+    auto shows = [&](std::string_view text) { return !std::ranges::search(all, as_bytes(text)).empty(); };
+    auto line = [&](std::string_view what, bool visible) {
+      visible ? paper_.bad("the wire showed", std::string(what) + ": readable") : paper_.good("the wire hid", what);
+    };
+    line("the topic", shows(topic_));
+    line("the payload", shows(reading));
+    auto payload = wire_->published(topic_).value_or(Buffer{});
+    std::string bytes = to_hex(Bytes(payload).first(std::min<std::size_t>(payload.size(), 32)));
+    paper_.row("", std::to_string(payload.size()) + " bytes: " + bytes + (payload.size() > 32 ? "…" : ""));
+  }
+
+  Result<> attack(std::string_view name, Client& attacker, Client& application, std::string_view topic, Bytes payload) {
+    auto answer = attacker.publish(topic, payload, {.qos = mqtt::QoS::at_least_once});
+    auto arrived = TRY(application.receive(patience));
+    if (arrived)
+      paper_.bad(name, "the application read: " + std::string(as_text(arrived->payload)));
+    else if (answer)
+      paper_.good(name, "acknowledged like the device's own repeat, and not forwarded");
+    else
+      paper_.good(name, answer.error().what);
+    return {};
+  }
+
+  Result<> revoke(const std::string& name, Client& device, Client& application) {
+    auto order = TRY(broker_->registry().revoke(name, "stolen", server::system_now().wall));
+    std::optional<RevocationReport> report;
+    for (int i = 0; i < 100 && !report; ++i) {
+      std::this_thread::sleep_for(20ms);
+      report = TRY(broker_->registry().report_of(order));
+    }
+    if (!report) return fail(Blame::environment, "the broker did not carry out the revocation");
+    paper_.row(name + " revoked", "ended " + std::to_string(report->sessions) + " session in " +
+                                      std::to_string(report->microseconds) + " µs");
+    auto answer = device.publish(topic_, reading, {.qos = mqtt::QoS::at_least_once});
+    auto arrived = TRY(application.receive(patience));
+    if (answer || arrived)
+      paper_.bad("its next message", "arrived");
+    else
+      paper_.good("its next message", answer.error().what);
+    return {};
+  }
+
+  Paper paper_;
+  crypto::OsRandom random_;
+  NoLog log_;
+  std::unique_ptr<server::BrokerServer> broker_;
+  std::unique_ptr<Eavesdropper> wire_;
+  BrokerIdentity broker_identity_;
+  std::string topic_;
+};
+
+}  // namespace
+
+void add_demo(CLI::App& app, int& exit_code) {
+  auto* command = app.add_subcommand("demo", "the guided tour");
+  set_usage(*command, usage);
+  command->callback([&exit_code] { exit_code = finish(Tour().run()); });
+}
+
+}  // namespace sealmq::cli

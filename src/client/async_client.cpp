@@ -1,0 +1,487 @@
+#include "sealmq/async_client.h"
+
+#include <array>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <unordered_map>
+
+#include "base/text.h"
+#include "client/session.h"
+#include "crypto/random.h"
+#include "net/tcp.h"
+#include "net/url.h"
+
+namespace sealmq {
+
+namespace asio = boost::asio;
+using asio::awaitable;
+using asio::ip::tcp;
+using boost::system::error_code;
+using std::chrono::milliseconds;
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::size_t read_size = 64 * 1024;
+constexpr milliseconds longest_goodbye{2000};  // for the broker to close its side
+
+Now now() {
+  auto count = [](auto moment) {
+    return static_cast<std::uint64_t>(std::chrono::duration_cast<milliseconds>(moment.time_since_epoch()).count());
+  };
+  return {.steady = count(Clock::now()), .wall = count(std::chrono::system_clock::now())};
+}
+
+Clock::time_point time_point(std::uint64_t steady) {
+  constexpr std::uint64_t latest = std::chrono::duration_cast<milliseconds>(Clock::duration::max()).count();
+  return Clock::time_point(milliseconds(std::min(steady, latest)));
+}
+
+/// What one coroutine waits for. Shared with it, so that either may go first.
+struct Answer {
+  Answer(const asio::any_io_executor& executor, Clock::time_point deadline) : signal(executor, deadline) {}
+  asio::steady_timer signal;  // cancelled when the result is there
+  std::optional<Result<>> result;
+};
+
+void give(const std::shared_ptr<Answer>& answer, Result<> result) {
+  answer->result = std::move(result);
+  answer->signal.cancel();
+}
+
+awaitable<void> wait(std::shared_ptr<Answer> answer) {
+  error_code ignored;  // "cancelled" is the good case
+  if (!answer->result) co_await answer->signal.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+}
+
+Result<> read_url(ConnectOptions& options) {
+  if (options.url.empty()) return {};
+  auto url = TRY(net::parse_url(options.url));
+  if (url.transport != net::Transport::tcp)
+    return fail(Blame::caller_misused,
+                "only mqtt:// is supported so far, not " + options.url.substr(0, options.url.find(':') + 3));
+  options.host = url.host;
+  options.port = url.port;
+  if (!url.user.empty()) options.user_name = url.user;
+  if (!url.password.empty()) options.password = Secret(as_bytes(url.password));
+  return {};
+}
+
+Result<> complete(ConnectOptions& options, Random& random) {
+  TRY(read_url(options));
+  bool is_v5 = options.version == mqtt::Version::v5;
+  if (!is_v5 && !options.clean_start && options.client_id.empty())  // [MQTT-3.1.3-8]
+    return fail(Blame::caller_misused, "a session that outlives its connection needs a client id");
+  if (options.version == mqtt::Version::v3_1 && options.client_id.empty()) {  // which has no way to ask for one
+    std::array<std::uint8_t, 4> chance{};
+    random.fill(chance);
+    options.client_id = "sealmq-" + to_hex(chance);
+  }
+  return {};
+}
+
+/// Null: unprotected.
+Result<std::unique_ptr<ClientScheme>> open_scheme(ConnectOptions& options, Random& random) {
+  if (options.scheme.empty() || options.scheme == "plain") return nullptr;
+  const Scheme* scheme = find_scheme(options.scheme);
+  if (!scheme) return fail(Blame::caller_misused, "no scheme is called " + printable(options.scheme));
+  if (!options.key && !options.key_file.empty()) options.key = TRY(open_key_file(options.key_file, random));
+  if (!options.broker && !options.broker_key_file.empty()) options.broker = TRY(read_broker_identity(options.broker_key_file));
+  return scheme->client_side({options.key.get(), options.broker, options.peers, random});
+}
+
+}  // namespace
+
+// -- Link: a ClientSession with a socket, timers and waiting coroutines
+// ---------------------------------------------------------------
+
+class AsyncClient::Link : public std::enable_shared_from_this<Link> {
+ public:
+  static Result<std::shared_ptr<Link>> make(asio::any_io_executor executor, ConnectOptions options) {
+    auto random = std::make_unique<crypto::OsRandom>();
+    TRY(complete(options, *random));
+    auto scheme = TRY(open_scheme(options, *random));
+    return std::make_shared<Link>(std::move(executor), std::move(options), std::move(random), std::move(scheme));
+  }
+
+  Link(asio::any_io_executor executor, ConnectOptions options, std::unique_ptr<Random> random,
+       std::unique_ptr<ClientScheme> scheme)
+      : executor_(std::move(executor)),
+        options_(std::move(options)),
+        random_(std::move(random)),
+        scheme_(std::move(scheme)),
+        session_(options_, scheme_.get()),
+        socket_(executor_),
+        clock_(executor_),
+        read_space_(read_size) {}
+
+  awaitable<Result<>> open();
+  awaitable<Result<>> publish(std::string topic, Buffer payload, PublishOptions options);
+  awaitable<Result<>> subscribe(std::string filter, SubscribeOptions options);
+  awaitable<Result<>> unsubscribe(std::string filter);
+  awaitable<Result<std::optional<ReceivedMessage>>> receive(Clock::time_point deadline);
+  awaitable<Result<>> disconnect();
+  /// Nobody will call any more.
+  void abandon() { lost({Blame::environment, "the client was closed", 0}); }
+
+  bool session_present() const { return session_present_; }
+  const std::string& client_id() const { return client_id_; }
+
+ private:
+  std::shared_ptr<Answer> answer_within(milliseconds timeout) {
+    return std::make_shared<Answer>(executor_, Clock::now() + timeout);
+  }
+  awaitable<Result<>> answer_to(Handle handle);
+  awaitable<Result<>> sent();
+
+  void turn();
+  void flush();
+  void read();
+  void arm_clock();
+  void lost(Error error);
+  void pop_made_room();
+
+  void on(Connected event);
+  void on(Published event);
+  void on(Subscribed event);
+  void on(Arrival event);
+  void on(RefusedMessage event);
+  void on(Closed event);
+  void answer(Handle handle, std::string_view what, mqtt::Reason reason);
+
+  asio::any_io_executor executor_;
+  ConnectOptions options_;
+  std::unique_ptr<Random> random_;
+  std::unique_ptr<ClientScheme> scheme_;
+  ClientSession session_;
+  tcp::socket socket_;
+  asio::steady_timer clock_;
+  std::uint64_t clock_set_to_ = std::numeric_limits<std::uint64_t>::max();
+  Buffer read_space_;
+  std::uint64_t connection_ = 0;  // completions of an earlier one are ignored
+  bool reading_ = false;
+  bool paused_ = false;
+  bool awaits_writable_ = false;
+  bool leaving_ = false;  // disconnect() is under way and closes the socket itself
+  bool session_present_ = false;
+  std::string client_id_;
+  std::optional<Error> closed_ = Error{Blame::environment, "not connected", 0};
+  std::deque<Arrival> inbox_;
+  std::unordered_map<Handle, std::shared_ptr<Answer>> answers_;
+  std::vector<std::shared_ptr<Answer>> receivers_;
+  std::vector<std::shared_ptr<Answer>> senders_;  // wait for the outbox to be written
+  std::shared_ptr<Answer> login_;
+  std::shared_ptr<Answer> goodbye_;
+};
+
+// -- calls
+
+awaitable<Result<>> AsyncClient::Link::open() {
+  auto self = shared_from_this();
+  lost({Blame::environment, "connecting anew", 0});
+  auto connected = co_await net::connect_tcp(options_.host, options_.port, options_.timeout);
+  if (!connected) co_return Failure(std::move(connected).error());
+  socket_ = *std::move(connected);
+  ++connection_;
+  reading_ = paused_ = awaits_writable_ = leaving_ = false;
+  clock_set_to_ = std::numeric_limits<std::uint64_t>::max();
+  auto started = session_.start(now());
+  if (!started) {
+    lost(started.error());
+    co_return started;
+  }
+  closed_.reset();
+  auto login = login_ = answer_within(options_.timeout);
+  turn();
+  read();
+  co_await wait(login);
+  login_.reset();
+  if (login->result) co_return *login->result;
+  Error error{Blame::environment, "the broker did not answer in time", 0};
+  lost(error);
+  co_return Failure(error);
+}
+
+awaitable<Result<>> AsyncClient::Link::publish(std::string topic, Buffer payload, PublishOptions options) {
+  auto self = shared_from_this();
+  if (closed_) co_return Failure(*closed_);
+  auto handle = session_.publish(topic, payload, options, now());
+  if (!handle) co_return Failure(std::move(handle).error());
+  auto answered = co_await answer_to(*handle);
+  if (answered && options.qos == mqtt::QoS::at_most_once) co_return co_await sent();
+  co_return answered;
+}
+
+awaitable<Result<>> AsyncClient::Link::subscribe(std::string filter, SubscribeOptions options) {
+  auto self = shared_from_this();
+  if (closed_) co_return Failure(*closed_);
+  auto handle = session_.subscribe(filter, options, now());
+  if (!handle) co_return Failure(std::move(handle).error());
+  co_return co_await answer_to(*handle);
+}
+
+awaitable<Result<>> AsyncClient::Link::unsubscribe(std::string filter) {
+  auto self = shared_from_this();
+  if (closed_) co_return Failure(*closed_);
+  auto handle = session_.unsubscribe(filter, now());
+  if (!handle) co_return Failure(std::move(handle).error());
+  co_return co_await answer_to(*handle);
+}
+
+awaitable<Result<>> AsyncClient::Link::answer_to(Handle handle) {
+  auto answer = answer_within(options_.timeout);
+  answers_[handle] = answer;
+  turn();
+  co_await wait(answer);
+  answers_.erase(handle);
+  if (!answer->result) co_return fail(Blame::environment, "the broker did not answer in time");
+  co_return *answer->result;
+}
+
+awaitable<Result<>> AsyncClient::Link::sent() {
+  if (!closed_ && session_.outbox().empty()) co_return Result<>{};
+  if (closed_) co_return Failure(*closed_);
+  auto answer = answer_within(options_.timeout);
+  senders_.push_back(answer);
+  co_await wait(answer);
+  std::erase(senders_, answer);
+  if (!answer->result) co_return fail(Blame::environment, "the broker does not read what is sent");
+  co_return *answer->result;
+}
+
+awaitable<Result<std::optional<ReceivedMessage>>> AsyncClient::Link::receive(Clock::time_point deadline) {
+  auto self = shared_from_this();
+  while (inbox_.empty()) {
+    if (closed_) co_return Failure(*closed_);
+    auto answer = std::make_shared<Answer>(executor_, deadline);
+    receivers_.push_back(answer);
+    co_await wait(answer);
+    std::erase(receivers_, answer);
+    if (!answer->result && inbox_.empty() && !closed_) co_return std::optional<ReceivedMessage>{};
+  }
+  Arrival arrival = std::move(inbox_.front());
+  inbox_.pop_front();
+  session_.take(arrival.receipt);
+  pop_made_room();
+  turn();
+  co_return std::optional<ReceivedMessage>(std::move(arrival.message));
+}
+
+awaitable<Result<>> AsyncClient::Link::disconnect() {
+  auto self = shared_from_this();
+  if (closed_) co_return Failure(*closed_);
+  leaving_ = true;
+  session_.disconnect(mqtt::Reason::success, now());
+  auto goodbye = goodbye_ = answer_within(longest_goodbye);
+  turn();
+  read();  // to its end: what lies unread when a socket is closed makes the system throw away what was sent last
+  co_await wait(goodbye);
+  goodbye_.reset();
+  error_code ignored;
+  socket_.close(ignored);
+  if (goodbye->result) co_return *goodbye->result;
+  if (!session_.outbox().empty()) co_return fail(Blame::environment, "the broker does not read what is sent");
+  co_return Result<>{};
+}
+
+// -- turns of the event loop
+
+/// To be called after every call into the session.
+void AsyncClient::Link::turn() {
+  flush();
+  for (auto events = session_.take_events(); !events.empty(); events = session_.take_events()) {
+    for (auto& event : events) std::visit([this](auto& e) { on(std::move(e)); }, event);
+    flush();
+  }
+  arm_clock();
+}
+
+void AsyncClient::Link::flush() {
+  if (!socket_.is_open() || awaits_writable_) return;
+  auto& outbox = session_.outbox();
+  while (!outbox.empty()) {
+    std::array<iovec, 16> parts;
+    std::size_t count = outbox.gather(parts);
+    std::array<asio::const_buffer, 16> buffers;
+    for (std::size_t i = 0; i < count; ++i) buffers[i] = asio::const_buffer(parts[i].iov_base, parts[i].iov_len);
+    error_code error;
+    std::size_t written = socket_.write_some(std::span(buffers).first(count), error);
+    if (error == asio::error::would_block || error == asio::error::try_again) {
+      awaits_writable_ = true;
+      socket_.async_wait(tcp::socket::wait_write, [self = shared_from_this(), connection = connection_](error_code) {
+        if (connection != self->connection_) return;
+        self->awaits_writable_ = false;
+        self->turn();
+      });
+      return;
+    }
+    if (error) return lost({Blame::environment, "cannot send to the broker: " + error.message(), 0});
+    outbox.consume(written);
+  }
+  for (auto& sender : std::exchange(senders_, {})) give(sender, {});
+  error_code ignored;
+  if (leaving_) socket_.shutdown(tcp::socket::shutdown_send, ignored);
+}
+
+void AsyncClient::Link::read() {
+  if (reading_ || !socket_.is_open() || (paused_ && !leaving_)) return;
+  reading_ = true;
+  socket_.async_read_some(
+      asio::buffer(read_space_), [self = shared_from_this(), connection = connection_](error_code error, std::size_t size) {
+        if (connection != self->connection_) return;
+        self->reading_ = false;
+        if (error && self->goodbye_) return give(self->goodbye_, {});
+        if (error == asio::error::eof) return self->lost({Blame::environment, "the broker closed the connection", 0});
+        if (error) return self->lost({Blame::environment, "the connection to the broker broke: " + error.message(), 0});
+        self->session_.receive(Bytes(self->read_space_).first(size), now());
+        self->turn();
+        self->read();
+      });
+}
+
+void AsyncClient::Link::arm_clock() {
+  std::uint64_t deadline = closed_ ? std::numeric_limits<std::uint64_t>::max() : session_.deadline();
+  if (deadline >= clock_set_to_) return;  // a later one is looked at when the clock rings
+  clock_set_to_ = deadline;
+  clock_.expires_at(time_point(deadline));
+  clock_.async_wait([self = shared_from_this(), connection = connection_](error_code error) {
+    if (error || connection != self->connection_) return;
+    self->clock_set_to_ = std::numeric_limits<std::uint64_t>::max();
+    self->session_.tick(now());
+    self->turn();
+  });
+}
+
+void AsyncClient::Link::lost(Error error) {
+  ++connection_;
+  clock_.cancel();
+  error_code ignored;
+  socket_.close(ignored);
+  session_.connection_lost(std::move(error));
+  for (auto& event : session_.take_events()) std::visit([this](auto& e) { on(std::move(e)); }, event);
+}
+
+void AsyncClient::Link::pop_made_room() {
+  if (!paused_ || inbox_.size() > options_.inbox / 2) return;
+  paused_ = false;
+  session_.resume(now());
+  read();
+}
+
+// -- events
+
+void AsyncClient::Link::on(Connected event) {
+  session_present_ = event.session_present;
+  client_id_ = std::move(event.client_id);
+  if (login_) give(login_, {});
+}
+
+void AsyncClient::Link::answer(Handle handle, std::string_view what, mqtt::Reason reason) {
+  auto answer = answers_.find(handle);
+  if (answer == answers_.end()) return;
+  give(answer->second, is_error(reason) ? Result<>(Failure(refusal(what, reason))) : Result<>());
+}
+
+void AsyncClient::Link::on(Published event) {
+  answer(event.handle, "the broker refused the message", event.reason);
+}
+void AsyncClient::Link::on(Subscribed event) {
+  answer(event.handle, "the broker refused the subscription", event.reason);
+}
+
+void AsyncClient::Link::on(Arrival event) {
+  inbox_.push_back(std::move(event));
+  if (inbox_.size() >= options_.inbox && !paused_) {
+    paused_ = true;
+    session_.pause(now());
+  }
+  if (receivers_.empty()) return;
+  auto receiver = receivers_.front();
+  receivers_.erase(receivers_.begin());
+  give(receiver, {});
+}
+
+void AsyncClient::Link::on(RefusedMessage event) {
+  if (options_.on_refused) options_.on_refused(event);
+}
+
+void AsyncClient::Link::on(Closed event) {
+  closed_ = event.error;
+  if (!leaving_) {
+    flush();  // a last DISCONNECT that says why
+    error_code ignored;
+    socket_.close(ignored);
+    ++connection_;
+  }
+  Failure failure(std::move(event.error));
+  if (login_) give(login_, failure);
+  for (auto& [handle, answer] : std::exchange(answers_, {})) give(answer, failure);
+  for (auto& receiver : std::exchange(receivers_, {})) give(receiver, failure);
+  if (leaving_) return;  // what was sent before is still on its way
+  for (auto& sender : std::exchange(senders_, {})) give(sender, failure);
+}
+
+// -- the public face ------------------------------------------------------------------------------------------------------------
+
+AsyncClient::AsyncClient(std::shared_ptr<Link> link) : link_(std::move(link)) {}
+AsyncClient::AsyncClient(AsyncClient&&) noexcept = default;
+
+AsyncClient& AsyncClient::operator=(AsyncClient&& other) noexcept {
+  std::swap(link_, other.link_);
+  return *this;
+}
+
+AsyncClient::~AsyncClient() {
+  if (link_) link_->abandon();
+}
+
+awaitable<Result<AsyncClient>> AsyncClient::connect(ConnectOptions options) {
+  auto link = Link::make(co_await asio::this_coro::executor, std::move(options));
+  if (!link) co_return Failure(std::move(link).error());
+  AsyncClient client(*std::move(link));
+  auto opened = co_await client.link_->open();
+  if (!opened) co_return Failure(std::move(opened).error());
+  co_return Result<AsyncClient>(std::move(client));
+}
+
+awaitable<Result<>> AsyncClient::publish(std::string topic, Buffer payload, PublishOptions options) {
+  return link_->publish(std::move(topic), std::move(payload), std::move(options));
+}
+awaitable<Result<>> AsyncClient::publish(std::string topic, std::string_view payload, PublishOptions options) {
+  return link_->publish(std::move(topic), to_buffer(as_bytes(payload)), std::move(options));
+}
+awaitable<Result<>> AsyncClient::subscribe(std::string filter, SubscribeOptions options) {
+  return link_->subscribe(std::move(filter), options);
+}
+awaitable<Result<>> AsyncClient::unsubscribe(std::string filter) {
+  return link_->unsubscribe(std::move(filter));
+}
+
+awaitable<Result<std::optional<ReceivedMessage>>> AsyncClient::receive(milliseconds timeout) {
+  return link_->receive(Clock::now() + timeout);
+}
+
+awaitable<Result<ReceivedMessage>> AsyncClient::receive() {
+  auto message = co_await link_->receive(Clock::time_point::max());
+  if (!message) co_return Failure(std::move(message).error());
+  co_return **std::move(message);
+}
+
+awaitable<Result<>> AsyncClient::disconnect() {
+  return link_->disconnect();
+}
+awaitable<Result<>> AsyncClient::reconnect() {
+  return link_->open();
+}
+
+bool AsyncClient::session_present() const {
+  return link_->session_present();
+}
+const std::string& AsyncClient::client_id() const {
+  return link_->client_id();
+}
+
+}  // namespace sealmq

@@ -1,0 +1,527 @@
+#include "client/session.h"
+
+#include <algorithm>
+#include <cassert>
+#include <limits>
+
+#include "base/text.h"
+#include "mqtt/topic.h"
+
+namespace sealmq {
+
+using mqtt::Awaiting;
+using mqtt::QoS;
+using mqtt::Reason;
+using mqtt::Version;
+using State = mqtt::Connection::State;
+
+namespace {
+
+constexpr std::size_t most_in_flight = 1024;   // however much the broker would take
+constexpr std::size_t most_waiting = 100'000;  // messages the caller may ask for before the first of them is answered
+
+std::uint8_t code(Reason reason) {
+  return static_cast<std::uint8_t>(reason);
+}
+
+Failure protocol_error(const char* what) {
+  return fail(Blame::peer_misbehaved, what, code(Reason::protocol_error));
+}
+
+mqtt::Limits limits_of(const ConnectOptions& options) {
+  mqtt::Limits limits;
+  limits.maximum_packet_size = options.maximum_packet_size;
+  limits.receive_maximum = options.receive_maximum;
+  return limits;
+}
+
+template <class Seconds, class Duration>
+Seconds whole_seconds(Duration duration) {
+  return static_cast<Seconds>(std::clamp<std::int64_t>(duration.count(), 0, std::numeric_limits<Seconds>::max()));
+}
+
+bool is_filter(std::string_view filter) {
+  constexpr std::string_view shared = "$share/";
+  if (!filter.starts_with(shared)) return mqtt::is_topic_filter(filter);
+  std::string_view rest = filter.substr(shared.size());
+  std::size_t end_of_name = rest.find('/');
+  if (end_of_name == rest.npos || end_of_name == 0) return false;  // [MQTT-4.8.2-1]
+  return rest.substr(0, end_of_name).find_first_of("+#") == rest.npos && mqtt::is_topic_filter(rest.substr(end_of_name + 1));
+}
+
+Blame blame_of(Reason reason) {
+  switch (reason) {
+    case Reason::not_authorized:
+    case Reason::bad_user_name_or_password:
+    case Reason::bad_authentication_method:
+    case Reason::banned:
+      return Blame::not_authorised;
+    case Reason::unsupported_protocol_version:
+      return Blame::peer_incompatible;
+    case Reason::server_unavailable:
+    case Reason::server_busy:
+    case Reason::server_shutting_down:
+    case Reason::session_taken_over:
+    case Reason::keep_alive_timeout:
+    case Reason::use_another_server:
+    case Reason::server_moved:
+    case Reason::connection_rate_exceeded:
+    case Reason::maximum_connect_time:
+    case Reason::administrative_action:
+      return Blame::environment;
+    default:
+      return Blame::peer_misbehaved;
+  }
+}
+
+}  // namespace
+
+Error refusal(std::string_view what, Reason reason) {
+  return {blame_of(reason), std::string(what) + ": " + std::string(mqtt::name(reason)), code(reason)};
+}
+
+// -- the connection -------------------------------------------------------------------------------------------------------------
+
+class ClientSession::PacketEvents : public mqtt::Events {
+ public:
+  explicit PacketEvents(ClientSession& session) : session_(session) {}
+
+  using mqtt::Events::on;  // what only servers receive, and AUTH, which is never asked for
+  Result<> on(const mqtt::Connack& connack) override { return session_.on_connack(connack); }
+  Result<> on(const mqtt::Publish& publish) override { return session_.on_publish(publish); }
+  Result<> on(const mqtt::Puback& puback) override { return session_.on_puback(puback), Result<>{}; }
+  Result<> on(const mqtt::Pubrec& pubrec) override { return session_.on_pubrec(pubrec), Result<>{}; }
+  Result<> on(const mqtt::Pubrel& pubrel) override { return session_.on_pubrel(pubrel), Result<>{}; }
+  Result<> on(const mqtt::Pubcomp& pubcomp) override { return session_.on_pubcomp(pubcomp), Result<>{}; }
+  Result<> on(const mqtt::Suback& suback) override { return session_.on_granted(suback.packet_id, suback.reasons); }
+  Result<> on(const mqtt::Unsuback& unsuback) override { return session_.on_granted(unsuback.packet_id, unsuback.reasons); }
+  Result<> on(const mqtt::Pingresp&) override { return {}; }
+  Result<> on(const mqtt::Disconnect& disconnect) override {
+    session_.close(refusal("the broker ended the connection", disconnect.reason));
+    return {};
+  }
+
+ private:
+  ClientSession& session_;
+};
+
+ClientSession::ClientSession(const ConnectOptions& options, ClientScheme* scheme)
+    : options_(options),
+      scheme_(scheme),
+      connection_(mqtt::Role::client, limits_of(options), {}),
+      client_id_(options.client_id) {}
+
+Result<> ClientSession::start(Now now) {
+  now_ = now;
+  bool is_v5 = options_.version == Version::v5;
+  mqtt::Connect connect;
+  connect.version = options_.version;
+  // What is kept for a session must not be thrown away by the reconnection. MQTT 3 has one flag for both ends of a session's
+  // life.
+  connect.clean_start = is_v5 ? options_.clean_start && !was_connected_ : options_.clean_start;
+  connect.keep_alive = whole_seconds<std::uint16_t>(options_.keep_alive);
+  connect.client_id = client_id_;
+  if (!options_.user_name.empty()) connect.user_name = options_.user_name;
+  if (!options_.password.empty()) connect.password = options_.password.reveal();
+  if (is_v5) {
+    if (options_.session_expiry.count() > 0)
+      connect.properties.session_expiry_interval = whole_seconds<std::uint32_t>(options_.session_expiry);
+    connect.properties.receive_maximum = std::max<std::uint16_t>(options_.receive_maximum, 1);
+    connect.properties.maximum_packet_size = options_.maximum_packet_size;
+    connect.properties.topic_alias_maximum = mqtt::Limits{}.topic_alias_maximum;
+  }
+
+  Buffer will_payload;
+  if (const auto& will = options_.will) {
+    if (!mqtt::is_topic_name(will->topic)) return fail(Blame::caller_misused, "the will's topic is not a topic name");
+    will_payload = scheme_ ? TRY(scheme_->protect(will->topic, will->payload, now)) : will->payload;
+    if (will_payload.size() > 65535) return fail(Blame::caller_misused, "the will's payload is too large");
+    connect.will = mqtt::Will{will->topic, will_payload, will->qos, will->retain, {}};
+  }
+
+  connection_ = mqtt::Connection(mqtt::Role::client, limits_of(options_), now);
+  closed_ = false;
+  paused_ = false;
+  maximum_qos_ = QoS::exactly_once;
+  retain_available_ = true;
+  asked_.clear();  // [MQTT-4.4.0-1] only PUBLISH and PUBREL are ever sent again
+  for (auto& entry : outgoing_) entry.sent = false;
+  for (auto& entry : unacknowledged_) entry.here = false;
+  connection_.send(connect);
+  return {};
+}
+
+void ClientSession::receive(Bytes in, Now now) {
+  now_ = now;
+  PacketEvents events(*this);
+  auto result = connection_.receive(in, events, now);
+  if (result) return;
+  connection_.abort(result.error());
+  close(std::move(result).error());
+}
+
+void ClientSession::tick(Now now) {
+  now_ = now;
+  if (paused_) {
+    if (now.steady < next_blind_ping_ || !is_open()) return;
+    next_blind_ping_ = now.steady + connection_.keep_alive() * 500ull;
+    connection_.send(mqtt::Pingreq{});
+    return;
+  }
+  auto result = connection_.tick(now);
+  if (result) return;
+  connection_.abort(result.error());
+  close(std::move(result).error());
+}
+
+void ClientSession::pause(Now now) {
+  if (paused_) return;
+  paused_ = true;
+  connection_.hold();
+  next_blind_ping_ = connection_.keep_alive() == 0 ? std::numeric_limits<std::uint64_t>::max() : now.steady;
+}
+
+void ClientSession::resume(Now now) {
+  if (!paused_) return;
+  now_ = now;
+  paused_ = false;
+  PacketEvents events(*this);
+  auto result = connection_.release(events, now);
+  if (result) return;
+  connection_.abort(result.error());
+  close(std::move(result).error());
+}
+
+void ClientSession::connection_lost(Error error) {
+  if (connection_.state() != State::Closed) connection_.abort(error);
+  connection_.outbox().clear();
+  close(std::move(error));
+}
+
+void ClientSession::disconnect(Reason reason, Now now) {
+  now_ = now;
+  connection_.disconnect(reason);
+  close({Blame::environment, "disconnected", 0});
+}
+
+void ClientSession::close(Error error) {
+  if (std::exchange(closed_, true)) return;
+  events_.push_back(Closed{std::move(error)});
+}
+
+Result<> ClientSession::on_connack(const mqtt::Connack& connack) {
+  if (is_error(connack.reason)) {
+    close(refusal("the broker refused the connection", connack.reason));
+    return {};
+  }
+  const mqtt::Properties& properties = connack.properties;
+  bool asked_clean = options_.clean_start && (options_.version != Version::v5 || !was_connected_);
+  if (asked_clean && connack.session_present)
+    return protocol_error("the broker kept a session that was to be new");  // [MQTT-3.2.2-2]
+  // A session of an earlier process, of which nothing is known here, is gone on with: that is what its user asked for.
+  if (!connack.session_present) forget_unfinished();
+  if (properties.assigned_client_identifier) client_id_ = *properties.assigned_client_identifier;
+  maximum_qos_ = properties.maximum_qos.value_or(QoS::exactly_once);
+  retain_available_ = properties.retain_available.value_or(true);
+  was_connected_ = true;
+  events_.push_back(Connected{connack.session_present, client_id_});
+  send_waiting();
+  return {};
+}
+
+/// The broker knows nothing of what was in flight. Whether a message arrived cannot be told, so its publisher decides.
+void ClientSession::forget_unfinished() {
+  incoming_ = {};
+  unacknowledged_.clear();
+  while (!outgoing_.empty()) {
+    bool broker_has_it = outgoing_.begin()->awaiting == Awaiting::pubcomp;
+    answered(outgoing_.finish(outgoing_.begin()->packet_id), broker_has_it ? Reason::success : Reason::unspecified_error);
+  }
+}
+
+// -- outwards -------------------------------------------------------------------------------------------------------------------
+
+Result<> ClientSession::check(std::string_view topic, const PublishOptions& options) const {
+  if (!mqtt::is_topic_name(topic))
+    return fail(Blame::caller_misused, "not a topic name: " + printable(topic), code(Reason::topic_name_invalid));
+  if (options.qos > maximum_qos_)  // [MQTT-3.2.2-11]
+    return fail(Blame::caller_misused, "the broker does not take this qos", code(Reason::qos_not_supported));
+  if (options.retain && !retain_available_)  // [MQTT-3.2.2-14]
+    return fail(Blame::caller_misused, "the broker retains no messages", code(Reason::retain_not_supported));
+  for (const auto& [key, value] : options.user_properties)
+    if (!is_mqtt_utf8(key) || !is_mqtt_utf8(value) || key.size() > 65535 || value.size() > 65535)
+      return fail(Blame::caller_misused, "a user property is not a text that mqtt can carry");
+  return {};
+}
+
+mqtt::Publish ClientSession::packet(const Message& message, std::uint16_t packet_id, bool dup) const {
+  mqtt::Publish publish;
+  publish.dup = dup;
+  publish.qos = message.qos;
+  publish.retain = message.retain;
+  publish.topic = message.topic;
+  publish.packet_id = packet_id;
+  publish.payload = message.payload;
+  if (options_.version == Version::v5)
+    for (const auto& [key, value] : message.user_properties) publish.properties.user.push_back({key, value});
+  return publish;
+}
+
+Result<Handle> ClientSession::publish(std::string_view topic, Bytes payload, const PublishOptions& options, Now now) {
+  now_ = now;
+  TRY(check(topic, options));
+  Message message;
+  message.topic = topic;
+  message.payload = scheme_ ? TRY(scheme_->protect(topic, payload, now)) : to_buffer(payload);
+  message.qos = options.qos;
+  message.retain = options.retain;
+  message.user_properties = options.user_properties;
+  return enqueue(std::move(message));
+}
+
+Result<Handle> ClientSession::enqueue(Message message) {
+  std::size_t size = mqtt::encoded_size(packet(message, message.qos == QoS::at_most_once ? 0 : 1, false), options_.version);
+  if (size > connection_.peer_maximum_packet_size() || size > mqtt::largest_remaining_length)
+    return fail(Blame::caller_misused, "the broker takes no messages of this size", code(Reason::packet_too_large));
+  if (waiting_.size() >= most_waiting) return fail(Blame::environment, "too many messages wait to be sent");
+  Handle handle = message.handle = ++last_handle_;
+  waiting_.push_back(std::move(message));
+  send_waiting();
+  return handle;
+}
+
+/// Sends what the broker's Receive Maximum allows: first what a former connection left open, then what waits. [MQTT-3.3.4-9]
+void ClientSession::send_waiting() {
+  if (!is_open()) return;
+  std::size_t window = std::min<std::size_t>(connection_.peer_receive_maximum(), most_in_flight);
+  std::size_t in_flight = 0;
+  for (auto& entry : outgoing_) {
+    if (!entry.sent && in_flight >= window) return;
+    ++in_flight;
+    if (std::exchange(entry.sent, true)) continue;
+    if (entry.awaiting == Awaiting::pubcomp)
+      connection_.send(mqtt::Pubrel{.packet_id = entry.packet_id, .reason = Reason::success, .properties = {}});
+    else
+      connection_.send(packet(entry.message, entry.packet_id, true));  // [MQTT-3.3.1-1] [MQTT-4.4.0-1]
+  }
+  while (!waiting_.empty() && (waiting_.front().qos == QoS::at_most_once || in_flight < window)) {
+    Message message = std::move(waiting_.front());
+    waiting_.pop_front();
+    if (message.qos > maximum_qos_ || (message.retain && !retain_available_)) {
+      answered(std::move(message), message.qos > maximum_qos_ ? Reason::qos_not_supported : Reason::retain_not_supported);
+    } else if (message.qos == QoS::at_most_once) {
+      bool fits = connection_.send(packet(message, 0, false));
+      answered(std::move(message), fits ? Reason::success : Reason::packet_too_large);
+    } else {
+      auto& entry = start_exchange(std::move(message));
+      entry.sent = true;
+      ++in_flight;
+      if (connection_.send(packet(entry.message, entry.packet_id, false))) continue;
+      answered(outgoing_.finish(entry.packet_id), Reason::packet_too_large);
+      --in_flight;
+    }
+  }
+}
+
+/// PUBLISH, SUBSCRIBE and UNSUBSCRIBE share one set of packet identifiers. [MQTT-2.2.1-3]
+mqtt::Outgoing<ClientSession::Message>& ClientSession::start_exchange(Message message) {
+  QoS qos = message.qos;
+  auto* entry = &outgoing_.start(std::move(message), qos);
+  while (asked_.contains(entry->packet_id)) entry = &outgoing_.start(outgoing_.finish(entry->packet_id), qos);
+  return *entry;
+}
+
+std::uint16_t ClientSession::free_packet_id() {
+  do {
+    if (++last_asked_id_ == 0) last_asked_id_ = 1;  // [MQTT-2.2.1-3] never 0
+  } while (outgoing_.in_use(last_asked_id_) || asked_.contains(last_asked_id_));
+  return last_asked_id_;
+}
+
+void ClientSession::answered(Message message, Reason reason) {
+  if (message.asks_to_subscribe)
+    events_.push_back(Subscribed{message.handle, reason});
+  else
+    events_.push_back(Published{message.handle, reason});
+}
+
+void ClientSession::on_puback(const mqtt::Puback& puback) {
+  if (!outgoing_.find(puback.packet_id, Awaiting::puback)) return;  // answers nothing that is known: harmless
+  answered(outgoing_.finish(puback.packet_id), puback.reason);
+  send_waiting();
+}
+
+void ClientSession::on_pubrec(const mqtt::Pubrec& pubrec) {
+  auto* entry = outgoing_.find(pubrec.packet_id, Awaiting::pubrec);
+  if (entry && is_error(pubrec.reason)) {
+    answered(outgoing_.finish(pubrec.packet_id), pubrec.reason);
+    return send_waiting();
+  }
+  bool known = entry || outgoing_.find(pubrec.packet_id, Awaiting::pubcomp);
+  if (!known && is_error(pubrec.reason)) return;
+  if (entry) {
+    entry->awaiting = Awaiting::pubcomp;
+    entry->message.payload = {};  // only the identifier matters from now on
+  }
+  auto reason = known || options_.version != Version::v5 ? Reason::success : Reason::packet_identifier_not_found;
+  connection_.send(mqtt::Pubrel{.packet_id = pubrec.packet_id, .reason = reason, .properties = {}});  // [MQTT-4.3.3-4]
+}
+
+void ClientSession::on_pubcomp(const mqtt::Pubcomp& pubcomp) {
+  if (!outgoing_.find(pubcomp.packet_id, Awaiting::pubcomp)) return;
+  // PUBREC has said that the broker took the message; "identifier not found" says no more than that an answer was lost.
+  answered(outgoing_.finish(pubcomp.packet_id), Reason::success);
+  send_waiting();
+}
+
+// -- subscriptions --------------------------------------------------------------------------------------------------------------
+
+Result<Handle> ClientSession::subscribe(std::string_view filter, const SubscribeOptions& options, Now now) {
+  now_ = now;
+  if (!is_filter(filter))
+    return fail(Blame::caller_misused, "not a topic filter: " + printable(filter), code(Reason::topic_filter_invalid));
+  if (!is_open()) return fail(Blame::environment, "not connected");
+
+  bool is_v5 = options_.version == Version::v5;
+  if (scheme_ && !is_v5) {
+    if (auto request = TRY(scheme_->subscribe_request(filter, now))) {
+      Message message;
+      message.topic = std::move(request->topic);
+      message.payload = std::move(request->payload);
+      message.qos = QoS::at_least_once;
+      message.asks_to_subscribe = true;
+      return enqueue(std::move(message));
+    }
+  }
+
+  mqtt::Subscribe subscribe;
+  std::optional<std::pair<std::string, std::string>> property;
+  if (scheme_ && is_v5) property = TRY(scheme_->subscribe_property(filter, now));
+  if (property) subscribe.properties.user.push_back({property->first, property->second});
+  mqtt::SubscriptionOptions wish;
+  wish.qos = options.qos;
+  if (is_v5) {
+    wish.no_local = options.no_local;
+    wish.retain_as_published = options.retain_as_published;
+    wish.retain_handling = static_cast<mqtt::RetainHandling>(options.retained);
+  }
+  subscribe.entries.push_back({filter, wish});
+  subscribe.packet_id = free_packet_id();
+  connection_.send(subscribe);
+  return asked_[subscribe.packet_id] = ++last_handle_;
+}
+
+Result<Handle> ClientSession::unsubscribe(std::string_view filter, Now now) {
+  now_ = now;
+  if (!is_filter(filter))
+    return fail(Blame::caller_misused, "not a topic filter: " + printable(filter), code(Reason::topic_filter_invalid));
+  if (!is_open()) return fail(Blame::environment, "not connected");
+  mqtt::Unsubscribe unsubscribe;
+  unsubscribe.filters.push_back(filter);
+  unsubscribe.packet_id = free_packet_id();
+  connection_.send(unsubscribe);
+  return asked_[unsubscribe.packet_id] = ++last_handle_;
+}
+
+Result<> ClientSession::on_granted(std::uint16_t packet_id, const std::vector<Reason>& reasons) {
+  auto asked = asked_.find(packet_id);
+  if (asked == asked_.end()) return {};
+  // Each asked for one filter; UNSUBACK of MQTT 3 carries no reasons.
+  if (reasons.size() > 1) return protocol_error("answers more filters than were asked for");  // [MQTT-3.8.4-6]
+  events_.push_back(Subscribed{asked->second, reasons.empty() ? Reason::success : reasons.front()});
+  asked_.erase(asked);
+  return {};
+}
+
+// -- inwards --------------------------------------------------------------------------------------------------------------------
+
+Result<> ClientSession::on_publish(const mqtt::Publish& publish) {
+  if (came_before(publish)) return {};
+  ReceivedMessage message;
+  message.topic = publish.topic;
+  message.qos = publish.qos;
+  message.retain = publish.retain;
+  message.duplicate = publish.dup;
+  for (const auto& user : publish.properties.user) message.user_properties.emplace_back(user.name, user.value);
+
+  if (!scheme_) {
+    message.payload = to_buffer(publish.payload);
+    message.scheme = "plain";
+  } else {
+    auto verified = scheme_->unprotect({publish.topic, publish.payload, publish.retain}, now_);
+    bool repeat = verified && (*verified)->repeat;
+    if (!verified) events_.push_back(RefusedMessage{std::string(publish.topic), verified.error().what});
+    if (!verified || repeat) {
+      expect_acknowledgement(publish, true);
+      acknowledge_taken();
+      return {};
+    }
+    message.topic = (*verified)->topic;
+    message.payload = (*verified)->payload;
+    message.author = (*verified)->author;
+    message.checked = (*verified)->checked;
+    message.scheme = scheme_->info().name;
+    message.verified = true;
+  }
+  std::uint64_t receipt = expect_acknowledgement(publish, false);
+  events_.push_back(Arrival{std::move(message), receipt});
+  return {};
+}
+
+/// A copy that the broker sent because it has no acknowledgement yet: of a message the application took, or is about to.
+bool ClientSession::came_before(const mqtt::Publish& publish) {
+  if (publish.qos == QoS::at_most_once) return false;
+  auto entry = std::ranges::find(unacknowledged_, publish.packet_id, &Unacknowledged::packet_id);
+  if (entry != unacknowledged_.end()) {
+    bool copy = entry->here || (publish.dup && entry->qos == publish.qos);
+    if (!copy) unacknowledged_.erase(entry);  // the broker gave the old one up, as an expired one, and uses its identifier again
+    if (copy) entry->here = true;
+    acknowledge_taken();
+    if (copy) return true;
+  }
+  if (publish.qos != QoS::exactly_once || !incoming_.contains(publish.packet_id)) return false;
+  connection_.send(mqtt::Pubrec{.packet_id = publish.packet_id, .reason = Reason::success, .properties = {}});  // [MQTT-4.3.3-10]
+  return true;
+}
+
+std::uint64_t ClientSession::expect_acknowledgement(const mqtt::Publish& publish, bool taken) {
+  if (publish.qos == QoS::at_most_once) return 0;
+  unacknowledged_.push_back({++last_receipt_, publish.packet_id, publish.qos, taken, true});
+  return last_receipt_;
+}
+
+void ClientSession::take(std::uint64_t receipt) {
+  auto entry = std::ranges::find(unacknowledged_, receipt, &Unacknowledged::receipt);
+  if (entry == unacknowledged_.end()) return;  // QoS 0, or of a session that the broker has forgotten
+  entry->taken = true;
+  acknowledge_taken();
+}
+
+/// In the order in which the messages came. [MQTT-4.6.0-2] [MQTT-4.6.0-3]
+void ClientSession::acknowledge_taken() {
+  if (!is_open()) return;
+  for (auto entry = unacknowledged_.begin(); entry != unacknowledged_.end();) {
+    if (!entry->here) {
+      ++entry;
+      continue;
+    }
+    if (!entry->taken) return;
+    if (entry->qos == QoS::exactly_once) {
+      incoming_.receive(entry->packet_id);
+      connection_.send(mqtt::Pubrec{.packet_id = entry->packet_id, .reason = Reason::success, .properties = {}});
+    } else {
+      connection_.send(mqtt::Puback{.packet_id = entry->packet_id, .reason = Reason::success, .properties = {}});
+      connection_.answered();
+    }
+    entry = unacknowledged_.erase(entry);
+  }
+}
+
+void ClientSession::on_pubrel(const mqtt::Pubrel& pubrel) {
+  bool known = incoming_.release(pubrel.packet_id);
+  if (known) connection_.answered();
+  auto reason = known || options_.version != Version::v5 ? Reason::success : Reason::packet_identifier_not_found;
+  connection_.send(mqtt::Pubcomp{.packet_id = pubrel.packet_id, .reason = reason, .properties = {}});  // [MQTT-4.3.3-11]
+}
+
+}  // namespace sealmq

@@ -1,0 +1,151 @@
+// ClientSession: a client without sockets. Calls and bytes in, events and bytes out.
+//
+// It lives longer than a connection: start() begins one, connection_lost() tells that it is over, and the next start() goes on
+// with what is unacknowledged. A scheme protects what goes out once; what is sent again is the same bytes.
+//
+// Messages come as Arrival events and are acknowledged when the caller takes responsibility with take(), in the order in which
+// they came. What does not verify never becomes an Arrival; it is acknowledged in silence, so that the sender of a forgery learns
+// nothing.
+//
+// One thread.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <variant>
+
+#include "mqtt/connection.h"
+#include "mqtt/session_state.h"
+#include "sealmq/client_types.h"
+#include "sealmq/scheme.h"
+
+namespace sealmq {
+
+/// Names what was asked for until its answer comes. Never 0, never used twice.
+using Handle = std::uint64_t;
+
+struct Connected {
+  bool session_present;
+  std::string client_id;  ///< the one in use, also when the broker chose it
+};
+struct Published {
+  Handle handle;
+  mqtt::Reason reason;  ///< success, no_matching_subscribers or an error
+};
+struct Subscribed {  ///< also the answer to unsubscribe
+  Handle handle;
+  mqtt::Reason reason;
+};
+/// To be answered by take(), whatever becomes of it.
+struct Arrival {
+  ReceivedMessage message;
+  std::uint64_t receipt;
+};
+/// The connection is over, or could not begin; handles that are still open stay open over a reconnection.
+struct Closed {
+  Error error;
+};
+using ClientEvent = std::variant<Connected, Published, Subscribed, Arrival, RefusedMessage, Closed>;
+
+class ClientSession {
+ public:
+  /// Of the options it reads what is MQTT's: they and the scheme (null: unprotected) outlive it.
+  ClientSession(const ConnectOptions& options, ClientScheme* scheme);
+
+  // -- the connection
+
+  /// A connection has been opened: sends CONNECT. Errors: the will cannot be protected or is not legal.
+  Result<> start(Now now);
+  void receive(Bytes in, Now now);
+  void tick(Now now);
+  std::uint64_t deadline() const { return paused_ ? next_blind_ping_ : connection_.deadline(); }
+  /// The transport broke. Emits Closed unless the end was known already.
+  void connection_lost(Error error);
+  /// Nothing is read for a while, because the application is slow: the peer's silence means nothing. Keeps the connection alive.
+  void pause(Now now);
+  void resume(Now now);
+
+  /// What is to be written. After Closed it may still hold the last DISCONNECT.
+  mqtt::Outbox& outbox() { return connection_.outbox(); }
+  bool is_open() const { return connection_.state() == mqtt::Connection::State::Open; }
+
+  // -- asking. Errors are the caller's: illegal topic, too large, something the broker has said it lacks.
+
+  /// QoS 0 is done with the call; otherwise Published follows. While the peer's Receive Maximum is used up, or before CONNACK, it
+  /// waits.
+  Result<Handle> publish(std::string_view topic, Bytes payload, const PublishOptions& options, Now now);
+  /// In MQTT 3 a scheme with such an ability asks by a PUBLISH, whose PUBACK counts as the grant. MQTT 3 has no refusal there: a
+  /// broker that refuses ends the connection or says nothing, so that the caller sees Closed or has to time out.
+  Result<Handle> subscribe(std::string_view filter, const SubscribeOptions& options, Now now);
+  Result<Handle> unsubscribe(std::string_view filter, Now now);
+  void disconnect(mqtt::Reason reason, Now now);
+
+  /// The application has an Arrival now: its acknowledgement is due.
+  void take(std::uint64_t receipt);
+
+  std::vector<ClientEvent> take_events() { return std::exchange(events_, {}); }
+
+ private:
+  /// A QoS 1 or 2 PUBLISH as it goes on the wire, every time.
+  struct Message {
+    std::string topic;
+    Buffer payload;
+    mqtt::QoS qos;
+    bool retain = false;
+    std::vector<std::pair<std::string, std::string>> user_properties;
+    Handle handle;
+    bool asks_to_subscribe = false;
+  };
+  /// An incoming QoS 1 or 2 message whose acknowledgement has not been sent.
+  struct Unacknowledged {
+    std::uint64_t receipt;
+    std::uint16_t packet_id;
+    mqtt::QoS qos;
+    bool taken;
+    bool here;  // came on the present connection
+  };
+  class PacketEvents;
+
+  Result<> on_connack(const mqtt::Connack& connack);
+  Result<> on_publish(const mqtt::Publish& publish);
+  Result<> on_granted(std::uint16_t packet_id, const std::vector<mqtt::Reason>& reasons);
+  void on_puback(const mqtt::Puback& puback);
+  void on_pubrec(const mqtt::Pubrec& pubrec);
+  void on_pubrel(const mqtt::Pubrel& pubrel);
+  void on_pubcomp(const mqtt::Pubcomp& pubcomp);
+  Result<> check(std::string_view topic, const PublishOptions& options) const;
+  Result<Handle> enqueue(Message message);
+  void acknowledge_taken();
+  std::uint64_t expect_acknowledgement(const mqtt::Publish& publish, bool taken);
+  bool came_before(const mqtt::Publish& publish);
+  mqtt::Publish packet(const Message& message, std::uint16_t packet_id, bool dup) const;
+  mqtt::Outgoing<Message>& start_exchange(Message message);
+  std::uint16_t free_packet_id();
+  void send_waiting();
+  void answered(Message message, mqtt::Reason reason);
+  void forget_unfinished();
+  void close(Error error);
+
+  const ConnectOptions& options_;
+  ClientScheme* scheme_;
+  mqtt::Connection connection_;
+  mqtt::OutgoingState<Message> outgoing_;
+  mqtt::IncomingState incoming_;
+  std::deque<Message> waiting_;
+  std::deque<Unacknowledged> unacknowledged_;
+  std::map<std::uint16_t, Handle> asked_;  // SUBSCRIBE and UNSUBSCRIBE without an answer, by packet identifier
+  std::vector<ClientEvent> events_;
+  std::string client_id_;
+  Handle last_handle_ = 0;
+  std::uint64_t last_receipt_ = 0;
+  std::uint16_t last_asked_id_ = 0;
+  bool was_connected_ = false;
+  bool closed_ = true;  // Closed has been emitted for this connection, or there was none yet
+  bool paused_ = false;
+  std::uint64_t next_blind_ping_ = 0;  // steady, while paused_
+  Now now_;
+  mqtt::QoS maximum_qos_ = mqtt::QoS::exactly_once;
+  bool retain_available_ = true;
+};
+
+}  // namespace sealmq

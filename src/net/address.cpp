@@ -1,0 +1,77 @@
+#include "net/address.h"
+
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <netinet/in.h>
+
+#include <array>
+#include <cstring>
+#include <memory>
+
+namespace sealmq::net {
+namespace {
+
+template <class Sockaddr>
+Sockaddr view_as(const Address& address) {
+  Sockaddr copy;
+  std::memcpy(&copy, &address.storage, sizeof copy);
+  return copy;
+}
+
+}  // namespace
+
+std::string to_text(const Address& address) {
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  if (address.storage.ss_family == AF_INET) {
+    const auto v4 = view_as<sockaddr_in>(address);
+    ::inet_ntop(AF_INET, &v4.sin_addr, text.data(), text.size());
+    return std::string(text.data()) + ":" + std::to_string(ntohs(v4.sin_port));
+  }
+  if (address.storage.ss_family == AF_INET6) {
+    const auto v6 = view_as<sockaddr_in6>(address);
+    ::inet_ntop(AF_INET6, &v6.sin6_addr, text.data(), text.size());
+    return "[" + std::string(text.data()) + "]:" + std::to_string(ntohs(v6.sin6_port));
+  }
+  return "unknown";
+}
+
+Result<std::vector<Address>> resolve(const std::string& host, std::uint16_t port) {
+  addrinfo wish{};
+  wish.ai_socktype = SOCK_STREAM;
+  wish.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
+  addrinfo* first = nullptr;
+  const int error = ::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &wish, &first);
+  if (error != 0) return fail(Blame::environment, "cannot find the address of " + host + ": " + ::gai_strerror(error));
+  const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(first, ::freeaddrinfo);
+
+  std::vector<Address> found;
+  for (const addrinfo* entry = first; entry != nullptr; entry = entry->ai_next) {
+    Address address;
+    std::memcpy(&address.storage, entry->ai_addr, entry->ai_addrlen);
+    address.size = entry->ai_addrlen;
+    found.push_back(address);
+  }
+  return found;
+}
+
+std::string peer_address(int socket) {
+  Address address;
+  address.size = sizeof address.storage;
+  if (::getpeername(socket, reinterpret_cast<sockaddr*>(&address.storage), &address.size) != 0) return "unknown";
+  return to_text(address);
+}
+
+Address local_address(int socket) {
+  Address address;
+  address.size = sizeof address.storage;
+  if (::getsockname(socket, reinterpret_cast<sockaddr*>(&address.storage), &address.size) != 0) return {};
+  return address;
+}
+
+std::uint16_t port(const Address& address) {
+  if (address.storage.ss_family == AF_INET) return ntohs(view_as<sockaddr_in>(address).sin_port);
+  if (address.storage.ss_family == AF_INET6) return ntohs(view_as<sockaddr_in6>(address).sin6_port);
+  return 0;
+}
+
+}  // namespace sealmq::net

@@ -1,0 +1,29 @@
+// Addresses of TCP sockets as people read them: `127.0.0.1:1883`, `[::1]:1883`.
+#pragma once
+
+#include <sys/socket.h>
+
+#include <string>
+#include <vector>
+
+#include "sealmq/result.h"
+
+namespace sealmq::net {
+
+struct Address {
+  sockaddr_storage storage{};
+  socklen_t size = 0;
+};
+
+std::string to_text(const Address& address);
+
+/// The addresses of a host, numeric or to be looked up (which blocks). Errors: environment.
+Result<std::vector<Address>> resolve(const std::string& host, std::uint16_t port);
+
+/// Of a connected socket; the text is `unknown` once the connection is gone.
+std::string peer_address(int socket);
+/// Of a bound socket.
+Address local_address(int socket);
+std::uint16_t port(const Address& address);
+
+}  // namespace sealmq::net

@@ -1,0 +1,106 @@
+// TcpConnections: all TCP connections of one thread. It moves bytes and decides nothing.
+//
+// Made for many connections and few system calls: what a socket holds is read in one call into a buffer that all connections share;
+// what a connection owes is written in one gathering call, whenever the owner says so (once per turn of the loop).
+//
+// Everything on the loop's thread. The io_context outlives this object.
+#pragma once
+
+#include <sys/uio.h>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
+#include <deque>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/descriptor.h"
+#include "sealmq/bytes.h"
+
+namespace sealmq::net {
+
+/// Names a connection. The owner chooses it: slots are small numbers and may be reused with another generation.
+struct Key {
+  std::uint32_t slot = 0;
+  std::uint32_t generation = 0;
+  bool operator==(const Key&) const = default;
+};
+
+/// Who answers for the bytes. Any call may call back into TcpConnections.
+class ByteSink {
+ public:
+  virtual ~ByteSink() = default;
+  /// The view is valid during the call.
+  virtual void received(Key key, Bytes bytes) = 0;
+  /// Fills `parts` with the first pieces to be written; answers how many, 0 when there is nothing.
+  virtual std::size_t gather(Key key, std::span<iovec> parts) = 0;
+  /// So many of them went out.
+  virtual void written(Key key, std::size_t count) = 0;
+  /// The connection ended, by either side; its key is forgotten.
+  virtual void closed(Key key) = 0;
+};
+
+class TcpConnections {
+ public:
+  TcpConnections(boost::asio::io_context& loop, ByteSink& sink);
+  ~TcpConnections();
+
+  /// The socket does not block. The key is not in use.
+  void add(Key key, Descriptor socket);
+  // Unknown keys are ignored in all that follows.
+
+  /// Writes what the sink has for it, at once, and the rest when the socket takes more.
+  void write(Key key);
+  /// Nothing is received any more. Ends when write() has written everything and the peer has closed its side too, or after `linger`:
+  /// closing while the peer still sends would make its system throw away our last words.
+  void finish(Key key);
+  /// Takes the socket out of this loop; no closed() follows.
+  Descriptor release(Key key);
+
+  /// Nothing is received from anybody until resume(); writing goes on.
+  void pause() { paused_ = true; }
+  void resume();
+
+  std::size_t size() const { return size_; }
+
+  static constexpr std::chrono::seconds linger{5};
+
+ private:
+  using Executor = boost::asio::io_context::executor_type;
+  using Clock = std::chrono::steady_clock;
+
+  struct Connection {
+    explicit Connection(const Executor& executor) : socket(executor) {}
+    boost::asio::posix::basic_stream_descriptor<Executor> socket;
+    std::uint32_t generation = 0;
+    bool waiting_to_write = false;
+    bool finishing = false;
+    bool written_out = false;  // finishing, and our side of the connection is closed
+  };
+  struct Lingering {
+    Clock::time_point until;
+    Key key;
+  };
+
+  Connection* find(Key key);
+  void wait_readable(Connection& connection, Key key);
+  void wait_writable(Connection& connection, Key key);
+  void read(Key key);
+  void end(Key key);
+  void end_lingering();
+
+  boost::asio::io_context& loop_;
+  ByteSink& sink_;
+  std::vector<std::unique_ptr<Connection>> connections_;  // by slot
+  std::size_t size_ = 0;
+  std::unique_ptr<std::uint8_t[]> buffer_;
+  bool paused_ = false;
+  std::vector<Key> paused_keys_;  // became readable while paused
+  boost::asio::basic_waitable_timer<Clock, boost::asio::wait_traits<Clock>, Executor> linger_timer_;
+  std::deque<Lingering> lingering_;  // in order of time
+};
+
+}  // namespace sealmq::net

@@ -1,0 +1,55 @@
+// TcpListener: accepts TCP connections and hands their sockets on. No trouble with one connection, and no shortage of descriptors,
+// ends it: it waits a moment and goes on.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <memory>
+#include <string>
+
+#include "net/address.h"
+#include "base/descriptor.h"
+#include "sealmq/result.h"
+
+namespace sealmq::net {
+
+/// Called on the loop's thread.
+class AcceptHandler {
+ public:
+  virtual ~AcceptHandler() = default;
+  /// The socket does not block, and has TCP_NODELAY and TCP keep-alive.
+  virtual void accepted(Descriptor socket) = 0;
+  /// Accepting failed and is tried again; called once for a whole period of trouble.
+  virtual void accept_failed(std::string cause) = 0;
+};
+
+class TcpListener {
+ public:
+  /// Port 0 picks a free one. Errors: environment, also when the port is taken. Serves once start() has been called.
+  static Result<std::unique_ptr<TcpListener>> open(boost::asio::io_context& loop, const std::string& host, std::uint16_t port,
+                                                   AcceptHandler& handler);
+
+  /// From now on on the loop's thread only.
+  void start() { wait(); }
+  void close();
+
+  Address address() const { return address_; }
+
+ private:
+  TcpListener(boost::asio::io_context& loop, Descriptor socket, AcceptHandler& handler);
+
+  void wait();
+  void accept();
+  void back_off(int error);
+
+  using Executor = boost::asio::io_context::executor_type;
+
+  boost::asio::posix::basic_stream_descriptor<Executor> socket_;
+  boost::asio::basic_waitable_timer<std::chrono::steady_clock, boost::asio::wait_traits<std::chrono::steady_clock>, Executor> retry_;
+  AcceptHandler& handler_;
+  Address address_;
+  std::chrono::steady_clock::time_point quiet_until_{};  // trouble before that has been told already
+};
+
+}  // namespace sealmq::net

@@ -1,0 +1,28 @@
+// URLs of brokers: `mqtt://user:password@host:port/topic`.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "sealmq/result.h"
+
+namespace sealmq::net {
+
+enum class Transport : std::uint8_t { tcp, tls, websocket, secure_websocket };
+
+struct Url {
+  Transport transport = Transport::tcp;
+  std::string host;  ///< an IPv6 address without its brackets
+  std::uint16_t port = 0;
+  std::string user;      ///< empty: none
+  std::string password;  ///< empty: none
+  std::string path;      ///< without its first '/': a topic (MQTT over TCP or TLS) or the path of a WebSocket
+
+  bool operator==(const Url&) const = default;
+};
+
+/// Schemes mqtt, mqtts, ws and wss, with ports 1883, 8883, 8083 and 443 if none is named. User, password and path may be
+/// percent-encoded. Errors: caller_misused.
+Result<Url> parse_url(std::string_view text);
+
+}  // namespace sealmq::net

@@ -1,0 +1,136 @@
+#include "server/broker_server.h"
+
+#include <future>
+#include <mutex>
+
+namespace sealmq::server {
+namespace {
+
+/// One store for several shards, which take turns.
+class SharedKeys final : public KeyStore {
+ public:
+  struct Store {
+    std::unique_ptr<KeyStore> keys;
+    std::mutex mutex;
+  };
+  explicit SharedKeys(std::shared_ptr<Store> store) : store_(std::move(store)) {}
+
+  const PublicIdentity& identity() const override { return store_->keys->identity(); }
+  Result<std::array<std::uint8_t, 64>> sign_schnorr(std::span<const Bytes> elements) override {
+    const std::lock_guard lock(store_->mutex);
+    return store_->keys->sign_schnorr(elements);
+  }
+  Result<std::array<std::uint8_t, 64>> sign_ecdsa(Bytes message) override {
+    const std::lock_guard lock(store_->mutex);
+    return store_->keys->sign_ecdsa(message);
+  }
+  Result<Secret> agree(const std::array<std::uint8_t, 33>& peer) override {
+    const std::lock_guard lock(store_->mutex);
+    return store_->keys->agree(peer);
+  }
+  SequenceCounter& sequence() override { return store_->keys->sequence(); }
+
+ private:
+  std::shared_ptr<Store> store_;
+};
+
+}  // namespace
+
+Result<Parts> open_parts(const DataFolder& folder, std::size_t shards, Random& random) {
+  Parts parts;
+  parts.lock = TRY(lock_data_folder(folder));
+  for (std::size_t i = 0; i < shards; ++i) parts.keys.push_back(TRY(open_or_create_broker_key(folder.path, random)));
+  parts.registry = TRY(open_sqlite_registry(folder.registry()));
+  auto replays = TRY(open_replay_memory(folder.sessions()));
+  parts.stored_replays = replays.get();
+  parts.replays = std::move(replays);
+  return parts;
+}
+
+Parts make_volatile_parts(std::size_t shards, Random& random) {
+  Parts parts;
+  const auto store = std::make_shared<SharedKeys::Store>();
+  store->keys = make_memory_keys("broker", Kind::broker, random);
+  for (std::size_t i = 0; i < shards; ++i) parts.keys.push_back(std::make_unique<SharedKeys>(store));
+  parts.registry = make_memory_registry();
+  parts.replays = make_volatile_replay_memory();
+  return parts;
+}
+
+Result<std::unique_ptr<BrokerServer>> BrokerServer::start(const Configuration& configuration, Parts parts, Random& random, Log& log) {
+  const auto policy = TRY(make_policy(configuration));
+  const auto directory = TRY(load_directory(*parts.registry));
+  const std::size_t count = shard_count(configuration);
+
+  std::unique_ptr<BrokerServer> server(new BrokerServer(configuration, std::move(parts), log));
+  for (std::size_t index = 0; index < count; ++index) {
+    broker::Ports ports{{}, *server->parts_.replays, server->refusals_, random};
+    for (const Scheme& scheme : all_schemes()) ports.schemes.push_back(scheme.broker_side({*server->parts_.keys[index], random}));
+    server->shards_.push_back(std::make_unique<ShardThread>(index, server->shards_, configuration.limits, std::move(ports), policy,
+                                                            directory, count));
+  }
+  TRY(server->listen(configuration.listeners));
+
+  for (const auto& listener : server->listeners_) listener->start();
+  for (const auto& shard : server->shards_) shard->start();
+  server->maintenance_.start();
+  server->running_ = true;
+  return server;
+}
+
+BrokerServer::BrokerServer(const Configuration& configuration, Parts parts, Log& log)
+    : configuration_(configuration),
+      parts_(std::move(parts)),
+      log_(log),
+      refusals_(log),
+      maintenance_(*parts_.registry, parts_.stored_replays, refusals_, log, shards_) {}
+
+BrokerServer::~BrokerServer() { stop(); }
+
+Result<> BrokerServer::listen(const std::vector<Listener>& listeners) {
+  for (const Listener& listener : listeners)
+    listeners_.push_back(TRY(net::TcpListener::open(shards_.front()->loop(), listener.host, listener.port, *this)));
+  return {};
+}
+
+std::vector<std::string> BrokerServer::urls() const {
+  std::vector<std::string> urls;
+  for (const auto& listener : listeners_) urls.push_back("mqtt://" + to_text(listener->address()));
+  return urls;
+}
+
+void BrokerServer::accepted(Descriptor socket) {
+  shards_[next_shard_]->adopt(std::move(socket));
+  next_shard_ = (next_shard_ + 1) % shards_.size();
+}
+
+void BrokerServer::accept_failed(std::string cause) { log_.error(cause + "; those who wait are served when it is over"); }
+
+Result<> BrokerServer::reload(const Configuration& configuration) {
+  const auto policy = TRY(make_policy(configuration));
+  const auto found = differences(configuration_, configuration);
+  if (found.empty()) log_.info("reloaded: nothing has changed");
+  for (const Difference& difference : found)
+    log_.info("reloaded: " + difference.what + (difference.needs_restart ? " (from the next start on)" : ""));
+  for (const auto& shard : shards_)
+    shard->post([policy](broker::Shard& its, Now now) { its.set_policy(policy, now); });
+  // The rest stays as it runs, so that it is named again at the next reload.
+  configuration_.topics = configuration.topics;
+  return {};
+}
+
+void BrokerServer::stop() {
+  if (!std::exchange(running_, false)) return;
+  maintenance_.stop();  // it waits for shards, so they still run
+
+  std::promise<void> closed;
+  boost::asio::post(shards_.front()->loop(), [&] {
+    for (const auto& listener : listeners_) listener->close();
+    closed.set_value();
+  });
+  closed.get_future().wait();
+  for (const auto& shard : shards_) shard->begin_stop();
+  for (const auto& shard : shards_) shard->join();
+}
+
+}  // namespace sealmq::server

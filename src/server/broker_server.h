@@ -1,0 +1,68 @@
+// BrokerServer: the broker as it runs: listeners, one thread for each shard, and the maintenance thread.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "net/tcp_listener.h"
+#include "registry/data_folder.h"
+#include "sealmq/keystore.h"
+#include "sealmq/registry.h"
+#include "server/configuration.h"
+#include "server/maintenance.h"
+#include "server/refusal_log.h"
+#include "server/shard_thread.h"
+
+namespace sealmq::server {
+
+/// What a broker works with; it owns them while it runs.
+struct Parts {
+  std::vector<std::unique_ptr<KeyStore>> keys;  ///< the broker's own, once for each shard: a store takes one call at a time
+  std::unique_ptr<Registry> registry;
+  std::unique_ptr<ReplayMemory> replays;
+  StoredReplayMemory* stored_replays = nullptr;  ///< the same, if it wants to be maintained
+  std::optional<DataFolderLock> lock;
+};
+
+/// What lies in a data folder, which is locked by this. Errors: environment; caller_misused for a malformed file.
+Result<Parts> open_parts(const DataFolder& folder, std::size_t shards, Random& random);
+/// For tests and the tour: nothing is left behind.
+Parts make_volatile_parts(std::size_t shards, Random& random);
+
+class BrokerServer final : private net::AcceptHandler {
+ public:
+  /// Listens, and serves on threads of its own until stop(). `parts` are for shard_count(configuration) shards; `random` and `log`
+  /// outlive it. Errors: environment (a port is taken, the registry cannot be read); caller_misused (policy).
+  static Result<std::unique_ptr<BrokerServer>> start(const Configuration& configuration, Parts parts, Random& random, Log& log);
+  ~BrokerServer() override;
+
+  /// `mqtt://127.0.0.1:1883`, with the ports that were picked.
+  std::vector<std::string> urls() const;
+  Registry& registry() { return *parts_.registry; }
+
+  /// Takes over what can change while it runs, and tells the log all that differs. Errors: as make_policy; nothing changed then.
+  Result<> reload(const Configuration& configuration);
+  /// Sends every client away and ends all threads; takes about two seconds at most. May be called twice.
+  void stop();
+
+ private:
+  BrokerServer(const Configuration& configuration, Parts parts, Log& log);
+
+  Result<> listen(const std::vector<Listener>& listeners);
+  void accepted(Descriptor socket) override;
+  void accept_failed(std::string cause) override;
+
+  Configuration configuration_;
+  Parts parts_;
+  Log& log_;
+  RefusalLog refusals_;
+  std::vector<std::unique_ptr<ShardThread>> shards_;
+  std::vector<std::unique_ptr<net::TcpListener>> listeners_;  // in the loop of the first shard
+  std::size_t next_shard_ = 0;                                // likewise
+  Maintenance maintenance_;
+  bool running_ = false;
+};
+
+}  // namespace sealmq::server

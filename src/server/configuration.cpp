@@ -1,0 +1,274 @@
+#include "server/configuration.h"
+
+#include <algorithm>
+#include <cstring>
+#include <fstream>
+#include <thread>
+#include <toml++/toml.h>
+
+#include "base/text.h"
+#include "mqtt/topic.h"
+#include "net/url.h"
+#include "server/settings.h"
+
+namespace sealmq::server {
+namespace {
+
+constexpr std::string_view every_topic = "#";
+
+std::vector<std::string> trusted_schemes() {
+  std::vector<std::string> names;
+  for (const Scheme& scheme : all_schemes())
+    if (scheme.info->profile == Profile::hardened && scheme.info->claims.authorship != Authorship::none)
+      names.emplace_back(scheme.info->name);
+  return names;
+}
+
+std::string quoted(std::string_view text) { return "\"" + printable(text) + "\""; }
+
+/// Reads one file; every error says where.
+class FileReader {
+ public:
+  explicit FileReader(const std::string& path) : path_(path) {}
+
+  Result<Configuration> read(const toml::table& top) {
+    Configuration configuration;
+    TRY(read_settings(top, "", configuration));
+    for (const auto& [key, node] : top) {
+      if (find_setting("", key.str()) != nullptr) continue;
+      if (key == "limits")
+        TRY(read_limits(node, configuration));
+      else if (key == "listener")
+        configuration.listeners = TRY(read_tables<Listener>(node, "listener", &FileReader::read_listener));
+      else if (key == "topic")
+        configuration.topics = TRY(read_tables<TopicRow>(node, "topic", &FileReader::read_topic));
+      else
+        return unknown(key, "the file");
+    }
+    return configuration;
+  }
+
+  Failure refuse(const toml::source_region& where, const std::string& what) const {
+    return fail(Blame::caller_misused,
+                path_ + ":" + std::to_string(where.begin.line) + ":" + std::to_string(where.begin.column) + ": " + what);
+  }
+
+ private:
+  static const Setting* find_setting(std::string_view table, std::string_view name) {
+    const auto all = settings();
+    const auto found = std::ranges::find_if(all, [&](const Setting& s) { return s.table == table && s.name == name; });
+    return found == all.end() ? nullptr : &*found;
+  }
+
+  Failure unknown(const toml::key& key, std::string_view where) const {
+    return refuse(key.source(), "unknown key " + quoted(key.str()) + " in " + std::string(where));
+  }
+
+  Result<> read_settings(const toml::table& table, std::string_view name, Configuration& into) {
+    for (const auto& [key, node] : table) {
+      const Setting* setting = find_setting(name, key.str());
+      if (setting == nullptr) continue;
+      if (setting->is_text())
+        *std::get<std::string*>(setting->place(into)) = TRY(text(node, setting->full_name()));
+      else
+        setting->set_number(into, TRY(number(node, *setting)));
+    }
+    return {};
+  }
+
+  Result<> read_limits(const toml::node& node, Configuration& into) {
+    if (!node.is_table()) return refuse(node.source(), "limits must be a table: [limits]");
+    const toml::table& table = *node.as_table();
+    for (const auto& [key, value] : table)
+      if (find_setting("limits", key.str()) == nullptr) return unknown(key, "[limits]");
+    return read_settings(table, "limits", into);
+  }
+
+  template <class Row>
+  Result<std::vector<Row>> read_tables(const toml::node& node, const std::string& name,
+                                       Result<Row> (FileReader::*read_row)(const toml::table&)) {
+    const toml::array* array = node.as_array();
+    if (array == nullptr) return refuse(node.source(), name + " must be a list of tables: [[" + name + "]]");
+    std::vector<Row> rows;
+    for (const toml::node& entry : *array) {
+      if (!entry.is_table()) return refuse(entry.source(), "each " + name + " must be a table: [[" + name + "]]");
+      rows.push_back(TRY((this->*read_row)(*entry.as_table())));
+    }
+    return rows;
+  }
+
+  Result<Listener> read_listener(const toml::table& table) {
+    const toml::node* url = nullptr;
+    for (const auto& [key, node] : table) {
+      if (key != "url") return unknown(key, "[[listener]]");
+      url = &node;
+    }
+    if (url == nullptr) return refuse(table.source(), "[[listener]] needs a url");
+    auto listener = parse_listener(TRY(text(*url, "url")));
+    if (!listener) return refuse(url->source(), listener.error().what);
+    return listener;
+  }
+
+  Result<TopicRow> read_topic(const toml::table& table) {
+    TopicRow row;
+    for (const auto& [key, node] : table) {
+      if (key == "filter")
+        row.filter = TRY(filter(node));
+      else if (key == "publish")
+        row.publish = TRY(schemes(node, "publish"));
+      else if (key == "subscribe")
+        row.subscribe = TRY(schemes(node, "subscribe"));
+      else
+        return unknown(key, "[[topic]]");
+    }
+    if (row.filter.empty()) return refuse(table.source(), "[[topic]] needs a filter");
+    return row;
+  }
+
+  Result<std::string> filter(const toml::node& node) {
+    std::string value = TRY(text(node, "filter"));
+    if (!mqtt::is_topic_filter(value)) return refuse(node.source(), "not a topic filter: " + quoted(value));
+    if (std::ranges::find(filters_, value) != filters_.end())
+      return refuse(node.source(), "there is a [[topic]] for " + quoted(value) + " already");
+    return filters_.emplace_back(std::move(value));
+  }
+
+  Result<std::vector<std::string>> schemes(const toml::node& node, const std::string& name) {
+    const toml::array* array = node.as_array();
+    if (array == nullptr) return refuse(node.source(), name + " must be a list of schemes");
+    std::vector<std::string> names;
+    for (const toml::node& entry : *array) {
+      std::string scheme = TRY(text(entry, name));
+      if (find_scheme(scheme) == nullptr) return refuse(entry.source(), "unknown scheme " + quoted(scheme) + "; " + known_schemes());
+      names.push_back(std::move(scheme));
+    }
+    return names;
+  }
+
+  static std::string known_schemes() {
+    std::string text = "there are";
+    for (const Scheme& scheme : all_schemes()) text += " " + std::string(scheme.info->name);
+    return text;
+  }
+
+  Result<std::string> text(const toml::node& node, const std::string& name) const {
+    if (!node.is_string()) return refuse(node.source(), name + " must be a text in quotes");
+    return node.as_string()->get();
+  }
+
+  Result<std::uint64_t> number(const toml::node& node, const Setting& setting) const {
+    const std::string range = std::to_string(setting.least) + " to " + std::to_string(setting.most);
+    if (!node.is_integer()) return refuse(node.source(), setting.full_name() + " must be a whole number, " + range);
+    const std::int64_t value = node.as_integer()->get();
+    if (value < 0 || static_cast<std::uint64_t>(value) < setting.least || static_cast<std::uint64_t>(value) > setting.most)
+      return refuse(node.source(), setting.full_name() + " must be " + range);
+    return static_cast<std::uint64_t>(value);
+  }
+
+  const std::string& path_;
+  std::vector<std::string> filters_;  // seen so far
+};
+
+broker::SchemeSet scheme_set(const std::vector<std::string>& names) {
+  const auto all = all_schemes();
+  broker::SchemeSet set;
+  for (std::size_t i = 0; i < all.size(); ++i)
+    if (std::ranges::find(names, all[i].info->name) != names.end()) set.add(i);
+  return set;
+}
+
+const TopicRow* find_row(const std::vector<TopicRow>& rows, std::string_view filter) {
+  const auto found = std::ranges::find(rows, filter, &TopicRow::filter);
+  return found == rows.end() ? nullptr : &*found;
+}
+
+}  // namespace
+
+Configuration::Configuration()
+    : listeners{{.host = "127.0.0.1", .port = 1883}},
+      topics{{.filter = std::string(every_topic), .publish = trusted_schemes(), .subscribe = trusted_schemes()}} {}
+
+Result<Configuration> parse_configuration(std::string_view text, const std::string& path) {
+  FileReader reader(path);
+  try {
+    return reader.read(toml::parse(text, path));
+  } catch (const toml::parse_error& error) {  // the only way this library has to tell
+    return reader.refuse(error.source(), std::string(error.description()));
+  }
+}
+
+Result<Configuration> read_configuration(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string text;
+  for (char part[4096]; file.read(part, sizeof part) || file.gcount() > 0;)
+    text.append(part, static_cast<std::size_t>(file.gcount()));
+  if (!file.is_open() || file.bad()) return fail(Blame::environment, "cannot read " + path + ": " + std::strerror(errno));
+  return parse_configuration(text, path);
+}
+
+Result<Listener> parse_listener(std::string_view text) {
+  const net::Url url = TRY(net::parse_url(text));
+  if (url.transport != net::Transport::tcp || !url.user.empty() || !url.path.empty())
+    return fail(Blame::caller_misused, quoted(text) + " is not a listener of this build: mqtt://HOST:PORT");
+  return Listener{url.host, url.port};
+}
+
+void allow_plain(Configuration& configuration) {
+  auto row = std::ranges::find(configuration.topics, every_topic, &TopicRow::filter);
+  if (row == configuration.topics.end()) {
+    configuration.topics.push_back({.filter = std::string(every_topic), .publish = {}, .subscribe = {}});
+    row = configuration.topics.end() - 1;
+  }
+  const std::string plain(all_schemes().back().info->name);
+  for (auto* list : {&row->publish, &row->subscribe})
+    if (std::ranges::find(*list, plain) == list->end()) list->push_back(plain);
+}
+
+std::size_t shard_count(const Configuration& configuration) {
+  return configuration.threads != 0 ? configuration.threads : std::max(1U, std::thread::hardware_concurrency());
+}
+
+Result<std::shared_ptr<const broker::Policy>> make_policy(const Configuration& configuration) {
+  std::vector<broker::TopicRule> rules;
+  for (const TopicRow& row : configuration.topics)
+    rules.push_back({row.filter, scheme_set(row.publish), scheme_set(row.subscribe)});
+  return std::make_shared<const broker::Policy>(TRY(broker::Policy::make(std::move(rules))));
+}
+
+std::vector<std::string> warnings(const Configuration& configuration) {
+  std::vector<std::string> lines;
+  for (const Scheme& scheme : all_schemes()) {
+    const auto names_it = [&](const std::vector<std::string>& list) {
+      return std::ranges::find(list, scheme.info->name) != list.end();
+    };
+    if (scheme.info->profile != Profile::paper) continue;
+    if (!std::ranges::any_of(configuration.topics,
+                             [&](const TopicRow& row) { return names_it(row.publish) || names_it(row.subscribe); }))
+      continue;
+    std::string line = std::string(scheme.info->name) + " is there for study, not for use";
+    for (std::string_view hazard : scheme.info->hazards) line += "; " + std::string(hazard);
+    lines.push_back(std::move(line));
+  }
+  return lines;
+}
+
+std::vector<Difference> differences(const Configuration& before, const Configuration& after) {
+  std::vector<Difference> found;
+  for (const Setting& setting : settings()) {
+    const std::string was = setting.value_in(before), is = setting.value_in(after);
+    if (was != is) found.push_back({setting.full_name() + ": " + quoted(was) + " -> " + quoted(is), true});
+  }
+  if (before.listeners != after.listeners) found.push_back({"the listeners", true});
+  for (const TopicRow& row : before.topics)
+    if (find_row(after.topics, row.filter) == nullptr) found.push_back({"topic " + quoted(row.filter) + ": removed", false});
+  for (const TopicRow& row : after.topics) {
+    const TopicRow* was = find_row(before.topics, row.filter);
+    if (was == nullptr)
+      found.push_back({"topic " + quoted(row.filter) + ": new", false});
+    else if (*was != row)
+      found.push_back({"topic " + quoted(row.filter) + ": other schemes", false});
+  }
+  return found;
+}
+
+}  // namespace sealmq::server

@@ -1,0 +1,65 @@
+// Configuration: what an operator can say in sealmq.toml. Read strictly: whatever is not understood is an error with its place.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "broker/shard.h"
+
+namespace sealmq::server {
+
+struct Listener {
+  std::string host;
+  std::uint16_t port = 1883;  ///< 0: a free one
+  bool operator==(const Listener&) const = default;
+};
+
+struct TopicRow {
+  std::string filter;
+  std::vector<std::string> publish;  ///< names of schemes
+  std::vector<std::string> subscribe;
+  bool operator==(const TopicRow&) const = default;
+};
+
+/// Default: one listener on the loopback interface, every topic to every hardened scheme that names the author.
+struct Configuration {
+  Configuration();
+
+  std::string data;  ///< empty: not said
+  std::uint32_t threads = 0;
+  std::vector<Listener> listeners;
+  std::vector<TopicRow> topics;
+  broker::Settings limits;
+};
+
+/// Errors: caller_misused; the text begins with `path:line:column: `.
+Result<Configuration> parse_configuration(std::string_view text, const std::string& path);
+/// Errors: also environment, when the file cannot be read.
+Result<Configuration> read_configuration(const std::string& path);
+
+/// `mqtt://HOST[:PORT]`. Errors: caller_misused.
+Result<Listener> parse_listener(std::string_view text);
+
+/// Lets unprotected MQTT use every topic for which no more specific row decides.
+void allow_plain(Configuration& configuration);
+
+/// How many shards, one thread each.
+std::size_t shard_count(const Configuration& configuration);
+/// The rows as the broker's core takes them. Errors: as Policy::make.
+Result<std::shared_ptr<const broker::Policy>> make_policy(const Configuration& configuration);
+
+/// One line for each scheme of the rows that is there for study only, with its known weaknesses.
+std::vector<std::string> warnings(const Configuration& configuration);
+
+struct Difference {
+  std::string what;
+  bool needs_restart;
+};
+std::vector<Difference> differences(const Configuration& before, const Configuration& after);
+
+/// Every setting with type, default and one line of help.
+std::string settings_help();
+
+}  // namespace sealmq::server

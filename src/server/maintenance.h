@@ -1,0 +1,48 @@
+// Maintenance: the thread that waits for the disk so that no shard has to. It notices changes of the registry, brings them to the
+// shards, carries out revocation orders, and keeps the memory of replays small.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <thread>
+#include <vector>
+
+#include "sealmq/registry.h"
+#include "server/log.h"
+#include "server/refusal_log.h"
+#include "server/replay_memory.h"
+#include "server/shard_thread.h"
+
+namespace sealmq::server {
+
+/// The list as it is now. Errors: as Registry::list.
+Result<std::shared_ptr<const Directory>> load_directory(Registry& registry);
+
+class Maintenance {
+ public:
+  /// All must outlive it; the shards' threads run as long as this one. `replays` may be null.
+  Maintenance(Registry& registry, StoredReplayMemory* replays, RefusalLog& refusals, Log& log,
+              const std::vector<std::unique_ptr<ShardThread>>& shards);
+
+  void start();
+  /// Returns when the thread has ended.
+  void stop();
+
+ private:
+  void run(const std::stop_token& stop);
+  Result<> follow_registry();
+  Result<> carry_out(const RevocationOrder& order, std::chrono::steady_clock::time_point seen);
+  void tell(std::optional<Error>& last, const Result<>& result, const std::string& consequence);
+
+  Registry& registry_;
+  StoredReplayMemory* replays_;
+  RefusalLog& refusals_;
+  Log& log_;
+  const std::vector<std::unique_ptr<ShardThread>>& shards_;
+  std::optional<std::uint64_t> followed_;  // the registry's version that all shards have, with all orders carried out
+  std::optional<Error> registry_trouble_;
+  std::optional<Error> replay_trouble_;
+  std::jthread thread_;
+};
+
+}  // namespace sealmq::server

@@ -1,0 +1,33 @@
+#include "server/refusal_log.h"
+
+#include <string>
+
+#include "base/text.h"
+
+namespace sealmq::server {
+
+void RefusalLog::refused(broker::Refusal refusal, std::string_view client, std::string_view cause, Now now) {
+  const std::lock_guard lock(mutex_);
+  Kind& kind = kinds_[static_cast<std::size_t>(refusal)];
+  sum_up(refusal, kind, now);
+  if (now.steady < kind.quiet_until) {
+    ++kind.untold;
+    return;
+  }
+  kind.quiet_until = now.steady + period;
+  log_.warning(std::string(name(refusal)) + ": \"" + printable(client) + "\": " + printable(cause, 200));
+}
+
+void RefusalLog::sum_up(Now now) {
+  const std::lock_guard lock(mutex_);
+  for (std::size_t i = 0; i < kinds_.size(); ++i) sum_up(static_cast<broker::Refusal>(i), kinds_[i], now);
+}
+
+void RefusalLog::sum_up(broker::Refusal refusal, Kind& kind, Now now) {
+  if (kind.untold == 0 || now.steady < kind.quiet_until) return;
+  log_.warning(std::string(name(refusal)) + ": " + std::to_string(kind.untold) + " more in " + std::to_string(period / 1000) + " s");
+  kind.untold = 0;
+  kind.quiet_until = now.steady + period;  // it goes on: the next line is a sum as well
+}
+
+}  // namespace sealmq::server

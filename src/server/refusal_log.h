@@ -1,0 +1,36 @@
+// RefusalLog: tells the operator what is refused, without letting an attacker fill the disk: of each kind of refusal the first is
+// told at once, with who and why; those of the next ten seconds become one line: `replay: 1312 more in 10 s`.
+#pragma once
+
+#include <array>
+#include <mutex>
+
+#include "broker/shard.h"
+#include "server/log.h"
+
+namespace sealmq::server {
+
+/// Any thread.
+class RefusalLog : public broker::Journal {
+ public:
+  explicit RefusalLog(Log& log) : log_(log) {}
+
+  void refused(broker::Refusal refusal, std::string_view client, std::string_view cause, Now now) override;
+  /// Tells what has been counted long enough. To be called about once a second.
+  void sum_up(Now now);
+
+  static constexpr std::uint64_t period = 10'000;  ///< milliseconds
+
+ private:
+  struct Kind {
+    std::uint64_t quiet_until = 0;  // steady; 0: nothing was refused lately
+    std::uint64_t untold = 0;
+  };
+  void sum_up(broker::Refusal refusal, Kind& kind, Now now);
+
+  Log& log_;
+  std::mutex mutex_;
+  std::array<Kind, static_cast<std::size_t>(broker::Refusal::count_)> kinds_;
+};
+
+}  // namespace sealmq::server

@@ -1,0 +1,102 @@
+#include "server/settings.h"
+
+#include <cstdio>
+
+namespace sealmq::server {
+namespace {
+
+using broker::Settings;
+using mqtt::Limits;
+
+constexpr std::uint64_t any_16 = UINT16_MAX;
+constexpr std::uint64_t any_32 = UINT32_MAX;
+constexpr std::uint64_t any_64 = INT64_MAX;  // as far as integers go in TOML
+constexpr std::uint64_t largest_packet = 268'435'460;
+
+template <auto Member>
+Setting::Place top(Configuration& configuration) {
+  return &(configuration.*Member);
+}
+template <auto Member>
+Setting::Place limit(Configuration& configuration) {
+  return &(configuration.limits.*Member);
+}
+template <auto Member>
+Setting::Place connection_limit(Configuration& configuration) {
+  return &(configuration.limits.limits.*Member);
+}
+
+constexpr Setting table[] = {
+    {"", "data", top<&Configuration::data>, 0, 0, "folder of the broker's registry, sessions and key"},
+    {"", "threads", top<&Configuration::threads>, 0, 256, "shards, one thread each; 0: as many as there are processors"},
+
+    {"limits", "maximum_packet_size", connection_limit<&Limits::maximum_packet_size>, 64, largest_packet,
+     "bytes of one packet from a client"},
+    {"limits", "receive_maximum", connection_limit<&Limits::receive_maximum>, 1, any_16,
+     "QoS 1 and 2 messages a client may send unacknowledged"},
+    {"limits", "topic_alias_maximum", connection_limit<&Limits::topic_alias_maximum>, 0, any_16,
+     "topic aliases a client may use on one connection"},
+    {"limits", "connect_timeout", connection_limit<&Limits::connect_timeout>, 10, any_32,
+     "milliseconds from a connection's start to the end of its login"},
+    {"limits", "maximum_inflight", limit<&Settings::maximum_inflight>, 1, any_16,
+     "QoS 1 and 2 messages unacknowledged towards one client"},
+    {"limits", "maximum_queued_messages", limit<&Settings::maximum_queued_messages>, 0, any_32,
+     "messages waiting for one session beyond those in flight"},
+    {"limits", "maximum_queued_bytes", limit<&Settings::maximum_queued_bytes>, 0, any_64, "the same in bytes"},
+    {"limits", "outbox_high_water", limit<&Settings::outbox_high_water>, 1, any_64,
+     "unwritten bytes of a client from which QoS 0 messages to it are dropped"},
+    {"limits", "maximum_session_expiry", limit<&Settings::maximum_session_expiry>, 0, any_32,
+     "seconds a session may outlive its connection"},
+    {"limits", "maximum_sessions", limit<&Settings::maximum_sessions>, 1, any_64, "sessions in one shard, connected or not"},
+    {"limits", "maximum_subscriptions", limit<&Settings::maximum_subscriptions>, 1, any_64, "subscriptions of one session"},
+    {"limits", "maximum_levels", limit<&Settings::maximum_levels>, 1, any_16, "levels of a topic name or filter"},
+    {"limits", "maximum_retained", limit<&Settings::maximum_retained>, 0, any_64, "retained messages"},
+    {"limits", "failures_until_disconnect", limit<&Settings::failures_until_disconnect>, 1, any_32,
+     "messages failing verification within a minute that end a connection"},
+};
+
+}  // namespace
+
+std::span<const Setting> settings() { return table; }
+
+bool Setting::is_text() const {
+  Configuration any;
+  return std::holds_alternative<std::string*>(place(any));
+}
+
+std::string Setting::full_name() const { return table.empty() ? std::string(name) : std::string(table) + "." + std::string(name); }
+
+std::string Setting::value_in(const Configuration& configuration) const {
+  Configuration copy = configuration;
+  return std::visit(
+      [](const auto* value) {
+        if constexpr (std::is_same_v<decltype(value), const std::string*>)
+          return *value;
+        else
+          return std::to_string(*value);
+      },
+      place(copy));
+}
+
+void Setting::set_number(Configuration& configuration, std::uint64_t value) const {
+  std::visit(
+      [&]<class T>(T* number) {
+        if constexpr (!std::is_same_v<T, std::string>) *number = static_cast<T>(value);
+      },
+      place(configuration));
+}
+
+std::string settings_help() {
+  const Configuration defaults;
+  std::string text;
+  for (const Setting& setting : settings()) {
+    std::string value = setting.value_in(defaults);
+    char line[256];
+    std::snprintf(line, sizeof line, "%-34s %-7s %-10s %s\n", setting.full_name().c_str(), setting.is_text() ? "text" : "number",
+                  value.empty() ? "-" : value.c_str(), std::string(setting.help).c_str());
+    text += line;
+  }
+  return text;
+}
+
+}  // namespace sealmq::server

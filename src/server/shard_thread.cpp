@@ -1,0 +1,172 @@
+#include "server/shard_thread.h"
+
+#include <algorithm>
+
+#include "net/address.h"
+
+namespace sealmq::server {
+namespace {
+
+constexpr std::uint64_t longest_sleep = 1000;  // milliseconds between two tick()
+constexpr std::chrono::seconds longest_goodbye{2};
+
+net::Key key_of(broker::ConnectionId id) { return {id.slot, id.generation}; }
+broker::ConnectionId id_of(net::Key key) { return {key.slot, key.generation}; }
+
+}  // namespace
+
+ShardThread::ShardThread(std::size_t index, const std::vector<std::unique_ptr<ShardThread>>& all, broker::Settings settings,
+                         broker::Ports ports, std::shared_ptr<const broker::Policy> policy,
+                         std::shared_ptr<const Directory> directory, std::size_t count)
+    : index_(index),
+      all_(all),
+      connections_(loop_, *this),
+      shard_(index, count, settings, std::move(ports), std::move(policy), std::move(directory)) {}
+
+ShardThread::~ShardThread() { join(); }
+
+void ShardThread::start() {
+  set_timer();
+  thread_ = std::jthread([this] { loop_.run(); });
+}
+
+void ShardThread::begin_stop() {
+  boost::asio::post(loop_, [this] { stop(); });
+}
+
+void ShardThread::join() {
+  if (thread_.joinable()) thread_.join();
+}
+
+void ShardThread::stop() {
+  stopping_ = true;
+  resume();
+  shard_.shut_down(system_now());
+  carry_out();
+  stop_timer_.expires_after(longest_goodbye);
+  stop_timer_.async_wait([this](const boost::system::error_code&) { loop_.stop(); });
+  stop_if_empty();
+}
+
+// Deferred to the end of the turn, in which Wills of the clients that were just sent away are handed to the other shards.
+void ShardThread::stop_if_empty() {
+  if (!stopping_ || connections_.size() > 0) return;
+  boost::asio::post(loop_, [this] {
+    end_turn();
+    loop_.stop();
+  });
+}
+
+// -- from other threads
+
+void ShardThread::adopt(Descriptor socket, Buffer unread) {
+  boost::asio::post(loop_, [this, socket = std::move(socket), unread = std::move(unread)]() mutable {
+    open(std::move(socket), std::move(unread));
+  });
+}
+
+bool ShardThread::hand_over(const Messages& messages) {
+  const Mailbox::Put put = mailbox_.put(messages);
+  if (put.wake) boost::asio::post(loop_, [this] { take_mail(); });
+  return put.overfull;
+}
+
+void ShardThread::resume() {
+  boost::asio::post(loop_, [this] { connections_.resume(); });
+}
+
+// -- on this thread
+
+void ShardThread::open(Descriptor socket, Buffer unread) {
+  if (stopping_ || !socket.is_open()) return;
+  take_mail();  // as in received()
+  const Now now = system_now();
+  const broker::ConnectionId id = shard_.open(net::peer_address(socket.number()), now);
+  connections_.add(key_of(id), std::move(socket));
+  if (!unread.empty()) shard_.receive(id, unread, now);
+  carry_out();
+}
+
+void ShardThread::received(net::Key key, Bytes bytes) {
+  take_mail();  // what was published before these bytes were sent must be here before they are read
+  shard_.receive(id_of(key), bytes, system_now());
+  carry_out();
+}
+
+std::size_t ShardThread::gather(net::Key key, std::span<iovec> parts) {
+  const mqtt::Outbox* outbox = shard_.outbox(id_of(key));
+  return outbox == nullptr ? 0 : outbox->gather(parts);
+}
+
+void ShardThread::written(net::Key key, std::size_t count) {
+  if (mqtt::Outbox* outbox = shard_.outbox(id_of(key))) outbox->consume(count);
+  shard_.drained(id_of(key), system_now());
+  carry_out();
+}
+
+void ShardThread::closed(net::Key key) {
+  shard_.gone(id_of(key), system_now());
+  carry_out();
+  stop_if_empty();
+}
+
+void ShardThread::take_mail() {
+  if (!mailbox_.holds_some()) return;
+  const Mailbox::Taken mail = mailbox_.take();
+  if (mail.was_overfull) {
+    for (const auto& other : all_)
+      if (other.get() != this) other->resume();
+  }
+  shard_.deliver(mail.messages, system_now());
+  carry_out();
+}
+
+void ShardThread::carry_out() {
+  broker::Effects& effects = shard_.effects();
+  if (!effects.empty()) {
+    for (broker::Move& move : std::exchange(effects.moves, {}))
+      all_[move.shard]->adopt(connections_.release(key_of(move.connection)), std::move(move.unread));
+    // They are written to at the end of the turn like the others, and a connection that owes nothing is closed there.
+    for (broker::ConnectionId id : std::exchange(effects.closing, {})) {
+      connections_.finish(key_of(id));
+      effects.writable.push_back(id);
+    }
+    // What is left waits in the effects, where the shard keeps each connection only once.
+    if (!turn_end_posted_ && !effects.empty()) {
+      turn_end_posted_ = true;
+      boost::asio::post(loop_, [this] { end_turn(); });
+    }
+  }
+  set_timer();
+}
+
+void ShardThread::end_turn() {
+  turn_end_posted_ = false;
+  broker::Effects& effects = shard_.effects();
+  std::swap(others_, effects.others);
+  std::swap(writable_, effects.writable);
+
+  if (!others_.empty()) {
+    for (const auto& other : all_)
+      if (other.get() != this && other->hand_over(others_) && !stopping_) connections_.pause();
+    others_.clear();
+  }
+  for (broker::ConnectionId id : writable_) connections_.write(key_of(id));
+  writable_.clear();
+}
+
+void ShardThread::set_timer() {
+  const std::uint64_t deadline = shard_.next_deadline();
+  if (timer_at_ <= deadline) return;
+  const std::uint64_t now = system_now().steady;
+  timer_at_ = std::clamp(deadline, now, now + longest_sleep);
+  timer_.expires_after(std::chrono::milliseconds(timer_at_ - now));
+  timer_.async_wait([this](const boost::system::error_code& error) {
+    if (error) return;
+    timer_at_ = no_timer;
+    shard_.tick(system_now());
+    carry_out();
+  });
+}
+
+}  // namespace sealmq::server

@@ -1,0 +1,90 @@
+// ShardThread: one shard of the broker with the thread and the sockets that belong to it. It carries out the shard's effects.
+//
+// A turn of the loop handles whatever sockets had to say. Then, once, messages are handed to the other shards, and after that every
+// connection that is owed something is written to: so a client that has seen its PUBACK knows that the message is on its way to
+// every shard, and many messages to one client cost one system call.
+#pragma once
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "broker/shard.h"
+#include "net/tcp_connections.h"
+#include "server/clock.h"
+#include "server/mailbox.h"
+
+namespace sealmq::server {
+
+class ShardThread final : private net::ByteSink {
+ public:
+  /// Makes the shard; nothing runs yet. `all` holds every shard's thread by index; it is complete before start(), and outlives this.
+  ShardThread(std::size_t index, const std::vector<std::unique_ptr<ShardThread>>& all, broker::Settings settings,
+              broker::Ports ports, std::shared_ptr<const broker::Policy> policy, std::shared_ptr<const Directory> directory,
+              std::size_t count);
+  ~ShardThread() override;
+
+  void start();
+  /// Says goodbye to all clients and ends the thread, after at most two seconds. Any thread but this one.
+  void begin_stop();
+  void join();
+
+  boost::asio::io_context& loop() { return loop_; }
+
+  // -- any thread
+
+  /// A connection: new, or moved here with bytes that were read elsewhere.
+  void adopt(Descriptor socket, Buffer unread = {});
+  /// Messages that were published on another shard. True if the sender should stop reading until resume() is called.
+  bool hand_over(const Messages& messages);
+  void resume();
+  /// Calls `work(shard, now)` on the shard's thread.
+  template <class Work>
+  void post(Work work) {
+    boost::asio::post(loop_, [this, work = std::move(work)]() mutable {
+      work(shard_, system_now());
+      carry_out();
+    });
+  }
+
+ private:
+  void received(net::Key key, Bytes bytes) override;
+  std::size_t gather(net::Key key, std::span<iovec> parts) override;
+  void written(net::Key key, std::size_t count) override;
+  void closed(net::Key key) override;
+
+  void open(Descriptor socket, Buffer unread);
+  void take_mail();
+  void carry_out();
+  void end_turn();
+  void set_timer();
+  void stop();
+  void stop_if_empty();
+
+  using Clock = std::chrono::steady_clock;
+  using Executor = boost::asio::io_context::executor_type;
+  using Timer = boost::asio::basic_waitable_timer<Clock, boost::asio::wait_traits<Clock>, Executor>;
+
+  const std::size_t index_;
+  const std::vector<std::unique_ptr<ShardThread>>& all_;
+  Mailbox mailbox_;
+  boost::asio::io_context loop_{1};
+  boost::asio::executor_work_guard<Executor> keep_running_{loop_.get_executor()};
+  Timer timer_{loop_.get_executor()};
+  Timer stop_timer_{loop_.get_executor()};
+  static constexpr std::uint64_t no_timer = UINT64_MAX;
+  std::uint64_t timer_at_ = no_timer;  // steady milliseconds
+  net::TcpConnections connections_;
+  broker::Shard shard_;
+  bool turn_end_posted_ = false;
+  bool stopping_ = false;
+  std::vector<broker::ConnectionId> writable_;  // scratch of end_turn()
+  Messages others_;                             // likewise
+  std::jthread thread_;
+};
+
+}  // namespace sealmq::server

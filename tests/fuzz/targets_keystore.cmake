@@ -1,0 +1,3 @@
+sealmq_fuzz(public_identity registry)
+sealmq_fuzz(broker_identity keystore)
+sealmq_fuzz(key_file keystore)

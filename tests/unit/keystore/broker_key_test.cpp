@@ -1,0 +1,151 @@
+#include <gtest/gtest.h>
+
+#include <regex>
+
+#include "crypto/random.h"
+#include "keystore/fingerprint.h"
+#include "sealmq/keystore.h"
+#include "support/identities.h"
+#include "support/temporary_folder.h"
+
+namespace sealmq {
+namespace {
+
+using testing::keys_for;
+using testing::mode_of;
+using testing::read_text;
+using testing::write_text;
+
+BrokerIdentity example() {
+  return {"broker-1a2b3c4d", keys_for("broker").ecdsa, keys_for("broker").agreement};
+}
+
+std::string without_line(const std::string& text, std::string_view start) {
+  const auto at = text.find("\n" + std::string(start)) + 1;
+  return text.substr(0, at) + text.substr(text.find('\n', at) + 1);
+}
+
+std::string line_of(const std::string& text, std::string_view start) {
+  const auto at = text.find("\n" + std::string(start)) + 1;
+  return text.substr(at, text.find('\n', at) + 1 - at);
+}
+
+void expect_refused(const std::string& text, std::string_view because) {
+  const auto parsed = parse_broker_identity(text);
+  ASSERT_FALSE(parsed) << because;
+  EXPECT_EQ(parsed.error().blame, Blame::caller_misused);
+  EXPECT_NE(parsed.error().what.find(because), std::string::npos) << parsed.error().what;
+}
+
+TEST(Fingerprint, IsWhatOtherProgramsPrint) {
+  // printf abc | openssl dgst -sha256 -binary | base64
+  EXPECT_EQ(fingerprint_of(as_bytes("abc")), "SHA256:ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0");
+}
+
+TEST(Fingerprint, DependsOnEveryKey) {
+  auto keys = keys_for("a");
+  const auto before = fingerprint(keys);
+  keys.schnorr[31] ^= 1;
+  EXPECT_NE(fingerprint(keys), before);
+  keys = keys_for("a");
+  keys.ecdsa[32] ^= 1;
+  EXPECT_NE(fingerprint(keys), before);
+  keys = keys_for("a");
+  keys.agreement[0] ^= 1;
+  EXPECT_NE(fingerprint(keys), before);
+}
+
+TEST(BrokerIdentityText, LooksAsDocumented) {
+  const auto text = to_text(example());
+  EXPECT_TRUE(std::regex_match(text, std::regex("# public keys of a sealmq broker: give this file to devices \\(--broker-key\\)\n"
+                                                "broker broker-1a2b3c4d\n"
+                                                "ecdsa-p256 [A-Za-z0-9_-]{44} SHA256:[A-Za-z0-9+/]{43}\n"
+                                                "ecdh-p256 [A-Za-z0-9_-]{44} SHA256:[A-Za-z0-9+/]{43}\n")))
+      << text;
+}
+
+TEST(BrokerIdentityText, ComesBack) {
+  const auto parsed = parse_broker_identity(to_text(example()));
+  ASSERT_TRUE(parsed) << parsed.error().what;
+  EXPECT_EQ(*parsed, example());
+}
+
+TEST(BrokerIdentityText, RefusesAFingerprintThatIsNotTheKeys) {
+  auto text = to_text(example());
+  const auto at = text.find("SHA256:") + 10;
+  text[at] = text[at] == 'A' ? 'B' : 'A';
+  expect_refused(text, "fingerprint of ecdsa-p256 does not match");
+}
+
+TEST(BrokerIdentityText, RefusesAMissingOrDoubledLine) {
+  const auto text = to_text(example());
+  for (const char* word : {"broker", "ecdsa-p256", "ecdh-p256"}) {
+    expect_refused(without_line(text, word), std::string(word) + " is missing");
+    expect_refused(text + line_of(text, word), std::string(word) + " stands twice");
+  }
+}
+
+TEST(BrokerIdentityText, RefusesUnknownLines) {
+  const auto text = to_text(example());
+  expect_refused(text + "rsa AAAA SHA256:x\n", "unknown line rsa");
+  expect_refused(text + "\n", "unknown line");
+  expect_refused("", "unknown line");
+  expect_refused("# only words", "the line broker is missing");
+}
+
+TEST(BrokerIdentityText, RefusesMalformedLines) {
+  const auto text = to_text(example());
+  expect_refused("broker\n" + without_line(text, "broker"), "malformed broker id");
+  expect_refused("broker a/#\n" + without_line(text, "broker"), "malformed broker id");
+  expect_refused("broker a b\n" + without_line(text, "broker"), "malformed broker id");
+  expect_refused("ecdsa-p256\n" + without_line(text, "ecdsa-p256"), "needs a key");
+  expect_refused("ecdsa-p256 AAAA SHA256:x\n" + without_line(text, "ecdsa-p256"), "is not 33 bytes");
+}
+
+class BrokerKey : public ::testing::Test {
+ protected:
+  Result<std::unique_ptr<KeyStore>> open() { return open_or_create_broker_key(data_, random_); }
+
+  testing::TemporaryFolder folder_;
+  const std::string data_ = folder_ / "data";
+  crypto::OsRandom random_;
+};
+
+TEST_F(BrokerKey, IsMadeAtFirstUseAndStays) {
+  const auto first = open();
+  ASSERT_TRUE(first) << first.error().what;
+  EXPECT_TRUE(std::regex_match((*first)->identity().name, std::regex("broker-[0-9a-f]{8}")));
+  EXPECT_EQ((*first)->identity().kind, Kind::broker);
+  EXPECT_EQ(mode_of(data_), 0700U);
+  EXPECT_EQ(mode_of(data_ + "/broker.key"), 0600U);
+  EXPECT_EQ(read_broker_identity(data_ + "/broker.pub").value(), broker_identity((*first)->identity()));
+  EXPECT_EQ(open().value()->identity(), (*first)->identity());
+}
+
+TEST_F(BrokerKey, MakesALostOrForeignPublicFileAgain) {
+  const auto identity = open().value()->identity();
+  std::filesystem::remove(data_ + "/broker.pub");
+  ASSERT_TRUE(open());
+  EXPECT_EQ(read_text(data_ + "/broker.pub"), to_text(broker_identity(identity)));
+  write_text(data_ + "/broker.pub", to_text(example()));
+  ASSERT_TRUE(open());
+  EXPECT_EQ(read_text(data_ + "/broker.pub"), to_text(broker_identity(identity)));
+}
+
+TEST_F(BrokerKey, IsNotReplacedWhenItIsDamaged) {
+  ASSERT_TRUE(open());
+  write_text(data_ + "/broker.key", "nonsense");
+  EXPECT_FALSE(open());
+  EXPECT_EQ(read_text(data_ + "/broker.key"), "nonsense");
+}
+
+TEST_F(BrokerKey, IsNotTheKeyOfADevice) {
+  std::filesystem::create_directory(data_);
+  ASSERT_TRUE(create_key_files("boiler-7", Kind::device, data_ + "/broker.key", folder_ / "x.pub", random_));
+  const auto opened = open();
+  ASSERT_FALSE(opened);
+  EXPECT_NE(opened.error().what.find("not the key of a broker"), std::string::npos) << opened.error().what;
+}
+
+}  // namespace
+}  // namespace sealmq

@@ -1,0 +1,206 @@
+#include "server/configuration.h"
+
+#include <gtest/gtest.h>
+
+#include "mqtt/topic.h"
+#include "sealmq/scheme.h"
+#include "server/settings.h"
+#include "support/temporary_folder.h"
+
+namespace sealmq::server {
+namespace {
+
+std::string plain_name() { return std::string(all_schemes().back().info->name); }
+
+const Scheme& some_scheme(Profile profile) {
+  for (const Scheme& scheme : all_schemes())
+    if (scheme.info->profile == profile && scheme.info->claims.authorship != Authorship::none) return scheme;
+  throw std::logic_error("no such scheme in this build");
+}
+
+std::string hardened_name() { return std::string(some_scheme(Profile::hardened).info->name); }
+
+std::size_t index_of(std::string_view name) {
+  return static_cast<std::size_t>(find_scheme(name) - all_schemes().data());
+}
+
+Configuration parsed(const std::string& text) {
+  auto configuration = parse_configuration(text, "sealmq.toml");
+  EXPECT_TRUE(configuration) << configuration.error().what;
+  return configuration.value_or(Configuration());
+}
+
+std::string error_of(const std::string& text) {
+  const auto configuration = parse_configuration(text, "sealmq.toml");
+  if (configuration) return "no error";
+  EXPECT_EQ(configuration.error().blame, Blame::caller_misused);
+  return configuration.error().what;
+}
+
+TEST(Configuration, WithoutAFileListensOnTheLoopbackInterfaceOnly) {
+  const Configuration defaults;
+  EXPECT_EQ(defaults.listeners, (std::vector<Listener>{{"127.0.0.1", 1883}}));
+}
+
+TEST(Configuration, WithoutAFileLetsInEveryHardenedSchemeThatNamesAuthorsAndNothingElse) {
+  const auto policy = make_policy(Configuration()).value();
+  const broker::TopicRule* rule = policy->find("any/topic");
+  ASSERT_NE(rule, nullptr);
+  for (std::size_t i = 0; i < all_schemes().size(); ++i) {
+    const SchemeInfo& info = *all_schemes()[i].info;
+    const bool trusted = info.profile == Profile::hardened && info.claims.authorship != Authorship::none;
+    EXPECT_EQ(rule->publish.contains(i), trusted) << info.name;
+    EXPECT_EQ(rule->subscribe.contains(i), trusted) << info.name;
+  }
+}
+
+TEST(Configuration, AnEmptyFileMeansTheDefaults) {
+  const Configuration configuration = parsed("");
+  EXPECT_EQ(configuration.topics, Configuration().topics);
+  EXPECT_EQ(configuration.listeners, Configuration().listeners);
+}
+
+TEST(Configuration, ReadsAllThatCanBeSaid) {
+  const Configuration configuration = parsed("data = \"/var/lib/sealmq\"\nthreads = 3\n"
+                                             "[[listener]]\nurl = \"mqtt://0.0.0.0:1884\"\n"
+                                             "[[listener]]\nurl = \"mqtt://[::1]\"\n"
+                                             "[[topic]]\nfilter = \"ward/+/vitals\"\npublish = [\"" + hardened_name() +
+                                             "\", \"" + plain_name() + "\"]\n"
+                                             "[limits]\nmaximum_packet_size = 4096\nmaximum_queued_bytes = 5000000000\n");
+  EXPECT_EQ(configuration.data, "/var/lib/sealmq");
+  EXPECT_EQ(shard_count(configuration), 3U);
+  EXPECT_EQ(configuration.listeners, (std::vector<Listener>{{"0.0.0.0", 1884}, {"::1", 1883}}));
+  EXPECT_EQ(configuration.topics, (std::vector<TopicRow>{{"ward/+/vitals", {hardened_name(), plain_name()}, {}}}));
+  EXPECT_EQ(configuration.limits.limits.maximum_packet_size, 4096U);
+  EXPECT_EQ(configuration.limits.maximum_queued_bytes, 5'000'000'000U);
+
+  const auto policy = make_policy(configuration).value();
+  EXPECT_EQ(policy->find("elsewhere"), nullptr);
+  EXPECT_TRUE(policy->find("ward/7/vitals")->publish.contains(index_of(plain_name())));
+  EXPECT_TRUE(policy->find("ward/7/vitals")->subscribe.empty());
+}
+
+TEST(Configuration, TellsWhereTheTomlIsMalformed) {
+  EXPECT_EQ(error_of("threads = 1\nthreads = ").substr(0, 14), "sealmq.toml:2:");
+}
+
+TEST(Configuration, RefusesUnknownKeysWithTheirPlace) {
+  EXPECT_EQ(error_of("threads = 1\ncolour = \"red\"\n"), "sealmq.toml:2:1: unknown key \"colour\" in the file");
+  EXPECT_EQ(error_of("[limits]\nmaximum_inflight = 3\n  inflight = 3\n"), "sealmq.toml:3:3: unknown key \"inflight\" in [limits]");
+  EXPECT_EQ(error_of("[[listener]]\nurl = \"mqtt://a\"\ncert = \"x\"\n"), "sealmq.toml:3:1: unknown key \"cert\" in [[listener]]");
+  EXPECT_EQ(error_of("[[topic]]\nfilter = \"a\"\npubish = []\n"), "sealmq.toml:3:1: unknown key \"pubish\" in [[topic]]");
+}
+
+TEST(Configuration, RefusesWrongTypesWithTheirPlace) {
+  EXPECT_EQ(error_of("\ndata = 7\n"), "sealmq.toml:2:8: data must be a text in quotes");
+  EXPECT_EQ(error_of("threads = \"two\"\n"), "sealmq.toml:1:11: threads must be a whole number, 0 to 256");
+  EXPECT_EQ(error_of("threads = 2.0\n"), "sealmq.toml:1:11: threads must be a whole number, 0 to 256");
+  EXPECT_EQ(error_of("threads = true\n"), "sealmq.toml:1:11: threads must be a whole number, 0 to 256");
+  EXPECT_EQ(error_of("limits = 3\n"), "sealmq.toml:1:10: limits must be a table: [limits]");
+  EXPECT_EQ(error_of("[topic]\nfilter = \"a\"\n"), "sealmq.toml:1:1: topic must be a list of tables: [[topic]]");
+  EXPECT_EQ(error_of("topic = [ 3 ]\n"), "sealmq.toml:1:11: each topic must be a table: [[topic]]");
+  EXPECT_EQ(error_of("[[topic]]\nfilter = \"a\"\npublish = \"" + plain_name() + "\"\n"),
+            "sealmq.toml:3:11: publish must be a list of schemes");
+}
+
+TEST(Configuration, RefusesNumbersOutOfRange) {
+  EXPECT_EQ(error_of("threads = -1\n"), "sealmq.toml:1:11: threads must be 0 to 256");
+  EXPECT_EQ(error_of("[limits]\nreceive_maximum = 65536\n"), "sealmq.toml:2:19: limits.receive_maximum must be 1 to 65535");
+  EXPECT_EQ(error_of("[limits]\nreceive_maximum = 0\n"), "sealmq.toml:2:19: limits.receive_maximum must be 1 to 65535");
+}
+
+TEST(Configuration, RefusesUnknownSchemesAndNamesTheOnesThereAre) {
+  const std::string error = error_of("[[topic]]\nfilter = \"a\"\nsubscribe = [\"rot13\"]\n");
+  EXPECT_TRUE(error.starts_with("sealmq.toml:3:14: unknown scheme \"rot13\"; there are ")) << error;
+  for (const Scheme& scheme : all_schemes()) EXPECT_NE(error.find(scheme.info->name), std::string::npos) << error;
+}
+
+TEST(Configuration, RefusesInvalidFilters) {
+  EXPECT_EQ(error_of("[[topic]]\nfilter = \"a/#/b\"\n"), "sealmq.toml:2:10: not a topic filter: \"a/#/b\"");
+  EXPECT_EQ(error_of("[[topic]]\nfilter = \"\"\n"), "sealmq.toml:2:10: not a topic filter: \"\"");
+  EXPECT_EQ(error_of("[[topic]]\npublish = []\n"), "sealmq.toml:1:1: [[topic]] needs a filter");
+  EXPECT_EQ(error_of("[[topic]]\nfilter = \"a\"\n[[topic]]\nfilter = \"a\"\n"),
+            "sealmq.toml:4:10: there is a [[topic]] for \"a\" already");
+}
+
+TEST(Configuration, RefusesListenersItDoesNotHave) {
+  EXPECT_EQ(error_of("[[listener]]\n"), "sealmq.toml:1:1: [[listener]] needs a url");
+  EXPECT_EQ(error_of("[[listener]]\nurl = \"wss://127.0.0.1\"\n"),
+            "sealmq.toml:2:7: \"wss://127.0.0.1\" is not a listener of this build: mqtt://HOST:PORT");
+  EXPECT_TRUE(error_of("[[listener]]\nurl = \"127.0.0.1:1883\"\n").starts_with("sealmq.toml:2:7: "));
+  EXPECT_TRUE(error_of("[[listener]]\nurl = \"mqtt://host:port\"\n").starts_with("sealmq.toml:2:7: "));
+}
+
+TEST(Configuration, HostileTextInAFileCannotSteerATerminal) {
+  EXPECT_EQ(error_of("\"a\\u001b[2J\" = 1\n").find('\x1b'), std::string::npos);
+}
+
+TEST(Configuration, AFileThatCannotBeReadIsTheEnvironmentsFault) {
+  testing::TemporaryFolder folder;
+  EXPECT_EQ(read_configuration(folder / "none.toml").error().blame, Blame::environment);
+  EXPECT_EQ(read_configuration(folder.path()).error().blame, Blame::environment);
+  testing::write_text(folder / "some.toml", "threads = 2\n");
+  EXPECT_EQ(read_configuration(folder / "some.toml").value().threads, 2U);
+}
+
+TEST(Configuration, AllowPlainAddsToTheRowOfEveryTopicAndLeavesTheOthers) {
+  Configuration configuration;
+  configuration.topics.push_back({"secret/#", {hardened_name()}, {hardened_name()}});
+  allow_plain(configuration);
+  allow_plain(configuration);
+  const auto policy = make_policy(configuration).value();
+  EXPECT_TRUE(policy->find("a")->publish.contains(index_of(plain_name())));
+  EXPECT_TRUE(policy->find("a")->subscribe.contains(index_of(plain_name())));
+  EXPECT_TRUE(policy->find("a")->publish.contains(index_of(hardened_name())));
+  EXPECT_FALSE(policy->find("secret/a")->publish.contains(index_of(plain_name())));
+}
+
+TEST(Configuration, AllowPlainMakesTheRowOfEveryTopicIfThereIsNone) {
+  Configuration configuration;
+  configuration.topics.clear();
+  allow_plain(configuration);
+  EXPECT_EQ(configuration.topics, (std::vector<TopicRow>{{"#", {plain_name()}, {plain_name()}}}));
+}
+
+TEST(Configuration, WarnsOfSchemesForStudyWithTheirHazards) {
+  EXPECT_TRUE(warnings(Configuration()).empty());
+  const SchemeInfo& paper = *some_scheme(Profile::paper).info;
+  Configuration configuration;
+  configuration.topics.push_back({"study/#", {}, {std::string(paper.name)}});
+  const auto lines = warnings(configuration);
+  ASSERT_EQ(lines.size(), 1U);
+  EXPECT_TRUE(lines[0].starts_with(paper.name));
+  ASSERT_FALSE(paper.hazards.empty());
+  for (std::string_view hazard : paper.hazards) EXPECT_NE(lines[0].find(hazard), std::string::npos);
+}
+
+TEST(Configuration, TellsWhatDiffersAndWhatThatNeeds) {
+  Configuration before, after;
+  EXPECT_TRUE(differences(before, after).empty());
+  before.topics = {{"a", {}, {}}, {"b", {}, {}}};
+  after.topics = {{"b", {plain_name()}, {}}, {"c", {}, {}}};
+  after.limits.maximum_retained = 5;
+  after.listeners.clear();
+  std::vector<std::string> lines;
+  for (const Difference& difference : differences(before, after))
+    lines.push_back(difference.what + (difference.needs_restart ? " (restart)" : ""));
+  EXPECT_EQ(lines, (std::vector<std::string>{"limits.maximum_retained: \"100000\" -> \"5\" (restart)", "the listeners (restart)",
+                                             "topic \"a\": removed", "topic \"b\": other schemes", "topic \"c\": new"}));
+}
+
+TEST(Settings, EachOneCanBeReadAndIsInTheManual) {
+  const std::string manual = settings_help();
+  for (const Setting& setting : settings()) {
+    EXPECT_NE(manual.find(setting.full_name()), std::string::npos);
+    EXPECT_NE(manual.find(setting.help), std::string::npos);
+    if (setting.is_text()) continue;
+    const std::string table = setting.table.empty() ? "" : "[" + std::string(setting.table) + "]\n";
+    for (std::uint64_t value : {setting.least, setting.most}) {
+      const std::string line = table + std::string(setting.name) + " = " + std::to_string(value) + "\n";
+      EXPECT_EQ(setting.value_in(parsed(line)), std::to_string(value)) << line;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace sealmq::server
