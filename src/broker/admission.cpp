@@ -87,7 +87,7 @@ Admission<Core::Admitted> Core::admit(Link& link, std::string_view topic, Bytes 
     }
     bool repeat = false;
     if (auto judged = judge_replay(o.mark, repeat, now); !judged) return tl::unexpected(judged.error());
-    if (o.author != nullptr && link.session != nullptr) remember_identity(*link.session, o.author->name);
+    if (o.author != nullptr && !repeat && link.session != nullptr) remember_identity(*link.session, o.author->name);
     return Admitted{*std::move(opened), i, repeat};
   }
   return refused(Refusal::topic_not_allowed, "not in the form of a scheme that this topic allows");

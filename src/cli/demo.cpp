@@ -144,7 +144,8 @@ class Tour {
   Result<> enrol(const PublicIdentity& identity, const SchemeInfo& scheme, bool publishes) {
     Identity entry;
     static_cast<PublicIdentity&>(entry) = identity;
-    (publishes ? entry.publish : entry.subscribe) = {"plant/" + topic_word(scheme.name) + "/#"};
+    auto& rights = publishes ? entry.publish : entry.subscribe;
+    rights.push_back("plant/" + topic_word(scheme.name) + "/#");
     entry.schemes = {std::string(scheme.name)};
     return broker_->registry().add(entry);
   }
@@ -212,7 +213,7 @@ class Tour {
       report = TRY(broker_->registry().report_of(order));
     }
     if (!report) return fail(Blame::environment, "the broker did not carry out the revocation");
-    paper_.row(name + " revoked", "ended " + std::to_string(report->sessions) + " session in " +
+    paper_.row(name + " revoked", "ended " + std::to_string(report->sessions) + (report->sessions == 1 ? " session in " : " sessions in ") +
                                       std::to_string(report->microseconds) + " µs");
     auto answer = device.publish(topic_, reading, {.qos = mqtt::QoS::at_least_once});
     auto arrived = TRY(application.receive(patience));

@@ -27,7 +27,7 @@ Setting::Place connection_limit(Configuration& configuration) {
 }
 
 constexpr Setting table[] = {
-    {"", "data", top<&Configuration::data>, 0, 0, "folder of the broker's registry, sessions and key"},
+    {"", "data", top<&Configuration::data>, 0, 0, "folder of the registry, sessions and key; ./sealmq-data if not said"},
     {"", "threads", top<&Configuration::threads>, 0, 256, "shards, one thread each; 0: as many as there are processors"},
 
     {"limits", "maximum_packet_size", connection_limit<&Limits::maximum_packet_size>, 64, largest_packet,

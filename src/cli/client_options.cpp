@@ -1,0 +1,126 @@
+#include "cli/client_options.h"
+
+#include <CLI/Validators.hpp>
+#include <limits>
+
+#include "base/text.h"
+#include "cli/command.h"
+#include "net/url.h"
+#include "sealmq/scheme.h"
+
+namespace sealmq::cli {
+namespace {
+
+Result<mqtt::Version> version_from(std::string_view text) {
+  if (text == "5" || text == "mqttv5") return mqtt::Version::v5;
+  if (text == "311" || text == "3.1.1" || text == "mqttv311") return mqtt::Version::v3_1_1;
+  if (text == "31" || text == "3.1" || text == "mqttv31") return mqtt::Version::v3_1;
+  return fail_with_hint(Blame::caller_misused, "unknown version " + printable(text), "-V 5, -V 311 or -V 31");
+}
+
+void warn_of_hazards(const std::string& name) {
+  const Scheme* scheme = find_scheme(name);
+  if (scheme == nullptr || scheme->info->profile != Profile::paper) return;
+  std::string text = "warning: " + name + " is for study, not for use";
+  for (auto hazard : scheme->info->hazards) text.append("\n  - ").append(hazard);
+  notice(text);
+}
+
+}  // namespace
+
+std::string ClientOptions::usage() {
+  return R"(
+  -h HOST, -p PORT    the broker (localhost, 1883)
+  -L URL              mqtt://user:password@host:port/topic instead of -h, -p, -u, -P and -t
+  -i ID               client id; without, the broker chooses one
+  -k SECONDS          keep-alive (60)
+  -V 5|311|31         MQTT version (5)
+  -c, --no-clean      keep the session when disconnecting; needs -i
+  -x SECONDS          how long the broker keeps it (MQTT 5)
+  -u NAME, -P PASSWORD  user name and password; SEALMQ_PASSWORD keeps the password off the command line
+  --will-topic TOPIC --will-payload TEXT --will-qos QOS --will-retain   what the broker publishes if the connection is lost
+  --scheme NAME       protects every message by this scheme; without, plain MQTT
+  --key FILE          NAME.key, your private keys
+  --broker-key FILE   broker.pub, which tells the broker from others
+)";
+}
+
+void add_client_options(CLI::App& command, ClientOptions& options, const char* peers) {
+  auto* url = command.add_option("-L,--url", options.url);
+  url->excludes(command.add_option("-h,--host", options.host));
+  url->excludes(command.add_option("-p,--port", options.port)->check(CLI::Range(1, 65535)));
+  command.add_option("-i,--id", options.client_id);
+  command.add_option("-k,--keepalive", options.keep_alive);
+  command.add_option("-V,--protocol-version", options.version);
+  command.add_option("-q,--qos", options.qos)->check(CLI::Range(0, 2));
+  command.add_flag("-c,--no-clean,--disable-clean-session", options.no_clean);
+  command.add_option("-x,--session-expiry-interval", options.session_expiry)
+      ->check(CLI::Range(std::int64_t{0}, std::int64_t{std::numeric_limits<std::uint32_t>::max()}));
+  command.add_option("-u,--username", options.user_name);
+  auto* password = command.add_option("-P,--pw", options.password)->envname("SEALMQ_PASSWORD");
+  command.add_option("--will-topic", options.will_topic);
+  command.add_option("--will-payload", options.will_payload);
+  command.add_option("--will-qos", options.will_qos)->check(CLI::Range(0, 2));
+  command.add_flag("--will-retain", options.will_retain);
+  command.add_option("--scheme", options.scheme);
+  command.add_option("--key", options.key);
+  command.add_option("--broker-key", options.broker_key);
+  command.add_option(peers, options.peers)->allow_extra_args(false);
+  command.parse_complete_callback([password] {
+    if (password->count() > 0 && std::getenv("SEALMQ_PASSWORD") == nullptr)
+      notice("warning: other users of this machine can read a password on the command line\nhint: set SEALMQ_PASSWORD");
+  });
+}
+
+Result<ConnectOptions> connect_options(const ClientOptions& options) {
+  ConnectOptions connect;
+  connect.url = options.url;
+  connect.host = options.host;
+  connect.port = options.port;
+  connect.client_id = options.client_id;
+  connect.version = TRY(version_from(options.version));
+  connect.keep_alive = std::chrono::seconds(options.keep_alive);
+  connect.clean_start = !options.no_clean;
+  if (options.no_clean && options.client_id.empty())
+    return fail_with_hint(Blame::caller_misused, "a session that is kept needs a name to be found by", "-i ID");
+  if (options.session_expiry >= 0)
+    connect.session_expiry = std::chrono::seconds(options.session_expiry);
+  else if (options.no_clean)
+    connect.session_expiry = std::chrono::seconds(std::numeric_limits<std::uint32_t>::max());  // for ever
+  connect.user_name = options.user_name;
+  connect.password = Secret(as_bytes(options.password));
+  if (!options.will_topic.empty())
+    connect.will = WillMessage{options.will_topic, to_buffer(as_bytes(options.will_payload)),
+                               static_cast<mqtt::QoS>(options.will_qos), options.will_retain};
+  else if (!options.will_payload.empty() || options.will_retain)
+    return fail_with_hint(Blame::caller_misused, "a will needs a topic", "--will-topic TOPIC");
+  connect.scheme = options.scheme;
+  connect.key_file = options.key;
+  connect.broker_key_file = options.broker_key;
+  for (const auto& file : options.peers) connect.peers.push_back(TRY(read_public_identity(file)));
+  warn_of_hazards(options.scheme);
+  return connect;
+}
+
+Result<std::string> topic_of_url(const ClientOptions& options) {
+  if (options.url.empty()) return std::string();
+  return TRY(net::parse_url(options.url)).path;
+}
+
+Failure with_hint(const Error& error, const ClientOptions& options) {
+  auto hinted = [&](std::string_view hint) {
+    Error told = error;
+    told.what.append("\nhint: ").append(hint);
+    return Failure(std::move(told));
+  };
+  bool is_plain = options.scheme.empty() || options.scheme == "plain";
+  if (error.what.find('\n') != std::string::npos) return Failure(error);
+  if (error.what.starts_with("cannot connect to ")) return hinted("is a broker running there? sealmq broker starts one");
+  if (error.what.starts_with("no scheme is called ")) return hinted("sealmq version lists the schemes");
+  if (error.blame == Blame::not_authorised && is_plain)
+    return hinted("the broker may want --scheme NAME --key FILE for this topic, or be started with --allow-plain");
+  if (error.blame == Blame::not_authorised) return hinted("sealmq identity list, at the broker, shows what each identity may do");
+  return Failure(error);
+}
+
+}  // namespace sealmq::cli

@@ -1,0 +1,49 @@
+// The options that `sealmq pub` and `sealmq sub` share, spelled as mosquitto_pub and mosquitto_sub spell them.
+#pragma once
+
+#include <CLI/App.hpp>
+#include <string>
+#include <vector>
+
+#include "sealmq/client_types.h"
+
+namespace sealmq::cli {
+
+struct ClientOptions {
+  std::string url;
+  std::string host = "localhost";
+  std::uint16_t port = 1883;
+  std::string client_id;
+  std::uint16_t keep_alive = 60;
+  std::string version = "5";
+  int qos = 0;
+  bool no_clean = false;
+  std::int64_t session_expiry = -1;  // not given
+  std::string user_name;
+  std::string password;
+  std::string will_topic;
+  std::string will_payload;
+  int will_qos = 0;
+  bool will_retain = false;
+  std::string scheme;
+  std::string key;
+  std::string broker_key;
+  std::vector<std::string> peers;  // NAME.pub files
+
+  /// The part of a usage text that tells of them.
+  static std::string usage();
+};
+
+/// `peers` is what the subcommand calls the other ends: "--to" or "--from".
+void add_client_options(CLI::App& command, ClientOptions& options, const char* peers);
+
+/// Reads the files that are named, and warns about what is unsafe.
+Result<ConnectOptions> connect_options(const ClientOptions& options);
+
+/// The topic in a -L URL; empty if it names none.
+Result<std::string> topic_of_url(const ClientOptions& options);
+
+/// An error of Client, with what a person can do about it.
+Failure with_hint(const Error& error, const ClientOptions& options);
+
+}  // namespace sealmq::cli
