@@ -1,7 +1,5 @@
 #include "cli/bench_link.h"
 
-#include <arpa/inet.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/resource.h>
@@ -12,7 +10,8 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
-#include <memory>
+
+#include "net/url.h"
 
 namespace sealmq::load {
 namespace {
@@ -27,41 +26,19 @@ bool would_block() {
 
 }  // namespace
 
-Result<Endpoint> resolve(std::string_view url) {
-  constexpr std::string_view scheme = "mqtt://";
-  if (!url.starts_with(scheme)) return fail(Blame::caller_misused, "the load generator speaks mqtt://HOST:PORT only");
-  const std::string_view place = url.substr(scheme.size());
-  std::string_view host = place;
-  std::string_view port = "1883";
-  const bool bracketed = place.starts_with('[') && place.find(']') != place.npos;
-  const std::size_t colon = place.find(':', bracketed ? place.find(']') : 0);
-  if (colon != place.npos) {
-    host = place.substr(0, colon);
-    port = place.substr(colon + 1);
-  }
-  if (bracketed) host = host.substr(1, place.find(']') - 1);
-  const bool digits = std::all_of(port.begin(), port.end(), [](char c) { return c >= '0' && c <= '9'; });
-  if (host.empty() || port.empty() || !digits) return fail(Blame::caller_misused, "expected mqtt://HOST:PORT");
-
-  addrinfo wanted{};
-  wanted.ai_socktype = SOCK_STREAM;
-  addrinfo* answer = nullptr;
-  const int error = ::getaddrinfo(std::string(host).c_str(), std::string(port).c_str(), &wanted, &answer);
-  if (error != 0) return fail(Blame::environment, "cannot resolve " + std::string(place) + ": " + ::gai_strerror(error));
-  const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owned(answer, &::freeaddrinfo);
-  Endpoint endpoint;
-  std::memcpy(&endpoint.address, answer->ai_addr, answer->ai_addrlen);
-  endpoint.size = answer->ai_addrlen;
-  endpoint.name = place;
-  return endpoint;
+Result<Endpoint> resolve(std::string_view text) {
+  const net::Url url = TRY(net::parse_url(text));
+  if (url.transport != net::Transport::tcp) return fail(Blame::caller_misused, "the load generator speaks mqtt://HOST:PORT only");
+  const net::Address address = TRY(net::resolve(url.host, url.port)).front();
+  return Endpoint{address, net::to_text(address)};
 }
 
 Result<Link> Link::connect(const Endpoint& endpoint) {
-  Descriptor socket(::socket(endpoint.address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  Descriptor socket(::socket(endpoint.address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!socket.is_open()) return system_failure();
   const int on = 1;
   ::setsockopt(socket.number(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  if (::connect(socket.number(), reinterpret_cast<const sockaddr*>(&endpoint.address), endpoint.size) != 0 &&
+  if (::connect(socket.number(), reinterpret_cast<const sockaddr*>(&endpoint.address.storage), endpoint.address.size) != 0 &&
       errno != EINPROGRESS) {
     return system_failure();
   }

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <sys/epoll.h>
-#include <sys/socket.h>
 #include <sys/types.h>
 
 #include <chrono>
@@ -14,6 +13,7 @@
 
 #include "base/descriptor.h"
 #include "cli/bench_scanner.h"
+#include "net/address.h"
 #include "sealmq/bytes.h"
 #include "sealmq/result.h"
 
@@ -28,8 +28,7 @@ inline std::uint64_t nanoseconds() {
 inline constexpr std::uint64_t second = 1'000'000'000;
 
 struct Endpoint {
-  sockaddr_storage address{};
-  socklen_t size = 0;
+  net::Address address;
   std::string name;  ///< for messages: host:port
 };
 

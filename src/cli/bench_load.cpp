@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <cstring>
 #include <limits>
 
 #include "cli/bench_connections.h"
@@ -35,6 +34,16 @@ std::uint64_t own_cpu_nanoseconds() {
   return static_cast<std::uint64_t>(now.tv_sec) * second + static_cast<std::uint64_t>(now.tv_nsec);
 }
 
+// Big-endian, so that a payload begins with a zero: other first bytes tell a SealMQ broker that the payload is sealed.
+void write_u64(std::uint8_t* out, std::uint64_t value) {
+  for (unsigned i = 0; i < 8; ++i) out[i] = static_cast<std::uint8_t>(value >> (56 - 8 * i));
+}
+std::uint64_t read_u64(const std::uint8_t* in) {
+  std::uint64_t value = 0;
+  for (unsigned i = 0; i < 8; ++i) value = value << 8 | in[i];
+  return value;
+}
+
 /// A connection of the run. `number` is what the poller calls it: subscribers first, then publishers.
 struct Party {
   Link link;
@@ -59,8 +68,8 @@ class PublishTemplate {
   }
 
   void append_to(Buffer& out, std::uint64_t time, std::uint64_t number, std::uint16_t packet_id) {
-    std::memcpy(packet_.data() + stamp_at_, &time, sizeof time);
-    std::memcpy(packet_.data() + stamp_at_ + sizeof time, &number, sizeof number);
+    write_u64(packet_.data() + stamp_at_, time);
+    write_u64(packet_.data() + stamp_at_ + 8, number);
     if (qos_ != QoS::at_most_once) {
       packet_[packet_id_at_] = static_cast<std::uint8_t>(packet_id >> 8);
       packet_[packet_id_at_ + 1] = static_cast<std::uint8_t>(packet_id);
@@ -209,7 +218,7 @@ class Traffic {
         const std::uint64_t number = index(publisher) << number_bits | publisher.sent;
         // Acknowledgements come in order [MQTT-4.6.0-2], and a window is no larger than the number of identifiers.
         const auto packet_id = static_cast<std::uint16_t>(publisher.sent % 65'535 + 1);
-        publisher.message.append_to(publisher.link.out(), time, number, packet_id);
+        publisher.message.append_to(publisher.link.out(), time - origin_, number, packet_id);
         ++publisher.sent;
       }
       if (publisher.link.pending() > 0) TRY(flush(publisher));
@@ -405,10 +414,8 @@ class Traffic {
 
   Result<void> arrived(Subscriber& subscriber, Bytes payload) {
     if (payload.size() != options_.size) return foreign_message();
-    std::uint64_t time = 0;
-    std::uint64_t number = 0;
-    std::memcpy(&time, payload.data(), sizeof time);
-    std::memcpy(&number, payload.data() + sizeof time, sizeof number);
+    const std::uint64_t time = origin_ + read_u64(payload.data());
+    std::uint64_t number = read_u64(payload.data() + 8);
     const std::uint64_t from = number >> number_bits;
     number &= (std::uint64_t{1} << number_bits) - 1;
     if (from >= publishers_.size() || (options_.pairs && from != subscriber.number) || number >= publishers_[from].sent) {
@@ -455,6 +462,7 @@ class Traffic {
   std::vector<Publisher> publishers_;
   std::size_t subscribed_ = 0;
 
+  std::uint64_t origin_ = nanoseconds();  // times in messages count from here
   std::uint64_t begin_ = 0;
   std::uint64_t received_at_ = 0;
   std::uint64_t last_arrival_ = 0;

@@ -31,6 +31,8 @@ int run(int argc, char** argv) {
   app.require_subcommand(1);
   add_broker(app, exit_code);
   add_identity(app, exit_code);
+  add_pub(app, exit_code);
+  add_sub(app, exit_code);
   add_bench(app, exit_code);
   add_demo(app, exit_code);
   add_version(app, exit_code);

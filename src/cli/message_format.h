@@ -10,8 +10,9 @@ namespace sealmq::cli {
 /// An output format as of mosquitto_sub's -F, taken apart once.
 class MessageFormat {
  public:
-  /// %t topic, %p payload, %x payload in hexadecimal, %l its length, %q QoS, %r retain (0 or 1), %U and %I the time in seconds and as
-  /// ISO 8601, %f verified author, %s scheme, %g what was checked, %% a per cent sign; \n \t \r \\ \0 \a \e. Errors: caller_misused.
+  /// %t topic, %p payload, %x payload in hexadecimal, %l its length, %q QoS, %r retain (0 or 1), %U and %I the time in seconds
+  /// and as ISO 8601, %f verified author, %s scheme, %g what was checked, %% a per cent sign; \n \t \r \\ \0 \a \e. Errors:
+  /// caller_misused.
   static Result<MessageFormat> parse(std::string_view text);
 
   /// `wall`: milliseconds.

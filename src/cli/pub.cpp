@@ -1,5 +1,6 @@
 // sealmq pub: publishes messages.
 #include <chrono>
+#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <iostream>
@@ -15,7 +16,8 @@
 namespace sealmq::cli {
 namespace {
 
-constexpr const char* usage_start = R"(usage: sealmq pub -t TOPIC (-m TEXT | -f FILE | -l | -s | -n) [-q QOS] [-r] [--repeat N] [option]...
+constexpr const char* usage_start =
+    R"(usage: sealmq pub -t TOPIC (-m TEXT | -f FILE | -l | -s | -n) [-q QOS] [-r] [--repeat N] [option]...
 
 publishes a message; with -q 1 or 2 it ends well only when the broker has taken responsibility for it
 
@@ -72,8 +74,8 @@ Result<std::string> message_of(const Options& options) {
   if (options.whole_input) return read_all(std::cin, "standard input");
   if (options.file.empty()) return options.text;
   std::ifstream file(options.file, std::ios::binary);
-  if (!file) return fail(Blame::environment, "cannot open " + printable(options.file));
-  file.peek();  // a folder opens, but cannot be read
+  if (!file || std::filesystem::is_directory(options.file))
+    return fail(Blame::environment, "cannot read " + printable(options.file));
   return read_all(file, options.file);
 }
 

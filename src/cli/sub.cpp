@@ -22,7 +22,8 @@ namespace {
 using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
-constexpr const char* usage_start = R"(usage: sealmq sub -t FILTER... [-v | -F FORMAT | --json] [-q QOS] [-C COUNT] [-W SECONDS] [option]...
+constexpr const char* usage_start =
+    R"(usage: sealmq sub -t FILTER... [-v | -F FORMAT | --json] [-q QOS] [-C COUNT] [-W SECONDS] [option]...
 
 prints messages, one a line, until it is interrupted; connects again when the broker goes away
 
@@ -77,7 +78,8 @@ class Subscriber {
  public:
   explicit Subscriber(const Options& options, std::vector<std::string> filters)
       : options_(options), filters_(std::move(filters)), to_terminal_(::isatty(STDOUT_FILENO) != 0) {
-    if (options.seconds > 0) end_ = Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(options.seconds));
+    if (options.seconds > 0)
+      end_ = Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(options.seconds));
   }
 
   Result<int> run() {
@@ -146,7 +148,8 @@ class Subscriber {
 
   static bool may_pass(const Error& error) {
     // A broker that fell silent, and one that cannot be reached, may come back.
-    return std::cout.good() && (error.blame == Blame::environment || error.code == static_cast<std::uint8_t>(mqtt::Reason::keep_alive_timeout));
+    return std::cout.good() &&
+           (error.blame == Blame::environment || error.code == static_cast<std::uint8_t>(mqtt::Reason::keep_alive_timeout));
   }
 
   Result<> connect_again(Client& client, const Error& why) {

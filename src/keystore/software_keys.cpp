@@ -19,14 +19,13 @@ PrivateKeys PrivateKeys::generate(Random& random) {
 }
 
 Result<PrivateKeys> PrivateKeys::load(const KeyFile& file) {
-  const Secret* schnorr = TRY(find(file, Purpose::schnorr, "schnorr"));
-  const Secret* ecdsa = TRY(find(file, Purpose::ecdsa, "ecdsa"));
-  const Secret* agreement = TRY(find(file, Purpose::agreement, "ecdh"));
-  return PrivateKeys{
-      TRY(crypto::schnorr::SigningKey::from_secret(*schnorr)),
-      TRY(crypto::ecdsa::SigningKey::from_secret(*ecdsa)),
-      TRY(crypto::AgreementKey::from_secret(*agreement)),
-  };
+  const Secret* schnorr_secret = TRY(find(file, Purpose::schnorr, "schnorr"));
+  const Secret* ecdsa_secret = TRY(find(file, Purpose::ecdsa, "ecdsa"));
+  const Secret* agreement_secret = TRY(find(file, Purpose::agreement, "ecdh"));
+  auto schnorr = TRY(crypto::schnorr::SigningKey::from_secret(*schnorr_secret));
+  auto ecdsa = TRY(crypto::ecdsa::SigningKey::from_secret(*ecdsa_secret));
+  auto agreement = TRY(crypto::AgreementKey::from_secret(*agreement_secret));
+  return PrivateKeys{std::move(schnorr), std::move(ecdsa), std::move(agreement)};
 }
 
 KeyFile PrivateKeys::store(std::string_view name, Kind kind) const {

@@ -59,7 +59,7 @@ Result<Publish> decode_publish(std::uint8_t flags, Bytes body, Version version) 
 
 void encode(const Publish& p, Version version, Buffer& out) {
   Sizes sizes = sizes_of(p, version);
-  make_room(5 + sizes.remaining, out);
+  make_room(1 + variable_size(sizes.remaining) + sizes.remaining, out);
   write_header(PacketType::publish, flags_of(p), sizes.remaining, out);
   Writer w(out);
   w.lp16(p.topic);

@@ -108,12 +108,12 @@ void BrokerServer::accept_failed(std::string cause) { log_.error(cause + "; thos
 
 Result<> BrokerServer::reload(const Configuration& configuration) {
   const auto policy = TRY(make_policy(configuration));
+  for (const auto& shard : shards_)
+    shard->post([policy](broker::Shard& its, Now now) { its.set_policy(policy, now); });
   const auto found = differences(configuration_, configuration);
   if (found.empty()) log_.info("reloaded: nothing has changed");
   for (const Difference& difference : found)
     log_.info("reloaded: " + difference.what + (difference.needs_restart ? " (from the next start on)" : ""));
-  for (const auto& shard : shards_)
-    shard->post([policy](broker::Shard& its, Now now) { its.set_policy(policy, now); });
   // The rest stays as it runs, so that it is named again at the next reload.
   configuration_.topics = configuration.topics;
   return {};

@@ -126,19 +126,20 @@ class FileMemory : public StoredReplayMemory {
     Statement changes;
 
     static Result<Statements> prepare(Database& database) {
-      return Statements{
-          TRY(database.prepare("BEGIN IMMEDIATE")),
-          TRY(database.prepare("COMMIT")),
-          TRY(database.prepare("ROLLBACK")),
-          TRY(database.prepare("INSERT INTO replay_digest_1 VALUES (?, ?, ?)")),
-          TRY(database.prepare(
-              "INSERT INTO replay_window_1 VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET highest = excluded.highest, "
-              "used = excluded.used")),
-          TRY(database.prepare(
-              "DELETE FROM replay_digest_1 WHERE forget_after < ? AND forget_after <= (SELECT max(forget_after) FROM "
-              "(SELECT forget_after FROM replay_digest_1 ORDER BY forget_after LIMIT 500))")),
-          TRY(database.prepare("SELECT changes()")),
-      };
+      auto begin = TRY(database.prepare("BEGIN IMMEDIATE"));
+      auto commit = TRY(database.prepare("COMMIT"));
+      auto rollback = TRY(database.prepare("ROLLBACK"));
+      auto put_digest = TRY(database.prepare("INSERT INTO replay_digest_1 VALUES (?, ?, ?)"));
+      auto put_window =
+          TRY(database.prepare("INSERT INTO replay_window_1 VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
+                               "highest = excluded.highest, used = excluded.used"));
+      auto purge =
+          TRY(database.prepare("DELETE FROM replay_digest_1 WHERE forget_after < ? AND forget_after <= "
+                               "(SELECT max(forget_after) FROM (SELECT forget_after FROM replay_digest_1 ORDER BY "
+                               "forget_after LIMIT 500))"));
+      auto changes = TRY(database.prepare("SELECT changes()"));
+      return Statements{std::move(begin),      std::move(commit), std::move(rollback), std::move(put_digest),
+                        std::move(put_window), std::move(purge),  std::move(changes)};
     }
   };
 

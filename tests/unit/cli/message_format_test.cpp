@@ -35,8 +35,9 @@ TEST(MessageFormat, RefusesWhatItDoesNotKnow) {
 }
 
 TEST(MessageFormat, JsonHasTheFieldsOfTheContract) {
-  EXPECT_EQ(to_json(message()),
-            R"({"topic":"plant/7","payload":"4.2","payload_encoding":"utf8","from":"boiler-7","scheme":"sl1","verified":true,"qos":1,"retain":true})");
+  EXPECT_EQ(
+      to_json(message()),
+      R"({"topic":"plant/7","payload":"4.2","payload_encoding":"utf8","from":"boiler-7","scheme":"sl1","verified":true,"qos":1,"retain":true})");
 }
 
 TEST(MessageFormat, APayloadThatIsNoTextIsBase64InJson) {

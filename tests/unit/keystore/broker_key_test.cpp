@@ -1,7 +1,5 @@
 #include <gtest/gtest.h>
 
-#include <regex>
-
 #include "crypto/random.h"
 #include "keystore/fingerprint.h"
 #include "sealmq/keystore.h"
@@ -56,12 +54,13 @@ TEST(Fingerprint, DependsOnEveryKey) {
 }
 
 TEST(BrokerIdentityText, LooksAsDocumented) {
-  const auto text = to_text(example());
-  EXPECT_TRUE(std::regex_match(text, std::regex("# public keys of a sealmq broker: give this file to devices \\(--broker-key\\)\n"
-                                                "broker broker-1a2b3c4d\n"
-                                                "ecdsa-p256 [A-Za-z0-9_-]{44} SHA256:[A-Za-z0-9+/]{43}\n"
-                                                "ecdh-p256 [A-Za-z0-9_-]{44} SHA256:[A-Za-z0-9+/]{43}\n")))
-      << text;
+  BrokerIdentity broker{"broker-1a2b3c4d", {2}, {3}};
+  // The fingerprints: Python's hashlib.
+  EXPECT_EQ(to_text(broker),
+            "# public keys of a sealmq broker: give this file to devices (--broker-key)\n"
+            "broker broker-1a2b3c4d\n"
+            "ecdsa-p256 AgAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA SHA256:Ujulp+yTYtuwgDmjh5IlkszqPd5jY0SAzRsFt71Qomk\n"
+            "ecdh-p256 AwAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA SHA256:cyS1xytRu11MGA8RCc/TR7YEc4ghRYQcOfPlhFdilvk\n");
 }
 
 TEST(BrokerIdentityText, ComesBack) {
@@ -114,7 +113,10 @@ class BrokerKey : public ::testing::Test {
 TEST_F(BrokerKey, IsMadeAtFirstUseAndStays) {
   const auto first = open();
   ASSERT_TRUE(first) << first.error().what;
-  EXPECT_TRUE(std::regex_match((*first)->identity().name, std::regex("broker-[0-9a-f]{8}")));
+  const auto& id = (*first)->identity().name;
+  EXPECT_EQ(id.substr(0, 7), "broker-");
+  EXPECT_EQ(id.size(), 15U);
+  EXPECT_EQ(id.find_first_not_of("0123456789abcdef", 7), std::string::npos) << id;
   EXPECT_EQ((*first)->identity().kind, Kind::broker);
   EXPECT_EQ(mode_of(data_), 0700U);
   EXPECT_EQ(mode_of(data_ + "/broker.key"), 0600U);

@@ -1,0 +1,115 @@
+"""Starts the real broker for a test, and stops it again.
+
+SEALMQ names the program, SEALMQ_THREADS how many shards it gets. A broker that does not come up, dies, or does not end cleanly
+fails the test with its log.
+"""
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+
+SEALMQ = os.environ["SEALMQ"]
+THREADS = os.environ.get("SEALMQ_THREADS", "1")
+PATIENCE = 30  # seconds; generous, because a sanitizer on a busy machine is slow
+
+
+def require(*programs):
+    """A missing peer is a failure, not a reason to skip."""
+    for program in programs:
+        if shutil.which(program) is None:
+            raise RuntimeError(f"{program} is missing: install the test dependencies (./dev does)")
+
+
+class Lines:
+    """Collects the lines of a stream in the background."""
+
+    def __init__(self, stream):
+        self._lines = []
+        self._ended = False
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._collect, args=(stream,), daemon=True)
+        self._thread.start()
+
+    def _collect(self, stream):
+        for line in stream:
+            with self._changed:
+                self._lines.append(line.rstrip("\n"))
+                self._changed.notify_all()
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    def all(self):
+        with self._changed:
+            return list(self._lines)
+
+    def wait_for(self, condition, patience=PATIENCE):
+        """True as soon as `condition(lines)` holds."""
+        with self._changed:
+            self._changed.wait_for(lambda: condition(self._lines) or self._ended, patience)
+            return condition(self._lines)
+
+
+class Broker:
+    def __init__(self, *options, configuration=None, threads=THREADS):
+        self._folder = tempfile.mkdtemp(prefix="sealmq-interop-")
+        command = [SEALMQ, "broker", "-p", "0", "--data", self.path("data"), "--threads", threads, *options]
+        if configuration is not None:
+            with open(self.path("test.toml"), "w") as file:
+                file.write(configuration)
+            command += ["-c", self.path("test.toml")]
+        self._process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, errors="replace")
+        self.log = Lines(self._process.stderr)
+        if not self.log.wait_for(lambda lines: "ready" in lines):
+            self._end(signal.SIGKILL)
+            raise AssertionError("the broker did not come up:\n" + "\n".join(self.log.all()))
+        listening = [re.fullmatch(r"listening on mqtt://127\.0\.0\.1:(\d+)", line) for line in self.log.all()]
+        self.port = next(int(match[1]) for match in listening if match)
+
+    def path(self, name):
+        return os.path.join(self._folder, name)
+
+    @property
+    def data(self):
+        return self.path("data")
+
+    @property
+    def pid(self):
+        return self._process.pid
+
+    def _end(self, how):
+        self._process.send_signal(how)
+        try:
+            return self._process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+            return "killed, because it did not end"
+
+    def stop(self):
+        status = self._end(signal.SIGTERM)
+        self.log.wait_for(lambda lines: False, 1)  # what it said last
+        self._process.stderr.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+        if status != 0:
+            raise AssertionError(f"the broker ended with {status}:\n" + "\n".join(self.log.all()))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+
+def wait_until(condition, patience=PATIENCE):
+    """Polls; for what cannot be waited for otherwise. Answers whether it came true."""
+    end = time.monotonic() + patience
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.02)
+    return condition()

@@ -1,0 +1,116 @@
+"""`sealmq broker` as an operator meets it: signals, configuration, exit codes."""
+import os
+import signal
+import socket
+import subprocess
+import tempfile
+import unittest
+
+import packets
+from packets import DISCONNECT, PUBACK, SUBACK, logged_in
+from servers import PATIENCE, SEALMQ, Broker
+
+SERVER_SHUTTING_DOWN = 0x8B
+NOT_AUTHORIZED = 0x87
+
+
+def run(*arguments):
+    result = subprocess.run([SEALMQ, "broker", *arguments], timeout=PATIENCE, capture_output=True, text=True)
+    return result.returncode, result.stderr
+
+
+class BrokerCommand(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+
+    def file(self, content):
+        path = os.path.join(self.folder, "sealmq.toml")
+        with open(path, "w") as file:
+            file.write(content)
+        return path
+
+    def test_at_the_end_every_client_is_told(self):
+        broker = Broker("--allow-plain", threads="3")
+        clients = [logged_in(broker, f"client-{number}") for number in range(20)]
+        broker.stop()
+        for client in clients:
+            self.assertEqual(client.expect(DISCONNECT)[0], SERVER_SHUTTING_DOWN)
+            self.assertTrue(client.ends())
+            client.close()
+
+    def test_a_client_that_does_not_listen_cannot_keep_it_from_ending(self):
+        broker = Broker("--allow-plain")
+        with logged_in(broker, "deaf") as deaf, logged_in(broker, "loud") as loud:
+            deaf.send(packets.subscribe("a"))
+            deaf.expect(SUBACK)
+            for number in range(1, 200):
+                loud.send(packets.publish("a", bytes(50_000), number))
+                loud.expect(PUBACK)
+            broker.stop()
+
+    def test_a_port_that_is_taken_is_told_with_a_hint(self):
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+            code, said = run("-p", str(port), "--data", self.folder)
+        self.assertEqual(code, 2)
+        self.assertIn(f"cannot listen on 127.0.0.1:{port}", said)
+        self.assertIn("hint: -p", said)
+
+    def test_two_brokers_cannot_share_a_data_folder(self):
+        with Broker() as broker:
+            code, said = run("-p", "0", "--data", broker.data)
+            self.assertEqual(code, 2)
+            self.assertNotIn("ready", said)
+
+    def test_check_tells_where_the_configuration_is_wrong_and_makes_nothing(self):
+        data = os.path.join(self.folder, "data")
+        self.assertEqual(run("--check", "-c", self.file("threads = 2\n"), "--data", data), (0, ""))
+        code, said = run("--check", "-c", self.file("threads = 2\n\ncolour = 'red'\n"), "--data", data)
+        self.assertEqual(code, 1)
+        self.assertIn("sealmq.toml:3:1: unknown key", said)
+        self.assertEqual(run("--check", "-c", os.path.join(self.folder, "none.toml"))[0], 2)
+        self.assertFalse(os.path.exists(data))
+
+    def test_a_configuration_in_the_data_folder_is_found(self):
+        self.file("[[topic]]\nfilter = 'a'\npublish = ['no such scheme']\n")
+        self.assertEqual(run("--check", "--data", self.folder)[0], 1)
+
+    def test_hangup_reloads_the_topics_and_says_what_changed(self):
+        everything = "[[topic]]\nfilter = '#'\npublish = ['plain']\nsubscribe = ['plain']\n"
+        with Broker(configuration=everything) as broker:
+            with logged_in(broker, "client") as client:
+                def answer_to_publish(number):
+                    client.send(packets.publish("a/b", b"x", number))
+                    body = client.expect(PUBACK)
+                    return body[2] if len(body) > 2 else 0
+                self.assertIn(answer_to_publish(1), (0, 0x10))
+
+                def reload(configuration, expected):
+                    with open(broker.path("test.toml"), "w") as file:
+                        file.write(configuration)
+                    os.kill(broker.pid, signal.SIGHUP)
+                    self.assertTrue(broker.log.wait_for(lambda lines: any(expected in line for line in lines)), broker.log.all())
+
+                reload("[[topic]]\nfilter = 'c/#'\npublish = ['plain']\n[limits]\nmaximum_retained = 7\n", 'topic "c/#": new')
+                self.assertTrue(any('topic "#": removed' in line for line in broker.log.all()))
+                self.assertTrue(any("limits.maximum_retained" in line and "next start" in line for line in broker.log.all()))
+                self.assertEqual(answer_to_publish(2), NOT_AUTHORIZED)
+
+                reload("nonsense\n", "nothing is reloaded")
+                self.assertEqual(answer_to_publish(3), NOT_AUTHORIZED)
+                reload(everything, 'topic "#": new')
+                self.assertIn(answer_to_publish(4), (0, 0x10))
+
+    def test_schemes_for_study_are_warned_about(self):
+        with Broker(configuration="[[topic]]\nfilter = 'a'\npublish = ['sl1@paper']\n") as broker:
+            self.assertTrue(any("sl1@paper is there for study" in line for line in broker.log.all()), broker.log.all())
+
+    def test_the_manual_lists_every_setting(self):
+        result = subprocess.run([SEALMQ, "broker", "--help-settings"], check=True, timeout=PATIENCE, capture_output=True, text=True)
+        self.assertIn("limits.maximum_packet_size", result.stdout)
+
+
+if __name__ == "__main__":
+    unittest.main()
