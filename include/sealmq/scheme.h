@@ -110,7 +110,7 @@ class BrokerScheme {
   virtual const SchemeInfo& info() const = 0;
 
   /// Whether the payload is in this scheme's container, by its first bytes or its topic. Cheap. A payload that one of the schemes
-  /// of its topic recognises is never passed on as anything else.
+  /// of its topic recognises and can take apart is never passed on as anything else.
   virtual bool recognises(const Incoming& message) const = 0;
 
   /// Verifies everything a message itself can prove. Errors: payload_format_invalid as code for a malformed container, any other

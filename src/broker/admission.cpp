@@ -70,10 +70,17 @@ Admission<Core::Admitted> Core::admit(Link& link, std::string_view topic, Bytes 
   const TopicRule* rule = access.rule(topic);
   if (rule == nullptr) return refused(Refusal::topic_not_allowed, "no rule for this topic");
   Incoming incoming{topic, payload};
+  std::optional<Refused> malformed;
   for (std::size_t i = 0; i < ports.schemes.size(); ++i) {
     if (!rule->publish.contains(i) || !ports.schemes[i]->recognises(incoming)) continue;
     auto opened = ports.schemes[i]->open(incoming, {now, access.directory()});
-    if (!opened) return not_verified(opened.error());
+    if (!opened) {
+      Refused why = not_verified(opened.error()).value();
+      if (why.kind != Refusal::container_malformed) return tl::unexpected(std::move(why));
+      // It only began like a container. Where the topic allows other forms too (any bytes are plain MQTT), it may be one of them.
+      if (!malformed) malformed = std::move(why);
+      continue;
+    }
     const Opened& o = **opened;
     if (o.topic.data() != topic.data() && o.topic != topic) {  // it was hidden: its real one has a rule too
       rule = access.rule(o.topic);
@@ -90,6 +97,7 @@ Admission<Core::Admitted> Core::admit(Link& link, std::string_view topic, Bytes 
     if (o.author != nullptr && !repeat && link.session != nullptr) remember_identity(*link.session, o.author->name);
     return Admitted{*std::move(opened), i, repeat};
   }
+  if (malformed) return tl::unexpected(*std::move(malformed));
   return refused(Refusal::topic_not_allowed, "not in the form of a scheme that this topic allows");
 }
 

@@ -6,11 +6,12 @@ namespace sealmq::testing {
 
 using broker::Shard;
 
-BrokerBench::BrokerBench(std::size_t shards, broker::Settings settings) : key(make_memory_keys("broker-1", Kind::broker, random)) {
+BrokerBench::BrokerBench(std::size_t shards, broker::Settings settings, ReplayMemory* memory)
+    : key(make_memory_keys("broker-1", Kind::broker, random)) {
   for (std::size_t i = 0; i < shards; ++i) {
     std::vector<std::unique_ptr<BrokerScheme>> schemes;
     for (const auto& scheme : all_schemes()) schemes.push_back(scheme.broker_side({*key, random}));
-    shards_.push_back(std::make_unique<Shard>(i, shards, settings, broker::Ports{std::move(schemes), replays, journal, random},
+    shards_.push_back(std::make_unique<Shard>(i, shards, settings, broker::Ports{std::move(schemes), memory != nullptr ? *memory : replays, journal, random},
                                               std::make_shared<const broker::Policy>(), std::make_shared<const Directory>()));
   }
   allow({"plain"}, {"plain"});

@@ -51,7 +51,8 @@ struct TestClient {
 
 class BrokerBench {
  public:
-  explicit BrokerBench(std::size_t shards = 1, broker::Settings settings = {});
+  /// `memory`: instead of its own; outlives it.
+  explicit BrokerBench(std::size_t shards = 1, broker::Settings settings = {}, ReplayMemory* memory = nullptr);
 
   /// A rule for `#` with these schemes, instead of the rules there are.
   void allow(std::vector<std::string_view> publish, std::vector<std::string_view> subscribe, std::string filter = "#");

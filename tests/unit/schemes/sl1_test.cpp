@@ -176,6 +176,18 @@ TEST_F(Sl1, APlainSubscriberThatPolicyAdmitsGetsTheBarePayload) {
   EXPECT_EQ(got.user[0], (std::pair<std::string, std::string>{"sealmq-from", "boiler-7"}));
 }
 
+TEST_F(Sl1, BytesThatOnlyBeginLikeAFrameArePlainWherePlainIsAllowed) {
+  broker.allow({"sl1", "plain"}, {"plain"}, "plant/#");
+  broker.subscribe(*application_link, "plant/#");
+  broker.publish(*device_link, "plant/7", "\x02\x12 just bytes", QoS::at_least_once);
+  EXPECT_EQ(last_answer(*device_link), Reason::success);
+  std::string forged = protect(device, broker, "plant/7", "21.5");
+  forged.back() = static_cast<char>(forged.back() ^ 1);
+  broker.publish(*device_link, "plant/7", forged, QoS::at_least_once);
+  EXPECT_EQ(last_answer(*device_link), Reason::not_authorized) << "a whole frame is never taken for plain bytes";
+  EXPECT_EQ(application_link->publishes.size(), 1U);
+}
+
 TEST_F(Sl1, AWithdrawnRightStopsTheNextMessage) {
   subscribe(application, broker, *application_link, "plant/#");
   exchange();
