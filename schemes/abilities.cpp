@@ -3,13 +3,17 @@
 
 namespace sealmq {
 
-bool BrokerScheme::takes_requests_on(std::string_view) const { return false; }
+bool BrokerScheme::takes_requests_on(std::string_view) const {
+  return false;
+}
 
 Result<BrokerScheme::Checked<Subscribing>> BrokerScheme::read_request(const Incoming&, const Scene&) {
   return fail(Blame::caller_misused, "this scheme takes no requests");
 }
 
-std::string_view BrokerScheme::subscribe_property() const { return {}; }
+std::string_view BrokerScheme::subscribe_property() const {
+  return {};
+}
 
 std::optional<Result<BrokerScheme::Checked<Subscribing>>> BrokerScheme::read_subscribe(std::string_view, std::string_view,
                                                                                        const Scene&) {
@@ -20,6 +24,8 @@ Result<std::optional<std::pair<std::string, std::string>>> ClientScheme::subscri
   return std::nullopt;
 }
 
-Result<std::optional<Request>> ClientScheme::subscribe_request(std::string_view, Now) { return std::nullopt; }
+Result<std::optional<Request>> ClientScheme::subscribe_request(std::string_view, Now) {
+  return std::nullopt;
+}
 
 }  // namespace sealmq

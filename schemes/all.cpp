@@ -8,14 +8,15 @@ namespace sealmq {
 namespace {
 
 const Scheme schemes[] = {
-    sl1::hardened(),
-    sl1::paper(),
+    sl1::hardened(), sl1::paper(),
     plain::scheme(),  // recognises everything: last
 };
 
 }  // namespace
 
-std::span<const Scheme> all_schemes() { return schemes; }
+std::span<const Scheme> all_schemes() {
+  return schemes;
+}
 
 const Scheme* find_scheme(std::string_view name) {
   const auto* found = std::ranges::find(schemes, name, [](const Scheme& scheme) { return scheme.info->name; });

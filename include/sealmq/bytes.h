@@ -23,8 +23,12 @@ inline std::string_view as_text(Bytes bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-inline Buffer to_buffer(Bytes bytes) { return Buffer(bytes.begin(), bytes.end()); }
+inline Buffer to_buffer(Bytes bytes) {
+  return Buffer(bytes.begin(), bytes.end());
+}
 
-inline void append(Buffer& out, Bytes bytes) { out.insert(out.end(), bytes.begin(), bytes.end()); }
+inline void append(Buffer& out, Bytes bytes) {
+  out.insert(out.end(), bytes.begin(), bytes.end());
+}
 
 }  // namespace sealmq

@@ -59,7 +59,7 @@ struct Identity : PublicIdentity {
   std::vector<std::string> subscribe;  ///< topic filters it may subscribe to
   std::vector<std::string> schemes;    ///< empty: every hardened scheme
   std::string revocation_reason;
-  std::uint64_t changed = 0;           ///< wall milliseconds of the last change
+  std::uint64_t changed = 0;  ///< wall milliseconds of the last change
   bool operator==(const Identity&) const = default;
 };
 

@@ -30,8 +30,8 @@ class KeyStore {
 };
 
 /// New keys on this machine: NAME.key (0600, never over an existing file) and NAME.pub.
-Result<PublicIdentity> create_key_files(std::string_view name, Kind kind, const std::string& key_path, const std::string& pub_path,
-                                        Random& random);
+Result<PublicIdentity> create_key_files(std::string_view name, Kind kind, const std::string& key_path,
+                                        const std::string& pub_path, Random& random);
 /// Refuses a file that others can read.
 Result<std::unique_ptr<KeyStore>> open_key_file(const std::string& path, Random& random);
 /// Keys that live only as long as the process; for tests and the tour.

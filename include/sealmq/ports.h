@@ -33,12 +33,12 @@ class SequenceCounter {
 
 /// What a scheme wants remembered about a message it has verified.
 struct ReplayMark {
-  std::string_view scheme;                       ///< one memory per scheme
-  std::array<std::uint8_t, 32> author;           ///< the verified author
-  bool ordered = false;                          ///< true: `sequence` counts
-  std::uint64_t sequence = 0;                    ///< strictly increasing per author
-  std::array<std::uint8_t, 32> digest;           ///< names this very message
-  std::uint64_t forget_after = 0;                ///< wall milliseconds; afterwards freshness alone refuses it
+  std::string_view scheme;              ///< one memory per scheme
+  std::array<std::uint8_t, 32> author;  ///< the verified author
+  bool ordered = false;                 ///< true: `sequence` counts
+  std::uint64_t sequence = 0;           ///< strictly increasing per author
+  std::array<std::uint8_t, 32> digest;  ///< names this very message
+  std::uint64_t forget_after = 0;       ///< wall milliseconds; afterwards freshness alone refuses it
 };
 
 enum class Replay : std::uint8_t {

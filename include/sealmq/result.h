@@ -51,11 +51,11 @@ class Verified {
 
 // TRY(expression): the value of a Result, or return its error from the enclosing function. Statement expressions are
 // understood by both compilers this project supports. The counter gives a nested TRY a name of its own.
-#define SEALMQ_TRY_2(expression, name)                              \
-  __extension__({                                                   \
-    auto&& name = (expression);                                     \
-    if (!name) return ::sealmq::Failure(std::move(name).error());   \
-    ::sealmq::detail::take(std::move(name));                        \
+#define SEALMQ_TRY_2(expression, name)                            \
+  __extension__({                                                 \
+    auto&& name = (expression);                                   \
+    if (!name) return ::sealmq::Failure(std::move(name).error()); \
+    ::sealmq::detail::take(std::move(name));                      \
   })
 #define SEALMQ_TRY_1(expression, number) SEALMQ_TRY_2(expression, try_result_##number)
 #define SEALMQ_TRY_0(expression, number) SEALMQ_TRY_1(expression, number)

@@ -1,11 +1,11 @@
 // Scheme: what a security scheme is to the rest of SealMQ.
 //
-// A scheme lives in one folder, schemes/<name>/, and has one line in schemes/all.cpp. It has a broker side (one object per shard) and
-// a client side (one object per client). The mandatory part is small: take a PUBLISH payload apart, and put one together. Further
-// abilities are separate interfaces that a scheme may answer; ARCHITECTURE.md says which scheme will use which.
+// A scheme lives in one folder, schemes/<name>/, and has one line in schemes/all.cpp. It has a broker side (one object per shard)
+// and a client side (one object per client). The mandatory part is small: take a PUBLISH payload apart, and put one together.
+// Further abilities are separate interfaces that a scheme may answer; ARCHITECTURE.md says which scheme will use which.
 //
-// A scheme has no socket, thread, file or clock: time, chance, keys and the list of identities are handed to it. What it answers has
-// been verified, but not yet authorised: rights, policy and replay are the broker core's work, the same for every scheme.
+// A scheme has no socket, thread, file or clock: time, chance, keys and the list of identities are handed to it. What it answers
+// has been verified, but not yet authorised: rights, policy and replay are the broker core's work, the same for every scheme.
 #pragma once
 
 #include <memory>
@@ -143,9 +143,9 @@ class BrokerScheme {
 // -- client side ----------------------------------------------------------------------------------------------------------------
 
 struct ClientPorts {
-  KeyStore* key = nullptr;                ///< the client's own; null if the user named none
-  std::optional<BrokerIdentity> broker;   ///< the broker's public keys, if pinned
-  std::vector<PublicIdentity> peers;      ///< --to and --from
+  KeyStore* key = nullptr;               ///< the client's own; null if the user named none
+  std::optional<BrokerIdentity> broker;  ///< the broker's public keys, if pinned
+  std::vector<PublicIdentity> peers;     ///< --to and --from
   Random& random;
 };
 

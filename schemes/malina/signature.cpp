@@ -24,8 +24,14 @@ auto with_elements(const Statement& s, Use use) {
   auto time = octets(s.time);
   auto sequence = octets(s.sequence);
   std::array<std::uint8_t, 2> kind{s.type, suite};
-  std::array<Bytes, 9> elements{as_bytes("MALINA-2"),  Bytes(kind).first(1), Bytes(kind).last(1), as_bytes(s.broker_id),
-                                as_bytes(s.topic),     s.id,                 s.message,           time,
+  std::array<Bytes, 9> elements{as_bytes("MALINA-2"),
+                                Bytes(kind).first(1),
+                                Bytes(kind).last(1),
+                                as_bytes(s.broker_id),
+                                as_bytes(s.topic),
+                                s.id,
+                                s.message,
+                                time,
                                 sequence};
   return use(std::span<const Bytes>(elements));
 }

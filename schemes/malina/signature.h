@@ -66,8 +66,8 @@ inline constexpr std::uint64_t accepted_ahead = 5'000;
 inline constexpr std::uint64_t accepted_behind = 30'000;
 bool is_fresh(std::uint64_t time, Now now);
 
-/// The memory of a message is needed as long as its time could be accepted, and 5 s more. `e`, the second half of the signature, is a
-/// hash of all that was signed.
+/// The memory of a message is needed as long as its time could be accepted, and 5 s more. `e`, the second half of the signature,
+/// is a hash of all that was signed.
 ReplayMark mark_of(std::string_view scheme, const Id& author, std::uint64_t time, const Signature& signature);
 
 /// Author and topic as one key of a subscriber's memory.

@@ -13,7 +13,9 @@ constexpr std::uint64_t listing_lasts = 60'000;    // milliseconds
 constexpr std::uint64_t listing_renewed = 30'000;  // before its end
 constexpr std::size_t listings_kept = 100'000;     // per shard; each belongs to an author on the list
 
-Failure refused(const char* why) { return fail(Blame::peer_misbehaved, why); }
+Failure refused(const char* why) {
+  return fail(Blame::peer_misbehaved, why);
+}
 
 class BrokerSide : public BrokerScheme {
  public:
@@ -25,7 +27,8 @@ class BrokerSide : public BrokerScheme {
     return begins(message.payload, message.topic == request_topic ? type_sl1_1 : type_sl1_2);
   }
 
-  // The signature is verified whoever signed and however old it is: the answer and the work for it do not tell which check failed.
+  // The signature is verified whoever signed and however old it is: the answer and the work for it do not tell which check
+  // failed.
   Result<Checked<Opened>> open(const Incoming& message, const Scene& scene) override {
     auto frame = TRY(decode_message(message.payload));
     const Identity* author = scene.directory.find_by_schnorr(frame.id);
@@ -121,6 +124,8 @@ class BrokerSide : public BrokerScheme {
 
 }  // namespace
 
-std::unique_ptr<BrokerScheme> hardened_broker(const BrokerPorts& ports) { return std::make_unique<BrokerSide>(ports); }
+std::unique_ptr<BrokerScheme> hardened_broker(const BrokerPorts& ports) {
+  return std::make_unique<BrokerSide>(ports);
+}
 
 }  // namespace sealmq::sl1

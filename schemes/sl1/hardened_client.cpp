@@ -13,7 +13,9 @@ namespace {
 
 constexpr std::size_t remembered = 100'000;  // (author, topic) pairs and listings a subscriber keeps
 
-Failure refused(const char* why) { return fail(Blame::peer_misbehaved, why); }
+Failure refused(const char* why) {
+  return fail(Blame::peer_misbehaved, why);
+}
 
 /// What a subscriber remembers of one (ID, T): the highest sequence and which of the 63 before it were seen.
 struct Window {
@@ -46,8 +48,7 @@ class ClientSide : public ClientScheme {
   Result<Buffer> protect(std::string_view topic, Bytes payload, Now now) override {
     TRY(need_key());
     MessageFrame frame{topic, key_->identity().keys.schnorr, payload, now.wall, TRY(key_->sequence().next()), {}};
-    frame.signature =
-        TRY(malina::sign(*key_, {type_sl1_2, broker_.id, topic, frame.id, payload, frame.time, frame.sequence}));
+    frame.signature = TRY(malina::sign(*key_, {type_sl1_2, broker_.id, topic, frame.id, payload, frame.time, frame.sequence}));
     return encode(frame);
   }
 

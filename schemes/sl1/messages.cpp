@@ -35,9 +35,13 @@ Writer begin(Buffer& out, std::uint8_t type, std::size_t size) {
 
 }  // namespace
 
-bool begins(Bytes frame, std::uint8_t type) { return frame.size() >= 2 && frame[0] == malina::hardened && frame[1] == type; }
+bool begins(Bytes frame, std::uint8_t type) {
+  return frame.size() >= 2 && frame[0] == malina::hardened && frame[1] == type;
+}
 
-bool begins(Bytes frame, std::string_view name) { return as_text(frame).starts_with(name); }
+bool begins(Bytes frame, std::string_view name) {
+  return as_text(frame).starts_with(name);
+}
 
 Result<SubscribeFrame> decode_subscribe(Bytes frame) {
   Reader in = open_frame(frame, type_sl1_1);

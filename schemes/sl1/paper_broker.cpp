@@ -61,6 +61,8 @@ class BrokerSide : public BrokerScheme {
 
 }  // namespace
 
-std::unique_ptr<BrokerScheme> paper_broker(const BrokerPorts&) { return std::make_unique<BrokerSide>(); }
+std::unique_ptr<BrokerScheme> paper_broker(const BrokerPorts&) {
+  return std::make_unique<BrokerSide>();
+}
 
 }  // namespace sealmq::sl1

@@ -38,7 +38,8 @@ class ClientSide : public ClientScheme {
     std::string digest(as_text(Bytes(frame.signature).last(32)));
     received.repeat = seen_now_.contains(digest) || seen_before_.contains(digest);
     if (!received.repeat) {
-      // What may have waited (retained, or in a stored session) has no window; it must be newer than all before from its author here.
+      // What may have waited (retained, or in a stored session) has no window; it must be newer than all before from its author
+      // here.
       auto& last = last_[malina::memory_key(frame.id, frame.topic)];
       bool may_be_old = message.retain || message.stored;
       if (may_be_old ? frame.time <= last : !malina::is_fresh(frame.time, now))
@@ -85,6 +86,8 @@ class ClientSide : public ClientScheme {
 
 }  // namespace
 
-Result<std::unique_ptr<ClientScheme>> paper_client(ClientPorts ports) { return std::make_unique<ClientSide>(std::move(ports)); }
+Result<std::unique_ptr<ClientScheme>> paper_client(ClientPorts ports) {
+  return std::make_unique<ClientSide>(std::move(ports));
+}
 
 }  // namespace sealmq::sl1

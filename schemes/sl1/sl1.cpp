@@ -18,35 +18,37 @@ constexpr std::string_view paper_hazards[] = {
 
 }  // namespace
 
-const SchemeInfo hardened_info{
-    .name = "sl1",
-    .title = "signed messages (Malina SL1)",
-    .profile = Profile::hardened,
-    .claims = {.authorship = Authorship::verified_by_subscriber,
-               .confidentiality = Confidentiality::none,
-               .bound_to_topic = true,
-               .refuses_replay = true,
-               .hides_subscriber = false,
-               .hides_publisher = false,
-               .forward_secrecy = false,
-               .revocable = true},
-    .hazards = hardened_hazards};
+const SchemeInfo hardened_info{.name = "sl1",
+                               .title = "signed messages (Malina SL1)",
+                               .profile = Profile::hardened,
+                               .claims = {.authorship = Authorship::verified_by_subscriber,
+                                          .confidentiality = Confidentiality::none,
+                                          .bound_to_topic = true,
+                                          .refuses_replay = true,
+                                          .hides_subscriber = false,
+                                          .hides_publisher = false,
+                                          .forward_secrecy = false,
+                                          .revocable = true},
+                               .hazards = hardened_hazards};
 
-const SchemeInfo paper_info{
-    .name = "sl1@paper",
-    .title = "signed messages as published (Malina SL1)",
-    .profile = Profile::paper,
-    .claims = {.authorship = Authorship::verified_by_subscriber,
-               .confidentiality = Confidentiality::none,
-               .bound_to_topic = true,
-               .refuses_replay = true,
-               .hides_subscriber = true,
-               .hides_publisher = false,
-               .forward_secrecy = false,
-               .revocable = true},
-    .hazards = paper_hazards};
+const SchemeInfo paper_info{.name = "sl1@paper",
+                            .title = "signed messages as published (Malina SL1)",
+                            .profile = Profile::paper,
+                            .claims = {.authorship = Authorship::verified_by_subscriber,
+                                       .confidentiality = Confidentiality::none,
+                                       .bound_to_topic = true,
+                                       .refuses_replay = true,
+                                       .hides_subscriber = true,
+                                       .hides_publisher = false,
+                                       .forward_secrecy = false,
+                                       .revocable = true},
+                            .hazards = paper_hazards};
 
-Scheme hardened() { return {&hardened_info, hardened_broker, hardened_client}; }
-Scheme paper() { return {&paper_info, paper_broker, paper_client}; }
+Scheme hardened() {
+  return {&hardened_info, hardened_broker, hardened_client};
+}
+Scheme paper() {
+  return {&paper_info, paper_broker, paper_client};
+}
 
 }  // namespace sealmq::sl1

@@ -1,5 +1,5 @@
-// Access: who may do what, from policy (which schemes a topic allows) and rights (which topics an identity has). Pure functions over
-// the present policy and list; every delivery asks again.
+// Access: who may do what, from policy (which schemes a topic allows) and rights (which topics an identity has). Pure functions
+// over the present policy and list; every delivery asks again.
 #pragma once
 
 #include <memory>
@@ -26,7 +26,8 @@ class Access {
   /// ... by name, for a message that was accepted earlier; an empty name needs no right.
   bool may_still_publish(std::string_view author, std::size_t scheme, std::string_view topic) const;
 
-  /// Whether a subscription can be granted: some topic of the filter may leave by the scheme to this subscriber (null: anonymous).
+  /// Whether a subscription can be granted: some topic of the filter may leave by the scheme to this subscriber (null:
+  /// anonymous).
   bool may_subscribe(const Identity* subscriber, std::size_t scheme, std::string_view filter) const;
   /// Whether this topic may leave by the scheme to the subscriber of that name (null: anonymous). `rule` is the topic's.
   bool may_receive(const std::string* subscriber, std::size_t scheme, std::string_view topic, const TopicRule* rule) const;

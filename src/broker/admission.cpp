@@ -25,7 +25,9 @@ bool travels(const mqtt::Properties& p) {
 }
 
 /// Names that only the broker may set: they tell a subscriber what was verified.
-bool is_evidence(const mqtt::UserProperty& property) { return property.name.starts_with("sealmq-"); }
+bool is_evidence(const mqtt::UserProperty& property) {
+  return property.name.starts_with("sealmq-");
+}
 
 bool counts_as_failure(Refusal kind) {
   return kind == Refusal::verification_failed || kind == Refusal::container_malformed || kind == Refusal::author_not_listed ||
@@ -163,9 +165,11 @@ Admission<PendingWill> Core::admit_will(Link& link, const mqtt::Will& will, Now 
   return PendingWill{std::make_shared<const Message>(view), will.properties.will_delay_interval.value_or(0)};
 }
 
-// -- subscriptions -----------------------------------------------------------------------------------------------------------------
+// -- subscriptions
+// -----------------------------------------------------------------------------------------------------------------
 
-Admission<Core::Granted> Core::subscribe(Link& link, const mqtt::SubscribeEntry& entry, const mqtt::Properties& properties, Now now) {
+Admission<Core::Granted> Core::subscribe(Link& link, const mqtt::SubscribeEntry& entry, const mqtt::Properties& properties,
+                                         Now now) {
   if (entry.filter.starts_with("$share/"))
     return refused(Refusal::subscription_refused, "shared subscription", Reason::shared_subscriptions_not_supported);
   if (!mqtt::is_topic_filter(entry.filter) || mqtt::levels(entry.filter) > settings.maximum_levels)

@@ -178,8 +178,7 @@ void Core::shut_down(Now now) {
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     Link* link = slots_[i].link.get();
     if (link == nullptr || link->ended) continue;
-    if (link->session != nullptr && link->session->will)
-      publish(std::exchange(link->session->will, std::nullopt)->message, now);
+    if (link->session != nullptr && link->session->will) publish(std::exchange(link->session->will, std::nullopt)->message, now);
   }
   for (auto& slot : slots_) {
     if (slot.link == nullptr || slot.link->ended) continue;
@@ -241,14 +240,17 @@ RevocationReport Core::revoke(std::string_view name, Now now) {
   return report;
 }
 
-// -- Shard: the face of Core -----------------------------------------------------------------------------------------------------
+// -- Shard: the face of Core
+// -----------------------------------------------------------------------------------------------------
 
 Shard::Shard(std::size_t index, std::size_t count, Settings settings, Ports ports, std::shared_ptr<const Policy> policy,
              std::shared_ptr<const Directory> directory)
     : core_(std::make_unique<Core>(index, count, settings, std::move(ports), std::move(policy), std::move(directory))) {}
 Shard::~Shard() = default;
 
-ConnectionId Shard::open(std::string address, Now now) { return core_->open(std::move(address), now); }
+ConnectionId Shard::open(std::string address, Now now) {
+  return core_->open(std::move(address), now);
+}
 
 void Shard::receive(ConnectionId connection, Bytes bytes, Now now) {
   if (Link* link = core_->find(connection)) core_->receive(*link, bytes, now);
@@ -274,13 +276,27 @@ void Shard::deliver(std::span<const std::shared_ptr<const Message>> messages, No
   for (const auto& message : messages) core_->take_in(message, now);
 }
 
-void Shard::tick(Now now) { core_->tick(now); }
-std::uint64_t Shard::next_deadline() const { return core_->last_tick + 1000; }
-void Shard::set_policy(std::shared_ptr<const Policy> policy, Now) { core_->set_policy(std::move(policy)); }
-void Shard::set_directory(std::shared_ptr<const Directory> directory, Now now) { core_->set_directory(std::move(directory), now); }
-RevocationReport Shard::revoke(std::string_view name, Now now) { return core_->revoke(name, now); }
-void Shard::shut_down(Now now) { core_->shut_down(now); }
-Effects& Shard::effects() { return core_->effects; }
+void Shard::tick(Now now) {
+  core_->tick(now);
+}
+std::uint64_t Shard::next_deadline() const {
+  return core_->last_tick + 1000;
+}
+void Shard::set_policy(std::shared_ptr<const Policy> policy, Now) {
+  core_->set_policy(std::move(policy));
+}
+void Shard::set_directory(std::shared_ptr<const Directory> directory, Now now) {
+  core_->set_directory(std::move(directory), now);
+}
+RevocationReport Shard::revoke(std::string_view name, Now now) {
+  return core_->revoke(name, now);
+}
+void Shard::shut_down(Now now) {
+  core_->shut_down(now);
+}
+Effects& Shard::effects() {
+  return core_->effects;
+}
 
 const Counters& Shard::counters() const {
   core_->counters.retained = core_->retained.size();
@@ -292,11 +308,14 @@ std::size_t Shard::shard_of(std::string_view client_id, std::size_t count) {
 }
 
 std::string_view name(Refusal refusal) {
-  constexpr std::string_view names[] = {"malformed packet",     "protocol error",       "packet too large",
-                                        "login refused",        "topic not allowed",    "container malformed",
-                                        "verification failed",  "author not listed",    "author revoked",
-                                        "replay",               "subscription refused", "client identifier refused",
-                                        "keep-alive timeout",   "too many failures",    "limit reached"};
+  constexpr std::string_view names[] = {"malformed packet",     "protocol error",
+                                        "packet too large",     "login refused",
+                                        "topic not allowed",    "container malformed",
+                                        "verification failed",  "author not listed",
+                                        "author revoked",       "replay",
+                                        "subscription refused", "client identifier refused",
+                                        "keep-alive timeout",   "too many failures",
+                                        "limit reached"};
   static_assert(std::size(names) == static_cast<std::size_t>(Refusal::count_));
   return names[static_cast<std::size_t>(refusal)];
 }

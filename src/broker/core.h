@@ -123,8 +123,8 @@ class Core {
   };
 
   Admission<std::monostate> judge_replay(const std::optional<ReplayMark>& mark, bool& repeat, Now now);
-  Admission<Granted> grant(Link& link, std::string_view filter, const mqtt::SubscriptionOptions& options, std::uint32_t identifier,
-                           std::size_t scheme, const Subscribing* asked, Now now);
+  Admission<Granted> grant(Link& link, std::string_view filter, const mqtt::SubscriptionOptions& options,
+                           std::uint32_t identifier, std::size_t scheme, const Subscribing* asked, Now now);
   mqtt::Reason take_request(Link& link, const mqtt::Publish& packet, Now now);
 
   void begin_message();

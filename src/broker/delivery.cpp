@@ -105,8 +105,8 @@ bool Core::sendable(const Session& session) const {
 void Core::give(Session& session, Delivery delivery, Now now) {
   bool may_start = sendable(session) && session.queue.empty() &&
                    (delivery.qos == QoS::at_most_once ||
-                    session.link->in_flight < std::min<std::uint32_t>(settings.maximum_inflight,
-                                                                      session.link->connection.peer_receive_maximum()));
+                    session.link->in_flight <
+                        std::min<std::uint32_t>(settings.maximum_inflight, session.link->connection.peer_receive_maximum()));
   if (may_start)
     start(session, std::move(delivery), now);
   else
@@ -176,8 +176,7 @@ bool Core::start(Session& session, Delivery&& delivery, Now now) {
   Link& link = *session.link;
   const auto message = delivery.message;
   const MessageView& view = message->view();
-  const Encoded* encoded =
-      encode(view, delivery.scheme, link.is_v5(), delivery.qos, delivery.retain, delivery.identifiers, now);
+  const Encoded* encoded = encode(view, delivery.scheme, link.is_v5(), delivery.qos, delivery.retain, delivery.identifiers, now);
   if (encoded == nullptr) return false;
   if (delivery.qos == QoS::at_most_once) return send(link, view, *encoded, 0, false);
   if (encoded->bytes.size() > link.connection.peer_maximum_packet_size()) {
@@ -195,7 +194,8 @@ void Core::send_retained(const Subscription& subscription, Now now) {
   Session& session = *subscription.session;
   retained.for_each(subscription.filter, now.steady, [&](const std::shared_ptr<const Message>& message) {
     const MessageView& view = message->view();
-    Delivery delivery{message, std::min(subscription.options.qos, view.qos), true, subscription.scheme, subscription.subscriber, {}};
+    Delivery delivery{message, std::min(subscription.options.qos, view.qos), true, subscription.scheme, subscription.subscriber,
+                      {}};
     if (subscription.identifier != 0) delivery.identifiers.push_back(subscription.identifier);
     if (!still_due(delivery, now)) return drop(Drop::not_entitled);
     begin_message();

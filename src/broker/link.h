@@ -35,13 +35,13 @@ class Link final : public mqtt::Events {
   const ConnectionId id;
   const std::string address;
   Session* session = nullptr;
-  Now now;                       ///< of the call being handled
-  std::uint32_t in_flight = 0;   ///< QoS 1 and 2 messages sent on this connection and not finished
-  bool writable_told = false;    ///< stands in Effects::writable
-  bool ended = false;            ///< only its last bytes are still to be written
-  Buffer moving;                 ///< the CONNECT that belongs to another shard
+  Now now;                      ///< of the call being handled
+  std::uint32_t in_flight = 0;  ///< QoS 1 and 2 messages sent on this connection and not finished
+  bool writable_told = false;   ///< stands in Effects::writable
+  bool ended = false;           ///< only its last bytes are still to be written
+  Buffer moving;                ///< the CONNECT that belongs to another shard
   std::size_t moving_to = 0;
-  std::uint32_t failures = 0;    ///< messages that failed verification,
+  std::uint32_t failures = 0;        ///< messages that failed verification,
   std::uint64_t failures_since = 0;  ///< since this steady moment
 
  private:

@@ -12,16 +12,16 @@ namespace sealmq::broker {
 /// A message as views, before anybody needs it longer than the present call: the QoS 0 path copies nothing.
 struct MessageView {
   std::string_view topic;
-  Bytes payload;                                ///< what the author said
-  Bytes wire;                                   ///< as it came in; the same as payload where nothing was wrapped
+  Bytes payload;  ///< what the author said
+  Bytes wire;     ///< as it came in; the same as payload where nothing was wrapped
   mqtt::QoS qos = mqtt::QoS::at_most_once;
   bool retain = false;
-  std::uint8_t scheme = 0;                      ///< the index it came in by
-  std::string_view author;                      ///< name of the verified author; empty if none
-  std::string_view publisher;                   ///< client identifier, for No Local
+  std::uint8_t scheme = 0;                       ///< the index it came in by
+  std::string_view author;                       ///< name of the verified author; empty if none
+  std::string_view publisher;                    ///< client identifier, for No Local
   const mqtt::Properties* properties = nullptr;  ///< those that travel with a message; null if none
-  std::uint64_t expires = UINT64_MAX;           ///< steady milliseconds
-  std::uint64_t stamp = 0;                      ///< orders retained messages of one topic between shards
+  std::uint64_t expires = UINT64_MAX;            ///< steady milliseconds
+  std::uint64_t stamp = 0;                       ///< orders retained messages of one topic between shards
 };
 
 class Message {

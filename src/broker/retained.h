@@ -1,7 +1,8 @@
 // Retained messages: the last one of each topic (MQTT 5 section 3.3.1.3).
 //
 // Every shard holds them all (the messages themselves are shared). Which of two is later is decided by their stamps, not by the
-// order in which they reach a shard, so that all shards come to hold the same; an erasure stays behind as a mark for a while. One thread.
+// order in which they reach a shard, so that all shards come to hold the same; an erasure stays behind as a mark for a while. One
+// thread.
 #pragma once
 
 #include <functional>

@@ -56,8 +56,8 @@ struct Session {
   explicit Session(std::string id) : client_id(std::move(id)) {}
 
   const std::string client_id;
-  Link* link = nullptr;              ///< null while the client is away
-  std::uint32_t expiry_interval = 0;  ///< seconds after the connection ends; UINT32_MAX: never
+  Link* link = nullptr;                ///< null while the client is away
+  std::uint32_t expiry_interval = 0;   ///< seconds after the connection ends; UINT32_MAX: never
   std::uint64_t expires = UINT64_MAX;  ///< steady; set while the client is away
   std::optional<PendingWill> will;
   std::uint64_t will_due = UINT64_MAX;  ///< steady; set while the client is away

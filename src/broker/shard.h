@@ -1,9 +1,9 @@
 // Shard: a part of the broker that one thread owns, whole: connections, their sessions, subscriptions, retained messages.
 // Bytes in, bytes and effects out. No socket, thread, lock or clock.
 //
-// A client identifier belongs to one shard (shard_of); a connection that turns up elsewhere is moved there with its bytes, so that
-// takeover and sessions never cross threads. A message is matched against the tree of its publisher's shard and handed to the other
-// shards as one shared immutable object.
+// A client identifier belongs to one shard (shard_of); a connection that turns up elsewhere is moved there with its bytes, so
+// that takeover and sessions never cross threads. A message is matched against the tree of its publisher's shard and handed to
+// the other shards as one shared immutable object.
 //
 // After every call the owner carries out effects(): writes what stands in outbox(), closes, moves, hands on.
 #pragma once
@@ -32,16 +32,16 @@ struct ConnectionId {
 
 struct Settings {
   mqtt::Limits limits;
-  std::uint32_t maximum_inflight = 100;            ///< QoS 1 and 2 messages unacknowledged towards one client
-  std::uint32_t maximum_queued_messages = 1000;    ///< per session, beyond those in flight
-  std::size_t maximum_queued_bytes = 8 << 20;      ///< per session
-  std::size_t outbox_high_water = 4 << 20;         ///< bytes unwritten: QoS 0 is dropped, QoS 1 and 2 stay queued
+  std::uint32_t maximum_inflight = 100;              ///< QoS 1 and 2 messages unacknowledged towards one client
+  std::uint32_t maximum_queued_messages = 1000;      ///< per session, beyond those in flight
+  std::size_t maximum_queued_bytes = 8 << 20;        ///< per session
+  std::size_t outbox_high_water = 4 << 20;           ///< bytes unwritten: QoS 0 is dropped, QoS 1 and 2 stay queued
   std::uint32_t maximum_session_expiry = 7 * 86400;  ///< seconds; what a client may ask at most (MQTT 3: what it gets)
-  std::size_t maximum_sessions = 200'000;          ///< per shard, connected or not
-  std::size_t maximum_subscriptions = 1000;        ///< per session
-  std::size_t maximum_levels = 200;                ///< of a topic name or filter
-  std::size_t maximum_retained = 100'000;          ///< messages
-  std::uint32_t failures_until_disconnect = 10;    ///< messages that fail verification within 60 s
+  std::size_t maximum_sessions = 200'000;            ///< per shard, connected or not
+  std::size_t maximum_subscriptions = 1000;          ///< per session
+  std::size_t maximum_levels = 200;                  ///< of a topic name or filter
+  std::size_t maximum_retained = 100'000;            ///< messages
+  std::uint32_t failures_until_disconnect = 10;      ///< messages that fail verification within 60 s
 };
 
 /// Why a message or a client was refused; one counter each, and the key by which the log is kept from flooding.
@@ -70,9 +70,9 @@ std::string_view name(Drop drop);
 
 /// What the shard did since it began.
 struct Counters {
-  std::uint64_t connections = 0;  ///< present
-  std::uint64_t sessions = 0;     ///< present
-  std::uint64_t retained = 0;     ///< present
+  std::uint64_t connections = 0;    ///< present
+  std::uint64_t sessions = 0;       ///< present
+  std::uint64_t retained = 0;       ///< present
   std::uint64_t subscriptions = 0;  ///< present
   std::uint64_t published = 0;
   std::uint64_t delivered = 0;
@@ -89,7 +89,8 @@ class Journal {
 };
 
 struct Ports {
-  std::vector<std::unique_ptr<BrokerScheme>> schemes;  ///< this shard's own, in the order of all_schemes(); its place is its index
+  std::vector<std::unique_ptr<BrokerScheme>>
+      schemes;  ///< this shard's own, in the order of all_schemes(); its place is its index
   ReplayMemory& replays;
   Journal& journal;
   Random& random;
@@ -104,9 +105,9 @@ struct Move {
 
 /// What the owner must do. The owner clears it when it is done, or swaps it with an empty one.
 struct Effects {
-  std::vector<ConnectionId> writable;                  ///< something stands in outbox(); each once
-  std::vector<ConnectionId> closing;                   ///< write what stands in outbox(), then close the transport and call gone()
-  std::vector<Move> moves;                             ///< reopen at that shard; already forgotten here
+  std::vector<ConnectionId> writable;  ///< something stands in outbox(); each once
+  std::vector<ConnectionId> closing;   ///< write what stands in outbox(), then close the transport and call gone()
+  std::vector<Move> moves;             ///< reopen at that shard; already forgotten here
   std::vector<std::shared_ptr<const Message>> others;  ///< to deliver() of every other shard, in this order
   bool empty() const { return writable.empty() && closing.empty() && moves.empty() && others.empty(); }
   void clear() {
@@ -136,11 +137,13 @@ class Shard {
 
   /// Messages from other shards, in order.
   void deliver(std::span<const std::shared_ptr<const Message>> messages, Now now);
-  /// Deadlines: keep-alive, logins, session and message expiry, Will delay. Call at least once a second, and when next_deadline() has come.
+  /// Deadlines: keep-alive, logins, session and message expiry, Will delay. Call at least once a second, and when next_deadline()
+  /// has come.
   void tick(Now now);
   std::uint64_t next_deadline() const;
 
-  /// A new list or policy: everything on its way is checked against it. Answers what ended for each identity that was revoked since.
+  /// A new list or policy: everything on its way is checked against it. Answers what ended for each identity that was revoked
+  /// since.
   void set_policy(std::shared_ptr<const Policy> policy, Now now);
   void set_directory(std::shared_ptr<const Directory> directory, Now now);
   /// Ends everything of a revoked identity here: sessions (0x98), subscriptions, queued, in-flight, retained, Will.

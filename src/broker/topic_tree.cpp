@@ -12,7 +12,9 @@ std::string_view next_level(std::string_view& rest, bool& last) {
   return level;
 }
 
-bool ends_with_hash(std::string_view filter) { return filter.ends_with('#'); }
+bool ends_with_hash(std::string_view filter) {
+  return filter.ends_with('#');
+}
 
 void append_all(std::vector<Subscription*>& out, const std::vector<Subscription*>& some) {
   out.insert(out.end(), some.begin(), some.end());

@@ -22,7 +22,8 @@ class TopicTree {
   void add(Subscription& subscription);
   void remove(Subscription& subscription);
 
-  /// Valid until the next call. A topic that begins with '$' is not matched by a filter that begins with a wildcard. [MQTT-4.7.2-1]
+  /// Valid until the next call. A topic that begins with '$' is not matched by a filter that begins with a wildcard.
+  /// [MQTT-4.7.2-1]
   const std::vector<Subscription*>& match(std::string_view topic);
 
   std::size_t nodes() const { return nodes_; }

@@ -12,7 +12,8 @@
 namespace sealmq::cli {
 namespace {
 
-constexpr const char* usage = R"(usage: sealmq broker [-c FILE] [--data DIR] [-p PORT] [--bind ADDR] [--allow-plain] [--threads N] [-v]
+constexpr const char* usage =
+    R"(usage: sealmq broker [-c FILE] [--data DIR] [-p PORT] [--bind ADDR] [--allow-plain] [--threads N] [-v]
        sealmq broker --check [-c FILE]
        sealmq broker --help-settings
 

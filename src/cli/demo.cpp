@@ -1,6 +1,7 @@
 // sealmq demo
 //
-// The guided tour: a broker of its own, a device, an application that reads its messages, and an attacker on the wire between them.
+// The guided tour: a broker of its own, a device, an application that reads its messages, and an attacker on the wire between
+// them.
 #include <unistd.h>
 
 #include <algorithm>
@@ -93,7 +94,8 @@ class Tour {
     broker_identity_ = broker_identity(parts.keys.front()->identity());
     broker_ = TRY(server::BrokerServer::start(configuration, std::move(parts), random_, log_));
     wire_ = TRY(Eavesdropper::start(TRY(net::parse_url(broker_->urls().front())).port));
-    std::cout << "broker " << broker_identity_.id << " on " << broker_->urls().front() << ", and an eavesdropper on the wire to it\n";
+    std::cout << "broker " << broker_identity_.id << " on " << broker_->urls().front()
+              << ", and an eavesdropper on the wire to it\n";
     return {};
   }
 
@@ -213,7 +215,8 @@ class Tour {
       report = TRY(broker_->registry().report_of(order));
     }
     if (!report) return fail(Blame::environment, "the broker did not carry out the revocation");
-    paper_.row(name + " revoked", "ended " + std::to_string(report->sessions) + (report->sessions == 1 ? " session in " : " sessions in ") +
+    paper_.row(name + " revoked", "ended " + std::to_string(report->sessions) +
+                                      (report->sessions == 1 ? " session in " : " sessions in ") +
                                       std::to_string(report->microseconds) + " µs");
     auto answer = device.publish(topic_, reading, {.qos = mqtt::QoS::at_least_once});
     auto arrived = TRY(application.receive(patience));

@@ -50,7 +50,10 @@ struct Tap {
 class PollingEavesdropper final : public Eavesdropper {
  public:
   PollingEavesdropper(Socket listener, std::uint16_t port, std::uint16_t broker_port)
-      : listener_(std::move(listener)), port_(port), broker_port_(broker_port), thread_([this](std::stop_token stop) { run(stop); }) {}
+      : listener_(std::move(listener)),
+        port_(port),
+        broker_port_(broker_port),
+        thread_([this](std::stop_token stop) { run(stop); }) {}
 
   std::uint16_t port() const override { return port_; }
 

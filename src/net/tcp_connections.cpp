@@ -15,7 +15,9 @@ constexpr std::size_t parts_per_write = 64;
 // A peer that reads as fast as we write must not keep the loop for itself.
 constexpr int writes_per_turn = 16;
 
-bool would_block(int error) { return error == EAGAIN || error == EWOULDBLOCK; }
+bool would_block(int error) {
+  return error == EAGAIN || error == EWOULDBLOCK;
+}
 
 }  // namespace
 

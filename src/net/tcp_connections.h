@@ -1,7 +1,7 @@
 // TcpConnections: all TCP connections of one thread. It moves bytes and decides nothing.
 //
-// Made for many connections and few system calls: what a socket holds is read in one call into a buffer that all connections share;
-// what a connection owes is written in one gathering call, whenever the owner says so (once per turn of the loop).
+// Made for many connections and few system calls: what a socket holds is read in one call into a buffer that all connections
+// share; what a connection owes is written in one gathering call, whenever the owner says so (once per turn of the loop).
 //
 // Everything on the loop's thread. The io_context outlives this object.
 #pragma once
@@ -54,8 +54,8 @@ class TcpConnections {
 
   /// Writes what the sink has for it, at once, and the rest when the socket takes more.
   void write(Key key);
-  /// Nothing is received any more. Ends when write() has written everything and the peer has closed its side too, or after `linger`:
-  /// closing while the peer still sends would make its system throw away our last words.
+  /// Nothing is received any more. Ends when write() has written everything and the peer has closed its side too, or after
+  /// `linger`: closing while the peer still sends would make its system throw away our last words.
   void finish(Key key);
   /// Takes the socket out of this loop; no closed() follows.
   Descriptor release(Key key);

@@ -10,12 +10,14 @@
 namespace sealmq::net {
 namespace {
 
-constexpr int backlog = 4096;                                      // the system's own bound applies as well
-constexpr int accepts_per_turn = 64;                               // so that a rush of newcomers leaves time for those who are in
+constexpr int backlog = 4096;         // the system's own bound applies as well
+constexpr int accepts_per_turn = 64;  // so that a rush of newcomers leaves time for those who are in
 constexpr auto pause_after_failure = std::chrono::milliseconds(100);  // somebody may close a socket meanwhile
 constexpr auto quiet_period = std::chrono::seconds(60);
 
-void set(int socket, int level, int option, int value) { ::setsockopt(socket, level, option, &value, sizeof value); }
+void set(int socket, int level, int option, int value) {
+  ::setsockopt(socket, level, option, &value, sizeof value);
+}
 
 /// Accepted sockets inherit all of these, which saves calls for each connection.
 void set_options(int socket) {

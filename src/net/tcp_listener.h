@@ -1,5 +1,5 @@
-// TcpListener: accepts TCP connections and hands their sockets on. No trouble with one connection, and no shortage of descriptors,
-// ends it: it waits a moment and goes on.
+// TcpListener: accepts TCP connections and hands their sockets on. No trouble with one connection, and no shortage of
+// descriptors, ends it: it waits a moment and goes on.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -8,8 +8,8 @@
 #include <memory>
 #include <string>
 
-#include "net/address.h"
 #include "base/descriptor.h"
+#include "net/address.h"
 #include "sealmq/result.h"
 
 namespace sealmq::net {
@@ -46,7 +46,8 @@ class TcpListener {
   using Executor = boost::asio::io_context::executor_type;
 
   boost::asio::posix::basic_stream_descriptor<Executor> socket_;
-  boost::asio::basic_waitable_timer<std::chrono::steady_clock, boost::asio::wait_traits<std::chrono::steady_clock>, Executor> retry_;
+  boost::asio::basic_waitable_timer<std::chrono::steady_clock, boost::asio::wait_traits<std::chrono::steady_clock>, Executor>
+      retry_;
   AcceptHandler& handler_;
   Address address_;
   std::chrono::steady_clock::time_point quiet_until_{};  // trouble before that has been told already

@@ -57,7 +57,8 @@ Parts make_volatile_parts(std::size_t shards, Random& random) {
   return parts;
 }
 
-Result<std::unique_ptr<BrokerServer>> BrokerServer::start(const Configuration& configuration, Parts parts, Random& random, Log& log) {
+Result<std::unique_ptr<BrokerServer>> BrokerServer::start(const Configuration& configuration, Parts parts, Random& random,
+                                                          Log& log) {
   const auto policy = TRY(make_policy(configuration));
   const auto directory = TRY(load_directory(*parts.registry));
   const std::size_t count = shard_count(configuration);
@@ -66,8 +67,8 @@ Result<std::unique_ptr<BrokerServer>> BrokerServer::start(const Configuration& c
   for (std::size_t index = 0; index < count; ++index) {
     broker::Ports ports{{}, *server->parts_.replays, server->refusals_, random};
     for (const Scheme& scheme : all_schemes()) ports.schemes.push_back(scheme.broker_side({*server->parts_.keys[index], random}));
-    server->shards_.push_back(std::make_unique<ShardThread>(index, server->shards_, configuration.limits, std::move(ports), policy,
-                                                            directory, count));
+    server->shards_.push_back(
+        std::make_unique<ShardThread>(index, server->shards_, configuration.limits, std::move(ports), policy, directory, count));
   }
   TRY(server->listen(configuration.listeners));
 
@@ -85,7 +86,9 @@ BrokerServer::BrokerServer(const Configuration& configuration, Parts parts, Log&
       refusals_(log),
       maintenance_(*parts_.registry, parts_.stored_replays, refusals_, log, shards_) {}
 
-BrokerServer::~BrokerServer() { stop(); }
+BrokerServer::~BrokerServer() {
+  stop();
+}
 
 Result<> BrokerServer::listen(const std::vector<Listener>& listeners) {
   for (const Listener& listener : listeners)
@@ -104,12 +107,13 @@ void BrokerServer::accepted(Descriptor socket) {
   next_shard_ = (next_shard_ + 1) % shards_.size();
 }
 
-void BrokerServer::accept_failed(std::string cause) { log_.error(cause + "; those who wait are served when it is over"); }
+void BrokerServer::accept_failed(std::string cause) {
+  log_.error(cause + "; those who wait are served when it is over");
+}
 
 Result<> BrokerServer::reload(const Configuration& configuration) {
   const auto policy = TRY(make_policy(configuration));
-  for (const auto& shard : shards_)
-    shard->post([policy](broker::Shard& its, Now now) { its.set_policy(policy, now); });
+  for (const auto& shard : shards_) shard->post([policy](broker::Shard& its, Now now) { its.set_policy(policy, now); });
   const auto found = differences(configuration_, configuration);
   if (found.empty()) log_.info("reloaded: nothing has changed");
   for (const Difference& difference : found)

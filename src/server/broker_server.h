@@ -33,8 +33,8 @@ Parts make_volatile_parts(std::size_t shards, Random& random);
 
 class BrokerServer final : private net::AcceptHandler {
  public:
-  /// Listens, and serves on threads of its own until stop(). `parts` are for shard_count(configuration) shards; `random` and `log`
-  /// outlive it. Errors: environment (a port is taken, the registry cannot be read); caller_misused (policy).
+  /// Listens, and serves on threads of its own until stop(). `parts` are for shard_count(configuration) shards; `random` and
+  /// `log` outlive it. Errors: environment (a port is taken, the registry cannot be read); caller_misused (policy).
   static Result<std::unique_ptr<BrokerServer>> start(const Configuration& configuration, Parts parts, Random& random, Log& log);
   ~BrokerServer() override;
 

@@ -1,10 +1,10 @@
 #include "server/configuration.h"
 
+#include <toml++/toml.h>
 #include <algorithm>
 #include <cstring>
 #include <fstream>
 #include <thread>
-#include <toml++/toml.h>
 
 #include "base/text.h"
 #include "mqtt/topic.h"
@@ -24,7 +24,9 @@ std::vector<std::string> trusted_schemes() {
   return names;
 }
 
-std::string quoted(std::string_view text) { return "\"" + printable(text) + "\""; }
+std::string quoted(std::string_view text) {
+  return "\"" + printable(text) + "\"";
+}
 
 /// Reads one file; every error says where.
 class FileReader {
@@ -139,7 +141,8 @@ class FileReader {
     std::vector<std::string> names;
     for (const toml::node& entry : *array) {
       std::string scheme = TRY(text(entry, name));
-      if (find_scheme(scheme) == nullptr) return refuse(entry.source(), "unknown scheme " + quoted(scheme) + "; " + known_schemes());
+      if (find_scheme(scheme) == nullptr)
+        return refuse(entry.source(), "unknown scheme " + quoted(scheme) + "; " + known_schemes());
       names.push_back(std::move(scheme));
     }
     return names;

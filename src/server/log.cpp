@@ -37,6 +37,8 @@ class StderrLog : public Log {
 
 }  // namespace
 
-std::unique_ptr<Log> make_stderr_log(bool verbose) { return std::make_unique<StderrLog>(verbose); }
+std::unique_ptr<Log> make_stderr_log(bool verbose) {
+  return std::make_unique<StderrLog>(verbose);
+}
 
 }  // namespace sealmq::server

@@ -57,8 +57,7 @@ Result<> Maintenance::follow_registry() {
   if (version == followed_) return {};
 
   const auto directory = TRY(load_directory(registry_));
-  for (const auto& shard : shards_)
-    shard->post([directory](broker::Shard& its, Now now) { its.set_directory(directory, now); });
+  for (const auto& shard : shards_) shard->post([directory](broker::Shard& its, Now now) { its.set_directory(directory, now); });
   log_.debug("the list of identities has changed: " + std::to_string(directory->all().size()) + " identities");
 
   for (const RevocationOrder& order : TRY(registry_.open_orders())) TRY(carry_out(order, seen));

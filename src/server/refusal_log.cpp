@@ -25,7 +25,8 @@ void RefusalLog::sum_up(Now now) {
 
 void RefusalLog::sum_up(broker::Refusal refusal, Kind& kind, Now now) {
   if (kind.untold == 0 || now.steady < kind.quiet_until) return;
-  log_.warning(std::string(name(refusal)) + ": " + std::to_string(kind.untold) + " more in " + std::to_string(period / 1000) + " s");
+  log_.warning(std::string(name(refusal)) + ": " + std::to_string(kind.untold) + " more in " + std::to_string(period / 1000) +
+               " s");
   kind.untold = 0;
   kind.quiet_until = now.steady + period;  // it goes on: the next line is a sum as well
 }

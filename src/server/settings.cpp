@@ -57,14 +57,18 @@ constexpr Setting table[] = {
 
 }  // namespace
 
-std::span<const Setting> settings() { return table; }
+std::span<const Setting> settings() {
+  return table;
+}
 
 bool Setting::is_text() const {
   Configuration any;
   return std::holds_alternative<std::string*>(place(any));
 }
 
-std::string Setting::full_name() const { return table.empty() ? std::string(name) : std::string(table) + "." + std::string(name); }
+std::string Setting::full_name() const {
+  return table.empty() ? std::string(name) : std::string(table) + "." + std::string(name);
+}
 
 std::string Setting::value_in(const Configuration& configuration) const {
   Configuration copy = configuration;

@@ -10,20 +10,25 @@ namespace {
 constexpr std::uint64_t longest_sleep = 1000;  // milliseconds between two tick()
 constexpr std::chrono::seconds longest_goodbye{2};
 
-net::Key key_of(broker::ConnectionId id) { return {id.slot, id.generation}; }
-broker::ConnectionId id_of(net::Key key) { return {key.slot, key.generation}; }
+net::Key key_of(broker::ConnectionId id) {
+  return {id.slot, id.generation};
+}
+broker::ConnectionId id_of(net::Key key) {
+  return {key.slot, key.generation};
+}
 
 }  // namespace
 
 ShardThread::ShardThread(std::size_t index, const std::vector<std::unique_ptr<ShardThread>>& all, broker::Settings settings,
                          broker::Ports ports, std::shared_ptr<const broker::Policy> policy,
                          std::shared_ptr<const Directory> directory, std::size_t count)
-    : index_(index),
-      all_(all),
+    : all_(all),
       connections_(loop_, *this),
       shard_(index, count, settings, std::move(ports), std::move(policy), std::move(directory)) {}
 
-ShardThread::~ShardThread() { join(); }
+ShardThread::~ShardThread() {
+  join();
+}
 
 void ShardThread::start() {
   set_timer();

@@ -1,8 +1,8 @@
 // ShardThread: one shard of the broker with the thread and the sockets that belong to it. It carries out the shard's effects.
 //
-// A turn of the loop handles whatever sockets had to say. Then, once, messages are handed to the other shards, and after that every
-// connection that is owed something is written to: so a client that has seen its PUBACK knows that the message is on its way to
-// every shard, and many messages to one client cost one system call.
+// A turn of the loop handles whatever sockets had to say. Then, once, messages are handed to the other shards, and after that
+// every connection that is owed something is written to: so a client that has seen its PUBACK knows that the message is on its
+// way to every shard, and many messages to one client cost one system call.
 #pragma once
 
 #include <boost/asio/executor_work_guard.hpp>
@@ -22,7 +22,8 @@ namespace sealmq::server {
 
 class ShardThread final : private net::ByteSink {
  public:
-  /// Makes the shard; nothing runs yet. `all` holds every shard's thread by index; it is complete before start(), and outlives this.
+  /// Makes the shard; nothing runs yet. `all` holds every shard's thread by index; it is complete before start(), and outlives
+  /// this.
   ShardThread(std::size_t index, const std::vector<std::unique_ptr<ShardThread>>& all, broker::Settings settings,
               broker::Ports ports, std::shared_ptr<const broker::Policy> policy, std::shared_ptr<const Directory> directory,
               std::size_t count);
@@ -69,7 +70,6 @@ class ShardThread final : private net::ByteSink {
   using Executor = boost::asio::io_context::executor_type;
   using Timer = boost::asio::basic_waitable_timer<Clock, boost::asio::wait_traits<Clock>, Executor>;
 
-  const std::size_t index_;
   const std::vector<std::unique_ptr<ShardThread>>& all_;
   Mailbox mailbox_;
   boost::asio::io_context loop_{1};

@@ -22,7 +22,8 @@ std::vector<std::string> schemes_that(bool (*claims)(const Claims&)) {
 
 std::string test_name(const ::testing::TestParamInfo<std::string>& info) {
   std::string name = info.param;
-  std::ranges::replace_if(name, [](char c) { return !std::isalnum(static_cast<unsigned char>(c)); }, '_');
+  std::ranges::replace_if(
+      name, [](char c) { return !std::isalnum(static_cast<unsigned char>(c)); }, '_');
   return name;
 }
 
@@ -186,8 +187,8 @@ TEST_P(Signed, AWillIsSignedLikeAnyMessage) {
 }
 
 class BoundToTopic : public Wire {};
-INSTANTIATE_TEST_SUITE_P(Schemes, BoundToTopic, ::testing::ValuesIn(schemes_that([](const Claims& c) { return c.bound_to_topic; })),
-                         test_name);
+INSTANTIATE_TEST_SUITE_P(Schemes, BoundToTopic,
+                         ::testing::ValuesIn(schemes_that([](const Claims& c) { return c.bound_to_topic; })), test_name);
 
 TEST_P(BoundToTopic, AMessageMovedToAnotherTopicIsRefusedByBrokerAndSubscriber) {
   std::string frame = protect(device, broker, "plant/7/temp", "21.5");
@@ -200,8 +201,8 @@ TEST_P(BoundToTopic, AMessageMovedToAnotherTopicIsRefusedByBrokerAndSubscriber) 
 }
 
 class RefusesReplay : public Wire {};
-INSTANTIATE_TEST_SUITE_P(Schemes, RefusesReplay, ::testing::ValuesIn(schemes_that([](const Claims& c) { return c.refuses_replay; })),
-                         test_name);
+INSTANTIATE_TEST_SUITE_P(Schemes, RefusesReplay,
+                         ::testing::ValuesIn(schemes_that([](const Claims& c) { return c.refuses_replay; })), test_name);
 
 TEST_P(RefusesReplay, ACopyInsideTheWindowIsAcknowledgedAndNotForwarded) {
   std::string frame = protect(device, broker, "plant/7/temp", "21.5");

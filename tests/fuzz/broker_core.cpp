@@ -1,5 +1,5 @@
-// Several clients send any bytes to a broker of two shards, time passes, connections break. Whatever comes: no crash, no leak, and the
-// counts of what is present agree with what is.
+// Several clients send any bytes to a broker of two shards, time passes, connections break. Whatever comes: no crash, no leak,
+// and the counts of what is present agree with what is.
 #include <cstdlib>
 
 #include "base/reader.h"

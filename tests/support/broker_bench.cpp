@@ -11,8 +11,9 @@ BrokerBench::BrokerBench(std::size_t shards, broker::Settings settings, ReplayMe
   for (std::size_t i = 0; i < shards; ++i) {
     std::vector<std::unique_ptr<BrokerScheme>> schemes;
     for (const auto& scheme : all_schemes()) schemes.push_back(scheme.broker_side({*key, random}));
-    shards_.push_back(std::make_unique<Shard>(i, shards, settings, broker::Ports{std::move(schemes), memory != nullptr ? *memory : replays, journal, random},
-                                              std::make_shared<const broker::Policy>(), std::make_shared<const Directory>()));
+    shards_.push_back(std::make_unique<Shard>(
+        i, shards, settings, broker::Ports{std::move(schemes), memory != nullptr ? *memory : replays, journal, random},
+        std::make_shared<const broker::Policy>(), std::make_shared<const Directory>()));
   }
   allow({"plain"}, {"plain"});
 }
@@ -104,7 +105,8 @@ void BrokerBench::publish(TestClient& client, std::string_view topic, std::strin
   packet.retain = retain;
   packet.packet_id = packet_id != 0 ? packet_id : static_cast<std::uint16_t>(qos == mqtt::QoS::at_most_once ? 0 : 1);
   send(client, packet);
-  if (qos == mqtt::QoS::exactly_once && !client.closed) send(client, mqtt::Pubrel{.packet_id = packet.packet_id, .properties = {}});
+  if (qos == mqtt::QoS::exactly_once && !client.closed)
+    send(client, mqtt::Pubrel{.packet_id = packet.packet_id, .properties = {}});
 }
 
 void BrokerBench::cut(TestClient& client) {
@@ -190,7 +192,8 @@ void BrokerBench::take_in(TestClient& client) {
             client.session_present = p.session_present;
             client.assigned_id = p.properties.assigned_client_identifier.value_or("");
           } else if constexpr (std::is_same_v<P, mqtt::Publish>) {
-            GotPublish got{std::string(p.topic), std::string(as_text(p.payload)), p.qos, p.retain, p.dup, p.packet_id, {}, {}, {}};
+            GotPublish got{
+                std::string(p.topic), std::string(as_text(p.payload)), p.qos, p.retain, p.dup, p.packet_id, {}, {}, {}};
             for (auto& user : p.properties.user) got.user.emplace_back(user.name, user.value);
             got.identifiers = p.properties.subscription_identifiers;
             got.expiry = p.properties.message_expiry_interval;

@@ -73,7 +73,8 @@ class BrokerBench {
     send_bytes(client, bytes);
   }
   void send_bytes(TestClient& client, Bytes bytes);
-  void subscribe(TestClient& client, std::string_view filter, mqtt::SubscriptionOptions options = {}, mqtt::Properties properties = {});
+  void subscribe(TestClient& client, std::string_view filter, mqtt::SubscriptionOptions options = {},
+                 mqtt::Properties properties = {});
   void publish(TestClient& client, std::string_view topic, std::string_view payload, mqtt::QoS qos = mqtt::QoS::at_most_once,
                bool retain = false, std::uint16_t packet_id = 0);
   /// The transport breaks, without DISCONNECT.

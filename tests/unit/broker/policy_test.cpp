@@ -19,7 +19,8 @@ TEST(Policy, DeniesWhatNoRuleNames) {
 }
 
 TEST(Policy, LetsTheMostSpecificFilterWinWhateverTheOrder) {
-  Policy policy = Policy::make({{"#", set({1}), set({1})}, {"a/+/c", set({2}), {}}, {"a/b/c", set({3}), {}}, {"a/#", set({4}), {}}}).value();
+  Policy policy =
+      Policy::make({{"#", set({1}), set({1})}, {"a/+/c", set({2}), {}}, {"a/b/c", set({3}), {}}, {"a/#", set({4}), {}}}).value();
   EXPECT_TRUE(policy.find("a/b/c")->publish.contains(3));
   EXPECT_TRUE(policy.find("a/x/c")->publish.contains(2));
   EXPECT_TRUE(policy.find("a/x")->publish.contains(4));

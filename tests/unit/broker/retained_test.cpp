@@ -7,11 +7,8 @@ namespace {
 
 std::shared_ptr<const Message> message(std::string_view topic, std::string_view payload, std::uint64_t stamp,
                                        std::string_view author = "") {
-  return std::make_shared<const Message>(MessageView{.topic = topic,
-                                                     .payload = as_bytes(payload),
-                                                     .wire = as_bytes(payload),
-                                                     .author = author,
-                                                     .stamp = stamp});
+  return std::make_shared<const Message>(
+      MessageView{.topic = topic, .payload = as_bytes(payload), .wire = as_bytes(payload), .author = author, .stamp = stamp});
 }
 
 std::vector<std::string> found(const Retained& retained, std::string_view filter) {

@@ -21,7 +21,9 @@ nlohmann::json vectors() {
   return nlohmann::json::parse(file);
 }
 
-Buffer hex(const nlohmann::json& value) { return from_hex(value.get<std::string>()).value(); }
+Buffer hex(const nlohmann::json& value) {
+  return from_hex(value.get<std::string>()).value();
+}
 
 malina::Id id_of(const nlohmann::json& value) {
   malina::Id id;

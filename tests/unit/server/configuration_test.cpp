@@ -10,7 +10,9 @@
 namespace sealmq::server {
 namespace {
 
-std::string plain_name() { return std::string(all_schemes().back().info->name); }
+std::string plain_name() {
+  return std::string(all_schemes().back().info->name);
+}
 
 const Scheme& some_scheme(Profile profile) {
   for (const Scheme& scheme : all_schemes())
@@ -18,7 +20,9 @@ const Scheme& some_scheme(Profile profile) {
   throw std::logic_error("no such scheme in this build");
 }
 
-std::string hardened_name() { return std::string(some_scheme(Profile::hardened).info->name); }
+std::string hardened_name() {
+  return std::string(some_scheme(Profile::hardened).info->name);
+}
 
 std::size_t index_of(std::string_view name) {
   return static_cast<std::size_t>(find_scheme(name) - all_schemes().data());
@@ -61,12 +65,14 @@ TEST(Configuration, AnEmptyFileMeansTheDefaults) {
 }
 
 TEST(Configuration, ReadsAllThatCanBeSaid) {
-  const Configuration configuration = parsed("data = \"/var/lib/sealmq\"\nthreads = 3\n"
-                                             "[[listener]]\nurl = \"mqtt://0.0.0.0:1884\"\n"
-                                             "[[listener]]\nurl = \"mqtt://[::1]\"\n"
-                                             "[[topic]]\nfilter = \"ward/+/vitals\"\npublish = [\"" + hardened_name() +
-                                             "\", \"" + plain_name() + "\"]\n"
-                                             "[limits]\nmaximum_packet_size = 4096\nmaximum_queued_bytes = 5000000000\n");
+  const Configuration configuration = parsed(
+      "data = \"/var/lib/sealmq\"\nthreads = 3\n"
+      "[[listener]]\nurl = \"mqtt://0.0.0.0:1884\"\n"
+      "[[listener]]\nurl = \"mqtt://[::1]\"\n"
+      "[[topic]]\nfilter = \"ward/+/vitals\"\npublish = [\"" +
+      hardened_name() + "\", \"" + plain_name() +
+      "\"]\n"
+      "[limits]\nmaximum_packet_size = 4096\nmaximum_queued_bytes = 5000000000\n");
   EXPECT_EQ(configuration.data, "/var/lib/sealmq");
   EXPECT_EQ(shard_count(configuration), 3U);
   EXPECT_EQ(configuration.listeners, (std::vector<Listener>{{"0.0.0.0", 1884}, {"::1", 1883}}));
@@ -86,8 +92,10 @@ TEST(Configuration, TellsWhereTheTomlIsMalformed) {
 
 TEST(Configuration, RefusesUnknownKeysWithTheirPlace) {
   EXPECT_EQ(error_of("threads = 1\ncolour = \"red\"\n"), "sealmq.toml:2:1: unknown key \"colour\" in the file");
-  EXPECT_EQ(error_of("[limits]\nmaximum_inflight = 3\n  inflight = 3\n"), "sealmq.toml:3:3: unknown key \"inflight\" in [limits]");
-  EXPECT_EQ(error_of("[[listener]]\nurl = \"mqtt://a\"\ncert = \"x\"\n"), "sealmq.toml:3:1: unknown key \"cert\" in [[listener]]");
+  EXPECT_EQ(error_of("[limits]\nmaximum_inflight = 3\n  inflight = 3\n"),
+            "sealmq.toml:3:3: unknown key \"inflight\" in [limits]");
+  EXPECT_EQ(error_of("[[listener]]\nurl = \"mqtt://a\"\ncert = \"x\"\n"),
+            "sealmq.toml:3:1: unknown key \"cert\" in [[listener]]");
   EXPECT_EQ(error_of("[[topic]]\nfilter = \"a\"\npubish = []\n"), "sealmq.toml:3:1: unknown key \"pubish\" in [[topic]]");
 }
 
