@@ -80,11 +80,13 @@ class ClientSide : public ClientScheme {
   }
 
   Result<std::optional<std::pair<std::string, std::string>>> subscribe_property(std::string_view filter, Now now) override {
-    return std::pair{std::string(property), to_base64url(TRY(subscribe_frame(filter, now)))};
+    Buffer frame = TRY(subscribe_frame(filter, now));
+    return std::pair{std::string(property), to_base64url(frame)};
   }
 
   Result<std::optional<Request>> subscribe_request(std::string_view filter, Now now) override {
-    return Request{std::string(request_topic), TRY(subscribe_frame(filter, now))};
+    Buffer frame = TRY(subscribe_frame(filter, now));
+    return Request{std::string(request_topic), std::move(frame)};
   }
 
  private:

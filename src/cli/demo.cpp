@@ -133,7 +133,8 @@ class Tour {
       forged = TRY(stranger->protect(topic_, as_bytes("9.9 bar"), server::system_now()));
     }
     Buffer changed = *captured;
-    auto digit = std::ranges::search(changed, as_bytes("4.2")).begin();
+    std::string_view number_sent = reading.substr(0, 3);
+    auto digit = std::search(changed.begin(), changed.end(), number_sent.begin(), number_sent.end());
     if (digit != changed.end()) *digit = '9';
     TRY(attack("forged by a stranger", attacker, application, topic_, forged));
     TRY(attack("changed on the way", attacker, application, topic_, changed));
@@ -184,7 +185,9 @@ class Tour {
 
   void tell_what_the_wire_showed() const {
     Buffer all = wire_->everything();
-    auto shows = [&](std::string_view text) { return !std::ranges::search(all, as_bytes(text)).empty(); };
+    auto shows = [&](std::string_view text) {
+      return std::search(all.begin(), all.end(), text.begin(), text.end()) != all.end();
+    };
     auto line = [&](std::string_view what, bool visible) {
       visible ? paper_.bad("the wire showed", std::string(what) + ": readable") : paper_.good("the wire hid", what);
     };

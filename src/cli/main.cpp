@@ -11,9 +11,10 @@
 namespace sealmq::cli {
 namespace {
 
-/// CLI11 begins its sentences with a capital.
+/// CLI11 begins its sentences with a capital, unless with the name of an argument: "NAME is required".
 std::string lower_first(std::string text) {
-  if (!text.empty()) text[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(text[0])));
+  if (text.size() > 1 && std::islower(static_cast<unsigned char>(text[1])) != 0)
+    text[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(text[0])));
   return text;
 }
 

@@ -67,7 +67,8 @@ bool concerns_one_connection(int error) {
 Result<std::unique_ptr<TcpListener>> TcpListener::open(boost::asio::io_context& loop, const std::string& host, std::uint16_t port,
                                                        AcceptHandler& handler) {
   const auto addresses = TRY(resolve(host, port));
-  return std::unique_ptr<TcpListener>(new TcpListener(loop, TRY(listen_on(addresses.front())), handler));
+  Descriptor socket = TRY(listen_on(addresses.front()));
+  return std::unique_ptr<TcpListener>(new TcpListener(loop, std::move(socket), handler));
 }
 
 TcpListener::TcpListener(boost::asio::io_context& loop, Descriptor socket, AcceptHandler& handler)
