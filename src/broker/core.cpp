@@ -188,12 +188,6 @@ void Core::shut_down(Now now) {
   }
 }
 
-void Core::set_directory(std::shared_ptr<const Directory> directory, Now now) {
-  access.set(std::move(directory));
-  // Rights are asked again at every delivery; here only what a client already holds in flight is looked through.
-  for (auto& [id, session] : sessions) pump(*session, now);
-}
-
 RevocationReport Core::revoke(std::string_view name, Now now) {
   RevocationReport report;
   std::size_t erased = retained.erase_of(name);
@@ -285,8 +279,8 @@ std::uint64_t Shard::next_deadline() const {
 void Shard::set_policy(std::shared_ptr<const Policy> policy, Now) {
   core_->set_policy(std::move(policy));
 }
-void Shard::set_directory(std::shared_ptr<const Directory> directory, Now now) {
-  core_->set_directory(std::move(directory), now);
+void Shard::set_directory(std::shared_ptr<const Directory> directory, Now) {
+  core_->set_directory(std::move(directory));
 }
 RevocationReport Shard::revoke(std::string_view name, Now now) {
   return core_->revoke(name, now);

@@ -40,7 +40,7 @@ class Core {
   void destroy(Session& session, Now now);
   void tell_writable(Link& link);
   void set_policy(std::shared_ptr<const Policy> policy) { access.set(std::move(policy)); }
-  void set_directory(std::shared_ptr<const Directory> directory, Now now);
+  void set_directory(std::shared_ptr<const Directory> directory) { access.set(std::move(directory)); }
   RevocationReport revoke(std::string_view name, Now now);
 
   // -- admission.cpp: what may come in
@@ -114,7 +114,8 @@ class Core {
     bool retain;
     Buffer bytes;
     std::size_t id_at;
-    std::shared_ptr<const Buffer> shared_rest;  ///< of a large one: what follows the packet identifier
+    mutable std::shared_ptr<const Buffer>
+        shared_rest;  ///< made when first wanted, of a large one: what follows the packet identifier
   };
   struct Sealed {
     std::uint64_t of = 0;  ///< the publication it belongs to
@@ -132,12 +133,12 @@ class Core {
   void give(Session& session, Delivery delivery, Now now);
   void queue(Session& session, Delivery delivery);
   bool sendable(const Session& session) const;
-  /// Sends or drops; false if it cannot be sent at all.
-  bool send(Link& link, const MessageView& view, const Encoded& encoded, std::uint16_t packet_id, bool dup);
+  /// Sends, or drops what the client cannot take.
+  void send(Link& link, const Encoded& encoded, std::uint16_t packet_id, bool dup);
   const Encoded* encode(const MessageView& view, std::size_t scheme, bool v5, mqtt::QoS qos, bool retain,
                         const std::vector<std::uint32_t>& identifiers, Now now);
   const Buffer* seal(const MessageView& view, std::size_t scheme, Now now);
-  bool start(Session& session, Delivery&& delivery, Now now);
+  void start(Session& session, Delivery&& delivery, Now now);
   bool still_due(const Delivery& delivery, Now now) const;
   void drop(Drop why) { ++counters.dropped[static_cast<std::size_t>(why)]; }
 

@@ -88,7 +88,7 @@ void Core::deliver(Publication& publication, Now now) {
       }
       Link& link = *session.link;
       if (const Encoded* encoded = encode(view, scheme, link.is_v5(), target.qos, target.retain, target.identifiers, now))
-        send(link, view, *encoded, 0, false);
+        send(link, *encoded, 0, false);
     } else {
       give(session,
            {publication.keep(), target.qos, target.retain, target.subscription->scheme, target.subscription->subscriber,
@@ -153,7 +153,7 @@ void Core::pump(Session& session, Now now) {
       begin_message();
       if (const Encoded* encoded = encode(view, entry.message.scheme, link.is_v5(), entry.message.qos, entry.message.retain,
                                           entry.message.identifiers, now))
-        send(link, view, *encoded, entry.packet_id, true);
+        send(link, *encoded, entry.packet_id, true);
     }
   }
   while (!session.queue.empty() && sendable(session)) {
@@ -172,22 +172,22 @@ void Core::pump(Session& session, Now now) {
   }
 }
 
-bool Core::start(Session& session, Delivery&& delivery, Now now) {
+void Core::start(Session& session, Delivery&& delivery, Now now) {
   Link& link = *session.link;
   const auto message = delivery.message;
   const MessageView& view = message->view();
   const Encoded* encoded = encode(view, delivery.scheme, link.is_v5(), delivery.qos, delivery.retain, delivery.identifiers, now);
-  if (encoded == nullptr) return false;
-  if (delivery.qos == QoS::at_most_once) return send(link, view, *encoded, 0, false);
+  if (encoded == nullptr) return;
+  if (delivery.qos == QoS::at_most_once) return send(link, *encoded, 0, false);
   if (encoded->bytes.size() > link.connection.peer_maximum_packet_size()) {
     drop(Drop::too_large);  // as if it had been delivered [MQTT-3.1.2-25]
-    return false;
+    return;
   }
   QoS qos = delivery.qos;
   auto& entry = session.outgoing.start(std::move(delivery), qos);
   entry.sent = true;
   ++link.in_flight;
-  return send(link, view, *encoded, entry.packet_id, false);
+  send(link, *encoded, entry.packet_id, false);
 }
 
 void Core::send_retained(const Subscription& subscription, Now now) {
@@ -271,10 +271,10 @@ const Core::Encoded* Core::encode(const MessageView& view, std::size_t scheme, b
   return &encoded;
 }
 
-bool Core::send(Link& link, const MessageView&, const Encoded& encoded, std::uint16_t packet_id, bool dup) {
+void Core::send(Link& link, const Encoded& encoded, std::uint16_t packet_id, bool dup) {
   if (encoded.bytes.size() > link.connection.peer_maximum_packet_size()) {
     drop(Drop::too_large);  // [MQTT-3.1.2-24]
-    return false;
+    return;
   }
   ++counters.delivered;
   mqtt::Outbox& outbox = link.connection.outbox();
@@ -298,12 +298,11 @@ bool Core::send(Link& link, const MessageView&, const Encoded& encoded, std::uin
       tail.push_back(static_cast<std::uint8_t>(packet_id >> 8));
       tail.push_back(static_cast<std::uint8_t>(packet_id));
     }
-    auto& rest = const_cast<Encoded&>(encoded).shared_rest;
+    auto& rest = encoded.shared_rest;
     if (rest == nullptr) rest = std::make_shared<const Buffer>(to_buffer(bytes.subspan(rest_at)));
     outbox.append_shared(rest);
   }
   tell_writable(link);
-  return true;
 }
 
 }  // namespace sealmq::broker
