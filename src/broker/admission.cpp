@@ -103,6 +103,20 @@ Admission<Core::Admitted> Core::admit(Link& link, std::string_view topic, Bytes 
   return refused(Refusal::topic_not_allowed, "not in the form of a scheme that this topic allows");
 }
 
+/// What was admitted, as the core passes it on.
+static MessageView view_of(const Core::Admitted& admitted, Bytes wire, mqtt::QoS qos, bool retain,
+                           const mqtt::Properties* properties) {
+  const Opened& opened = *admitted.opened;
+  return {.topic = opened.topic,
+          .payload = opened.payload,
+          .wire = wire,
+          .qos = qos,
+          .retain = retain,
+          .scheme = static_cast<std::uint8_t>(admitted.scheme),
+          .author = opened.author != nullptr ? std::string_view(opened.author->name) : std::string_view{},
+          .properties = properties};
+}
+
 Reason Core::accept(Link& link, const mqtt::Publish& packet, Now now) {
   if (packet.topic.starts_with('$')) return take_request(link, packet, now);
   if (mqtt::levels(packet.topic) > settings.maximum_levels) {
@@ -120,7 +134,6 @@ Reason Core::accept(Link& link, const mqtt::Publish& packet, Now now) {
     return Reason::success;
   }
   ++counters.published;
-  const Opened& opened = *admitted->opened;
   mqtt::Properties without_evidence;
   const mqtt::Properties* properties = travels(packet.properties) ? &packet.properties : nullptr;
   if (std::ranges::any_of(packet.properties.user, is_evidence)) {
@@ -128,16 +141,9 @@ Reason Core::accept(Link& link, const mqtt::Publish& packet, Now now) {
     std::erase_if(without_evidence.user, is_evidence);
     properties = &without_evidence;
   }
-  MessageView view{.topic = opened.topic,
-                   .payload = opened.payload,
-                   .wire = packet.payload,
-                   .qos = packet.qos,
-                   .retain = packet.retain,
-                   .scheme = static_cast<std::uint8_t>(admitted->scheme),
-                   .author = opened.author != nullptr ? std::string_view(opened.author->name) : std::string_view{},
-                   .publisher = link.session->client_id,
-                   .properties = properties,
-                   .stamp = packet.retain ? next_stamp(now) : 0};
+  MessageView view = view_of(*admitted, packet.payload, packet.qos, packet.retain, properties);
+  view.publisher = link.session->client_id;
+  if (packet.retain) view.stamp = next_stamp(now);
   if (packet.properties.message_expiry_interval)
     view.expires = now.steady + std::uint64_t{1000} * *packet.properties.message_expiry_interval;
   publish(view, now);
@@ -150,18 +156,9 @@ Admission<PendingWill> Core::admit_will(Link& link, const mqtt::Will& will, Now 
   auto admitted = admit(link, will.topic, will.payload, now);
   if (!admitted) return tl::unexpected(admitted.error());
   if (admitted->repeat) return refused(Refusal::replay, "the Will is a copy");
-  const Opened& opened = *admitted->opened;
   mqtt::Properties properties = will.properties;
   std::erase_if(properties.user, is_evidence);
-  MessageView view{.topic = opened.topic,
-                   .payload = opened.payload,
-                   .wire = will.payload,
-                   .qos = will.qos,
-                   .retain = will.retain,
-                   .scheme = static_cast<std::uint8_t>(admitted->scheme),
-                   .author = opened.author != nullptr ? std::string_view(opened.author->name) : std::string_view{},
-                   .publisher = {},
-                   .properties = travels(properties) ? &properties : nullptr};
+  MessageView view = view_of(*admitted, will.payload, will.qos, will.retain, travels(properties) ? &properties : nullptr);
   return PendingWill{std::make_shared<const Message>(view), will.properties.will_delay_interval.value_or(0)};
 }
 
