@@ -167,10 +167,13 @@ Admission<PendingWill> Core::admit_will(Link& link, const mqtt::Will& will, Now 
 
 Admission<Core::Granted> Core::subscribe(Link& link, const mqtt::SubscribeEntry& entry, const mqtt::Properties& properties,
                                          Now now) {
-  if (entry.filter.starts_with("$share/"))
-    return refused(Refusal::subscription_refused, "shared subscription", Reason::shared_subscriptions_not_supported);
-  if (!mqtt::is_topic_filter(entry.filter) || mqtt::levels(entry.filter) > settings.maximum_levels)
+  bool is_shared = SharedFilter::is_shared(entry.filter);
+  auto shared = SharedFilter::parse(entry.filter);
+  if (is_shared ? !shared : !mqtt::is_topic_filter(entry.filter))
     return refused(Refusal::subscription_refused, "not a topic filter", Reason::topic_filter_invalid);
+  if (mqtt::levels(entry.filter) > settings.maximum_levels ||
+      static_cast<std::size_t>(std::ranges::count(entry.filter, '+')) > settings.maximum_wildcards)
+    return refused(Refusal::limit_reached, "a filter with too many levels or wildcards", Reason::topic_filter_invalid);
   std::uint32_t identifier = properties.subscription_identifiers.empty() ? 0 : properties.subscription_identifiers.front();
   for (std::size_t i = 0; i < ports.schemes.size(); ++i) {
     BrokerScheme& scheme = *ports.schemes[i];
@@ -193,7 +196,8 @@ Admission<Core::Granted> Core::grant(Link& link, std::string_view filter, const 
     return refused(Refusal::author_not_listed, "the subscriber is not on the list");
   if (subscriber != nullptr && subscriber->status == Status::revoked)
     return refused(Refusal::author_revoked, subscriber->name + " is revoked");
-  if (!access.may_subscribe(subscriber, scheme, filter))
+  auto shared = SharedFilter::parse(filter);
+  if (!access.may_subscribe(subscriber, scheme, shared ? shared->filter : filter))
     return refused(Refusal::subscription_refused, "no right to any topic of this filter");
   if (asked != nullptr) {
     bool repeat = false;
@@ -206,11 +210,16 @@ Admission<Core::Granted> Core::grant(Link& link, std::string_view filter, const 
   if (is_new) {
     if (session.subscriptions.size() >= settings.maximum_subscriptions)
       return refused(Refusal::limit_reached, "too many subscriptions", Reason::quota_exceeded);
+    if (tree.nodes() + mqtt::levels(filter) > settings.maximum_topic_nodes)
+      return refused(Refusal::limit_reached, "the tree of subscriptions is full", Reason::quota_exceeded);
     auto made = std::make_unique<Subscription>();
     made->session = &session;
     made->filter = filter;
     at = session.subscriptions.emplace(made->filter, std::move(made)).first;
-    tree.add(*at->second);
+    if (shared)
+      tell_group(*at->second, MemberEvent::What::present);
+    else
+      tree.add(*at->second);
     ++counters.subscriptions;
   }
   Subscription& subscription = *at->second;
@@ -219,16 +228,42 @@ Admission<Core::Granted> Core::grant(Link& link, std::string_view filter, const 
   subscription.scheme = static_cast<std::uint8_t>(scheme);
   subscription.subscriber = subscriber != nullptr ? std::make_shared<const std::string>(subscriber->name) : nullptr;
   if (subscriber != nullptr) remember_identity(session, subscriber->name);
+  if (session.lasts())
+    change(SubscriptionSaved{session.number, subscription.filter, options, identifier, subscription.scheme,
+                             subscription.subscriber});
   return Granted{&subscription, is_new};
 }
 
 bool Core::unsubscribe(Session& session, std::string_view filter) {
   auto at = session.subscriptions.find(filter);
   if (at == session.subscriptions.end()) return false;
-  tree.remove(*at->second);
+  forget(session, *at->second);
   session.subscriptions.erase(at);
-  --counters.subscriptions;
   return true;
+}
+
+void Core::forget(Session& session, Subscription& subscription) {
+  if (subscription.node != nullptr)
+    tree.remove(subscription);
+  else
+    tell_group(subscription, MemberEvent::What::left);
+  if (session.saved) change(SubscriptionEnded{session.number, subscription.filter});
+  --counters.subscriptions;
+}
+
+void Core::tell_group(const Subscription& subscription, MemberEvent::What what) {
+  MemberEvent event{what, subscription.filter, index, subscription.session->number};
+  std::size_t owner = SharedGroups::owner(subscription.filter, count);
+  if (owner == index) return groups.apply(event);
+  Parcel parcel;
+  parcel.to = owner;
+  parcel.member = std::make_shared<const MemberEvent>(std::move(event));
+  effects.parcels.push_back(std::move(parcel));
+}
+
+void Core::tell_groups(const Session& session, MemberEvent::What what) {
+  for (const auto& [filter, subscription] : session.subscriptions)
+    if (subscription->node == nullptr) tell_group(*subscription, what);
 }
 
 Reason Core::take_request(Link& link, const mqtt::Publish& packet, Now now) {

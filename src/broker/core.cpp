@@ -43,6 +43,11 @@ Core::Core(std::size_t index_, std::size_t count_, Settings settings_, Ports por
       retained(settings.maximum_retained),
       sealed_(ports.schemes.size()) {}
 
+Session* Core::find(Number session) {
+  auto at = by_number.find(session);
+  return at == by_number.end() ? nullptr : at->second;
+}
+
 ConnectionId Core::open(std::string address, Now now) {
   if (free_slots_.empty()) {
     free_slots_.push_back(static_cast<std::uint32_t>(slots_.size()));
@@ -108,12 +113,14 @@ void Core::end(Link& link, bool with_will, Now now) {
   if (session == nullptr) return;
   session->link = nullptr;
   if (!with_will) session->will.reset();
-  if (session->expiry_interval == 0) return destroy(*session, now);
+  if (!session->lasts()) return destroy(*session, now);
   session->expires = seconds_from(now, session->expiry_interval);
+  tell_groups(*session, MemberEvent::What::away);
   if (session->will) {
     session->will_due = std::min(seconds_from(now, session->will->delay), session->expires);
     if (session->will_due <= now.steady) publish(std::exchange(session->will, std::nullopt)->message, now);
   }
+  save(*session);
 }
 
 std::pair<Session*, bool> Core::take_session(std::string_view client_id, bool clean_start, Now now) {
@@ -136,8 +143,9 @@ std::pair<Session*, bool> Core::take_session(std::string_view client_id, bool cl
     return {&session, true};
   }
   if (sessions.size() >= settings.maximum_sessions) return {nullptr, false};
-  auto session = std::make_unique<Session>(std::string(client_id));
+  auto session = std::make_unique<Session>(std::string(client_id), next_number());
   Session* made = session.get();
+  by_number.emplace(made->number, made);
   sessions.emplace(made->client_id, std::move(session));
   ++counters.sessions;
   return {made, false};
@@ -145,9 +153,13 @@ std::pair<Session*, bool> Core::take_session(std::string_view client_id, bool cl
 
 void Core::destroy(Session& session, Now now) {
   auto will = std::exchange(session.will, std::nullopt);
-  for (auto& [filter, subscription] : session.subscriptions) tree.remove(*subscription);
+  tell_groups(session, MemberEvent::What::left);
+  for (auto& [filter, subscription] : session.subscriptions)
+    if (subscription->node != nullptr) tree.remove(*subscription);
   counters.subscriptions -= session.subscriptions.size();
   --counters.sessions;
+  if (session.saved) change(SessionEnded{session.number});
+  by_number.erase(session.number);
   sessions.erase(sessions.find(session.client_id));
   if (will) publish(will->message, now);
 }
@@ -169,9 +181,10 @@ void Core::tick(Now now) {
     } else {
       session->will_due = UINT64_MAX;
       if (session->will) publish(std::exchange(session->will, std::nullopt)->message, now);
+      save(*session);
     }
   }
-  retained.tick(now.steady);
+  retained.tick(now.steady, [&](const Message& message) { erased(message); });
 }
 
 void Core::shut_down(Now now) {
@@ -190,8 +203,10 @@ void Core::shut_down(Now now) {
 
 RevocationReport Core::revoke(std::string_view name, Now now) {
   RevocationReport report;
-  std::size_t erased = retained.erase_of(name);
-  if (index == 0) report.retained = erased;  // every shard holds them all: one counts them
+  retained.erase_of(name, [&](const Message& message) {
+    if (index == 0) ++report.retained;  // every shard holds them all: one counts them
+    erased(message);
+  });
   std::vector<Session*> ending;
   for (auto& present : sessions) {
     Session* session = present.second.get();
@@ -199,20 +214,24 @@ RevocationReport Core::revoke(std::string_view name, Now now) {
     auto to_subscriber = [&](const Delivery& d) { return d.subscriber != nullptr && *d.subscriber == name; };
     report.queued += std::erase_if(session->queue, [&](const Delivery& d) {
       if (!by_author(d) && !to_subscriber(d)) return false;
+      finished(*session, d);
       session->queued_bytes -= d.message->size();
       return true;
     });
     report.queued += session->outgoing.erase_if([&](const auto& entry) {
       if (entry.awaiting == mqtt::Awaiting::pubcomp || !(by_author(entry.message) || to_subscriber(entry.message))) return false;
       if (entry.sent && session->link != nullptr) --session->link->in_flight;
+      finished(*session, entry.message);
       return true;
     });
-    if (session->will && session->will->message->view().author == name) session->will.reset();
+    if (session->will && session->will->message->view().author == name) {
+      session->will.reset();
+      save(*session);
+    }
     report.subscriptions += std::erase_if(session->subscriptions, [&](const auto& entry) {
       const Subscription& subscription = *entry.second;
       if (subscription.subscriber == nullptr || *subscription.subscriber != name) return false;
-      tree.remove(*entry.second);
-      --counters.subscriptions;
+      forget(*session, *entry.second);
       return true;
     });
     // A connection that spoke for others too (a gateway) goes on for them.
@@ -266,8 +285,18 @@ void Shard::drained(ConnectionId connection, Now now) {
   if (link != nullptr && link->session != nullptr) core_->pump(*link->session, now);
 }
 
-void Shard::deliver(std::span<const std::shared_ptr<const Message>> messages, Now now) {
-  for (const auto& message : messages) core_->take_in(message, now);
+void Shard::take_in(std::span<const Parcel> parcels, Now now) {
+  for (const auto& parcel : parcels) core_->take_in(parcel, now);
+}
+
+std::optional<Batch> Shard::take_changes() {
+  return core_->take_changes();
+}
+void Shard::stored(std::uint64_t batch, Now now) {
+  core_->stored(batch, now);
+}
+std::size_t Shard::restore(const Restored& restored, Now now) {
+  return core_->restore(restored, now);
 }
 
 void Shard::tick(Now now) {

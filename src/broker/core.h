@@ -6,6 +6,7 @@
 #include "broker/link.h"
 #include "broker/retained.h"
 #include "broker/shard.h"
+#include "broker/shared_groups.h"
 #include "broker/topic_tree.h"
 
 namespace sealmq::broker {
@@ -18,6 +19,17 @@ struct Refused {
 };
 template <class T>
 using Admission = tl::expected<T, Refused>;
+
+/// A packet that leaves when a batch is stored.
+struct Promise {
+  mqtt::PacketType type;  ///< puback, pubrec, pubrel, pubcomp, suback, unsuback, publish
+  std::uint16_t packet_id;
+  mqtt::Reason reason = mqtt::Reason::success;
+  bool dup = false;         ///< of a publish
+  Buffer encoded{};         ///< of a suback and unsuback
+  std::uint64_t batch = 0;  ///< set by promise()
+  ConnectionId link{};      ///< likewise
+};
 
 class Core {
  public:
@@ -39,6 +51,7 @@ class Core {
   std::pair<Session*, bool> take_session(std::string_view client_id, bool clean_start, Now now);
   void destroy(Session& session, Now now);
   void tell_writable(Link& link);
+  Session* find(Number session);
   void set_policy(std::shared_ptr<const Policy> policy) { access.set(std::move(policy)); }
   void set_directory(std::shared_ptr<const Directory> directory) { access.set(std::move(directory)); }
   RevocationReport revoke(std::string_view name, Now now);
@@ -61,6 +74,10 @@ class Core {
   };
   Admission<Granted> subscribe(Link& link, const mqtt::SubscribeEntry& entry, const mqtt::Properties& properties, Now now);
   bool unsubscribe(Session& session, std::string_view filter);
+  void forget(Session& session, Subscription& subscription);
+  /// To the shard that owns the group.
+  void tell_group(const Subscription& subscription, MemberEvent::What what);
+  void tell_groups(const Session& session, MemberEvent::What what);
   /// Counts, tells the journal, and ends a connection that fails too often.
   void refuse(Link& link, const Refused& refused, Now now);
 
@@ -70,11 +87,37 @@ class Core {
   void publish(const MessageView& view, Now now);
   void publish(const std::shared_ptr<const Message>& message, Now now);
   /// From another shard.
-  void take_in(const std::shared_ptr<const Message>& message, Now now);
+  void take_in(const Parcel& parcel, Now now);
   void send_retained(const Subscription& subscription, Now now);
   /// Sends what the session is owed as far as limits allow.
   void pump(Session& session, Now now);
   std::uint64_t next_stamp(Now now);
+
+  // -- promises.cpp: what the store has to hold, and what waits for it
+
+  template <class T>
+  void change(T change) {
+    if (settings.durable) changes.emplace_back(std::move(change));
+  }
+  Number next_number() { return ++last_number_ * count + index; }
+  /// The session as it is now, if it is to be known to the store.
+  void save(Session& session);
+  void save(const Session& session, Delivery& delivery, std::uint16_t packet_id);
+  /// It is over, one way or the other.
+  void finished(const Session& session, const Delivery& delivery);
+  /// PUBREC came for it: only its identifier matters now.
+  void received(const Session& session, Delivery& delivery);
+  /// Sends an answer, if what it promises is stored, or when it will be. `relies`: it rests on changes made lately.
+  void promise(Link& link, Promise promise, bool relies);
+  void stored(std::uint64_t batch, Now now);
+  /// A retained message has gone; every shard holds them all, and one tells the store.
+  void erased(const Message& message) {
+    if (index == 0) change(RetainedEnded{std::string(message.view().topic), message.view().stamp});
+  }
+  bool is_stored(std::uint64_t batch) const { return batch <= stored_; }
+  std::uint64_t present_batch() const { return changes.empty() ? batch_ - 1 : batch_; }
+  std::optional<Batch> take_changes();
+  std::size_t restore(const Restored& restored, Now now);
 
   const std::size_t index;
   const std::size_t count;
@@ -82,8 +125,11 @@ class Core {
   Ports ports;
   Access access;
   TopicTree tree;
+  SharedGroups groups{tree};
   Retained retained;
   TextMap<std::unique_ptr<Session>> sessions;
+  std::unordered_map<Number, Session*> by_number;
+  std::vector<Change> changes;  // of the present batch
   Effects effects;
   Counters counters;
   std::uint64_t last_tick = 0;
@@ -96,6 +142,7 @@ class Core {
 
   /// A message being sent, made shared only if somebody must keep it.
   struct Publication {
+    Core& core;
     const MessageView& view;
     std::shared_ptr<const Message> shared;
     const std::shared_ptr<const Message>& keep();
@@ -104,6 +151,7 @@ class Core {
     Subscription* subscription;
     mqtt::QoS qos;
     bool retain;
+    bool of_group;  ///< by a shared subscription, which is not merged with others
     std::vector<std::uint32_t> identifiers;
   };
   /// A PUBLISH encoded once for all receivers that get the same bytes; a packet identifier goes in at `id_at`.
@@ -114,6 +162,7 @@ class Core {
     bool retain;
     Buffer bytes;
     std::size_t id_at;
+    std::size_t topic_size;
     mutable std::shared_ptr<const Buffer>
         shared_rest;  ///< made when first wanted, of a large one: what follows the packet identifier
   };
@@ -129,12 +178,23 @@ class Core {
   mqtt::Reason take_request(Link& link, const mqtt::Publish& packet, Now now);
 
   void begin_message();
-  void deliver(Publication& publication, Now now);
+  /// `only`: to sessions of which it is true; null: to all.
+  void deliver(Publication& publication, Now now, const std::function<bool(const Session&)>* only = nullptr);
+  /// To one member of a group that is not `except`.
+  void deliver_to_group(SharedGroup& group, Publication& publication, Number except, std::uint32_t tries, Now now);
+  bool deliver_to_member(Number session, std::string_view group, Publication& publication, Now now);
+  void give_target(Target& target, Publication& publication, Now now);
+  void send_parcel(Parcel parcel);
+  /// An unfinished delivery of the session, once more or for the first time on this connection.
+  void send_unfinished(Link& link, mqtt::Outgoing<Delivery>& entry, bool dup, Now now);
+  void keep(Promise& promise);
+  void restore(const Restored::Session& from, Now now);
   void give(Session& session, Delivery delivery, Now now);
   void queue(Session& session, Delivery delivery);
   bool sendable(const Session& session) const;
   /// Sends, or drops what the client cannot take.
   void send(Link& link, const Encoded& encoded, std::uint16_t packet_id, bool dup);
+  bool append_with_alias(Link& link, const Encoded& encoded, std::string_view topic, std::uint16_t packet_id, bool dup);
   const Encoded* encode(const MessageView& view, std::size_t scheme, bool v5, mqtt::QoS qos, bool retain,
                         const std::vector<std::uint32_t>& identifiers, Now now);
   const Buffer* seal(const MessageView& view, std::size_t scheme, Now now);
@@ -145,6 +205,10 @@ class Core {
   std::vector<Slot> slots_;
   std::vector<std::uint32_t> free_slots_;
   std::uint64_t stamp_ = 0;
+  std::uint64_t last_number_ = 0;
+  std::uint64_t batch_ = 1;       // collects now
+  std::uint64_t stored_ = 0;      // and everything before it is stored up to here
+  std::deque<Promise> promises_;  // in the order of their batches
 
   // scratch of the publication being delivered
   std::uint64_t publication_ = 0;

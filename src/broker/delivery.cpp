@@ -9,7 +9,7 @@ namespace sealmq::broker {
 using mqtt::QoS;
 
 const std::shared_ptr<const Message>& Core::Publication::keep() {
-  if (shared == nullptr) shared = std::make_shared<const Message>(view);
+  if (shared == nullptr) shared = std::make_shared<const Message>(view, core.settings.durable ? core.next_number() : 0);
   return shared;
 }
 
@@ -19,10 +19,18 @@ std::uint64_t Core::next_stamp(Now now) {
 }
 
 void Core::publish(const MessageView& view, Now now) {
-  Publication publication{view, nullptr};
-  if (view.retain) retained.store(publication.keep(), now.steady);
+  Publication publication{*this, view, nullptr};
+  if (view.retain && retained.store(publication.keep(), now.steady)) change(RetainedSaved{publication.keep()});
   deliver(publication, now);
-  if (count > 1) effects.others.push_back(publication.keep());
+  if (count == 1) return;
+  Parcel parcel;
+  parcel.message = publication.keep();
+  if (settings.durable && view.qos != QoS::at_most_once) {
+    parcel.transit = parcel.message->number();
+    for (std::uint32_t to = 0; to < count; ++to)
+      if (to != index) change(TransitSaved{parcel.transit, parcel.message, to, static_cast<std::uint32_t>(count), 0, {}});
+  }
+  effects.parcels.push_back(std::move(parcel));
 }
 
 void Core::publish(const std::shared_ptr<const Message>& message, Now now) {
@@ -32,10 +40,69 @@ void Core::publish(const std::shared_ptr<const Message>& message, Now now) {
   publish(view, now);
 }
 
-void Core::take_in(const std::shared_ptr<const Message>& message, Now now) {
-  Publication publication{message->view(), message};
-  if (message->view().retain) retained.store(message, now.steady);
-  deliver(publication, now);
+void Core::take_in(const Parcel& parcel, Now now) {
+  if (parcel.member != nullptr) return groups.apply(*parcel.member);
+  Publication publication{*this, parcel.message->view(), parcel.message};
+  if (parcel.route == nullptr) {
+    if (publication.view.retain) retained.store(parcel.message, now.steady);
+    deliver(publication, now);
+  } else if (parcel.route->refused) {
+    if (SharedGroup* group = groups.find(parcel.route->group))
+      deliver_to_group(*group, publication, parcel.route->session, parcel.route->tries, now);
+  } else if (!deliver_to_member(parcel.route->session, parcel.route->group, publication, now)) {
+    Parcel back = parcel;
+    back.to = SharedGroups::owner(parcel.route->group, count);
+    back.route =
+        std::make_shared<const SharedRoute>(SharedRoute{parcel.route->group, parcel.route->session, true, parcel.route->tries});
+    send_parcel(std::move(back));
+  }
+  if (parcel.transit != 0) change(TransitEnded{parcel.transit, static_cast<std::uint32_t>(index)});
+}
+
+/// To one shard; the message is for one session there.
+void Core::send_parcel(Parcel parcel) {
+  parcel.transit = 0;
+  if (settings.durable && parcel.message->view().qos != QoS::at_most_once) {
+    parcel.transit = next_number();
+    change(TransitSaved{parcel.transit, parcel.message, static_cast<std::uint32_t>(parcel.to), static_cast<std::uint32_t>(count),
+                        parcel.route->session, parcel.route->group});
+  }
+  effects.parcels.push_back(std::move(parcel));
+}
+
+void Core::deliver_to_group(SharedGroup& group, Publication& publication, Number except, std::uint32_t tries, Now now) {
+  for (; tries <= group.members.size(); ++tries) {
+    const SharedGroup::Member* member = group.choose(except);
+    if (member == nullptr) break;
+    except = member->session;
+    if (member->shard != index) {
+      Parcel parcel;
+      parcel.to = member->shard;
+      parcel.message = publication.keep();
+      parcel.route = std::make_shared<const SharedRoute>(SharedRoute{group.name, member->session, false, tries + 1});
+      return send_parcel(std::move(parcel));
+    }
+    if (deliver_to_member(member->session, group.name, publication, now)) return;
+  }
+  drop(Drop::not_entitled);
+}
+
+/// False if it cannot take it: another one may.
+bool Core::deliver_to_member(Number number, std::string_view group, Publication& publication, Now now) {
+  const MessageView& view = publication.view;
+  Session* session = find(number);
+  if (session == nullptr) return false;
+  auto at = session->subscriptions.find(group);
+  if (at == session->subscriptions.end()) return false;
+  Subscription& subscription = *at->second;
+  if (!access.may_receive(subscription.subscriber.get(), subscription.scheme, view.topic, access.rule(view.topic))) return false;
+  QoS qos = std::min(subscription.options.qos, view.qos);
+  if (qos == QoS::at_most_once && !sendable(*session)) return false;
+  begin_message();
+  Target target{&subscription, qos, subscription.options.retain_as_published && view.retain, true, {}};
+  if (subscription.identifier != 0) target.identifiers.push_back(subscription.identifier);
+  give_target(target, publication, now);
+  return true;
 }
 
 void Core::begin_message() {
@@ -43,16 +110,22 @@ void Core::begin_message() {
   encoded_used_ = 0;
 }
 
-void Core::deliver(Publication& publication, Now now) {
+void Core::deliver(Publication& publication, Now now, const std::function<bool(const Session&)>* only) {
   const MessageView& view = publication.view;
   const auto& matching = tree.match(view.topic);
   if (matching.empty()) return;
   const TopicRule* rule = access.rule(view.topic);
   begin_message();
   targets_.clear();
+  bool for_groups = false;
   for (Subscription* subscription : matching) {
+    if (subscription->group != nullptr) {
+      for_groups = true;
+      continue;
+    }
     const auto& options = subscription->options;
     Session& session = *subscription->session;
+    if (only != nullptr && !(*only)(session)) continue;
     if (options.no_local && view.publisher == session.client_id) continue;  // [MQTT-3.8.3-3]
     if (!access.may_receive(subscription->subscriber.get(), subscription->scheme, view.topic, rule)) {
       drop(Drop::not_entitled);
@@ -70,32 +143,33 @@ void Core::deliver(Publication& publication, Now now) {
         session.last_publication = publication_;
         session.last_target = targets_.size();
       }
-      targets_.push_back({subscription, qos, retain, {}});
+      targets_.push_back({subscription, qos, retain, false, {}});
       target = &targets_.back();
     }
     target->qos = std::max(target->qos, qos);
     target->retain = target->retain || retain;
     if (subscription->identifier != 0) target->identifiers.push_back(subscription->identifier);  // [MQTT-3.3.4-3]
   }
-  for (Target& target : targets_) {
-    Session& session = *target.subscription->session;
-    std::size_t scheme = target.subscription->scheme;
-    if (target.qos == QoS::at_most_once) {
-      if (session.link == nullptr) continue;
-      if (!sendable(session)) {
-        drop(Drop::slow_consumer);
-        continue;
-      }
-      Link& link = *session.link;
-      if (const Encoded* encoded = encode(view, scheme, link.is_v5(), target.qos, target.retain, target.identifiers, now))
-        send(link, *encoded, 0, false);
-    } else {
-      give(session,
-           {publication.keep(), target.qos, target.retain, target.subscription->scheme, target.subscription->subscriber,
-            std::move(target.identifiers)},
-           now);
-    }
-  }
+  for (Target& target : targets_) give_target(target, publication, now);
+  if (!for_groups || only != nullptr) return;
+  for (Subscription* subscription : matching)
+    if (subscription->group != nullptr) deliver_to_group(*subscription->group, publication, 0, 0, now);
+}
+
+void Core::give_target(Target& target, Publication& publication, Now now) {
+  const Subscription& subscription = *target.subscription;
+  Session& session = *subscription.session;
+  if (target.qos != QoS::at_most_once)
+    return give(session,
+                {publication.keep(), 0, 0, target.qos, target.retain, subscription.scheme, subscription.subscriber,
+                 std::move(target.identifiers)},
+                now);
+  if (session.link == nullptr) return;
+  if (!sendable(session)) return drop(Drop::slow_consumer);
+  Link& link = *session.link;
+  if (const Encoded* encoded =
+          encode(publication.view, subscription.scheme, link.is_v5(), target.qos, target.retain, target.identifiers, now))
+    send(link, *encoded, 0, false);
 }
 
 bool Core::sendable(const Session& session) const {
@@ -118,6 +192,7 @@ void Core::queue(Session& session, Delivery delivery) {
   if (session.queue.size() >= settings.maximum_queued_messages || session.queued_bytes + size > settings.maximum_queued_bytes)
     return drop(Drop::queue_full);
   session.queued_bytes += size;
+  save(session, delivery, 0);
   session.queue.push_back(std::move(delivery));
 }
 
@@ -137,6 +212,7 @@ void Core::pump(Session& session, Now now) {
     session.outgoing.erase_if([&](const auto& entry) {
       if (entry.sent || entry.awaiting == mqtt::Awaiting::pubcomp || still_due(entry.message, now)) return false;
       drop(Drop::not_entitled);
+      finished(session, entry.message);
       return true;
     });
     for (auto& entry : session.outgoing) {
@@ -144,16 +220,14 @@ void Core::pump(Session& session, Now now) {
       if (link.in_flight >= quota || !sendable(session)) return;
       entry.sent = true;
       ++link.in_flight;
-      if (entry.awaiting == mqtt::Awaiting::pubcomp) {
-        link.connection.send(mqtt::Pubrel{.packet_id = entry.packet_id, .properties = {}});
-        tell_writable(link);
-        continue;
-      }
-      const MessageView& view = entry.message.message->view();
-      begin_message();
-      if (const Encoded* encoded = encode(view, entry.message.scheme, link.is_v5(), entry.message.qos, entry.message.retain,
-                                          entry.message.identifiers, now))
-        send(link, *encoded, entry.packet_id, true);
+      if (is_stored(entry.message.saved_in))
+        send_unfinished(link, entry, true, now);
+      else
+        promise(link,
+                {.type = entry.awaiting == mqtt::Awaiting::pubcomp ? mqtt::PacketType::pubrel : mqtt::PacketType::publish,
+                 .packet_id = entry.packet_id,
+                 .dup = true},
+                true);
     }
   }
   while (!session.queue.empty() && sendable(session)) {
@@ -163,8 +237,10 @@ void Core::pump(Session& session, Now now) {
     session.queued_bytes -= delivery.message->size();
     if (delivery.message->view().expires <= now.steady) {
       drop(Drop::expired);
+      finished(session, delivery);
     } else if (!still_due(delivery, now)) {
       drop(Drop::not_entitled);
+      finished(session, delivery);
     } else {
       begin_message();
       start(session, std::move(delivery), now);
@@ -177,25 +253,43 @@ void Core::start(Session& session, Delivery&& delivery, Now now) {
   const auto message = delivery.message;
   const MessageView& view = message->view();
   const Encoded* encoded = encode(view, delivery.scheme, link.is_v5(), delivery.qos, delivery.retain, delivery.identifiers, now);
-  if (encoded == nullptr) return;
+  if (encoded == nullptr) return finished(session, delivery);
   if (delivery.qos == QoS::at_most_once) return send(link, *encoded, 0, false);
   if (encoded->bytes.size() > link.connection.peer_maximum_packet_size()) {
     drop(Drop::too_large);  // as if it had been delivered [MQTT-3.1.2-25]
-    return;
+    return finished(session, delivery);
   }
   QoS qos = delivery.qos;
   auto& entry = session.outgoing.start(std::move(delivery), qos);
   entry.sent = true;
   ++link.in_flight;
-  send(link, *encoded, entry.packet_id, false);
+  save(session, entry.message, entry.packet_id);
+  // A QoS 2 message that is not stored would be a new one to the client when it comes again after the broker's end. One of QoS 1
+  // may come twice.
+  if (qos == QoS::exactly_once && !is_stored(entry.message.saved_in))
+    promise(link, {.type = mqtt::PacketType::publish, .packet_id = entry.packet_id}, true);
+  else
+    send(link, *encoded, entry.packet_id, false);
+}
+
+void Core::send_unfinished(Link& link, mqtt::Outgoing<Delivery>& entry, bool dup, Now now) {
+  if (entry.awaiting == mqtt::Awaiting::pubcomp) {
+    link.connection.send(mqtt::Pubrel{.packet_id = entry.packet_id, .properties = {}});
+    return tell_writable(link);
+  }
+  const Delivery& delivery = entry.message;
+  begin_message();
+  if (const Encoded* encoded = encode(delivery.message->view(), delivery.scheme, link.is_v5(), delivery.qos, delivery.retain,
+                                      delivery.identifiers, now))
+    send(link, *encoded, entry.packet_id, dup);
 }
 
 void Core::send_retained(const Subscription& subscription, Now now) {
   Session& session = *subscription.session;
   retained.for_each(subscription.filter, now.steady, [&](const std::shared_ptr<const Message>& message) {
     const MessageView& view = message->view();
-    Delivery delivery{message, std::min(subscription.options.qos, view.qos), true, subscription.scheme, subscription.subscriber,
-                      {}};
+    Delivery delivery{
+        message, 0, 0, std::min(subscription.options.qos, view.qos), true, subscription.scheme, subscription.subscriber, {}};
     if (subscription.identifier != 0) delivery.identifiers.push_back(subscription.identifier);
     if (!still_due(delivery, now)) return drop(Drop::not_entitled);
     begin_message();
@@ -267,8 +361,23 @@ const Core::Encoded* Core::encode(const MessageView& view, std::size_t scheme, b
   mqtt::encode(packet_, v5 ? mqtt::Version::v5 : mqtt::Version::v3_1_1, encoded.bytes);
   std::size_t header = 2;
   while ((encoded.bytes[header - 1] & 0x80) != 0) ++header;
+  encoded.topic_size = view.topic.size();
   encoded.id_at = header + 2 + view.topic.size();
   return &encoded;
+}
+
+/// The same packet with a topic alias in the name's place, or for the first time beside it. False: this topic gets none.
+bool Core::append_with_alias(Link& link, const Encoded& encoded, std::string_view topic, std::uint16_t packet_id, bool dup) {
+  constexpr std::size_t worth_it = 8;  // bytes of topic; an alias takes three
+  if (topic.size() < worth_it) return false;
+  auto known = link.aliases.find(topic);
+  bool is_new = known == link.aliases.end();
+  if (is_new) {
+    if (link.aliases.size() >= link.alias_maximum) return false;
+    known = link.aliases.emplace(std::string(topic), static_cast<std::uint16_t>(link.aliases.size() + 1)).first;
+  }
+  mqtt::encode_with_alias(encoded.bytes, packet_id, dup, known->second, is_new, link.connection.outbox().tail());
+  return true;
 }
 
 void Core::send(Link& link, const Encoded& encoded, std::uint16_t packet_id, bool dup) {
@@ -279,6 +388,11 @@ void Core::send(Link& link, const Encoded& encoded, std::uint16_t packet_id, boo
   ++counters.delivered;
   mqtt::Outbox& outbox = link.connection.outbox();
   Bytes bytes = encoded.bytes;
+  if (link.alias_maximum != 0) {
+    std::size_t topic_at = encoded.id_at - encoded.topic_size;
+    if (append_with_alias(link, encoded, as_text(bytes.subspan(topic_at, encoded.topic_size)), packet_id, dup))
+      return tell_writable(link);
+  }
   std::size_t rest_at = encoded.id_at + (encoded.qos == QoS::at_most_once ? 0 : 2);
   if (bytes.size() - rest_at < mqtt::Outbox::share_from) {
     Buffer& tail = outbox.tail();

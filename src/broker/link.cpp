@@ -9,6 +9,7 @@
 namespace sealmq::broker {
 namespace {
 
+using mqtt::PacketType;
 using mqtt::QoS;
 using mqtt::Reason;
 
@@ -81,55 +82,68 @@ Result<> Link::login(const mqtt::Connect& packet) {
     answer.properties.maximum_packet_size = core_.settings.limits.maximum_packet_size;
     if (core_.settings.limits.topic_alias_maximum != 0)
       answer.properties.topic_alias_maximum = core_.settings.limits.topic_alias_maximum;
-    answer.properties.shared_subscription_available = false;
+    alias_maximum = std::min(packet.properties.topic_alias_maximum.value_or(0), core_.settings.topic_alias_maximum_out);
   } else {
     session->expiry_interval = packet.clean_start ? 0 : longest;
   }
   answer.session_present = present;
   for (auto& entry : session->outgoing) entry.sent = false;
+  core_.save(*session);
+  core_.tell_groups(*session, MemberEvent::What::present);
   connection.send(answer);
   core_.pump(*session, now);
   return {};
 }
 
-template <class Ack>
-void Link::acknowledge(std::uint16_t packet_id, Reason reason) {
+void Link::acknowledge(mqtt::PacketType type, std::uint16_t packet_id, Reason reason, bool relies) {
   // MQTT 3 has no word for a refusal: the message is acknowledged and gone.
-  connection.send(Ack{.packet_id = packet_id, .reason = is_v5() ? reason : Reason::success, .properties = {}});
+  core_.promise(*this, {.type = type, .packet_id = packet_id, .reason = is_v5() ? reason : Reason::success}, relies);
+}
+
+template <class Answer>
+void Link::promise(PacketType type, const Answer& answer, bool relies) {
+  Promise promise{.type = type, .packet_id = answer.packet_id};
+  mqtt::encode(answer, connection.version(), promise.encoded);
+  core_.promise(*this, std::move(promise), relies);
 }
 
 Result<> Link::on(const mqtt::Publish& packet) {
   if (packet.qos == QoS::exactly_once && session->incoming.contains(packet.packet_id)) {
-    acknowledge<mqtt::Pubrec>(packet.packet_id, Reason::success);  // the same message again [MQTT-4.3.3-10]
-    connection.answered();                                         // it was counted when it came first
+    acknowledge(PacketType::pubrec, packet.packet_id, Reason::success, true);  // the same message again [MQTT-4.3.3-10]
+    connection.answered();                                                     // it was counted when it came first
     return {};
   }
+  std::size_t before = core_.changes.size();
   Reason reason = core_.accept(*this, packet, now);
   if (ended) return {};
   if (packet.qos == QoS::at_least_once) {
-    acknowledge<mqtt::Puback>(packet.packet_id, reason);
-    connection.answered();
+    acknowledge(PacketType::puback, packet.packet_id, reason, core_.changes.size() != before);
   } else if (packet.qos == QoS::exactly_once) {
-    acknowledge<mqtt::Pubrec>(packet.packet_id, reason);
-    if (is_error(reason) && is_v5())
+    if (is_error(reason) && is_v5()) {
       connection.answered();
-    else
+    } else {
       session->incoming.receive(packet.packet_id);
+      if (session->lasts()) core_.change(IncomingSaved{session->number, packet.packet_id});
+    }
+    acknowledge(PacketType::pubrec, packet.packet_id, reason, core_.changes.size() != before);
   }
   return {};
 }
 
 Result<> Link::on(const mqtt::Pubrel& packet) {
   bool known = session->incoming.release(packet.packet_id);
-  if (known) connection.answered();
-  acknowledge<mqtt::Pubcomp>(packet.packet_id, known ? Reason::success : Reason::packet_identifier_not_found);
+  if (known) {
+    connection.answered();
+    if (session->saved) core_.change(IncomingEnded{session->number, packet.packet_id});
+  }
+  acknowledge(PacketType::pubcomp, packet.packet_id, known ? Reason::success : Reason::packet_identifier_not_found, true);
   return {};
 }
 
 Result<> Link::on(const mqtt::Puback& packet) {
   auto* entry = session->outgoing.find(packet.packet_id, mqtt::Awaiting::puback);
   if (entry == nullptr || !entry->sent) return {};
-  session->outgoing.finish(packet.packet_id);
+  core_.finished(*session, session->outgoing.finish(packet.packet_id));
   --in_flight;
   core_.pump(*session, now);
   return {};
@@ -138,31 +152,35 @@ Result<> Link::on(const mqtt::Puback& packet) {
 Result<> Link::on(const mqtt::Pubrec& packet) {
   auto* entry = session->outgoing.find(packet.packet_id, mqtt::Awaiting::pubrec);
   if (entry != nullptr && entry->sent && is_error(packet.reason)) {
-    session->outgoing.finish(packet.packet_id);  // [MQTT-4.3.3-4]
+    core_.finished(*session, session->outgoing.finish(packet.packet_id));  // [MQTT-4.3.3-4]
     --in_flight;
     core_.pump(*session, now);
     return {};
   }
   if (entry != nullptr && entry->sent) {
     entry->awaiting = mqtt::Awaiting::pubcomp;
-    entry->message = {};
+    core_.received(*session, entry->message);
   }
-  bool known = session->outgoing.find(packet.packet_id, mqtt::Awaiting::pubcomp) != nullptr;
-  if (!known && is_error(packet.reason)) return {};
-  acknowledge<mqtt::Pubrel>(packet.packet_id, known ? Reason::success : Reason::packet_identifier_not_found);
+  if (session->outgoing.find(packet.packet_id, mqtt::Awaiting::pubcomp) != nullptr)
+    core_.promise(*this, {.type = PacketType::pubrel, .packet_id = packet.packet_id}, true);
+  else if (!is_error(packet.reason))
+    connection.send(mqtt::Pubrel{.packet_id = packet.packet_id,
+                                 .reason = is_v5() ? Reason::packet_identifier_not_found : Reason::success,
+                                 .properties = {}});
   return {};
 }
 
 Result<> Link::on(const mqtt::Pubcomp& packet) {
   auto* entry = session->outgoing.find(packet.packet_id, mqtt::Awaiting::pubcomp);
   if (entry == nullptr || !entry->sent) return {};
-  session->outgoing.finish(packet.packet_id);
+  core_.finished(*session, session->outgoing.finish(packet.packet_id));
   --in_flight;
   core_.pump(*session, now);
   return {};
 }
 
 Result<> Link::on(const mqtt::Subscribe& packet) {
+  std::size_t before = core_.changes.size();
   mqtt::Suback answer{.packet_id = packet.packet_id, .properties = {}, .reasons = {}};
   std::vector<const Subscription*> with_retained;
   for (const auto& entry : packet.entries) {
@@ -178,18 +196,20 @@ Result<> Link::on(const mqtt::Subscribe& packet) {
                   (entry.options.retain_handling == mqtt::RetainHandling::send_if_new && granted->is_new);
     if (wanted) with_retained.push_back(granted->subscription);
   }
-  connection.send(answer);
+  promise(PacketType::suback, answer, core_.changes.size() != before);
   std::ranges::sort(with_retained);  // a filter named twice is one subscription
   with_retained.erase(std::unique(with_retained.begin(), with_retained.end()), with_retained.end());
-  for (const Subscription* subscription : with_retained) core_.send_retained(*subscription, now);
+  for (const Subscription* subscription : with_retained)
+    if (!SharedFilter::is_shared(subscription->filter)) core_.send_retained(*subscription, now);
   return {};
 }
 
 Result<> Link::on(const mqtt::Unsubscribe& packet) {
+  std::size_t before = core_.changes.size();
   mqtt::Unsuback answer{.packet_id = packet.packet_id, .properties = {}, .reasons = {}};
   for (auto filter : packet.filters)
     answer.reasons.push_back(core_.unsubscribe(*session, filter) ? Reason::success : Reason::no_subscription_existed);
-  connection.send(answer);
+  promise(PacketType::unsuback, answer, core_.changes.size() != before);
   return {};
 }
 

@@ -35,18 +35,22 @@ class Link final : public mqtt::Events {
   const ConnectionId id;
   const std::string address;
   Session* session = nullptr;
-  Now now;                      ///< of the call being handled
-  std::uint32_t in_flight = 0;  ///< QoS 1 and 2 messages sent on this connection and not finished
-  bool writable_told = false;   ///< stands in Effects::writable
-  bool ended = false;           ///< only its last bytes are still to be written
-  Buffer moving;                ///< the CONNECT that belongs to another shard
+  Now now;                         ///< of the call being handled
+  std::uint32_t in_flight = 0;     ///< QoS 1 and 2 messages sent on this connection and not finished
+  bool writable_told = false;      ///< stands in Effects::writable
+  std::size_t promised = 0;        ///< answers that wait for the store
+  TextMap<std::uint16_t> aliases;  ///< topic aliases in use towards the client
+  std::uint16_t alias_maximum = 0;
+  bool ended = false;  ///< only its last bytes are still to be written
+  Buffer moving;       ///< the CONNECT that belongs to another shard
   std::size_t moving_to = 0;
   std::uint32_t failures = 0;        ///< messages that failed verification,
   std::uint64_t failures_since = 0;  ///< since this steady moment
 
  private:
-  template <class Ack>
-  void acknowledge(std::uint16_t packet_id, mqtt::Reason reason);
+  void acknowledge(mqtt::PacketType type, std::uint16_t packet_id, mqtt::Reason reason, bool relies);
+  template <class Answer>
+  void promise(mqtt::PacketType type, const Answer& answer, bool relies);
   Result<> login(const mqtt::Connect& packet);
 
   Core& core_;

@@ -28,7 +28,7 @@ class Store {
 
 }  // namespace
 
-Message::Message(const MessageView& from) : view_(from) {
+Message::Message(const MessageView& from, std::uint64_t number) : view_(from), number_(number) {
   bool wrapped = from.wire.data() != from.payload.data() || from.wire.size() != from.payload.size();
   storage_.reserve(from.topic.size() + from.payload.size() + (wrapped ? from.wire.size() : 0) + from.author.size() +
                    from.publisher.size() + (from.properties != nullptr ? text_size(*from.properties) : 0));

@@ -26,17 +26,20 @@ struct MessageView {
 
 class Message {
  public:
-  explicit Message(const MessageView& view);
+  /// `number` names it in a store; 0: in none.
+  explicit Message(const MessageView& view, std::uint64_t number = 0);
   Message(const Message&) = delete;
   Message& operator=(const Message&) = delete;
 
   const MessageView& view() const { return view_; }
+  std::uint64_t number() const { return number_; }
   std::size_t size() const { return storage_.size() + sizeof(Message); }
 
  private:
   std::string storage_;  // every view below points into it
   mqtt::Properties properties_;
   MessageView view_;
+  std::uint64_t number_;
 };
 
 }  // namespace sealmq::broker

@@ -32,19 +32,22 @@ void Retained::for_each(std::string_view filter, std::uint64_t steady,
   }
 }
 
-std::size_t Retained::erase_of(std::string_view author) {
-  std::size_t erased = std::erase_if(entries_, [&](const auto& entry) {
-    return entry.second.message != nullptr && entry.second.message->view().author == author;
+void Retained::erase_of(std::string_view author, const Use& erased) {
+  std::erase_if(entries_, [&](const auto& entry) {
+    const auto& message = entry.second.message;
+    if (message == nullptr || message->view().author != author) return false;
+    erased(*message);
+    --present_;
+    return true;
   });
-  present_ -= erased;
-  return erased;
 }
 
-void Retained::tick(std::uint64_t steady) {
+void Retained::tick(std::uint64_t steady, const Use& expired) {
   std::erase_if(entries_, [&](const auto& entry) {
     const Entry& e = entry.second;
     if (e.message == nullptr) return e.forget <= steady;
     if (e.message->view().expires > steady) return false;
+    expired(*e.message);
     --present_;
     return true;
   });

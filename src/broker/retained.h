@@ -23,10 +23,11 @@ class Retained {
   void for_each(std::string_view filter, std::uint64_t steady,
                 const std::function<void(const std::shared_ptr<const Message>&)>& use) const;
 
-  /// Erases those of an author; answers how many.
-  std::size_t erase_of(std::string_view author);
-  /// Forgets what expired and old marks of erasures.
-  void tick(std::uint64_t steady);
+  using Use = std::function<void(const Message&)>;
+  /// Erases those of an author, and calls `erased` for each.
+  void erase_of(std::string_view author, const Use& erased);
+  /// Forgets what expired, and old marks of erasures.
+  void tick(std::uint64_t steady, const Use& expired);
 
   std::size_t size() const { return present_; }
 

@@ -8,7 +8,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "broker/message.h"
+#include "broker/changes.h"
 #include "mqtt/packet.h"
 #include "mqtt/session_state.h"
 
@@ -16,6 +16,7 @@ namespace sealmq::broker {
 
 class Link;
 struct Session;
+struct SharedGroup;
 struct TopicNode;
 
 /// Lets maps with string keys be asked with views.
@@ -27,7 +28,8 @@ template <class Value>
 using TextMap = std::unordered_map<std::string, Value, TextHash, std::equal_to<>>;
 
 struct Subscription {
-  Session* session = nullptr;
+  Session* session = nullptr;  ///< null: it stands in the tree for the members of a group
+  SharedGroup* group = nullptr;
   std::string filter;
   mqtt::SubscriptionOptions options;
   std::uint32_t identifier = 0;                   ///< 0: none
@@ -40,6 +42,8 @@ struct Subscription {
 /// A message that one session is owed, with how this session gets it.
 struct Delivery {
   std::shared_ptr<const Message> message;
+  Number number = 0;           ///< in the store; 0: not there
+  std::uint64_t saved_in = 0;  ///< the batch on which its next step waits
   mqtt::QoS qos = mqtt::QoS::at_most_once;
   bool retain = false;
   std::uint8_t scheme = 0;
@@ -53,9 +57,14 @@ struct PendingWill {
 };
 
 struct Session {
-  explicit Session(std::string id) : client_id(std::move(id)) {}
+  Session(std::string id, Number own) : client_id(std::move(id)), number(own) {}
+
+  /// Whether what happens to it goes to the store: it is meant to outlive its connection.
+  bool lasts() const { return expiry_interval != 0; }
 
   const std::string client_id;
+  const Number number;
+  bool saved = false;                  ///< the store knows it
   Link* link = nullptr;                ///< null while the client is away
   std::uint32_t expiry_interval = 0;   ///< seconds after the connection ends; UINT32_MAX: never
   std::uint64_t expires = UINT64_MAX;  ///< steady; set while the client is away

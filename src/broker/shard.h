@@ -14,7 +14,8 @@
 #include <string>
 #include <vector>
 
-#include "broker/message.h"
+#include "broker/changes.h"
+#include "broker/parcel.h"
 #include "broker/policy.h"
 #include "mqtt/connection.h"
 #include "sealmq/ports.h"
@@ -42,6 +43,10 @@ struct Settings {
   std::size_t maximum_levels = 200;                  ///< of a topic name or filter
   std::size_t maximum_retained = 100'000;            ///< messages
   std::uint32_t failures_until_disconnect = 10;      ///< messages that fail verification within 60 s
+  std::size_t maximum_topic_nodes = 1'000'000;       ///< levels in the tree of subscriptions, per shard
+  std::size_t maximum_wildcards = 16;                ///< '+' in one filter
+  std::uint16_t topic_alias_maximum_out = 32;        ///< aliases used towards one client, if it allows them
+  bool durable = false;                              ///< changes go to a store, and promises wait for it
 };
 
 /// Why a message or a client was refused; one counter each, and the key by which the log is kept from flooding.
@@ -108,13 +113,13 @@ struct Effects {
   std::vector<ConnectionId> writable;  ///< something stands in outbox(); each once
   std::vector<ConnectionId> closing;   ///< write what stands in outbox(), then close the transport and call gone()
   std::vector<Move> moves;             ///< reopen at that shard; already forgotten here
-  std::vector<std::shared_ptr<const Message>> others;  ///< to deliver() of every other shard, in this order
-  bool empty() const { return writable.empty() && closing.empty() && moves.empty() && others.empty(); }
+  std::vector<Parcel> parcels;         ///< to take_in() of other shards, in this order; after the changes went to the store
+  bool empty() const { return writable.empty() && closing.empty() && moves.empty() && parcels.empty(); }
   void clear() {
     writable.clear();
     closing.clear();
     moves.clear();
-    others.clear();
+    parcels.clear();
   }
 };
 
@@ -135,8 +140,16 @@ class Shard {
   /// Bytes went out: a slow consumer may now get what was kept back.
   void drained(ConnectionId connection, Now now);
 
-  /// Messages from other shards, in order.
-  void deliver(std::span<const std::shared_ptr<const Message>> messages, Now now);
+  /// From other shards, in order.
+  void take_in(std::span<const Parcel> parcels, Now now);
+
+  /// What the store has to hold, if there is something; then the next batch begins. To be asked before the effects are carried
+  /// out.
+  std::optional<Batch> take_changes();
+  /// Every batch up to this one is stored. What waited for it goes out.
+  void stored(std::uint64_t batch, Now now);
+  /// Before the first open(): makes what belongs to this shard as it was. Answers how many sessions that are.
+  std::size_t restore(const Restored& restored, Now now);
   /// Deadlines: keep-alive, logins, session and message expiry, Will delay. Call at least once a second, and when next_deadline()
   /// has come.
   void tick(Now now);

@@ -207,6 +207,9 @@ void encode(const Disconnect& packet, Version version, Buffer& out);
 void encode(const Auth& packet, Version version, Buffer& out);
 void encode(const Packet& packet, Version version, Buffer& out);
 
+/// Appends an encoded MQTT 5 PUBLISH, which has no Topic Alias, once more with one; without the topic's name unless `named`.
+void encode_with_alias(Bytes publish, std::uint16_t packet_id, bool dup, std::uint16_t alias, bool named, Buffer& out);
+
 /// Bytes that encode() will append for this PUBLISH.
 std::size_t encoded_size(const Publish& packet, Version version);
 

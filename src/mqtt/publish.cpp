@@ -68,6 +68,30 @@ void encode(const Publish& p, Version version, Buffer& out) {
   w.bytes(p.payload);
 }
 
+void encode_with_alias(Bytes publish, std::uint16_t packet_id, bool dup, std::uint16_t alias, bool named, Buffer& out) {
+  constexpr std::uint8_t topic_alias_property = 0x23;
+  constexpr std::size_t property_size = 3;
+  bool has_id = (publish[0] >> qos_shift & 3) != 0;
+  std::size_t header = 2;
+  while ((publish[header - 1] & 0x80) != 0) ++header;
+  Reader in(publish.subspan(header));
+  std::string_view topic = as_text(in.lp16());
+  if (has_id) in.u16();
+  std::size_t properties = read_variable(in);
+  Bytes rest = in.rest();
+
+  if (!named) topic = {};
+  properties += property_size;
+  std::size_t remaining = 2 + topic.size() + (has_id ? 2 : 0) + variable_size(properties) + property_size + rest.size();
+  make_room(1 + variable_size(remaining) + remaining, out);
+  write_header(PacketType::publish, static_cast<std::uint8_t>((publish[0] & 0x0F) | (dup ? dup_flag : 0)), remaining, out);
+  Writer w(out);
+  w.lp16(topic);
+  if (has_id) w.u16(packet_id);
+  write_variable(properties, out);
+  w.u8(topic_alias_property).u16(alias).bytes(rest);
+}
+
 std::size_t encoded_size(const Publish& p, Version version) {
   std::size_t remaining = sizes_of(p, version).remaining;
   return 1 + variable_size(remaining) + remaining;

@@ -41,6 +41,13 @@ class OutgoingState {
     return entries_.back();
   }
 
+  /// Puts back what a store kept of an earlier life; in order, before anything is started.
+  void restore(M message, std::uint16_t packet_id, Awaiting awaiting) {
+    entries_.push_back({packet_id, awaiting, false, std::move(message)});
+    last_id_ = std::max(last_id_, packet_id);
+    known_free_ = 65535 - last_id_;
+  }
+
   /// The entry, if this identifier awaits exactly that packet.
   Outgoing<M>* find(std::uint16_t packet_id, Awaiting awaiting) {
     for (auto& entry : entries_)

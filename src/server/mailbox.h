@@ -1,4 +1,4 @@
-// Mailbox: messages on their way from other shards to this one.
+// Mailbox: what is on its way from other shards to this one.
 #pragma once
 
 #include <atomic>
@@ -7,11 +7,11 @@
 #include <span>
 #include <vector>
 
-#include "broker/message.h"
+#include "broker/parcel.h"
 
 namespace sealmq::server {
 
-using Messages = std::vector<std::shared_ptr<const broker::Message>>;
+using Parcels = std::vector<broker::Parcel>;
 
 /// Any thread puts, the owner takes.
 class Mailbox {
@@ -20,35 +20,38 @@ class Mailbox {
     bool wake;      ///< it was empty: the owner has to be told
     bool overfull;  ///< the sender should stop reading until it is told that the owner caught up
   };
-  Put put(std::span<const std::shared_ptr<const broker::Message>> messages) {
-    std::size_t bytes = 0;
-    for (const auto& message : messages) bytes += message->size();
+  /// Those that are for shard `owner`.
+  Put put(std::span<const broker::Parcel> parcels, std::size_t owner) {
     const std::lock_guard lock(mutex_);
-    const bool wake = messages_.empty();
-    messages_.insert(messages_.end(), messages.begin(), messages.end());
-    bytes_ += bytes;
+    const bool was_empty = parcels_.empty();
+    for (const broker::Parcel& parcel : parcels) {
+      if (parcel.to != owner && parcel.to != broker::Parcel::everyone) continue;
+      parcels_.push_back(parcel);
+      bytes_ += parcel.size();
+    }
+    if (parcels_.empty()) return {false, false};
     holds_some_.store(true, std::memory_order_release);
-    return {wake, bytes_ > limit};
+    return {was_empty, bytes_ > limit};
   }
 
   /// Cheap, for asking often.
   bool holds_some() const { return holds_some_.load(std::memory_order_acquire); }
 
   struct Taken {
-    Messages messages;
+    Parcels parcels;
     bool was_overfull;
   };
   Taken take() {
     const std::lock_guard lock(mutex_);
     holds_some_.store(false, std::memory_order_relaxed);
-    return {std::exchange(messages_, {}), std::exchange(bytes_, 0) > limit};
+    return {std::exchange(parcels_, {}), std::exchange(bytes_, 0) > limit};
   }
 
  private:
   static constexpr std::size_t limit = 16 << 20;
 
   std::mutex mutex_;
-  Messages messages_;
+  Parcels parcels_;
   std::size_t bytes_ = 0;
   std::atomic<bool> holds_some_ = false;
 };

@@ -22,7 +22,8 @@ broker::ConnectionId id_of(net::Key key) {
 ShardThread::ShardThread(std::size_t index, const std::vector<std::unique_ptr<ShardThread>>& all, broker::Settings settings,
                          broker::Ports ports, std::shared_ptr<const broker::Policy> policy,
                          std::shared_ptr<const Directory> directory, std::size_t count)
-    : all_(all),
+    : index_(index),
+      all_(all),
       connections_(loop_, *this),
       shard_(index, count, settings, std::move(ports), std::move(policy), std::move(directory)) {}
 
@@ -70,8 +71,8 @@ void ShardThread::adopt(Descriptor socket, Buffer unread) {
   });
 }
 
-bool ShardThread::hand_over(const Messages& messages) {
-  const Mailbox::Put put = mailbox_.put(messages);
+bool ShardThread::hand_over(const Parcels& parcels) {
+  const Mailbox::Put put = mailbox_.put(parcels, index_);
   if (put.wake) boost::asio::post(loop_, [this] { take_mail(); });
   return put.overfull;
 }
@@ -122,7 +123,7 @@ void ShardThread::take_mail() {
     for (const auto& other : all_)
       if (other.get() != this) other->resume();
   }
-  shard_.deliver(mail.messages, system_now());
+  shard_.take_in(mail.parcels, system_now());
   carry_out();
 }
 
@@ -148,13 +149,13 @@ void ShardThread::carry_out() {
 void ShardThread::end_turn() {
   turn_end_posted_ = false;
   broker::Effects& effects = shard_.effects();
-  std::swap(others_, effects.others);
+  std::swap(parcels_, effects.parcels);
   std::swap(writable_, effects.writable);
 
-  if (!others_.empty()) {
+  if (!parcels_.empty()) {
     for (const auto& other : all_)
-      if (other.get() != this && other->hand_over(others_) && !stopping_) connections_.pause();
-    others_.clear();
+      if (other.get() != this && other->hand_over(parcels_) && !stopping_) connections_.pause();
+    parcels_.clear();
   }
   for (broker::ConnectionId id : writable_) connections_.write(key_of(id));
   writable_.clear();

@@ -40,8 +40,8 @@ class ShardThread final : private net::ByteSink {
 
   /// A connection: new, or moved here with bytes that were read elsewhere.
   void adopt(Descriptor socket, Buffer unread = {});
-  /// Messages that were published on another shard. True if the sender should stop reading until resume() is called.
-  bool hand_over(const Messages& messages);
+  /// What another shard has to say. True if the sender should stop reading until resume() is called.
+  bool hand_over(const Parcels& parcels);
   void resume();
   /// Calls `work(shard, now)` on the shard's thread.
   template <class Work>
@@ -70,6 +70,7 @@ class ShardThread final : private net::ByteSink {
   using Executor = boost::asio::io_context::executor_type;
   using Timer = boost::asio::basic_waitable_timer<Clock, boost::asio::wait_traits<Clock>, Executor>;
 
+  const std::size_t index_;
   const std::vector<std::unique_ptr<ShardThread>>& all_;
   Mailbox mailbox_;
   boost::asio::io_context loop_{1};
@@ -83,7 +84,7 @@ class ShardThread final : private net::ByteSink {
   bool turn_end_posted_ = false;
   bool stopping_ = false;
   std::vector<broker::ConnectionId> writable_;  // scratch of end_turn()
-  Messages others_;                             // likewise
+  Parcels parcels_;                             // likewise
   std::jthread thread_;
 };
 

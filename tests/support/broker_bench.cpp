@@ -7,15 +7,43 @@ namespace sealmq::testing {
 using broker::Shard;
 
 BrokerBench::BrokerBench(std::size_t shards, broker::Settings settings, ReplayMemory* memory)
-    : key(make_memory_keys("broker-1", Kind::broker, random)) {
+    : key(make_memory_keys("broker-1", Kind::broker, random)),
+      settings_(settings),
+      memory_(memory != nullptr ? *memory : replays) {
+  start(shards);
+  allow({"plain"}, {"plain"});
+}
+
+void BrokerBench::start(std::size_t shards) {
+  shards_.clear();
+  auto directory = std::make_shared<const Directory>(identities_);
   for (std::size_t i = 0; i < shards; ++i) {
     std::vector<std::unique_ptr<BrokerScheme>> schemes;
     for (const auto& scheme : all_schemes()) schemes.push_back(scheme.broker_side({*key, random}));
-    shards_.push_back(std::make_unique<Shard>(
-        i, shards, settings, broker::Ports{std::move(schemes), memory != nullptr ? *memory : replays, journal, random},
-        std::make_shared<const broker::Policy>(), std::make_shared<const Directory>()));
+    shards_.push_back(std::make_unique<Shard>(i, shards, settings_, broker::Ports{std::move(schemes), memory_, journal, random},
+                                              policy_, directory));
   }
-  allow({"plain"}, {"plain"});
+}
+
+void BrokerBench::let_store(std::size_t batches) {
+  if (batches == SIZE_MAX) store_held_ = false;
+  for (; batches > 0 && !waiting_.empty(); --batches) {
+    Waiting next = std::move(waiting_.front());
+    waiting_.pop_front();
+    store_.apply(next.batch);
+    shards_[next.shard]->stored(next.batch.number, now);
+  }
+  carry_out();
+}
+
+void BrokerBench::crash(std::size_t shards) {
+  waiting_.clear();
+  store_held_ = false;
+  for (auto& client : clients_) client.closed = true;
+  start(shards == 0 ? shards_.size() : shards);
+  broker::Restored restored = store_.restored();
+  for (auto& shard : shards_) shard->restore(restored, now);
+  carry_out();
 }
 
 broker::SchemeSet BrokerBench::schemes(std::vector<std::string_view> names) const {
@@ -29,8 +57,8 @@ void BrokerBench::allow(std::vector<std::string_view> publish, std::vector<std::
 }
 
 void BrokerBench::set_rules(std::vector<broker::TopicRule> rules) {
-  auto policy = std::make_shared<const broker::Policy>(broker::Policy::make(std::move(rules)).value());
-  for (auto& shard : shards_) shard->set_policy(policy, now);
+  policy_ = std::make_shared<const broker::Policy>(broker::Policy::make(std::move(rules)).value());
+  for (auto& shard : shards_) shard->set_policy(policy_, now);
   carry_out();
 }
 
@@ -136,12 +164,17 @@ void BrokerBench::carry_out() {
   for (bool again = true; again;) {
     again = false;
     for (std::size_t i = 0; i < shards_.size(); ++i) {
+      if (auto batch = shards_[i]->take_changes()) {
+        again = true;
+        waiting_.push_back({i, *std::move(batch)});
+      }
       broker::Effects effects;
       std::swap(effects, shards_[i]->effects());
       if (effects.empty()) continue;
       again = true;
-      for (std::size_t k = 0; k < shards_.size(); ++k)
-        if (k != i) shards_[k]->deliver(effects.others, now);
+      for (const auto& parcel : effects.parcels)
+        for (std::size_t k = 0; k < shards_.size(); ++k)
+          if (k != i && (parcel.to == k || parcel.to == broker::Parcel::everyone)) shards_[k]->take_in({&parcel, 1}, now);
       for (auto& move : effects.moves) {
         TestClient* client = find(i, move.connection);
         client->shard = move.shard;
@@ -172,6 +205,13 @@ void BrokerBench::carry_out() {
         }
       }
     }
+    if (!again && !store_held_ && !waiting_.empty()) {
+      again = true;
+      for (Waiting& next : std::exchange(waiting_, {})) {
+        store_.apply(next.batch);
+        shards_[next.shard]->stored(next.batch.number, now);
+      }
+    }
   }
 }
 
@@ -192,8 +232,8 @@ void BrokerBench::take_in(TestClient& client) {
             client.session_present = p.session_present;
             client.assigned_id = p.properties.assigned_client_identifier.value_or("");
           } else if constexpr (std::is_same_v<P, mqtt::Publish>) {
-            GotPublish got{
-                std::string(p.topic), std::string(as_text(p.payload)), p.qos, p.retain, p.dup, p.packet_id, {}, {}, {}};
+            GotPublish got{std::string(p.topic), std::string(as_text(p.payload)),      p.qos, p.retain, p.dup,
+                           p.packet_id,          p.properties.topic_alias.value_or(0), {},    {},       {}};
             for (auto& user : p.properties.user) got.user.emplace_back(user.name, user.value);
             got.identifiers = p.properties.subscription_identifiers;
             got.expiry = p.properties.message_expiry_interval;

@@ -9,6 +9,7 @@
 #include "mqtt/packet.h"
 #include "sealmq/keystore.h"
 #include "support/fakes.h"
+#include "support/memory_store.h"
 
 namespace sealmq::testing {
 
@@ -20,6 +21,7 @@ struct GotPublish {
   bool retain = false;
   bool dup = false;
   std::uint16_t packet_id = 0;
+  std::uint16_t alias = 0;
   std::vector<std::pair<std::string, std::string>> user;
   std::vector<std::uint32_t> identifiers;
   std::optional<std::uint32_t> expiry;
@@ -81,6 +83,13 @@ class BrokerBench {
   void cut(TestClient& client);
   void advance(std::uint64_t milliseconds);
 
+  /// From now on the store takes in nothing; what it was given waits.
+  void hold_store() { store_held_ = true; }
+  /// It takes in everything that waits, or only so many batches.
+  void let_store(std::size_t batches = SIZE_MAX);
+  /// The broker ends without a word and starts again with what was stored, perhaps with another number of shards.
+  void crash(std::size_t shards = 0);
+
   broker::Shard& shard(std::size_t i) { return *shards_[i]; }
   broker::Counters counters() const;
   std::size_t refused(broker::Refusal refusal) const;
@@ -92,11 +101,23 @@ class BrokerBench {
   std::unique_ptr<KeyStore> key;  ///< the broker's
 
  private:
+  void start(std::size_t shards);
   void carry_out();
   void take_in(TestClient& client);
   TestClient* find(std::size_t shard, broker::ConnectionId connection);
   void spread_directory();
 
+  struct Waiting {
+    std::size_t shard;
+    broker::Batch batch;
+  };
+
+  broker::Settings settings_;
+  ReplayMemory& memory_;
+  std::shared_ptr<const broker::Policy> policy_ = std::make_shared<const broker::Policy>();
+  MemoryStore store_;
+  std::deque<Waiting> waiting_;
+  bool store_held_ = false;
   std::vector<std::unique_ptr<broker::Shard>> shards_;
   std::deque<TestClient> clients_;
   std::vector<Identity> identities_;

@@ -45,7 +45,7 @@ TEST(Retained, KeepsToItsLimitAndFreesWhatIsErased) {
   EXPECT_TRUE(retained.store(message("a", "", 3), 0));
   EXPECT_TRUE(retained.store(message("c", "x", 4), 0));
   EXPECT_EQ(retained.size(), 2U);
-  retained.tick(20'000);
+  retained.tick(20'000, [](const Message&) {});
   EXPECT_EQ(retained.size(), 2U);
 }
 
@@ -53,7 +53,9 @@ TEST(Retained, ErasesWhatAnAuthorLeft) {
   Retained retained(10);
   retained.store(message("a", "x", 1, "boiler-7"), 0);
   retained.store(message("b", "x", 1, "boiler-8"), 0);
-  EXPECT_EQ(retained.erase_of("boiler-7"), 1U);
+  std::size_t erased = 0;
+  retained.erase_of("boiler-7", [&](const Message&) { ++erased; });
+  EXPECT_EQ(erased, 1U);
   EXPECT_EQ(found(retained, "#").size(), 1U);
 }
 

@@ -1,4 +1,4 @@
-// What every client may rely on, with one shard and with three: both must behave the same.
+// What every client may rely on, with one shard and with three, with a store and without: all must behave the same.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -13,11 +13,17 @@ using mqtt::QoS;
 using mqtt::Reason;
 using mqtt::Version;
 
-class ShardTest : public ::testing::TestWithParam<std::size_t> {
+class ShardTest : public ::testing::TestWithParam<std::tuple<std::size_t, bool>> {
  protected:
-  BrokerBench broker{GetParam()};
+  static broker::Settings settings() {
+    broker::Settings settings;
+    settings.durable = std::get<1>(GetParam());
+    return settings;
+  }
+  static std::size_t shards() { return std::get<0>(GetParam()); }
+  BrokerBench broker{shards(), settings()};
 };
-INSTANTIATE_TEST_SUITE_P(Shards, ShardTest, ::testing::Values(1, 3));
+INSTANTIATE_TEST_SUITE_P(Shards, ShardTest, ::testing::Combine(::testing::Values(1, 3), ::testing::Bool()));
 
 TEST_P(ShardTest, DeliversToAMatchingSubscriberAndNobodyElse) {
   auto& near = broker.connect("near");
@@ -286,7 +292,7 @@ TEST_P(ShardTest, StopsWhatIsQueuedWhenPolicyTakesTheTopicAway) {
 TEST_P(ShardTest, BoundsWhatItKeepsForAnAbsentClient) {
   broker::Settings settings;
   settings.maximum_queued_messages = 10;
-  BrokerBench bounded(GetParam(), settings);
+  BrokerBench bounded(shards(), settings);
   auto& before = bounded.connect("reader", Version::v5, false);
   bounded.subscribe(before, "t", {.qos = QoS::at_least_once});
   bounded.cut(before);
@@ -378,7 +384,7 @@ TEST_P(ShardTest, AnswersAnUnknownAuthenticationMethod) {
 
 TEST_P(ShardTest, SaysGoodbyeWhenItShutsDown) {
   auto& client = broker.connect("client");
-  for (std::size_t i = 0; i < GetParam(); ++i) broker.shard(i).shut_down(broker.now);
+  for (std::size_t i = 0; i < shards(); ++i) broker.shard(i).shut_down(broker.now);
   broker.advance(500);
   EXPECT_EQ(client.disconnect, Reason::server_shutting_down);
   EXPECT_TRUE(client.closed);

@@ -1,0 +1,179 @@
+// What the store has to hold, and what waits for it. With Settings::durable off nothing is collected and nothing waits.
+#include <algorithm>
+
+#include "broker/core.h"
+
+namespace sealmq::broker {
+
+using mqtt::Awaiting;
+using mqtt::PacketType;
+
+void Core::save(Session& session) {
+  if (!settings.durable) return;
+  if (!session.lasts() && !session.will && !session.saved) return;
+  session.saved = true;
+  change(SessionSaved{session.number, session.client_id, session.expiry_interval, session.expires,
+                      session.will ? session.will->message : nullptr, session.will ? session.will->delay : 0});
+}
+
+void Core::save(const Session& session, Delivery& delivery, std::uint16_t packet_id) {
+  if (!settings.durable || !session.lasts() || delivery.qos == mqtt::QoS::at_most_once) return;
+  if (delivery.number == 0) {
+    delivery.number = next_number();
+    change(DeliverySaved{session.number, delivery.number, delivery.message, delivery.qos, delivery.retain, delivery.scheme,
+                         packet_id, delivery.subscriber, delivery.identifiers});
+  } else {
+    change(DeliveryStarted{session.number, delivery.number, packet_id});
+  }
+  delivery.saved_in = batch_;
+}
+
+void Core::finished(const Session& session, const Delivery& delivery) {
+  if (delivery.number != 0) change(DeliveryEnded{session.number, delivery.number});
+}
+
+void Core::received(const Session& session, Delivery& delivery) {
+  Number number = delivery.number;
+  delivery = {};
+  if (number == 0) return;
+  change(DeliveryReceived{session.number, number});
+  delivery.number = number;
+  delivery.saved_in = batch_;
+}
+
+void Core::promise(Link& link, Promise promise, bool relies) {
+  promise.link = link.id;
+  promise.batch = present_batch();
+  // Answers keep their order, so one that relies on nothing waits behind one that does. [MQTT-4.6.0-2]
+  bool waits = (relies || link.promised > 0) && !is_stored(promise.batch);
+  if (!waits) return keep(promise);
+  ++link.promised;
+  promises_.push_back(std::move(promise));
+}
+
+void Core::stored(std::uint64_t batch, Now now) {
+  stored_ = std::max(stored_, batch);
+  while (!promises_.empty() && is_stored(promises_.front().batch)) {
+    Promise promise = std::move(promises_.front());
+    promises_.pop_front();
+    Link* link = find(promise.link);
+    if (link == nullptr || link->ended) continue;
+    --link->promised;
+    link->now = now;
+    keep(promise);
+  }
+}
+
+void Core::keep(Promise& promise) {
+  Link& link = *find(promise.link);
+  switch (promise.type) {
+    case PacketType::puback:
+      link.connection.send(mqtt::Puback{.packet_id = promise.packet_id, .reason = promise.reason, .properties = {}});
+      link.connection.answered();
+      break;
+    case PacketType::pubrec:
+      link.connection.send(mqtt::Pubrec{.packet_id = promise.packet_id, .reason = promise.reason, .properties = {}});
+      break;
+    case PacketType::pubcomp:
+      link.connection.send(mqtt::Pubcomp{.packet_id = promise.packet_id, .reason = promise.reason, .properties = {}});
+      break;
+    case PacketType::suback:
+    case PacketType::unsuback:
+      if (promise.encoded.size() > link.connection.peer_maximum_packet_size()) return;
+      link.connection.outbox().append(promise.encoded);
+      break;
+    default: {  // one of the session's own: it may have ended meanwhile
+      Awaiting awaiting = promise.type == PacketType::pubrel ? Awaiting::pubcomp : Awaiting::pubrec;
+      auto* entry = link.session->outgoing.find(promise.packet_id, awaiting);
+      if (entry == nullptr || !is_stored(entry->message.saved_in)) return;
+      send_unfinished(link, *entry, promise.dup, link.now);
+    }
+  }
+  if (!link.connection.outbox().empty()) tell_writable(link);
+}
+
+std::optional<Batch> Core::take_changes() {
+  if (changes.empty()) return std::nullopt;
+  return Batch{batch_++, std::exchange(changes, {})};
+}
+
+// -- after a start -------------------------------------------------------------------------------------------------------------
+
+std::size_t Core::restore(const Restored& restored, Now now) {
+  last_number_ = restored.last_number / count + 1;
+  for (const auto& message : restored.retained) {
+    retained.store(message, now.steady);
+    stamp_ = std::max(stamp_, message->view().stamp / count);
+  }
+  std::size_t mine = 0;
+  for (const auto& from : restored.sessions) {
+    if (Shard::shard_of(from.saved.client_id, count) != index) continue;
+    ++mine;
+    restore(from, now);
+  }
+  // What was on its way when the broker ended is handed on now: each message is either still on its way or among the deliveries.
+  for (const auto& transit : restored.in_transit) {
+    Publication publication{*this, transit.message->view(), transit.message};
+    std::function<bool(const Session&)> was_there = [&](const Session& session) {
+      return Shard::shard_of(session.client_id, transit.shards) == transit.shard &&
+             (transit.session == 0 || transit.session == session.number);
+    };
+    if (transit.session == 0) {
+      deliver(publication, now, &was_there);
+    } else {
+      deliver_to_member(transit.session, transit.filter, publication, now);
+    }
+    change(TransitEnded{transit.transit, transit.shard});
+  }
+  return mine;
+}
+
+void Core::restore(const Restored::Session& from, Now now) {
+  auto made = std::make_unique<Session>(from.saved.client_id, from.saved.session);
+  Session& session = *made;
+  sessions.emplace(session.client_id, std::move(made));
+  by_number.emplace(session.number, &session);
+  ++counters.sessions;
+  session.saved = true;
+  session.expiry_interval = from.saved.expiry_interval;
+  session.expires = from.saved.expires;
+  if (session.expires == UINT64_MAX && session.expiry_interval != UINT32_MAX)  // its client was there: it has just gone
+    session.expires = now.steady + std::uint64_t{1000} * session.expiry_interval;
+  if (from.saved.will != nullptr) {
+    session.will = PendingWill{from.saved.will, from.saved.will_delay};
+    session.will_due = std::min(now.steady + std::uint64_t{1000} * from.saved.will_delay, session.expires);
+  }
+  for (const auto& saved : from.subscriptions) {
+    auto subscription = std::make_unique<Subscription>();
+    subscription->session = &session;
+    subscription->filter = saved.filter;
+    subscription->options = saved.options;
+    subscription->identifier = saved.identifier;
+    subscription->scheme = saved.scheme;
+    subscription->subscriber = saved.subscriber;
+    if (saved.subscriber != nullptr) session.identities.push_back(*saved.subscriber);
+    Subscription& placed = *subscription;
+    session.subscriptions.emplace(saved.filter, std::move(subscription));
+    ++counters.subscriptions;
+    if (SharedFilter::is_shared(saved.filter))
+      tell_group(placed, MemberEvent::What::away);
+    else
+      tree.add(placed);
+  }
+  for (const auto& saved : from.deliveries) {
+    Delivery delivery{saved.message,    saved.delivery,   0, saved.qos, saved.retain, saved.scheme,
+                      saved.subscriber, saved.identifiers};
+    if (saved.packet_id == 0) {
+      session.queued_bytes += saved.message->size();
+      session.queue.push_back(std::move(delivery));
+    } else {
+      session.outgoing.restore(std::move(delivery), saved.packet_id,
+                               saved.message == nullptr               ? Awaiting::pubcomp
+                               : saved.qos == mqtt::QoS::exactly_once ? Awaiting::pubrec
+                                                                      : Awaiting::puback);
+    }
+  }
+  for (std::uint16_t packet_id : from.incoming) session.incoming.receive(packet_id);
+}
+
+}  // namespace sealmq::broker

@@ -1,0 +1,263 @@
+// What survives the broker's sudden end, and what waits until it does: with one shard and with three.
+#include <gtest/gtest.h>
+
+#include "support/broker_bench.h"
+
+namespace sealmq::testing {
+namespace {
+
+using mqtt::PacketType;
+using mqtt::QoS;
+using mqtt::Reason;
+using mqtt::Version;
+using Answer = TestClient::Answer;
+
+class DurableTest : public ::testing::TestWithParam<std::size_t> {
+ protected:
+  static broker::Settings settings() {
+    broker::Settings settings;
+    settings.durable = true;
+    return settings;
+  }
+  BrokerBench broker{GetParam(), settings()};
+
+  TestClient& returning(std::string_view id) { return broker.connect(id, Version::v5, false); }
+  static std::string payloads(const TestClient& client) {
+    std::string all;
+    for (const auto& got : client.publishes) all += got.payload + " ";
+    return all;
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Shards, DurableTest, ::testing::Values(1, 3));
+
+TEST_P(DurableTest, AcknowledgesOnlyWhatIsStored) {
+  auto& reader = returning("reader");
+  broker.subscribe(reader, "t", {.qos = QoS::exactly_once});
+  broker.cut(reader);
+  auto& writer = returning("writer");
+  broker.hold_store();
+  broker.publish(writer, "t", "one", QoS::at_least_once, false, 1);
+  mqtt::Publish packet;
+  packet.topic = "t";
+  packet.qos = QoS::exactly_once;
+  packet.packet_id = 2;
+  broker.send(writer, packet);
+  EXPECT_TRUE(writer.answers.empty());
+  broker.let_store();
+  ASSERT_EQ(writer.answers.size(), 2U);
+  EXPECT_EQ(writer.answers[0], (Answer{PacketType::puback, 1, {Reason::success}}));
+  EXPECT_EQ(writer.answers[1], (Answer{PacketType::pubrec, 2, {Reason::success}}));
+  broker.hold_store();
+  broker.send(writer, mqtt::Pubrel{.packet_id = 2, .properties = {}});
+  EXPECT_EQ(writer.answers.size(), 2U);  // a new message under 2 would be taken for the old one after a crash now
+  broker.let_store();
+  EXPECT_EQ(writer.answers.size(), 3U);
+}
+
+// With several shards a message on its way to another is always stored.
+TEST(DurableTestOfOneShard, DoesNotWaitWhenNobodyHasToBeRemembered) {
+  broker::Settings settings;
+  settings.durable = true;
+  BrokerBench broker{1, settings};
+  auto& reader = broker.connect("reader");
+  broker.subscribe(reader, "t", {.qos = QoS::at_least_once});
+  auto& writer = broker.connect("writer");
+  broker.hold_store();
+  broker.publish(writer, "t", "one", QoS::at_least_once, false, 1);
+  EXPECT_EQ(writer.answers.size(), 1U);
+  EXPECT_EQ(reader.publishes.size(), 1U);
+}
+
+TEST_P(DurableTest, KeepsTheOrderOfAcknowledgements) {  // [MQTT-4.6.0-2]
+  auto& reader = returning("reader");
+  broker.subscribe(reader, "kept", {.qos = QoS::at_least_once});
+  broker.cut(reader);
+  auto& writer = broker.connect("writer");
+  broker.hold_store();
+  broker.publish(writer, "kept", "one", QoS::at_least_once, false, 1);
+  broker.publish(writer, "nobody", "two", QoS::at_least_once, false, 2);
+  broker.let_store();
+  ASSERT_EQ(writer.answers.size(), 2U);
+  EXPECT_EQ(writer.answers[0].packet_id, 1);
+  EXPECT_EQ(writer.answers[1].packet_id, 2);
+}
+
+TEST_P(DurableTest, AnAcknowledgedMessageSurvives) {
+  auto& reader = returning("reader");
+  broker.subscribe(reader, "t/#", {.qos = QoS::exactly_once});
+  broker.cut(reader);
+  auto& writer = broker.connect("writer");
+  broker.publish(writer, "t/1", "one", QoS::at_least_once);
+  broker.publish(writer, "t/2", "two", QoS::exactly_once);
+  broker.crash();
+  auto& again = returning("reader");
+  EXPECT_TRUE(again.session_present);
+  EXPECT_EQ(payloads(again), "one two ");
+  broker.crash();
+  EXPECT_EQ(payloads(returning("reader")), "");
+}
+
+TEST_P(DurableTest, SurvivesWithAnotherNumberOfShards) {
+  auto& reader = returning("reader");
+  broker.subscribe(reader, "t/#", {.qos = QoS::at_least_once});
+  broker.subscribe(reader, "$share/group/s", {.qos = QoS::at_least_once});
+  broker.cut(reader);
+  auto& writer = broker.connect("writer");
+  broker.publish(writer, "t/1", "one", QoS::at_least_once);
+  broker.crash(2);
+  auto& writer_again = broker.connect("writer");
+  broker.publish(writer_again, "t/2", "two", QoS::at_least_once);
+  broker.publish(writer_again, "s", "three", QoS::at_least_once);
+  broker.crash(5);
+  EXPECT_EQ(payloads(returning("reader")), "one two three ");
+}
+
+TEST_P(DurableTest, AMessageOnItsWayToAnotherShardSurvivesEveryMoment) {
+  // However many batches reached the disk before the end: what was acknowledged is there once, what was not may be missing.
+  for (std::size_t stored = 0; stored < 12; ++stored) {
+    BrokerBench bench{GetParam(), settings()};
+    for (int i = 0; i < 4; ++i) {
+      auto& reader = bench.connect("reader-" + std::to_string(i), Version::v5, false);
+      bench.subscribe(reader, "t", {.qos = QoS::exactly_once});
+      bench.cut(reader);
+    }
+    auto& writer = bench.connect("writer", Version::v5, false);
+    bench.hold_store();
+    bench.publish(writer, "t", "one", QoS::at_least_once, false, 1);
+    bench.publish(writer, "t", "two", QoS::at_least_once, false, 2);
+    bench.let_store(stored);
+    std::size_t acknowledged = writer.answers.size();
+    bench.crash();
+    std::size_t least = 9;
+    for (int i = 0; i < 4; ++i) {
+      auto& reader = bench.connect("reader-" + std::to_string(i), Version::v5, false);
+      EXPECT_LE(reader.publishes.size(), 2U);
+      least = std::min(least, reader.publishes.size());
+    }
+    EXPECT_GE(least, acknowledged) << stored << " batches stored";
+  }
+}
+
+TEST_P(DurableTest, AQoS2MessageReachesAClientOnceWhereverTheBrokerEnds) {  // [MQTT-4.3.3-1]
+  for (std::size_t stored = 0; stored < 16; ++stored) {
+    BrokerBench bench{GetParam(), settings()};
+    auto* reader = &bench.connect("reader", Version::v5, false);
+    bench.subscribe(*reader, "t", {.qos = QoS::exactly_once});
+    auto* writer = &bench.connect("writer", Version::v5, false);
+    bench.hold_store();
+    mqtt::Publish packet;
+    packet.topic = "t";
+    packet.payload = as_bytes("once");
+    packet.qos = QoS::exactly_once;
+    packet.packet_id = 1;
+    bench.send(*writer, packet);
+    for (std::size_t i = 0; i < stored; ++i) {
+      bench.let_store(1);
+      // The writer goes on as soon as it is answered.
+      if (!writer->answers.empty() && writer->answers.back().type == PacketType::pubrec)
+        bench.send(*writer, mqtt::Pubrel{.packet_id = 1, .properties = {}});
+    }
+    std::vector<std::uint16_t> seen;  // the reader's own memory: identifiers it has answered with PUBREC and not seen released
+    std::size_t handed_on = reader->publishes.size();
+    bool released = false;
+    for (const auto& answer : reader->answers) released = released || answer.type == PacketType::pubrel;
+    bool pending = handed_on == 1 && !released;
+    std::uint16_t pending_id = handed_on == 1 ? reader->publishes[0].packet_id : std::uint16_t{0};
+    bool got_pubrec = !writer->answers.empty();
+    bool done = got_pubrec && writer->answers.back().type == PacketType::pubcomp;
+
+    bench.crash();
+    reader = &bench.connect("reader", Version::v5, false);
+    writer = &bench.connect("writer", Version::v5, false);
+    if (!done) {
+      packet.dup = true;
+      if (!got_pubrec) bench.send(*writer, packet);
+      bench.send(*writer, mqtt::Pubrel{.packet_id = 1, .properties = {}});
+    }
+    for (const auto& got : reader->publishes)
+      if (!(pending && got.dup && got.packet_id == pending_id)) ++handed_on;
+    EXPECT_EQ(handed_on, 1U) << stored << " batches stored";
+  }
+}
+
+TEST_P(DurableTest, KeepsTheIdentifiersOfMessagesInFlight) {  // [MQTT-4.4.0-1]
+  auto& reader = returning("reader");
+  reader.acknowledges = false;
+  broker.subscribe(reader, "t", {.qos = QoS::at_least_once});
+  auto& writer = broker.connect("writer");
+  for (int i = 0; i < 3; ++i) broker.publish(writer, "t", std::to_string(i), QoS::at_least_once);
+  broker.send(reader, mqtt::Puback{.packet_id = reader.publishes[1].packet_id, .properties = {}});
+  std::uint16_t first = reader.publishes[0].packet_id, last = reader.publishes[2].packet_id;
+  broker.crash();
+  auto& again = returning("reader");
+  ASSERT_EQ(again.publishes.size(), 2U);
+  EXPECT_EQ(again.publishes[0].packet_id, first);
+  EXPECT_EQ(again.publishes[1].packet_id, last);
+  EXPECT_TRUE(again.publishes[0].dup);
+}
+
+TEST_P(DurableTest, RetainedMessagesSurviveAndSoDoesTheirErasure) {
+  auto& writer = broker.connect("writer");
+  broker.publish(writer, "kept", "one", QoS::at_most_once, true);
+  broker.publish(writer, "kept", "two", QoS::at_least_once, true);
+  broker.publish(writer, "gone", "x", QoS::at_most_once, true);
+  broker.publish(writer, "gone", "", QoS::at_most_once, true);
+  broker.crash();
+  auto& reader = broker.connect("reader");
+  broker.subscribe(reader, "#");
+  EXPECT_EQ(payloads(reader), "two ");
+  auto& writer_again = broker.connect("writer");
+  broker.publish(writer_again, "kept", "three", QoS::at_most_once, true);
+  broker.crash();
+  auto& late = broker.connect("late");
+  broker.subscribe(late, "#");
+  EXPECT_EQ(payloads(late), "three ");
+}
+
+TEST_P(DurableTest, PublishesTheWillOfAClientThatWasThere) {
+  auto& reader = returning("reader");
+  broker.subscribe(reader, "last/#", {.qos = QoS::at_least_once});
+  for (std::uint32_t expiry : {0U, 3600U}) {
+    mqtt::Connect packet;
+    packet.version = Version::v5;
+    std::string id = "device-" + std::to_string(expiry);
+    packet.client_id = id;
+    packet.properties.session_expiry_interval = expiry;
+    packet.will = mqtt::Will{};
+    packet.will->topic = "last/words";
+    packet.will->payload = as_bytes("gone");
+    packet.will->qos = QoS::at_least_once;
+    broker.connect(packet);
+  }
+  broker.crash();
+  broker.advance(1000);
+  EXPECT_EQ(payloads(returning("reader")), "gone gone ");
+}
+
+TEST_P(DurableTest, ASessionThatEndedDoesNotComeBack) {
+  auto& reader = returning("reader");
+  broker.subscribe(reader, "t", {.qos = QoS::at_least_once});
+  broker.connect("reader", Version::v5, true);  // clean start
+  broker.crash();
+  EXPECT_FALSE(returning("reader").session_present);
+  broker.subscribe(returning("short"), "t");
+  broker.crash();
+  broker.advance(3'601'000);
+  broker.crash();
+  EXPECT_FALSE(returning("short").session_present);
+}
+
+TEST_P(DurableTest, WhatWasRevokedStaysAway) {
+  auto& reader = returning("reader");
+  broker.subscribe(reader, "t", {.qos = QoS::at_least_once});
+  broker.crash();
+  auto& again = returning("reader");
+  broker.send(again, mqtt::Unsubscribe{.packet_id = 3, .properties = {}, .filters = {"t"}});
+  broker.crash();
+  auto& writer = broker.connect("writer");
+  broker.publish(writer, "t", "x", QoS::at_least_once);
+  EXPECT_EQ(payloads(returning("reader")), "");
+}
+
+}  // namespace
+}  // namespace sealmq::testing
