@@ -292,11 +292,17 @@ void Shard::take_in(std::span<const Parcel> parcels, Now now) {
 std::optional<Batch> Shard::take_changes() {
   return core_->take_changes();
 }
+bool Shard::has_changes() const {
+  return !core_->changes.empty();
+}
 void Shard::stored(std::uint64_t batch, Now now) {
   core_->stored(batch, now);
 }
 std::size_t Shard::restore(const Restored& restored, Now now) {
   return core_->restore(restored, now);
+}
+void Shard::restore_transits(const Restored& restored, Now now) {
+  core_->restore_transits(restored, now);
 }
 
 void Shard::tick(Now now) {

@@ -118,6 +118,7 @@ class Core {
   std::uint64_t present_batch() const { return changes.empty() ? batch_ - 1 : batch_; }
   std::optional<Batch> take_changes();
   std::size_t restore(const Restored& restored, Now now);
+  void restore_transits(const Restored& restored, Now now);
 
   const std::size_t index;
   const std::size_t count;
@@ -184,6 +185,7 @@ class Core {
   void deliver_to_group(SharedGroup& group, Publication& publication, Number except, std::uint32_t tries, Now now);
   bool deliver_to_member(Number session, std::string_view group, Publication& publication, Now now);
   void give_target(Target& target, Publication& publication, Now now);
+  void route(Publication& publication, const SharedRoute& route, Now now);
   void send_parcel(Parcel parcel);
   /// An unfinished delivery of the session, once more or for the first time on this connection.
   void send_unfinished(Link& link, mqtt::Outgoing<Delivery>& entry, bool dup, Now now);

@@ -46,17 +46,28 @@ void Core::take_in(const Parcel& parcel, Now now) {
   if (parcel.route == nullptr) {
     if (publication.view.retain) retained.store(parcel.message, now.steady);
     deliver(publication, now);
-  } else if (parcel.route->refused) {
-    if (SharedGroup* group = groups.find(parcel.route->group))
-      deliver_to_group(*group, publication, parcel.route->session, parcel.route->tries, now);
-  } else if (!deliver_to_member(parcel.route->session, parcel.route->group, publication, now)) {
-    Parcel back = parcel;
-    back.to = SharedGroups::owner(parcel.route->group, count);
-    back.route =
-        std::make_shared<const SharedRoute>(SharedRoute{parcel.route->group, parcel.route->session, true, parcel.route->tries});
-    send_parcel(std::move(back));
+  } else {
+    route(publication, *parcel.route, now);
   }
   if (parcel.transit != 0) change(TransitEnded{parcel.transit, static_cast<std::uint32_t>(index)});
+}
+
+/// To the member named; or, refused by that one, to another member of the group, which this shard owns.
+void Core::route(Publication& publication, const SharedRoute& route, Now now) {
+  if (route.refused) {
+    SharedGroup* group = groups.find(route.group);
+    return group != nullptr ? deliver_to_group(*group, publication, route.session, route.tries, now) : drop(Drop::not_entitled);
+  }
+  if (deliver_to_member(route.session, route.group, publication, now)) return;
+  SharedRoute back = route;
+  back.refused = true;
+  std::size_t owner = SharedGroups::owner(route.group, count);
+  if (owner == index) return this->route(publication, back, now);
+  Parcel parcel;
+  parcel.to = owner;
+  parcel.message = publication.keep();
+  parcel.route = std::make_shared<const SharedRoute>(std::move(back));
+  send_parcel(std::move(parcel));
 }
 
 /// To one shard; the message is for one session there.

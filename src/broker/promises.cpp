@@ -111,21 +111,29 @@ std::size_t Core::restore(const Restored& restored, Now now) {
     ++mine;
     restore(from, now);
   }
-  // What was on its way when the broker ended is handed on now: each message is either still on its way or among the deliveries.
+  return mine;
+}
+
+// Each of these is still on its way, or it is among the deliveries. The number of shards may have been another one.
+void Core::restore_transits(const Restored& restored, Now now) {
   for (const auto& transit : restored.in_transit) {
     Publication publication{*this, transit.message->view(), transit.message};
-    std::function<bool(const Session&)> was_there = [&](const Session& session) {
-      return Shard::shard_of(session.client_id, transit.shards) == transit.shard &&
-             (transit.session == 0 || transit.session == session.number);
-    };
     if (transit.session == 0) {
-      deliver(publication, now, &was_there);
+      auto was_there = [&](std::string_view client_id) { return Shard::shard_of(client_id, transit.shards) == transit.shard; };
+      std::function<bool(const Session&)> concerned = [&](const Session& session) { return was_there(session.client_id); };
+      deliver(publication, now, &concerned);
+      for (Subscription* subscription : tree.match(publication.view.topic))
+        if (subscription->group != nullptr && SharedGroups::owner(subscription->group->name, transit.shards) == transit.shard)
+          deliver_to_group(*subscription->group, publication, 0, 0, now);
     } else {
-      deliver_to_member(transit.session, transit.filter, publication, now);
+      auto session = std::ranges::find(restored.sessions, transit.session, [](const auto& s) { return s.saved.session; });
+      bool is_known = session != restored.sessions.end();
+      std::size_t shard =
+          is_known ? Shard::shard_of(session->saved.client_id, count) : SharedGroups::owner(transit.filter, count);
+      if (shard == index) route(publication, {transit.filter, transit.session, !is_known}, now);
     }
     change(TransitEnded{transit.transit, transit.shard});
   }
-  return mine;
 }
 
 void Core::restore(const Restored::Session& from, Now now) {

@@ -146,10 +146,14 @@ class Shard {
   /// What the store has to hold, if there is something; then the next batch begins. To be asked before the effects are carried
   /// out.
   std::optional<Batch> take_changes();
+  bool has_changes() const;
   /// Every batch up to this one is stored. What waited for it goes out.
   void stored(std::uint64_t batch, Now now);
   /// Before the first open(): makes what belongs to this shard as it was. Answers how many sessions that are.
   std::size_t restore(const Restored& restored, Now now);
+  /// After that, when every shard has been restored and the parcels that came of it were taken in. What changes now must reach
+  /// the store together with the changes of the other shards.
+  void restore_transits(const Restored& restored, Now now);
   /// Deadlines: keep-alive, logins, session and message expiry, Will delay. Call at least once a second, and when next_deadline()
   /// has come.
   void tick(Now now);

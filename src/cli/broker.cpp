@@ -106,7 +106,7 @@ Result<> serve(const Options& options, const server::Configuration& configuratio
   crypto::OsRandom random;
 
   const DataFolder folder = TRY(open_data_folder(configuration.data));
-  auto parts = TRY(server::open_parts(folder, server::shard_count(configuration), random));
+  auto parts = TRY(server::open_parts(folder, configuration, random));
   auto broker = server::BrokerServer::start(configuration, std::move(parts), random, *log);
   if (!broker && broker.error().blame == Blame::environment)
     return fail_with_hint(Blame::environment, broker.error().what, "-p PORT listens on another port, -p 0 on a free one");

@@ -36,7 +36,8 @@ class SharedKeys final : public KeyStore {
 
 }  // namespace
 
-Result<Parts> open_parts(const DataFolder& folder, std::size_t shards, Random& random) {
+Result<Parts> open_parts(const DataFolder& folder, const Configuration& configuration, Random& random) {
+  const std::size_t shards = shard_count(configuration);
   Parts parts;
   parts.lock = TRY(lock_data_folder(folder));
   for (std::size_t i = 0; i < shards; ++i) parts.keys.push_back(TRY(open_or_create_broker_key(folder.path, random)));
@@ -44,6 +45,8 @@ Result<Parts> open_parts(const DataFolder& folder, std::size_t shards, Random& r
   auto replays = TRY(open_replay_memory(folder.sessions()));
   parts.stored_replays = replays.get();
   parts.replays = std::move(replays);
+  if (configuration.durability == "disk")
+    parts.sessions = TRY(open_session_store(folder.sessions(), *parts.keys.front(), random));
   return parts;
 }
 
@@ -64,13 +67,17 @@ Result<std::unique_ptr<BrokerServer>> BrokerServer::start(const Configuration& c
   const std::size_t count = shard_count(configuration);
 
   std::unique_ptr<BrokerServer> server(new BrokerServer(configuration, std::move(parts), log));
+  broker::Settings settings = configuration.limits;
+  settings.durable = server->parts_.sessions != nullptr;
+  if (settings.durable) TRY(server->load_sessions());
   for (std::size_t index = 0; index < count; ++index) {
     broker::Ports ports{{}, *server->parts_.replays, server->refusals_, random};
     for (const Scheme& scheme : all_schemes()) ports.schemes.push_back(scheme.broker_side({*server->parts_.keys[index], random}));
-    server->shards_.push_back(
-        std::make_unique<ShardThread>(index, server->shards_, configuration.limits, std::move(ports), policy, directory, count));
+    server->shards_.push_back(std::make_unique<ShardThread>(index, server->shards_, settings, std::move(ports), policy, directory,
+                                                            count, server->storage_.get()));
   }
   TRY(server->listen(configuration.listeners));
+  server->restore_sessions();
 
   for (const auto& listener : server->listeners_) listener->start();
   for (const auto& shard : server->shards_) shard->start();
@@ -88,6 +95,29 @@ BrokerServer::BrokerServer(const Configuration& configuration, Parts parts, Log&
 
 BrokerServer::~BrokerServer() {
   stop();
+}
+
+Result<> BrokerServer::load_sessions() {
+  auto loaded = TRY(parts_.sessions->load(system_now()));
+  if (loaded.unreadable > 0)
+    log_.error(std::to_string(loaded.unreadable) + " stored messages cannot be read with this key and build; they are left out");
+  restored_ = std::make_unique<broker::Restored>(std::move(loaded.restored));
+  storage_ = std::make_unique<StorageThread>(std::move(parts_.sessions), log_,
+                                             [this](std::size_t shard, std::uint64_t batch) { shards_[shard]->stored(batch); });
+  return {};
+}
+
+void BrokerServer::restore_sessions() {
+  if (restored_ == nullptr) return;
+  std::size_t sessions = 0;
+  for (const auto& shard : shards_) sessions += shard->restore(*restored_);
+  for (const auto& shard : shards_) shard->take_mail();
+  for (const auto& shard : shards_) shard->restore_transits(*restored_);
+  if (sessions + restored_->retained.size() > 0)
+    log_.info("restored " + std::to_string(sessions) + " sessions and " + std::to_string(restored_->retained.size()) +
+              " retained messages");
+  restored_.reset();
+  storage_->start();
 }
 
 Result<> BrokerServer::listen(const std::vector<Listener>& listeners) {
@@ -135,6 +165,7 @@ void BrokerServer::stop() {
   closed.get_future().wait();
   for (const auto& shard : shards_) shard->begin_stop();
   for (const auto& shard : shards_) shard->join();
+  if (storage_ != nullptr) storage_->stop();
 }
 
 }  // namespace sealmq::server

@@ -14,6 +14,7 @@
 #include "server/maintenance.h"
 #include "server/refusal_log.h"
 #include "server/shard_thread.h"
+#include "server/storage_thread.h"
 
 namespace sealmq::server {
 
@@ -23,11 +24,12 @@ struct Parts {
   std::unique_ptr<Registry> registry;
   std::unique_ptr<ReplayMemory> replays;
   StoredReplayMemory* stored_replays = nullptr;  ///< the same, if it wants to be maintained
+  std::unique_ptr<SessionStore> sessions;        ///< null: nothing outlives the process
   std::optional<DataFolderLock> lock;
 };
 
 /// What lies in a data folder, which is locked by this. Errors: environment; caller_misused for a malformed file.
-Result<Parts> open_parts(const DataFolder& folder, std::size_t shards, Random& random);
+Result<Parts> open_parts(const DataFolder& folder, const Configuration& configuration, Random& random);
 /// For tests and the tour: nothing is left behind.
 Parts make_volatile_parts(std::size_t shards, Random& random);
 
@@ -50,6 +52,8 @@ class BrokerServer final : private net::AcceptHandler {
  private:
   BrokerServer(const Configuration& configuration, Parts parts, Log& log);
 
+  Result<> load_sessions();
+  void restore_sessions();
   Result<> listen(const std::vector<Listener>& listeners);
   void accepted(Descriptor socket) override;
   void accept_failed(std::string cause) override;
@@ -58,6 +62,8 @@ class BrokerServer final : private net::AcceptHandler {
   Parts parts_;
   Log& log_;
   RefusalLog refusals_;
+  std::unique_ptr<broker::Restored> restored_;  // what the store held, until the shards have it
+  std::unique_ptr<StorageThread> storage_;      // null: nothing outlives the process
   std::vector<std::unique_ptr<ShardThread>> shards_;
   std::vector<std::unique_ptr<net::TcpListener>> listeners_;  // in the loop of the first shard
   std::size_t next_shard_ = 0;                                // likewise

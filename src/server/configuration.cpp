@@ -71,7 +71,7 @@ class FileReader {
       const Setting* setting = find_setting(name, key.str());
       if (setting == nullptr) continue;
       if (setting->is_text())
-        *std::get<std::string*>(setting->place(into)) = TRY(text(node, setting->full_name()));
+        *std::get<std::string*>(setting->place(into)) = TRY(choice(node, *setting));
       else
         setting->set_number(into, TRY(number(node, *setting)));
     }
@@ -157,6 +157,14 @@ class FileReader {
   Result<std::string> text(const toml::node& node, const std::string& name) const {
     if (!node.is_string()) return refuse(node.source(), name + " must be a text in quotes");
     return node.as_string()->get();
+  }
+
+  Result<std::string> choice(const toml::node& node, const Setting& setting) const {
+    std::string value = TRY(text(node, setting.full_name()));
+    if (setting.choices.empty() || std::ranges::find(setting.choices, value) != setting.choices.end()) return value;
+    std::string all;
+    for (const auto choice : setting.choices) all += (all.empty() ? "" : " or ") + quoted(choice);
+    return refuse(node.source(), setting.full_name() + " must be " + all);
   }
 
   Result<std::uint64_t> number(const toml::node& node, const Setting& setting) const {

@@ -26,9 +26,14 @@ Setting::Place connection_limit(Configuration& configuration) {
   return &(configuration.limits.limits.*Member);
 }
 
+constexpr std::string_view durabilities[] = {"disk", "memory"};
+
 constexpr Setting table[] = {
     {"", "data", top<&Configuration::data>, 0, 0, "folder of the registry, sessions and key; ./sealmq-data if not said"},
     {"", "threads", top<&Configuration::threads>, 0, 256, "shards, one thread each; 0: as many as there are processors"},
+
+    {"", "durability", top<&Configuration::durability>, 0, 0,
+     "disk: sessions, messages and retained messages outlive the broker; memory: they do not", durabilities},
 
     {"limits", "maximum_packet_size", connection_limit<&Limits::maximum_packet_size>, 64, largest_packet,
      "bytes of one packet from a client"},
@@ -51,6 +56,11 @@ constexpr Setting table[] = {
     {"limits", "maximum_subscriptions", limit<&Settings::maximum_subscriptions>, 1, any_64, "subscriptions of one session"},
     {"limits", "maximum_levels", limit<&Settings::maximum_levels>, 1, any_16, "levels of a topic name or filter"},
     {"limits", "maximum_retained", limit<&Settings::maximum_retained>, 0, any_64, "retained messages"},
+    {"limits", "maximum_topic_nodes", limit<&Settings::maximum_topic_nodes>, 1, any_64,
+     "levels in the tree of subscriptions of one shard"},
+    {"limits", "maximum_wildcards", limit<&Settings::maximum_wildcards>, 0, any_16, "'+' in one topic filter"},
+    {"limits", "topic_alias_maximum_out", limit<&Settings::topic_alias_maximum_out>, 0, any_16,
+     "topic aliases used towards one client that allows them"},
     {"limits", "failures_until_disconnect", limit<&Settings::failures_until_disconnect>, 1, any_32,
      "messages failing verification within a minute that end a connection"},
 };

@@ -19,6 +19,7 @@ struct Setting {
   std::uint64_t least;  ///< of a number
   std::uint64_t most;
   std::string_view help;
+  std::span<const std::string_view> choices{};  ///< of a text; none: any
 
   bool is_text() const;
   std::string full_name() const;

@@ -21,14 +21,26 @@ broker::ConnectionId id_of(net::Key key) {
 
 ShardThread::ShardThread(std::size_t index, const std::vector<std::unique_ptr<ShardThread>>& all, broker::Settings settings,
                          broker::Ports ports, std::shared_ptr<const broker::Policy> policy,
-                         std::shared_ptr<const Directory> directory, std::size_t count)
+                         std::shared_ptr<const Directory> directory, std::size_t count, StorageThread* storage)
     : index_(index),
       all_(all),
+      storage_(storage),
       connections_(loop_, *this),
       shard_(index, count, settings, std::move(ports), std::move(policy), std::move(directory)) {}
 
 ShardThread::~ShardThread() {
   join();
+}
+
+std::size_t ShardThread::restore(const broker::Restored& restored) {
+  const std::size_t sessions = shard_.restore(restored, system_now());
+  end_turn();
+  return sessions;
+}
+
+void ShardThread::restore_transits(const broker::Restored& restored) {
+  shard_.restore_transits(restored, system_now());
+  end_turn();
 }
 
 void ShardThread::start() {
@@ -75,6 +87,14 @@ bool ShardThread::hand_over(const Parcels& parcels) {
   const Mailbox::Put put = mailbox_.put(parcels, index_);
   if (put.wake) boost::asio::post(loop_, [this] { take_mail(); });
   return put.overfull;
+}
+
+void ShardThread::stored(std::uint64_t batch) {
+  boost::asio::post(loop_, [this, batch] {
+    shard_.stored(batch, system_now());
+    connections_.resume();
+    carry_out();
+  });
 }
 
 void ShardThread::resume() {
@@ -138,10 +158,10 @@ void ShardThread::carry_out() {
       effects.writable.push_back(id);
     }
     // What is left waits in the effects, where the shard keeps each connection only once.
-    if (!turn_end_posted_ && !effects.empty()) {
-      turn_end_posted_ = true;
-      boost::asio::post(loop_, [this] { end_turn(); });
-    }
+  }
+  if (!turn_end_posted_ && (!effects.empty() || shard_.has_changes())) {
+    turn_end_posted_ = true;
+    boost::asio::post(loop_, [this] { end_turn(); });
   }
   set_timer();
 }
@@ -152,6 +172,9 @@ void ShardThread::end_turn() {
   std::swap(parcels_, effects.parcels);
   std::swap(writable_, effects.writable);
 
+  // First to the store: a shard that ends what is on its way to it must come after this one there.
+  if (auto batch = shard_.take_changes())
+    if (!storage_->put(index_, *std::move(batch)) && !stopping_) connections_.pause();
   if (!parcels_.empty()) {
     for (const auto& other : all_)
       if (other.get() != this && other->hand_over(parcels_) && !stopping_) connections_.pause();

@@ -17,6 +17,7 @@
 #include "net/tcp_connections.h"
 #include "server/clock.h"
 #include "server/mailbox.h"
+#include "server/storage_thread.h"
 
 namespace sealmq::server {
 
@@ -26,8 +27,13 @@ class ShardThread final : private net::ByteSink {
   /// this.
   ShardThread(std::size_t index, const std::vector<std::unique_ptr<ShardThread>>& all, broker::Settings settings,
               broker::Ports ports, std::shared_ptr<const broker::Policy> policy, std::shared_ptr<const Directory> directory,
-              std::size_t count);
+              std::size_t count, StorageThread* storage);
   ~ShardThread() override;
+
+  // Before start(), each for all shards before the next: what a store has kept comes back.
+  std::size_t restore(const broker::Restored& restored);
+  void take_mail();
+  void restore_transits(const broker::Restored& restored);
 
   void start();
   /// Says goodbye to all clients and ends the thread, after at most two seconds. Any thread but this one.
@@ -43,6 +49,8 @@ class ShardThread final : private net::ByteSink {
   /// What another shard has to say. True if the sender should stop reading until resume() is called.
   bool hand_over(const Parcels& parcels);
   void resume();
+  /// Its batches up to this one are on the disk.
+  void stored(std::uint64_t batch);
   /// Calls `work(shard, now)` on the shard's thread.
   template <class Work>
   void post(Work work) {
@@ -59,7 +67,6 @@ class ShardThread final : private net::ByteSink {
   void closed(net::Key key) override;
 
   void open(Descriptor socket, Buffer unread);
-  void take_mail();
   void carry_out();
   void end_turn();
   void set_timer();
@@ -72,6 +79,7 @@ class ShardThread final : private net::ByteSink {
 
   const std::size_t index_;
   const std::vector<std::unique_ptr<ShardThread>>& all_;
+  StorageThread* const storage_;  ///< null: nothing outlives the process
   Mailbox mailbox_;
   boost::asio::io_context loop_{1};
   boost::asio::executor_work_guard<Executor> keep_running_{loop_.get_executor()};

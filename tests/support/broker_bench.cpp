@@ -44,6 +44,8 @@ void BrokerBench::crash(std::size_t shards) {
   broker::Restored restored = store_.restored();
   for (auto& shard : shards_) shard->restore(restored, now);
   carry_out();
+  for (auto& shard : shards_) shard->restore_transits(restored, now);
+  carry_out();
 }
 
 broker::SchemeSet BrokerBench::schemes(std::vector<std::string_view> names) const {

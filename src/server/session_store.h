@@ -1,0 +1,41 @@
+// SessionStore: sessions, what they are owed, and retained messages, in SQLite. A group of batches is one transaction.
+//
+// What began and ended within a group never touches the file: a QoS 1 message that is stored for a subscriber and acknowledged by
+// it a moment later costs nothing but the wait of its publisher.
+//
+// Messages are sealed with AES-256-GCM before they reach the disk. The key of a process is agreed on with the broker's own key
+// (ECDH of a fresh key with the broker's, HKDF), so it dies with the process and only the holder of the broker's key can make it
+// again. IVs are a counter; the number of the message is authenticated with it.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "broker/changes.h"
+#include "sealmq/keystore.h"
+
+namespace sealmq::server {
+
+/// One thread at a time.
+class SessionStore {
+ public:
+  virtual ~SessionStore() = default;
+
+  /// Everything that was written and has not ended. Messages that cannot be read (another key, a scheme this build does not have)
+  /// are left out and counted. Errors: environment.
+  struct Loaded {
+    broker::Restored restored;
+    std::size_t unreadable = 0;
+  };
+  virtual Result<Loaded> load(Now now) = 0;
+
+  /// All or nothing, and on the disk when it answers. Errors: environment; then nothing was written, and the same may be tried
+  /// again.
+  virtual Result<> write(const std::vector<const broker::Batch*>& group, Now now) = 0;
+};
+
+/// Makes the file (0600) if it is missing. `key` and `random` outlive the store; the key is used on the thread that calls.
+/// Errors: environment.
+Result<std::unique_ptr<SessionStore>> open_session_store(const std::string& path, KeyStore& key, Random& random);
+
+}  // namespace sealmq::server

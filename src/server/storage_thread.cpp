@@ -1,0 +1,70 @@
+#include "server/storage_thread.h"
+
+#include <map>
+
+#include "server/clock.h"
+
+namespace sealmq::server {
+namespace {
+
+constexpr std::chrono::seconds pause_after_failure{1};
+
+}  // namespace
+
+StorageThread::StorageThread(std::unique_ptr<SessionStore> store, Log& log, Stored stored)
+    : store_(std::move(store)), log_(log), stored_(std::move(stored)) {}
+
+void StorageThread::start() {
+  thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
+}
+
+void StorageThread::stop() {
+  thread_.request_stop();
+  if (thread_.joinable()) thread_.join();
+}
+
+bool StorageThread::put(std::size_t shard, broker::Batch batch) {
+  const std::lock_guard lock(mutex_);
+  const bool wake = waiting_.empty();
+  changes_ += batch.changes.size();
+  waiting_.push_back({shard, std::move(batch)});
+  if (wake) wake_.notify_one();
+  return changes_ < many;
+}
+
+void StorageThread::run(const std::stop_token& stop) {
+  for (;;) {
+    std::vector<Waiting> group;
+    {
+      std::unique_lock lock(mutex_);
+      wake_.wait(lock, stop, [this] { return !waiting_.empty(); });
+      if (waiting_.empty()) return;  // asked to stop, and nothing is left
+      group = std::exchange(waiting_, {});
+      changes_ = 0;
+    }
+    write(group, stop);
+  }
+}
+
+// Clients wait for what could not be written; it is tried again until it can, or until the broker ends.
+void StorageThread::write(const std::vector<Waiting>& group, const std::stop_token& stop) {
+  std::vector<const broker::Batch*> batches;
+  std::map<std::size_t, std::uint64_t> last;
+  for (const Waiting& waiting : group) {
+    batches.push_back(&waiting.batch);
+    last[waiting.shard] = waiting.batch.number;
+  }
+  for (;;) {
+    const auto written = store_->write(batches, system_now());
+    if (written) break;
+    if (!in_trouble_.exchange(true))
+      log_.error(written.error().what + "; nothing is acknowledged that would have to be stored, until it can be");
+    std::unique_lock lock(mutex_);
+    wake_.wait_for(lock, stop, pause_after_failure, [] { return false; });
+    if (stop.stop_requested()) return;
+  }
+  if (in_trouble_.exchange(false)) log_.info("sessions are stored again");
+  for (const auto& [shard, batch] : last) stored_(shard, batch);
+}
+
+}  // namespace sealmq::server
