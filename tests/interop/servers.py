@@ -59,12 +59,16 @@ class Lines:
 class Broker:
     def __init__(self, *options, configuration=None, threads=THREADS):
         self._folder = tempfile.mkdtemp(prefix="sealmq-interop-")
-        command = [SEALMQ, "broker", "-p", "0", "--data", self.path("data"), "--threads", threads, *options]
+        self._command = [SEALMQ, "broker", "-p", "0", "--data", self.path("data"), "--threads", threads, *options]
         if configuration is not None:
             with open(self.path("test.toml"), "w") as file:
                 file.write(configuration)
-            command += ["-c", self.path("test.toml")]
-        self._process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, errors="replace")
+            self._command += ["-c", self.path("test.toml")]
+        self.start()
+
+    def start(self):
+        """Again, after kill(): with the same data, on another port."""
+        self._process = subprocess.Popen(self._command, stderr=subprocess.PIPE, text=True, errors="replace")
         self.log = Lines(self._process.stderr)
         if not self.log.wait_for(lambda lines: "ready" in lines):
             self._end(signal.SIGKILL)
@@ -91,6 +95,10 @@ class Broker:
             self._process.kill()
             self._process.wait()
             return "killed, because it did not end"
+
+    def kill(self):
+        self._end(signal.SIGKILL)
+        self._process.stderr.close()
 
     def stop(self):
         status = self._end(signal.SIGTERM)
