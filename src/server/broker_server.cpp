@@ -70,6 +70,10 @@ Result<std::unique_ptr<BrokerServer>> BrokerServer::start(const Configuration& c
   broker::Settings settings = configuration.limits;
   settings.durable = server->parts_.sessions != nullptr;
   if (settings.durable) TRY(server->load_sessions());
+  if (settings.durable || server->parts_.stored_replays != nullptr)
+    server->storage_ = std::make_unique<StorageThread>(
+        std::move(server->parts_.sessions), server->parts_.stored_replays, log,
+        [&shards = server->shards_](std::size_t shard, std::uint64_t batch) { shards[shard]->stored(batch); });
   for (std::size_t index = 0; index < count; ++index) {
     broker::Ports ports{{}, *server->parts_.replays, server->refusals_, random};
     for (const Scheme& scheme : all_schemes()) ports.schemes.push_back(scheme.broker_side({*server->parts_.keys[index], random}));
@@ -78,6 +82,7 @@ Result<std::unique_ptr<BrokerServer>> BrokerServer::start(const Configuration& c
   }
   TRY(server->listen(configuration.listeners));
   server->restore_sessions();
+  if (server->storage_ != nullptr) server->storage_->start();
 
   for (const auto& listener : server->listeners_) listener->start();
   for (const auto& shard : server->shards_) shard->start();
@@ -91,7 +96,7 @@ BrokerServer::BrokerServer(const Configuration& configuration, Parts parts, Log&
       parts_(std::move(parts)),
       log_(log),
       refusals_(log),
-      maintenance_(*parts_.registry, parts_.stored_replays, refusals_, log, shards_) {}
+      maintenance_(*parts_.registry, refusals_, log, shards_) {}
 
 BrokerServer::~BrokerServer() {
   stop();
@@ -102,8 +107,6 @@ Result<> BrokerServer::load_sessions() {
   if (loaded.unreadable > 0)
     log_.error(std::to_string(loaded.unreadable) + " stored messages cannot be read with this key and build; they are left out");
   restored_ = std::make_unique<broker::Restored>(std::move(loaded.restored));
-  storage_ = std::make_unique<StorageThread>(std::move(parts_.sessions), log_,
-                                             [this](std::size_t shard, std::uint64_t batch) { shards_[shard]->stored(batch); });
   return {};
 }
 
@@ -117,7 +120,6 @@ void BrokerServer::restore_sessions() {
     log_.info("restored " + std::to_string(sessions) + " sessions and " + std::to_string(restored_->retained.size()) +
               " retained messages");
   restored_.reset();
-  storage_->start();
 }
 
 Result<> BrokerServer::listen(const std::vector<Listener>& listeners) {

@@ -9,7 +9,6 @@ namespace {
 
 constexpr std::chrono::milliseconds round_time{200};
 constexpr std::uint64_t refusals_every = 1000;  // steady milliseconds
-constexpr std::uint64_t replays_every = 5000;
 
 }  // namespace
 
@@ -17,9 +16,9 @@ Result<std::shared_ptr<const Directory>> load_directory(Registry& registry) {
   return std::make_shared<const Directory>(TRY(registry.list()));
 }
 
-Maintenance::Maintenance(Registry& registry, StoredReplayMemory* replays, RefusalLog& refusals, Log& log,
+Maintenance::Maintenance(Registry& registry, RefusalLog& refusals, Log& log,
                          const std::vector<std::unique_ptr<ShardThread>>& shards)
-    : registry_(registry), replays_(replays), refusals_(refusals), log_(log), shards_(shards) {}
+    : registry_(registry), refusals_(refusals), log_(log), shards_(shards) {}
 
 void Maintenance::start() {
   thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
@@ -33,17 +32,13 @@ void Maintenance::stop() {
 void Maintenance::run(const std::stop_token& stop) {
   std::mutex mutex;
   std::condition_variable_any wake_up;
-  std::uint64_t refusals_due = 0, replays_due = 0;
+  std::uint64_t refusals_due = 0;
   while (!stop.stop_requested()) {
     const Now now = system_now();
     tell(registry_trouble_, follow_registry(), "the list of identities stays as it was");
     if (now.steady >= refusals_due) {
       refusals_.sum_up(now);
       refusals_due = now.steady + refusals_every;
-    }
-    if (replays_ != nullptr && now.steady >= replays_due) {
-      tell(replay_trouble_, replays_->maintain(now), "replays are remembered, but not safe from a loss of power");
-      replays_due = now.steady + replays_every;
     }
     std::unique_lock lock(mutex);
     wake_up.wait_for(lock, stop, round_time, [] { return false; });

@@ -1,5 +1,5 @@
 // Maintenance: the thread that waits for the disk so that no shard has to. It notices changes of the registry, brings them to the
-// shards, carries out revocation orders, and keeps the memory of replays small.
+// shards, and carries out revocation orders.
 #pragma once
 
 #include <memory>
@@ -10,7 +10,6 @@
 #include "sealmq/registry.h"
 #include "server/log.h"
 #include "server/refusal_log.h"
-#include "server/replay_memory.h"
 #include "server/shard_thread.h"
 
 namespace sealmq::server {
@@ -20,9 +19,8 @@ Result<std::shared_ptr<const Directory>> load_directory(Registry& registry);
 
 class Maintenance {
  public:
-  /// All must outlive it; the shards' threads run as long as this one. `replays` may be null.
-  Maintenance(Registry& registry, StoredReplayMemory* replays, RefusalLog& refusals, Log& log,
-              const std::vector<std::unique_ptr<ShardThread>>& shards);
+  /// All must outlive it; the shards' threads run as long as this one.
+  Maintenance(Registry& registry, RefusalLog& refusals, Log& log, const std::vector<std::unique_ptr<ShardThread>>& shards);
 
   void start();
   /// Returns when the thread has ended.
@@ -35,13 +33,11 @@ class Maintenance {
   void tell(std::optional<Error>& last, const Result<>& result, const std::string& consequence);
 
   Registry& registry_;
-  StoredReplayMemory* replays_;
   RefusalLog& refusals_;
   Log& log_;
   const std::vector<std::unique_ptr<ShardThread>>& shards_;
   std::optional<std::uint64_t> followed_;  // the registry's version that all shards have, with all orders carried out
   std::optional<Error> registry_trouble_;
-  std::optional<Error> replay_trouble_;
   std::jthread thread_;
 };
 

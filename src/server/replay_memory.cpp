@@ -1,9 +1,17 @@
 #include "server/replay_memory.h"
 
+#include <fcntl.h>
+
 #include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
 #include <limits>
 #include <mutex>
 
+#include "base/descriptor.h"
+#include "base/reader.h"
+#include "base/writer.h"
 #include "registry/sqlite.h"
 #include "server/replay_table.h"
 
@@ -13,11 +21,9 @@ namespace {
 using sqlite::Database;
 using sqlite::Durability;
 using sqlite::Statement;
-using sqlite::Transaction;
 
 // Small enough that a message is not held up by it, more than the one digest that a message adds.
 constexpr std::size_t drops_per_message = 4;
-constexpr std::uint64_t pages_worth_a_second_checkpoint = 1000;
 
 // New digests come at the end of their table and old ones leave at its front, so a message touches two pages whatever the size.
 // The names carry the version, because the file may hold tables of others and their user_version.
@@ -72,18 +78,115 @@ class VolatileMemory : public ReplayMemory {
   ReplayTable table_;
 };
 
+/// What judge() remembered about one message.
+struct Remembered {
+  std::string scheme;
+  bool keeps_digest = false;
+  ReplayTable::Name digest{};
+  std::uint64_t forget_after = 0;
+  bool has_window = false;
+  ReplayTable::Name author{};
+  ReplayWindow window;
+};
+
+/// In the journal, after the length of all this in a u16:
+///
+///   lp8 scheme | u8 1: digest, 2: window | digest: 32 bytes, u64 forget after | window: 32 bytes author, u64 highest, u64 used
+void encode(const Remembered& r, Buffer& out) {
+  Buffer body;
+  Writer(body).lp8(as_bytes(r.scheme)).u8(static_cast<std::uint8_t>((r.keeps_digest ? 1 : 0) | (r.has_window ? 2 : 0)));
+  if (r.keeps_digest) Writer(body).bytes(r.digest).u64(r.forget_after);
+  if (r.has_window) Writer(body).bytes(r.author).u64(r.window.highest).u64(r.window.used);
+  Writer(out).lp16(body);
+}
+
+Result<Remembered> decode_remembered(Bytes body) {
+  Reader in(body);
+  Remembered r;
+  r.scheme = as_text(in.lp8());
+  const std::uint8_t parts = in.u8();
+  if (parts == 0 || parts > 3) in.fail("unknown parts");
+  r.keeps_digest = (parts & 1) != 0;
+  r.has_window = (parts & 2) != 0;
+  if (r.keeps_digest) {
+    r.digest = in.array<32>();
+    r.forget_after = in.u64();
+  }
+  if (r.has_window) {
+    r.author = in.array<32>();
+    r.window.highest = in.u64();
+    r.window.used = in.u64();
+  }
+  return in.finish(std::move(r));
+}
+
+/// Appends to a file; what append() has written survives the end of the process.
+class Journal {
+ public:
+  static Result<Journal> open(std::string path) {
+    Descriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!file.is_open()) return fail(Blame::environment, "cannot open " + path + ": " + std::strerror(errno));
+    return Journal(std::move(path), std::move(file));
+  }
+
+  /// All or nothing, as far as the file tells.
+  Result<> append(Bytes bytes) {
+    const ssize_t count = ::write(file_.number(), bytes.data(), bytes.size());
+    if (count == static_cast<ssize_t>(bytes.size())) {
+      size_ += count;
+      return {};
+    }
+    const std::string cause = count < 0 ? std::strerror(errno) : "no space";
+    if (count > 0 && ::ftruncate(file_.number(), size_) != 0) return fail(Blame::environment, "cannot mend " + path_);
+    return fail(Blame::environment, "cannot write " + path_ + ": " + cause);
+  }
+  Result<> clear() {
+    if (::ftruncate(file_.number(), 0) != 0) return fail(Blame::environment, "cannot clear " + path_);
+    size_ = 0;
+    return {};
+  }
+  /// What an earlier process left, up to where it was cut off.
+  Result<std::vector<Remembered>> read() {
+    Buffer all;
+    std::array<std::uint8_t, 65536> part;
+    for (ssize_t count = 0;;) {
+      count = ::pread(file_.number(), part.data(), part.size(), static_cast<off_t>(all.size()));
+      if (count < 0) return fail(Blame::environment, "cannot read " + path_ + ": " + std::strerror(errno));
+      if (count == 0) break;
+      sealmq::append(all, Bytes(part).first(static_cast<std::size_t>(count)));
+    }
+    std::vector<Remembered> found;
+    for (Reader in(all); in.remaining() > 0;) {
+      auto remembered = decode_remembered(in.lp16());
+      if (in.failed() || !remembered) break;
+      found.push_back(*std::move(remembered));
+    }
+    return found;
+  }
+
+ private:
+  Journal(std::string path, Descriptor file) : path_(std::move(path)), file_(std::move(file)) {}
+  std::string path_;
+  Descriptor file_;
+  off_t size_ = 0;
+};
+
+/// Marks are in memory, in one of two journals, and from time to time in the database; then the other journal goes on and this
+/// one is cleared.
 class FileMemory : public StoredReplayMemory {
  public:
   static Result<std::unique_ptr<StoredReplayMemory>> open(const std::string& path, ReplayLimits limits) {
-    auto database = TRY(Database::open(path, Durability::up_to_the_last_checkpoint));
-    // A checkpoint waits for the disk; maintain() does it, not the message that happens to fill the log.
-    TRY(database.execute("PRAGMA wal_autocheckpoint = 0"));
+    auto database = TRY(Database::open(path, Durability::every_commit));
     TRY(database.execute(schema));
     ReplayTable table(limits.digests);
     TRY(load(database, table));
-    auto checkpointer = TRY(Database::open(path, Durability::up_to_the_last_checkpoint));
+    auto first = TRY(Journal::open(path + ".replays-0"));
+    auto second = TRY(Journal::open(path + ".replays-1"));
     Statements statements = TRY(Statements::prepare(database));
-    return std::make_unique<FileMemory>(std::move(database), std::move(checkpointer), std::move(statements), std::move(table));
+    auto memory = std::make_unique<FileMemory>(std::move(database), std::move(statements), std::move(first), std::move(second),
+                                               std::move(table));
+    TRY(memory->take_over_journals());
+    return memory;
   }
 
   Result<Replay> judge(const ReplayMark& mark, Now now) override {
@@ -91,62 +194,74 @@ class FileMemory : public StoredReplayMemory {
     table_.drop_expired(now, drops_per_message);
     const auto verdict = table_.look(mark, now);
     if (verdict != Replay::fresh) return verdict;
-    const bool keep = keeps_digest(mark, now);
-    if (keep && table_.is_full()) return full();
+    Remembered remembered;
+    remembered.scheme = mark.scheme;
+    remembered.keeps_digest = keeps_digest(mark, now);
+    if (remembered.keeps_digest && table_.is_full()) return full();
+    remembered.digest = mark.digest;
+    remembered.forget_after = mark.forget_after;
+    remembered.has_window = mark.ordered;
+    remembered.author = mark.author;
+    if (mark.ordered) remembered.window = table_.window_after(mark);
+    if (!remembered.keeps_digest && !remembered.has_window) return verdict;
 
     // First the file, then the table: a failure leaves both as they were.
-    const auto window = table_.window_after(mark);
-    TRY(write(mark, keep, window));
-    if (keep) table_.put_digest(mark.scheme, mark.digest, mark.forget_after);
-    if (mark.ordered) table_.put_window(mark.scheme, mark.author, window);
+    record_.clear();
+    encode(remembered, record_);
+    TRY(journals_[active_].append(record_));
+    put(remembered);
+    fresh_.push_back(std::move(remembered));
     return verdict;
   }
 
   Result<> maintain(Now now) override {
     const std::lock_guard one_at_a_time(maintenance_mutex_);
-    while (TRY(purge_some(now)) > 0) {
-    }
-    // The long part runs beside judge(). What judge() wrote meanwhile is a short rest, and when that is done too the log starts
-    // again at its beginning.
-    const auto pages = TRY(checkpoint());
-    if (pages >= pages_worth_a_second_checkpoint) {
+    {
       const std::lock_guard lock(mutex_);
-      TRY(checkpoint());
+      table_.drop_expired(now, 10'000);
+      if (leaving_.empty() && !fresh_.empty()) {  // else the last attempt failed, and its journal is still needed
+        leaving_ = std::exchange(fresh_, {});
+        active_ = 1 - active_;
+      }
+    }
+    if (!leaving_.empty()) {
+      TRY(write(leaving_));
+      leaving_.clear();
+      TRY(journals_[1 - active_].clear());
+    }
+    for (std::uint64_t gone = 1; gone > 0;) {
+      TRY(statements_.purge.bind(comparable(now.wall)).run());
+      if (!TRY(statements_.changes.step())) break;
+      gone = statements_.changes.number(0);
+      statements_.changes.reset();
     }
     return {};
   }
 
   struct Statements {
-    Statement begin;
-    Statement commit;
-    Statement rollback;
     Statement put_digest;
     Statement put_window;
     Statement purge;
     Statement changes;
 
     static Result<Statements> prepare(Database& database) {
-      auto begin = TRY(database.prepare("BEGIN IMMEDIATE"));
-      auto commit = TRY(database.prepare("COMMIT"));
-      auto rollback = TRY(database.prepare("ROLLBACK"));
-      auto put_digest = TRY(database.prepare("INSERT INTO replay_digest_1 VALUES (?, ?, ?)"));
+      auto put_digest = TRY(database.prepare("INSERT OR IGNORE INTO replay_digest_1 VALUES (?, ?, ?)"));
       auto put_window =
           TRY(database.prepare("INSERT INTO replay_window_1 VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
                                "highest = excluded.highest, used = excluded.used"));
       auto purge =
           TRY(database.prepare("DELETE FROM replay_digest_1 WHERE forget_after < ? AND forget_after <= "
                                "(SELECT max(forget_after) FROM (SELECT forget_after FROM replay_digest_1 ORDER BY "
-                               "forget_after LIMIT 500))"));
+                               "forget_after LIMIT 5000))"));
       auto changes = TRY(database.prepare("SELECT changes()"));
-      return Statements{std::move(begin),      std::move(commit), std::move(rollback), std::move(put_digest),
-                        std::move(put_window), std::move(purge),  std::move(changes)};
+      return Statements{std::move(put_digest), std::move(put_window), std::move(purge), std::move(changes)};
     }
   };
 
-  FileMemory(Database database, Database checkpointer, Statements statements, ReplayTable table)
+  FileMemory(Database database, Statements statements, Journal first, Journal second, ReplayTable table)
       : database_(std::move(database)),
-        checkpointer_(std::move(checkpointer)),
         statements_(std::move(statements)),
+        journals_{std::move(first), std::move(second)},
         table_(std::move(table)) {}
 
  private:
@@ -170,45 +285,55 @@ class FileMemory : public StoredReplayMemory {
     return {};
   }
 
-  /// One transaction.
-  Result<> write(const ReplayMark& mark, bool keep, ReplayWindow window) {
-    TRY(statements_.begin.run());
-    auto written = write_rows(mark, keep, window);
-    if (written) written = statements_.commit.run();
-    if (!written) static_cast<void>(statements_.rollback.run());  // fails if SQLite has undone it itself
-    return written;
+  /// Which of the two is the older one does not matter: windows only grow.
+  Result<> take_over_journals() {
+    std::vector<Remembered> found;
+    for (Journal& journal : journals_)
+      for (Remembered& remembered : TRY(journal.read())) found.push_back(std::move(remembered));
+    for (Remembered& remembered : found) put_if_later(remembered);
+    if (!found.empty()) TRY(write(found));
+    for (Journal& journal : journals_) TRY(journal.clear());
+    return {};
+  }
+  void put_if_later(Remembered& remembered) {
+    if (remembered.has_window) {
+      const ReplayWindow present = table_.window(remembered.scheme, remembered.author);
+      if (present.highest >= remembered.window.highest) remembered.window = joined(present, remembered.window);
+    }
+    put(remembered);
+  }
+  /// `later` has the higher number.
+  static ReplayWindow joined(ReplayWindow later, const ReplayWindow& earlier) {
+    const auto behind = later.highest - earlier.highest;
+    if (behind < 64) later.used |= earlier.used << behind;
+    return later;
+  }
+  void put(const Remembered& remembered) {
+    if (remembered.keeps_digest) table_.put_digest(remembered.scheme, remembered.digest, remembered.forget_after);
+    if (remembered.has_window) table_.put_window(remembered.scheme, remembered.author, remembered.window);
   }
 
-  Result<> write_rows(const ReplayMark& mark, bool keep, ReplayWindow window) {
-    if (keep) TRY(statements_.put_digest.bind(comparable(mark.forget_after)).bind(mark.scheme).bind(Bytes(mark.digest)).run());
-    if (!mark.ordered) return {};
-    return statements_.put_window.bind(mark.scheme).bind(Bytes(mark.author)).bind(window.highest).bind(window.used).run();
+  Result<> write(const std::vector<Remembered>& some) {
+    auto transaction = TRY(sqlite::Transaction::begin(database_));
+    for (const Remembered& r : some) {
+      if (r.keeps_digest) TRY(statements_.put_digest.bind(comparable(r.forget_after)).bind(r.scheme).bind(Bytes(r.digest)).run());
+      if (r.has_window)
+        TRY(statements_.put_window.bind(r.scheme).bind(Bytes(r.author)).bind(r.window.highest).bind(r.window.used).run());
+    }
+    return transaction.commit();
   }
 
-  /// A few hundred, so that judge() can come in between. Answers how many went from the file.
-  Result<std::uint64_t> purge_some(Now now) {
-    const std::lock_guard lock(mutex_);
-    table_.drop_expired(now, 500);
-    TRY(statements_.purge.bind(comparable(now.wall)).run());
-    if (!TRY(statements_.changes.step())) return 0;
-    const auto count = statements_.changes.number(0);
-    statements_.changes.reset();
-    return count;
-  }
-
-  /// Copies what no reader needs from the log into the file, never waiting for anybody. Answers the length of the log in pages.
-  Result<std::uint64_t> checkpoint() {
-    auto statement = TRY(checkpointer_.prepare("PRAGMA wal_checkpoint(PASSIVE)"));
-    if (!TRY(statement.step())) return 0;
-    return statement.number(1);
-  }
-
-  std::mutex maintenance_mutex_;  // taken before mutex_; guards checkpointer_
-  std::mutex mutex_;              // guards the rest
+  std::mutex maintenance_mutex_;  // taken before mutex_; guards database_ and statements_
   Database database_;
-  Database checkpointer_;
   Statements statements_;  // declared after, so destroyed before, its database
+  std::vector<Remembered> leaving_;
+
+  std::mutex mutex_;  // guards what follows; of the journals the active one
+  std::array<Journal, 2> journals_;
+  std::size_t active_ = 0;
   ReplayTable table_;
+  std::vector<Remembered> fresh_;  // in the active journal, and not on its way to the database
+  Buffer record_;                  // scratch
 };
 
 }  // namespace

@@ -13,12 +13,13 @@ struct ReplayLimits {
   std::size_t digests = 4'000'000;
 };
 
-/// Every mark is in the file before judge() answers `fresh`, so that the end of the process loses none; the file reaches the disk
-/// with maintain(), so that a loss of power may lose what came since, and freshness alone refuses those.
+/// A mark is in a journal beside the database before judge() answers `fresh`, at the price of one write to a file, so that the
+/// end of the process loses none. maintain() brings it into the database and to the disk; a loss of power may lose what came
+/// since, and freshness alone refuses those.
 class StoredReplayMemory : public ReplayMemory {
  public:
-  /// Removes what may be forgotten and brings the file to the disk. For a thread of its own, every few seconds: it waits for the
-  /// disk, while judge() goes on. Errors: environment; nothing is lost and the next call tries again.
+  /// Writes what is new, removes what may be forgotten. For a thread of its own, several times a second: it waits for the disk,
+  /// while judge() goes on. Errors: environment; nothing is lost and the next call tries again.
   virtual Result<> maintain(Now now) = 0;
 };
 

@@ -68,6 +68,13 @@ ReplayWindow ReplayTable::window_after(const ReplayMark& mark) const {
   return ReplayWindow::starting_with(mark.sequence);
 }
 
+ReplayWindow ReplayTable::window(std::string_view scheme, const Name& author) const {
+  const Scheme* its = find(scheme);
+  if (its == nullptr) return {};
+  const auto found = its->windows.find(author);
+  return found == its->windows.end() ? ReplayWindow{} : found->second;
+}
+
 void ReplayTable::put_window(std::string_view scheme, const Name& author, ReplayWindow window) {
   find_or_make(scheme).windows.insert_or_assign(author, window);
 }

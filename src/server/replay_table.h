@@ -36,6 +36,8 @@ class ReplayTable {
 
   /// The author's window once `mark` is remembered.
   ReplayWindow window_after(const ReplayMark& mark) const;
+  /// {0, 0} if there is none.
+  ReplayWindow window(std::string_view scheme, const Name& author) const;
   void put_window(std::string_view scheme, const Name& author, ReplayWindow window);
   void put_digest(std::string_view scheme, const Name& digest, std::uint64_t forget_after);
 

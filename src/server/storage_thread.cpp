@@ -8,11 +8,12 @@ namespace sealmq::server {
 namespace {
 
 constexpr std::chrono::seconds pause_after_failure{1};
+constexpr std::chrono::seconds replays_every{1};
 
 }  // namespace
 
-StorageThread::StorageThread(std::unique_ptr<SessionStore> store, Log& log, Stored stored)
-    : store_(std::move(store)), log_(log), stored_(std::move(stored)) {}
+StorageThread::StorageThread(std::unique_ptr<SessionStore> store, StoredReplayMemory* replays, Log& log, Stored stored)
+    : store_(std::move(store)), replays_(replays), log_(log), stored_(std::move(stored)) {}
 
 void StorageThread::start() {
   thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
@@ -37,13 +38,25 @@ void StorageThread::run(const std::stop_token& stop) {
     std::vector<Waiting> group;
     {
       std::unique_lock lock(mutex_);
-      wake_.wait(lock, stop, [this] { return !waiting_.empty(); });
-      if (waiting_.empty()) return;  // asked to stop, and nothing is left
+      wake_.wait_for(lock, stop, replays_every, [this] { return !waiting_.empty(); });
       group = std::exchange(waiting_, {});
       changes_ = 0;
     }
-    write(group, stop);
+    if (!group.empty()) write(group, stop);
+    maintain_replays();
+    if (group.empty() && stop.stop_requested()) return;  // nothing is left
   }
+}
+
+void StorageThread::maintain_replays() {
+  const auto now = std::chrono::steady_clock::now();
+  if (replays_ == nullptr || now < replays_due_) return;
+  replays_due_ = now + replays_every;
+  const auto done = replays_->maintain(system_now());
+  if (!done && !replays_in_trouble_)
+    log_.error(done.error().what + "; replays are remembered, but not safe from a loss of power");
+  if (done && replays_in_trouble_) log_.info("the memory of replays is safe again");
+  replays_in_trouble_ = !done;
 }
 
 // Clients wait for what could not be written; it is tried again until it can, or until the broker ends.

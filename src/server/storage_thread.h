@@ -1,5 +1,5 @@
-// StorageThread: the one thread that writes sessions. Shards put batches; whatever has come while the last group was written
-// makes up the next one, so that under load one wait for the disk serves many clients.
+// StorageThread: the one thread that writes sessions and the memory of replays. Shards put batches; whatever has come while the
+// last group was written makes up the next one, so that under load one wait for the disk serves many clients.
 #pragma once
 
 #include <atomic>
@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "server/log.h"
+#include "server/replay_memory.h"
 #include "server/session_store.h"
 
 namespace sealmq::server {
@@ -19,7 +20,8 @@ class StorageThread {
   /// `stored(shard, batch)`: on the storage thread, when every batch of the shard up to this one is on the disk.
   using Stored = std::function<void(std::size_t shard, std::uint64_t batch)>;
 
-  StorageThread(std::unique_ptr<SessionStore> store, Log& log, Stored stored);
+  /// Without a store put() must not be called; `replays` may be null and outlives this.
+  StorageThread(std::unique_ptr<SessionStore> store, StoredReplayMemory* replays, Log& log, Stored stored);
   ~StorageThread() { stop(); }
 
   void start();
@@ -42,14 +44,18 @@ class StorageThread {
   };
   void run(const std::stop_token& stop);
   void write(const std::vector<Waiting>& group, const std::stop_token& stop);
+  void maintain_replays();
 
   std::unique_ptr<SessionStore> store_;
+  StoredReplayMemory* const replays_;
   Log& log_;
   Stored stored_;
   std::mutex mutex_;
   std::condition_variable_any wake_;
   std::vector<Waiting> waiting_;
   std::size_t changes_ = 0;
+  std::chrono::steady_clock::time_point replays_due_{};
+  bool replays_in_trouble_ = false;
   std::atomic<bool> in_trouble_ = false;
   std::jthread thread_;
 };

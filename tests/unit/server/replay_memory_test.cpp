@@ -2,10 +2,12 @@
 
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <set>
 #include <thread>
 
@@ -246,16 +248,16 @@ TEST_F(StoredReplayMemoryTest, MaintenanceRemovesWhatIsForgottenAndOnlyThat) {
   EXPECT_EQ(judge(*memory, numbered(1050), noon + 2 * minute), Replay::stale);
 }
 
-TEST_F(StoredReplayMemoryTest, MaintenanceKeepsTheLogFromGrowing) {
+TEST_F(StoredReplayMemoryTest, MaintenanceKeepsTheFilesFromGrowing) {
   const auto memory = open();
   std::uint64_t number = 0;
-  std::uintmax_t largest = 0;
-  for (int round = 0; round < 4; ++round) {
+  constexpr std::uintmax_t checkpoint_at = 1000 * 4096;  // SQLite's own
+  for (int round = 0; round < 20; ++round) {
     for (int i = 0; i < 1500; ++i) ASSERT_EQ(judge(*memory, numbered(++number)), Replay::fresh);
     ASSERT_TRUE(memory->maintain({0, noon}));
     const auto size = std::filesystem::file_size(path_ + "-wal");
-    if (round == 0) largest = size;
-    EXPECT_LE(size, largest + largest / 4);
+    EXPECT_EQ(std::filesystem::file_size(path_ + ".replays-0") + std::filesystem::file_size(path_ + ".replays-1"), 0U);
+    EXPECT_LE(size, checkpoint_at + checkpoint_at / 4);
   }
   EXPECT_EQ(judge(*memory, numbered(1)), Replay::repeat);
 }
@@ -272,16 +274,44 @@ TEST_F(StoredReplayMemoryTest, JudgesWhileItIsMaintained) {
 
 TEST_F(StoredReplayMemoryTest, AnErrorMeansThatNothingWasRemembered) {
   const auto memory = open();
+  struct rlimit before {};
+  ::getrlimit(RLIMIT_FSIZE, &before);
+  ::signal(SIGXFSZ, SIG_IGN);
+  const struct rlimit none { 0, before.rlim_max };
+  ::setrlimit(RLIMIT_FSIZE, &none);  // as if the disk were full
+  const auto verdict = memory->judge(numbered(7), {0, noon});
+  ::setrlimit(RLIMIT_FSIZE, &before);
+  ASSERT_FALSE(verdict);
+  EXPECT_EQ(verdict.error().blame, Blame::environment);
+  EXPECT_EQ(judge(*memory, numbered(7)), Replay::fresh);
+}
+
+TEST_F(StoredReplayMemoryTest, ADatabaseThatRefusesForAWhileLosesNothing) {
   {
+    const auto memory = open();
     auto other = sqlite::Database::open(path_, sqlite::Durability::up_to_the_last_checkpoint).value();
     ASSERT_TRUE(other.execute("CREATE TRIGGER refuse BEFORE INSERT ON replay_window_1 BEGIN SELECT RAISE(ABORT, 'no'); END"));
-    const auto verdict = memory->judge(numbered(7), {0, noon});
-    ASSERT_FALSE(verdict);
-    EXPECT_EQ(verdict.error().blame, Blame::environment);
+    for (std::uint64_t i = 1; i <= 10; ++i) EXPECT_EQ(judge(*memory, numbered(i)), Replay::fresh);
+    EXPECT_FALSE(memory->maintain({0, noon}));
+    for (std::uint64_t i = 11; i <= 20; ++i) EXPECT_EQ(judge(*memory, numbered(i)), Replay::fresh);
+    EXPECT_FALSE(memory->maintain({0, noon}));
     EXPECT_EQ(rows("replay_digest_1"), 0U);
     ASSERT_TRUE(other.execute("DROP TRIGGER refuse"));
   }
-  EXPECT_EQ(judge(*memory, numbered(7)), Replay::fresh);
+  const auto memory = open();
+  for (std::uint64_t i = 1; i <= 20; ++i) EXPECT_EQ(judge(*memory, numbered(i)), Replay::repeat) << i;
+}
+
+TEST_F(StoredReplayMemoryTest, AJournalThatWasCutIsReadUpToTheCut) {
+  {
+    const auto memory = open();
+    for (std::uint64_t i = 1; i <= 2; ++i) EXPECT_EQ(judge(*memory, numbered(i)), Replay::fresh);
+  }
+  const std::string journal = path_ + ".replays-0";
+  std::filesystem::resize_file(journal, std::filesystem::file_size(journal) - 1);
+  const auto memory = open();
+  EXPECT_EQ(judge(*memory, numbered(1)), Replay::repeat);
+  EXPECT_EQ(judge(*memory, numbered(2)), Replay::fresh);
 }
 
 TEST_F(StoredReplayMemoryTest, IsForTheOwnerOnly) {
@@ -289,6 +319,7 @@ TEST_F(StoredReplayMemoryTest, IsForTheOwnerOnly) {
   const auto memory = open();
   ::umask(before);
   EXPECT_EQ(testing::mode_of(path_), 0600U);
+  EXPECT_EQ(testing::mode_of(path_ + ".replays-0"), 0600U);
 }
 
 /// The same rules, said in the plainest way.

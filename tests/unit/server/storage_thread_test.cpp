@@ -38,7 +38,7 @@ class StorageThreadTest : public ::testing::Test {
   void SetUp() override {
     auto made = std::make_unique<FakeStore>();
     store = made.get();
-    storage = std::make_unique<StorageThread>(std::move(made), log, [this](std::size_t shard, std::uint64_t batch) {
+    storage = std::make_unique<StorageThread>(std::move(made), nullptr, log, [this](std::size_t shard, std::uint64_t batch) {
       stored.emplace_back(shard, batch);
       if (stored.size() == wanted) done.set_value();
     });
