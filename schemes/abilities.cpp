@@ -20,6 +20,10 @@ std::optional<Result<BrokerScheme::Checked<Subscribing>>> BrokerScheme::read_sub
   return std::nullopt;
 }
 
+std::unique_ptr<Login> BrokerScheme::begin_login(LoginRequest&) {
+  return nullptr;
+}
+
 Result<std::optional<std::pair<std::string, std::string>>> ClientScheme::subscribe_property(std::string_view, Now) {
   return std::nullopt;
 }

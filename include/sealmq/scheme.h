@@ -8,6 +8,7 @@
 // has been verified, but not yet authorised: rights, policy and replay are the broker core's work, the same for every scheme.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <optional>
 #include <span>
@@ -20,6 +21,7 @@
 #include "sealmq/ports.h"
 #include "sealmq/registry.h"
 #include "sealmq/result.h"
+#include "sealmq/secret.h"
 
 namespace sealmq {
 
@@ -94,6 +96,44 @@ struct Scene {
   const Directory& directory;
 };
 
+// -- logging in
+
+/// A login as it begins: what CONNECT said and what the transport proved.
+struct LoginRequest {
+  std::string method;                              ///< Authentication Method of MQTT 5; empty: user name and password
+  std::string client_id;                           ///< as sent; may be empty
+  std::string user_name;                           ///< empty if none was sent
+  Secret password;                                 ///< likewise
+  Buffer connect;                                  ///< the whole packet; some logins sign it
+  std::string address;                             ///< for the log
+  std::array<std::uint8_t, 32> channel_binding{};  ///< tls-exporter (RFC 9266); zeroes without TLS
+};
+
+/// Who has proved to be who.
+struct LoggedIn {
+  std::string identity;  ///< its name on the list
+};
+
+/// The broker's side of one login: it reads like the conversation. One call at a time, each perhaps on another thread, never on
+/// an event loop: a call may block for a card or a slow hash.
+class Login {
+ public:
+  struct Step {
+    Buffer data;                                    ///< for the next AUTH, or with `done` for CONNACK
+    std::optional<Verified<LoggedIn, Login>> done;  ///< nothing: the client's next AUTH is awaited
+  };
+  virtual ~Login() = default;
+  /// `data` is the Authentication Data of CONNECT or AUTH. Any error refuses the login: the client learns "not authorised", the
+  /// cause goes to the log.
+  virtual Result<Step> advance(Bytes data, const Scene& scene) = 0;
+
+ protected:
+  static Step reply(Buffer data) { return {std::move(data), std::nullopt}; }
+  static Step done(std::string identity, Buffer data = {}) {
+    return {std::move(data), Verified<LoggedIn, Login>(LoggedIn{std::move(identity)})};
+  }
+};
+
 /// What it is given for life.
 struct BrokerPorts {
   KeyStore& key;  ///< the broker's own
@@ -131,6 +171,10 @@ class BrokerScheme {
   /// Nothing: the value is not one of this scheme's.
   virtual std::optional<Result<Checked<Subscribing>>> read_subscribe(std::string_view value, std::string_view filter,
                                                                      const Scene& scene);
+
+  /// A login by an Authentication Method; null if the method is not this scheme's. Re-authentication is a new login that has to
+  /// end with the same identity.
+  virtual std::unique_ptr<Login> begin_login(LoginRequest& request);
 
  protected:
   /// Only a scheme can say that something is verified.

@@ -19,6 +19,7 @@ class Access {
   void set(std::shared_ptr<const Directory> directory) { directory_ = std::move(directory); }
 
   const Directory& directory() const { return *directory_; }
+  std::shared_ptr<const Directory> shared_directory() const { return directory_; }
   const TopicRule* rule(std::string_view topic) const { return policy_->find(topic); }
 
   /// An active identity that may use this scheme and publish to this topic.

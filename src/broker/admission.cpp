@@ -88,16 +88,18 @@ Admission<Core::Admitted> Core::admit(Link& link, std::string_view topic, Bytes 
       rule = access.rule(o.topic);
       if (rule == nullptr || !rule->publish.contains(i)) return refused(Refusal::topic_not_allowed, "no rule for the real topic");
     }
-    if (o.names_author) {
-      if (o.author == nullptr) return refused(Refusal::author_not_listed, "its author is not on the list");
-      if (o.author->status == Status::revoked) return refused(Refusal::author_revoked, o.author->name + " is revoked");
-      if (!access.may_publish(*o.author, i, o.topic))
-        return refused(Refusal::topic_not_allowed, o.author->name + " may not publish here");
+    const Identity* author = o.author;
+    if (!o.names_author && !link.identity.empty()) author = access.directory().find(link.identity);
+    if (o.names_author || !link.identity.empty()) {
+      if (author == nullptr) return refused(Refusal::author_not_listed, "its author is not on the list");
+      if (author->status == Status::revoked) return refused(Refusal::author_revoked, author->name + " is revoked");
+      if (!access.may_publish(*author, i, o.topic))
+        return refused(Refusal::topic_not_allowed, author->name + " may not publish here");
     }
     bool repeat = false;
     if (auto judged = judge_replay(o.mark, repeat, now); !judged) return tl::unexpected(judged.error());
-    if (o.author != nullptr && !repeat && link.session != nullptr) remember_identity(*link.session, o.author->name);
-    return Admitted{*std::move(opened), i, repeat};
+    if (author != nullptr && !repeat && link.session != nullptr) remember_identity(*link.session, author->name);
+    return Admitted{*std::move(opened), author, i, repeat};
   }
   if (malformed) return tl::unexpected(*std::move(malformed));
   return refused(Refusal::topic_not_allowed, "not in the form of a scheme that this topic allows");
@@ -113,7 +115,7 @@ static MessageView view_of(const Core::Admitted& admitted, Bytes wire, mqtt::QoS
           .qos = qos,
           .retain = retain,
           .scheme = static_cast<std::uint8_t>(admitted.scheme),
-          .author = opened.author != nullptr ? std::string_view(opened.author->name) : std::string_view{},
+          .author = admitted.author != nullptr ? std::string_view(admitted.author->name) : std::string_view{},
           .properties = properties};
 }
 
@@ -191,7 +193,9 @@ Admission<Core::Granted> Core::subscribe(Link& link, const mqtt::SubscribeEntry&
 
 Admission<Core::Granted> Core::grant(Link& link, std::string_view filter, const mqtt::SubscriptionOptions& options,
                                      std::uint32_t identifier, std::size_t scheme, const Subscribing* asked, Now now) {
-  const Identity* subscriber = asked != nullptr ? asked->subscriber : nullptr;
+  const Identity* subscriber = asked != nullptr ? asked->subscriber : access.directory().find(link.identity);
+  if (asked == nullptr && subscriber == nullptr && !link.identity.empty())
+    return refused(Refusal::author_not_listed, "the subscriber is not on the list");
   if (asked != nullptr && asked->names_subscriber && subscriber == nullptr)
     return refused(Refusal::author_not_listed, "the subscriber is not on the list");
   if (subscriber != nullptr && subscriber->status == Status::revoked)

@@ -20,6 +20,7 @@ using Number = std::uint64_t;
 struct SessionSaved {
   Number session;
   std::string client_id;
+  std::string owner;                    ///< the identity that logged in; empty: nobody
   std::uint32_t expiry_interval;        ///< seconds after the connection's end; 0: not longer than the connection
   std::uint64_t expires;                ///< steady; UINT64_MAX while the client is there, or never
   std::shared_ptr<const Message> will;  ///< null: none

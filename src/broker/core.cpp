@@ -48,7 +48,7 @@ Session* Core::find(Number session) {
   return at == by_number.end() ? nullptr : at->second;
 }
 
-ConnectionId Core::open(std::string address, Now now) {
+ConnectionId Core::open(Peer peer, Now now) {
   if (free_slots_.empty()) {
     free_slots_.push_back(static_cast<std::uint32_t>(slots_.size()));
     slots_.emplace_back();
@@ -56,7 +56,7 @@ ConnectionId Core::open(std::string address, Now now) {
   std::uint32_t slot = free_slots_.back();
   free_slots_.pop_back();
   ConnectionId id{slot, ++slots_[slot].generation};
-  slots_[slot].link = std::make_unique<Link>(*this, id, std::move(address), now);
+  slots_[slot].link = std::make_unique<Link>(*this, id, std::move(peer), now);
   ++counters.connections;
   return id;
 }
@@ -80,6 +80,15 @@ void Core::receive(Link& link, Bytes bytes, Now now) {
     free_slots_.push_back(effects.moves.back().connection.slot);
     return;
   }
+  if (!link.connection.outbox().empty()) tell_writable(link);
+}
+
+void Core::finish(Link& link, Result<Login::Step> step, Now now) {
+  if (link.ended || link.logging_in == nullptr) return;
+  link.now = now;
+  auto gone_on = link.go_on(std::move(step));
+  if (gone_on && link.connection.held()) gone_on = link.connection.release(link, now);
+  if (!gone_on && !link.ended) abort(link, gone_on.error());
   if (!link.connection.outbox().empty()) tell_writable(link);
 }
 
@@ -108,6 +117,8 @@ void Core::end(Link& link, bool with_will, Now now) {
   if (link.ended) return;
   link.ended = true;
   --counters.connections;
+  if (link.logging_in != nullptr) --logins;
+  link.logging_in.reset();
   effects.closing.push_back(link.id);
   Session* session = std::exchange(link.session, nullptr);
   if (session == nullptr) return;
@@ -123,7 +134,12 @@ void Core::end(Link& link, bool with_will, Now now) {
   save(*session);
 }
 
-std::pair<Session*, bool> Core::take_session(std::string_view client_id, bool clean_start, Now now) {
+bool Core::may_take(std::string_view client_id, std::string_view identity) const {
+  auto at = sessions.find(client_id);
+  return at == sessions.end() || at->second->owner.empty() || at->second->owner == identity;
+}
+
+std::pair<Session*, bool> Core::take_session(std::string_view client_id, std::string_view identity, bool clean_start, Now now) {
   auto at = sessions.find(client_id);
   if (at != sessions.end() && at->second->link != nullptr) {
     Link& old = *at->second->link;
@@ -132,7 +148,9 @@ std::pair<Session*, bool> Core::take_session(std::string_view client_id, bool cl
     end(old, true, now);
     at = sessions.find(client_id);
   }
-  if (at != sessions.end() && clean_start) {
+  // What a stranger may have prepared in a session of this name is not an identity's.
+  bool is_strange = at != sessions.end() && at->second->owner != identity;
+  if (at != sessions.end() && (clean_start || is_strange)) {
     destroy(*at->second, now);  // [MQTT-3.1.2-4]
     at = sessions.end();
   }
@@ -145,6 +163,7 @@ std::pair<Session*, bool> Core::take_session(std::string_view client_id, bool cl
   if (sessions.size() >= settings.maximum_sessions) return {nullptr, false};
   auto session = std::make_unique<Session>(std::string(client_id), next_number());
   Session* made = session.get();
+  made->owner = identity;
   by_number.emplace(made->number, made);
   sessions.emplace(made->client_id, std::move(session));
   ++counters.sessions;
@@ -235,7 +254,8 @@ RevocationReport Core::revoke(std::string_view name, Now now) {
       return true;
     });
     // A connection that spoke for others too (a gateway) goes on for them.
-    if (session->identities.size() == 1 && session->identities.front() == name) ending.push_back(session);
+    bool its_own = session->identities.size() == 1 && session->identities.front() == name;
+    if (its_own || session->owner == name) ending.push_back(session);
   }
   for (Session* session : ending) {
     ++report.sessions;
@@ -261,8 +281,8 @@ Shard::Shard(std::size_t index, std::size_t count, Settings settings, Ports port
     : core_(std::make_unique<Core>(index, count, settings, std::move(ports), std::move(policy), std::move(directory))) {}
 Shard::~Shard() = default;
 
-ConnectionId Shard::open(std::string address, Now now) {
-  return core_->open(std::move(address), now);
+ConnectionId Shard::open(Peer peer, Now now) {
+  return core_->open(std::move(peer), now);
 }
 
 void Shard::receive(ConnectionId connection, Bytes bytes, Now now) {
@@ -271,6 +291,10 @@ void Shard::receive(ConnectionId connection, Bytes bytes, Now now) {
 
 void Shard::gone(ConnectionId connection, Now now) {
   if (Link* link = core_->find(connection)) core_->gone(*link, now);
+}
+
+void Shard::finish(ConnectionId connection, Result<Login::Step> step, Now now) {
+  if (Link* link = core_->find(connection)) core_->finish(*link, std::move(step), now);
 }
 
 mqtt::Outbox* Shard::outbox(ConnectionId connection) {

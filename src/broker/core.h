@@ -38,17 +38,21 @@ class Core {
 
   // -- core.cpp: connections and sessions
 
-  ConnectionId open(std::string address, Now now);
+  ConnectionId open(Peer peer, Now now);
   Link* find(ConnectionId id);
   void receive(Link& link, Bytes bytes, Now now);
   void gone(Link& link, Now now);
+  void finish(Link& link, Result<Login::Step> step, Now now);
   void tick(Now now);
   void shut_down(Now now);
   /// The connection is over for this reason; a session that outlives it keeps its Will until it is due.
   void abort(Link& link, const Error& error);
   void end(Link& link, bool with_will, Now now);
   /// Ends whoever uses the identifier now, and finds or makes its session. Answers whether it was there.
-  std::pair<Session*, bool> take_session(std::string_view client_id, bool clean_start, Now now);
+  std::pair<Session*, bool> take_session(std::string_view client_id, std::string_view identity, bool clean_start, Now now);
+  /// False: the session there is another identity's.
+  bool may_take(std::string_view client_id, std::string_view identity) const;
+  std::unique_ptr<Login> begin_login(LoginRequest& request);
   void destroy(Session& session, Now now);
   void tell_writable(Link& link);
   Session* find(Number session);
@@ -60,6 +64,7 @@ class Core {
 
   struct Admitted {
     BrokerScheme::Checked<Opened> opened;
+    const Identity* author;  ///< who the message names, or else who logged in; null: nobody
     std::size_t scheme;
     bool repeat;
   };
@@ -134,6 +139,7 @@ class Core {
   Effects effects;
   Counters counters;
   std::uint64_t last_tick = 0;
+  std::size_t logins = 0;  // undecided
 
  private:
   struct Slot {

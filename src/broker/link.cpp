@@ -22,23 +22,12 @@ bool is_client_id(std::string_view id) {
   return std::ranges::none_of(id, [](unsigned char c) { return c == '+' || c == '#' || c < 0x20 || c == 0x7F; });
 }
 
-std::string make_client_id(Random& random, std::size_t shard, std::size_t count) {
-  for (;;) {  // until it falls to this shard: `count` tries on average
-    std::array<std::uint8_t, 12> octets{};
-    random.fill(octets);
-    std::string id = "auto-" + to_hex(octets);
-    if (Shard::shard_of(id, count) == shard) return id;
-  }
-}
-
 }  // namespace
 
-Link::Link(Core& core, ConnectionId id_, std::string address_, Now now_)
-    : connection(mqtt::Role::server, core.settings.limits, now_), id(id_), address(std::move(address_)), now(now_), core_(core) {}
+Link::Link(Core& core, ConnectionId id_, Peer peer_, Now now_)
+    : connection(mqtt::Role::server, core.settings.limits, now_), id(id_), peer(std::move(peer_)), now(now_), core_(core) {}
 
 Result<> Link::on(const mqtt::Connect& packet, Bytes raw) {
-  if (packet.properties.authentication_method)
-    return violation("no scheme has this authentication method", Reason::bad_authentication_method);
   if (!is_client_id(packet.client_id)) return violation("client identifier not allowed", Reason::client_identifier_not_valid);
   if (!packet.client_id.empty()) {
     std::size_t owner = Shard::shard_of(packet.client_id, core_.count);
@@ -49,50 +38,7 @@ Result<> Link::on(const mqtt::Connect& packet, Bytes raw) {
       return {};
     }
   }
-  return login(packet);
-}
-
-Result<> Link::login(const mqtt::Connect& packet) {
-  mqtt::Connack answer;
-  std::string assigned;
-  std::string_view client_id = packet.client_id;
-  if (client_id.empty()) {
-    assigned = make_client_id(core_.ports.random, core_.index, core_.count);
-    client_id = answer.properties.assigned_client_identifier.emplace(assigned);  // [MQTT-3.2.2-16]
-  }
-  std::optional<PendingWill> will;
-  if (packet.will) {
-    auto admitted = core_.admit_will(*this, *packet.will, now);
-    if (!admitted)
-      return fail(Blame::not_authorised, "Will: " + admitted.error().cause, static_cast<std::uint8_t>(admitted.error().reason));
-    will = std::move(*admitted);
-  }
-  auto [taken, present] = core_.take_session(client_id, packet.clean_start, now);
-  if (taken == nullptr) return violation("too many sessions", Reason::quota_exceeded);
-
-  session = taken;
-  session->link = this;
-  session->will = std::move(will);
-  std::uint32_t longest = core_.settings.maximum_session_expiry;
-  if (packet.version == mqtt::Version::v5) {
-    std::uint32_t wanted = packet.properties.session_expiry_interval.value_or(0);
-    session->expiry_interval = std::min(wanted, longest);
-    if (wanted > longest) answer.properties.session_expiry_interval = longest;
-    answer.properties.receive_maximum = core_.settings.limits.receive_maximum;
-    answer.properties.maximum_packet_size = core_.settings.limits.maximum_packet_size;
-    if (core_.settings.limits.topic_alias_maximum != 0)
-      answer.properties.topic_alias_maximum = core_.settings.limits.topic_alias_maximum;
-    alias_maximum = std::min(packet.properties.topic_alias_maximum.value_or(0), core_.settings.topic_alias_maximum_out);
-  } else {
-    session->expiry_interval = packet.clean_start ? 0 : longest;
-  }
-  answer.session_present = present;
-  for (auto& entry : session->outgoing) entry.sent = false;
-  core_.save(*session);
-  core_.tell_groups(*session, MemberEvent::What::present);
-  connection.send(answer);
-  core_.pump(*session, now);
-  return {};
+  return begin(packet, raw);
 }
 
 void Link::acknowledge(mqtt::PacketType type, std::uint16_t packet_id, Reason reason, bool relies) {

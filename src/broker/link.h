@@ -11,9 +11,18 @@ namespace sealmq::broker {
 
 class Core;
 
+/// A login that is not decided.
+struct PendingLogin {
+  std::shared_ptr<Login> login;
+  std::string method;
+  std::string name;      ///< under which failures are counted
+  Buffer connect;        ///< the packet, until it is done; empty when logging in again
+  bool running = false;  ///< a step is being worked on
+};
+
 class Link final : public mqtt::Events {
  public:
-  Link(Core& core, ConnectionId id, std::string address, Now now);
+  Link(Core& core, ConnectionId id, Peer peer, Now now);
 
   using mqtt::Events::on;
 
@@ -26,14 +35,19 @@ class Link final : public mqtt::Events {
   Result<> on(const mqtt::Subscribe& packet) override;
   Result<> on(const mqtt::Unsubscribe& packet) override;
   Result<> on(const mqtt::Disconnect& packet) override;
+  Result<> on(const mqtt::Auth& packet) override;
+  /// The answer of the login's present step.
+  Result<> go_on(Result<Login::Step> step);
 
   bool is_v5() const { return connection.version() == mqtt::Version::v5; }
   /// For the log: the identifier, or the address before there is one.
-  std::string_view label() const { return session != nullptr ? std::string_view(session->client_id) : address; }
+  std::string_view label() const { return session != nullptr ? std::string_view(session->client_id) : peer.address; }
 
   mqtt::Connection connection;
   const ConnectionId id;
-  const std::string address;
+  const Peer peer;
+  std::string identity;  ///< who logged in; empty: nobody, or not yet
+  std::unique_ptr<PendingLogin> logging_in;
   Session* session = nullptr;
   Now now;                         ///< of the call being handled
   std::uint32_t in_flight = 0;     ///< QoS 1 and 2 messages sent on this connection and not finished
@@ -51,7 +65,11 @@ class Link final : public mqtt::Events {
   void acknowledge(mqtt::PacketType type, std::uint16_t packet_id, mqtt::Reason reason, bool relies);
   template <class Answer>
   void promise(mqtt::PacketType type, const Answer& answer, bool relies);
-  Result<> login(const mqtt::Connect& packet);
+  // login.cpp
+  Result<> begin(const mqtt::Connect& packet, Bytes raw);
+  Result<> take_part(std::unique_ptr<Login> login, LoginRequest request, bool again, Bytes data);
+  void step(Bytes data);
+  Result<> enter(const mqtt::Connect& packet, const mqtt::Properties& login);
 
   Core& core_;
 };

@@ -12,7 +12,7 @@ void Core::save(Session& session) {
   if (!settings.durable) return;
   if (!session.lasts() && !session.will && !session.saved) return;
   session.saved = true;
-  change(SessionSaved{session.number, session.client_id, session.expiry_interval, session.expires,
+  change(SessionSaved{session.number, session.client_id, session.owner, session.expiry_interval, session.expires,
                       session.will ? session.will->message : nullptr, session.will ? session.will->delay : 0});
 }
 
@@ -143,6 +143,7 @@ void Core::restore(const Restored::Session& from, Now now) {
   by_number.emplace(session.number, &session);
   ++counters.sessions;
   session.saved = true;
+  session.owner = from.saved.owner;
   session.expiry_interval = from.saved.expiry_interval;
   session.expires = from.saved.expires;
   if (session.expires == UINT64_MAX && session.expiry_interval != UINT32_MAX)  // its client was there: it has just gone

@@ -31,6 +31,14 @@ struct ConnectionId {
   bool operator==(const ConnectionId&) const = default;
 };
 
+/// What is known of a client before its CONNECT.
+struct Peer {
+  std::string address;           ///< for the log, and for throttling; without a port
+  std::string identity{};        ///< proven by the transport: a certificate's name, a pre-shared key's; empty: none
+  bool may_be_anonymous = true;  ///< else it has to prove an identity
+  std::array<std::uint8_t, 32> channel_binding{};  ///< see LoginRequest
+};
+
 struct Settings {
   mqtt::Limits limits;
   std::uint32_t maximum_inflight = 100;              ///< QoS 1 and 2 messages unacknowledged towards one client
@@ -46,6 +54,7 @@ struct Settings {
   std::size_t maximum_topic_nodes = 1'000'000;       ///< levels in the tree of subscriptions, per shard
   std::size_t maximum_wildcards = 16;                ///< '+' in one filter
   std::uint16_t topic_alias_maximum_out = 32;        ///< aliases used towards one client, if it allows them
+  std::size_t maximum_logins = 256;                  ///< undecided at the same time, per shard
   bool durable = false;                              ///< changes go to a store, and promises wait for it
 };
 
@@ -93,12 +102,33 @@ class Journal {
   virtual void refused(Refusal refusal, std::string_view client, std::string_view cause, Now now) = 0;
 };
 
+/// Keeps guessing slow (index of specifications, section 3 rule 5); one for all shards. Any thread.
+class LoginGate {
+ public:
+  virtual ~LoginGate() = default;
+  /// False: too many have failed lately, under this name or from this address.
+  virtual bool may_try(std::string_view name, std::string_view address, Now now) = 0;
+  virtual void failed(std::string_view name, std::string_view address, Now now) = 0;
+  virtual void succeeded(std::string_view name) = 0;
+};
+
+/// Begins a login by user name and password.
+using BeginLogin = std::function<std::unique_ptr<Login>(LoginRequest& request)>;
+
 struct Ports {
   std::vector<std::unique_ptr<BrokerScheme>>
       schemes;  ///< this shard's own, in the order of all_schemes(); its place is its index
   ReplayMemory& replays;
   Journal& journal;
   Random& random;
+  LoginGate* gate = nullptr;    ///< null: nothing is slowed down
+  BeginLogin password_login{};  ///< null: user names and passwords are not looked at
+};
+
+/// Work that may block, for a thread that may wait. Its answer goes to Shard::finish(). Works without the shard.
+struct Job {
+  ConnectionId connection;
+  std::function<Result<Login::Step>()> work;
 };
 
 /// A connection whose client identifier belongs to another shard.
@@ -112,13 +142,15 @@ struct Move {
 struct Effects {
   std::vector<ConnectionId> writable;  ///< something stands in outbox(); each once
   std::vector<ConnectionId> closing;   ///< write what stands in outbox(), then close the transport and call gone()
+  std::vector<Job> jobs;               ///< for the worker pool
   std::vector<Move> moves;             ///< reopen at that shard; already forgotten here
   std::vector<Parcel> parcels;         ///< to take_in() of other shards, in this order; after the changes went to the store
-  bool empty() const { return writable.empty() && closing.empty() && moves.empty() && parcels.empty(); }
+  bool empty() const { return writable.empty() && closing.empty() && moves.empty() && parcels.empty() && jobs.empty(); }
   void clear() {
     writable.clear();
     closing.clear();
     moves.clear();
+    jobs.clear();
     parcels.clear();
   }
 };
@@ -129,14 +161,16 @@ class Shard {
         std::shared_ptr<const Directory> directory);
   ~Shard();
 
-  /// A transport was accepted. `address` is for the log.
-  ConnectionId open(std::string address, Now now);
+  /// A transport was accepted.
+  ConnectionId open(Peer peer, Now now);
   void receive(ConnectionId connection, Bytes bytes, Now now);
   /// The transport ended, by either side. Unknown ids are ignored, here and everywhere.
   void gone(ConnectionId connection, Now now);
   /// Null when the connection is unknown. The owner writes and consumes; after consuming it calls drained().
   /// Asking takes the connection off the list of writable ones: it is named again when more has come.
   mqtt::Outbox* outbox(ConnectionId connection);
+  /// The answer of a Job.
+  void finish(ConnectionId connection, Result<Login::Step> step, Now now);
   /// Bytes went out: a slow consumer may now get what was kept back.
   void drained(ConnectionId connection, Now now);
 

@@ -41,6 +41,7 @@ constexpr const char* schema = R"(
   CREATE TABLE IF NOT EXISTS session_1 (
     number          INTEGER PRIMARY KEY,
     client_id       TEXT NOT NULL,
+    owner           TEXT NOT NULL,
     expiry_interval INTEGER NOT NULL,
     expires         INTEGER NOT NULL,
     will            INTEGER NOT NULL,
@@ -175,7 +176,7 @@ class SqliteStore final : public SessionStore {
     static Result<Statements> prepare(Database& d) {
       auto put_message = TRY(d.prepare("INSERT INTO message_1 VALUES (?, ?, ?, ?)"));
       auto drop_message = TRY(d.prepare("DELETE FROM message_1 WHERE number = ?"));
-      auto put_session = TRY(d.prepare("INSERT OR REPLACE INTO session_1 VALUES (?, ?, ?, ?, ?, ?)"));
+      auto put_session = TRY(d.prepare("INSERT OR REPLACE INTO session_1 VALUES (?, ?, ?, ?, ?, ?, ?)"));
       auto will_of = TRY(d.prepare("SELECT will FROM session_1 WHERE number = ?"));
       auto drop_session = TRY(d.prepare("DELETE FROM session_1 WHERE number = ? RETURNING will"));
       auto drop_subscriptions = TRY(d.prepare("DELETE FROM subscription_1 WHERE session = ?"));
@@ -325,6 +326,7 @@ class SqliteStore final : public SessionStore {
     while (TRY(statements_.will_of.step())) before.push_back(statements_.will_of.number(0));
     TRY(statements_.put_session.bind(c.session)
             .bind(c.client_id)
+            .bind(c.owner)
             .bind(std::uint64_t{c.expiry_interval})
             .bind(wall_of(c.expires, now_))
             .bind(will)
@@ -482,15 +484,17 @@ class SqliteStore final : public SessionStore {
 
   Result<> load_sessions(std::map<Number, broker::Restored::Session>& sessions, const Messages& messages, Loaded& loaded,
                          Now now) {
-    auto rows = TRY(database_.prepare("SELECT number, client_id, expiry_interval, expires, will, will_delay FROM session_1"));
+    auto rows =
+        TRY(database_.prepare("SELECT number, client_id, owner, expiry_interval, expires, will, will_delay FROM session_1"));
     while (TRY(rows.step())) {
       auto& saved = sessions[rows.number(0)].saved;
       saved = {rows.number(0),
                rows.text(1),
-               static_cast<std::uint32_t>(rows.number(2)),
-               steady_of(rows.number(3), now),
-               find(messages, rows.number(4)),
-               static_cast<std::uint32_t>(rows.number(5))};
+               rows.text(2),
+               static_cast<std::uint32_t>(rows.number(3)),
+               steady_of(rows.number(4), now),
+               find(messages, rows.number(5)),
+               static_cast<std::uint32_t>(rows.number(6))};
       loaded.restored.last_number = std::max(loaded.restored.last_number, saved.session);
     }
     auto subscriptions =

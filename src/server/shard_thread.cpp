@@ -107,7 +107,7 @@ void ShardThread::open(Descriptor socket, Buffer unread) {
   if (stopping_ || !socket.is_open()) return;
   take_mail();  // as in received()
   const Now now = system_now();
-  const broker::ConnectionId id = shard_.open(net::peer_address(socket.number()), now);
+  const broker::ConnectionId id = shard_.open({.address = net::peer_address(socket.number())}, now);
   connections_.add(key_of(id), std::move(socket));
   if (!unread.empty()) shard_.receive(id, unread, now);
   carry_out();

@@ -6,10 +6,12 @@ namespace sealmq::testing {
 
 using broker::Shard;
 
-BrokerBench::BrokerBench(std::size_t shards, broker::Settings settings, ReplayMemory* memory)
+BrokerBench::BrokerBench(std::size_t shards, broker::Settings settings, ReplayMemory* memory,
+                         std::function<void(broker::Ports&)> prepare)
     : key(make_memory_keys("broker-1", Kind::broker, random)),
       settings_(settings),
-      memory_(memory != nullptr ? *memory : replays) {
+      memory_(memory != nullptr ? *memory : replays),
+      prepare_(std::move(prepare)) {
   start(shards);
   allow({"plain"}, {"plain"});
 }
@@ -20,8 +22,9 @@ void BrokerBench::start(std::size_t shards) {
   for (std::size_t i = 0; i < shards; ++i) {
     std::vector<std::unique_ptr<BrokerScheme>> schemes;
     for (const auto& scheme : all_schemes()) schemes.push_back(scheme.broker_side({*key, random}));
-    shards_.push_back(std::make_unique<Shard>(i, shards, settings_, broker::Ports{std::move(schemes), memory_, journal, random},
-                                              policy_, directory));
+    broker::Ports ports{std::move(schemes), memory_, journal, random};
+    if (prepare_) prepare_(ports);
+    shards_.push_back(std::make_unique<Shard>(i, shards, settings_, std::move(ports), policy_, directory));
   }
 }
 
@@ -94,7 +97,7 @@ RevocationReport BrokerBench::revoke(const std::string& name) {
 TestClient& BrokerBench::dial(std::size_t at_shard) {
   TestClient& client = clients_.emplace_back();
   client.shard = at_shard % shards_.size();
-  client.connection = shards_[client.shard]->open("test", now);
+  client.connection = shards_[client.shard]->open(peer, now);
   return client;
 }
 
@@ -177,10 +180,11 @@ void BrokerBench::carry_out() {
       for (const auto& parcel : effects.parcels)
         for (std::size_t k = 0; k < shards_.size(); ++k)
           if (k != i && (parcel.to == k || parcel.to == broker::Parcel::everyone)) shards_[k]->take_in({&parcel, 1}, now);
+      for (auto& job : effects.jobs) shards_[i]->finish(job.connection, job.work(), now);
       for (auto& move : effects.moves) {
         TestClient* client = find(i, move.connection);
         client->shard = move.shard;
-        client->connection = shards_[move.shard]->open("test", now);
+        client->connection = shards_[move.shard]->open(peer, now);
         shards_[move.shard]->receive(client->connection, move.unread, now);
       }
       for (auto id : effects.writable) {
@@ -233,6 +237,10 @@ void BrokerBench::take_in(TestClient& client) {
             client.connack = p.reason;
             client.session_present = p.session_present;
             client.assigned_id = p.properties.assigned_client_identifier.value_or("");
+            client.login_data = as_text(p.properties.authentication_data.value_or(Bytes{}));
+          } else if constexpr (std::is_same_v<P, mqtt::Auth>) {
+            client.auths.push_back(p.reason);
+            client.login_data = as_text(p.properties.authentication_data.value_or(Bytes{}));
           } else if constexpr (std::is_same_v<P, mqtt::Publish>) {
             GotPublish got{std::string(p.topic), std::string(as_text(p.payload)),      p.qos, p.retain, p.dup,
                            p.packet_id,          p.properties.topic_alias.value_or(0), {},    {},       {}};

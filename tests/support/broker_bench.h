@@ -33,6 +33,8 @@ struct TestClient {
   std::size_t shard = 0;
   broker::ConnectionId connection;
   bool closed = false;  ///< by the broker
+  std::deque<mqtt::Reason> auths;
+  std::string login_data;  ///< of the last AUTH or CONNACK
   Buffer incoming;
   std::optional<mqtt::Reason> connack;
   bool session_present = false;
@@ -54,7 +56,9 @@ struct TestClient {
 class BrokerBench {
  public:
   /// `memory`: instead of its own; outlives it.
-  explicit BrokerBench(std::size_t shards = 1, broker::Settings settings = {}, ReplayMemory* memory = nullptr);
+  /// `prepare`: adds to the ports of each shard.
+  explicit BrokerBench(std::size_t shards = 1, broker::Settings settings = {}, ReplayMemory* memory = nullptr,
+                       std::function<void(broker::Ports&)> prepare = {});
 
   /// A rule for `#` with these schemes, instead of the rules there are.
   void allow(std::vector<std::string_view> publish, std::vector<std::string_view> subscribe, std::string filter = "#");
@@ -68,6 +72,8 @@ class BrokerBench {
   TestClient& connect(std::string_view client_id, mqtt::Version version = mqtt::Version::v5, bool clean_start = true);
   /// A transport without a CONNECT.
   TestClient& dial(std::size_t at_shard = 0);
+  /// From now on clients come with this instead of nothing but an address.
+  broker::Peer peer{.address = "test"};
   template <class Packet>
   void send(TestClient& client, const Packet& packet) {
     Buffer bytes;
@@ -114,6 +120,7 @@ class BrokerBench {
 
   broker::Settings settings_;
   ReplayMemory& memory_;
+  std::function<void(broker::Ports&)> prepare_;
   std::shared_ptr<const broker::Policy> policy_ = std::make_shared<const broker::Policy>();
   MemoryStore store_;
   std::deque<Waiting> waiting_;

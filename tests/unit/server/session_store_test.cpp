@@ -40,7 +40,7 @@ std::vector<std::string> lines(const broker::Restored& restored) {
   std::vector<std::string> all;
   for (const auto& s : restored.sessions) {
     const std::string head = std::to_string(s.saved.session) + " ";
-    all.push_back(head + s.saved.client_id + " " + std::to_string(s.saved.expiry_interval) + " " +
+    all.push_back(head + s.saved.client_id + " " + s.saved.owner + " " + std::to_string(s.saved.expiry_interval) + " " +
                   std::to_string(s.saved.expires) + " " + text(s.saved.will) + " " + std::to_string(s.saved.will_delay));
     for (const auto& c : s.subscriptions)
       all.push_back(head + "sub " + c.filter + std::to_string(static_cast<int>(c.options.qos)) +
@@ -145,7 +145,8 @@ TEST_F(SessionStoreTest, HoldsNoPayloadInClearAndNothingForAnotherKey) {
 TEST_F(SessionStoreTest, StoresASharedMessageOnceAndLetsItGoWithTheLast) {
   open();
   const auto shared = message(5, "t", "x");
-  write({broker::SessionSaved{1, "a", 60, UINT64_MAX, nullptr, 0}, broker::SessionSaved{2, "b", 60, UINT64_MAX, nullptr, 0},
+  write({broker::SessionSaved{1, "a", "owner", 60, UINT64_MAX, nullptr, 0},
+         broker::SessionSaved{2, "b", "owner", 60, UINT64_MAX, nullptr, 0},
          broker::DeliverySaved{1, 10, shared, QoS::at_least_once, false, 0, 0, nullptr, {}},
          broker::DeliverySaved{2, 11, shared, QoS::at_least_once, false, 0, 0, nullptr, {}}});
   EXPECT_EQ(rows("message_1"), 1U);
@@ -158,7 +159,7 @@ TEST_F(SessionStoreTest, StoresASharedMessageOnceAndLetsItGoWithTheLast) {
 
 TEST_F(SessionStoreTest, WhatBeginsAndEndsWithinAGroupLeavesNoTrace) {
   open();
-  write({broker::SessionSaved{1, "a", 60, UINT64_MAX, nullptr, 0}});
+  write({broker::SessionSaved{1, "a", "owner", 60, UINT64_MAX, nullptr, 0}});
   const Batch one{2,
                   {broker::DeliverySaved{1, 10, message(5, "t", "x"), QoS::at_least_once, false, 0, 0, nullptr, {}},
                    broker::TransitSaved{5, message(5, "t", "x"), 1, 2, 0, {}}, broker::IncomingSaved{1, 3}}};
@@ -183,7 +184,7 @@ TEST_F(SessionStoreTest, TheLaterStampWinsAlsoAgainstAnErasure) {
 
 TEST_F(SessionStoreTest, AFailedWriteLeavesEverythingAsItWas) {
   open();
-  write({broker::SessionSaved{1, "a", 60, UINT64_MAX, nullptr, 0},
+  write({broker::SessionSaved{1, "a", "owner", 60, UINT64_MAX, nullptr, 0},
          broker::DeliverySaved{1, 10, message(5, "t", "x"), QoS::at_least_once, false, 0, 0, nullptr, {}}});
   // The second row of the same key cannot be written, so nothing of this group is.
   const Batch bad{
@@ -232,12 +233,12 @@ TEST_F(SessionStoreTest, HoldsWhatPlainMapsWouldHold) {
           auto& to = batch.changes;
           if (sessions.empty() || what == 0) {
             sessions[++last];
-            to.push_back(broker::SessionSaved{last, "client-" + std::to_string(last), 60, UINT64_MAX, nullptr, 0});
+            to.push_back(broker::SessionSaved{last, "client-" + std::to_string(last), "owner", 60, UINT64_MAX, nullptr, 0});
             continue;
           }
           auto& [session, deliveries] = *std::next(sessions.begin(), static_cast<std::ptrdiff_t>(below(sessions.size())));
           if (what == 1) {
-            to.push_back(broker::SessionSaved{session, "client-" + std::to_string(session), 70, now.steady + 1000,
+            to.push_back(broker::SessionSaved{session, "client-" + std::to_string(session), "owner", 70, now.steady + 1000,
                                               below(2) == 0 ? any_message() : nullptr, 5});
           } else if (what == 2 && below(4) == 0) {
             to.push_back(broker::SessionEnded{session});
