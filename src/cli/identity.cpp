@@ -29,6 +29,7 @@ constexpr const char* usage = R"(usage: sealmq identity new NAME [--kind device|
        sealmq identity deny NAME [--publish FILTER]... [--subscribe FILTER]... [--scheme NAME]...
        sealmq identity revoke NAME --reason TEXT
        sealmq identity restore NAME
+       sealmq identity password NAME [--remove]
 
 new      makes a private key on this machine: NAME.key, for its owner only, and NAME.pub
 show     tells what a .key or .pub file holds, never a secret
@@ -37,6 +38,7 @@ list     who is on the list, with which rights
 allow    adds rights; deny takes away rights that were given in the same words
 revoke   ends everything the identity has at the broker, now and from now on
 restore  takes a revocation back
+password lets a client without keys log in by user name and password
 
   -o FILE             where new puts the private key; the public one goes beside it
   --publish FILTER    topics it may publish to, such as plant/7/# (repeatable)
@@ -409,6 +411,7 @@ void add_identity(CLI::App& app, int& exit_code) {
   for (auto* command : {enroll, allow, deny}) add_rights_options(*command, *options);
   for (auto* command : {enroll, list, allow, deny, revoke, restore}) add_data_option(*command, options->data);
   revoke->add_option("--reason", options->reason)->required();
+  add_identity_password(*identity, exit_code);
 }
 
 }  // namespace sealmq::cli

@@ -1,5 +1,7 @@
 #include "crypto/kdf.h"
 
+#include <openssl/evp.h>
+
 #include <algorithm>
 #include <stdexcept>
 
@@ -75,6 +77,17 @@ Secret hkdf_expand(Bytes pseudo_random_key, Bytes info, std::size_t length) {
 
 Secret hkdf(Bytes input_key, Bytes salt, Bytes info, std::size_t length) {
   return hkdf_expand(hkdf_extract(salt, input_key).reveal(), info, length);
+}
+
+Result<Secret> scrypt(Bytes password, Bytes salt, ScryptCost cost, std::size_t length) {
+  constexpr std::uint64_t most_memory = std::uint64_t{256} << 20;
+  if (cost.log2_n > 24) return fail(Blame::environment, "scrypt with too high a cost");
+  Buffer key(length);
+  const auto* text = reinterpret_cast<const char*>(password.data());
+  if (EVP_PBE_scrypt(text != nullptr ? text : "", password.size(), salt.data(), salt.size(), std::uint64_t{1} << cost.log2_n,
+                     cost.r, cost.p, most_memory, key.data(), key.size()) != 1)
+    return fail(Blame::environment, "scrypt fails, or wants too much memory");
+  return Secret(std::move(key));
 }
 
 }  // namespace sealmq::crypto

@@ -119,7 +119,7 @@ Result<std::unique_ptr<KeyStore>> open_or_create_broker_key(const std::string& d
   // broker.pub follows from the key: made again when it was lost or belongs to another key.
   const auto text = to_text(broker_identity(keys->identity()));
   if (const auto found = read_public_file(folder.broker_pub()); !found || *found != text) {
-    TRY(replace_public_file(folder.broker_pub(), text));
+    TRY(replace_file(folder.broker_pub(), text, Audience::everybody));
   }
   return keys;
 }

@@ -11,7 +11,6 @@
 namespace sealmq {
 namespace {
 
-constexpr std::size_t longest_file = 16 * 1024;
 constexpr mode_t others = S_IRWXG | S_IRWXO;
 
 Failure trouble(std::string_view doing, const std::string& path) {
@@ -41,8 +40,8 @@ Result<> write_all(const Descriptor& file, std::string_view text, const std::str
   return {};
 }
 
-Result<Secret> read_all(const Descriptor& file, const std::string& path) {
-  Buffer content(longest_file + 1);  // one allocation, so that no copy of a secret is left behind
+Result<Secret> read_all(const Descriptor& file, const std::string& path, std::size_t longest) {
+  Buffer content(longest + 1);  // one allocation, so that no copy of a secret is left behind
   std::size_t size = 0;
   while (size < content.size()) {
     const auto got = ::read(file.number(), content.data() + size, content.size() - size);
@@ -53,7 +52,7 @@ Result<Secret> read_all(const Descriptor& file, const std::string& path) {
   }
   content.resize(size);
   Secret secret(std::move(content));
-  if (size > longest_file) return fail(Blame::caller_misused, path + " is too long to be a key");
+  if (size > longest) return fail(Blame::caller_misused, path + " is too long to be what it should be");
   return secret;
 }
 
@@ -80,27 +79,27 @@ Result<> write_new_file(const std::string& path, std::string_view text, Audience
   return written;
 }
 
-Result<> replace_public_file(const std::string& path, std::string_view text) {
+Result<> replace_file(const std::string& path, std::string_view text, Audience audience) {
   const std::string fresh = path + ".new";
   ::unlink(fresh.c_str());
-  TRY(write_new_file(fresh, text, Audience::everybody));
+  TRY(write_new_file(fresh, text, audience));
   if (::rename(fresh.c_str(), path.c_str()) != 0) return trouble("cannot write", path);
   return keep_name(path);
 }
 
-Result<Secret> read_private_file(const std::string& path) {
+Result<Secret> read_private_file(const std::string& path, std::size_t longest) {
   struct stat found {};
   const auto file = TRY(open_to_read(path, found));
   if ((found.st_mode & others) != 0) {
     return fail(Blame::caller_misused, "others can get at the secret in " + path + ": chmod 600 " + path);
   }
-  return read_all(file, path);
+  return read_all(file, path, longest);
 }
 
 Result<std::string> read_public_file(const std::string& path) {
   struct stat found {};
   const auto file = TRY(open_to_read(path, found));
-  const auto content = TRY(read_all(file, path));
+  const auto content = TRY(read_all(file, path, longest_key_file));
   return std::string(as_text(content.reveal()));
 }
 

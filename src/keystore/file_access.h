@@ -11,13 +11,15 @@ namespace sealmq {
 
 enum class Audience { owner, everybody };
 
+inline constexpr std::size_t longest_key_file = 16 * 1024;
+
 /// On the disk when it returns. Errors: caller_misused if something is there under this name, a link included; environment.
 Result<> write_new_file(const std::string& path, std::string_view text, Audience audience);
 /// In one step: whoever reads the file sees the old text or the new one. Errors: environment.
-Result<> replace_public_file(const std::string& path, std::string_view text);
+Result<> replace_file(const std::string& path, std::string_view text, Audience audience);
 
-/// Errors: caller_misused if others may read or write the file, or if it is too long for a key; environment.
-Result<Secret> read_private_file(const std::string& path);
+/// Errors: caller_misused if others may read or write the file, or if it is longer than `longest`; environment.
+Result<Secret> read_private_file(const std::string& path, std::size_t longest = longest_key_file);
 Result<std::string> read_public_file(const std::string& path);
 
 bool exists(const std::string& path);

@@ -6,6 +6,9 @@
 namespace sealmq::server {
 namespace {
 
+// A password costs a worker some 80 ms; more of them would take the processors from the shards.
+constexpr std::size_t login_threads = 2;
+
 /// One store for several shards, which take turns.
 class SharedKeys final : public KeyStore {
  public:
@@ -45,6 +48,7 @@ Result<Parts> open_parts(const DataFolder& folder, const Configuration& configur
   auto replays = TRY(open_replay_memory(folder.sessions()));
   parts.stored_replays = replays.get();
   parts.replays = std::move(replays);
+  parts.password_file = configuration.password_file.empty() ? folder.passwords() : configuration.password_file;
   if (configuration.durability == "disk")
     parts.sessions = TRY(open_session_store(folder.sessions(), *parts.keys.front(), random));
   return parts;
@@ -67,6 +71,8 @@ Result<std::unique_ptr<BrokerServer>> BrokerServer::start(const Configuration& c
   const std::size_t count = shard_count(configuration);
 
   std::unique_ptr<BrokerServer> server(new BrokerServer(configuration, std::move(parts), log));
+  if (!server->parts_.password_file.empty())
+    server->passwords_ = std::make_unique<PasswordFile>(server->parts_.password_file, random);
   broker::Settings settings = configuration.limits;
   settings.durable = server->parts_.sessions != nullptr;
   if (settings.durable) TRY(server->load_sessions());
@@ -76,9 +82,12 @@ Result<std::unique_ptr<BrokerServer>> BrokerServer::start(const Configuration& c
         [&shards = server->shards_](std::size_t shard, std::uint64_t batch) { shards[shard]->stored(batch); });
   for (std::size_t index = 0; index < count; ++index) {
     broker::Ports ports{{}, *server->parts_.replays, server->refusals_, random};
+    ports.gate = &server->throttle_;
+    if (server->passwords_ != nullptr)
+      ports.password_login = [passwords = server->passwords_.get()](LoginRequest& request) { return passwords->begin(request); };
     for (const Scheme& scheme : all_schemes()) ports.schemes.push_back(scheme.broker_side({*server->parts_.keys[index], random}));
     server->shards_.push_back(std::make_unique<ShardThread>(index, server->shards_, settings, std::move(ports), policy, directory,
-                                                            count, server->storage_.get()));
+                                                            count, server->storage_.get(), server->workers_));
   }
   TRY(server->listen(configuration.listeners));
   server->restore_sessions();
@@ -96,7 +105,8 @@ BrokerServer::BrokerServer(const Configuration& configuration, Parts parts, Log&
       parts_(std::move(parts)),
       log_(log),
       refusals_(log),
-      maintenance_(*parts_.registry, refusals_, log, shards_) {}
+      maintenance_(*parts_.registry, refusals_, log, shards_),
+      workers_(login_threads) {}
 
 BrokerServer::~BrokerServer() {
   stop();
@@ -165,6 +175,7 @@ void BrokerServer::stop() {
     closed.set_value();
   });
   closed.get_future().wait();
+  workers_.stop();
   for (const auto& shard : shards_) shard->begin_stop();
   for (const auto& shard : shards_) shard->join();
   if (storage_ != nullptr) storage_->stop();

@@ -11,10 +11,13 @@
 #include "sealmq/keystore.h"
 #include "sealmq/registry.h"
 #include "server/configuration.h"
+#include "server/login_throttle.h"
 #include "server/maintenance.h"
+#include "server/password_file.h"
 #include "server/refusal_log.h"
 #include "server/shard_thread.h"
 #include "server/storage_thread.h"
+#include "server/worker_pool.h"
 
 namespace sealmq::server {
 
@@ -25,6 +28,7 @@ struct Parts {
   std::unique_ptr<ReplayMemory> replays;
   StoredReplayMemory* stored_replays = nullptr;  ///< the same, if it wants to be maintained
   std::unique_ptr<SessionStore> sessions;        ///< null: nothing outlives the process
+  std::string password_file;                     ///< empty: user names and passwords mean nothing
   std::optional<DataFolderLock> lock;
 };
 
@@ -62,12 +66,15 @@ class BrokerServer final : private net::AcceptHandler {
   Parts parts_;
   Log& log_;
   RefusalLog refusals_;
+  LoginThrottle throttle_;
+  std::unique_ptr<PasswordFile> passwords_;     // null: user names and passwords mean nothing
   std::unique_ptr<broker::Restored> restored_;  // what the store held, until the shards have it
   std::unique_ptr<StorageThread> storage_;      // null: nothing outlives the process
   std::vector<std::unique_ptr<ShardThread>> shards_;
   std::vector<std::unique_ptr<net::TcpListener>> listeners_;  // in the loop of the first shard
   std::size_t next_shard_ = 0;                                // likewise
   Maintenance maintenance_;
+  WorkerPool workers_;  // its work ends in the loops of the shards
   bool running_ = false;
 };
 

@@ -29,6 +29,7 @@ struct Configuration {
 
   std::string data;  ///< empty: not said
   std::uint32_t threads = 0;
+  std::string password_file;        ///< empty: `passwords` in the data folder
   std::string durability = "disk";  ///< or "memory"
   std::vector<Listener> listeners;
   std::vector<TopicRow> topics;

@@ -32,6 +32,8 @@ constexpr Setting table[] = {
     {"", "data", top<&Configuration::data>, 0, 0, "folder of the registry, sessions and key; ./sealmq-data if not said"},
     {"", "threads", top<&Configuration::threads>, 0, 256, "shards, one thread each; 0: as many as there are processors"},
 
+    {"", "password_file", top<&Configuration::password_file>, 0, 0,
+     "user names and passwords, made by `sealmq identity password`; the file `passwords` of the data folder if not said"},
     {"", "durability", top<&Configuration::durability>, 0, 0,
      "disk: sessions, messages and retained messages outlive the broker; memory: they do not", durabilities},
 
@@ -61,6 +63,7 @@ constexpr Setting table[] = {
     {"limits", "maximum_wildcards", limit<&Settings::maximum_wildcards>, 0, any_16, "'+' in one topic filter"},
     {"limits", "topic_alias_maximum_out", limit<&Settings::topic_alias_maximum_out>, 0, any_16,
      "topic aliases used towards one client that allows them"},
+    {"limits", "maximum_logins", limit<&Settings::maximum_logins>, 1, any_64, "logins undecided at the same time in one shard"},
     {"limits", "failures_until_disconnect", limit<&Settings::failures_until_disconnect>, 1, any_32,
      "messages failing verification within a minute that end a connection"},
 };

@@ -21,9 +21,11 @@ broker::ConnectionId id_of(net::Key key) {
 
 ShardThread::ShardThread(std::size_t index, const std::vector<std::unique_ptr<ShardThread>>& all, broker::Settings settings,
                          broker::Ports ports, std::shared_ptr<const broker::Policy> policy,
-                         std::shared_ptr<const Directory> directory, std::size_t count, StorageThread* storage)
+                         std::shared_ptr<const Directory> directory, std::size_t count, StorageThread* storage,
+                         WorkerPool& workers)
     : index_(index),
       all_(all),
+      workers_(workers),
       storage_(storage),
       connections_(loop_, *this),
       shard_(index, count, settings, std::move(ports), std::move(policy), std::move(directory)) {}
@@ -150,6 +152,7 @@ void ShardThread::take_mail() {
 void ShardThread::carry_out() {
   broker::Effects& effects = shard_.effects();
   if (!effects.empty()) {
+    for (broker::Job& job : std::exchange(effects.jobs, {})) begin_job(std::move(job));
     for (broker::Move& move : std::exchange(effects.moves, {}))
       all_[move.shard]->adopt(connections_.release(key_of(move.connection)), std::move(move.unread));
     // They are written to at the end of the turn like the others, and a connection that owes nothing is closed there.
@@ -164,6 +167,17 @@ void ShardThread::carry_out() {
     boost::asio::post(loop_, [this] { end_turn(); });
   }
   set_timer();
+}
+
+void ShardThread::begin_job(broker::Job job) {
+  const auto finish = [this, connection = job.connection](Result<Login::Step> step) {
+    boost::asio::post(loop_, [this, connection, step = std::move(step)]() mutable {
+      shard_.finish(connection, std::move(step), system_now());
+      carry_out();
+    });
+  };
+  if (!workers_.post([work = std::move(job.work), finish] { finish(work()); }))
+    finish(fail(Blame::environment, "too many logins are being worked on"));
 }
 
 void ShardThread::end_turn() {

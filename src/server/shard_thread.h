@@ -18,6 +18,7 @@
 #include "server/clock.h"
 #include "server/mailbox.h"
 #include "server/storage_thread.h"
+#include "server/worker_pool.h"
 
 namespace sealmq::server {
 
@@ -27,7 +28,7 @@ class ShardThread final : private net::ByteSink {
   /// this.
   ShardThread(std::size_t index, const std::vector<std::unique_ptr<ShardThread>>& all, broker::Settings settings,
               broker::Ports ports, std::shared_ptr<const broker::Policy> policy, std::shared_ptr<const Directory> directory,
-              std::size_t count, StorageThread* storage);
+              std::size_t count, StorageThread* storage, WorkerPool& workers);
   ~ShardThread() override;
 
   // Before start(), each for all shards before the next: what a store has kept comes back.
@@ -68,6 +69,7 @@ class ShardThread final : private net::ByteSink {
 
   void open(Descriptor socket, Buffer unread);
   void carry_out();
+  void begin_job(broker::Job job);
   void end_turn();
   void set_timer();
   void stop();
@@ -79,6 +81,7 @@ class ShardThread final : private net::ByteSink {
 
   const std::size_t index_;
   const std::vector<std::unique_ptr<ShardThread>>& all_;
+  WorkerPool& workers_;
   StorageThread* const storage_;  ///< null: nothing outlives the process
   Mailbox mailbox_;
   boost::asio::io_context loop_{1};

@@ -1,0 +1,60 @@
+#include "server/login_throttle.h"
+
+#include <arpa/inet.h>
+
+#include <algorithm>
+
+#include "base/text.h"
+
+namespace sealmq::server {
+
+std::string place_of(std::string_view address) {
+  std::string host(address.substr(0, address.rfind(':')));
+  if (address.starts_with('[')) host = address.substr(1, address.find(']') - 1);
+  in6_addr v6{};
+  if (::inet_pton(AF_INET6, host.c_str(), &v6) != 1) return host.empty() ? std::string(address) : host;
+  if (IN6_IS_ADDR_V4MAPPED(&v6)) return host.substr(host.rfind(':') + 1);
+  return to_hex(Bytes(v6.s6_addr, 8)) + "/64";
+}
+
+bool LoginThrottle::is_open(const Records& records, const std::string& key, Now now) {
+  const auto at = records.by_key.find(key);
+  return at == records.by_key.end() || at->second.closed_until <= now.steady;
+}
+
+void LoginThrottle::count(Records& records, const std::string& key, std::uint32_t allowed, Now now) {
+  auto& all = records.by_key;
+  if (all.size() >= most_remembered && !all.contains(key)) {
+    // Those whose time is over go; if that does not help, this one is not remembered: the other record still counts it.
+    if (now.steady - records.looked_through < window) return;
+    records.looked_through = now.steady;
+    std::erase_if(all,
+                  [&](const auto& r) { return r.second.closed_until <= now.steady && now.steady - r.second.since > window; });
+    if (all.size() >= most_remembered) return;
+  }
+  Record& record = all[key];
+  const bool is_over = now.steady - record.since > window && now.steady > record.closed_until + longest_wait;
+  if (record.failures == 0 || is_over || (record.wait == 0 && now.steady - record.since > window)) record = {0, now.steady, 0, 0};
+  if (++record.failures < allowed) return;
+  record.wait = std::clamp<std::uint64_t>(record.wait * 2, 1000, longest_wait);
+  record.closed_until = now.steady + record.wait;
+}
+
+bool LoginThrottle::may_try(std::string_view name, std::string_view address, Now now) {
+  const std::lock_guard lock(mutex_);
+  return is_open(names_, std::string(name), now) && is_open(addresses_, place_of(address), now);
+}
+
+void LoginThrottle::failed(std::string_view name, std::string_view address, Now now) {
+  const std::lock_guard lock(mutex_);
+  count(names_, std::string(name), failures_of_a_name, now);
+  count(addresses_, place_of(address), failures_of_an_address, now);
+}
+
+// The address stays: who knows one password could go on guessing others.
+void LoginThrottle::succeeded(std::string_view name) {
+  const std::lock_guard lock(mutex_);
+  names_.by_key.erase(std::string(name));
+}
+
+}  // namespace sealmq::server

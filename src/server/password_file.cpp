@@ -1,0 +1,157 @@
+#include "server/password_file.h"
+
+#include <sys/stat.h>
+
+#include <charconv>
+#include <cstring>
+
+#include "base/text.h"
+#include "keystore/file_access.h"
+#include "sealmq/identity.h"
+
+namespace sealmq::server {
+namespace {
+
+constexpr std::size_t salt_size = 16, hash_size = 32;
+constexpr std::size_t longest_file = 16 << 20;
+constexpr unsigned highest_cost = 20;  // 1 GiB would be 20 with r = 8; scrypt() refuses that much anyway
+
+Failure refuse(std::size_t line, const std::string& what) {
+  return fail(Blame::caller_misused, "line " + std::to_string(line) + " of the password file: " + what);
+}
+
+std::vector<std::string_view> words_of(std::string_view line) {
+  std::vector<std::string_view> words;
+  while (!line.empty()) {
+    const auto end = std::min(line.find(' '), line.size());
+    if (end > 0) words.push_back(line.substr(0, end));
+    line.remove_prefix(std::min(end + 1, line.size()));
+  }
+  return words;
+}
+
+bool read_number(std::string_view word, unsigned least, unsigned most, unsigned& out) {
+  const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), out);
+  return error == std::errc() && end == word.data() + word.size() && out >= least && out <= most;
+}
+
+Result<PasswordEntries> read(const std::string& path) {
+  const Secret text = TRY(read_private_file(path, longest_file));
+  return parse_passwords(as_text(text.reveal()));
+}
+
+}  // namespace
+
+Result<PasswordEntries> parse_passwords(std::string_view text) {
+  PasswordEntries entries;
+  for (std::size_t number = 1; !text.empty(); ++number) {
+    const auto end = std::min(text.find('\n'), text.size());
+    const auto line = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (line.empty() || line.starts_with('#')) continue;
+    const auto words = words_of(line);
+    PasswordEntry entry;
+    if (words.size() != 7 || words[1] != "scrypt") return refuse(number, "not NAME scrypt LOG2N R P SALT HASH");
+    if (!is_identity_name(words[0])) return refuse(number, "malformed name");
+    if (!read_number(words[2], 10, highest_cost, entry.cost.log2_n) || !read_number(words[3], 1, 32, entry.cost.r) ||
+        !read_number(words[4], 1, 16, entry.cost.p))
+      return refuse(number, "cost out of range");
+    auto salt = from_base64url(words[5]);
+    auto hash = from_base64url(words[6]);
+    if (!salt || salt->size() < 8 || !hash || hash->size() != hash_size) return refuse(number, "malformed salt or hash");
+    entry.salt = *std::move(salt);
+    entry.hash = *std::move(hash);
+    if (!entries.emplace(words[0], std::move(entry)).second) return refuse(number, "the name stands twice");
+  }
+  return entries;
+}
+
+std::string to_text(const PasswordEntries& entries) {
+  std::string text = "# passwords of clients that log in without keys; `sealmq identity password NAME` writes this file\n";
+  for (const auto& [name, entry] : entries)
+    text += name + " scrypt " + std::to_string(entry.cost.log2_n) + " " + std::to_string(entry.cost.r) + " " +
+            std::to_string(entry.cost.p) + " " + to_base64url(entry.salt) + " " + to_base64url(entry.hash) + "\n";
+  return text;
+}
+
+Result<PasswordEntry> hash_password(Bytes password, Random& random) {
+  PasswordEntry entry;
+  entry.salt.resize(salt_size);
+  random.fill(entry.salt);
+  const Secret hash = TRY(crypto::scrypt(password, entry.salt, entry.cost, hash_size));
+  entry.hash = to_buffer(hash.reveal());
+  return entry;
+}
+
+Result<> set_password(const std::string& path, const std::string& name, const PasswordEntry& entry) {
+  PasswordEntries entries;
+  if (exists(path)) entries = TRY(read(path));
+  entries.insert_or_assign(name, entry);
+  return replace_file(path, to_text(entries), Audience::owner);
+}
+
+Result<bool> remove_password(const std::string& path, std::string_view name) {
+  if (!exists(path)) return false;
+  PasswordEntries entries = TRY(read(path));
+  const auto at = entries.find(name);
+  if (at == entries.end()) return false;
+  entries.erase(at);
+  TRY(replace_file(path, to_text(entries), Audience::owner));
+  return true;
+}
+
+class PasswordFile::Check final : public Login {
+ public:
+  Check(PasswordFile& file, LoginRequest& request)
+      : file_(file), name_(std::move(request.user_name)), password_(std::move(request.password)) {}
+
+  Result<Step> advance(Bytes, const Scene&) override {
+    const auto entries = TRY(file_.entries());
+    const auto at = entries->find(name_);
+    PasswordEntry entry;
+    if (at != entries->end()) {
+      entry = at->second;
+    } else {
+      const auto salt = crypto::hmac_sha256(file_.fake_salts_.reveal(), as_bytes(name_));
+      entry.salt.assign(salt.begin(), salt.begin() + salt_size);
+      entry.hash.resize(hash_size);
+    }
+    const Secret hash = TRY(crypto::scrypt(password_.reveal(), entry.salt, entry.cost, hash_size));
+    const bool matches = same(hash.reveal(), entry.hash);
+    if (at == entries->end()) return fail(Blame::not_authorised, "user name " + printable(name_) + " has no password");
+    if (!matches) return fail(Blame::not_authorised, "wrong password for " + printable(name_));
+    return done(name_);
+  }
+
+ private:
+  PasswordFile& file_;
+  std::string name_;
+  Secret password_;
+};
+
+PasswordFile::PasswordFile(std::string path, Random& random) : path_(std::move(path)) {
+  Buffer secret(32);
+  random.fill(secret);
+  fake_salts_ = Secret(std::move(secret));
+}
+
+std::unique_ptr<Login> PasswordFile::begin(LoginRequest& request) {
+  if (!exists(path_)) return nullptr;
+  return std::make_unique<Check>(*this, request);
+}
+
+Result<std::shared_ptr<const PasswordEntries>> PasswordFile::entries() {
+  struct stat found {};
+  if (::stat(path_.c_str(), &found) != 0) return fail(Blame::environment, "cannot read " + path_ + ": " + std::strerror(errno));
+  const std::uint64_t seen[4] = {
+      found.st_dev, found.st_ino, static_cast<std::uint64_t>(found.st_size),
+      static_cast<std::uint64_t>(found.st_mtim.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(found.st_mtim.tv_nsec)};
+  const std::lock_guard lock(mutex_);
+  if (known_ == nullptr || !std::equal(seen, seen + 4, seen_)) {
+    known_ = std::make_shared<const PasswordEntries>(TRY(read(path_)));
+    std::copy(seen, seen + 4, seen_);
+  }
+  return known_;
+}
+
+}  // namespace sealmq::server

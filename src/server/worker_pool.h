@@ -1,0 +1,34 @@
+// WorkerPool: threads for work that may block: a card, a slow hash. The queue is bounded.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace sealmq::server {
+
+class WorkerPool {
+ public:
+  explicit WorkerPool(std::size_t threads);
+  ~WorkerPool() { stop(); }
+
+  /// Any thread. False: too much is waiting; nothing was taken.
+  bool post(std::function<void()> work);
+  /// What is being worked on is finished, what waits is dropped.
+  void stop();
+
+  static constexpr std::size_t most_waiting = 1024;
+
+ private:
+  void run(const std::stop_token& stop);
+
+  std::mutex mutex_;
+  std::condition_variable_any wake_;
+  std::deque<std::function<void()>> waiting_;
+  std::vector<std::jthread> threads_;
+};
+
+}  // namespace sealmq::server

@@ -1,0 +1,2 @@
+sealmq_fuzz(password_file server)
+sealmq_fuzz(message_record server)
