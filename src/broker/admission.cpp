@@ -160,7 +160,8 @@ Admission<PendingWill> Core::admit_will(Link& link, const mqtt::Will& will, Now 
   if (admitted->repeat) return refused(Refusal::replay, "the Will is a copy");
   mqtt::Properties properties = will.properties;
   std::erase_if(properties.user, is_evidence);
-  MessageView view = view_of(*admitted, will.payload, will.qos, will.retain, travels(properties) ? &properties : nullptr);
+  bool has_any = travels(properties) || properties.message_expiry_interval;
+  MessageView view = view_of(*admitted, will.payload, will.qos, will.retain, has_any ? &properties : nullptr);
   return PendingWill{std::make_shared<const Message>(view), will.properties.will_delay_interval.value_or(0)};
 }
 

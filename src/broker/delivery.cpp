@@ -37,6 +37,8 @@ void Core::publish(const std::shared_ptr<const Message>& message, Now now) {
   MessageView view = message->view();
   if (!access.may_still_publish(view.author, view.scheme, view.topic)) return drop(Drop::not_entitled);
   if (view.retain) view.stamp = next_stamp(now);
+  if (view.properties != nullptr && view.properties->message_expiry_interval)  // MQTT 5 section 3.1.3.2.4: its life begins now
+    view.expires = now.steady + std::uint64_t{1000} * *view.properties->message_expiry_interval;
   publish(view, now);
 }
 

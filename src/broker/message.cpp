@@ -41,6 +41,7 @@ Message::Message(const MessageView& from, std::uint64_t number) : view_(from), n
   if (from.properties != nullptr) {
     const auto& p = *from.properties;
     properties_.payload_format_indicator = p.payload_format_indicator;
+    properties_.message_expiry_interval = p.message_expiry_interval;  // of a Will, whose life has not begun
     if (p.content_type) properties_.content_type = store.keep(*p.content_type);
     if (p.response_topic) properties_.response_topic = store.keep(*p.response_topic);
     if (p.correlation_data) properties_.correlation_data = store.keep(*p.correlation_data);

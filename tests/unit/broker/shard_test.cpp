@@ -241,6 +241,25 @@ TEST_P(ShardTest, WaitsWithADelayedWillAndForgetsItWhenTheClientReturns) {  // [
   EXPECT_EQ(reader.publishes.size(), 1U);
 }
 
+TEST_P(ShardTest, AWillsLifeBeginsWhenItIsPublished) {  // MQTT 5 section 3.1.3.2.4
+  auto& reader = broker.connect("reader", Version::v5, false);
+  broker.subscribe(reader, "status", {.qos = QoS::at_least_once});
+  broker.cut(reader);
+  auto dying = with_will("device", 30, 100);
+  dying.will->qos = QoS::at_least_once;
+  dying.will->properties.message_expiry_interval = 20;
+  broker.cut(broker.connect(dying));
+  broker.advance(35'000);
+  auto& soon = broker.connect("reader", Version::v5, false);
+  ASSERT_EQ(soon.publishes.size(), 1U);
+  EXPECT_EQ(soon.publishes[0].expiry, 15U);
+  broker.cut(soon);
+  broker.cut(broker.connect(dying));
+  broker.advance(51'000);
+  auto& late = broker.connect("reader", Version::v5, false);
+  EXPECT_TRUE(late.publishes.empty());
+}
+
 TEST_P(ShardTest, HidesDollarTopicsFromWildcardsAndFromPublishers) {  // [MQTT-4.7.2-1]
   auto& reader = broker.connect("reader");
   broker.subscribe(reader, "#");
