@@ -194,7 +194,10 @@ class Core {
   void route(Publication& publication, const SharedRoute& route, Now now);
   void send_parcel(Parcel parcel);
   /// An unfinished delivery of the session, once more or for the first time on this connection.
-  void send_unfinished(Link& link, mqtt::Outgoing<Delivery>& entry, bool dup, Now now);
+  /// False if this client cannot take it.
+  bool send_unfinished(Link& link, mqtt::Outgoing<Delivery>& entry, bool dup, Now now);
+  /// As if it had been delivered: the client takes smaller packets now than it did. [MQTT-3.1.2-25]
+  void give_up(Session& session, std::uint16_t packet_id);
   void keep(Promise& promise);
   void restore(const Restored::Session& from, Now now);
   void give(Session& session, Delivery delivery, Now now);
@@ -208,6 +211,7 @@ class Core {
   const Buffer* seal(const MessageView& view, std::size_t scheme, Now now);
   void start(Session& session, Delivery&& delivery, Now now);
   bool still_due(const Delivery& delivery, Now now) const;
+  bool still_entitled(const Delivery& delivery) const;
   void drop(Drop why) { ++counters.dropped[static_cast<std::size_t>(why)]; }
 
   std::vector<Slot> slots_;

@@ -211,7 +211,12 @@ void Core::queue(Session& session, Delivery delivery) {
 
 bool Core::still_due(const Delivery& delivery, Now now) const {
   const MessageView& view = delivery.message->view();
-  return view.expires > now.steady && access.may_still_publish(view.author, view.scheme, view.topic) &&
+  return view.expires > now.steady && still_entitled(delivery);
+}
+
+bool Core::still_entitled(const Delivery& delivery) const {
+  const MessageView& view = delivery.message->view();
+  return access.may_still_publish(view.author, view.scheme, view.topic) &&
          access.may_receive(delivery.subscriber.get(), delivery.scheme, view.topic, access.rule(view.topic));
 }
 
@@ -223,25 +228,31 @@ void Core::pump(Session& session, Now now) {
   // What an earlier connection left unfinished comes first, in its order. [MQTT-4.4.0-1]
   if (link.in_flight < session.outgoing.size()) {
     session.outgoing.erase_if([&](const auto& entry) {
-      if (entry.sent || entry.awaiting == mqtt::Awaiting::pubcomp || still_due(entry.message, now)) return false;
+      // What was sent once does not expire any more. [MQTT-4.3.3-7]
+      if (entry.sent || entry.awaiting == mqtt::Awaiting::pubcomp || still_entitled(entry.message)) return false;
       drop(Drop::not_entitled);
       finished(session, entry.message);
       return true;
     });
+    std::vector<std::uint16_t> unsendable;
+    bool has_room = true;
     for (auto& entry : session.outgoing) {
       if (entry.sent) continue;
-      if (link.in_flight >= quota || !sendable(session)) return;
+      has_room = link.in_flight < quota && sendable(session);
+      if (!has_room) break;
       entry.sent = true;
       ++link.in_flight;
-      if (is_stored(entry.message.saved_in))
-        send_unfinished(link, entry, true, now);
-      else
+      if (!is_stored(entry.message.saved_in))
         promise(link,
                 {.type = entry.awaiting == mqtt::Awaiting::pubcomp ? mqtt::PacketType::pubrel : mqtt::PacketType::publish,
                  .packet_id = entry.packet_id,
                  .dup = true},
                 true);
+      else if (!send_unfinished(link, entry, true, now))
+        unsendable.push_back(entry.packet_id);
     }
+    for (std::uint16_t packet_id : unsendable) give_up(session, packet_id);
+    if (!has_room) return;
   }
   while (!session.queue.empty() && sendable(session)) {
     if (session.queue.front().qos != QoS::at_most_once && link.in_flight >= quota) return;
@@ -285,16 +296,29 @@ void Core::start(Session& session, Delivery&& delivery, Now now) {
     send(link, *encoded, entry.packet_id, false);
 }
 
-void Core::send_unfinished(Link& link, mqtt::Outgoing<Delivery>& entry, bool dup, Now now) {
+bool Core::send_unfinished(Link& link, mqtt::Outgoing<Delivery>& entry, bool dup, Now now) {
   if (entry.awaiting == mqtt::Awaiting::pubcomp) {
     link.connection.send(mqtt::Pubrel{.packet_id = entry.packet_id, .properties = {}});
-    return tell_writable(link);
+    tell_writable(link);
+    return true;
   }
   const Delivery& delivery = entry.message;
   begin_message();
-  if (const Encoded* encoded = encode(delivery.message->view(), delivery.scheme, link.is_v5(), delivery.qos, delivery.retain,
-                                      delivery.identifiers, now))
-    send(link, *encoded, entry.packet_id, dup);
+  const Encoded* encoded =
+      encode(delivery.message->view(), delivery.scheme, link.is_v5(), delivery.qos, delivery.retain, delivery.identifiers, now);
+  if (encoded == nullptr) return false;
+  if (encoded->bytes.size() > link.connection.peer_maximum_packet_size()) {
+    drop(Drop::too_large);
+    return false;
+  }
+  send(link, *encoded, entry.packet_id, dup);
+  return true;
+}
+
+void Core::give_up(Session& session, std::uint16_t packet_id) {
+  Delivery delivery = session.outgoing.finish(packet_id);
+  --session.link->in_flight;
+  finished(session, delivery);
 }
 
 void Core::send_retained(const Subscription& subscription, Now now) {
@@ -350,8 +374,10 @@ const Core::Encoded* Core::encode(const MessageView& view, std::size_t scheme, b
     packet_.properties.topic_alias.reset();  // the publisher's own
     packet_.properties.will_delay_interval.reset();
     packet_.properties.message_expiry_interval.reset();
-    if (view.expires != UINT64_MAX)  // what is left of it [MQTT-3.3.2-6]
-      packet_.properties.message_expiry_interval = static_cast<std::uint32_t>((view.expires - now.steady + 999) / 1000);
+    if (view.expires != UINT64_MAX) {  // what is left of it [MQTT-3.3.2-6]
+      std::uint64_t left = view.expires > now.steady ? view.expires - now.steady : 0;
+      packet_.properties.message_expiry_interval = static_cast<std::uint32_t>((left + 999) / 1000);
+    }
     packet_.properties.subscription_identifiers = identifiers;
     if (tells_author) {
       packet_.properties.user.push_back({"sealmq-from", view.author});

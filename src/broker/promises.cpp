@@ -86,7 +86,9 @@ void Core::keep(Promise& promise) {
       Awaiting awaiting = promise.type == PacketType::pubrel ? Awaiting::pubcomp : Awaiting::pubrec;
       auto* entry = link.session->outgoing.find(promise.packet_id, awaiting);
       if (entry == nullptr || !is_stored(entry->message.saved_in)) return;
-      send_unfinished(link, *entry, promise.dup, link.now);
+      if (send_unfinished(link, *entry, promise.dup, link.now)) break;
+      give_up(*link.session, promise.packet_id);
+      pump(*link.session, link.now);
     }
   }
   if (!link.connection.outbox().empty()) tell_writable(link);

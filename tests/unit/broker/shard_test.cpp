@@ -355,6 +355,46 @@ TEST_P(ShardTest, TellsWhatIsLeftOfAMessagesLifeAndDropsWhatExpired) {  // [MQTT
   EXPECT_EQ(after.publishes[0].expiry, 50U);
 }
 
+TEST_P(ShardTest, FinishesAfterItsTimeWhatItHasBegunToSend) {  // [MQTT-4.3.3-7]
+  auto& before = broker.connect("reader", Version::v5, false);
+  before.acknowledges = false;
+  broker.subscribe(before, "t", {.qos = QoS::exactly_once});
+  auto& writer = broker.connect("writer");
+  mqtt::Publish packet;
+  packet.topic = "t";
+  packet.qos = QoS::exactly_once;
+  packet.packet_id = 1;
+  packet.properties.message_expiry_interval = 5;
+  broker.send(writer, packet);
+  ASSERT_EQ(before.publishes.size(), 1U);
+  broker.cut(before);
+  broker.advance(10'000);
+  auto& after = broker.connect("reader", Version::v5, false);
+  ASSERT_EQ(after.publishes.size(), 1U);
+  EXPECT_EQ(after.publishes[0].packet_id, before.publishes[0].packet_id);
+  EXPECT_EQ(after.publishes[0].expiry, 0U);
+}
+
+TEST_P(ShardTest, TreatsAsDeliveredWhatAReturningClientCannotTakeAnyMore) {  // [MQTT-3.1.2-25]
+  auto& before = broker.connect("reader", Version::v5, false);
+  before.acknowledges = false;
+  broker.subscribe(before, "t", {.qos = QoS::at_least_once});
+  auto& writer = broker.connect("writer");
+  broker.publish(writer, "t", std::string(500, 'x'), QoS::at_least_once);
+  broker.publish(writer, "t", "small", QoS::at_least_once, false, 2);
+  broker.cut(before);
+  mqtt::Connect smaller;
+  smaller.client_id = "reader";
+  smaller.clean_start = false;
+  smaller.properties.maximum_packet_size = 100;
+  smaller.properties.receive_maximum = 1;
+  auto& after = broker.connect(smaller);
+  ASSERT_EQ(after.publishes.size(), 1U);
+  EXPECT_EQ(after.publishes[0].payload, "small");
+  broker.publish(writer, "t", "next", QoS::at_least_once);
+  EXPECT_EQ(after.publishes.back().payload, "next");
+}
+
 TEST_P(ShardTest, AssignsAnIdentifierWhereTheClientHasNone) {  // [MQTT-3.2.2-16]
   auto& client = broker.connect("");
   EXPECT_EQ(client.connack, Reason::success);
