@@ -172,6 +172,8 @@ Result<> Link::enter(const mqtt::Connect& packet, const mqtt::Properties& login)
   core_.save(*session);
   core_.tell_groups(*session, MemberEvent::What::present);
   connection.send(answer);
+  if (connection.state() != mqtt::Connection::State::Open)
+    return refused("its maximum packet size is smaller than our CONNACK", Reason::packet_too_large);
   core_.pump(*session, now);
   return {};
 }

@@ -409,10 +409,10 @@ void Connection::send(const Connect& packet) {
 }
 
 void Connection::send(const Connack& packet) {
-  send_answer(packet, true);
+  bool arrives = send_answer(packet, true);
   if (packet.properties.server_keep_alive) keep_alive_ = *packet.properties.server_keep_alive;
   last_received_ = std::max(last_received_, now_);  // the client was right to wait in silence
-  state_ = packet.reason == Reason::success ? State::Open : State::Closed;
+  state_ = arrives && packet.reason == Reason::success ? State::Open : State::Closed;
 }
 
 void Connection::send(const Auth& packet) {

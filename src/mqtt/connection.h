@@ -81,7 +81,7 @@ class Connection {
   // ------
 
   void send(const Connect& packet);  ///< client; learns version, keep-alive and limits from it
-  void send(const Connack& packet);  ///< server; on success the connection is Open, else Closed
+  void send(const Connack& packet);  ///< server; Open on success, Closed if it refuses or is too large for the client
   void send(const Auth& packet);
   void send(const Disconnect& packet);  ///< closes; see disconnect()
   /// False if the peer's Maximum Packet Size forbids it; the message is then to be treated as delivered. [MQTT-3.1.2-25]
@@ -155,13 +155,13 @@ class Connection {
     return sent(before);
   }
   template <class Packet>
-  void send_answer(const Packet& packet, bool explain) {
-    if (explain && append(packet)) return;
-    if (!explain && !packet.properties.reason_string && packet.properties.user.empty()) return void(append(packet));
+  bool send_answer(const Packet& packet, bool explain) {
+    if (explain && append(packet)) return true;
+    if (!explain && !packet.properties.reason_string && packet.properties.user.empty()) return append(packet);
     Packet bare = packet;
     bare.properties.reason_string.reset();
     bare.properties.user.clear();
-    append(bare);
+    return append(bare);
   }
   bool sent(std::size_t tail_before);
   std::uint64_t ping_due() const;

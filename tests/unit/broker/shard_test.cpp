@@ -401,6 +401,16 @@ TEST_P(ShardTest, AssignsAnIdentifierWhereTheClientHasNone) {  // [MQTT-3.2.2-16
   EXPECT_TRUE(client.assigned_id.starts_with("auto-"));
 }
 
+TEST_P(ShardTest, EndsAConnectionThatCannotTakeItsConnack) {  // [MQTT-3.1.2-24]
+  mqtt::Connect packet;
+  packet.client_id = "tiny";
+  packet.properties.maximum_packet_size = 4;
+  auto& tiny = broker.connect(packet);
+  EXPECT_FALSE(tiny.connack);
+  EXPECT_TRUE(tiny.closed);
+  EXPECT_EQ(broker.counters().sessions, 0U);
+}
+
 TEST_P(ShardTest, RefusesIdentifiersThatLookLikePatterns) {
   EXPECT_EQ(broker.connect("a+b").connack, Reason::client_identifier_not_valid);
   EXPECT_EQ(broker.connect("a#").connack, Reason::client_identifier_not_valid);
