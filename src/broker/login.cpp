@@ -164,6 +164,9 @@ Result<> Link::enter(const mqtt::Connect& packet, const mqtt::Properties& login)
     if (core_.settings.limits.topic_alias_maximum != 0)
       answer.properties.topic_alias_maximum = core_.settings.limits.topic_alias_maximum;
     alias_maximum = std::min(packet.properties.topic_alias_maximum.value_or(0), core_.settings.topic_alias_maximum_out);
+    std::uint16_t bound = core_.settings.maximum_keep_alive;
+    if (bound != 0 && (packet.keep_alive == 0 || packet.keep_alive > bound))
+      answer.properties.server_keep_alive = bound;  // [MQTT-3.1.2-21]; before MQTT 5 there is no word for it
   } else {
     session->expiry_interval = packet.clean_start ? 0 : longest;
   }

@@ -52,6 +52,8 @@ constexpr Setting table[] = {
     {"limits", "maximum_queued_bytes", limit<&Settings::maximum_queued_bytes>, 0, any_64, "the same in bytes"},
     {"limits", "outbox_high_water", limit<&Settings::outbox_high_water>, 1, any_64,
      "unwritten bytes of a client from which QoS 0 messages to it are dropped"},
+    {"limits", "maximum_keep_alive", limit<&Settings::maximum_keep_alive>, 0, any_16,
+     "seconds between packets that an MQTT 5 client may ask for at most; 0: no bound"},
     {"limits", "maximum_session_expiry", limit<&Settings::maximum_session_expiry>, 0, any_32,
      "seconds a session may outlive its connection"},
     {"limits", "maximum_sessions", limit<&Settings::maximum_sessions>, 1, any_64, "sessions in one shard, connected or not"},

@@ -236,6 +236,7 @@ void BrokerBench::take_in(TestClient& client) {
           if constexpr (std::is_same_v<P, mqtt::Connack>) {
             client.connack = p.reason;
             client.session_present = p.session_present;
+            client.server_keep_alive = p.properties.server_keep_alive;
             client.assigned_id = p.properties.assigned_client_identifier.value_or("");
             client.login_data = as_text(p.properties.authentication_data.value_or(Bytes{}));
           } else if constexpr (std::is_same_v<P, mqtt::Auth>) {

@@ -39,6 +39,7 @@ struct TestClient {
   std::optional<mqtt::Reason> connack;
   bool session_present = false;
   std::string assigned_id;
+  std::optional<std::uint16_t> server_keep_alive;
   std::optional<mqtt::Reason> disconnect;
   std::deque<GotPublish> publishes;
   struct Answer {

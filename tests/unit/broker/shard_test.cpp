@@ -444,6 +444,33 @@ TEST_P(ShardTest, EndsAConnectionThatSaysNothing) {
   EXPECT_EQ(broker.counters().connections, 0U);
 }
 
+TEST_P(ShardTest, BoundsTheKeepAlive) {  // [MQTT-3.1.2-21] [MQTT-3.2.2-22]
+  broker::Settings bounds = settings();
+  bounds.maximum_keep_alive = 20;
+  BrokerBench bounded(shards(), bounds);
+  auto with_keep_alive = [&](std::string_view id, std::uint16_t seconds, Version version) -> TestClient& {
+    mqtt::Connect packet;
+    packet.version = version;
+    packet.client_id = id;
+    packet.keep_alive = seconds;
+    return bounded.connect(packet);
+  };
+  auto& never = with_keep_alive("never", 0, Version::v5);
+  auto& slow = with_keep_alive("slow", 60, Version::v5);
+  auto& quick = with_keep_alive("quick", 10, Version::v5);
+  auto& old = with_keep_alive("old", 60, Version::v3_1_1);  // there is no way to tell it
+  EXPECT_EQ(never.server_keep_alive, 20U);
+  EXPECT_EQ(slow.server_keep_alive, 20U);
+  EXPECT_FALSE(quick.server_keep_alive);
+  bounded.advance(16'000);
+  EXPECT_TRUE(quick.closed);
+  EXPECT_FALSE(slow.closed);
+  bounded.advance(15'000);
+  EXPECT_TRUE(slow.closed);
+  EXPECT_TRUE(never.closed);
+  EXPECT_FALSE(old.closed);
+}
+
 TEST_P(ShardTest, AnswersAnUnknownAuthenticationMethod) {
   mqtt::Connect packet;
   packet.client_id = "x";
