@@ -45,8 +45,8 @@ Will read_will(unsigned flags, Version version, Reader& in) {
 
 void check_client_id(const Connect& p, Reader& in) {
   bool fits = true;
-  // MQTT 3.1 section 3.1: between 1 and 23 characters
-  if (p.version == Version::v3_1) fits = !p.client_id.empty() && p.client_id.size() <= 23;
+  // MQTT 3.1 section 3.1 asks for 1 to 23 characters. The upper bound is gone since 3.1.1 and was never kept in the field.
+  if (p.version == Version::v3_1) fits = !p.client_id.empty();
   // MQTT 3.1.1 [MQTT-3.1.3-8]: without a name there is no session to find again
   if (p.version == Version::v3_1_1) fits = !p.client_id.empty() || p.clean_start;
   if (!fits) in.fail("client identifier is not valid", code(Reason::client_identifier_not_valid));

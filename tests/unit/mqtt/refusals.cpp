@@ -68,8 +68,6 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"NoNameAndNoCleanSession", v311, 0x10, mqtt4 + "00 00 00 00 00",
                 Reason::client_identifier_not_valid},  // [MQTT-3.1.3-8]
         Refusal{"NoNameInMqtt3_1", v31, 0x10, "00 06 'MQIsdp' 03 02 00 00 00 00", Reason::client_identifier_not_valid},
-        Refusal{"TooLongANameInMqtt3_1", v31, 0x10, "00 06 'MQIsdp' 03 02 00 00 00 18 'abcdefghijklmnopqrstuvwx'",
-                Reason::client_identifier_not_valid},
         Refusal{"NameThatIsNotUtf8", v311, 0x10, mqtt4 + "02 00 00 00 01 FF", malformed},  // [MQTT-3.1.3-4]
         Refusal{"UserNameWithNul", v311, 0x10, mqtt4 + "82 00 00 00 00 00 01 00", malformed},
         Refusal{"MissingUserName", v311, 0x10, mqtt4 + "82 00 00 00 00", malformed},

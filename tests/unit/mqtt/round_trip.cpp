@@ -97,7 +97,7 @@ class Maker {
     p.bridge = version_ != Version::v5 && coin();
     p.clean_start = coin();
     p.keep_alive = any<std::uint16_t>();
-    p.client_id = version_ == Version::v3_1 ? "between-1-and-23" : text(p.clean_start ? 0 : 1);
+    p.client_id = version_ == Version::v3_1 ? "at-least-one" : text(p.clean_start ? 0 : 1);
     if (coin()) p.will = Will{text(1), binary(), qos(), coin(), properties(Carrier::will)};
     if (coin()) p.user_name = text();
     if ((p.user_name || version_ == Version::v5) && coin()) p.password = binary();

@@ -26,6 +26,14 @@ TEST(Vectors, ConnectOfMqtt3_1) {
   expect_both("10 0F 00 06 'MQIsdp' 03 00 00 0A 00 01 'a'", Version::v3_1, p);
 }
 
+// MQTT 3.1 section 3.1 says 23 characters; no broker keeps to it, and clients rely on that.
+TEST(Vectors, ConnectOfMqtt3_1MayHaveALongName) {
+  Connect p;
+  p.version = Version::v3_1;
+  p.client_id = "abcdefghijklmnopqrstuvwxyz";
+  expect_both("10 28 00 06 'MQIsdp' 03 02 00 00 00 1A 'abcdefghijklmnopqrstuvwxyz'", Version::v3_1, p);
+}
+
 // MQTT 3.1.1 section 3.1.2, figure 3.6: user name, password, no will retain, will QoS 1, clean session, keep alive 10
 TEST(Vectors, ConnectOfMqtt3_1_1) {
   Connect p;
