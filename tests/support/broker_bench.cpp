@@ -223,6 +223,7 @@ void BrokerBench::carry_out() {
 
 void BrokerBench::take_in(TestClient& client) {
   Buffer input = std::exchange(client.incoming, {});
+  append(client.everything, input);
   if (client.opaque) return;
   Bytes rest = input;
   Buffer replies;

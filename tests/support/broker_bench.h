@@ -36,6 +36,7 @@ struct TestClient {
   std::deque<mqtt::Reason> auths;
   std::string login_data;  ///< of the last AUTH or CONNACK
   Buffer incoming;
+  Buffer everything;  ///< all that came, as it came
   std::optional<mqtt::Reason> connack;
   bool session_present = false;
   std::string assigned_id;

@@ -45,6 +45,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Refusal{"SubscribeWithoutItsFlag", v5, 0x80, "00 01 00 00 01 'a' 00", malformed},  // [MQTT-3.8.1-1]
                     Refusal{"UnsubscribeWithoutItsFlag", v5, 0xA0, "00 01 00 00 01 'a'", malformed},   // [MQTT-3.10.1-1]
                     Refusal{"PingreqFlags", v5, 0xC2, "", malformed},                                  //
+                    Refusal{"AuthFlags", v5, 0xF1, "", malformed},                                     // [MQTT-3.15.1-1]
                     Refusal{"DisconnectFlags", v311, 0xE1, "", malformed}),                            // [MQTT-3.14.1-1]
     named);
 
