@@ -1,0 +1,100 @@
+#!/usr/bin/env python3
+"""Checks docs/mqtt.md: every statement of the standards that binds a server stands there once, and every test it names exists.
+
+usage: check_statements.py DOCUMENT BUILD_FOLDER NAME=PROGRAM...
+
+NAME is a ctest entry whose PROGRAM knows --gtest_list_tests; other entries are asked of ctest.
+"""
+import re
+import subprocess
+import sys
+
+# By section: the numbers of its statements. Those that bind clients only, and that a server cannot check, are left out.
+MQTT_5 = """
+1.5.4: 1-3; 1.5.5: 1; 1.5.7: 1; 2.1.3: 1; 2.2.1: 2-6; 2.2.2: 1; 3.1.0: 1-2; 3.1.2: 1-19 21-30; 3.1.3: 1-12; 3.1.4: 1-6; 3.2.0: 1-2;
+3.2.2: 1-3 6-10 12-13 15-22; 3.3.1: 1-13; 3.3.2: 1-9 11-20; 3.3.4: 1-7 9-10; 3.4.2: 1-3; 3.5.2: 1-3; 3.6.1: 1; 3.6.2: 1-3; 3.7.2: 1-3; 3.8.1: 1;
+3.8.3: 1-5; 3.8.4: 1-8; 3.9.2: 1-2; 3.9.3: 1-2; 3.10.1: 1; 3.10.3: 1-2; 3.10.4: 1-6; 3.11.2: 1-2; 3.11.3: 1-2; 3.12.4: 1; 3.14.0: 1;
+3.14.1: 1; 3.14.2: 1-4; 3.14.4: 1-3; 3.15.1: 1; 3.15.2: 1-3; 4.1.0: 1-2; 4.2.0: 1; 4.3.1: 1; 4.3.2: 1-5; 4.3.3: 1-13; 4.4.0: 1-2; 4.5.0: 1;
+4.6.0: 5-6; 4.7.0: 1; 4.7.1: 1-2; 4.7.2: 1; 4.7.3: 1-4; 4.8.2: 1-6; 4.9.0: 1-3; 4.12.0: 1-2 4-7; 4.12.1: 1-2; 4.13.1: 1; 4.13.2: 1; 6.0.0: 1-2 4
+"""
+MQTT_3_1_1 = """
+1.4.0: 1-3; 2.2.2: 1-2; 2.3.1: 1 4-7; 3.1.0: 1-2; 3.1.2: 1-22 24; 3.1.3: 1-6 8-11; 3.1.4: 1-5; 3.2.0: 1; 3.2.2: 1-6; 3.3.1: 1-12; 3.3.2: 1-3;
+3.3.4: 1; 3.3.5: 1-2; 3.6.1: 1; 3.8.1: 1; 3.8.3: 1-4; 3.8.4: 1-6; 3.9.3: 1-2; 3.10.1: 1; 3.10.3: 1-2; 3.10.4: 1-6; 3.12.4: 1; 3.14.1: 1; 3.14.4: 3;
+4.1.0: 1-2; 4.3.1: 1; 4.3.2: 1-2; 4.3.3: 1-2; 4.4.0: 1; 4.5.0: 1; 4.6.0: 1 5-6; 4.7.1: 1-3; 4.7.2: 1; 4.7.3: 1-4; 4.8.0: 1-2; 6.0.0: 1-2 4;
+7.0.0: 1-2; 7.1.1: 1
+"""
+
+
+def numbers(text):
+    for section, spans in re.findall(r"([\d.]+): ([\d\- ]+)", text.replace("\n", " ")):
+        for span in spans.split():
+            first, _, last = span.partition("-")
+            for number in range(int(first), int(last or first) + 1):
+                yield f"{section}-{number}"
+
+
+def cases(program):
+    """Full names, and for those that run with several parameters also what they have in common."""
+    names, suite = set(), ""
+    for line in subprocess.run([program, "--gtest_list_tests"], check=True, capture_output=True, text=True).stdout.splitlines():
+        name = line.split("#")[0].strip()
+        if not line.startswith(" "):
+            suite = name
+        else:
+            names.add(suite + name)
+            names.add(re.sub(r"/\d+$", "", re.sub(r"^\w+/", "", suite) + name))
+    return names
+
+
+def rows(document):
+    """(title, statement, words, how it is shown) of each table row."""
+    title = None
+    for line in document.splitlines():
+        if line.startswith("## "):
+            title = line[3:]
+        cells = [cell.strip() for cell in line.strip("|").split("|")] if line.startswith("|") else []
+        if len(cells) == 3 and re.match(r"\d", cells[0]):
+            yield title, *cells
+        elif cells and cells[0] != "statement" and not cells[0].startswith("---"):
+            yield title, "?" + line, "", ""
+
+
+def main(path, build, *programs):
+    known = {name: cases(program) for name, program in (pair.split("=", 1) for pair in programs)}
+    listing = subprocess.run(["ctest", "-N", "--test-dir", build], check=True, capture_output=True, text=True).stdout
+    entries = set(re.findall(r"Test +#\d+: (\S+)", listing))
+    complaints, seen = [], {"MQTT 5.0": [], "MQTT 3.1.1": []}
+    shown = 0
+    with open(path, encoding="utf-8") as file:
+        document = file.read()
+    for title, statement, words, how in rows(document):
+        seen.setdefault(title, []).append(statement)
+        if not words or not how:
+            complaints.append(f"{title} {statement}: an incomplete row")
+        for test in how.split("<br>"):
+            if re.match(r"(n/a|not shown): \w", test):
+                continue
+            match = re.fullmatch(r"`(\w+)(?: (\S+))?`", test)
+            if match is None:
+                complaints.append(f"{title} {statement}: neither a test nor a reason: {test}")
+            elif match[1] not in entries:
+                complaints.append(f"{title} {statement}: no such ctest entry: {match[1]}")
+            elif match[1] in known and match[2] not in known[match[1]]:
+                complaints.append(f"{title} {statement}: {match[1]} has no test {match[2]}")
+            elif match[1] not in known and match[2]:
+                complaints.append(f"{title} {statement}: cases of {match[1]} cannot be checked")
+        shown += "`" in how
+    for title, text in (("MQTT 5.0", MQTT_5), ("MQTT 3.1.1", MQTT_3_1_1)):
+        wanted, there = list(numbers(text)), seen.pop(title)
+        complaints += [f"{title} {n}: missing" for n in wanted if n not in there]
+        complaints += [f"{title} {n}: not a statement for servers" for n in there if n not in wanted]
+        complaints += [f"{title} {n}: stands twice" for n in set(there) if there.count(n) > 1]
+    complaints += [f"a table under an unknown title: {title}" for title in seen]
+    print("\n".join(complaints) or f"{shown} statements are shown by tests that exist")
+    return 1 if complaints else 0
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 3:
+        sys.exit(__doc__)
+    sys.exit(main(*sys.argv[1:]))
