@@ -1,4 +1,5 @@
-// What the standards demand of a server and no other test here shows, statement by statement, with one shard and with three.
+// What the standards demand of a server and no other test here shows, statement by statement; with one shard and with three, with
+// a store and without.
 // docs/mqtt.md has the whole list. Numbers are those of MQTT 5 unless a line says 3.1.1.
 #include <gtest/gtest.h>
 
@@ -15,9 +16,15 @@ using mqtt::Reason;
 using mqtt::Version;
 using Answer = TestClient::Answer;
 
-class Statements : public ::testing::TestWithParam<std::size_t> {
+class Statements : public ::testing::TestWithParam<std::tuple<std::size_t, bool>> {
  protected:
-  BrokerBench broker{GetParam()};
+  static broker::Settings settings() {
+    broker::Settings settings;
+    settings.durable = std::get<1>(GetParam());
+    return settings;
+  }
+  static std::size_t shards() { return std::get<0>(GetParam()); }
+  BrokerBench broker{shards(), settings()};
 
   TestClient& connect_with(std::string_view id, const mqtt::Properties& properties, bool clean_start = true) {
     mqtt::Connect packet;
@@ -33,7 +40,7 @@ class Statements : public ::testing::TestWithParam<std::size_t> {
     return reader;
   }
 };
-INSTANTIATE_TEST_SUITE_P(Shards, Statements, ::testing::Values(1, 3));
+INSTANTIATE_TEST_SUITE_P(Shards, Statements, ::testing::Combine(::testing::Values(1, 3), ::testing::Bool()));
 
 /// Every packet the broker sent, in order; views into the client.
 std::vector<mqtt::Packet> all_to(const TestClient& client) {
@@ -391,9 +398,9 @@ TEST_P(Statements, AnnouncesAndAcceptsEveryTopicAlias) {  // [MQTT-3.3.2-7] [MQT
 }
 
 TEST_P(Statements, RefusesWhatIsLargerThanItAnnounced) {  // [MQTT-3.2.2-15]
-  broker::Settings settings;
-  settings.limits.maximum_packet_size = 200;
-  BrokerBench small(GetParam(), settings);
+  broker::Settings limited = settings();
+  limited.limits.maximum_packet_size = 200;
+  BrokerBench small(shards(), limited);
   auto& writer = small.connect("writer");
   EXPECT_EQ(all_to<mqtt::Connack>(writer)[0].properties.maximum_packet_size, 200U);
   small.publish(writer, "t", std::string(300, 'x'));
@@ -627,6 +634,40 @@ TEST_P(Statements, AnswersPings) {  // [MQTT-3.12.4-1]
   }
 }
 
+TEST_P(Statements, AShareKeepsToTheGrantedQoS) {  // [MQTT-4.8.2-3]
+  auto& member = reader_of("$share/group/t", QoS::at_least_once);
+  auto& writer = broker.connect("writer");
+  for (QoS qos : {QoS::at_most_once, QoS::at_least_once, QoS::exactly_once}) {
+    broker.publish(writer, "t", "x", qos, false, 1);
+    EXPECT_EQ(member.publishes.back().qos, std::min(qos, QoS::at_least_once));
+  }
+  EXPECT_EQ(member.publishes.size(), 3U);
+}
+
+TEST_P(Statements, AMessageBegunWithAMemberOfAShareStaysWithIt) {  // [MQTT-4.8.2-4] [MQTT-4.8.2-5] [MQTT-4.8.2-6]
+  auto& writer = broker.connect("writer");
+  auto& first = reader_of("$share/group/t", QoS::exactly_once, "first");
+  first.acknowledges = false;
+  broker.publish(writer, "t", "begun", QoS::exactly_once);
+  ASSERT_EQ(payloads(first), Payloads{"begun"});
+  auto& second = reader_of("$share/group/t", QoS::exactly_once, "second");
+  broker.cut(first);
+  EXPECT_TRUE(second.publishes.empty());
+  auto& again = broker.connect("first", Version::v5, false);
+  EXPECT_EQ(payloads(again), Payloads{"begun"});
+  broker.send(second, mqtt::Unsubscribe{.packet_id = 9, .properties = {}, .filters = {"$share/group/t"}});
+  again.acknowledges = false;
+  broker.publish(writer, "t", "refused", QoS::exactly_once, false, 2);
+  broker.publish(writer, "t", "left behind", QoS::exactly_once, false, 3);
+  ASSERT_EQ(again.publishes.size(), 3U);
+  broker.subscribe(second, "$share/group/t", {.qos = QoS::exactly_once});
+  broker.send(again, mqtt::Pubrec{.packet_id = again.publishes[1].packet_id, .reason = Reason::quota_exceeded, .properties = {}});
+  broker.cut(again);
+  auto& clean = broker.connect("first", Version::v5, true);  // its session has ended
+  EXPECT_TRUE(clean.publishes.empty());
+  EXPECT_TRUE(second.publishes.empty());
+}
+
 // -- QoS 1 and 2 ----------------------------------------------------------------------------------------------------------------
 
 TEST_P(
@@ -844,7 +885,7 @@ class StatementsOfMqtt3 : public Statements {
     return client;
   }
 };
-INSTANTIATE_TEST_SUITE_P(Shards, StatementsOfMqtt3, ::testing::Values(1, 3));
+INSTANTIATE_TEST_SUITE_P(Shards, StatementsOfMqtt3, ::testing::Combine(::testing::Values(1, 3), ::testing::Bool()));
 
 TEST_P(StatementsOfMqtt3, AnswersALevelItDoesNotSpeakWith1) {  // [MQTT-3.1.2-2]
   auto& client = send_connect({0x10, 0x0D, 0, 4, 'M', 'Q', 'T', 'T', 2, 2, 0, 0, 0, 1, 'a'});

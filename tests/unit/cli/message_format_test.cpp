@@ -24,6 +24,18 @@ TEST(MessageFormat, PutsFieldsIntoText) {
   EXPECT_EQ(format->apply(message(), 1'700'000'000'042), "plant/7|4.2|342e32|3|1|1|boiler-7|sl1|signature|1700000000.042|100%\n");
 }
 
+TEST(MessageFormat, PrintsThePropertiesOfMqtt5) {
+  auto m = message();
+  m.packet_id = 7;
+  m.properties = {
+      .is_text = true, .expiry = 60, .content_type = "text/plain", .response_topic = "reply", .correlation_data = {'c'}};
+  m.user_properties = {{"unit", "bar"}, {"site", "north"}};
+  m.subscription_identifiers = {3, 4};
+  const std::string format = "%m|%C|%D|%E|%F|%P|%R|%S|%X";
+  EXPECT_EQ(MessageFormat::parse(format)->apply(m, 0), "7|text/plain|c|60|1|unit:bar site:north|reply|3 4|342E32");
+  EXPECT_EQ(MessageFormat::parse(format)->apply({}, 0), "||||||||");
+}
+
 TEST(MessageFormat, AFieldInAPayloadIsText) {
   auto m = message();
   m.payload = to_buffer(as_bytes("%t\\n"));
