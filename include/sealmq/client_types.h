@@ -17,6 +17,15 @@
 
 namespace sealmq {
 
+/// What a message says of itself in MQTT 5. No scheme protects it.
+struct MessageProperties {
+  bool is_text = false;                 ///< Payload Format Indicator: the payload is UTF-8
+  std::optional<std::uint32_t> expiry;  ///< seconds; in a message received, what is left of them
+  std::string content_type;             ///< empty: not said
+  std::string response_topic;           ///< empty: not said
+  Buffer correlation_data;              ///< empty: not said
+};
+
 /// What the broker publishes in this client's name if its connection ends without a DISCONNECT. With a scheme it is protected
 /// like any message, at the moment of connecting: a topic of its own keeps it from being older than what its readers have seen.
 struct WillMessage {
@@ -24,6 +33,9 @@ struct WillMessage {
   Buffer payload;
   mqtt::QoS qos = mqtt::QoS::at_most_once;
   bool retain = false;
+  std::chrono::seconds delay{0};  ///< MQTT 5: how long the broker waits for this client to return
+  MessageProperties properties;   ///< MQTT 5
+  std::vector<std::pair<std::string, std::string>> user_properties;
 };
 
 /// A message for this client was not what it claims to be, and was dropped.
@@ -46,6 +58,7 @@ struct ConnectOptions {
   std::optional<WillMessage> will;
   std::string user_name;
   Secret password;
+  std::vector<std::pair<std::string, std::string>> user_properties;  ///< MQTT 5
 
   /// Empty or "plain": unprotected MQTT. Otherwise every message out is protected, and every message in verified, by this scheme.
   std::string scheme;
@@ -69,15 +82,19 @@ struct PublishOptions {
   mqtt::QoS qos = mqtt::QoS::at_most_once;
   bool retain = false;
   std::vector<std::pair<std::string, std::string>> user_properties;  ///< MQTT 5
+  MessageProperties properties;                                      ///< MQTT 5
+  std::uint16_t topic_alias = 0;  ///< MQTT 5; sent beside the topic, if the broker takes as many. 0: none
 };
 
 enum class RetainedMessages : std::uint8_t { send = 0, send_if_new = 1, do_not_send = 2 };
 
 struct SubscribeOptions {
   mqtt::QoS qos = mqtt::QoS::at_most_once;
-  bool no_local = false;                               ///< MQTT 5: nothing that this client published
-  bool retain_as_published = false;                    ///< MQTT 5
-  RetainedMessages retained = RetainedMessages::send;  ///< MQTT 5
+  bool no_local = false;                                             ///< MQTT 5: nothing that this client published
+  bool retain_as_published = false;                                  ///< MQTT 5
+  RetainedMessages retained = RetainedMessages::send;                ///< MQTT 5
+  std::uint32_t identifier = 0;                                      ///< MQTT 5: comes back with each message; 0: none
+  std::vector<std::pair<std::string, std::string>> user_properties;  ///< MQTT 5
 };
 
 struct ReceivedMessage {
@@ -91,6 +108,9 @@ struct ReceivedMessage {
   std::string author;      ///< a pinned peer's name, or `id:` and the start of a key; empty if the scheme names none
   std::string checked;     ///< what was checked, in words
   std::vector<std::pair<std::string, std::string>> user_properties;
+  MessageProperties properties;
+  std::vector<std::uint32_t> subscription_identifiers;
+  std::uint16_t packet_id = 0;  ///< of QoS 1 and 2
 };
 
 /// Whether the broker refuses somebody, or something went wrong, in the words and with the blame of this library. The error's

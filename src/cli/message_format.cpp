@@ -10,7 +10,7 @@
 namespace sealmq::cli {
 namespace {
 
-constexpr std::string_view fields = "tpxlqrUIfsg";
+constexpr std::string_view fields = "tpxXlqrmCDEFPRSUIfsg";
 
 Result<char> unescaped(char c) {
   constexpr std::string_view names = "ntr\\0ae";
@@ -34,6 +34,19 @@ std::string unix_time(std::uint64_t wall) {
   return std::to_string(wall / 1000) + "." + std::string(3 - milliseconds.size(), '0') + milliseconds;
 }
 
+/// NAME:VALUE, as mosquitto_sub prints them.
+std::string user_properties_of(const ReceivedMessage& message) {
+  std::string out;
+  for (const auto& [name, value] : message.user_properties) out += (out.empty() ? "" : " ") + name + ":" + value;
+  return out;
+}
+
+std::string identifiers_of(const ReceivedMessage& message) {
+  std::string out;
+  for (auto identifier : message.subscription_identifiers) out += (out.empty() ? "" : " ") + std::to_string(identifier);
+  return out;
+}
+
 std::string field_of(char field, const ReceivedMessage& message, std::uint64_t wall) {
   switch (field) {
     case 't':
@@ -48,6 +61,27 @@ std::string field_of(char field, const ReceivedMessage& message, std::uint64_t w
       return std::to_string(static_cast<int>(message.qos));
     case 'r':
       return message.retain ? "1" : "0";
+    case 'X': {
+      std::string hex = to_hex(message.payload);
+      for (char& c : hex) c = static_cast<char>(c >= 'a' ? c - 'a' + 'A' : c);
+      return hex;
+    }
+    case 'm':
+      return message.qos == mqtt::QoS::at_most_once ? "" : std::to_string(message.packet_id);
+    case 'C':
+      return message.properties.content_type;
+    case 'D':
+      return std::string(as_text(message.properties.correlation_data));
+    case 'E':
+      return message.properties.expiry ? std::to_string(*message.properties.expiry) : "";
+    case 'F':
+      return message.properties.is_text ? "1" : "";
+    case 'P':
+      return user_properties_of(message);
+    case 'R':
+      return message.properties.response_topic;
+    case 'S':
+      return identifiers_of(message);
     case 'U':
       return unix_time(wall);
     case 'I':

@@ -10,9 +10,10 @@ namespace sealmq::cli {
 /// An output format as of mosquitto_sub's -F, taken apart once.
 class MessageFormat {
  public:
-  /// %t topic, %p payload, %x payload in hexadecimal, %l its length, %q QoS, %r retain (0 or 1), %U and %I the time in seconds
-  /// and as ISO 8601, %f verified author, %s scheme, %g what was checked, %% a per cent sign; \n \t \r \\ \0 \a \e. Errors:
-  /// caller_misused.
+  /// %t topic, %p payload, %x and %X payload in hexadecimal, %l its length, %q QoS, %r retain (0 or 1), %m packet identifier; of
+  /// MQTT 5 %C content type, %D correlation data, %E expiry, %F payload format, %P user properties, %R response topic, %S
+  /// subscription identifiers, each empty if not said; %U and %I the time in seconds and as ISO 8601, %f verified author, %s
+  /// scheme, %g what was checked, %% a per cent sign; \n \t \r \\ \0 \a \e. Errors: caller_misused.
   static Result<MessageFormat> parse(std::string_view text);
 
   /// `wall`: milliseconds.

@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "cli/client_options.h"
 #include "cli/command.h"
+#include "cli/property_options.h"
 #include "sealmq/client.h"
 
 namespace sealmq::cli {
@@ -28,6 +29,10 @@ publishes a message; with -q 1 or 2 it ends well only when the broker has taken 
   -r                  the broker keeps it for later subscribers
   --repeat N          sends it N times, --repeat-delay SECONDS apart
   --user-property NAME=VALUE   goes with it, unprotected (MQTT 5, repeatable)
+  -D publish PROPERTY VALUE    content-type, response-topic, correlation-data, message-expiry-interval,
+                      payload-format-indicator, topic-alias; user-property NAME VALUE (MQTT 5, unprotected, repeatable)
+  -D connect PROPERTY VALUE    session-expiry-interval, receive-maximum, maximum-packet-size, user-property
+  -D will PROPERTY VALUE       will-delay-interval and all of publish but topic-alias
   --to NAME.pub       the other end, for end-to-end schemes (repeatable))";
 
 constexpr const char* usage_end = R"(
@@ -50,6 +55,7 @@ struct Options {
   unsigned repeat = 1;
   double repeat_delay = 0;
   std::vector<std::string> user_properties;
+  PropertyOptions properties;
 };
 
 Result<PublishOptions> publish_options(const Options& options) {
@@ -101,7 +107,9 @@ Result<> run(const Options& options) {
   PublishOptions publish = TRY(publish_options(options));
   std::string message;
   if (!options.lines) message = TRY(message_of(options));
-  Client client = TRY(Client::connect(TRY(connect_options(options.client))));
+  ConnectOptions connect = TRY(connect_options(options.client));
+  TRY(apply(options.properties, {.connect = &connect, .publish = &publish}));
+  Client client = TRY(Client::connect(std::move(connect)));
   TRY(options.lines ? publish_lines(client, topic, publish) : publish_message(client, topic, message, publish, options));
   return client.disconnect();
 }
@@ -126,6 +134,7 @@ void add_pub(CLI::App& app, int& exit_code) {
   command->add_option("--repeat", options->repeat);
   command->add_option("--repeat-delay", options->repeat_delay)->check(CLI::NonNegativeNumber);
   command->add_option("--user-property", options->user_properties)->allow_extra_args(false);
+  add_property_option(*command, options->properties);
   command->callback([options, &exit_code] {
     auto result = run(*options);
     exit_code = finish(result ? result : with_hint(result.error(), options->client));

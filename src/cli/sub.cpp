@@ -13,6 +13,7 @@
 #include "cli/client_options.h"
 #include "cli/command.h"
 #include "cli/message_format.h"
+#include "cli/property_options.h"
 #include "mqtt/topic.h"
 #include "sealmq/client.h"
 
@@ -31,12 +32,18 @@ prints messages, one a line, until it is interrupted; connects again when the br
   -q QOS              at most (0)
   -v                  prints topic and payload
   -F FORMAT           %t topic  %p payload  %x payload in hexadecimal  %l its length  %q qos  %r retained
+                      %m packet id  %C content type  %D correlation data  %E expiry  %F payload format
+                      %P user properties  %R response topic  %S subscription identifiers  %X as %x in capitals
                       %f verified author  %s scheme  %g what was checked  %U and %I the time  %% per cent  \n \t
   --json              one JSON object a line
   -N                  no newline after a message
   -C COUNT            ends after so many messages
   -W SECONDS          ends with exit code 27 after so long
   -R                  does not print retained messages; --retained-only: ends at the first that is not retained
+  -D subscribe PROPERTY VALUE  subscription-identifier, user-property NAME VALUE (MQTT 5, repeatable)
+  -D connect PROPERTY VALUE    session-expiry-interval, receive-maximum, maximum-packet-size, user-property
+  -D will PROPERTY VALUE       will-delay-interval, content-type, response-topic, correlation-data, message-expiry-interval,
+                      payload-format-indicator, user-property
   --from NAME.pub     the other end, for end-to-end schemes; for others a publisher to accept, all others being refused (repeatable))";
 
 constexpr const char* usage_end = R"(
@@ -62,6 +69,7 @@ struct Options {
   std::uint64_t count = 0;
   double seconds = 0;
   std::string format;
+  PropertyOptions properties;
 };
 
 volatile sig_atomic_t interrupted = 0;
@@ -85,6 +93,8 @@ class Subscriber {
   Result<int> run() {
     format_ = TRY(MessageFormat::parse(options_.format.empty() ? (options_.verbose ? "%t %p" : "%p") : options_.format));
     ConnectOptions connect = TRY(connect_options(options_.client));
+    TRY(apply(options_.properties, {.connect = &connect, .subscribe = &subscribe_}));
+    subscribe_.qos = static_cast<mqtt::QoS>(options_.client.qos);
     connect.on_refused = [](const RefusedMessage& refused) {
       std::cerr << "refused: " + printable(refused.topic, 200) + ": " + refused.why + "\n";
     };
@@ -118,9 +128,7 @@ class Subscriber {
   }
 
   Result<> subscribe(Client& client) {
-    SubscribeOptions subscribe;
-    subscribe.qos = static_cast<mqtt::QoS>(options_.client.qos);
-    for (const auto& filter : filters_) TRY(client.subscribe(filter, subscribe));
+    for (const auto& filter : filters_) TRY(client.subscribe(filter, subscribe_));
     return {};
   }
 
@@ -167,6 +175,7 @@ class Subscriber {
   const Options& options_;
   std::vector<std::string> filters_;
   MessageFormat format_;
+  SubscribeOptions subscribe_;
   std::optional<Clock::time_point> end_;
   bool to_terminal_;
   bool done_ = false;
@@ -200,6 +209,7 @@ void add_sub(CLI::App& app, int& exit_code) {
   command->add_flag("-R", options->no_retained)->excludes(command->add_flag("--retained-only", options->retained_only));
   command->add_option("-C", options->count)->check(CLI::PositiveNumber);
   command->add_option("-W", options->seconds)->check(CLI::PositiveNumber);
+  add_property_option(*command, options->properties);
   command->callback([options, &exit_code] {
     auto result = run(*options);
     exit_code = result ? *result : tell(with_hint(result.error(), options->client).value());

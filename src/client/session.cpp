@@ -49,6 +49,46 @@ bool is_filter(std::string_view filter) {
   return rest.substr(0, end_of_name).find_first_of("+#") == rest.npos && mqtt::is_topic_filter(rest.substr(end_of_name + 1));
 }
 
+using Texts = std::vector<std::pair<std::string, std::string>>;
+
+Result<> check_properties(const Texts& user_properties) {
+  for (const auto& [key, value] : user_properties)
+    if (!is_mqtt_utf8(key) || !is_mqtt_utf8(value) || key.size() > 65535 || value.size() > 65535)
+      return fail(Blame::caller_misused, "a user property is not a text that mqtt can carry");
+  return {};
+}
+
+Result<> check_properties(const MessageProperties& properties) {
+  if (!is_mqtt_utf8(properties.content_type) || properties.content_type.size() > 65535)
+    return fail(Blame::caller_misused, "the content type is not a text that mqtt can carry");
+  if (!properties.response_topic.empty() && !mqtt::is_topic_name(properties.response_topic))  // [MQTT-3.3.2-14]
+    return fail(Blame::caller_misused, "the response topic is not a topic name");
+  if (properties.correlation_data.size() > 65535) return fail(Blame::caller_misused, "the correlation data are too large");
+  return {};
+}
+
+void put(const Texts& user_properties, mqtt::Properties& out) {
+  for (const auto& [key, value] : user_properties) out.user.push_back({key, value});
+}
+
+void put(const MessageProperties& properties, mqtt::Properties& out) {
+  if (properties.is_text) out.payload_format_indicator = 1;
+  out.message_expiry_interval = properties.expiry;
+  if (!properties.content_type.empty()) out.content_type = properties.content_type;
+  if (!properties.response_topic.empty()) out.response_topic = properties.response_topic;
+  if (!properties.correlation_data.empty()) out.correlation_data = properties.correlation_data;
+}
+
+MessageProperties copy_of(const mqtt::Properties& properties) {
+  MessageProperties copy;
+  copy.is_text = properties.payload_format_indicator == 1;
+  copy.expiry = properties.message_expiry_interval;
+  copy.content_type = properties.content_type.value_or("");
+  copy.response_topic = properties.response_topic.value_or("");
+  copy.correlation_data = to_buffer(properties.correlation_data.value_or(Bytes{}));
+  return copy;
+}
+
 Blame blame_of(Reason reason) {
   switch (reason) {
     case Reason::not_authorized:
@@ -129,6 +169,8 @@ Result<> ClientSession::start(Now now) {
     connect.properties.receive_maximum = std::max<std::uint16_t>(options_.receive_maximum, 1);
     connect.properties.maximum_packet_size = options_.maximum_packet_size;
     connect.properties.topic_alias_maximum = mqtt::Limits{}.topic_alias_maximum;
+    TRY(check_properties(options_.user_properties));
+    put(options_.user_properties, connect.properties);
   }
 
   Buffer will_payload;
@@ -137,6 +179,13 @@ Result<> ClientSession::start(Now now) {
     will_payload = scheme_ ? TRY(scheme_->protect(will->topic, will->payload, now)) : will->payload;
     if (will_payload.size() > 65535) return fail(Blame::caller_misused, "the will's payload is too large");
     connect.will = mqtt::Will{will->topic, will_payload, will->qos, will->retain, {}};
+    if (is_v5) {
+      TRY(check_properties(will->properties));
+      TRY(check_properties(will->user_properties));
+      put(will->properties, connect.will->properties);
+      put(will->user_properties, connect.will->properties);
+      if (will->delay.count() > 0) connect.will->properties.will_delay_interval = whole_seconds<std::uint32_t>(will->delay);
+    }
   }
 
   connection_ = mqtt::Connection(mqtt::Role::client, limits_of(options_), now);
@@ -223,6 +272,7 @@ Result<> ClientSession::on_connack(const mqtt::Connack& connack) {
   if (properties.assigned_client_identifier) client_id_ = *properties.assigned_client_identifier;
   maximum_qos_ = properties.maximum_qos.value_or(QoS::exactly_once);
   retain_available_ = properties.retain_available.value_or(true);
+  topic_alias_maximum_ = properties.topic_alias_maximum.value_or(0);
   was_connected_ = true;
   events_.push_back(Connected{connack.session_present, client_id_});
   send_waiting();
@@ -248,10 +298,8 @@ Result<> ClientSession::check(std::string_view topic, const PublishOptions& opti
     return fail(Blame::caller_misused, "the broker does not take this qos", code(Reason::qos_not_supported));
   if (options.retain && !retain_available_)  // [MQTT-3.2.2-14]
     return fail(Blame::caller_misused, "the broker retains no messages", code(Reason::retain_not_supported));
-  for (const auto& [key, value] : options.user_properties)
-    if (!is_mqtt_utf8(key) || !is_mqtt_utf8(value) || key.size() > 65535 || value.size() > 65535)
-      return fail(Blame::caller_misused, "a user property is not a text that mqtt can carry");
-  return {};
+  TRY(check_properties(options.user_properties));
+  return check_properties(options.properties);
 }
 
 mqtt::Publish ClientSession::packet(const Message& message, std::uint16_t packet_id, bool dup) const {
@@ -262,8 +310,12 @@ mqtt::Publish ClientSession::packet(const Message& message, std::uint16_t packet
   publish.topic = message.topic;
   publish.packet_id = packet_id;
   publish.payload = message.payload;
-  if (options_.version == Version::v5)
-    for (const auto& [key, value] : message.user_properties) publish.properties.user.push_back({key, value});
+  if (options_.version == Version::v5) {
+    put(message.properties, publish.properties);
+    put(message.user_properties, publish.properties);
+    if (message.topic_alias != 0 && message.topic_alias <= topic_alias_maximum_)  // [MQTT-3.2.2-17] [MQTT-3.2.2-18]
+      publish.properties.topic_alias = message.topic_alias;
+  }
   return publish;
 }
 
@@ -276,6 +328,8 @@ Result<Handle> ClientSession::publish(std::string_view topic, Bytes payload, con
   message.qos = options.qos;
   message.retain = options.retain;
   message.user_properties = options.user_properties;
+  message.properties = options.properties;
+  message.topic_alias = options.topic_alias;
   return enqueue(std::move(message));
 }
 
@@ -401,6 +455,11 @@ Result<Handle> ClientSession::subscribe(std::string_view filter, const Subscribe
   mqtt::SubscriptionOptions wish;
   wish.qos = options.qos;
   if (is_v5) {
+    TRY(check_properties(options.user_properties));
+    put(options.user_properties, subscribe.properties);
+    if (options.identifier > mqtt::largest_remaining_length)
+      return fail(Blame::caller_misused, "a subscription identifier is at most 268435455");
+    if (options.identifier != 0) subscribe.properties.subscription_identifiers.push_back(options.identifier);
     wish.no_local = options.no_local;
     wish.retain_as_published = options.retain_as_published;
     wish.retain_handling = static_cast<mqtt::RetainHandling>(options.retained);
@@ -443,6 +502,9 @@ Result<> ClientSession::on_publish(const mqtt::Publish& publish) {
   message.retain = publish.retain;
   message.duplicate = publish.dup;
   for (const auto& user : publish.properties.user) message.user_properties.emplace_back(user.name, user.value);
+  message.properties = copy_of(publish.properties);
+  message.subscription_identifiers = publish.properties.subscription_identifiers;
+  message.packet_id = publish.packet_id;
 
   if (!scheme_) {
     message.payload = to_buffer(publish.payload);

@@ -93,6 +93,8 @@ class ClientSession {
     mqtt::QoS qos;
     bool retain = false;
     std::vector<std::pair<std::string, std::string>> user_properties;
+    MessageProperties properties;
+    std::uint16_t topic_alias = 0;
     Handle handle;
     bool asks_to_subscribe = false;
   };
@@ -146,6 +148,7 @@ class ClientSession {
   Now now_;
   mqtt::QoS maximum_qos_ = mqtt::QoS::exactly_once;
   bool retain_available_ = true;
+  std::uint16_t topic_alias_maximum_ = 0;
 };
 
 }  // namespace sealmq

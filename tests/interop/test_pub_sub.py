@@ -92,6 +92,46 @@ class PubSub(unittest.TestCase):
                     self.assertEqual(their_sub.communicate(timeout=PATIENCE)[0], expected)
                     self.assertEqual(our_sub.returncode, 0)
 
+    def test_properties_in_both_directions(self):
+        said = [["content-type", "text/plain"], ["response-topic", "reply/here"], ["correlation-data", "abc"],
+                ["payload-format-indicator", "1"], ["message-expiry-interval", "3600"], ["topic-alias", "1"],
+                ["user-property", "unit", "bar"], ["user-property", "site", "north east"]]
+        options = [word for one in said for word in ["-D", "publish", *one]]
+        form = ["-t", "properties", "-q", "1", "-C", "2", "-F", "%p|%C|%R|%D|%F|%P|%E"]
+        our_sub = self.start([SEALMQ, "sub"], *form, "-D", "subscribe", "subscription-identifier", "9")
+        their_sub = self.start(["mosquitto_sub"], "-V", "mqttv5", *form)
+        self.broker.wait_for_subscriptions("properties", 2)
+        ours = self.command("pub", "-t", "properties", "-m", "one", "-q", "1", *options)
+        self.assertEqual(ours.returncode, 0, ours.stderr)
+        subprocess.run(["mosquitto_pub", "-p", str(self.broker.port), "-V", "mqttv5", "-t", "properties", "-m", "two", "-q", "1", *options],
+                       check=True, timeout=PATIENCE)
+        for sub in our_sub, their_sub:
+            lines = sub.communicate(timeout=PATIENCE)[0].decode().splitlines()
+            for payload, line in zip(["one", "two"], lines, strict=True):
+                self.assertRegex(line, rf"^{payload}\|text/plain\|reply/here\|abc\|1\|unit:bar site:north east\|3(600|5\d\d)$")
+
+    def test_subscription_identifiers_and_delayed_wills(self):
+        sub = self.start([SEALMQ, "sub"], "-t", "identified", "-C", "1", "-F", "%S %p", "-D", "subscribe", "subscription-identifier", "268435455")
+        self.broker.wait_for_subscriptions("identified", 1)
+        self.command("pub", "-t", "identified", "-m", "x", check=True)
+        self.assertEqual(sub.communicate(timeout=PATIENCE)[0], b"268435455 x\n")
+        wills = self.start([SEALMQ, "sub"], "-t", "last words", "-C", "1", "-F", "%C %P %p")
+        self.broker.wait_for_subscriptions("last words", 1)
+        dying = self.start([SEALMQ, "sub"], "-t", "dying", "--will-topic", "last words", "--will-payload", "alas",
+                           "-D", "will", "content-type", "text/plain", "-D", "will", "user-property", "who", "me",
+                           "-D", "will", "will-delay-interval", "1", "-D", "connect", "session-expiry-interval", "60")
+        self.broker.wait_for_subscriptions("dying", 1)
+        dying.kill()
+        self.assertEqual(wills.communicate(timeout=PATIENCE)[0], b"text/plain who:me alas\n")
+
+    def test_properties_that_cannot_be_are_refused(self):
+        for words in (["publish", "content-typo", "x"], ["publish", "topic-alias", "0"], ["publish", "user-property", "x"],
+                      ["publish", "message-expiry-interval", "soon"], ["publish", "response-topic", "a/#"], ["subscribe", "user-property", "a", "b"],
+                      ["will", "content-type", "x"], ["connect", "receive-maximum", "65536"], ["publish", "content-type"]):
+            refused = self.command("pub", "-t", "t", "-m", "x", "-D", *words)
+            self.assertEqual(refused.returncode, 1, words)
+            self.assertTrue(refused.stderr, words)
+
     def test_large_payloads_arrive_unchanged(self):
         payload = os.urandom(2_000_000)
         for qos in "012":

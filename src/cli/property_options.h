@@ -1,0 +1,27 @@
+// `-D COMMAND PROPERTY VALUE`: properties of MQTT 5, spelled as mosquitto_pub and mosquitto_sub spell them.
+#pragma once
+
+#include <CLI/App.hpp>
+#include <string>
+#include <vector>
+
+#include "sealmq/client_types.h"
+
+namespace sealmq::cli {
+
+/// One -D each: what followed it.
+using PropertyOptions = std::vector<std::vector<std::string>>;
+
+void add_property_option(CLI::App& command, PropertyOptions& options);
+
+/// Where the properties of each packet go; null where the subcommand sends no such packet.
+struct PropertyTargets {
+  ConnectOptions* connect = nullptr;  ///< also for those of the Will, which must be there by then
+  PublishOptions* publish = nullptr;
+  SubscribeOptions* subscribe = nullptr;
+};
+
+/// Errors are of the caller: a packet or a property that is not known there, a value that cannot be one of it.
+Result<> apply(const PropertyOptions& options, const PropertyTargets& targets);
+
+}  // namespace sealmq::cli
