@@ -1,6 +1,6 @@
-// Several clients send any bytes, and often proper packets, to a broker of one shard and then to one of three; time passes and
-// connections break. Whatever comes: no crash and no leak; the counts of what is present agree with what is; a QoS 2 message is
-// delivered at most once in a session; and when all are gone nothing of them is left.
+// Several clients send any bytes, and often proper packets, to a broker of one shard, one of three, and one with a store; time
+// passes and connections break. Whatever comes: no crash and no leak; the counts of what is present agree with what is; a QoS 2
+// message is delivered at most once in a session; and when all are gone nothing of them is left.
 #include <cstdlib>
 #include <map>
 #include <set>
@@ -29,7 +29,7 @@ constexpr std::string_view filters[] = {"t", "t/#", "#", "+", "t/+", "v", "+/u/#
 
 class Play {
  public:
-  Play(Bytes input, std::size_t shards) : broker_(shards, settings()), in_(input), salt_(input.size()) {
+  Play(Bytes input, std::size_t shards, bool durable) : broker_(shards, settings(durable)), in_(input), salt_(input.size()) {
     for (std::uint8_t octet : input) salt_ = (salt_ ^ octet) * 0x100000001B3ULL;
     broker_.allow({"sl1", "plain"}, {"sl1", "plain"});
     for (std::size_t i = 0; i < std::size(clients_); ++i) clients_[i] = &broker_.dial(i);
@@ -51,8 +51,9 @@ class Play {
   }
 
  private:
-  static broker::Settings settings() {
+  static broker::Settings settings(bool durable = false) {
     broker::Settings settings;
+    settings.durable = durable;
     settings.maximum_retained = 20;
     settings.maximum_queued_messages = 20;
     settings.maximum_subscriptions = 10;
@@ -188,6 +189,8 @@ class Play {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  for (std::size_t shards : {1, 3}) Play({data, size}, shards).run();
+  Play({data, size}, 1, false).run();
+  Play({data, size}, 3, false).run();
+  Play({data, size}, 3, true).run();
   return 0;
 }

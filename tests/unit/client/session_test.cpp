@@ -253,6 +253,52 @@ TEST_P(ClientSessionV5Test, WhatTheBrokerLacksIsTheCallersMistake) {  // MQTT 3 
   EXPECT_TRUE(nothing_more());
 }
 
+TEST_P(ClientSessionTest, SaysAndHearsWhatMqtt5CanSayOfAMessage) {
+  mqtt::Connack two_aliases;
+  if (is_v5()) two_aliases.properties.topic_alias_maximum = 2;
+  connect(two_aliases);
+  PublishOptions options;
+  options.properties = {
+      .is_text = true, .expiry = 60, .content_type = "text/plain", .response_topic = "reply", .correlation_data = {7}};
+  options.user_properties = {{"unit", "bar"}};
+  options.topic_alias = 2;
+  ASSERT_TRUE(session().publish("t", as_bytes("x"), options, now_));
+  auto sent = next<mqtt::Publish>();
+  mqtt::Properties expected;
+  if (is_v5()) {
+    expected.payload_format_indicator = 1;
+    expected.message_expiry_interval = 60;
+    expected.content_type = "text/plain";
+    expected.response_topic = "reply";
+    expected.correlation_data = options.properties.correlation_data;
+    expected.user = {{"unit", "bar"}};
+    expected.topic_alias = 2;
+  }
+  EXPECT_EQ(sent.properties, expected);
+  EXPECT_EQ(sent.topic, "t");
+  options.topic_alias = 3;  // [MQTT-3.2.2-17]
+  ASSERT_TRUE(session().publish("t", as_bytes("x"), options, now_));
+  sent = next<mqtt::Publish>();
+  EXPECT_FALSE(sent.properties.topic_alias);
+  if (is_v5()) sent.properties.subscription_identifiers = {4, 5};
+  feed(sent);
+  auto arrival = event<Arrival>();
+  for (int i = 0; i < 2 && !arrival; ++i) {
+    (void)event<Published>();
+    arrival = event<Arrival>();
+  }
+  ASSERT_TRUE(arrival);
+  const ReceivedMessage& message = arrival->message;
+  EXPECT_EQ(message.properties.content_type, is_v5() ? "text/plain" : "");
+  EXPECT_EQ(message.properties.is_text, is_v5());
+  EXPECT_EQ(message.properties.expiry, is_v5() ? std::optional(60u) : std::nullopt);
+  EXPECT_EQ(message.properties.response_topic, is_v5() ? "reply" : "");
+  EXPECT_EQ(message.properties.correlation_data.size(), is_v5() ? 1U : 0U);
+  EXPECT_EQ(message.subscription_identifiers.size(), is_v5() ? 2U : 0U);
+  options.properties.response_topic = "a/#";
+  EXPECT_FALSE(session().publish("t", as_bytes("x"), options, now_));  // [MQTT-3.3.2-14]
+}
+
 TEST_P(ClientSessionTest, RefusesAnIllegalTopicOrFilter) {
   connect();
   EXPECT_FALSE(session().publish("a/+", {}, {}, now_));
