@@ -37,13 +37,14 @@ std::string unix_time(std::uint64_t wall) {
 /// NAME:VALUE, as mosquitto_sub prints them.
 std::string user_properties_of(const ReceivedMessage& message) {
   std::string out;
-  for (const auto& [name, value] : message.user_properties) out += (out.empty() ? "" : " ") + name + ":" + value;
+  for (const auto& [name, value] : message.user_properties)
+    out.append(out.empty() ? "" : " ").append(name).append(":").append(value);
   return out;
 }
 
 std::string identifiers_of(const ReceivedMessage& message) {
   std::string out;
-  for (auto identifier : message.subscription_identifiers) out += (out.empty() ? "" : " ") + std::to_string(identifier);
+  for (auto identifier : message.subscription_identifiers) out.append(out.empty() ? "" : " ").append(std::to_string(identifier));
   return out;
 }
 
