@@ -407,12 +407,14 @@ const Core::Encoded* Core::encode(const MessageView& view, std::size_t scheme, b
 
 /// The same packet with a topic alias in the name's place, or for the first time beside it. False: this topic gets none.
 bool Core::append_with_alias(Link& link, const Encoded& encoded, std::string_view topic, std::uint16_t packet_id, bool dup) {
-  constexpr std::size_t worth_it = 8;  // bytes of topic; an alias takes three
+  constexpr std::size_t worth_it = 6;  // bytes of topic: twice what an alias takes
+  constexpr std::size_t longer = 5;    // at most, where name and alias go together: the property, and two lengths
   if (topic.size() < worth_it) return false;
   auto known = link.aliases.find(topic);
   bool is_new = known == link.aliases.end();
   if (is_new) {
     if (link.aliases.size() >= link.alias_maximum) return false;
+    if (encoded.bytes.size() + longer > link.connection.peer_maximum_packet_size()) return false;  // [MQTT-3.1.2-24]
     known = link.aliases.emplace(std::string(topic), static_cast<std::uint16_t>(link.aliases.size() + 1)).first;
   }
   mqtt::encode_with_alias(encoded.bytes, packet_id, dup, known->second, is_new, link.connection.outbox().tail());

@@ -326,6 +326,25 @@ TEST_P(Statements, SendsNothingLargerThanTheClientTakes) {  // [MQTT-3.1.2-24] [
   EXPECT_FALSE(reader.closed);
 }
 
+TEST_P(Statements, ATopicAliasDoesNotMakeAPacketTooLarge) {  // [MQTT-3.1.2-24]
+  auto& writer = broker.connect("writer");
+  for (std::uint32_t maximum = 100; maximum < 150; ++maximum) {
+    mqtt::Properties properties;
+    properties.maximum_packet_size = maximum;
+    properties.topic_alias_maximum = 10;
+    auto& reader = connect_with("reader", properties);
+    broker.subscribe(reader, "a/long/topic", {.qos = QoS::at_least_once});
+    broker.publish(writer, "a/long/topic", std::string(110, 'x'), QoS::at_least_once);
+    for (Bytes rest = reader.everything; !rest.empty();) {
+      auto header = mqtt::decode_header(rest, Version::v5).value().value();
+      EXPECT_LE(header.size + header.remaining, maximum);
+      rest = rest.subspan(header.size + header.remaining);
+    }
+    EXPECT_FALSE(reader.closed);
+    EXPECT_EQ(reader.publishes.size(), maximum < 129 ? 0U : 1U) << maximum;
+  }
+}
+
 TEST_P(Statements, SendsNoTopicAliasUnlessTheClientTakesThem) {  // [MQTT-3.1.2-26] [MQTT-3.1.2-27] [MQTT-3.3.2-11]
   mqtt::Properties two;
   two.topic_alias_maximum = 2;
