@@ -26,6 +26,7 @@ MAY_INCLUDE = {
     "cli": {"base", "crypto", "mqtt", "registry", "keystore", "broker", "net", "client", "server", "cli"},
 }
 SANS_IO = re.compile(r"#include <(boost/|sys/socket|sys/epoll|thread|mutex|fstream|sqlite3|openssl/)|system_clock::now|steady_clock::now")
+TLS = re.compile(r"src/net/(tls_\w+\.(h|cpp)|websocket_upgrade\.cpp)")  # the one named exception; WebSocket wants a SHA-1
 INCLUDE = re.compile(r'#include "([a-z_]+)/')
 
 
@@ -48,7 +49,7 @@ def main():
                 found.append(where + "%s may not include %s" % (layer, include[1]))
             if layer in ("mqtt", "broker", "schemes") and SANS_IO.search(line):
                 found.append(where + "a sans-IO layer reaches outside: " + line.strip())
-            if "<openssl/" in line and layer not in ("crypto",):
+            if "<openssl/" in line and layer != "crypto" and not TLS.fullmatch(str(path.relative_to(ROOT))):
                 found.append(where + "only crypto/ sees the crypto library")
             if layer not in ("schemes", "cli") and scheme_name.search(line.split("//")[0]):
                 found.append(where + "a scheme's name outside its folder: " + line.strip())

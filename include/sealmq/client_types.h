@@ -14,6 +14,7 @@
 #include "sealmq/mqtt.h"
 #include "sealmq/result.h"
 #include "sealmq/secret.h"
+#include "sealmq/tls_options.h"
 
 namespace sealmq {
 
@@ -45,10 +46,12 @@ struct RefusedMessage {
 };
 
 struct ConnectOptions {
-  /// `mqtt://user:password@host:port`; what it names goes before the fields below. Only mqtt:// so far.
+  /// `mqtt://user:password@host:port`, likewise mqtts://, ws:// and wss:// (these with a path, `/mqtt` if none is named), or
+  /// `unix:/path`. What it names goes before the fields below.
   std::string url;
   std::string host = "localhost";
   std::uint16_t port = 1883;
+  TlsOptions tls;
 
   std::string client_id;  ///< empty: the broker chooses
   mqtt::Version version = mqtt::Version::v5;

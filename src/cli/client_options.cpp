@@ -26,12 +26,32 @@ void warn_of_hazards(const std::string& name) {
   notice(text);
 }
 
+/// Options of TLS ask for TLS, and so does its port, as they do with mosquitto_pub.
+std::string url_of(const ClientOptions& options) {
+  if (!options.url.empty()) return options.url;
+  if (!options.unix_socket.empty()) return std::string(net::prefix(net::Transport::unix_socket)) + options.unix_socket;
+  constexpr std::uint16_t tls_port = 8883;
+  const bool with_tls = options.port == tls_port || options.tls != TlsOptions();
+  const std::uint16_t port = options.port != 0 ? options.port : with_tls ? tls_port : 1883;
+  const std::string host = options.host.find(':') == options.host.npos ? options.host : "[" + options.host + "]";
+  return std::string(net::prefix(with_tls ? net::Transport::tls : net::Transport::tcp)) + host + ":" + std::to_string(port);
+}
+
 }  // namespace
 
 std::string ClientOptions::usage() {
   return R"(
   -h HOST, -p PORT    the broker (localhost, 1883)
-  -L URL              mqtt://user:password@host:port/topic instead of -h, -p, -u, -P and -t
+  -L URL              mqtt://user:password@host:port/topic instead of -h, -p, -u, -P and -t; mqtts:// with TLS;
+                      ws://host:port/mqtt and wss:// over WebSocket; unix:/path for a socket of this machine
+  --unix PATH         the same as -L unix:PATH
+  --cafile FILE, --capath FOLDER   TLS, port 8883: who may have signed the broker's certificate; on mqtts:// and wss:// without
+                      them: whom this system trusts
+  --tls-cert FILE, --tls-key FILE  TLS: your certificate and its key (mosquitto's --cert and --key; here --key is NAME.key)
+  --insecure          TLS: does not check that the certificate is for this host
+  --psk HEX, --psk-identity NAME   TLS with a pre-shared key instead of certificates; SEALMQ_PSK keeps it off the command line
+  --tls-version V     TLS: tlsv1.2 or tlsv1.3 at least (tlsv1.2)
+  --tls-alpn NAME     TLS: the protocol to name
   -i ID               client id; without, the broker chooses one
   -k SECONDS          keep-alive (60)
   -V 5|311|31         MQTT version (5)
@@ -49,6 +69,16 @@ void add_client_options(CLI::App& command, ClientOptions& options, const char* p
   auto* url = command.add_option("-L,--url", options.url);
   url->excludes(command.add_option("-h,--host", options.host));
   url->excludes(command.add_option("-p,--port", options.port)->check(CLI::Range(1, 65535)));
+  url->excludes(command.add_option("--unix", options.unix_socket));
+  command.add_option("--cafile", options.tls.ca_file);
+  command.add_option("--capath", options.tls.ca_folder);
+  command.add_option("--tls-cert,--cert", options.tls.cert);
+  command.add_option("--tls-key", options.tls.key);
+  command.add_flag("--insecure", options.tls.insecure);
+  auto* psk = command.add_option("--psk", options.tls.psk)->envname("SEALMQ_PSK");
+  command.add_option("--psk-identity", options.tls.psk_identity);
+  command.add_option("--tls-version", options.tls.version)->check(CLI::IsMember({"tlsv1.2", "tlsv1.3"}));
+  command.add_option("--tls-alpn", options.tls.alpn);
   command.add_option("-i,--id", options.client_id);
   command.add_option("-k,--keepalive", options.keep_alive);
   command.add_option("-V,--protocol-version", options.version);
@@ -66,7 +96,9 @@ void add_client_options(CLI::App& command, ClientOptions& options, const char* p
   command.add_option("--key", options.key);
   command.add_option("--broker-key", options.broker_key);
   command.add_option(peers, options.peers)->allow_extra_args(false);
-  command.parse_complete_callback([password] {
+  command.parse_complete_callback([password, psk] {
+    if (psk->count() > 0 && std::getenv("SEALMQ_PSK") == nullptr)
+      notice("warning: other users of this machine can read a key on the command line\nhint: set SEALMQ_PSK");
     if (password->count() > 0 && std::getenv("SEALMQ_PASSWORD") == nullptr)
       notice("warning: other users of this machine can read a password on the command line\nhint: set SEALMQ_PASSWORD");
   });
@@ -74,9 +106,8 @@ void add_client_options(CLI::App& command, ClientOptions& options, const char* p
 
 Result<ConnectOptions> connect_options(const ClientOptions& options) {
   ConnectOptions connect;
-  connect.url = options.url;
-  connect.host = options.host;
-  connect.port = options.port;
+  connect.url = url_of(options);
+  connect.tls = options.tls;
   connect.client_id = options.client_id;
   connect.version = TRY(version_from(options.version));
   connect.keep_alive = std::chrono::seconds(options.keep_alive);
@@ -104,7 +135,9 @@ Result<ConnectOptions> connect_options(const ClientOptions& options) {
 
 Result<std::string> topic_of_url(const ClientOptions& options) {
   if (options.url.empty()) return std::string();
-  return TRY(net::parse_url(options.url)).path;
+  const net::Url url = TRY(net::parse_url(options.url));
+  const bool is_topic = url.transport == net::Transport::tcp || url.transport == net::Transport::tls;
+  return is_topic ? url.path : std::string();
 }
 
 Failure with_hint(const Error& error, const ClientOptions& options) {
@@ -115,6 +148,8 @@ Failure with_hint(const Error& error, const ClientOptions& options) {
   };
   bool is_plain = options.scheme.empty() || options.scheme == "plain";
   if (error.what.find('\n') != std::string::npos) return Failure(error);
+  if (error.what.find("certificate verify failed") != std::string::npos)
+    return hinted("--cafile FILE names who signed the broker's certificate");
   if (error.what.starts_with("cannot connect to ")) return hinted("is a broker running there? sealmq broker starts one");
   if (error.what.starts_with("no scheme is called ")) return hinted("sealmq version lists the schemes");
   if (error.blame == Blame::not_authorised && is_plain)

@@ -12,7 +12,9 @@ namespace sealmq::cli {
 struct ClientOptions {
   std::string url;
   std::string host = "localhost";
-  std::uint16_t port = 1883;
+  std::uint16_t port = 0;  // not given
+  std::string unix_socket;
+  TlsOptions tls;
   std::string client_id;
   std::uint16_t keep_alive = 60;
   std::string version = "5";

@@ -102,7 +102,9 @@ Result<> publish_message(Client& client, const std::string& topic, const std::st
 }
 
 Result<> run(const Options& options) {
-  std::string topic = options.topic.empty() ? TRY(topic_of_url(options.client)) : options.topic;
+  const std::string topic_in_url = TRY(topic_of_url(options.client));
+  if (!topic_in_url.empty() && !options.topic.empty()) return fail(Blame::caller_misused, "-t and the URL both name a topic");
+  const std::string& topic = options.topic.empty() ? topic_in_url : options.topic;
   if (topic.empty()) return fail_with_hint(Blame::caller_misused, "no topic", "-t TOPIC");
   PublishOptions publish = TRY(publish_options(options));
   std::string message;
@@ -122,7 +124,7 @@ void add_pub(CLI::App& app, int& exit_code) {
   set_usage(*command, usage.c_str());
   const auto options = std::make_shared<Options>();  // the callback owns it
   add_client_options(*command, options->client, "--to");
-  command->add_option("-t,--topic", options->topic)->excludes(command->get_option("--url"));
+  command->add_option("-t,--topic", options->topic);
   auto* source = command->add_option_group("message");
   source->add_option("-m,--message", options->text);
   source->add_option("-f,--file", options->file);

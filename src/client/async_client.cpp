@@ -10,14 +10,14 @@
 #include "base/text.h"
 #include "client/session.h"
 #include "crypto/random.h"
-#include "net/tcp.h"
+#include "net/dial.h"
 #include "net/url.h"
 
 namespace sealmq {
 
 namespace asio = boost::asio;
 using asio::awaitable;
-using asio::ip::tcp;
+using Socket = asio::generic::stream_protocol::socket;
 using boost::system::error_code;
 using std::chrono::milliseconds;
 
@@ -57,21 +57,23 @@ awaitable<void> wait(std::shared_ptr<Answer> answer) {
   if (!answer->result) co_await answer->signal.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
 }
 
-Result<> read_url(ConnectOptions& options) {
-  if (options.url.empty()) return {};
-  auto url = TRY(net::parse_url(options.url));
-  if (url.transport != net::Transport::tcp)
-    return fail(Blame::caller_misused,
-                "only mqtt:// is supported so far, not " + options.url.substr(0, options.url.find(':') + 3));
-  options.host = url.host;
-  options.port = url.port;
-  if (!url.user.empty()) options.user_name = url.user;
-  if (!url.password.empty()) options.password = Secret(as_bytes(url.password));
-  return {};
+/// Where to, with what TLS needs for it. User and password of a URL go into the options.
+Result<net::Destination> destination(ConnectOptions& options) {
+  net::Destination to{net::Transport::tcp, options.host, options.port, {}, nullptr};
+  if (!options.url.empty()) {
+    const auto url = TRY(net::parse_url(options.url));
+    to = {url.transport, url.host, url.port, url.path, nullptr};
+    if (!url.user.empty()) options.user_name = url.user;
+    if (!url.password.empty()) options.password = Secret(as_bytes(url.password));
+  }
+  if (to.transport == net::Transport::tls || to.transport == net::Transport::secure_websocket)
+    to.tls = TRY(net::TlsClient::load(options.tls));
+  else if (options.tls != TlsOptions())
+    return fail(Blame::caller_misused, "options of TLS go with mqtts:// and wss:// only");
+  return to;
 }
 
 Result<> complete(ConnectOptions& options, Random& random) {
-  TRY(read_url(options));
   bool is_v5 = options.version == mqtt::Version::v5;
   if (!is_v5 && !options.clean_start && options.client_id.empty())  // [MQTT-3.1.3-8]
     return fail(Blame::caller_misused, "a session that outlives its connection needs a client id");
@@ -102,15 +104,17 @@ class AsyncClient::Link : public std::enable_shared_from_this<Link> {
  public:
   static Result<std::shared_ptr<Link>> make(asio::any_io_executor executor, ConnectOptions options) {
     auto random = std::make_unique<crypto::OsRandom>();
+    auto to = TRY(destination(options));
     TRY(complete(options, *random));
     auto scheme = TRY(open_scheme(options, *random));
-    return std::make_shared<Link>(std::move(executor), std::move(options), std::move(random), std::move(scheme));
+    return std::make_shared<Link>(std::move(executor), std::move(options), std::move(to), std::move(random), std::move(scheme));
   }
 
-  Link(asio::any_io_executor executor, ConnectOptions options, std::unique_ptr<Random> random,
+  Link(asio::any_io_executor executor, ConnectOptions options, net::Destination to, std::unique_ptr<Random> random,
        std::unique_ptr<ClientScheme> scheme)
       : executor_(std::move(executor)),
         options_(std::move(options)),
+        destination_(std::move(to)),
         random_(std::move(random)),
         scheme_(std::move(scheme)),
         session_(options_, scheme_.get()),
@@ -139,7 +143,11 @@ class AsyncClient::Link : public std::enable_shared_from_this<Link> {
 
   void turn();
   void flush();
+  bool everything_sent() { return unsent_.empty() && session_.outbox().empty(); }
+  Result<> send_plain(error_code& error);
+  Result<> send_wrapped(error_code& error);
   void read();
+  void take(Bytes bytes);
   void arm_clock();
   void lost(Error error);
   void pop_made_room();
@@ -154,10 +162,13 @@ class AsyncClient::Link : public std::enable_shared_from_this<Link> {
 
   asio::any_io_executor executor_;
   ConnectOptions options_;
+  net::Destination destination_;
   std::unique_ptr<Random> random_;
   std::unique_ptr<ClientScheme> scheme_;
   ClientSession session_;
-  tcp::socket socket_;
+  Socket socket_;
+  std::unique_ptr<net::Channel> channel_;  // null: the socket's bytes are MQTT
+  Buffer unsent_;                          // wrapped already
   asio::steady_timer clock_;
   std::uint64_t clock_set_to_ = std::numeric_limits<std::uint64_t>::max();
   Buffer read_space_;
@@ -165,7 +176,8 @@ class AsyncClient::Link : public std::enable_shared_from_this<Link> {
   bool reading_ = false;
   bool paused_ = false;
   bool awaits_writable_ = false;
-  bool leaving_ = false;  // disconnect() is under way and closes the socket itself
+  bool leaving_ = false;       // disconnect() is under way and closes the socket itself
+  bool said_goodbye_ = false;  // the channel is closed
   bool session_present_ = false;
   std::string client_id_;
   std::optional<Error> closed_ = Error{Blame::environment, "not connected", 0};
@@ -182,11 +194,13 @@ class AsyncClient::Link : public std::enable_shared_from_this<Link> {
 awaitable<Result<>> AsyncClient::Link::open() {
   auto self = shared_from_this();
   lost({Blame::environment, "connecting anew", 0});
-  auto connected = co_await net::connect_tcp(options_.host, options_.port, options_.timeout);
-  if (!connected) co_return Failure(std::move(connected).error());
-  socket_ = *std::move(connected);
+  auto dialled = co_await net::dial(destination_, options_.timeout);
+  if (!dialled) co_return Failure(std::move(dialled).error());
+  socket_ = std::move(dialled->socket);
+  channel_ = std::move(dialled->channel);  // what came behind its handshake, before our CONNECT, cannot be MQTT
+  unsent_.clear();
   ++connection_;
-  reading_ = paused_ = awaits_writable_ = leaving_ = false;
+  reading_ = paused_ = awaits_writable_ = leaving_ = said_goodbye_ = false;
   clock_set_to_ = std::numeric_limits<std::uint64_t>::max();
   auto started = session_.start(now());
   if (!started) {
@@ -242,7 +256,7 @@ awaitable<Result<>> AsyncClient::Link::answer_to(Handle handle) {
 }
 
 awaitable<Result<>> AsyncClient::Link::sent() {
-  if (!closed_ && session_.outbox().empty()) co_return Result<>{};
+  if (!closed_ && everything_sent()) co_return Result<>{};
   if (closed_) co_return Failure(*closed_);
   auto answer = answer_within(options_.timeout);
   senders_.push_back(answer);
@@ -283,7 +297,7 @@ awaitable<Result<>> AsyncClient::Link::disconnect() {
   error_code ignored;
   socket_.close(ignored);
   if (goodbye->result) co_return *goodbye->result;
-  if (!session_.outbox().empty()) co_return fail(Blame::environment, "the broker does not read what is sent");
+  if (!everything_sent()) co_return fail(Blame::environment, "the broker does not read what is sent");
   co_return Result<>{};
 }
 
@@ -301,17 +315,12 @@ void AsyncClient::Link::turn() {
 
 void AsyncClient::Link::flush() {
   if (!socket_.is_open() || awaits_writable_) return;
-  auto& outbox = session_.outbox();
-  while (!outbox.empty()) {
-    std::array<iovec, 16> parts;
-    std::size_t count = outbox.gather(parts);
-    std::array<asio::const_buffer, 16> buffers;
-    for (std::size_t i = 0; i < count; ++i) buffers[i] = asio::const_buffer(parts[i].iov_base, parts[i].iov_len);
+  while (!everything_sent()) {
     error_code error;
-    std::size_t written = socket_.write_some(std::span(buffers).first(count), error);
+    const Result<> sent = channel_ ? send_wrapped(error) : send_plain(error);
     if (error == asio::error::would_block || error == asio::error::try_again) {
       awaits_writable_ = true;
-      socket_.async_wait(tcp::socket::wait_write, [self = shared_from_this(), connection = connection_](error_code) {
+      socket_.async_wait(Socket::wait_write, [self = shared_from_this(), connection = connection_](error_code) {
         if (connection != self->connection_) return;
         self->awaits_writable_ = false;
         self->turn();
@@ -319,11 +328,53 @@ void AsyncClient::Link::flush() {
       return;
     }
     if (error) return lost({Blame::environment, "cannot send to the broker: " + error.message(), 0});
-    outbox.consume(written);
+    if (!sent) return lost(sent.error());
   }
   for (auto& sender : std::exchange(senders_, {})) give(sender, {});
+  if (!leaving_) return;
   error_code ignored;
-  if (leaving_) socket_.shutdown(tcp::socket::shutdown_send, ignored);
+  if (channel_ && !std::exchange(said_goodbye_, true)) {
+    channel_->close(unsent_);
+    socket_.write_some(asio::buffer(unsent_), ignored);  // a courtesy: DISCONNECT has been sent
+    unsent_.clear();
+  }
+  socket_.shutdown(Socket::shutdown_send, ignored);
+}
+
+Result<> AsyncClient::Link::send_plain(error_code& error) {
+  std::array<iovec, 16> parts;
+  const std::size_t count = session_.outbox().gather(parts);
+  std::array<asio::const_buffer, 16> buffers;
+  for (std::size_t i = 0; i < count; ++i) buffers[i] = asio::const_buffer(parts[i].iov_base, parts[i].iov_len);
+  const std::size_t written = socket_.write_some(std::span(buffers).first(count), error);
+  if (!error) session_.outbox().consume(written);
+  return {};
+}
+
+/// First what is wrapped already, so that not more than one piece of it waits for a slow broker.
+Result<> AsyncClient::Link::send_wrapped(error_code& error) {
+  if (unsent_.empty()) {
+    std::array<iovec, 16> parts;
+    const std::size_t count = session_.outbox().gather(parts);
+    session_.outbox().consume(TRY(channel_->send(std::span(parts).first(count), unsent_)));
+  }
+  const std::size_t written = socket_.write_some(asio::buffer(unsent_), error);
+  if (!error) unsent_.erase(unsent_.begin(), unsent_.begin() + static_cast<std::ptrdiff_t>(written));
+  return {};
+}
+
+/// Hands received bytes to the session.
+void AsyncClient::Link::take(Bytes bytes) {
+  if (!channel_) {
+    session_.receive(bytes, now());
+    return turn();
+  }
+  Buffer plain;
+  const Result<> received = channel_->receive(bytes, plain, unsent_);
+  if (!plain.empty()) session_.receive(plain, now());
+  turn();
+  if (!received) lost(received.error());
+  if (received && channel_->has_ended() && !goodbye_) lost({Blame::environment, "the broker closed the connection", 0});
 }
 
 void AsyncClient::Link::read() {
@@ -336,8 +387,7 @@ void AsyncClient::Link::read() {
         if (error && self->goodbye_) return give(self->goodbye_, {});
         if (error == asio::error::eof) return self->lost({Blame::environment, "the broker closed the connection", 0});
         if (error) return self->lost({Blame::environment, "the connection to the broker broke: " + error.message(), 0});
-        self->session_.receive(Bytes(self->read_space_).first(size), now());
-        self->turn();
+        self->take(Bytes(self->read_space_).first(size));
         self->read();
       });
 }

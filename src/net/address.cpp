@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <sys/un.h>
 
 #include <array>
 #include <cstring>
@@ -32,7 +33,18 @@ std::string to_text(const Address& address) {
     ::inet_ntop(AF_INET6, &v6.sin6_addr, text.data(), text.size());
     return "[" + std::string(text.data()) + "]:" + std::to_string(ntohs(v6.sin6_port));
   }
+  if (address.storage.ss_family == AF_UNIX) return "unix:" + std::string(view_as<sockaddr_un>(address).sun_path);
   return "unknown";
+}
+
+Address unix_address(const std::string& path) {
+  sockaddr_un place{};
+  place.sun_family = AF_UNIX;
+  path.copy(place.sun_path, sizeof place.sun_path - 1);
+  Address address;
+  std::memcpy(&address.storage, &place, sizeof place);
+  address.size = sizeof place;
+  return address;
 }
 
 Result<std::vector<Address>> resolve(const std::string& host, std::uint16_t port) {
@@ -58,6 +70,12 @@ std::string peer_address(int socket) {
   Address address;
   address.size = sizeof address.storage;
   if (::getpeername(socket, reinterpret_cast<sockaddr*>(&address.storage), &address.size) != 0) return "unknown";
+  if (address.storage.ss_family == AF_UNIX) {
+    ucred peer{};
+    socklen_t size = sizeof peer;
+    if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return "unix";
+    return "unix:uid=" + std::to_string(peer.uid);
+  }
   return to_text(address);
 }
 

@@ -1,4 +1,4 @@
-// Addresses of TCP sockets as people read them: `127.0.0.1:1883`, `[::1]:1883`.
+// Addresses of sockets as people read them: `127.0.0.1:1883`, `[::1]:1883`, `unix:uid=1000`.
 #pragma once
 
 #include <sys/socket.h>
@@ -20,7 +20,10 @@ std::string to_text(const Address& address);
 /// The addresses of a host, numeric or to be looked up (which blocks). Errors: environment.
 Result<std::vector<Address>> resolve(const std::string& host, std::uint16_t port);
 
-/// Of a connected socket; the text is `unknown` once the connection is gone.
+/// Of a Unix domain socket. The path fits (parse_url sees to it).
+Address unix_address(const std::string& path);
+
+/// Of a connected socket; of a Unix domain socket who is at the other end; the text is `unknown` once the connection is gone.
 std::string peer_address(int socket);
 /// Of a bound socket.
 Address local_address(int socket);

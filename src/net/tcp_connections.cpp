@@ -15,6 +15,15 @@ constexpr std::size_t parts_per_write = 64;
 // A peer that reads as fast as we write must not keep the loop for itself.
 constexpr int writes_per_turn = 16;
 
+// Wrapped bytes that wait for a reader; beyond it, what it asks for (pongs, new keys) has to wait as well.
+constexpr std::size_t most_unsent = 256 * 1024;
+// What a shared buffer may keep between two reads.
+constexpr std::size_t most_kept = 1024 * 1024;
+
+void give_back(Buffer& buffer) {
+  if (buffer.capacity() > most_kept) buffer = Buffer();
+}
+
 bool would_block(int error) {
   return error == EAGAIN || error == EWOULDBLOCK;
 }
@@ -35,7 +44,7 @@ TcpConnections::Connection* TcpConnections::find(Key key) {
   return connection != nullptr && connection->generation == key.generation ? connection : nullptr;
 }
 
-void TcpConnections::add(Key key, Descriptor socket) {
+void TcpConnections::add(Key key, Stream stream) {
   if (key.slot >= connections_.size()) connections_.resize(key.slot + 1);
   auto& place = connections_[key.slot];
   assert(!place);
@@ -43,10 +52,21 @@ void TcpConnections::add(Key key, Descriptor socket) {
   place->generation = key.generation;
   ++size_;
   boost::system::error_code error;
-  place->socket.assign(socket.number(), error);
+  place->socket.assign(stream.socket.number(), error);
   if (error) return end(key);
-  socket.release();
+  stream.socket.release();
+  if (stream.channel || !stream.address.empty()) {
+    place->wrapped = std::make_unique<Wrapped>();
+    place->wrapped->channel = std::move(stream.channel);
+    place->wrapped->address = std::move(stream.address);
+    place->wrapped->unsent = std::move(stream.unsent);
+    if (!place->wrapped->unsent.empty()) wait_writable(*place, key);
+  }
   wait_readable(*place, key);
+}
+
+bool TcpConnections::has_channel(const Connection& connection) {
+  return connection.wrapped != nullptr && connection.wrapped->channel != nullptr;
 }
 
 // The handlers name the connection by its key and look it up again: it may be gone by then.
@@ -75,36 +95,128 @@ void TcpConnections::read(Key key) {
   const ssize_t count = ::recv(connection->socket.native_handle(), buffer_.get(), buffer_size, 0);
   if (count == 0 || (count < 0 && !would_block(errno) && errno != EINTR)) return end(key);
   if (count > 0 && !connection->finishing) {
-    sink_.received(key, Bytes(buffer_.get(), static_cast<std::size_t>(count)));
+    const Bytes bytes(buffer_.get(), static_cast<std::size_t>(count));
+    has_channel(*connection) ? read_wrapped(key, bytes) : sink_.received(key, bytes);
     connection = find(key);
     if (connection == nullptr) return;
+    if (connection->wrapped && connection->wrapped->unsent.size() > most_unsent) {
+      connection->wrapped->waits_to_read = true;
+      return;
+    }
   }
   wait_readable(*connection, key);  // answers at once if there is more; others have their turn first
 }
 
+void TcpConnections::read_wrapped(Key key, Bytes bytes) {
+  Channel& channel = *find(key)->wrapped->channel;
+  plain_.clear();
+  to_peer_.clear();
+  const Result<> received = channel.receive(bytes, plain_, to_peer_);
+  // Answered first, because the sink may move the connection away; what came is heard even if nobody takes the answer.
+  const bool is_over = !push(key, to_peer_) || !received || channel.has_ended();
+  if (!plain_.empty()) sink_.received(key, plain_);
+  give_back(plain_);
+  give_back(to_peer_);
+  if (!is_over || find(key) == nullptr) return;
+  ::shutdown(find(key)->socket.native_handle(), SHUT_WR);
+  end(key);
+}
+
 void TcpConnections::write(Key key) {
-  std::array<iovec, parts_per_write> parts;
   for (int turn = 0; turn < writes_per_turn; ++turn) {
-    Connection* connection = find(key);
+    const Connection* connection = find(key);
     if (connection == nullptr || connection->waiting_to_write || connection->written_out) return;
-    const std::size_t gathered = sink_.gather(key, parts);
-    if (gathered == 0) {
-      if (!connection->finishing) return;
-      connection->written_out = true;
-      if (::shutdown(connection->socket.native_handle(), SHUT_WR) != 0) end(key);
-      return;
-    }
-    msghdr message{};
-    message.msg_iov = parts.data();
-    message.msg_iovlen = gathered;
-    const ssize_t count = ::sendmsg(connection->socket.native_handle(), &message, MSG_NOSIGNAL);
-    if (count < 0) {
-      if (errno == EINTR) continue;
-      return would_block(errno) ? wait_writable(*connection, key) : end(key);
-    }
-    sink_.written(key, static_cast<std::size_t>(count));
+    if (!(has_channel(*connection) ? write_wrapped(key) : write_plain(key))) return;
   }
   if (Connection* connection = find(key)) wait_writable(*connection, key);
+}
+
+/// One call; true: there may be more to write at once.
+bool TcpConnections::write_plain(Key key) {
+  std::array<iovec, parts_per_write> parts;
+  const std::size_t gathered = sink_.gather(key, parts);
+  if (gathered == 0) {
+    if (find(key)->finishing) close_our_side(key);
+    return false;
+  }
+  Connection& connection = *find(key);
+  msghdr message{};
+  message.msg_iov = parts.data();
+  message.msg_iovlen = gathered;
+  const ssize_t count = ::sendmsg(connection.socket.native_handle(), &message, MSG_NOSIGNAL);
+  if (count < 0) {
+    if (errno == EINTR) return true;
+    would_block(errno) ? wait_writable(connection, key) : end(key);
+    return false;
+  }
+  sink_.written(key, static_cast<std::size_t>(count));
+  return true;
+}
+
+/// Likewise, first what is wrapped already. What is given to the channel counts as written.
+bool TcpConnections::write_wrapped(Key key) {
+  std::array<iovec, parts_per_write> parts;
+  Wrapped& wrapped = *find(key)->wrapped;
+  if (!push_or_end(key, {}) || !wrapped.unsent.empty()) return false;
+  const std::size_t gathered = sink_.gather(key, parts);
+  to_peer_.clear();
+  if (gathered == 0) {
+    if (!find(key)->finishing) return false;
+    if (wrapped.said_goodbye) {
+      close_our_side(key);
+      return false;
+    }
+    wrapped.said_goodbye = true;
+    wrapped.channel->close(to_peer_);
+    return push_or_end(key, to_peer_);
+  }
+  const Result<std::size_t> taken = wrapped.channel->send(std::span(parts).first(gathered), to_peer_);
+  if (!taken) {
+    end(key);
+    return false;
+  }
+  if (!push_or_end(key, to_peer_)) return false;
+  sink_.written(key, *taken);
+  return true;
+}
+
+/// Sends what is unsent and then this; keeps what the socket does not take. False: the connection is broken.
+bool TcpConnections::push(Key key, Bytes bytes) {
+  Connection& connection = *find(key);
+  Wrapped& wrapped = *connection.wrapped;
+  const auto send_some = [&](Bytes rest) -> ssize_t {
+    ssize_t count = 0;
+    do count = ::send(connection.socket.native_handle(), rest.data(), rest.size(), MSG_NOSIGNAL);
+    while (count < 0 && errno == EINTR);
+    return count < 0 && would_block(errno) ? 0 : count;
+  };
+  if (!wrapped.unsent.empty() && !connection.waiting_to_write) {
+    const ssize_t count = send_some(wrapped.unsent);
+    if (count < 0) return false;
+    wrapped.unsent.erase(wrapped.unsent.begin(), wrapped.unsent.begin() + count);
+    if (wrapped.unsent.empty()) wrapped.unsent = Buffer();
+  }
+  if (wrapped.unsent.empty() && !bytes.empty()) {
+    const ssize_t count = send_some(bytes);
+    if (count < 0) return false;
+    bytes = bytes.subspan(static_cast<std::size_t>(count));
+  }
+  append(wrapped.unsent, bytes);
+  if (!wrapped.unsent.empty() && !connection.waiting_to_write) wait_writable(connection, key);
+  if (wrapped.unsent.size() <= most_unsent && std::exchange(wrapped.waits_to_read, false)) wait_readable(connection, key);
+  return true;
+}
+
+bool TcpConnections::push_or_end(Key key, Bytes bytes) {
+  if (push(key, bytes)) return true;
+  end(key);
+  return false;
+}
+
+void TcpConnections::close_our_side(Key key) {
+  Connection& connection = *find(key);
+  connection.written_out = true;
+  if (::shutdown(connection.socket.native_handle(), SHUT_WR) != 0) end(key);
 }
 
 void TcpConnections::finish(Key key) {
@@ -128,13 +240,19 @@ void TcpConnections::end_lingering() {
   });
 }
 
-Descriptor TcpConnections::release(Key key) {
+Stream TcpConnections::release(Key key) {
   Connection* connection = find(key);
-  if (connection == nullptr) return {};
-  Descriptor socket(connection->socket.release());
+  Stream stream;
+  if (connection == nullptr) return stream;
+  stream.socket = Descriptor(connection->socket.release());
+  if (connection->wrapped) {
+    stream.address = std::move(connection->wrapped->address);
+    stream.channel = std::move(connection->wrapped->channel);
+    stream.unsent = std::move(connection->wrapped->unsent);
+  }
   connections_[key.slot].reset();
   --size_;
-  return socket;
+  return stream;
 }
 
 void TcpConnections::resume() {

@@ -1,7 +1,8 @@
-// TcpConnections: all TCP connections of one thread. It moves bytes and decides nothing.
+// TcpConnections: all connections of one thread, over TCP or Unix domain sockets. It moves bytes and decides nothing.
 //
 // Made for many connections and few system calls: what a socket holds is read in one call into a buffer that all connections
-// share; what a connection owes is written in one gathering call, whenever the owner says so (once per turn of the loop).
+// share; what a connection owes is written in one gathering call, whenever the owner says so (once per turn of the loop). A
+// connection with a channel (TLS, WebSocket) has its bytes wrapped and unwrapped in between, in buffers that are shared too.
 //
 // Everything on the loop's thread. The io_context outlives this object.
 #pragma once
@@ -17,8 +18,7 @@
 #include <span>
 #include <vector>
 
-#include "base/descriptor.h"
-#include "sealmq/bytes.h"
+#include "net/stream.h"
 
 namespace sealmq::net {
 
@@ -48,8 +48,8 @@ class TcpConnections {
   TcpConnections(boost::asio::io_context& loop, ByteSink& sink);
   ~TcpConnections();
 
-  /// The socket does not block. The key is not in use.
-  void add(Key key, Descriptor socket);
+  /// The key is not in use.
+  void add(Key key, Stream stream);
   // Unknown keys are ignored in all that follows.
 
   /// Writes what the sink has for it, at once, and the rest when the socket takes more.
@@ -57,8 +57,8 @@ class TcpConnections {
   /// Nothing is received any more. Ends when write() has written everything and the peer has closed its side too, or after
   /// `linger`: closing while the peer still sends would make its system throw away our last words.
   void finish(Key key);
-  /// Takes the socket out of this loop; no closed() follows.
-  Descriptor release(Key key);
+  /// Takes the connection out of this loop, to be added to another; no closed() follows.
+  Stream release(Key key);
 
   /// Nothing is received from anybody until resume(); writing goes on.
   void pause() { paused_ = true; }
@@ -72,13 +72,22 @@ class TcpConnections {
   using Executor = boost::asio::io_context::executor_type;
   using Clock = std::chrono::steady_clock;
 
+  struct Wrapped {
+    std::unique_ptr<Channel> channel;
+    Buffer unsent;               // wrapped already
+    bool said_goodbye = false;   // finishing, and the channel is closed
+    bool waits_to_read = false;  // until unsent has gone out: the peer asks for more than it reads
+    std::string address;         // Stream::address
+  };
+
   struct Connection {
     explicit Connection(const Executor& executor) : socket(executor) {}
     boost::asio::posix::basic_stream_descriptor<Executor> socket;
     std::uint32_t generation = 0;
     bool waiting_to_write = false;
     bool finishing = false;
-    bool written_out = false;  // finishing, and our side of the connection is closed
+    bool written_out = false;          // finishing, and our side of the connection is closed
+    std::unique_ptr<Wrapped> wrapped;  // null: plain
   };
   struct Lingering {
     Clock::time_point until;
@@ -86,9 +95,16 @@ class TcpConnections {
   };
 
   Connection* find(Key key);
+  static bool has_channel(const Connection& connection);
   void wait_readable(Connection& connection, Key key);
   void wait_writable(Connection& connection, Key key);
   void read(Key key);
+  void read_wrapped(Key key, Bytes bytes);
+  bool write_plain(Key key);
+  bool write_wrapped(Key key);
+  bool push(Key key, Bytes wrapped);
+  bool push_or_end(Key key, Bytes wrapped);
+  void close_our_side(Key key);
   void end(Key key);
   void end_lingering();
 
@@ -97,6 +113,7 @@ class TcpConnections {
   std::vector<std::unique_ptr<Connection>> connections_;  // by slot
   std::size_t size_ = 0;
   std::unique_ptr<std::uint8_t[]> buffer_;
+  Buffer plain_, to_peer_;  // likewise shared, by connections with a channel
   bool paused_ = false;
   std::vector<Key> paused_keys_;  // became readable while paused
   boost::asio::basic_waitable_timer<Clock, boost::asio::wait_traits<Clock>, Executor> linger_timer_;

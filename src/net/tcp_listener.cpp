@@ -2,10 +2,13 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <utility>
 
 namespace sealmq::net {
 namespace {
@@ -42,6 +45,34 @@ Result<Descriptor> listen_on(const Address& address) {
   return socket;
 }
 
+/// Whether somebody takes connections there.
+bool is_served(const Address& address) {
+  const Descriptor probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (::connect(probe.number(), reinterpret_cast<const sockaddr*>(&address.storage), address.size) == 0) return true;
+  return errno != ECONNREFUSED;
+}
+
+Result<Descriptor> listen_on_path(const std::string& path, unsigned mode) {
+  const Address address = unix_address(path);
+  const auto refused = [&](const std::string& why) {
+    return fail(Blame::environment, "cannot listen on unix:" + path + ": " + why);
+  };
+  struct stat there {};
+  if (::lstat(path.c_str(), &there) == 0) {
+    if (!S_ISSOCK(there.st_mode)) return refused("something else has this name");
+    if (is_served(address)) return refused(std::strerror(EADDRINUSE));
+    ::unlink(path.c_str());  // left by a process that is gone
+  }
+  Descriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!socket.is_open()) return refused(std::strerror(errno));
+  // Linux makes the file with the socket's own mode, less the umask: nobody else gets in before chmod() has said the rest.
+  if (::fchmod(socket.number(), 0600) != 0 ||
+      ::bind(socket.number(), reinterpret_cast<const sockaddr*>(&address.storage), address.size) != 0 ||
+      ::chmod(path.c_str(), mode) != 0 || ::listen(socket.number(), backlog) != 0)
+    return refused(std::strerror(errno));
+  return socket;
+}
+
 /// Trouble of the one connection that was about to be accepted (accept(2), "Error handling"); the next one may be fine.
 bool concerns_one_connection(int error) {
   switch (error) {
@@ -71,6 +102,18 @@ Result<std::unique_ptr<TcpListener>> TcpListener::open(boost::asio::io_context& 
   return std::unique_ptr<TcpListener>(new TcpListener(loop, std::move(socket), handler));
 }
 
+Result<std::unique_ptr<TcpListener>> TcpListener::open_unix(boost::asio::io_context& loop, const std::string& path, unsigned mode,
+                                                            AcceptHandler& handler) {
+  Descriptor socket = TRY(listen_on_path(path, mode));
+  std::unique_ptr<TcpListener> listener(new TcpListener(loop, std::move(socket), handler));
+  listener->path_ = path;
+  return listener;
+}
+
+TcpListener::~TcpListener() {
+  close();
+}
+
 TcpListener::TcpListener(boost::asio::io_context& loop, Descriptor socket, AcceptHandler& handler)
     : socket_(loop.get_executor()), retry_(loop.get_executor()), handler_(handler), address_(local_address(socket.number())) {
   socket_.assign(socket.release());
@@ -80,6 +123,7 @@ void TcpListener::close() {
   boost::system::error_code ignored;
   retry_.cancel();
   socket_.close(ignored);
+  if (!path_.empty()) ::unlink(std::exchange(path_, {}).c_str());
 }
 
 void TcpListener::wait() {

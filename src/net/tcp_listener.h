@@ -1,5 +1,5 @@
-// TcpListener: accepts TCP connections and hands their sockets on. No trouble with one connection, and no shortage of
-// descriptors, ends it: it waits a moment and goes on.
+// TcpListener: accepts connections over TCP, or over a Unix domain socket, and hands their sockets on. No trouble with one
+// connection, and no shortage of descriptors, ends it: it waits a moment and goes on.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -30,6 +30,12 @@ class TcpListener {
   static Result<std::unique_ptr<TcpListener>> open(boost::asio::io_context& loop, const std::string& host, std::uint16_t port,
                                                    AcceptHandler& handler);
 
+  /// A Unix domain socket, with exactly these permissions from the start. One that nobody listens on any more is replaced; it is
+  /// removed by close(). Errors: environment.
+  static Result<std::unique_ptr<TcpListener>> open_unix(boost::asio::io_context& loop, const std::string& path, unsigned mode,
+                                                        AcceptHandler& handler);
+  ~TcpListener();
+
   /// From now on on the loop's thread only.
   void start() { wait(); }
   void close();
@@ -50,6 +56,7 @@ class TcpListener {
       retry_;
   AcceptHandler& handler_;
   Address address_;
+  std::string path_;                                     // of a Unix domain socket, to be removed
   std::chrono::steady_clock::time_point quiet_until_{};  // trouble before that has been told already
 };
 

@@ -1,5 +1,7 @@
 #include "net/url.h"
 
+#include <sys/un.h>
+
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -41,15 +43,18 @@ Result<std::string> percent_decoded(std::string_view text) {
   return out;
 }
 
-Result<std::uint16_t> parse_port(std::string_view text) {
+constexpr std::string_view unix_prefix = "unix:";
+
+Result<std::uint16_t> parse_port(std::string_view text, std::uint16_t least) {
   std::uint16_t port = 0;
   auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), port);
-  if (error != std::errc{} || stop != text.data() + text.size() || port == 0) return not_a_url("the port is not 1 to 65535");
+  if (error != std::errc{} || stop != text.data() + text.size() || port < least)
+    return not_a_url(least == 0 ? "the port is not 0 to 65535" : "the port is not 1 to 65535");
   return port;
 }
 
 /// `host`, `host:port`, `[::1]` or `[::1]:port`.
-Result<> parse_place(std::string_view place, Url& url) {
+Result<> parse_place(std::string_view place, std::uint16_t least_port, Url& url) {
   std::string_view rest;
   if (place.starts_with('[')) {
     std::size_t end = place.find(']');
@@ -64,15 +69,25 @@ Result<> parse_place(std::string_view place, Url& url) {
   if (url.host.empty()) return not_a_url("it names no host");
   if (rest.empty()) return {};
   if (rest.front() != ':') return not_a_url("there is something between host and port");
-  url.port = TRY(parse_port(rest.substr(1)));
+  url.port = TRY(parse_port(rest.substr(1), least_port));
   return {};
 }
 
-}  // namespace
+Result<Url> parse_unix(std::string_view path) {
+  constexpr std::size_t longest = sizeof(sockaddr_un::sun_path) - 1;
+  if (!path.starts_with('/')) return not_a_url("the path of a socket begins with '/'");
+  if (path.size() > longest) return not_a_url("the path of a socket is too long");
+  if (path.find('\0') != path.npos) return not_a_url("the path of a socket holds a NUL");
+  Url url;
+  url.transport = Transport::unix_socket;
+  url.path = path;
+  return url;
+}
 
-Result<Url> parse_url(std::string_view text) {
+Result<Url> parse(std::string_view text, std::uint16_t least_port) {
   const auto* form = std::ranges::find_if(forms, [text](const Form& f) { return text.starts_with(f.prefix); });
-  if (form == forms.end()) return not_a_url("it begins with none of mqtt:// mqtts:// ws:// wss://");
+  if (text.starts_with(unix_prefix)) return parse_unix(text.substr(unix_prefix.size()));
+  if (form == forms.end()) return not_a_url("it begins with none of mqtt:// mqtts:// ws:// wss:// unix:");
   if (std::ranges::any_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x20; }))
     return not_a_url("it holds a control character");
   Url url;
@@ -91,8 +106,23 @@ Result<Url> parse_url(std::string_view text) {
     if (colon < user.size()) url.password = TRY(percent_decoded(user.substr(colon + 1)));
     authority.remove_prefix(at + 1);
   }
-  TRY(parse_place(authority, url));
+  TRY(parse_place(authority, least_port, url));
   return url;
+}
+
+}  // namespace
+
+Result<Url> parse_url(std::string_view text) {
+  return parse(text, 1);
+}
+
+Result<Url> parse_listener_url(std::string_view text) {
+  return parse(text, 0);
+}
+
+std::string_view prefix(Transport transport) {
+  const auto* form = std::ranges::find(forms, transport, &Form::transport);
+  return form == forms.end() ? unix_prefix : form->prefix;
 }
 
 }  // namespace sealmq::net

@@ -8,7 +8,7 @@
 
 namespace sealmq::net {
 
-enum class Transport : std::uint8_t { tcp, tls, websocket, secure_websocket };
+enum class Transport : std::uint8_t { tcp, tls, websocket, secure_websocket, unix_socket };
 
 struct Url {
   Transport transport = Transport::tcp;
@@ -16,13 +16,19 @@ struct Url {
   std::uint16_t port = 0;
   std::string user;      ///< empty: none
   std::string password;  ///< empty: none
-  std::string path;      ///< without its first '/': a topic (MQTT over TCP or TLS) or the path of a WebSocket
+  /// Without its first '/': a topic (MQTT over TCP or TLS) or the path of a WebSocket. Of a Unix domain socket: its whole path.
+  std::string path;
 
   bool operator==(const Url&) const = default;
 };
 
 /// Schemes mqtt, mqtts, ws and wss, with ports 1883, 8883, 8083 and 443 if none is named. User, password and path may be
-/// percent-encoded. Errors: caller_misused.
+/// percent-encoded. Or `unix:/path`, as it stands. Errors: caller_misused.
 Result<Url> parse_url(std::string_view text);
+/// The same for whoever listens: port 0 is a free one.
+Result<Url> parse_listener_url(std::string_view text);
+
+/// `mqtts://`, or `unix:`.
+std::string_view prefix(Transport transport);
 
 }  // namespace sealmq::net

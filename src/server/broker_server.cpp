@@ -93,7 +93,7 @@ Result<std::unique_ptr<BrokerServer>> BrokerServer::start(const Configuration& c
   server->restore_sessions();
   if (server->storage_ != nullptr) server->storage_->start();
 
-  for (const auto& listener : server->listeners_) listener->start();
+  for (const auto& entrance : server->entrances_) entrance->start();
   for (const auto& shard : server->shards_) shard->start();
   server->maintenance_.start();
   server->running_ = true;
@@ -133,24 +133,24 @@ void BrokerServer::restore_sessions() {
 }
 
 Result<> BrokerServer::listen(const std::vector<Listener>& listeners) {
-  for (const Listener& listener : listeners)
-    listeners_.push_back(TRY(net::TcpListener::open(shards_.front()->loop(), listener.host, listener.port, *this)));
+  for (const Listener& listener : listeners) entrances_.push_back(TRY(Entrance::open(listener, shards_, log_)));
   return {};
 }
 
 std::vector<std::string> BrokerServer::urls() const {
   std::vector<std::string> urls;
-  for (const auto& listener : listeners_) urls.push_back("mqtt://" + to_text(listener->address()));
+  for (const auto& entrance : entrances_) urls.push_back(entrance->url());
   return urls;
 }
 
-void BrokerServer::accepted(Descriptor socket) {
-  shards_[next_shard_]->adopt(std::move(socket));
-  next_shard_ = (next_shard_ + 1) % shards_.size();
-}
-
-void BrokerServer::accept_failed(std::string cause) {
-  log_.error(cause + "; those who wait are served when it is over");
+void BrokerServer::reload_certificates() {
+  for (const auto& entrance : entrances_) {
+    if (!needs_tls(entrance->listener())) continue;
+    if (const Result<> read = entrance->reload(); !read)
+      log_.error(entrance->url() + " keeps its certificates and keys: " + read.error().what);
+    else
+      log_.info("reloaded: certificates and keys of " + entrance->url());
+  }
 }
 
 Result<> BrokerServer::reload(const Configuration& configuration) {
@@ -160,6 +160,7 @@ Result<> BrokerServer::reload(const Configuration& configuration) {
   if (found.empty()) log_.info("reloaded: nothing has changed");
   for (const Difference& difference : found)
     log_.info("reloaded: " + difference.what + (difference.needs_restart ? " (from the next start on)" : ""));
+  reload_certificates();
   // The rest stays as it runs, so that it is named again at the next reload.
   configuration_.topics = configuration.topics;
   return {};
@@ -171,7 +172,7 @@ void BrokerServer::stop() {
 
   std::promise<void> closed;
   boost::asio::post(shards_.front()->loop(), [&] {
-    for (const auto& listener : listeners_) listener->close();
+    for (const auto& entrance : entrances_) entrance->close();
     closed.set_value();
   });
   closed.get_future().wait();

@@ -6,11 +6,11 @@
 #include <string>
 #include <vector>
 
-#include "net/tcp_listener.h"
 #include "registry/data_folder.h"
 #include "sealmq/keystore.h"
 #include "sealmq/registry.h"
 #include "server/configuration.h"
+#include "server/entrance.h"
 #include "server/login_throttle.h"
 #include "server/maintenance.h"
 #include "server/password_file.h"
@@ -37,18 +37,19 @@ Result<Parts> open_parts(const DataFolder& folder, const Configuration& configur
 /// For tests and the tour: nothing is left behind.
 Parts make_volatile_parts(std::size_t shards, Random& random);
 
-class BrokerServer final : private net::AcceptHandler {
+class BrokerServer final {
  public:
   /// Listens, and serves on threads of its own until stop(). `parts` are for shard_count(configuration) shards; `random` and
   /// `log` outlive it. Errors: environment (a port is taken, the registry cannot be read); caller_misused (policy).
   static Result<std::unique_ptr<BrokerServer>> start(const Configuration& configuration, Parts parts, Random& random, Log& log);
-  ~BrokerServer() override;
+  ~BrokerServer();
 
-  /// `mqtt://127.0.0.1:1883`, with the ports that were picked.
+  /// `mqtts://127.0.0.1:8883`, with the ports that were picked; `unix:/run/sealmq.sock`.
   std::vector<std::string> urls() const;
   Registry& registry() { return *parts_.registry; }
 
-  /// Takes over what can change while it runs, and tells the log all that differs. Errors: as make_policy; nothing changed then.
+  /// Takes over what can change while it runs, reads the files of TLS again, and tells the log all that differs; TLS files that
+  /// are broken leave a listener as it was. Errors: as make_policy; nothing changed then.
   Result<> reload(const Configuration& configuration);
   /// Sends every client away and ends all threads; takes about two seconds at most. May be called twice.
   void stop();
@@ -59,8 +60,7 @@ class BrokerServer final : private net::AcceptHandler {
   Result<> load_sessions();
   void restore_sessions();
   Result<> listen(const std::vector<Listener>& listeners);
-  void accepted(Descriptor socket) override;
-  void accept_failed(std::string cause) override;
+  void reload_certificates();
 
   Configuration configuration_;
   Parts parts_;
@@ -71,8 +71,7 @@ class BrokerServer final : private net::AcceptHandler {
   std::unique_ptr<broker::Restored> restored_;  // what the store held, until the shards have it
   std::unique_ptr<StorageThread> storage_;      // null: nothing outlives the process
   std::vector<std::unique_ptr<ShardThread>> shards_;
-  std::vector<std::unique_ptr<net::TcpListener>> listeners_;  // in the loop of the first shard
-  std::size_t next_shard_ = 0;                                // likewise
+  std::vector<std::unique_ptr<Entrance>> entrances_;  // in the loop of the first shard
   Maintenance maintenance_;
   WorkerPool workers_;  // its work ends in the loops of the shards
   bool running_ = false;

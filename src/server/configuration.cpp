@@ -2,6 +2,7 @@
 
 #include <toml++/toml.h>
 #include <algorithm>
+#include <charconv>
 #include <cstring>
 #include <fstream>
 #include <thread>
@@ -100,15 +101,72 @@ class FileReader {
   }
 
   Result<Listener> read_listener(const toml::table& table) {
-    const toml::node* url = nullptr;
-    for (const auto& [key, node] : table) {
-      if (key != "url") return unknown(key, "[[listener]]");
-      url = &node;
-    }
+    const toml::node* url = table.get("url");
     if (url == nullptr) return refuse(table.source(), "[[listener]] needs a url");
     auto listener = parse_listener(TRY(text(*url, "url")));
     if (!listener) return refuse(url->source(), listener.error().what);
+    for (const auto& [key, node] : table)
+      if (key != "url") TRY(read_listener_key(key, node, *listener));
+    if (needs_tls(*listener) && listener->tls.cert.empty() && listener->tls.psk_file.empty())
+      return refuse(url->source(), "TLS needs cert and key, or psk_file");
+    if (listener->tls.cert.empty() != listener->tls.key.empty()) return refuse(table.source(), "cert and key go together");
+    if (listener->tls.client_ca.empty() && (listener->tls.require_certificate || !listener->tls.client_crl.empty()))
+      return refuse(table.source(), "clients' certificates need client_ca to be checked against");
     return listener;
+  }
+
+  /// Each key belongs to some transports; with others it would be ignored, which an operator should know.
+  Result<> read_listener_key(const toml::key& key, const toml::node& node, Listener& listener) {
+    using net::Transport;
+    const std::string name(key.str());
+    const bool is_unix = listener.transport == Transport::unix_socket;
+    const bool is_web = listener.transport == Transport::websocket || listener.transport == Transport::secure_websocket;
+    const std::pair<std::string_view, std::string net::TlsServerFiles::*> files[] = {
+        {"cert", &net::TlsServerFiles::cert},
+        {"key", &net::TlsServerFiles::key},
+        {"client_ca", &net::TlsServerFiles::client_ca},
+        {"client_crl", &net::TlsServerFiles::client_crl},
+        {"psk_file", &net::TlsServerFiles::psk_file}};
+    const auto* file = std::ranges::find(files, name, [](const auto& entry) { return entry.first; });
+    const bool is_file = file != std::end(files);
+    if ((is_file || name == "require_certificate") && !needs_tls(listener))
+      return refuse(key.source(), name + " goes with mqtts:// and wss:// only");
+    if ((name == "path" || name == "origins") && !is_web) return refuse(key.source(), name + " goes with ws:// and wss:// only");
+    if (name == "mode" && !is_unix) return refuse(key.source(), "mode goes with unix: only");
+    if (name == "proxy_protocol" && is_unix) return refuse(key.source(), "proxy_protocol does not go with unix:");
+
+    if (is_file)
+      listener.tls.*file->second = TRY(text(node, name));
+    else if (name == "require_certificate")
+      listener.tls.require_certificate = TRY(truth(node, name));
+    else if (name == "proxy_protocol")
+      listener.proxy_protocol = TRY(truth(node, name));
+    else if (name == "mode")
+      listener.mode = TRY(mode(node));
+    else if (name == "path")
+      listener.upgrade.path = TRY(web_path(node));
+    else if (name == "origins")
+      listener.upgrade.origins = TRY(texts(node, name));
+    else
+      return unknown(key, "[[listener]]");
+    return {};
+  }
+
+  Result<std::string> web_path(const toml::node& node) {
+    const std::string path = TRY(text(node, "path"));
+    if (!path.starts_with('/') || std::ranges::any_of(path, [](char c) { return c <= ' ' || c == '?' || c == 0x7F; }))
+      return refuse(node.source(), "path must begin with '/' and hold no space and no '?'");
+    return path;
+  }
+
+  /// As chmod takes it: "0660".
+  Result<unsigned> mode(const toml::node& node) {
+    const std::string digits = TRY(text(node, "mode"));
+    unsigned value = 0;
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value, 8);
+    if (error != std::errc{} || end != digits.data() + digits.size() || value > 0777)
+      return refuse(node.source(), "mode must be octal digits in quotes, \"0600\" to \"0777\"");
+    return value;
   }
 
   Result<TopicRow> read_topic(const toml::table& table) {
@@ -167,6 +225,19 @@ class FileReader {
     return refuse(node.source(), setting.full_name() + " must be " + all);
   }
 
+  Result<std::vector<std::string>> texts(const toml::node& node, const std::string& name) const {
+    const toml::array* array = node.as_array();
+    if (array == nullptr) return refuse(node.source(), name + " must be a list of texts");
+    std::vector<std::string> list;
+    for (const toml::node& entry : *array) list.push_back(TRY(text(entry, name)));
+    return list;
+  }
+
+  Result<bool> truth(const toml::node& node, const std::string& name) const {
+    if (!node.is_boolean()) return refuse(node.source(), name + " must be true or false");
+    return node.as_boolean()->get();
+  }
+
   Result<std::uint64_t> number(const toml::node& node, const Setting& setting) const {
     const std::string range = std::to_string(setting.least) + " to " + std::to_string(setting.most);
     if (!node.is_integer()) return refuse(node.source(), setting.full_name() + " must be a whole number, " + range);
@@ -218,10 +289,22 @@ Result<Configuration> read_configuration(const std::string& path) {
 }
 
 Result<Listener> parse_listener(std::string_view text) {
-  const net::Url url = TRY(net::parse_url(text));
-  if (url.transport != net::Transport::tcp || !url.user.empty() || !url.path.empty())
-    return fail(Blame::caller_misused, quoted(text) + " is not a listener of this build: mqtt://HOST:PORT");
-  return Listener{url.host, url.port};
+  const net::Url url = TRY(net::parse_listener_url(text));
+  Listener listener{url.host, url.port};
+  listener.transport = url.transport;
+  const bool is_web = url.transport == net::Transport::websocket || url.transport == net::Transport::secure_websocket;
+  if (url.transport == net::Transport::unix_socket)
+    listener.socket_path = url.path;
+  else if (is_web && !url.path.empty())
+    listener.upgrade.path = "/" + url.path;
+  else if (!url.path.empty())
+    return fail(Blame::caller_misused, quoted(text) + " names a topic, which a listener has not");
+  if (!url.user.empty()) return fail(Blame::caller_misused, quoted(text) + " names a user, which a listener has not");
+  return listener;
+}
+
+bool needs_tls(const Listener& listener) {
+  return listener.transport == net::Transport::tls || listener.transport == net::Transport::secure_websocket;
 }
 
 void allow_plain(Configuration& configuration) {

@@ -7,12 +7,21 @@
 #include <vector>
 
 #include "broker/shard.h"
+#include "net/tls.h"
+#include "net/url.h"
+#include "net/websocket_upgrade.h"
 
 namespace sealmq::server {
 
 struct Listener {
   std::string host;
   std::uint16_t port = 1883;  ///< 0: a free one
+  net::Transport transport = net::Transport::tcp;
+  std::string socket_path{};  ///< of a Unix domain socket
+  unsigned mode = 0600;       ///< likewise
+  bool proxy_protocol = false;
+  net::UpgradeRules upgrade{};  ///< WebSocket
+  net::TlsServerFiles tls{};
   bool operator==(const Listener&) const = default;
 };
 
@@ -41,8 +50,10 @@ Result<Configuration> parse_configuration(std::string_view text, const std::stri
 /// Errors: also environment, when the file cannot be read.
 Result<Configuration> read_configuration(const std::string& path);
 
-/// `mqtt://HOST[:PORT]`. Errors: caller_misused.
+/// `mqtt://HOST[:PORT]`, likewise mqtts, ws and wss, with a path for the last two; `unix:/PATH`. Errors: caller_misused.
 Result<Listener> parse_listener(std::string_view text);
+
+bool needs_tls(const Listener& listener);
 
 /// Lets unprotected MQTT use every topic for which no more specific row decides.
 void allow_plain(Configuration& configuration);

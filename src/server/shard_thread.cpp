@@ -9,6 +9,7 @@ namespace {
 
 constexpr std::uint64_t longest_sleep = 1000;  // milliseconds between two tick()
 constexpr std::chrono::seconds longest_goodbye{2};
+constexpr std::size_t most_handshakes = 256;  // of one listener, in all shards
 
 net::Key key_of(broker::ConnectionId id) {
   return {id.slot, id.generation};
@@ -28,6 +29,7 @@ ShardThread::ShardThread(std::size_t index, const std::vector<std::unique_ptr<Sh
       workers_(workers),
       storage_(storage),
       connections_(loop_, *this),
+      journal_(ports.journal),
       shard_(index, count, settings, std::move(ports), std::move(policy), std::move(directory)) {}
 
 ShardThread::~ShardThread() {
@@ -79,10 +81,24 @@ void ShardThread::stop_if_empty() {
 
 // -- from other threads
 
-void ShardThread::adopt(Descriptor socket, Buffer unread) {
-  boost::asio::post(loop_, [this, socket = std::move(socket), unread = std::move(unread)]() mutable {
-    open(std::move(socket), std::move(unread));
+void ShardThread::welcome(Descriptor socket, std::shared_ptr<const net::Entry> entry) {
+  boost::asio::post(loop_, [this, socket = std::move(socket), entry = std::move(entry)]() mutable {
+    if (stopping_) return;
+    if (entry->is_direct()) {
+      net::Stream stream;
+      stream.socket = std::move(socket);
+      return open(std::move(stream), {});
+    }
+    const std::size_t share = std::max<std::size_t>(1, most_handshakes / all_.size());
+    net::HandshakeHandler& handler = *this;
+    const auto at = handshakes_.try_emplace(entry.get(), loop_, entry, handler, share).first;
+    at->second.begin(std::move(socket));
   });
+}
+
+void ShardThread::adopt(net::Stream stream, Buffer unread) {
+  boost::asio::post(
+      loop_, [this, stream = std::move(stream), unread = std::move(unread)]() mutable { open(std::move(stream), unread); });
 }
 
 bool ShardThread::hand_over(const Parcels& parcels) {
@@ -105,12 +121,22 @@ void ShardThread::resume() {
 
 // -- on this thread
 
-void ShardThread::open(Descriptor socket, Buffer unread) {
-  if (stopping_ || !socket.is_open()) return;
+void ShardThread::established(net::Stream stream, Bytes first) {
+  open(std::move(stream), first);
+}
+
+void ShardThread::handshake_failed(const std::string& address, const std::string& cause) {
+  journal_.refused(broker::Refusal::login_refused, address, cause, system_now());
+}
+
+void ShardThread::open(net::Stream stream, Bytes unread) {
+  if (stopping_ || !stream.socket.is_open()) return;
   take_mail();  // as in received()
   const Now now = system_now();
-  const broker::ConnectionId id = shard_.open({.address = net::peer_address(socket.number())}, now);
-  connections_.add(key_of(id), std::move(socket));
+  // The place where a name that the transport has proven (certificate_name, alternative_names, psk_identity) becomes an identity.
+  net::PeerInfo peer = net::peer_of(stream);
+  const broker::ConnectionId id = shard_.open({.address = std::move(peer.address), .channel_binding = peer.channel_binding}, now);
+  connections_.add(key_of(id), std::move(stream));
   if (!unread.empty()) shard_.receive(id, unread, now);
   carry_out();
 }

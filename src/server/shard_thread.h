@@ -9,11 +9,13 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <map>
 #include <memory>
 #include <thread>
 #include <vector>
 
 #include "broker/shard.h"
+#include "net/handshakes.h"
 #include "net/tcp_connections.h"
 #include "server/clock.h"
 #include "server/mailbox.h"
@@ -22,7 +24,7 @@
 
 namespace sealmq::server {
 
-class ShardThread final : private net::ByteSink {
+class ShardThread final : private net::ByteSink, private net::HandshakeHandler {
  public:
   /// Makes the shard; nothing runs yet. `all` holds every shard's thread by index; it is complete before start(), and outlives
   /// this.
@@ -45,8 +47,10 @@ class ShardThread final : private net::ByteSink {
 
   // -- any thread
 
-  /// A connection: new, or moved here with bytes that were read elsewhere.
-  void adopt(Descriptor socket, Buffer unread = {});
+  /// A new connection, as `entry` has them begin.
+  void welcome(Descriptor socket, std::shared_ptr<const net::Entry> entry);
+  /// A connection that is moved here with bytes that were read elsewhere.
+  void adopt(net::Stream stream, Buffer unread);
   /// What another shard has to say. True if the sender should stop reading until resume() is called.
   bool hand_over(const Parcels& parcels);
   void resume();
@@ -67,7 +71,10 @@ class ShardThread final : private net::ByteSink {
   void written(net::Key key, std::size_t count) override;
   void closed(net::Key key) override;
 
-  void open(Descriptor socket, Buffer unread);
+  void established(net::Stream stream, Bytes first) override;
+  void handshake_failed(const std::string& address, const std::string& cause) override;
+
+  void open(net::Stream stream, Bytes unread);
   void carry_out();
   void begin_job(broker::Job job);
   void end_turn();
@@ -91,6 +98,8 @@ class ShardThread final : private net::ByteSink {
   static constexpr std::uint64_t no_timer = UINT64_MAX;
   std::uint64_t timer_at_ = no_timer;  // steady milliseconds
   net::TcpConnections connections_;
+  std::map<const net::Entry*, net::Handshakes> handshakes_;  // of each listener that has them
+  broker::Journal& journal_;
   broker::Shard shard_;
   bool turn_end_posted_ = false;
   bool stopping_ = false;

@@ -1,0 +1,127 @@
+#include "net/dial.h"
+
+#include <boost/asio/connect.hpp>
+#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+
+#include "net/websocket.h"
+
+namespace sealmq::net {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+using boost::system::error_code;
+using Socket = asio::generic::stream_protocol::socket;
+
+namespace {
+
+Failure cannot_connect(const Destination& to, const std::string& why) {
+  return fail(Blame::environment, "cannot connect to " + to_text(to) + ": " + why);
+}
+
+asio::awaitable<Result<Socket>> connect_tcp(const Destination& to) {
+  auto executor = co_await asio::this_coro::executor;
+  tcp::resolver resolver(executor);
+  tcp::socket socket(executor);
+  error_code error;
+  auto addresses =
+      co_await resolver.async_resolve(to.host, std::to_string(to.port), asio::redirect_error(asio::use_awaitable, error));
+  if (error) co_return fail(Blame::environment, "cannot find the address of " + to.host + ": " + error.message());
+  co_await asio::async_connect(socket, addresses, asio::redirect_error(asio::use_awaitable, error));
+  if (error) co_return cannot_connect(to, error.message());
+  socket.set_option(tcp::no_delay(true), error);  // an acknowledgement must not wait for more to send
+  co_return Result<Socket>(Socket(std::move(socket)));
+}
+
+asio::awaitable<Result<Socket>> connect_unix(const Destination& to) {
+  asio::local::stream_protocol::socket socket(co_await asio::this_coro::executor);
+  error_code error;
+  co_await socket.async_connect(asio::local::stream_protocol::endpoint(to.path),
+                                asio::redirect_error(asio::use_awaitable, error));
+  if (error) co_return cannot_connect(to, error.message());
+  co_return Result<Socket>(Socket(std::move(socket)));
+}
+
+/// Until the channel is open.
+asio::awaitable<Result<>> shake_hands(const Destination& to, Dialled& dialled) {
+  std::array<std::uint8_t, 16 * 1024> space;
+  Buffer answer;
+  Result<> result = dialled.channel->start(answer);
+  while (true) {
+    error_code error;
+    co_await asio::async_write(dialled.socket, asio::buffer(answer), asio::redirect_error(asio::use_awaitable, error));
+    if (!result) co_return result;  // now that the peer has been told why
+    if (error) co_return cannot_connect(to, error.message());
+    if (dialled.channel->is_open()) co_return Result<>();
+    const std::size_t size =
+        co_await dialled.socket.async_read_some(asio::buffer(space), asio::redirect_error(asio::use_awaitable, error));
+    if (error) co_return cannot_connect(to, "it ended the handshake: " + error.message());
+    answer.clear();
+    result = dialled.channel->receive(Bytes(space).first(size), dialled.first, answer);
+  }
+}
+
+asio::awaitable<Result<Dialled>> dial_for_ever(Destination to) {
+  Result<Socket> socket = fail(Blame::environment, "");
+  if (to.transport == Transport::unix_socket)  // not `?:`, which g++ 12 miscompiles around co_await
+    socket = co_await connect_unix(to);
+  else
+    socket = co_await connect_tcp(to);
+  if (!socket) co_return Failure(std::move(socket).error());
+  error_code error;
+  socket->non_blocking(true, error);
+  if (error) co_return fail(Blame::environment, "cannot use the socket: " + error.message());
+  Dialled dialled{*std::move(socket), make_channel(to), {}};
+  if (dialled.channel) {
+    auto shaken = co_await shake_hands(to, dialled);
+    if (!shaken) co_return Failure(std::move(shaken).error());
+  }
+  co_return Result<Dialled>(std::move(dialled));
+}
+
+asio::awaitable<void> sleep_for(std::chrono::milliseconds duration) {
+  asio::steady_timer timer(co_await asio::this_coro::executor, duration);
+  error_code ignored;
+  co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+}
+
+}  // namespace
+
+std::string to_text(const Destination& to) {
+  if (to.transport == Transport::unix_socket) return "unix:" + to.path;
+  return to.host + " port " + std::to_string(to.port);
+}
+
+std::unique_ptr<Channel> make_channel(const Destination& to) {
+  const auto websocket = [&] {
+    const std::string host = to.host.find(':') == to.host.npos ? to.host : "[" + to.host + "]";
+    return connect_websocket(host + ":" + std::to_string(to.port), "/" + (to.path.empty() ? "mqtt" : to.path));
+  };
+  switch (to.transport) {
+    case Transport::tls:
+      return to.tls->connect(to.host);
+    case Transport::websocket:
+      return websocket();
+    case Transport::secure_websocket:
+      return stack(to.tls->connect(to.host), websocket());
+    case Transport::tcp:
+    case Transport::unix_socket:
+      break;
+  }
+  return nullptr;
+}
+
+asio::awaitable<Result<Dialled>> dial(Destination to, std::chrono::milliseconds timeout) {
+  using namespace asio::experimental::awaitable_operators;
+  auto first = co_await (dial_for_ever(to) || sleep_for(timeout));
+  if (first.index() == 1) co_return cannot_connect(to, "it does not answer");
+  co_return std::get<0>(std::move(first));
+}
+
+}  // namespace sealmq::net

@@ -1,0 +1,188 @@
+#include "net/handshakes.h"
+
+#include <sys/socket.h>
+
+#include <cerrno>
+
+#include "net/address.h"
+#include "net/proxy_header.h"
+
+namespace sealmq::net {
+namespace {
+
+constexpr std::size_t buffer_size = 16 * 1024;
+constexpr std::size_t most_unsent = 64 * 1024;  // no honest handshake comes near
+
+bool would_block(int error) {
+  return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
+}
+
+}  // namespace
+
+Handshakes::Handshakes(boost::asio::io_context& loop, std::shared_ptr<const Entry> entry, HandshakeHandler& handler,
+                       std::size_t most)
+    : loop_(loop),
+      entry_(std::move(entry)),
+      handler_(handler),
+      most_(most),
+      buffer_(std::make_unique_for_overwrite<std::uint8_t[]>(buffer_size)),
+      timer_(loop.get_executor()) {}
+
+void Handshakes::begin(Descriptor socket) {
+  if (waiting_.size() < most_waiting) waiting_.push_back(std::move(socket));
+  start_waiting();
+}
+
+void Handshakes::start_waiting() {
+  while (!waiting_.empty() && half_open_.size() < most_) {
+    Descriptor socket = std::move(waiting_.front());
+    waiting_.pop_front();
+    start(std::move(socket));
+  }
+  set_timer();
+}
+
+void Handshakes::start(Descriptor socket) {
+  const Number number = next_++;
+  HalfOpen& begun = half_open_.emplace(number, loop_.get_executor()).first->second;
+  boost::system::error_code error;
+  begun.socket.assign(socket.number(), error);
+  if (error) {
+    half_open_.erase(number);
+    return;
+  }
+  socket.release();
+  begun.expects_proxy_header = entry_->expects_proxy_header();
+  begun.channel = entry_->make_channel();
+  wait_readable(number);
+}
+
+Handshakes::HalfOpen* Handshakes::find(Number number) {
+  const auto found = half_open_.find(number);
+  return found == half_open_.end() ? nullptr : &found->second;
+}
+
+void Handshakes::wait_readable(Number number) {
+  HalfOpen* at = find(number);
+  if (at == nullptr) return;
+  at->socket.async_wait(boost::asio::posix::descriptor_base::wait_read, [this, number](const boost::system::error_code& error) {
+    if (error != boost::asio::error::operation_aborted) read(number);
+  });
+}
+
+void Handshakes::wait_writable(Number number) {
+  HalfOpen* at = find(number);
+  if (at == nullptr || std::exchange(at->waits_to_write, true)) return;
+  at->socket.async_wait(boost::asio::posix::descriptor_base::wait_write, [this, number](const boost::system::error_code& error) {
+    if (error == boost::asio::error::operation_aborted) return;
+    if (HalfOpen* found = find(number)) found->waits_to_write = false;
+    flush(number);
+  });
+}
+
+void Handshakes::read(Number number) {
+  HalfOpen* at = find(number);
+  if (at == nullptr) return;
+  const ssize_t count = ::recv(at->socket.native_handle(), buffer_.get(), buffer_size, 0);
+  if (count == 0 || (count < 0 && !would_block(errno))) return end(number);
+  if (count > 0 && !at->refused) {
+    const Bytes bytes(buffer_.get(), static_cast<std::size_t>(count));
+    at->expects_proxy_header ? take_header(number, bytes) : take(number, bytes);
+  }
+  wait_readable(number);
+}
+
+void Handshakes::take_header(Number number, Bytes bytes) {
+  HalfOpen* at = find(number);
+  append(at->header, bytes);
+  const auto header = parse_proxy_header(at->header);
+  if (!header) return drop(number, header.error().what);  // whoever sent this would not understand an answer
+  if (!*header) return;
+  at->address = (*header)->source;
+  at->expects_proxy_header = false;
+  const Buffer whole = std::exchange(at->header, {});
+  const Bytes rest = Bytes(whole).subspan((*header)->size);
+  if (!at->channel) return establish(number, rest);
+  if (!rest.empty()) take(number, rest);
+}
+
+void Handshakes::take(Number number, Bytes bytes) {
+  HalfOpen* at = find(number);
+  plain_.clear();
+  const Result<> received = at->channel->receive(bytes, plain_, at->unsent);
+  if (!flush(number)) return;
+  at = find(number);
+  if (!received) return refuse(number, received.error().what);
+  if (at->channel->is_open()) return establish(number, plain_);
+  if (at->unsent.size() > most_unsent) drop(number, "the peer does not read what it asks for");
+}
+
+/// False: the connection is over.
+bool Handshakes::flush(Number number) {
+  HalfOpen* at = find(number);
+  if (at == nullptr) return false;
+  while (!at->unsent.empty()) {
+    const ssize_t count = ::send(at->socket.native_handle(), at->unsent.data(), at->unsent.size(), MSG_NOSIGNAL);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0 && would_block(errno)) {
+      wait_writable(number);
+      return true;
+    }
+    if (count < 0) {
+      end(number);
+      return false;
+    }
+    at->unsent.erase(at->unsent.begin(), at->unsent.begin() + count);
+  }
+  if (at->refused) ::shutdown(at->socket.native_handle(), SHUT_WR);
+  return true;
+}
+
+void Handshakes::establish(Number number, Bytes first) {
+  HalfOpen* at = find(number);
+  Stream stream;
+  stream.socket = Descriptor(at->socket.release());
+  stream.address = std::move(at->address);
+  stream.channel = std::move(at->channel);
+  stream.unsent = std::move(at->unsent);
+  end(number);
+  handler_.established(std::move(stream), first);
+}
+
+// It is told why, and closed when it has closed its side or its time is up: not before, or the answer might be lost.
+void Handshakes::refuse(Number number, const std::string& cause) {
+  HalfOpen* at = find(number);
+  at->refused = true;
+  const std::string address = at->address.empty() ? peer_address(at->socket.native_handle()) : at->address;
+  if (at->unsent.empty()) ::shutdown(at->socket.native_handle(), SHUT_WR);
+  handler_.handshake_failed(address, cause);
+}
+
+void Handshakes::drop(Number number, const std::string& cause) {
+  HalfOpen* at = find(number);
+  const bool is_known = at->refused;
+  const std::string address = at->address.empty() ? peer_address(at->socket.native_handle()) : at->address;
+  end(number);
+  if (!is_known) handler_.handshake_failed(address, cause);
+}
+
+void Handshakes::end(Number number) {
+  half_open_.erase(number);
+  start_waiting();
+}
+
+void Handshakes::set_timer() {
+  if (half_open_.empty()) return;
+  const auto allowed = waiting_.empty() ? longest : patience;
+  const auto due = half_open_.begin()->second.began + allowed;
+  if (timer_.expiry() == due) return;
+  timer_.expires_at(due);
+  timer_.async_wait([this](const boost::system::error_code& error) {
+    if (error) return;
+    while (!half_open_.empty() && half_open_.begin()->second.began + (waiting_.empty() ? longest : patience) <= Clock::now())
+      drop(half_open_.begin()->first, "the handshake takes too long");
+    set_timer();
+  });
+}
+
+}  // namespace sealmq::net

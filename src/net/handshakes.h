@@ -1,0 +1,86 @@
+// Handshakes: the connections of one listener on one thread that are not MQTT yet: a PROXY header, TLS or an HTTP request is on
+// its way. They are few and have little time, so whoever stalls costs nothing that others need; those who are done are handed on.
+//
+// Everything on the loop's thread. The io_context outlives this object.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
+#include <deque>
+#include <map>
+
+#include "net/entry.h"
+#include "net/stream.h"
+
+namespace sealmq::net {
+
+class HandshakeHandler {
+ public:
+  virtual ~HandshakeHandler() = default;
+  /// `first` is what came behind the handshake; valid during the call.
+  virtual void established(Stream stream, Bytes first) = 0;
+  /// It is over for this peer. `cause` is for the log.
+  virtual void handshake_failed(const std::string& address, const std::string& cause) = 0;
+};
+
+class Handshakes {
+ public:
+  /// Who has been at it for `patience` makes room when others wait.
+  static constexpr std::chrono::milliseconds longest{10'000}, patience{1'000};
+  /// Newcomers whose bytes are not looked at before there is room. Beyond it they are closed at once.
+  static constexpr std::size_t most_waiting = 1024;
+
+  /// At most `most` at a time.
+  Handshakes(boost::asio::io_context& loop, std::shared_ptr<const Entry> entry, HandshakeHandler& handler, std::size_t most);
+
+  void begin(Descriptor socket);
+  std::size_t size() const { return half_open_.size(); }
+
+ private:
+  using Executor = boost::asio::io_context::executor_type;
+  using Clock = std::chrono::steady_clock;
+  using Number = std::uint64_t;
+
+  struct HalfOpen {
+    explicit HalfOpen(const Executor& executor) : socket(executor) {}
+    boost::asio::posix::basic_stream_descriptor<Executor> socket;
+    Clock::time_point began = Clock::now();
+    std::string address;  // of the PROXY header
+    bool expects_proxy_header = false;
+    Buffer header;  // of the same, until it is whole
+    std::unique_ptr<Channel> channel;
+    Buffer unsent;
+    bool waits_to_write = false;
+    bool refused = false;  // it is told why; what it says is thrown away
+  };
+
+  HalfOpen* find(Number number);
+  void start(Descriptor socket);
+  void start_waiting();
+  void wait_readable(Number number);
+  void wait_writable(Number number);
+  void read(Number number);
+  void take(Number number, Bytes bytes);
+  void take_header(Number number, Bytes bytes);
+  bool flush(Number number);
+  void establish(Number number, Bytes first);
+  void refuse(Number number, const std::string& cause);
+  void drop(Number number, const std::string& cause);
+  void end(Number number);
+  void set_timer();
+
+  boost::asio::io_context& loop_;
+  std::shared_ptr<const Entry> entry_;
+  HandshakeHandler& handler_;
+  std::size_t most_;
+  std::map<Number, HalfOpen> half_open_;  // the oldest first
+  Number next_ = 0;
+  std::deque<Descriptor> waiting_;
+  std::unique_ptr<std::uint8_t[]> buffer_;
+  Buffer plain_;  // scratch of take()
+  boost::asio::basic_waitable_timer<Clock, boost::asio::wait_traits<Clock>, Executor> timer_;
+};
+
+}  // namespace sealmq::net

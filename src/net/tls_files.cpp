@@ -1,0 +1,89 @@
+#include "net/tls_files.h"
+
+#include <fcntl.h>
+#include <openssl/err.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+
+#include "base/descriptor.h"
+#include "base/text.h"
+
+namespace sealmq::net {
+namespace {
+
+constexpr std::size_t least_psk = 16, most_psk = 64;
+constexpr std::size_t longest_identity = 128;  // that OpenSSL hands on
+
+std::string_view trimmed(std::string_view text) {
+  constexpr std::string_view space = " \t\r";
+  const std::size_t first = text.find_first_not_of(space);
+  return first == text.npos ? std::string_view() : text.substr(first, text.find_last_not_of(space) - first + 1);
+}
+
+}  // namespace
+
+Result<> check_readable(const std::string& path, bool is_secret) {
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file.is_open()) return fail(Blame::environment, "cannot read " + path + ": " + std::strerror(errno));
+  struct stat about {};
+  if (::fstat(file.number(), &about) != 0) return fail(Blame::environment, "cannot read " + path + ": " + std::strerror(errno));
+  if (is_secret && (about.st_mode & S_IROTH) != 0)
+    return fail(Blame::environment, "everybody on this machine can read " + path + "; hint: chmod o= " + path);
+  return {};
+}
+
+Result<> use_certificate(SSL_CTX* context, const std::string& cert, const std::string& key) {
+  TRY(check_readable(cert, false));
+  TRY(check_readable(key, true));
+  // Without this a key with a password would be asked for at the terminal.
+  SSL_CTX_set_default_passwd_cb(context, [](char*, int, int, void*) { return 0; });
+  ERR_clear_error();
+  if (SSL_CTX_use_certificate_chain_file(context, cert.c_str()) != 1)
+    return tls_failure(Blame::caller_misused, cert + " is no certificate in PEM");
+  if (SSL_CTX_use_PrivateKey_file(context, key.c_str(), SSL_FILETYPE_PEM) != 1 || SSL_CTX_check_private_key(context) != 1)
+    return tls_failure(Blame::caller_misused, key + " is not the private key for " + cert + ", in PEM and without a password");
+  return {};
+}
+
+Result<Secret> parse_psk(std::string_view hex) {
+  const auto key = from_hex(hex);
+  if (!key || key->size() < least_psk || key->size() > most_psk)
+    return fail(Blame::caller_misused, "a pre-shared key is " + std::to_string(2 * least_psk) + " to " +
+                                           std::to_string(2 * most_psk) + " hexadecimal digits");
+  return Secret(*key);
+}
+
+Result<PskTable> parse_psk_file(std::string_view text, const std::string& path) {
+  PskTable keys;
+  for (std::size_t number = 1; !text.empty(); ++number) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    const std::string_view line = trimmed(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (line.empty() || line.starts_with('#')) continue;
+
+    const auto refused = [&](const std::string& why) {
+      return fail(Blame::caller_misused, path + ":" + std::to_string(number) + ": " + why);
+    };
+    const std::size_t colon = line.rfind(':');
+    if (colon == line.npos || colon == 0 || colon > longest_identity || !is_mqtt_utf8(line.substr(0, colon)))
+      return refused("expected identity:key");
+    auto key = parse_psk(line.substr(colon + 1));
+    if (!key) return refused(key.error().what);
+    if (!keys.emplace(line.substr(0, colon), *std::move(key)).second) return refused("this identity has a key already");
+  }
+  if (keys.empty()) return fail(Blame::caller_misused, path + " holds no identity:key");
+  return keys;
+}
+
+Result<PskTable> read_psk_file(const std::string& path) {
+  TRY(check_readable(path, true));
+  std::ifstream file(path, std::ios::binary);
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  return parse_psk_file(text, path);
+}
+
+}  // namespace sealmq::net

@@ -1,0 +1,47 @@
+#include "server/entrance.h"
+
+namespace sealmq::server {
+namespace {
+
+Result<std::shared_ptr<const net::TlsServer>> load_tls(const Listener& listener) {
+  if (!needs_tls(listener)) return nullptr;
+  return net::TlsServer::load(listener.tls);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Entrance>> Entrance::open(const Listener& listener,
+                                                 const std::vector<std::unique_ptr<ShardThread>>& shards, Log& log) {
+  std::unique_ptr<Entrance> entrance(new Entrance(listener, shards, log));
+  auto tls = TRY(load_tls(listener));
+  entrance->entry_ = std::make_shared<net::Entry>(listener.transport, listener.proxy_protocol, listener.upgrade, std::move(tls));
+  auto& loop = shards.front()->loop();
+  if (listener.transport == net::Transport::unix_socket)
+    entrance->listener_ = TRY(net::TcpListener::open_unix(loop, listener.socket_path, listener.mode, *entrance));
+  else
+    entrance->listener_ = TRY(net::TcpListener::open(loop, listener.host, listener.port, *entrance));
+  return entrance;
+}
+
+std::string Entrance::url() const {
+  const net::Transport transport = settings_.transport;
+  if (transport == net::Transport::unix_socket) return std::string(prefix(transport)) + settings_.socket_path;
+  const bool is_web = transport == net::Transport::websocket || transport == net::Transport::secure_websocket;
+  return std::string(prefix(transport)) + to_text(listener_->address()) + (is_web ? settings_.upgrade.path : "");
+}
+
+Result<> Entrance::reload() {
+  entry_->set_tls(TRY(load_tls(settings_)));
+  return {};
+}
+
+void Entrance::accepted(Descriptor socket) {
+  shards_[next_shard_]->welcome(std::move(socket), entry_);
+  next_shard_ = (next_shard_ + 1) % shards_.size();
+}
+
+void Entrance::accept_failed(std::string cause) {
+  log_.error(cause + "; those who wait are served when it is over");
+}
+
+}  // namespace sealmq::server

@@ -1,0 +1,49 @@
+// Entrance: one [[listener]] at work. It accepts in the loop of the first shard and deals the newcomers out to all shards.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "net/entry.h"
+#include "net/tcp_listener.h"
+#include "server/configuration.h"
+#include "server/log.h"
+#include "server/shard_thread.h"
+
+namespace sealmq::server {
+
+class Entrance final : private net::AcceptHandler {
+ public:
+  /// The shards' threads and the log outlive it. Errors: environment (the port is taken, a file cannot be read), caller_misused
+  /// (a file of TLS holds something else).
+  static Result<std::unique_ptr<Entrance>> open(const Listener& listener, const std::vector<std::unique_ptr<ShardThread>>& shards,
+                                                Log& log);
+
+  void start() { listener_->start(); }
+  /// In the loop of the first shard.
+  void close() { listener_->close(); }
+
+  /// With the port that was picked.
+  std::string url() const;
+  const Listener& listener() const { return settings_; }
+
+  /// Reads the files of TLS again, for connections from now on. Any thread. Errors: as open(); nothing changed then.
+  Result<> reload();
+
+ private:
+  Entrance(Listener settings, const std::vector<std::unique_ptr<ShardThread>>& shards, Log& log)
+      : settings_(std::move(settings)), shards_(shards), log_(log) {}
+
+  void accepted(Descriptor socket) override;
+  void accept_failed(std::string cause) override;
+
+  Listener settings_;
+  const std::vector<std::unique_ptr<ShardThread>>& shards_;
+  Log& log_;
+  std::shared_ptr<net::Entry> entry_;
+  std::unique_ptr<net::TcpListener> listener_;
+  std::size_t next_shard_ = 0;
+};
+
+}  // namespace sealmq::server
