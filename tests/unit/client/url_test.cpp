@@ -24,6 +24,20 @@ TEST(Url, AnIpv6AddressStandsInBrackets) {
   EXPECT_EQ(parse_url("mqtt://[::1]")->port, 1883);
 }
 
+TEST(Url, ASocketOfThisMachineIsItsPath) {
+  auto url = parse_url("unix:/run/sealmq.sock");
+  ASSERT_TRUE(url) << url.error().what;
+  EXPECT_EQ(url->transport, Transport::unix_socket);
+  EXPECT_EQ(url->path, "/run/sealmq.sock");
+  EXPECT_FALSE(parse_url("unix:sealmq.sock"));
+  EXPECT_FALSE(parse_url("unix:/" + std::string(200, 'x')));
+}
+
+TEST(Url, WhoListensMayLeaveThePortToTheSystem) {
+  EXPECT_EQ(parse_listener_url("wss://h:0/mqtt")->port, 0);
+  EXPECT_FALSE(parse_listener_url("wss://h:65536"));
+}
+
 TEST(Url, RefusesWhatIsNone) {
   for (const char* text :
        {"", "localhost", "http://h", "mqtt://", "mqtt://:1883", "mqtt://h:0", "mqtt://h:65536", "mqtt://h:18x",

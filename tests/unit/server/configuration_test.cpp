@@ -94,8 +94,8 @@ TEST(Configuration, RefusesUnknownKeysWithTheirPlace) {
   EXPECT_EQ(error_of("threads = 1\ncolour = \"red\"\n"), "sealmq.toml:2:1: unknown key \"colour\" in the file");
   EXPECT_EQ(error_of("[limits]\nmaximum_inflight = 3\n  inflight = 3\n"),
             "sealmq.toml:3:3: unknown key \"inflight\" in [limits]");
-  EXPECT_EQ(error_of("[[listener]]\nurl = \"mqtt://a\"\ncert = \"x\"\n"),
-            "sealmq.toml:3:1: unknown key \"cert\" in [[listener]]");
+  EXPECT_EQ(error_of("[[listener]]\nurl = \"mqtt://a\"\ncertificate = \"x\"\n"),
+            "sealmq.toml:3:1: unknown key \"certificate\" in [[listener]]");
   EXPECT_EQ(error_of("[[topic]]\nfilter = \"a\"\npubish = []\n"), "sealmq.toml:3:1: unknown key \"pubish\" in [[topic]]");
 }
 
@@ -133,10 +133,50 @@ TEST(Configuration, RefusesInvalidFilters) {
 
 TEST(Configuration, RefusesListenersItDoesNotHave) {
   EXPECT_EQ(error_of("[[listener]]\n"), "sealmq.toml:1:1: [[listener]] needs a url");
-  EXPECT_EQ(error_of("[[listener]]\nurl = \"wss://127.0.0.1\"\n"),
-            "sealmq.toml:2:7: \"wss://127.0.0.1\" is not a listener of this build: mqtt://HOST:PORT");
+  EXPECT_EQ(error_of("[[listener]]\nurl = \"wss://127.0.0.1\"\n"), "sealmq.toml:2:7: TLS needs cert and key, or psk_file");
+  EXPECT_EQ(error_of("[[listener]]\nurl = \"mqtt://127.0.0.1/topic\"\n"),
+            "sealmq.toml:2:7: \"mqtt://127.0.0.1/topic\" names a topic, which a listener has not");
+  EXPECT_TRUE(error_of("[[listener]]\nurl = \"unix:relative\"\n").starts_with("sealmq.toml:2:7: "));
   EXPECT_TRUE(error_of("[[listener]]\nurl = \"127.0.0.1:1883\"\n").starts_with("sealmq.toml:2:7: "));
   EXPECT_TRUE(error_of("[[listener]]\nurl = \"mqtt://host:port\"\n").starts_with("sealmq.toml:2:7: "));
+}
+
+TEST(Configuration, ReadsWhatEachTransportTakes) {
+  const Configuration configuration = parsed(
+      "[[listener]]\nurl = \"mqtts://0.0.0.0\"\ncert = \"c\"\nkey = \"k\"\nclient_ca = \"a\"\nclient_crl = \"l\"\n"
+      "require_certificate = true\npsk_file = \"p\"\nproxy_protocol = true\n"
+      "[[listener]]\nurl = \"ws://0.0.0.0:0/other\"\norigins = [\"https://a\", \"https://b\"]\n"
+      "[[listener]]\npath = \"/there\"\nurl = \"wss://0.0.0.0\"\ncert = \"c\"\nkey = \"k\"\n"
+      "[[listener]]\nurl = \"unix:/run/sealmq.sock\"\nmode = \"0660\"\n");
+  ASSERT_EQ(configuration.listeners.size(), 4U);
+  const Listener &tls = configuration.listeners[0], &web = configuration.listeners[1], &secure = configuration.listeners[2],
+                 &local = configuration.listeners[3];
+  EXPECT_EQ(tls.tls, (net::TlsServerFiles{"c", "k", "a", "l", true, "p"}));
+  EXPECT_TRUE(tls.proxy_protocol);
+  EXPECT_EQ(tls.port, 8883);
+  EXPECT_EQ(web.port, 0);
+  EXPECT_EQ(web.upgrade, (net::UpgradeRules{"/other", {"https://a", "https://b"}}));
+  EXPECT_EQ(secure.upgrade.path, "/there");
+  EXPECT_EQ(local.socket_path, "/run/sealmq.sock");
+  EXPECT_EQ(local.mode, 0660U);
+}
+
+TEST(Configuration, RefusesWhatItsTransportWouldIgnore) {
+  const auto refused = [](const std::string& url, const std::string& line) {
+    return error_of("[[listener]]\nurl = \"" + url + "\"\n" + line + "\n");
+  };
+  EXPECT_EQ(refused("mqtt://a", "cert = \"x\""), "sealmq.toml:3:1: cert goes with mqtts:// and wss:// only");
+  EXPECT_EQ(refused("ws://a", "require_certificate = true"),
+            "sealmq.toml:3:1: require_certificate goes with mqtts:// and wss:// only");
+  EXPECT_EQ(refused("mqtt://a", "path = \"/mqtt\""), "sealmq.toml:3:1: path goes with ws:// and wss:// only");
+  EXPECT_EQ(refused("mqtt://a", "mode = \"0600\""), "sealmq.toml:3:1: mode goes with unix: only");
+  EXPECT_EQ(refused("unix:/a", "proxy_protocol = true"), "sealmq.toml:3:1: proxy_protocol does not go with unix:");
+  EXPECT_EQ(refused("unix:/a", "mode = \"0888\""), "sealmq.toml:3:8: mode must be octal digits in quotes, \"0600\" to \"0777\"");
+  EXPECT_EQ(refused("ws://a", "path = \"mqtt\""), "sealmq.toml:3:8: path must begin with '/' and hold no space and no '?'");
+  EXPECT_EQ(refused("ws://a", "origins = \"x\""), "sealmq.toml:3:11: origins must be a list of texts");
+  EXPECT_EQ(refused("mqtts://a", "cert = \"x\""), "sealmq.toml:1:1: cert and key go together");
+  EXPECT_EQ(refused("mqtts://a", "psk_file = \"p\"\nrequire_certificate = true"),
+            "sealmq.toml:1:1: clients' certificates need client_ca to be checked against");
 }
 
 TEST(Configuration, HostileTextInAFileCannotSteerATerminal) {
