@@ -22,7 +22,7 @@ constexpr const char* usage = R"(usage: sealmq bench [URL] [--publishers N] [--s
        sealmq bench [URL] --hold N  [--parallel N] [--seconds S] [--pid PID]
        sealmq bench [URL] --churn N [--parallel N] [--seconds S] [--pid PID]
 
-measures any MQTT broker under load; URL is mqtt://HOST:PORT, mqtt://127.0.0.1:1883 if not given
+measures any MQTT broker under load; URL is mqtt://HOST:PORT, mqtt://127.0.0.1:1883 if not given; or mqtts://, ws://, wss://, unix:
 
 Without --rate a new message is sent as soon as fewer than --window are on their way, and throughput is the result. With --rate
 messages are sent when due, latency counts from then and is the result. Publishers and subscribers are plain clients; a
@@ -42,6 +42,8 @@ SealMQ broker lets them in when started with --allow-plain.
   --hold N            open N connections, then read the memory of the broker
   --churn N           connect and disconnect N times
   --parallel N        connections being opened at the same time (32)
+  --cafile FILE       with mqtts:// and wss://: who signed the broker's certificate
+  --insecure          does not check that the certificate is for this host
   --pid PID           process of the broker: measures its CPU time over the same interval, and its memory
   --json              one JSON object a line
   -v                  progress even if standard error is no terminal
@@ -54,6 +56,7 @@ SealMQ broker lets them in when started with --allow-plain.
 
 struct Settings {
   std::string url = "mqtt://127.0.0.1:1883";
+  TlsOptions tls;
   load::TrafficOptions traffic;
   unsigned qos = 0;
   std::string version = "311";
@@ -172,7 +175,7 @@ Results results_of(const Settings& settings, const load::ChurnReport& report) {
 
 Result<Results> measure(Settings& settings) {
   load::TrafficOptions& options = settings.traffic;
-  options.broker = TRY(load::resolve(settings.url));
+  options.broker = TRY(load::resolve(settings.url, settings.tls));
   options.version = settings.version.ends_with('5') ? mqtt::Version::v5 : mqtt::Version::v3_1_1;
   options.qos = static_cast<mqtt::QoS>(settings.qos);
   if (settings.pid > 0) options.pid = settings.pid;
@@ -216,7 +219,7 @@ void add_bench(CLI::App& app, int& exit_code) {
   load::TrafficOptions& traffic = settings->traffic;
   CLI::App* bench = app.add_subcommand("bench", "load and cost figures of any MQTT broker");
   set_usage(*bench, usage);
-  bench->add_option("url", settings->url, "mqtt://HOST:PORT of the broker");
+  bench->add_option("url", settings->url, "the broker");
   bench->add_option("--publishers", traffic.publishers, "connections that publish");
   bench->add_option("--subscribers", traffic.subscribers, "connections that subscribe");
   bench->add_flag("--pairs", traffic.pairs, "one topic for each publisher and its subscriber, not one for all");
@@ -232,6 +235,8 @@ void add_bench(CLI::App& app, int& exit_code) {
   bench->add_option("--warm-up", traffic.warm_up, "seconds of load before measuring")->check(CLI::NonNegativeNumber);
   bench->add_flag("--busy", traffic.busy, "never sleep; for a generator that has a core of its own");
   bench->add_option("--parallel", traffic.parallel, "connections being opened at the same time")->check(CLI::PositiveNumber);
+  bench->add_option("--cafile", settings->tls.ca_file, "who signed the broker's certificate");
+  bench->add_flag("--insecure", settings->tls.insecure, "does not check that the certificate is for this host");
   bench->add_option("--pid", settings->pid, "process of the broker, to measure its CPU time and memory")
       ->check(CLI::PositiveNumber);
   CLI::Option* hold = bench->add_option("--hold", settings->hold, "open N connections and hold them")->check(CLI::PositiveNumber);

@@ -26,11 +26,18 @@ bool would_block() {
 
 }  // namespace
 
-Result<Endpoint> resolve(std::string_view text) {
+Result<Endpoint> resolve(std::string_view text, const TlsOptions& tls) {
   const net::Url url = TRY(net::parse_url(text));
-  if (url.transport != net::Transport::tcp) return fail(Blame::caller_misused, "the load generator speaks mqtt://HOST:PORT only");
-  const net::Address address = TRY(net::resolve(url.host, url.port)).front();
-  return Endpoint{address, net::to_text(address)};
+  Endpoint endpoint;
+  endpoint.destination = {url.transport, url.host, url.port, url.path, nullptr};
+  if (url.transport == net::Transport::tls || url.transport == net::Transport::secure_websocket)
+    endpoint.destination.tls = TRY(net::TlsClient::load(tls));
+  if (url.transport == net::Transport::unix_socket)
+    endpoint.address = net::unix_address(url.path);
+  else
+    endpoint.address = TRY(net::resolve(url.host, url.port)).front();
+  endpoint.name = net::to_text(endpoint.address);
+  return endpoint;
 }
 
 Result<Link> Link::connect(const Endpoint& endpoint) {
@@ -42,10 +49,14 @@ Result<Link> Link::connect(const Endpoint& endpoint) {
       errno != EINPROGRESS) {
     return system_failure();
   }
-  return Link(std::move(socket));
+  Link link(std::move(socket));
+  link.channel_ = net::make_channel(endpoint.destination);
+  if (link.channel_) TRY(link.channel_->start(link.unsent_));
+  return link;
 }
 
 Result<void> Link::flush() {
+  if (channel_) return flush_wrapped();
   while (written_ < out_.size()) {
     const ssize_t sent = ::send(fd(), out_.data() + written_, out_.size() - written_, MSG_NOSIGNAL);
     if (sent < 0) {
@@ -59,8 +70,42 @@ Result<void> Link::flush() {
   return {};
 }
 
+Result<void> Link::flush_wrapped() {
+  while (true) {
+    while (!unsent_.empty()) {
+      const ssize_t sent = ::send(fd(), unsent_.data(), unsent_.size(), MSG_NOSIGNAL);
+      if (sent < 0 && would_block()) return {};
+      if (sent < 0) return system_failure();
+      unsent_.erase(unsent_.begin(), unsent_.begin() + sent);
+    }
+    if (!channel_->is_open() || written_ == out_.size()) break;
+    const iovec rest{out_.data() + written_, out_.size() - written_};
+    written_ += TRY(channel_->send(std::span(&rest, 1), unsent_));
+  }
+  if (written_ == out_.size()) {
+    out_.clear();
+    written_ = 0;
+  }
+  return {};
+}
+
+Result<Bytes> Link::unwrap(Bytes bytes, Buffer& plain) {
+  plain.assign(leftover_.begin(), leftover_.end());
+  const bool was_open = channel_->is_open();
+  TRY(channel_->receive(bytes, plain, unsent_));
+  if (channel_->has_ended()) return fail(Blame::peer_misbehaved, "the broker closed the connection");
+  if (!was_open || !unsent_.empty()) TRY(flush());
+  return Bytes(plain);
+}
+
 Result<Bytes> Link::read_into(ReceiveSpace& space) {
   const std::span<std::uint8_t> all = space.all();
+  if (channel_) {
+    const ssize_t got = ::recv(fd(), all.data(), ReceiveSpace::read_size, 0);
+    if (got == 0) return fail(Blame::peer_misbehaved, "the broker closed the connection");
+    if (got < 0 && !would_block()) return system_failure();
+    return unwrap(Bytes(all.first(static_cast<std::size_t>(std::max<ssize_t>(got, 0)))), space.plain());
+  }
   std::copy(leftover_.begin(), leftover_.end(), all.begin());
   const ssize_t got = ::recv(fd(), all.data() + leftover_.size(), ReceiveSpace::read_size, 0);
   if (got == 0) return fail(Blame::peer_misbehaved, "the broker closed the connection");

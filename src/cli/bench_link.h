@@ -1,4 +1,4 @@
-// What the load generator stands on: non-blocking TCP, epoll, and a meter for the process under test. One thread.
+// What the load generator stands on: non-blocking sockets, epoll, and a meter for the process under test. One thread.
 #pragma once
 
 #include <sys/epoll.h>
@@ -14,6 +14,7 @@
 #include "base/descriptor.h"
 #include "cli/bench_scanner.h"
 #include "net/address.h"
+#include "net/dial.h"
 #include "sealmq/bytes.h"
 #include "sealmq/result.h"
 
@@ -30,11 +31,12 @@ inline constexpr std::uint64_t second = 1'000'000'000;
 struct Endpoint {
   net::Address address;
   std::string name;  ///< for messages: host:port
+  net::Destination destination{};
 };
 
-/// Resolves `mqtt://HOST:PORT` (port 1883 if left out; IPv6 in brackets). caller_misused: not such a URL; environment: no such
-/// host.
-Result<Endpoint> resolve(std::string_view url);
+/// Resolves a broker's URL of any transport. caller_misused: not such a URL, or not such files for TLS; environment: no such
+/// host, or a file cannot be read.
+Result<Endpoint> resolve(std::string_view url, const TlsOptions& tls = {});
 
 /// Where all links receive into, one after the other. What one link leaves over it keeps itself.
 class ReceiveSpace {
@@ -44,12 +46,14 @@ class ReceiveSpace {
 
   ReceiveSpace() : bytes_(largest_packet + read_size) {}
   std::span<std::uint8_t> all() { return bytes_; }
+  /// For links with a channel: what it unwraps.
+  Buffer& plain() { return plain_; }
 
  private:
-  Buffer bytes_;
+  Buffer bytes_, plain_;
 };
 
-/// One TCP connection. What is queued goes out with the next flush, many packets to a call.
+/// One connection. What is queued goes out with the next flush, many packets to a call.
 class Link {
  public:
   /// Starts connecting and does not wait; a refusal shows in a later flush or receive.
@@ -57,7 +61,8 @@ class Link {
 
   int fd() const { return socket_.number(); }
   Buffer& out() { return out_; }
-  std::size_t pending() const { return out_.size() - written_; }
+  /// What a flush would write: during a handshake not the packets that wait for its end.
+  std::size_t pending() const { return unsent_.size() + (channel_ && !channel_->is_open() ? 0 : out_.size() - written_); }
 
   /// Writes what the socket takes.
   Result<void> flush();
@@ -77,13 +82,17 @@ class Link {
 
  private:
   explicit Link(Descriptor socket) : socket_(std::move(socket)) {}
+  Result<void> flush_wrapped();
   Result<Bytes> read_into(ReceiveSpace& space);
+  Result<Bytes> unwrap(Bytes bytes, Buffer& plain);
   Result<void> keep(const PacketScanner& scanner, Bytes input);
 
   Descriptor socket_;
   Buffer out_;
   std::size_t written_ = 0;
-  Buffer leftover_;  // the start of a packet
+  Buffer leftover_;                        // the start of a packet
+  std::unique_ptr<net::Channel> channel_;  // null: none is needed
+  Buffer unsent_;                          // wrapped already
 };
 
 /// epoll over links, each known by a number its owner chose.
