@@ -44,6 +44,11 @@ void describe_certificate(const X509* certificate, PeerInfo& peer) {
   }
 }
 
+/// What others left in this thread's queue would be taken for ours; looking is cheaper than clearing.
+void forget_errors() {
+  if (ERR_peek_error() != 0) ERR_clear_error();
+}
+
 }  // namespace
 
 /// The BIO: reads what a call was given, appends to what it is to fill.
@@ -156,10 +161,11 @@ Result<> TlsChannel::receive(Bytes from_peer, Buffer& plain, Buffer& to_peer) {
   std::array<std::uint8_t, largest_record> record;
   while (!ended_) {
     std::size_t count = 0;
-    ERR_clear_error();
+    forget_errors();
     const int result = SSL_read_ex(ssl_.get(), record.data(), record.size(), &count);
     if (result == 1) {
       append(plain, Bytes(record).first(count));
+      if (input_.empty() && SSL_pending(ssl_.get()) == 0) return {};  // asking once more would only cost time
       continue;
     }
     switch (SSL_get_error(ssl_.get(), result)) {
@@ -179,7 +185,7 @@ Result<std::size_t> TlsChannel::send(std::span<const iovec> parts, Buffer& to_pe
   output_ = &to_peer;
   return with_contiguous(parts, [this](Bytes bytes) -> Result<> {
     std::size_t count = 0;
-    ERR_clear_error();
+    forget_errors();
     const int result = SSL_write_ex(ssl_.get(), bytes.data(), bytes.size(), &count);  // the wire takes everything
     if (result != 1) return failure(result);
     return {};
