@@ -57,9 +57,12 @@ class Lines:
 
 
 class Broker:
-    def __init__(self, *options, configuration=None, threads=THREADS):
+    def __init__(self, *options, configuration=None, threads=THREADS, own_listeners=False):
+        """With `own_listeners` the configuration names the listeners; otherwise there is one, for MQTT over TCP."""
         self._folder = tempfile.mkdtemp(prefix="sealmq-interop-")
-        self._command = [SEALMQ, "broker", "-p", "0", "--data", self.path("data"), "--threads", threads, *options]
+        self._command = [SEALMQ, "broker", "--data", self.path("data"), "--threads", threads, *options]
+        if not own_listeners:
+            self._command += ["-p", "0"]
         if configuration is not None:
             with open(self.path("test.toml"), "w") as file:
                 file.write(configuration)
@@ -73,8 +76,10 @@ class Broker:
         if not self.log.wait_for(lambda lines: "ready" in lines):
             self._end(signal.SIGKILL)
             raise AssertionError("the broker did not come up:\n" + "\n".join(self.log.all()))
-        listening = [re.fullmatch(r"listening on mqtt://127\.0\.0\.1:(\d+)", line) for line in self.log.all()]
-        self.port = next(int(match[1]) for match in listening if match)
+        self.urls = [line.removeprefix("listening on ") for line in self.log.all() if line.startswith("listening on ")]
+        ports = [re.search(r"127\.0\.0\.1:(\d+)", url) for url in self.urls]
+        self.ports = [int(match[1]) if match else 0 for match in ports]
+        self.port = self.ports[0]
 
     def path(self, name):
         return os.path.join(self._folder, name)
@@ -86,6 +91,9 @@ class Broker:
     @property
     def pid(self):
         return self._process.pid
+
+    def reload(self):
+        self._process.send_signal(signal.SIGHUP)
 
     def _end(self, how):
         self._process.send_signal(how)
