@@ -17,7 +17,7 @@ constexpr const char* usage =
        sealmq broker --check [-c FILE]
        sealmq broker --help-settings
 
-serves MQTT until SIGTERM or SIGINT; SIGHUP reads the configuration again. Tells where it listens and then `ready` on standard error.
+serves MQTT until SIGTERM or SIGINT; SIGHUP reads the configuration and the files of TLS again. Tells where it listens and then `ready` on standard error.
 Without a configuration: 127.0.0.1:1883, and every topic to every hardened scheme that names the author of a message.
 
   -c FILE          configuration; if not given, sealmq.toml in the data folder if it is there
@@ -29,6 +29,20 @@ Without a configuration: 127.0.0.1:1883, and every topic to every hardened schem
   --check          only tells whether the configuration is sound
   --help-settings  every setting of the configuration, with type, default and meaning
   -v               tells more
+
+a listener of the configuration, whose url may also be mqtts://, ws://, wss:// or unix:/PATH:
+
+  [[listener]]
+  url = "mqtts://0.0.0.0:8883"
+  cert = "chain.pem"              # mqtts and wss: in PEM, with the chain; key: its private key
+  key = "server.key"
+  client_ca = "devices.pem"       # who signs clients' certificates; client_crl: which of them are revoked
+  require_certificate = true      # without, clients may show one
+  psk_file = "devices.psk"        # lines of identity:hexadecimal key
+  proxy_protocol = true           # not unix: a load balancer tells for whom it connects (version 2)
+  path = "/mqtt"                  # ws and wss
+  origins = ["https://app.example"]   # ws and wss: pages that browsers may connect from; without, all
+  mode = "0660"                   # unix: permissions of the socket, "0600" if not said
 
   $ sealmq broker -p 0
   listening on mqtt://127.0.0.1:40123
