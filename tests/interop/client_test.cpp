@@ -204,7 +204,7 @@ TEST_F(ClientTest, MistakesOfTheCallerAreNamedBeforeAnythingIsSent) {
     auto client = Client::connect(std::move(wish));
     return client ? std::nullopt : std::optional(client.error().blame);
   };
-  EXPECT_EQ(blame_of([](auto& o) { o.url = "mqtts://localhost"; }), Blame::caller_misused);
+  EXPECT_EQ(blame_of([](auto& o) { o.tls.insecure = true; }), Blame::caller_misused);  // TLS was not asked for
   EXPECT_EQ(blame_of([](auto& o) { o.scheme = "nonsense"; }), Blame::caller_misused);
   EXPECT_EQ(blame_of([](auto& o) { o.scheme = "sl1"; }), Blame::caller_misused);
   EXPECT_EQ(blame_of([](auto& o) { o.will = WillMessage{"a/#", {}, QoS::at_most_once, false}; }), Blame::caller_misused);
