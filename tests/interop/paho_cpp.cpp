@@ -1,4 +1,5 @@
-// Eclipse Paho's C++ client over one transport: `paho_cpp URL CA_FILE`. Ends with 1 and says why at the first thing that is wrong.
+// Eclipse Paho's C++ client over one transport: `paho_cpp URL CA_FILE`. Ends with 1 and says why at the first thing that is
+// wrong.
 #include <mqtt/async_client.h>
 
 #include <iostream>
