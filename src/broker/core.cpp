@@ -72,7 +72,7 @@ void Core::receive(Link& link, Bytes bytes, Now now) {
   auto received = link.connection.receive(bytes, link, now);
   if (!received && !link.ended) abort(link, received.error());
   if (!link.moving.empty()) {
-    Move move{link.id, link.moving_to, std::move(link.moving)};
+    Move move{link.id, link.moving_to, link.peer, std::move(link.moving)};
     append(move.unread, link.connection.take_unread());
     effects.moves.push_back(std::move(move));
     --counters.connections;

@@ -33,7 +33,7 @@ struct ConnectionId {
 
 /// What is known of a client before its CONNECT.
 struct Peer {
-  std::string address;           ///< for the log, and for throttling; without a port
+  std::string address;           ///< for the log, and for throttling
   std::string identity{};        ///< proven by the transport: a certificate's name, a pre-shared key's; empty: none
   bool may_be_anonymous = true;  ///< else it has to prove an identity
   std::array<std::uint8_t, 32> channel_binding{};  ///< see LoginRequest
@@ -136,6 +136,7 @@ struct Job {
 struct Move {
   ConnectionId connection;
   std::size_t shard;
+  Peer peer;
   Buffer unread;  ///< to be received there after open()
 };
 

@@ -146,7 +146,7 @@ void Handshakes::establish(Number number, Bytes first) {
   stream.channel = std::move(at->channel);
   stream.unsent = std::move(at->unsent);
   end(number);
-  handler_.established(std::move(stream), first);
+  handler_.established(*entry_, std::move(stream), first);
 }
 
 // It is told why, and closed when it has closed its side or its time is up: not before, or the answer might be lost.

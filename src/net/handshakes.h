@@ -19,8 +19,8 @@ namespace sealmq::net {
 class HandshakeHandler {
  public:
   virtual ~HandshakeHandler() = default;
-  /// `first` is what came behind the handshake; valid during the call.
-  virtual void established(Stream stream, Bytes first) = 0;
+  /// `first` is what came behind the handshake; valid during the call. `entry` is where it came in.
+  virtual void established(const Entry& entry, Stream stream, Bytes first) = 0;
   /// It is over for this peer. `cause` is for the log.
   virtual void handshake_failed(const std::string& address, const std::string& cause) = 0;
 };

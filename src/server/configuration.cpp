@@ -135,10 +135,15 @@ class FileReader {
     if (name == "mode" && !is_unix) return refuse(key.source(), "mode goes with unix: only");
     if (name == "proxy_protocol" && is_unix) return refuse(key.source(), "proxy_protocol does not go with unix:");
 
+    if (name == "identity" && !needs_tls(listener)) return refuse(key.source(), "identity goes with mqtts:// and wss:// only");
     if (is_file)
       listener.tls.*file->second = TRY(text(node, name));
     else if (name == "require_certificate")
       listener.tls.require_certificate = TRY(truth(node, name));
+    else if (name == "identity")
+      listener.identity = TRY(identity_from(node));
+    else if (name == "anonymous")
+      listener.anonymous = TRY(truth(node, name));
     else if (name == "proxy_protocol")
       listener.proxy_protocol = TRY(truth(node, name));
     else if (name == "mode")
@@ -150,6 +155,15 @@ class FileReader {
     else
       return unknown(key, "[[listener]]");
     return {};
+  }
+
+  Result<IdentityFrom> identity_from(const toml::node& node) {
+    const std::string word = TRY(text(node, "identity"));
+    if (word == "none") return IdentityFrom::nothing;
+    if (word == "cn") return IdentityFrom::common_name;
+    if (word == "san") return IdentityFrom::alternative_name;
+    if (word == "psk") return IdentityFrom::shared_key;
+    return refuse(node.source(), "identity must be \"none\", \"cn\", \"san\" or \"psk\"");
   }
 
   Result<std::string> web_path(const toml::node& node) {

@@ -13,6 +13,14 @@
 
 namespace sealmq::server {
 
+/// Which name that the transport has proven is the client's identity.
+enum class IdentityFrom : std::uint8_t {
+  nothing,
+  common_name,       ///< CN of its certificate
+  alternative_name,  ///< the first of its certificate's SANs (DNS, URI, email) that can be a name on the list
+  shared_key,        ///< the identity of its pre-shared key
+};
+
 struct Listener {
   std::string host;
   std::uint16_t port = 1883;  ///< 0: a free one
@@ -22,6 +30,8 @@ struct Listener {
   bool proxy_protocol = false;
   net::UpgradeRules upgrade{};  ///< WebSocket
   net::TlsServerFiles tls{};
+  IdentityFrom identity = IdentityFrom::nothing;
+  bool anonymous = true;  ///< whoever proves no identity may come in, and do what policy leaves to nobody in particular
   bool operator==(const Listener&) const = default;
 };
 

@@ -15,6 +15,8 @@ Result<std::unique_ptr<Entrance>> Entrance::open(const Listener& listener,
   std::unique_ptr<Entrance> entrance(new Entrance(listener, shards, log));
   auto tls = TRY(load_tls(listener));
   entrance->entry_ = std::make_shared<net::Entry>(listener.transport, listener.proxy_protocol, listener.upgrade, std::move(tls));
+  entrance->door_ =
+      std::make_shared<const ShardThread::Door>(ShardThread::Door{entrance->entry_, listener.identity, listener.anonymous});
   auto& loop = shards.front()->loop();
   if (listener.transport == net::Transport::unix_socket)
     entrance->listener_ = TRY(net::TcpListener::open_unix(loop, listener.socket_path, listener.mode, *entrance));
@@ -36,7 +38,7 @@ Result<> Entrance::reload() {
 }
 
 void Entrance::accepted(Descriptor socket) {
-  shards_[next_shard_]->welcome(std::move(socket), entry_);
+  shards_[next_shard_]->welcome(std::move(socket), door_);
   next_shard_ = (next_shard_ + 1) % shards_.size();
 }
 

@@ -42,6 +42,7 @@ class Entrance final : private net::AcceptHandler {
   const std::vector<std::unique_ptr<ShardThread>>& shards_;
   Log& log_;
   std::shared_ptr<net::Entry> entry_;
+  std::shared_ptr<const ShardThread::Door> door_;
   std::unique_ptr<net::TcpListener> listener_;
   std::size_t next_shard_ = 0;
 };

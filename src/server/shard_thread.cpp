@@ -18,6 +18,33 @@ broker::ConnectionId id_of(net::Key key) {
   return {key.slot, key.generation};
 }
 
+/// The name among those that the transport has proven; empty: none of them.
+std::string identity_of(const net::PeerInfo& peer, IdentityFrom from) {
+  switch (from) {
+    case IdentityFrom::nothing:
+      return {};
+    case IdentityFrom::common_name:
+      return peer.certificate_name;
+    case IdentityFrom::shared_key:
+      return peer.psk_identity;
+    case IdentityFrom::alternative_name:
+      break;
+  }
+  for (const std::string& name : peer.alternative_names) {
+    const std::string value = name.substr(name.find(':') + 1);
+    if (is_identity_name(value)) return value;
+  }
+  return {};
+}
+
+broker::Peer peer_at(const ShardThread::Door& door, const net::Stream& stream) {
+  net::PeerInfo info = net::peer_of(stream);
+  return {.address = std::move(info.address),
+          .identity = identity_of(info, door.identity),
+          .may_be_anonymous = door.anonymous,
+          .channel_binding = info.channel_binding};
+}
+
 }  // namespace
 
 ShardThread::ShardThread(std::size_t index, const std::vector<std::unique_ptr<ShardThread>>& all, broker::Settings settings,
@@ -81,24 +108,33 @@ void ShardThread::stop_if_empty() {
 
 // -- from other threads
 
-void ShardThread::welcome(Descriptor socket, std::shared_ptr<const net::Entry> entry) {
-  boost::asio::post(loop_, [this, socket = std::move(socket), entry = std::move(entry)]() mutable {
+void ShardThread::welcome(Descriptor socket, std::shared_ptr<const Door> door) {
+  boost::asio::post(loop_, [this, socket = std::move(socket), door = std::move(door)]() mutable {
     if (stopping_) return;
-    if (entry->is_direct()) {
+    if (door->entry->is_direct()) {
       net::Stream stream;
       stream.socket = std::move(socket);
-      return open(std::move(stream), {});
+      broker::Peer peer = peer_at(*door, stream);
+      return open(std::move(stream), std::move(peer), {});
     }
-    const std::size_t share = std::max<std::size_t>(1, most_handshakes / all_.size());
-    net::HandshakeHandler& handler = *this;
-    const auto at = handshakes_.try_emplace(entry.get(), loop_, entry, handler, share).first;
-    at->second.begin(std::move(socket));
+    const net::Entry* entry = door->entry.get();
+    auto at = handshakes_.find(entry);
+    if (at == handshakes_.end()) {
+      const std::size_t share = std::max<std::size_t>(1, most_handshakes / all_.size());
+      net::HandshakeHandler& handler = *this;
+      at = handshakes_
+               .emplace(std::piecewise_construct, std::forward_as_tuple(entry),
+                        std::forward_as_tuple(door, loop_, door->entry, handler, share))
+               .first;
+    }
+    at->second.handshakes.begin(std::move(socket));
   });
 }
 
-void ShardThread::adopt(net::Stream stream, Buffer unread) {
-  boost::asio::post(
-      loop_, [this, stream = std::move(stream), unread = std::move(unread)]() mutable { open(std::move(stream), unread); });
+void ShardThread::adopt(net::Stream stream, broker::Peer peer, Buffer unread) {
+  boost::asio::post(loop_, [this, stream = std::move(stream), peer = std::move(peer), unread = std::move(unread)]() mutable {
+    open(std::move(stream), std::move(peer), unread);
+  });
 }
 
 bool ShardThread::hand_over(const Parcels& parcels) {
@@ -121,21 +157,20 @@ void ShardThread::resume() {
 
 // -- on this thread
 
-void ShardThread::established(net::Stream stream, Bytes first) {
-  open(std::move(stream), first);
+void ShardThread::established(const net::Entry& entry, net::Stream stream, Bytes first) {
+  broker::Peer peer = peer_at(*handshakes_.at(&entry).door, stream);
+  open(std::move(stream), std::move(peer), first);
 }
 
 void ShardThread::handshake_failed(const std::string& address, const std::string& cause) {
   journal_.refused(broker::Refusal::login_refused, address, cause, system_now());
 }
 
-void ShardThread::open(net::Stream stream, Bytes unread) {
+void ShardThread::open(net::Stream stream, broker::Peer peer, Bytes unread) {
   if (stopping_ || !stream.socket.is_open()) return;
   take_mail();  // as in received()
   const Now now = system_now();
-  // The place where a name that the transport has proven (certificate_name, alternative_names, psk_identity) becomes an identity.
-  net::PeerInfo peer = net::peer_of(stream);
-  const broker::ConnectionId id = shard_.open({.address = std::move(peer.address), .channel_binding = peer.channel_binding}, now);
+  const broker::ConnectionId id = shard_.open(std::move(peer), now);
   connections_.add(key_of(id), std::move(stream));
   if (!unread.empty()) shard_.receive(id, unread, now);
   carry_out();
@@ -180,7 +215,7 @@ void ShardThread::carry_out() {
   if (!effects.empty()) {
     for (broker::Job& job : std::exchange(effects.jobs, {})) begin_job(std::move(job));
     for (broker::Move& move : std::exchange(effects.moves, {}))
-      all_[move.shard]->adopt(connections_.release(key_of(move.connection)), std::move(move.unread));
+      all_[move.shard]->adopt(connections_.release(key_of(move.connection)), std::move(move.peer), std::move(move.unread));
     // They are written to at the end of the turn like the others, and a connection that owes nothing is closed there.
     for (broker::ConnectionId id : std::exchange(effects.closing, {})) {
       connections_.finish(key_of(id));

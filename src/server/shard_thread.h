@@ -18,6 +18,7 @@
 #include "net/handshakes.h"
 #include "net/tcp_connections.h"
 #include "server/clock.h"
+#include "server/configuration.h"
 #include "server/mailbox.h"
 #include "server/storage_thread.h"
 #include "server/worker_pool.h"
@@ -47,10 +48,15 @@ class ShardThread final : private net::ByteSink, private net::HandshakeHandler {
 
   // -- any thread
 
-  /// A new connection, as `entry` has them begin.
-  void welcome(Descriptor socket, std::shared_ptr<const net::Entry> entry);
+  /// How connections come in: how they begin, and what their transport says of who they are.
+  struct Door {
+    std::shared_ptr<const net::Entry> entry;
+    IdentityFrom identity = IdentityFrom::nothing;
+    bool anonymous = true;
+  };
+  void welcome(Descriptor socket, std::shared_ptr<const Door> door);
   /// A connection that is moved here with bytes that were read elsewhere.
-  void adopt(net::Stream stream, Buffer unread);
+  void adopt(net::Stream stream, broker::Peer peer, Buffer unread);
   /// What another shard has to say. True if the sender should stop reading until resume() is called.
   bool hand_over(const Parcels& parcels);
   void resume();
@@ -71,10 +77,10 @@ class ShardThread final : private net::ByteSink, private net::HandshakeHandler {
   void written(net::Key key, std::size_t count) override;
   void closed(net::Key key) override;
 
-  void established(net::Stream stream, Bytes first) override;
+  void established(const net::Entry& entry, net::Stream stream, Bytes first) override;
   void handshake_failed(const std::string& address, const std::string& cause) override;
 
-  void open(net::Stream stream, Bytes unread);
+  void open(net::Stream stream, broker::Peer peer, Bytes unread);
   void carry_out();
   void begin_job(broker::Job job);
   void end_turn();
@@ -98,7 +104,14 @@ class ShardThread final : private net::ByteSink, private net::HandshakeHandler {
   static constexpr std::uint64_t no_timer = UINT64_MAX;
   std::uint64_t timer_at_ = no_timer;  // steady milliseconds
   net::TcpConnections connections_;
-  std::map<const net::Entry*, net::Handshakes> handshakes_;  // of each listener that has them
+  struct Waiting {
+    Waiting(std::shared_ptr<const Door> its, boost::asio::io_context& loop, std::shared_ptr<const net::Entry> entry,
+            net::HandshakeHandler& handler, std::size_t most)
+        : door(std::move(its)), handshakes(loop, std::move(entry), handler, most) {}
+    std::shared_ptr<const Door> door;
+    net::Handshakes handshakes;
+  };
+  std::map<const net::Entry*, Waiting> handshakes_;  // of each listener that has them
   broker::Journal& journal_;
   broker::Shard shard_;
   bool turn_end_posted_ = false;

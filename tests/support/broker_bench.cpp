@@ -184,7 +184,7 @@ void BrokerBench::carry_out() {
       for (auto& move : effects.moves) {
         TestClient* client = find(i, move.connection);
         client->shard = move.shard;
-        client->connection = shards_[move.shard]->open(peer, now);
+        client->connection = shards_[move.shard]->open(move.peer, now);
         shards_[move.shard]->receive(client->connection, move.unread, now);
       }
       for (auto id : effects.writable) {
