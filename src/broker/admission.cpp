@@ -233,6 +233,7 @@ Admission<Core::Granted> Core::grant(Link& link, std::string_view filter, const 
   subscription.scheme = static_cast<std::uint8_t>(scheme);
   subscription.subscriber = subscriber != nullptr ? std::make_shared<const std::string>(subscriber->name) : nullptr;
   if (subscriber != nullptr) remember_identity(session, subscriber->name);
+  recount(session);
   if (session.lasts())
     change(SubscriptionSaved{session.number, subscription.filter, options, identifier, subscription.scheme,
                              subscription.subscriber});
@@ -244,6 +245,7 @@ bool Core::unsubscribe(Session& session, std::string_view filter) {
   if (at == session.subscriptions.end()) return false;
   forget(session, *at->second);
   session.subscriptions.erase(at);
+  recount(session);
   return true;
 }
 

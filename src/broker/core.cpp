@@ -178,6 +178,7 @@ void Core::destroy(Session& session, Now now) {
   counters.subscriptions -= session.subscriptions.size();
   --counters.sessions;
   if (session.saved) change(SessionEnded{session.number});
+  recount(session, false);
   by_number.erase(session.number);
   sessions.erase(sessions.find(session.client_id));
   if (will) publish(will->message, now);
@@ -253,6 +254,7 @@ RevocationReport Core::revoke(std::string_view name, Now now) {
       forget(*session, *entry.second);
       return true;
     });
+    recount(*session);
     // A connection that spoke for others too (a gateway) goes on for them.
     bool its_own = session->identities.size() == 1 && session->identities.front() == name;
     if (its_own || session->owner == name) ending.push_back(session);

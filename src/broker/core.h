@@ -104,6 +104,11 @@ class Core {
   void change(T change) {
     if (settings.durable) changes.emplace_back(std::move(change));
   }
+  /// Counts the session's subscriptions among the lasting ones as long as it lasts.
+  void recount(Session& session, bool present = true);
+  bool anybody_lasts() const {
+    return ports.lasting_subscriptions == nullptr || ports.lasting_subscriptions->load(std::memory_order_acquire) > 0;
+  }
   Number next_number() { return ++last_number_ * count + index; }
   /// The session as it is now, if it is to be known to the store.
   void save(Session& session);

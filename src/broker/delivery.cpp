@@ -25,7 +25,7 @@ void Core::publish(const MessageView& view, Now now) {
   if (count == 1) return;
   Parcel parcel;
   parcel.message = publication.keep();
-  if (settings.durable && view.qos != QoS::at_most_once) {
+  if (settings.durable && view.qos != QoS::at_most_once && anybody_lasts()) {
     parcel.transit = parcel.message->number();
     for (std::uint32_t to = 0; to < count; ++to)
       if (to != index) change(TransitSaved{parcel.transit, parcel.message, to, static_cast<std::uint32_t>(count), 0, {}});

@@ -173,6 +173,7 @@ Result<> Link::enter(const mqtt::Connect& packet, const mqtt::Properties& login)
   answer.session_present = present;
   for (auto& entry : session->outgoing) entry.sent = false;
   core_.save(*session);
+  core_.recount(*session);
   core_.tell_groups(*session, MemberEvent::What::present);
   connection.send(answer);
   if (connection.state() != mqtt::Connection::State::Open)

@@ -28,6 +28,14 @@ void Core::save(const Session& session, Delivery& delivery, std::uint16_t packet
   delivery.saved_in = batch_;
 }
 
+void Core::recount(Session& session, bool present) {
+  if (ports.lasting_subscriptions == nullptr) return;
+  std::size_t count_now = present && session.lasts() ? session.subscriptions.size() : 0;
+  // Before SUBACK leaves: whoever has heard of it publishes after that.
+  ports.lasting_subscriptions->fetch_add(count_now - session.counted, std::memory_order_acq_rel);
+  session.counted = count_now;
+}
+
 void Core::finished(const Session& session, const Delivery& delivery) {
   if (delivery.number != 0) change(DeliveryEnded{session.number, delivery.number});
 }
@@ -185,6 +193,7 @@ void Core::restore(const Restored::Session& from, Now now) {
     }
   }
   for (std::uint16_t packet_id : from.incoming) session.incoming.receive(packet_id);
+  recount(session);
 }
 
 }  // namespace sealmq::broker

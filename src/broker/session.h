@@ -65,6 +65,7 @@ struct Session {
   const std::string client_id;
   const Number number;
   std::string owner;                   ///< the identity that logged in; empty: nobody
+  std::size_t counted = 0;             ///< of its subscriptions, in Ports::lasting_subscriptions
   bool saved = false;                  ///< the store knows it
   Link* link = nullptr;                ///< null while the client is away
   std::uint32_t expiry_interval = 0;   ///< seconds after the connection ends; UINT32_MAX: never

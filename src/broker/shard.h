@@ -9,6 +9,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <memory>
 #include <span>
 #include <string>
@@ -124,6 +125,9 @@ struct Ports {
   Random& random;
   LoginGate* gate = nullptr;    ///< null: nothing is slowed down
   BeginLogin password_login{};  ///< null: user names and passwords are not looked at
+  /// Subscriptions of sessions that outlive their connections, in all shards; shared by them. While there are none, a message on
+  /// its way to another shard need not be stored. Null: it always is.
+  std::atomic<std::size_t>* lasting_subscriptions = nullptr;
 };
 
 /// Work that may block, for a thread that may wait. Its answer goes to Shard::finish(). Works without the shard.

@@ -83,6 +83,7 @@ Result<std::unique_ptr<BrokerServer>> BrokerServer::start(const Configuration& c
   for (std::size_t index = 0; index < count; ++index) {
     broker::Ports ports{{}, *server->parts_.replays, server->refusals_, random};
     ports.gate = &server->throttle_;
+    ports.lasting_subscriptions = &server->lasting_subscriptions_;
     if (server->passwords_ != nullptr)
       ports.password_login = [passwords = server->passwords_.get()](LoginRequest& request) { return passwords->begin(request); };
     for (const Scheme& scheme : all_schemes()) ports.schemes.push_back(scheme.broker_side({*server->parts_.keys[index], random}));

@@ -67,6 +67,7 @@ class BrokerServer final {
   Log& log_;
   RefusalLog refusals_;
   LoginThrottle throttle_;
+  std::atomic<std::size_t> lasting_subscriptions_ = 0;
   std::unique_ptr<PasswordFile> passwords_;     // null: user names and passwords mean nothing
   std::unique_ptr<broker::Restored> restored_;  // what the store held, until the shards have it
   std::unique_ptr<StorageThread> storage_;      // null: nothing outlives the process

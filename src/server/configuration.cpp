@@ -1,11 +1,11 @@
 #include "server/configuration.h"
 
+#include <sched.h>
 #include <toml++/toml.h>
 #include <algorithm>
 #include <charconv>
 #include <cstring>
 #include <fstream>
-#include <thread>
 
 #include "base/text.h"
 #include "mqtt/topic.h"
@@ -333,7 +333,11 @@ void allow_plain(Configuration& configuration) {
 }
 
 std::size_t shard_count(const Configuration& configuration) {
-  return configuration.threads != 0 ? configuration.threads : std::max(1U, std::thread::hardware_concurrency());
+  if (configuration.threads != 0) return configuration.threads;
+  cpu_set_t mine;  // those this process may run on, which may be fewer than there are
+  CPU_ZERO(&mine);
+  const int count = ::sched_getaffinity(0, sizeof mine, &mine) == 0 ? CPU_COUNT(&mine) : 0;
+  return static_cast<std::size_t>(std::max(1, count));
 }
 
 Result<std::shared_ptr<const broker::Policy>> make_policy(const Configuration& configuration) {

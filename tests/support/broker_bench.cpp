@@ -18,11 +18,13 @@ BrokerBench::BrokerBench(std::size_t shards, broker::Settings settings, ReplayMe
 
 void BrokerBench::start(std::size_t shards) {
   shards_.clear();
+  lasting_subscriptions_ = 0;
   auto directory = std::make_shared<const Directory>(identities_);
   for (std::size_t i = 0; i < shards; ++i) {
     std::vector<std::unique_ptr<BrokerScheme>> schemes;
     for (const auto& scheme : all_schemes()) schemes.push_back(scheme.broker_side({*key, random}));
     broker::Ports ports{std::move(schemes), memory_, journal, random};
+    ports.lasting_subscriptions = &lasting_subscriptions_;
     if (prepare_) prepare_(ports);
     shards_.push_back(std::make_unique<Shard>(i, shards, settings_, std::move(ports), policy_, directory));
   }

@@ -115,6 +115,7 @@ class BrokerBench {
   TestClient* find(std::size_t shard, broker::ConnectionId connection);
   void spread_directory();
 
+  std::atomic<std::size_t> lasting_subscriptions_ = 0;
   struct Waiting {
     std::size_t shard;
     broker::Batch batch;
