@@ -11,13 +11,14 @@
 #include <cstring>
 #include <fstream>
 
+#include "base/error_text.h"
 #include "net/url.h"
 
 namespace sealmq::load {
 namespace {
 
 Failure system_failure() {
-  return fail(Blame::environment, std::strerror(errno));
+  return fail(Blame::environment, error_text(errno));
 }
 
 bool would_block() {

@@ -362,10 +362,10 @@ void ClientSession::send_waiting() {
     Message message = std::move(waiting_.front());
     waiting_.pop_front();
     if (message.qos > maximum_qos_ || (message.retain && !retain_available_)) {
-      answered(std::move(message), message.qos > maximum_qos_ ? Reason::qos_not_supported : Reason::retain_not_supported);
+      answered(message, message.qos > maximum_qos_ ? Reason::qos_not_supported : Reason::retain_not_supported);
     } else if (message.qos == QoS::at_most_once) {
       bool fits = connection_.send(packet(message, 0, false));
-      answered(std::move(message), fits ? Reason::success : Reason::packet_too_large);
+      answered(message, fits ? Reason::success : Reason::packet_too_large);
     } else {
       auto& entry = start_exchange(std::move(message));
       entry.sent = true;
@@ -392,7 +392,7 @@ std::uint16_t ClientSession::free_packet_id() {
   return last_asked_id_;
 }
 
-void ClientSession::answered(Message message, Reason reason) {
+void ClientSession::answered(const Message& message, Reason reason) {
   if (message.asks_to_subscribe)
     events_.push_back(Subscribed{message.handle, reason});
   else

@@ -124,7 +124,7 @@ class ClientSession {
   mqtt::Outgoing<Message>& start_exchange(Message message);
   std::uint16_t free_packet_id();
   void send_waiting();
-  void answered(Message message, mqtt::Reason reason);
+  void answered(const Message& message, mqtt::Reason reason);
   void forget_unfinished();
   void close(Error error);
 

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "base/descriptor.h"
+#include "base/error_text.h"
 
 namespace sealmq {
 namespace {
@@ -14,7 +15,7 @@ namespace {
 constexpr mode_t others = S_IRWXG | S_IRWXO;
 
 Failure trouble(std::string_view doing, const std::string& path) {
-  return fail(Blame::environment, std::string(doing) + " " + path + ": " + std::strerror(errno));
+  return fail(Blame::environment, std::string(doing) + " " + path + ": " + error_text(errno));
 }
 
 std::string folder_of(const std::string& path) {

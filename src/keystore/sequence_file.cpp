@@ -13,6 +13,7 @@
 #include <optional>
 
 #include "base/descriptor.h"
+#include "base/error_text.h"
 
 namespace sealmq {
 namespace {
@@ -76,7 +77,7 @@ class SequenceFile : public SequenceCounter {
   }
 
   Failure trouble(std::string_view doing) const {
-    return fail(Blame::environment, std::string(doing) + " " + path_ + ": " + std::strerror(errno));
+    return fail(Blame::environment, std::string(doing) + " " + path_ + ": " + error_text(errno));
   }
 
   const std::string path_;

@@ -10,6 +10,8 @@
 #include <cstring>
 #include <utility>
 
+#include "base/error_text.h"
+
 namespace sealmq::net {
 namespace {
 
@@ -36,7 +38,7 @@ void set_options(int socket) {
 Result<Descriptor> listen_on(const Address& address) {
   Descriptor socket(::socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   const auto refused = [&] {
-    return fail(Blame::environment, "cannot listen on " + to_text(address) + ": " + std::strerror(errno));
+    return fail(Blame::environment, "cannot listen on " + to_text(address) + ": " + error_text(errno));
   };
   if (!socket.is_open()) return refused();
   set_options(socket.number());
@@ -60,16 +62,16 @@ Result<Descriptor> listen_on_path(const std::string& path, unsigned mode) {
   struct stat there {};
   if (::lstat(path.c_str(), &there) == 0) {
     if (!S_ISSOCK(there.st_mode)) return refused("something else has this name");
-    if (is_served(address)) return refused(std::strerror(EADDRINUSE));
+    if (is_served(address)) return refused(error_text(EADDRINUSE));
     ::unlink(path.c_str());  // left by a process that is gone
   }
   Descriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (!socket.is_open()) return refused(std::strerror(errno));
+  if (!socket.is_open()) return refused(error_text(errno));
   // Linux makes the file with the socket's own mode, less the umask: nobody else gets in before chmod() has said the rest.
   if (::fchmod(socket.number(), 0600) != 0 ||
       ::bind(socket.number(), reinterpret_cast<const sockaddr*>(&address.storage), address.size) != 0 ||
       ::chmod(path.c_str(), mode) != 0 || ::listen(socket.number(), backlog) != 0)
-    return refused(std::strerror(errno));
+    return refused(error_text(errno));
   return socket;
 }
 
@@ -149,7 +151,7 @@ void TcpListener::accept() {
 // Most likely no descriptor is free. The newcomers stay in the system's queue; being told at once again would only burn time.
 void TcpListener::back_off(int error) {
   const auto now = std::chrono::steady_clock::now();
-  if (now >= quiet_until_) handler_.accept_failed("cannot accept a connection: " + std::string(std::strerror(error)));
+  if (now >= quiet_until_) handler_.accept_failed("cannot accept a connection: " + std::string(error_text(error)));
   quiet_until_ = now + quiet_period;
   retry_.expires_after(pause_after_failure);
   retry_.async_wait([this](const boost::system::error_code& aborted) {

@@ -6,6 +6,8 @@
 #include <cstring>
 #include <new>
 
+#include "base/error_text.h"
+
 namespace sealmq::net {
 namespace {
 
@@ -95,7 +97,7 @@ std::string tls_errors() {
   while (const unsigned long code = ERR_get_error()) {
     const char* reason = ERR_reason_error_string(code);
     if (!text.empty()) text += ", ";
-    text += reason != nullptr ? reason : std::strerror(ERR_GET_REASON(code));
+    text += reason != nullptr ? reason : error_text(ERR_GET_REASON(code));
   }
   return text.empty() ? "no reason is known" : text;
 }

@@ -10,6 +10,7 @@
 #include <iterator>
 
 #include "base/descriptor.h"
+#include "base/error_text.h"
 #include "base/text.h"
 
 namespace sealmq::net {
@@ -28,9 +29,9 @@ std::string_view trimmed(std::string_view text) {
 
 Result<> check_readable(const std::string& path, bool is_secret) {
   const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file.is_open()) return fail(Blame::environment, "cannot read " + path + ": " + std::strerror(errno));
+  if (!file.is_open()) return fail(Blame::environment, "cannot read " + path + ": " + error_text(errno));
   struct stat about {};
-  if (::fstat(file.number(), &about) != 0) return fail(Blame::environment, "cannot read " + path + ": " + std::strerror(errno));
+  if (::fstat(file.number(), &about) != 0) return fail(Blame::environment, "cannot read " + path + ": " + error_text(errno));
   if (is_secret && (about.st_mode & S_IROTH) != 0)
     return fail(Blame::environment, "everybody on this machine can read " + path + "; hint: chmod o= " + path);
   return {};

@@ -6,11 +6,13 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/error_text.h"
+
 namespace sealmq {
 namespace {
 
 Failure trouble(const std::string& what) {
-  return fail(Blame::environment, what + ": " + std::strerror(errno));
+  return fail(Blame::environment, what + ": " + error_text(errno));
 }
 
 /// Locks of the open file, not of the process: they can be looked for without taking them, and two brokers in one process see

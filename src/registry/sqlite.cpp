@@ -8,6 +8,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/error_text.h"
+
 namespace sealmq::sqlite {
 namespace {
 
@@ -26,7 +28,7 @@ Result<> make_private(const std::string& path) {
   if (file >= 0) {
     ::close(file);
   } else if (errno != EEXIST) {
-    return fail(Blame::environment, "cannot make " + path + ": " + std::strerror(errno));
+    return fail(Blame::environment, "cannot make " + path + ": " + error_text(errno));
   }
   return {};
 }

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <fstream>
 
+#include "base/error_text.h"
 #include "base/text.h"
 #include "mqtt/topic.h"
 #include "net/url.h"
@@ -298,7 +299,7 @@ Result<Configuration> read_configuration(const std::string& path) {
   std::string text;
   for (char part[4096]; file.read(part, sizeof part) || file.gcount() > 0;)
     text.append(part, static_cast<std::size_t>(file.gcount()));
-  if (!file.is_open() || file.bad()) return fail(Blame::environment, "cannot read " + path + ": " + std::strerror(errno));
+  if (!file.is_open() || file.bad()) return fail(Blame::environment, "cannot read " + path + ": " + error_text(errno));
   return parse_configuration(text, path);
 }
 

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cstring>
 
+#include "base/error_text.h"
 #include "base/text.h"
 #include "keystore/file_access.h"
 #include "sealmq/identity.h"
@@ -142,7 +143,7 @@ std::unique_ptr<Login> PasswordFile::begin(LoginRequest& request) {
 
 Result<std::shared_ptr<const PasswordEntries>> PasswordFile::entries() {
   struct stat found {};
-  if (::stat(path_.c_str(), &found) != 0) return fail(Blame::environment, "cannot read " + path_ + ": " + std::strerror(errno));
+  if (::stat(path_.c_str(), &found) != 0) return fail(Blame::environment, "cannot read " + path_ + ": " + error_text(errno));
   const std::uint64_t seen[4] = {
       found.st_dev, found.st_ino, static_cast<std::uint64_t>(found.st_size),
       static_cast<std::uint64_t>(found.st_mtim.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(found.st_mtim.tv_nsec)};

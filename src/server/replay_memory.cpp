@@ -10,6 +10,7 @@
 #include <mutex>
 
 #include "base/descriptor.h"
+#include "base/error_text.h"
 #include "base/reader.h"
 #include "base/writer.h"
 #include "registry/sqlite.h"
@@ -125,7 +126,7 @@ class Journal {
  public:
   static Result<Journal> open(std::string path) {
     Descriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600));
-    if (!file.is_open()) return fail(Blame::environment, "cannot open " + path + ": " + std::strerror(errno));
+    if (!file.is_open()) return fail(Blame::environment, "cannot open " + path + ": " + error_text(errno));
     return Journal(std::move(path), std::move(file));
   }
 
@@ -136,7 +137,7 @@ class Journal {
       size_ += count;
       return {};
     }
-    const std::string cause = count < 0 ? std::strerror(errno) : "no space";
+    const std::string cause = count < 0 ? error_text(errno) : "no space";
     if (count > 0 && ::ftruncate(file_.number(), size_) != 0) return fail(Blame::environment, "cannot mend " + path_);
     return fail(Blame::environment, "cannot write " + path_ + ": " + cause);
   }
@@ -151,7 +152,7 @@ class Journal {
     std::array<std::uint8_t, 65536> part;
     for (ssize_t count = 0;;) {
       count = ::pread(file_.number(), part.data(), part.size(), static_cast<off_t>(all.size()));
-      if (count < 0) return fail(Blame::environment, "cannot read " + path_ + ": " + std::strerror(errno));
+      if (count < 0) return fail(Blame::environment, "cannot read " + path_ + ": " + error_text(errno));
       if (count == 0) break;
       sealmq::append(all, Bytes(part).first(static_cast<std::size_t>(count)));
     }

@@ -31,7 +31,7 @@ std::string identity_of(const net::PeerInfo& peer, IdentityFrom from) {
       break;
   }
   for (const std::string& name : peer.alternative_names) {
-    const std::string value = name.substr(name.find(':') + 1);
+    std::string value = name.substr(name.find(':') + 1);
     if (is_identity_name(value)) return value;
   }
   return {};
