@@ -55,7 +55,7 @@ void Core::refuse(Link& link, const Refused& why, Now now) {
   ports.journal.refused(Refusal::too_many_failures, link.label(), "disconnected", now);
   link.connection.disconnect(Reason::not_authorized);
   tell_writable(link);
-  end(link, true, now);
+  end(link, Ending::refused_too_often, true, now);
 }
 
 Admission<std::monostate> Core::judge_replay(const std::optional<ReplayMark>& mark, bool& repeat, Now now) {
@@ -136,6 +136,8 @@ Reason Core::accept(Link& link, const mqtt::Publish& packet, Now now) {
     return Reason::success;
   }
   ++counters.published;
+  ++counters.published_by_qos[static_cast<std::size_t>(packet.qos)];
+  counters.published_bytes += packet.payload.size();
   mqtt::Properties without_evidence;
   const mqtt::Properties* properties = travels(packet.properties) ? &packet.properties : nullptr;
   if (std::ranges::any_of(packet.properties.user, is_evidence)) {

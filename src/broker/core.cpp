@@ -69,11 +69,14 @@ Link* Core::find(ConnectionId id) {
 void Core::receive(Link& link, Bytes bytes, Now now) {
   if (link.ended) return;
   link.now = now;
+  counters.bytes_received += bytes.size();
   auto received = link.connection.receive(bytes, link, now);
   if (!received && !link.ended) abort(link, received.error());
   if (!link.moving.empty()) {
     Move move{link.id, link.moving_to, link.peer, std::move(link.moving)};
     append(move.unread, link.connection.take_unread());
+    counters.bytes_received -= move.unread.size();  // they are received once more, there
+    --counters.packets.received[static_cast<std::size_t>(mqtt::PacketType::connect)];
     effects.moves.push_back(std::move(move));
     --counters.connections;
     slots_[link.id.slot].link.reset();
@@ -93,7 +96,7 @@ void Core::finish(Link& link, Result<Login::Step> step, Now now) {
 }
 
 void Core::gone(Link& link, Now now) {
-  end(link, true, now);
+  end(link, Ending::connection_lost, true, now);
   std::uint32_t slot = link.id.slot;
   slots_[slot].link.reset();
   free_slots_.push_back(slot);
@@ -110,10 +113,10 @@ void Core::abort(Link& link, const Error& error) {
   if (link.ended) return;
   link.connection.abort(error);
   tell_writable(link);
-  end(link, true, link.now);
+  end(link, Ending::error, true, link.now);
 }
 
-void Core::end(Link& link, bool with_will, Now now) {
+void Core::end(Link& link, Ending ending, bool with_will, Now now) {
   if (link.ended) return;
   link.ended = true;
   --counters.connections;
@@ -122,6 +125,7 @@ void Core::end(Link& link, bool with_will, Now now) {
   effects.closing.push_back(link.id);
   Session* session = std::exchange(link.session, nullptr);
   if (session == nullptr) return;
+  ++counters.ended[static_cast<std::size_t>(ending)];
   session->link = nullptr;
   if (!with_will) session->will.reset();
   if (!session->lasts()) return destroy(*session, now);
@@ -145,7 +149,7 @@ std::pair<Session*, bool> Core::take_session(std::string_view client_id, std::st
     Link& old = *at->second->link;
     old.connection.disconnect(mqtt::Reason::session_taken_over);  // [MQTT-3.1.4-3]
     tell_writable(old);
-    end(old, true, now);
+    end(old, Ending::taken_over, true, now);
     at = sessions.find(client_id);
   }
   // What a stranger may have prepared in a session of this name is not an identity's.
@@ -193,10 +197,16 @@ void Core::tick(Now now) {
     if (auto alive = link->connection.tick(now); !alive) abort(*link, alive.error());
   }
   std::vector<Session*> due;
-  for (auto& [id, session] : sessions)
+  counters.inflight = counters.queued = counters.queued_bytes = 0;
+  for (auto& [id, session] : sessions) {
+    counters.inflight += session->outgoing.size();
+    counters.queued += session->queue.size();
+    counters.queued_bytes += session->queued_bytes;
     if (session->expires <= now.steady || session->will_due <= now.steady) due.push_back(session.get());
+  }
   for (Session* session : due) {
     if (session->expires <= now.steady) {
+      ++counters.expired_sessions;
       destroy(*session, now);
     } else {
       session->will_due = UINT64_MAX;
@@ -204,7 +214,7 @@ void Core::tick(Now now) {
       save(*session);
     }
   }
-  retained.tick(now.steady, [&](const Message& message) { erased(message); });
+  counters.retained_bytes = retained.tick(now.steady, [&](const Message& message) { erased(message); });
 }
 
 void Core::shut_down(Now now) {
@@ -217,7 +227,7 @@ void Core::shut_down(Now now) {
     if (slot.link == nullptr || slot.link->ended) continue;
     slot.link->connection.disconnect(mqtt::Reason::server_shutting_down);
     tell_writable(*slot.link);
-    end(*slot.link, false, now);
+    end(*slot.link, Ending::shut_down, false, now);
   }
 }
 
@@ -270,7 +280,7 @@ RevocationReport Core::revoke(std::string_view name, Now now) {
     Link& link = *session->link;
     link.connection.disconnect(mqtt::Reason::administrative_action);
     tell_writable(link);
-    end(link, false, now);
+    end(link, Ending::revoked, false, now);
   }
   return report;
 }
@@ -306,7 +316,8 @@ mqtt::Outbox* Shard::outbox(ConnectionId connection) {
   return &link->connection.outbox();
 }
 
-void Shard::drained(ConnectionId connection, Now now) {
+void Shard::drained(ConnectionId connection, Now now, std::size_t written) {
+  core_->counters.bytes_sent += written;
   Link* link = core_->find(connection);
   if (link != nullptr && link->session != nullptr) core_->pump(*link->session, now);
 }
@@ -336,6 +347,9 @@ void Shard::tick(Now now) {
 }
 std::uint64_t Shard::next_deadline() const {
   return core_->last_tick + 1000;
+}
+void Shard::publish_own(std::string_view topic, std::string_view payload, Now now) {
+  core_->publish_own(topic, payload, now);
 }
 void Shard::set_policy(std::shared_ptr<const Policy> policy, Now) {
   core_->set_policy(std::move(policy));
@@ -379,6 +393,13 @@ std::string_view name(Drop drop) {
   constexpr std::string_view names[] = {"queue full", "slow consumer", "expired", "too large", "not entitled", "cannot seal"};
   static_assert(std::size(names) == static_cast<std::size_t>(Drop::count_));
   return names[static_cast<std::size_t>(drop)];
+}
+
+std::string_view name(Ending ending) {
+  constexpr std::string_view names[] = {"by client",         "connection lost", "error",    "taken over",
+                                        "refused too often", "revoked",         "shut down"};
+  static_assert(std::size(names) == static_cast<std::size_t>(Ending::count_));
+  return names[static_cast<std::size_t>(ending)];
 }
 
 }  // namespace sealmq::broker

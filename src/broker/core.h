@@ -47,7 +47,7 @@ class Core {
   void shut_down(Now now);
   /// The connection is over for this reason; a session that outlives it keeps its Will until it is due.
   void abort(Link& link, const Error& error);
-  void end(Link& link, bool with_will, Now now);
+  void end(Link& link, Ending ending, bool with_will, Now now);
   /// Ends whoever uses the identifier now, and finds or makes its session. Answers whether it was there.
   std::pair<Session*, bool> take_session(std::string_view client_id, std::string_view identity, bool clean_start, Now now);
   /// False: the session there is another identity's.
@@ -91,6 +91,7 @@ class Core {
   /// Stores it if retained, delivers it here and hands it to the other shards.
   void publish(const MessageView& view, Now now);
   void publish(const std::shared_ptr<const Message>& message, Now now);
+  void publish_own(std::string_view topic, std::string_view payload, Now now);
   /// From another shard.
   void take_in(const Parcel& parcel, Now now);
   void send_retained(const Subscription& subscription, Now now);

@@ -42,6 +42,22 @@ void Core::publish(const std::shared_ptr<const Message>& message, Now now) {
   publish(view, now);
 }
 
+void Core::publish_own(std::string_view topic, std::string_view payload, Now now) {
+  MessageView view;
+  view.topic = topic;
+  view.payload = view.wire = as_bytes(payload);
+  view.retain = true;
+  view.scheme = static_cast<std::uint8_t>(ports.schemes.size() - 1);  // plain stands last
+  view.stamp = next_stamp(now);
+  Publication publication{*this, view, nullptr};
+  retained.store(publication.keep(), now.steady);  // not for the store: after a restart it would be old
+  deliver(publication, now);
+  if (count == 1) return;
+  Parcel parcel;
+  parcel.message = publication.keep();
+  effects.parcels.push_back(std::move(parcel));
+}
+
 void Core::take_in(const Parcel& parcel, Now now) {
   if (parcel.member != nullptr) return groups.apply(*parcel.member);
   Publication publication{*this, parcel.message->view(), parcel.message};
@@ -427,6 +443,9 @@ void Core::send(Link& link, const Encoded& encoded, std::uint16_t packet_id, boo
     return;
   }
   ++counters.delivered;
+  ++counters.delivered_by_qos[static_cast<std::size_t>(encoded.qos)];
+  counters.delivered_bytes += encoded.bytes.size();
+  ++counters.packets.sent[static_cast<std::size_t>(mqtt::PacketType::publish)];
   mqtt::Outbox& outbox = link.connection.outbox();
   Bytes bytes = encoded.bytes;
   if (link.alias_maximum != 0) {

@@ -25,7 +25,9 @@ bool is_client_id(std::string_view id) {
 }  // namespace
 
 Link::Link(Core& core, ConnectionId id_, Peer peer_, Now now_)
-    : connection(mqtt::Role::server, core.settings.limits, now_), id(id_), peer(std::move(peer_)), now(now_), core_(core) {}
+    : connection(mqtt::Role::server, core.settings.limits, now_), id(id_), peer(std::move(peer_)), now(now_), core_(core) {
+  connection.count_into(core.counters.packets);
+}
 
 Result<> Link::on(const mqtt::Connect& packet, Bytes raw) {
   if (!is_client_id(packet.client_id)) return violation("client identifier not allowed", Reason::client_identifier_not_valid);
@@ -166,7 +168,7 @@ Result<> Link::on(const mqtt::Disconnect& packet) {
       return violation("a session that ends with its connection cannot be prolonged", Reason::protocol_error);
     session->expiry_interval = std::min(wanted, core_.settings.maximum_session_expiry);
   }
-  core_.end(*this, packet.reason != Reason::success, now);  // [MQTT-3.14.4-3]
+  core_.end(*this, Ending::by_client, packet.reason != Reason::success, now);  // [MQTT-3.14.4-3]
   return {};
 }
 

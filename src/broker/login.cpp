@@ -170,6 +170,7 @@ Result<> Link::enter(const mqtt::Connect& packet, const mqtt::Properties& login)
   } else {
     session->expiry_interval = packet.clean_start ? 0 : longest;
   }
+  ++core_.counters.logins;
   answer.session_present = present;
   for (auto& entry : session->outgoing) entry.sent = false;
   core_.save(*session);

@@ -42,15 +42,20 @@ void Retained::erase_of(std::string_view author, const Use& erased) {
   });
 }
 
-void Retained::tick(std::uint64_t steady, const Use& expired) {
+std::size_t Retained::tick(std::uint64_t steady, const Use& expired) {
+  std::size_t bytes = 0;
   std::erase_if(entries_, [&](const auto& entry) {
     const Entry& e = entry.second;
     if (e.message == nullptr) return e.forget <= steady;
-    if (e.message->view().expires > steady) return false;
+    if (e.message->view().expires > steady) {
+      bytes += e.message->size();
+      return false;
+    }
     expired(*e.message);
     --present_;
     return true;
   });
+  return bytes;
 }
 
 }  // namespace sealmq::broker

@@ -26,8 +26,8 @@ class Retained {
   using Use = std::function<void(const Message&)>;
   /// Erases those of an author, and calls `erased` for each.
   void erase_of(std::string_view author, const Use& erased);
-  /// Forgets what expired, and old marks of erasures.
-  void tick(std::uint64_t steady, const Use& expired);
+  /// Forgets what expired, and old marks of erasures; answers the bytes of those that stay.
+  std::size_t tick(std::uint64_t steady, const Use& expired);
 
   std::size_t size() const { return present_; }
 

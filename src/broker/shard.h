@@ -84,14 +84,34 @@ std::string_view name(Refusal refusal);
 enum class Drop : std::uint8_t { queue_full, slow_consumer, expired, too_large, not_entitled, cannot_seal, count_ };
 std::string_view name(Drop drop);
 
+/// How a connection ended that had logged in.
+enum class Ending : std::uint8_t { by_client, connection_lost, error, taken_over, refused_too_often, revoked, shut_down, count_ };
+std::string_view name(Ending ending);
+
 /// What the shard did since it began.
 struct Counters {
-  std::uint64_t connections = 0;    ///< present
+  std::uint64_t connections = 0;    ///< present, logged in or not
   std::uint64_t sessions = 0;       ///< present
-  std::uint64_t retained = 0;       ///< present
+  std::uint64_t retained = 0;       ///< present; every shard holds them all
   std::uint64_t subscriptions = 0;  ///< present
-  std::uint64_t published = 0;
-  std::uint64_t delivered = 0;
+  // as of the last tick()
+  std::uint64_t inflight = 0;
+  std::uint64_t queued = 0;
+  std::uint64_t queued_bytes = 0;
+  std::uint64_t retained_bytes = 0;
+
+  std::uint64_t bytes_received = 0;
+  std::uint64_t bytes_sent = 0;
+  mqtt::PacketCounts packets;
+  std::uint64_t published = 0;                                                  ///< messages of clients that were admitted,
+  std::array<std::uint64_t, 3> published_by_qos{};                              ///< likewise,
+  std::uint64_t published_bytes = 0;                                            ///< and their payloads
+  std::uint64_t delivered = 0;                                                  ///< messages sent to clients,
+  std::array<std::uint64_t, 3> delivered_by_qos{};                              ///< likewise,
+  std::uint64_t delivered_bytes = 0;                                            ///< and their packets
+  std::uint64_t logins = 0;                                                     ///< connections that were accepted by CONNACK
+  std::array<std::uint64_t, static_cast<std::size_t>(Ending::count_)> ended{};  ///< of those
+  std::uint64_t expired_sessions = 0;
   std::array<std::uint64_t, static_cast<std::size_t>(Refusal::count_)> refused{};
   std::array<std::uint64_t, static_cast<std::size_t>(Drop::count_)> dropped{};
 };
@@ -177,8 +197,8 @@ class Shard {
   mqtt::Outbox* outbox(ConnectionId connection);
   /// The answer of a Job.
   void finish(ConnectionId connection, Result<Login::Step> step, Now now);
-  /// Bytes went out: a slow consumer may now get what was kept back.
-  void drained(ConnectionId connection, Now now);
+  /// Bytes went out, so many: a slow consumer may now get what was kept back.
+  void drained(ConnectionId connection, Now now, std::size_t written = 0);
 
   /// From other shards, in order.
   void take_in(std::span<const Parcel> parcels, Now now);
@@ -198,6 +218,9 @@ class Shard {
   /// has come.
   void tick(Now now);
   std::uint64_t next_deadline() const;
+
+  /// A message of the broker itself, retained, for instance under $SYS; policy decides who gets it, as plain MQTT.
+  void publish_own(std::string_view topic, std::string_view payload, Now now);
 
   /// A new list or policy: everything on its way is checked against it. Answers what ended for each identity that was revoked
   /// since.

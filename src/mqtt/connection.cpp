@@ -236,6 +236,7 @@ Result<> Connection::check_expected(PacketType type) const {
 }
 
 Result<> Connection::dispatch(const FixedHeader& header, Bytes packet, Events& events) {
+  if (counts_ != nullptr) ++counts_->received[static_cast<std::size_t>(header.type)];
   Bytes body = packet.subspan(header.size);
   switch (header.type) {
     case PacketType::connect:
@@ -388,6 +389,7 @@ bool Connection::sent(std::size_t tail_before) {
     tail.resize(tail_before);
     return false;
   }
+  if (counts_ != nullptr) ++counts_->sent[tail[tail_before] >> 4];
   last_sent_ = now_;
   return true;
 }

@@ -7,6 +7,7 @@
 // No clock, socket or thread. One thread at a time. After an error the connection is over: nothing more is read.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -26,6 +27,12 @@ struct Limits {
   std::uint16_t receive_maximum = 1024;         ///< unacknowledged QoS 1 and 2 PUBLISH inwards
   std::uint16_t topic_alias_maximum = 32;       ///< inwards
   std::uint32_t connect_timeout = 10'000;       ///< server: milliseconds from open to a complete CONNECT and login
+};
+
+/// Whole packets of any number of connections, by their type's number.
+struct PacketCounts {
+  std::array<std::uint64_t, 16> received{};
+  std::array<std::uint64_t, 16> sent{};
 };
 
 /// One call per whole packet, in order. Views are valid during the call. A handler that returns an error ends the connection with
@@ -62,6 +69,8 @@ class Connection {
   };
 
   Connection(Role role, Limits limits, Now now);
+  /// From now on counts its packets there; `counts` outlives it. PUBLISH that the owner encodes into outbox() it counts itself.
+  void count_into(PacketCounts& counts) { counts_ = &counts; }
 
   /// Takes in bytes, keeps an incomplete packet, calls `events` for each complete one. PINGREQ is answered here.
   /// While held (see hold) bytes are kept and nothing is called. The error of a violation carries its reason code.
@@ -166,6 +175,7 @@ class Connection {
   bool sent(std::size_t tail_before);
   std::uint64_t ping_due() const;
 
+  PacketCounts* counts_ = nullptr;
   Role role_;
   State state_ = State::ExpectConnect;
   Version version_ = Version::v3_1_1;

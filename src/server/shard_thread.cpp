@@ -189,7 +189,7 @@ std::size_t ShardThread::gather(net::Key key, std::span<iovec> parts) {
 
 void ShardThread::written(net::Key key, std::size_t count) {
   if (mqtt::Outbox* outbox = shard_.outbox(id_of(key))) outbox->consume(count);
-  shard_.drained(id_of(key), system_now());
+  shard_.drained(id_of(key), system_now(), count);
   carry_out();
 }
 
