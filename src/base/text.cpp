@@ -125,6 +125,25 @@ std::string to_base64(Bytes bytes) {
 
 // Only printable ASCII passes. Other scripts are shown as \xHH: a name from the network must not turn the direction of a log
 // line round, hide in look-alikes or hold the control characters U+0080..U+009F.
+std::string json_quoted(std::string_view text) {
+  constexpr std::string_view digits = "0123456789abcdef";
+  const bool is_utf8 = is_mqtt_utf8(text);
+  std::string quoted = "\"";
+  for (unsigned char c : text) {
+    if (c == '"' || c == '\\') {
+      quoted += '\\';
+      quoted += static_cast<char>(c);
+    } else if (c < 0x20 || c == 0x7F || (c >= 0x80 && !is_utf8)) {
+      quoted += "\\u00";
+      quoted += digits[c >> 4];
+      quoted += digits[c & 0xF];
+    } else {
+      quoted += static_cast<char>(c);
+    }
+  }
+  return quoted + '"';
+}
+
 std::string printable(std::string_view text, std::size_t limit) {
   constexpr std::string_view cut = "...";
   std::string out;

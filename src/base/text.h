@@ -18,6 +18,9 @@ std::optional<Buffer> from_base64url(std::string_view text);
 /// Standard alphabet with padding, for JSON.
 std::string to_base64(Bytes bytes);
 
+/// A JSON string with its quotes. Bytes that are not UTF-8 are taken for Latin-1, so that the result always is JSON.
+std::string json_quoted(std::string_view text);
+
 /// Text that may go into one log line: control characters and quotes are escaped, the length is bounded.
 std::string printable(std::string_view text, std::size_t limit = 80);
 

@@ -13,7 +13,8 @@ namespace sealmq::cli {
 namespace {
 
 constexpr const char* usage =
-    R"(usage: sealmq broker [-c FILE] [--data DIR] [-p PORT] [--bind ADDR] [--allow-plain] [--threads N] [-v]
+    R"(usage: sealmq broker [-c FILE] [--data DIR] [-p PORT] [--bind ADDR] [--allow-plain] [--threads N]
+                     [--log-format text|json] [-v]
        sealmq broker --check [-c FILE]
        sealmq broker --help-settings
 
@@ -25,6 +26,7 @@ Without a configuration: 127.0.0.1:1883, and every topic to every hardened schem
   -p PORT          listens on this port instead of the configuration's listeners; 0 picks a free one
   --bind ADDR      listens on this address instead of them, 127.0.0.1 if only -p is given
   --allow-plain    lets MQTT without protection use every topic for which no more specific row decides
+  --log-format F   text or json, one line each
   --threads N      shards, one thread each; 0: as many as there are processors
   --check          only tells whether the configuration is sound
   --help-settings  every setting of the configuration, with type, default and meaning
@@ -56,6 +58,7 @@ struct Options {
   std::optional<std::uint16_t> port;
   std::optional<std::string> bind;
   std::optional<std::uint32_t> threads;
+  std::string log_format;
   bool allow_plain = false;
   bool check = false;
   bool help_settings = false;
@@ -69,6 +72,7 @@ Result<server::Configuration> load(const Options& options) {
   server::Configuration configuration = file.empty() ? server::Configuration() : TRY(server::read_configuration(file));
 
   if (options.data_given || configuration.data.empty()) configuration.data = options.data;
+  if (!options.log_format.empty()) configuration.log_format = options.log_format;
   if (options.threads) configuration.threads = *options.threads;
   if (options.port || options.bind) configuration.listeners = {{options.bind.value_or("127.0.0.1"), options.port.value_or(1883)}};
   if (options.allow_plain) server::allow_plain(configuration);
@@ -113,24 +117,48 @@ void reload(server::BrokerServer& broker, server::Log& log, const Options& optio
   warn(log, *configuration);
 }
 
+/// For scripts, which wait for these lines; among lines of JSON they are JSON too.
+void tell_start(const server::BrokerServer& broker, server::Log* json) {
+  std::vector<std::string> urls = broker.urls();
+  if (const std::string url = broker.admin_url(); !url.empty()) urls.push_back(url);
+  for (const std::string& url : urls) {
+    const server::LogField fields[] = {{"url", url}};
+    if (json != nullptr)
+      json->event(server::Severity::info, "listening", fields, "listening on " + url);
+    else
+      std::cerr << "listening on " + url + "\n";
+  }
+  if (json != nullptr)
+    json->event(server::Severity::info, "ready", {}, "ready");
+  else
+    std::cerr << "ready\n";
+}
+
 Result<> serve(const Options& options, const server::Configuration& configuration) {
   const Signals signals;
   allow_many_descriptors();
-  const auto log = server::make_stderr_log(options.verbose);
+  const bool is_json = configuration.log_format == "json";
+  const auto log = server::make_stderr_log(options.verbose, is_json ? server::LogFormat::json : server::LogFormat::text);
+  const auto service = std::make_shared<const server::ServiceNotify>(server::ServiceNotify::from_environment());
   crypto::OsRandom random;
 
   const DataFolder folder = TRY(open_data_folder(configuration.data));
   auto parts = TRY(server::open_parts(folder, configuration, random));
-  auto broker = server::BrokerServer::start(configuration, std::move(parts), random, *log);
+  auto broker = server::BrokerServer::start(configuration, std::move(parts), random, *log, service);
   if (!broker && broker.error().blame == Blame::environment)
     return fail_with_hint(Blame::environment, broker.error().what, "-p PORT listens on another port, -p 0 on a free one");
   if (!broker) return Failure(broker.error());
 
   warn(*log, configuration);
-  for (const std::string& url : (*broker)->urls()) std::cerr << "listening on " + url + "\n";
-  std::cerr << "ready\n";
+  tell_start(**broker, is_json ? log.get() : nullptr);
+  service->ready("serving");
 
-  while (signals.wait() == SIGHUP) reload(**broker, *log, options);
+  while (signals.wait() == SIGHUP) {
+    service->reloading();
+    reload(**broker, *log, options);
+    service->ready("serving");
+  }
+  service->stopping();
   (*broker)->stop();
   return {};
 }
@@ -155,6 +183,7 @@ void add_broker(CLI::App& app, int& exit_code) {
   command->add_option("-p", options->port);
   command->add_option("--bind", options->bind);
   command->add_option("--threads", options->threads)->check(CLI::Range(0, 256));
+  command->add_option("--log-format", options->log_format)->check(CLI::IsMember({"text", "json"}));
   command->add_flag("--allow-plain", options->allow_plain);
   command->add_flag("--check", options->check);
   command->add_flag("--help-settings", options->help_settings);

@@ -28,5 +28,7 @@ std::string peer_address(int socket);
 /// Of a bound socket.
 Address local_address(int socket);
 std::uint16_t port(const Address& address);
+/// Whether a name or numeric address means this machine alone.
+bool is_loopback(std::string_view host);
 
 }  // namespace sealmq::net

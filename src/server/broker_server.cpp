@@ -65,12 +65,12 @@ Parts make_volatile_parts(std::size_t shards, Random& random) {
 }
 
 Result<std::unique_ptr<BrokerServer>> BrokerServer::start(const Configuration& configuration, Parts parts, Random& random,
-                                                          Log& log) {
+                                                          Log& log, std::shared_ptr<const ServiceNotify> service) {
   const auto policy = TRY(make_policy(configuration));
   const auto directory = TRY(load_directory(*parts.registry));
   const std::size_t count = shard_count(configuration);
 
-  std::unique_ptr<BrokerServer> server(new BrokerServer(configuration, std::move(parts), log));
+  std::unique_ptr<BrokerServer> server(new BrokerServer(configuration, std::move(parts), log, std::move(service)));
   if (!server->parts_.password_file.empty())
     server->passwords_ = std::make_unique<PasswordFile>(server->parts_.password_file, random);
   broker::Settings settings = configuration.limits;
@@ -92,21 +92,27 @@ Result<std::unique_ptr<BrokerServer>> BrokerServer::start(const Configuration& c
   }
   TRY(server->listen(configuration.listeners));
   server->restore_sessions();
+  TRY(server->operations_.listen(configuration.admin));
+  server->operations_.set_policy(*policy);
   if (server->storage_ != nullptr) server->storage_->start();
 
   for (const auto& entrance : server->entrances_) entrance->start();
   for (const auto& shard : server->shards_) shard->start();
   server->maintenance_.start();
+  server->operations_.start(configuration.sys_interval);
   server->running_ = true;
   return server;
 }
 
-BrokerServer::BrokerServer(const Configuration& configuration, Parts parts, Log& log)
+BrokerServer::BrokerServer(const Configuration& configuration, Parts parts, Log& log,
+                           std::shared_ptr<const ServiceNotify> service)
     : configuration_(configuration),
       parts_(std::move(parts)),
       log_(log),
+      service_(std::move(service)),
       refusals_(log),
-      maintenance_(*parts_.registry, refusals_, log, shards_),
+      maintenance_(*parts_.registry, refusals_, readiness_, log, shards_),
+      operations_(readiness_, *service_, shards_),
       workers_(login_threads) {}
 
 BrokerServer::~BrokerServer() {
@@ -157,10 +163,14 @@ void BrokerServer::reload_certificates() {
 Result<> BrokerServer::reload(const Configuration& configuration) {
   const auto policy = TRY(make_policy(configuration));
   for (const auto& shard : shards_) shard->post([policy](broker::Shard& its, Now now) { its.set_policy(policy, now); });
+  operations_.set_policy(*policy);
   const auto found = differences(configuration_, configuration);
   if (found.empty()) log_.info("reloaded: nothing has changed");
-  for (const Difference& difference : found)
-    log_.info("reloaded: " + difference.what + (difference.needs_restart ? " (from the next start on)" : ""));
+  for (const Difference& difference : found) {
+    const LogField fields[] = {{"change", difference.what}, {"needs_restart", difference.needs_restart ? "true" : "false"}};
+    log_.event(Severity::info, "reloaded", fields,
+               "reloaded: " + difference.what + (difference.needs_restart ? " (from the next start on)" : ""));
+  }
   reload_certificates();
   // The rest stays as it runs, so that it is named again at the next reload.
   configuration_.topics = configuration.topics;
@@ -170,6 +180,7 @@ Result<> BrokerServer::reload(const Configuration& configuration) {
 void BrokerServer::stop() {
   if (!std::exchange(running_, false)) return;
   maintenance_.stop();  // it waits for shards, so they still run
+  operations_.stop();
 
   std::promise<void> closed;
   boost::asio::post(shards_.front()->loop(), [&] {

@@ -14,6 +14,8 @@
 #include "server/login_throttle.h"
 #include "server/maintenance.h"
 #include "server/password_file.h"
+#include "server/operations.h"
+#include "server/readiness.h"
 #include "server/refusal_log.h"
 #include "server/shard_thread.h"
 #include "server/storage_thread.h"
@@ -41,11 +43,15 @@ class BrokerServer final {
  public:
   /// Listens, and serves on threads of its own until stop(). `parts` are for shard_count(configuration) shards; `random` and
   /// `log` outlive it. Errors: environment (a port is taken, the registry cannot be read); caller_misused (policy).
-  static Result<std::unique_ptr<BrokerServer>> start(const Configuration& configuration, Parts parts, Random& random, Log& log);
+  static Result<std::unique_ptr<BrokerServer>> start(
+      const Configuration& configuration, Parts parts, Random& random, Log& log,
+      std::shared_ptr<const ServiceNotify> service = std::make_shared<ServiceNotify>());
   ~BrokerServer();
 
   /// `mqtts://127.0.0.1:8883`, with the ports that were picked; `unix:/run/sealmq.sock`.
   std::vector<std::string> urls() const;
+  /// Where the monitoring is to be found; empty if there is none.
+  std::string admin_url() const { return operations_.admin_url(); }
   Registry& registry() { return *parts_.registry; }
 
   /// Takes over what can change while it runs, reads the files of TLS again, and tells the log all that differs; TLS files that
@@ -55,7 +61,7 @@ class BrokerServer final {
   void stop();
 
  private:
-  BrokerServer(const Configuration& configuration, Parts parts, Log& log);
+  BrokerServer(const Configuration& configuration, Parts parts, Log& log, std::shared_ptr<const ServiceNotify> service);
 
   Result<> load_sessions();
   void restore_sessions();
@@ -65,15 +71,18 @@ class BrokerServer final {
   Configuration configuration_;
   Parts parts_;
   Log& log_;
+  std::shared_ptr<const ServiceNotify> service_;
   RefusalLog refusals_;
   LoginThrottle throttle_;
   std::atomic<std::size_t> lasting_subscriptions_ = 0;
   std::unique_ptr<PasswordFile> passwords_;     // null: user names and passwords mean nothing
   std::unique_ptr<broker::Restored> restored_;  // what the store held, until the shards have it
   std::unique_ptr<StorageThread> storage_;      // null: nothing outlives the process
+  Readiness readiness_;
   std::vector<std::unique_ptr<ShardThread>> shards_;
   std::vector<std::unique_ptr<Entrance>> entrances_;  // in the loop of the first shard
   Maintenance maintenance_;
+  Operations operations_;
   WorkerPool workers_;  // its work ends in the loops of the shards
   bool running_ = false;
 };

@@ -10,6 +10,7 @@
 #include "base/error_text.h"
 #include "base/text.h"
 #include "mqtt/topic.h"
+#include "net/address.h"
 #include "net/url.h"
 #include "server/settings.h"
 
@@ -40,8 +41,8 @@ class FileReader {
     TRY(read_settings(top, "", configuration));
     for (const auto& [key, node] : top) {
       if (find_setting("", key.str()) != nullptr) continue;
-      if (key == "limits")
-        TRY(read_limits(node, configuration));
+      if (key == "limits" || key == "admin")
+        TRY(read_table(node, key.str(), configuration));
       else if (key == "listener")
         configuration.listeners = TRY(read_tables<Listener>(node, "listener", &FileReader::read_listener));
       else if (key == "topic")
@@ -80,12 +81,14 @@ class FileReader {
     return {};
   }
 
-  Result<> read_limits(const toml::node& node, Configuration& into) {
-    if (!node.is_table()) return refuse(node.source(), "limits must be a table: [limits]");
+  /// A table of single values.
+  Result<> read_table(const toml::node& node, std::string_view name, Configuration& into) {
+    const std::string heading = "[" + std::string(name) + "]";
+    if (!node.is_table()) return refuse(node.source(), std::string(name) + " must be a table: " + heading);
     const toml::table& table = *node.as_table();
     for (const auto& [key, value] : table)
-      if (find_setting("limits", key.str()) == nullptr) return unknown(key, "[limits]");
-    return read_settings(table, "limits", into);
+      if (find_setting(name, key.str()) == nullptr) return unknown(key, heading);
+    return read_settings(table, name, into);
   }
 
   template <class Row>
@@ -331,6 +334,10 @@ void allow_plain(Configuration& configuration) {
   const std::string plain(all_schemes().back().info->name);
   for (auto* list : {&row->publish, &row->subscribe})
     if (std::ranges::find(*list, plain) == list->end()) list->push_back(plain);
+  const bool is_local = std::ranges::all_of(configuration.listeners, [](const Listener& l) { return net::is_loopback(l.host); });
+  const bool is_decided =
+      std::ranges::any_of(configuration.topics, [](const TopicRow& r) { return r.filter.starts_with("$SYS/"); });
+  if (is_local && !is_decided) configuration.topics.push_back({.filter = "$SYS/#", .publish = {}, .subscribe = {plain}});
 }
 
 std::size_t shard_count(const Configuration& configuration) {

@@ -42,6 +42,12 @@ struct TopicRow {
   bool operator==(const TopicRow&) const = default;
 };
 
+/// Monitoring over HTTP.
+struct Admin {
+  std::string url;         ///< `http://HOST:PORT`; empty: none
+  std::string token_file;  ///< who asks must know what it holds; needed beyond the loopback interface
+};
+
 /// Default: one listener on the loopback interface, every topic to every hardened scheme that names the author.
 struct Configuration {
   Configuration();
@@ -50,6 +56,9 @@ struct Configuration {
   std::uint32_t threads = 0;
   std::string password_file;        ///< empty: `passwords` in the data folder
   std::string durability = "disk";  ///< or "memory"
+  std::uint32_t sys_interval = 10;  ///< seconds; 0: no $SYS topics
+  std::string log_format = "text";
+  Admin admin;
   std::vector<Listener> listeners;
   std::vector<TopicRow> topics;
   broker::Settings limits;
@@ -65,7 +74,8 @@ Result<Listener> parse_listener(std::string_view text);
 
 bool needs_tls(const Listener& listener);
 
-/// Lets unprotected MQTT use every topic for which no more specific row decides.
+/// Lets unprotected MQTT use every topic for which no more specific row decides; and read $SYS, as long as every listener is on
+/// the loopback interface.
 void allow_plain(Configuration& configuration);
 
 /// How many shards, one thread each.

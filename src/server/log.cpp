@@ -3,6 +3,8 @@
 #include <spdlog/logger.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 
+#include "base/text.h"
+
 namespace sealmq::server {
 namespace {
 
@@ -31,13 +33,36 @@ class StderrLog : public Log {
     logger_.log(level_of(severity), spdlog::string_view_t(line.data(), line.size()));
   }
 
- private:
+ protected:
   spdlog::logger logger_;
+};
+
+class JsonLog final : public StderrLog {
+ public:
+  explicit JsonLog(bool verbose) : StderrLog(verbose) {
+    logger_.set_pattern(R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","severity":"%l",%v})");
+  }
+
+  void write(Severity severity, std::string_view line) override { event(severity, "message", {}, line); }
+  void event(Severity severity, std::string_view event, std::span<const LogField> fields, std::string_view line) override {
+    StderrLog::write(severity, json_members(event, fields, line));
+  }
 };
 
 }  // namespace
 
-std::unique_ptr<Log> make_stderr_log(bool verbose) {
+void Log::event(Severity severity, std::string_view, std::span<const LogField>, std::string_view line) {
+  write(severity, line);
+}
+
+std::string json_members(std::string_view event, std::span<const LogField> fields, std::string_view line) {
+  std::string text = "\"event\":" + json_quoted(event);
+  for (const LogField& field : fields) text += "," + json_quoted(field.name) + ":" + json_quoted(field.value);
+  return text + ",\"text\":" + json_quoted(line);
+}
+
+std::unique_ptr<Log> make_stderr_log(bool verbose, LogFormat format) {
+  if (format == LogFormat::json) return std::make_unique<JsonLog>(verbose);
   return std::make_unique<StderrLog>(verbose);
 }
 

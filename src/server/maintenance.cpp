@@ -16,9 +16,9 @@ Result<std::shared_ptr<const Directory>> load_directory(Registry& registry) {
   return std::make_shared<const Directory>(TRY(registry.list()));
 }
 
-Maintenance::Maintenance(Registry& registry, RefusalLog& refusals, Log& log,
+Maintenance::Maintenance(Registry& registry, RefusalLog& refusals, Readiness& readiness, Log& log,
                          const std::vector<std::unique_ptr<ShardThread>>& shards)
-    : registry_(registry), refusals_(refusals), log_(log), shards_(shards) {}
+    : registry_(registry), refusals_(refusals), readiness_(readiness), log_(log), shards_(shards) {}
 
 void Maintenance::start() {
   thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
@@ -35,7 +35,7 @@ void Maintenance::run(const std::stop_token& stop) {
   std::uint64_t refusals_due = 0;
   while (!stop.stop_requested()) {
     const Now now = system_now();
-    tell(registry_trouble_, follow_registry(), "the list of identities stays as it was");
+    tell("registry", registry_trouble_, follow_registry(), "the list of identities stays as it was");
     if (now.steady >= refusals_due) {
       refusals_.sum_up(now);
       refusals_due = now.steady + refusals_every;
@@ -74,16 +74,26 @@ Result<> Maintenance::carry_out(const RevocationOrder& order, std::chrono::stead
   for (auto& answer : answers) report += answer.get();
   const auto taken = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - seen);
   report.microseconds = static_cast<std::uint64_t>(taken.count());
-  log_.warning("revoked " + order.name + " in " + std::to_string(report.microseconds) + " us: ended " +
-               std::to_string(report.sessions) + " sessions, " + std::to_string(report.subscriptions) + " subscriptions, " +
-               std::to_string(report.queued) + " queued and " + std::to_string(report.retained) + " retained messages");
+  const LogField fields[] = {{"identity", order.name},
+                             {"microseconds", std::to_string(report.microseconds)},
+                             {"sessions", std::to_string(report.sessions)},
+                             {"subscriptions", std::to_string(report.subscriptions)},
+                             {"queued", std::to_string(report.queued)},
+                             {"retained", std::to_string(report.retained)}};
+  log_.event(Severity::warning, "revoked", fields,
+             "revoked " + order.name + " in " + std::to_string(report.microseconds) + " us: ended " +
+                 std::to_string(report.sessions) + " sessions, " + std::to_string(report.subscriptions) + " subscriptions, " +
+                 std::to_string(report.queued) + " queued and " + std::to_string(report.retained) + " retained messages");
   return registry_.report(order.number, report);
 }
 
 // Once when it begins and once when it is over.
-void Maintenance::tell(std::optional<Error>& last, const Result<>& result, const std::string& consequence) {
-  if (!result && !last) log_.error(result.error().what + "; " + consequence);
-  if (result && last) log_.info("over: " + last->what);
+void Maintenance::tell(std::string_view component, std::optional<Error>& last, const Result<>& result,
+                       const std::string& consequence) {
+  readiness_.report(component, result.has_value(), result ? std::string("works") : result.error().what + "; " + consequence);
+  const LogField fields[] = {{"component", std::string(component)}};
+  if (!result && !last) log_.event(Severity::error, "trouble", fields, result.error().what + "; " + consequence);
+  if (result && last) log_.event(Severity::info, "trouble over", fields, "over: " + last->what);
   last = result ? std::nullopt : std::optional(result.error());
 }
 

@@ -9,6 +9,7 @@
 
 #include "sealmq/registry.h"
 #include "server/log.h"
+#include "server/readiness.h"
 #include "server/refusal_log.h"
 #include "server/shard_thread.h"
 
@@ -20,7 +21,8 @@ Result<std::shared_ptr<const Directory>> load_directory(Registry& registry);
 class Maintenance {
  public:
   /// All must outlive it; the shards' threads run as long as this one.
-  Maintenance(Registry& registry, RefusalLog& refusals, Log& log, const std::vector<std::unique_ptr<ShardThread>>& shards);
+  Maintenance(Registry& registry, RefusalLog& refusals, Readiness& readiness, Log& log,
+              const std::vector<std::unique_ptr<ShardThread>>& shards);
 
   void start();
   /// Returns when the thread has ended.
@@ -30,10 +32,11 @@ class Maintenance {
   void run(const std::stop_token& stop);
   Result<> follow_registry();
   Result<> carry_out(const RevocationOrder& order, std::chrono::steady_clock::time_point seen);
-  void tell(std::optional<Error>& last, const Result<>& result, const std::string& consequence);
+  void tell(std::string_view component, std::optional<Error>& last, const Result<>& result, const std::string& consequence);
 
   Registry& registry_;
   RefusalLog& refusals_;
+  Readiness& readiness_;
   Log& log_;
   const std::vector<std::unique_ptr<ShardThread>>& shards_;
   std::optional<std::uint64_t> followed_;  // the registry's version that all shards have, with all orders carried out

@@ -15,7 +15,11 @@ void RefusalLog::refused(broker::Refusal refusal, std::string_view client, std::
     return;
   }
   kind.quiet_until = now.steady + period;
-  log_.warning(std::string(name(refusal)) + ": \"" + printable(client) + "\": " + printable(cause, 200));
+  const LogField fields[] = {{"refusal", std::string(name(refusal))},
+                             {"client", std::string(client.substr(0, 80))},
+                             {"cause", std::string(cause.substr(0, 200))}};
+  log_.event(Severity::warning, "refused", fields,
+             std::string(name(refusal)) + ": \"" + printable(client) + "\": " + printable(cause, 200));
 }
 
 void RefusalLog::sum_up(Now now) {
@@ -25,8 +29,10 @@ void RefusalLog::sum_up(Now now) {
 
 void RefusalLog::sum_up(broker::Refusal refusal, Kind& kind, Now now) {
   if (kind.untold == 0 || now.steady < kind.quiet_until) return;
-  log_.warning(std::string(name(refusal)) + ": " + std::to_string(kind.untold) + " more in " + std::to_string(period / 1000) +
-               " s");
+  const LogField fields[] = {{"refusal", std::string(name(refusal))}, {"count", std::to_string(kind.untold)}};
+  log_.event(
+      Severity::warning, "refused more", fields,
+      std::string(name(refusal)) + ": " + std::to_string(kind.untold) + " more in " + std::to_string(period / 1000) + " s");
   kind.untold = 0;
   kind.quiet_until = now.steady + period;  // it goes on: the next line is a sum as well
 }

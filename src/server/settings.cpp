@@ -18,6 +18,10 @@ Setting::Place top(Configuration& configuration) {
   return &(configuration.*Member);
 }
 template <auto Member>
+Setting::Place admin(Configuration& configuration) {
+  return &(configuration.admin.*Member);
+}
+template <auto Member>
 Setting::Place limit(Configuration& configuration) {
   return &(configuration.limits.*Member);
 }
@@ -28,6 +32,8 @@ Setting::Place connection_limit(Configuration& configuration) {
 
 constexpr std::string_view durabilities[] = {"disk", "memory"};
 
+constexpr std::string_view log_formats[] = {"text", "json"};
+
 constexpr Setting table[] = {
     {"", "data", top<&Configuration::data>, 0, 0, "folder of the registry, sessions and key; ./sealmq-data if not said"},
     {"", "threads", top<&Configuration::threads>, 0, 256, "shards, one thread each; 0: as many as there are processors"},
@@ -36,6 +42,13 @@ constexpr Setting table[] = {
      "user names and passwords, made by `sealmq identity password`; the file `passwords` of the data folder if not said"},
     {"", "durability", top<&Configuration::durability>, 0, 0,
      "disk: sessions, messages and retained messages outlive the broker; memory: they do not", durabilities},
+    {"", "sys_interval", top<&Configuration::sys_interval>, 0, 86400,
+     "seconds between two publications of $SYS/broker/...; 0: never. A [[topic]] row for $SYS/# says who may read them"},
+    {"", "log_format", top<&Configuration::log_format>, 0, 0, "one line each", log_formats},
+
+    {"admin", "url", admin<&Admin::url>, 0, 0, "http://HOST:PORT for /metrics, /healthz, /readyz; none if not said"},
+    {"admin", "token_file", admin<&Admin::token_file>, 0, 0,
+     "file with the token that these pages ask for; needed beyond loopback"},
 
     {"limits", "maximum_packet_size", connection_limit<&Limits::maximum_packet_size>, 64, largest_packet,
      "bytes of one packet from a client"},

@@ -77,7 +77,7 @@ class Broker:
             self._end(signal.SIGKILL)
             raise AssertionError("the broker did not come up:\n" + "\n".join(self.log.all()))
         self.urls = [line.removeprefix("listening on ") for line in self.log.all() if line.startswith("listening on ")]
-        ports = [re.search(r"127\.0\.0\.1:(\d+)", url) for url in self.urls]
+        ports = [re.search(r"(?:127\.0\.0\.1|0\.0\.0\.0):(\d+)", url) for url in self.urls]
         self.ports = [int(match[1]) if match else 0 for match in ports]
         self.port = self.ports[0]
 
