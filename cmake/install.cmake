@@ -30,4 +30,7 @@ install(EXPORT sealmqTargets NAMESPACE sealmq:: DESTINATION ${package_dir})
 install(FILES ${CMAKE_BINARY_DIR}/sealmqConfig.cmake ${CMAKE_BINARY_DIR}/sealmqConfigVersion.cmake DESTINATION ${package_dir})
 install(FILES ${CMAKE_BINARY_DIR}/sealmq.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 
+configure_file(packaging/systemd/sealmq.service.in ${CMAKE_BINARY_DIR}/sealmq.service @ONLY)
+install(FILES ${CMAKE_BINARY_DIR}/sealmq.service DESTINATION lib/systemd/system)
+
 add_subdirectory(examples)
