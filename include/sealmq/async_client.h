@@ -46,6 +46,9 @@ class AsyncClient {
   /// Waits as long as it takes.
   boost::asio::awaitable<Result<ReceivedMessage>> receive();
 
+  /// The message with this receipt is in good hands; see ConnectOptions::acknowledge_later. An old receipt is ignored.
+  void acknowledge(std::uint64_t receipt);
+
   /// Says goodbye, so that no will is published, once everything before has been sent.
   boost::asio::awaitable<Result<>> disconnect();
 

@@ -77,6 +77,16 @@ struct ConnectOptions {
   std::uint32_t maximum_packet_size = 16 * 1024 * 1024;  ///< inwards
   std::size_t inbox = 1000;  ///< messages kept for receive(); beyond it nothing is read from the broker
 
+  /// For programs that pass messages on, AsyncClient only. The broker counts a message as received when acknowledge() is called
+  /// with its receipt, not when receive() answers it.
+  bool acknowledge_later = false;
+  /// Likewise: publish() of QoS 1 and 2 has no timeout and waits across reconnect(), until the broker has answered, or has
+  /// forgotten the session (unspecified_error).
+  bool publish_across_connections = false;
+  /// Answers a connected stream socket, which the client then owns, instead of connecting to host and port; for a broker in the
+  /// same process. May be empty.
+  std::function<Result<int>()> open_socket;
+
   /// Called for each message that was refused, on the thread of the connection; keep it short. May be empty.
   std::function<void(const RefusedMessage&)> on_refused;
 };
@@ -114,6 +124,7 @@ struct ReceivedMessage {
   MessageProperties properties;
   std::vector<std::uint32_t> subscription_identifiers;
   std::uint16_t packet_id = 0;  ///< of QoS 1 and 2
+  std::uint64_t receipt = 0;    ///< for AsyncClient::acknowledge(); 0: there is nothing to acknowledge
 };
 
 /// Whether the broker refuses somebody, or something went wrong, in the words and with the blame of this library. The error's

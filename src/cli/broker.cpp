@@ -8,6 +8,7 @@
 #include "crypto/random.h"
 #include "keystore/file_access.h"
 #include "server/broker_server.h"
+#include "server/self_check.h"
 
 namespace sealmq::cli {
 namespace {
@@ -28,7 +29,7 @@ Without a configuration: 127.0.0.1:1883, and every topic to every hardened schem
   --allow-plain    lets MQTT without protection use every topic for which no more specific row decides
   --log-format F   text or json, one line each
   --threads N      shards, one thread each; 0: as many as there are processors
-  --check          only tells whether the configuration is sound
+  --check          only tells whether the configuration, and the files that belong to it, are sound; starts and changes nothing
   --help-settings  every setting of the configuration, with type, default and meaning
   -v               tells more
 
@@ -163,13 +164,24 @@ Result<> serve(const Options& options, const server::Configuration& configuratio
   return {};
 }
 
+/// Every problem, not only the first; the exit code is that of the first.
+Result<> check(const server::Configuration& configuration) {
+  for (const std::string& line : server::warnings(configuration)) notice("warning: " + line);
+  const auto problems = server::find_problems(configuration);
+  for (std::size_t i = 1; i < problems.size(); ++i)
+    notice(problems[i].what + (problems[i].next.empty() ? "" : "\nhint: " + problems[i].next));
+  if (problems.empty()) return {};
+  const server::Problem& first = problems.front();
+  return first.next.empty() ? fail(first.blame, first.what) : fail_with_hint(first.blame, first.what, first.next);
+}
+
 Result<> run(const Options& options) {
   if (options.help_settings) {
     std::cout << server::settings_help();
     return {};
   }
   const server::Configuration configuration = TRY(load(options));
-  return options.check ? Result<>() : serve(options, configuration);
+  return options.check ? check(configuration) : serve(options, configuration);
 }
 
 }  // namespace

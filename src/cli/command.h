@@ -48,6 +48,7 @@ std::uint64_t wall_milliseconds();
 
 void add_broker(CLI::App& app, int& exit_code);
 void add_demo(CLI::App& app, int& exit_code);
+void add_doctor(CLI::App& app, int& exit_code);
 void add_identity(CLI::App& app, int& exit_code);
 /// A subcommand of identity.
 void add_identity_password(CLI::App& identity, int& exit_code);

@@ -36,6 +36,7 @@ int run(int argc, char** argv) {
   add_sub(app, exit_code);
   add_bench(app, exit_code);
   add_demo(app, exit_code);
+  add_doctor(app, exit_code);
   add_version(app, exit_code);
   try {
     app.parse(argc, argv);

@@ -45,6 +45,7 @@ struct Answer {
   Answer(const asio::any_io_executor& executor, Clock::time_point deadline) : signal(executor, deadline) {}
   asio::steady_timer signal;  // cancelled when the result is there
   std::optional<Result<>> result;
+  bool outlives_connection = false;
 };
 
 void give(const std::shared_ptr<Answer>& answer, Result<> result) {
@@ -128,8 +129,16 @@ class AsyncClient::Link : public std::enable_shared_from_this<Link> {
   awaitable<Result<>> unsubscribe(std::string filter);
   awaitable<Result<std::optional<ReceivedMessage>>> receive(Clock::time_point deadline);
   awaitable<Result<>> disconnect();
+  void acknowledge(std::uint64_t receipt) {
+    session_.take(receipt);
+    turn();
+  }
   /// Nobody will call any more.
-  void abandon() { lost({Blame::environment, "the client was closed", 0}); }
+  void abandon() {
+    const Error error{Blame::environment, "the client was closed", 0};
+    lost(error);
+    for (auto& [handle, answer] : std::exchange(answers_, {})) give(answer, Failure(error));
+  }
 
   bool session_present() const { return session_present_; }
   const std::string& client_id() const { return client_id_; }
@@ -138,7 +147,8 @@ class AsyncClient::Link : public std::enable_shared_from_this<Link> {
   std::shared_ptr<Answer> answer_within(milliseconds timeout) {
     return std::make_shared<Answer>(executor_, Clock::now() + timeout);
   }
-  awaitable<Result<>> answer_to(Handle handle);
+  awaitable<Result<>> answer_to(Handle handle, bool outlives_connection = false);
+  awaitable<Result<net::Dialled>> dial();
   awaitable<Result<>> sent();
 
   void turn();
@@ -194,7 +204,7 @@ class AsyncClient::Link : public std::enable_shared_from_this<Link> {
 awaitable<Result<>> AsyncClient::Link::open() {
   auto self = shared_from_this();
   lost({Blame::environment, "connecting anew", 0});
-  auto dialled = co_await net::dial(destination_, options_.timeout);
+  auto dialled = co_await dial();
   if (!dialled) co_return Failure(std::move(dialled).error());
   socket_ = std::move(dialled->socket);
   channel_ = std::move(dialled->channel);  // what came behind its handshake, before our CONNECT, cannot be MQTT
@@ -219,12 +229,26 @@ awaitable<Result<>> AsyncClient::Link::open() {
   co_return Failure(error);
 }
 
+awaitable<Result<net::Dialled>> AsyncClient::Link::dial() {
+  if (!options_.open_socket) co_return co_await net::dial(destination_, options_.timeout);
+  auto opened = options_.open_socket();
+  if (!opened) co_return Failure(std::move(opened).error());
+  Socket socket(executor_);
+  error_code error;
+  socket.assign(asio::generic::stream_protocol(AF_UNIX, 0), *opened,
+                error);  // whatever its family, it is read and written like one
+  if (!error) socket.non_blocking(true, error);
+  if (error) co_return fail(Blame::environment, "cannot use the socket: " + error.message());
+  co_return net::Dialled{std::move(socket), nullptr, {}};
+}
+
 awaitable<Result<>> AsyncClient::Link::publish(std::string topic, Buffer payload, PublishOptions options) {
   auto self = shared_from_this();
   if (closed_) co_return Failure(*closed_);
   auto handle = session_.publish(topic, payload, options, now());
   if (!handle) co_return Failure(std::move(handle).error());
-  auto answered = co_await answer_to(*handle);
+  bool outlives_connection = options_.publish_across_connections && options.qos != mqtt::QoS::at_most_once;
+  auto answered = co_await answer_to(*handle, outlives_connection);
   if (answered && options.qos == mqtt::QoS::at_most_once) co_return co_await sent();
   co_return answered;
 }
@@ -245,8 +269,10 @@ awaitable<Result<>> AsyncClient::Link::unsubscribe(std::string filter) {
   co_return co_await answer_to(*handle);
 }
 
-awaitable<Result<>> AsyncClient::Link::answer_to(Handle handle) {
-  auto answer = answer_within(options_.timeout);
+awaitable<Result<>> AsyncClient::Link::answer_to(Handle handle, bool outlives_connection) {
+  auto answer =
+      outlives_connection ? std::make_shared<Answer>(executor_, Clock::time_point::max()) : answer_within(options_.timeout);
+  answer->outlives_connection = outlives_connection;
   answers_[handle] = answer;
   turn();
   co_await wait(answer);
@@ -278,7 +304,10 @@ awaitable<Result<std::optional<ReceivedMessage>>> AsyncClient::Link::receive(Clo
   }
   Arrival arrival = std::move(inbox_.front());
   inbox_.pop_front();
-  session_.take(arrival.receipt);
+  if (options_.acknowledge_later)
+    arrival.message.receipt = arrival.receipt;
+  else
+    session_.take(arrival.receipt);
   pop_made_room();
   turn();
   co_return std::optional<ReceivedMessage>(std::move(arrival.message));
@@ -468,7 +497,11 @@ void AsyncClient::Link::on(Closed event) {
   }
   Failure failure(std::move(event.error));
   if (login_) give(login_, failure);
-  for (auto& [handle, answer] : std::exchange(answers_, {})) give(answer, failure);
+  std::erase_if(answers_, [&](const auto& waiting) {
+    if (waiting.second->outlives_connection) return false;
+    give(waiting.second, failure);
+    return true;
+  });
   for (auto& receiver : std::exchange(receivers_, {})) give(receiver, failure);
   if (leaving_) return;  // what was sent before is still on its way
   for (auto& sender : std::exchange(senders_, {})) give(sender, failure);
@@ -518,6 +551,10 @@ awaitable<Result<ReceivedMessage>> AsyncClient::receive() {
   auto message = co_await link_->receive(Clock::time_point::max());
   if (!message) co_return Failure(std::move(message).error());
   co_return **std::move(message);
+}
+
+void AsyncClient::acknowledge(std::uint64_t receipt) {
+  link_->acknowledge(receipt);
 }
 
 awaitable<Result<>> AsyncClient::disconnect() {

@@ -3,6 +3,8 @@
 #include <future>
 #include <mutex>
 
+#include "base/text.h"
+
 namespace sealmq::server {
 namespace {
 
@@ -94,12 +96,21 @@ Result<std::unique_ptr<BrokerServer>> BrokerServer::start(const Configuration& c
   server->restore_sessions();
   TRY(server->operations_.listen(configuration.admin));
   server->operations_.set_policy(*policy);
+  const auto& key = server->parts_.keys.front()->identity().keys.schnorr;
+  TRY(server->operations_.add_bridges(configuration.bridges, to_hex(Bytes(key).first(8)), log));
   if (server->storage_ != nullptr) server->storage_->start();
 
   for (const auto& entrance : server->entrances_) entrance->start();
   for (const auto& shard : server->shards_) shard->start();
   server->maintenance_.start();
-  server->operations_.start(configuration.sys_interval);
+  server->operations_.start(
+      configuration.sys_interval, [storage = server->storage_.get(), is_durable = settings.durable](Readiness& readiness) {
+        if (storage == nullptr) return;
+        const bool sessions = !storage->in_trouble(), replays = !storage->replays_in_trouble();
+        if (is_durable)
+          readiness.report("storage", sessions, sessions ? "works" : "cannot be written; acknowledgements wait for it");
+        readiness.report("replay memory", replays, replays ? "works" : "works, but is not safe from a loss of power");
+      });
   server->running_ = true;
   return server;
 }

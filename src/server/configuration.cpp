@@ -12,6 +12,7 @@
 #include "mqtt/topic.h"
 #include "net/address.h"
 #include "net/url.h"
+#include "sealmq/identity.h"
 #include "server/settings.h"
 
 namespace sealmq::server {
@@ -47,6 +48,8 @@ class FileReader {
         configuration.listeners = TRY(read_tables<Listener>(node, "listener", &FileReader::read_listener));
       else if (key == "topic")
         configuration.topics = TRY(read_tables<TopicRow>(node, "topic", &FileReader::read_topic));
+      else if (key == "bridge")
+        configuration.bridges = TRY(read_tables<BridgeSettings>(node, "bridge", &FileReader::read_bridge));
       else
         return unknown(key, "the file");
     }
@@ -203,6 +206,63 @@ class FileReader {
     return row;
   }
 
+  Result<BridgeSettings> read_bridge(const toml::table& table) {
+    BridgeSettings bridge;
+    const std::pair<std::string_view, std::string*> texts[] = {{"name", &bridge.name},
+                                                               {"url", &bridge.url},
+                                                               {"version", &bridge.version},
+                                                               {"client_id", &bridge.client_id},
+                                                               {"user", &bridge.user},
+                                                               {"cafile", &bridge.cafile},
+                                                               {"password_file", &bridge.password_file}};
+    for (const auto& [key, node] : table) {
+      const auto* at = std::ranges::find(texts, key.str(), [](const auto& entry) { return entry.first; });
+      if (at != std::end(texts))
+        *at->second = TRY(text(node, std::string(key.str())));
+      else if (key == "topics")
+        bridge.topics = TRY(read_tables<BridgeTopic>(node, "topics", &FileReader::read_bridge_topic));
+      else
+        return unknown(key, "[[bridge]]");
+    }
+    if (!is_identity_name(bridge.name)) return refuse(table.source(), "[[bridge]] needs a name of letters, digits and . _ -");
+    if (std::ranges::find(bridges_, bridge.name) != bridges_.end())
+      return refuse(table.source(), "there is a [[bridge]] " + quoted(bridge.name) + " already");
+    bridges_.push_back(bridge.name);
+    if (bridge.version != "5" && bridge.version != "3.1.1") return refuse(table.source(), "version must be \"5\" or \"3.1.1\"");
+    if (auto url = net::parse_url(bridge.url); !url) return refuse(table.source(), "url of [[bridge]]: " + url.error().what);
+    if (bridge.topics.empty()) return refuse(table.source(), "[[bridge]] needs topics");
+    if (bridge.client_id.empty()) bridge.client_id = "sealmq-bridge-" + bridge.name;
+    return bridge;
+  }
+
+  Result<BridgeTopic> read_bridge_topic(const toml::table& table) {
+    BridgeTopic row;
+    for (const auto& [key, node] : table) {
+      if (key == "filter") {
+        row.filter = TRY(text(node, "filter"));
+      } else if (key == "direction") {
+        const std::string word = TRY(text(node, "direction"));
+        if (word != "in" && word != "out" && word != "both") return refuse(node.source(), "direction must be in, out or both");
+        row.direction = word == "in" ? BridgeDirection::in : word == "out" ? BridgeDirection::out : BridgeDirection::both;
+      } else if (key == "qos") {
+        if (!node.is_integer() || node.as_integer()->get() < 0 || node.as_integer()->get() > 2)
+          return refuse(node.source(), "qos must be 0, 1 or 2");
+        row.qos = static_cast<mqtt::QoS>(node.as_integer()->get());
+      } else if (key == "local_prefix") {
+        row.local_prefix = TRY(text(node, "local_prefix"));
+      } else if (key == "remote_prefix") {
+        row.remote_prefix = TRY(text(node, "remote_prefix"));
+      } else {
+        return unknown(key, "topics");
+      }
+    }
+    for (const std::string* prefix : {&row.local_prefix, &row.remote_prefix})
+      if (mqtt::has_wildcard(*prefix) || prefix->starts_with('$') || !mqtt::is_topic_filter(*prefix + row.filter))
+        return refuse(table.source(), "not a topic filter: " + quoted(*prefix + row.filter));
+    if (row.filter.starts_with('$')) return refuse(table.source(), "topics under $ are each broker's own");
+    return row;
+  }
+
   Result<std::string> filter(const toml::node& node) {
     std::string value = TRY(text(node, "filter"));
     if (!mqtt::is_topic_filter(value)) return refuse(node.source(), "not a topic filter: " + quoted(value));
@@ -267,6 +327,7 @@ class FileReader {
 
   const std::string& path_;
   std::vector<std::string> filters_;  // seen so far
+  std::vector<std::string> bridges_;  // likewise
 };
 
 broker::SchemeSet scheme_set(const std::vector<std::string>& names) {
@@ -334,7 +395,8 @@ void allow_plain(Configuration& configuration) {
   const std::string plain(all_schemes().back().info->name);
   for (auto* list : {&row->publish, &row->subscribe})
     if (std::ranges::find(*list, plain) == list->end()) list->push_back(plain);
-  const bool is_local = std::ranges::all_of(configuration.listeners, [](const Listener& l) { return net::is_loopback(l.host); });
+  const bool is_local = std::ranges::all_of(configuration.listeners,
+                                            [](const Listener& l) { return !l.socket_path.empty() || net::is_loopback(l.host); });
   const bool is_decided =
       std::ranges::any_of(configuration.topics, [](const TopicRow& r) { return r.filter.starts_with("$SYS/"); });
   if (is_local && !is_decided) configuration.topics.push_back({.filter = "$SYS/#", .publish = {}, .subscribe = {plain}});
@@ -378,6 +440,7 @@ std::vector<Difference> differences(const Configuration& before, const Configura
     const std::string was = setting.value_in(before), is = setting.value_in(after);
     if (was != is) found.push_back({setting.full_name() + ": " + quoted(was) + " -> " + quoted(is), true});
   }
+  if (before.bridges != after.bridges) found.push_back({"the bridges", true});
   if (before.listeners != after.listeners) found.push_back({"the listeners", true});
   for (const TopicRow& row : before.topics)
     if (find_row(after.topics, row.filter) == nullptr) found.push_back({"topic " + quoted(row.filter) + ": removed", false});

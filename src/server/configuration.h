@@ -48,6 +48,30 @@ struct Admin {
   std::string token_file;  ///< who asks must know what it holds; needed beyond the loopback interface
 };
 
+enum class BridgeDirection : std::uint8_t { in, out, both };
+
+struct BridgeTopic {
+  std::string filter;
+  BridgeDirection direction = BridgeDirection::out;
+  mqtt::QoS qos = mqtt::QoS::at_least_once;  ///< at most
+  std::string local_prefix;                  ///< before `filter`, and before each name, here
+  std::string remote_prefix;                 ///< and there
+  bool operator==(const BridgeTopic&) const = default;
+};
+
+/// Another broker with which messages are exchanged.
+struct BridgeSettings {
+  std::string name;  ///< as of an identity
+  std::string url;
+  std::string version = "5";
+  std::string client_id;      ///< there; empty: `sealmq-bridge-NAME`
+  std::string user;           ///< there; empty: none
+  std::string password_file;  ///< for its owner only
+  std::string cafile;         ///< whom to believe who the other broker is
+  std::vector<BridgeTopic> topics;
+  bool operator==(const BridgeSettings&) const = default;
+};
+
 /// Default: one listener on the loopback interface, every topic to every hardened scheme that names the author.
 struct Configuration {
   Configuration();
@@ -61,6 +85,7 @@ struct Configuration {
   Admin admin;
   std::vector<Listener> listeners;
   std::vector<TopicRow> topics;
+  std::vector<BridgeSettings> bridges;
   broker::Settings limits;
 };
 

@@ -1,6 +1,11 @@
 #include "server/operations.h"
 
+#include <sys/socket.h>
+
 #include <boost/asio/post.hpp>
+#include <cerrno>
+#include <cstring>
+#include <future>
 
 #include "base/version.h"
 #include "net/address.h"
@@ -10,12 +15,13 @@
 namespace sealmq::server {
 namespace {
 
+constexpr std::chrono::seconds longest_goodbye{3};  // of a bridge whose other side does not listen
 constexpr const char* json = "application/json";
 constexpr const char* prometheus_text = "text/plain; version=0.0.4; charset=utf-8";
 
 }  // namespace
 
-Operations::Operations(const Readiness& readiness, const ServiceNotify& service,
+Operations::Operations(Readiness& readiness, const ServiceNotify& service,
                        const std::vector<std::unique_ptr<ShardThread>>& shards)
     : readiness_(readiness), service_(service), shards_(shards), statistics_(loop_, shards), watchdog_(loop_) {}
 
@@ -36,14 +42,34 @@ Result<> Operations::listen(const Admin& admin) {
   return {};
 }
 
-void Operations::start(std::uint32_t sys_interval) {
+Result<> Operations::add_bridges(const std::vector<BridgeSettings>& bridges, const std::string& broker, Log& log) {
+  // The other end is a connection like any other: the shard that owns its client identifier takes it over by itself.
+  const auto open_local = [this]() -> Result<int> {
+    int ends[2];
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0)
+      return fail(Blame::environment, std::string("cannot make a socket: ") + std::strerror(errno));
+    shards_.front()->adopt({Descriptor(ends[0]), {}, nullptr, {}}, {.address = "bridge"}, {});
+    return ends[1];
+  };
+  for (const BridgeSettings& bridge : bridges) bridges_.push_back(TRY(Bridge::make(loop_, bridge, broker, open_local, log)));
+  return {};
+}
+
+void Operations::start(std::uint32_t sys_interval, std::function<void(Readiness&)> look) {
   sys_interval_ = sys_interval;
+  look_ = std::move(look);
   boost::asio::post(loop_, [this] {
     statistics_.start([this] { each_second(); });
     if (admin_ != nullptr) admin_->start();
+    for (const auto& bridge : bridges_) bridge->start();
     watch();
   });
-  thread_ = std::jthread([this] { loop_.run(); });
+  std::promise<void> end;
+  ended_ = end.get_future();
+  thread_ = std::jthread([this, end = std::move(end)]() mutable {
+    loop_.run();
+    end.set_value();
+  });
 }
 
 void Operations::stop() {
@@ -53,8 +79,10 @@ void Operations::stop() {
     statistics_.stop();
     watchdog_.cancel();
     if (admin_ != nullptr) admin_->close();
+    for (const auto& bridge : bridges_) bridge->stop();
     keep_running_.reset();
   });
+  if (ended_.wait_for(longest_goodbye) != std::future_status::ready) loop_.stop();
   thread_.join();
 }
 
@@ -69,6 +97,7 @@ void Operations::set_policy(const broker::Policy& policy) {
 // -- on its thread
 
 void Operations::each_second() {
+  look_(readiness_);
   if (sys_interval_ == 0 || ++sys_waited_ < sys_interval_) return;
   sys_waited_ = 0;
   publish_sys_topics();
@@ -108,11 +137,17 @@ std::vector<ComponentState> Operations::components() const {
   return states;
 }
 
+std::vector<BridgeState> Operations::bridge_states() const {
+  std::vector<BridgeState> states;
+  for (const auto& bridge : bridges_) states.push_back(bridge->state());
+  return states;
+}
+
 Page Operations::page(std::string_view path) const {
   if (path == "/metrics")
     return {200, prometheus_text,
             metrics_text(statistics_.totals(), read_process_figures(), statistics_.count(), statistics_.answering(), components(),
-                         {}, program_version)};
+                         bridge_states(), program_version)};
   if (path == "/healthz") {
     const ComponentState shards = components().front();
     return {shards.ok ? 200U : 503U, json, readiness_json({shards})};

@@ -6,6 +6,7 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <future>
 #include <map>
 #include <memory>
 #include <string>
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "server/admin_listener.h"
+#include "server/bridge.h"
 #include "server/configuration.h"
 #include "server/log.h"
 #include "server/readiness.h"
@@ -25,13 +27,16 @@ namespace sealmq::server {
 class Operations {
  public:
   /// All outlive it; the shards' threads run as long as this one.
-  Operations(const Readiness& readiness, const ServiceNotify& service, const std::vector<std::unique_ptr<ShardThread>>& shards);
+  Operations(Readiness& readiness, const ServiceNotify& service, const std::vector<std::unique_ptr<ShardThread>>& shards);
   ~Operations();
 
   /// Listens where the configuration says. Errors: environment; caller_misused if the address is not this machine's own and there
   /// is no token.
   Result<> listen(const Admin& admin);
-  void start(std::uint32_t sys_interval);
+  /// `broker` tells this broker from others. Errors: as Bridge::make.
+  Result<> add_bridges(const std::vector<BridgeSettings>& bridges, const std::string& broker, Log& log);
+  /// `look` is called each second and reports of components that do not do so themselves.
+  void start(std::uint32_t sys_interval, std::function<void(Readiness&)> look);
   /// Returns when the thread has ended.
   void stop();
 
@@ -46,8 +51,9 @@ class Operations {
   void watch();
   Page page(std::string_view path) const;
   std::vector<ComponentState> components() const;
+  std::vector<BridgeState> bridge_states() const;
 
-  const Readiness& readiness_;
+  Readiness& readiness_;
   const ServiceNotify& service_;
   const std::vector<std::unique_ptr<ShardThread>>& shards_;
   boost::asio::io_context loop_{1};
@@ -55,11 +61,14 @@ class Operations {
   Statistics statistics_;
   boost::asio::steady_timer watchdog_;
   std::unique_ptr<AdminListener> admin_;
+  std::vector<std::unique_ptr<Bridge>> bridges_;
   std::uint32_t sys_interval_ = 0;  // seconds; 0: off
   std::uint32_t sys_waited_ = 0;
+  std::function<void(Readiness&)> look_;
   std::atomic<bool> sys_readable_ = false;
   std::map<std::string, std::string> sys_published_;  // what subscribers have been told
   bool stopping_ = false;
+  std::future<void> ended_;
   std::jthread thread_;
 };
 

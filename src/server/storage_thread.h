@@ -34,6 +34,8 @@ class StorageThread {
 
   /// Nothing is written at present, because the disk refuses. Any thread.
   bool in_trouble() const { return in_trouble_.load(std::memory_order_relaxed); }
+  /// Likewise of the memory of replays.
+  bool replays_in_trouble() const { return replays_in_trouble_.load(std::memory_order_relaxed); }
 
   static constexpr std::size_t many = 200'000;  ///< changes waiting
 
@@ -55,7 +57,7 @@ class StorageThread {
   std::vector<Waiting> waiting_;
   std::size_t changes_ = 0;
   std::chrono::steady_clock::time_point replays_due_{};
-  bool replays_in_trouble_ = false;
+  std::atomic<bool> replays_in_trouble_ = false;
   std::atomic<bool> in_trouble_ = false;
   std::jthread thread_;
 };

@@ -57,12 +57,12 @@ class Lines:
 
 
 class Broker:
-    def __init__(self, *options, configuration=None, threads=THREADS, own_listeners=False):
+    def __init__(self, *options, configuration=None, threads=THREADS, own_listeners=False, port=0):
         """With `own_listeners` the configuration names the listeners; otherwise there is one, for MQTT over TCP."""
         self._folder = tempfile.mkdtemp(prefix="sealmq-interop-")
         self._command = [SEALMQ, "broker", "--data", self.path("data"), "--threads", threads, *options]
         if not own_listeners:
-            self._command += ["-p", "0"]
+            self._command += ["-p", str(port)]
         if configuration is not None:
             with open(self.path("test.toml"), "w") as file:
                 file.write(configuration)

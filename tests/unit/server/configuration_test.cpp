@@ -203,11 +203,42 @@ TEST(Configuration, AllowPlainAddsToTheRowOfEveryTopicAndLeavesTheOthers) {
   EXPECT_FALSE(policy->find("secret/a")->publish.contains(index_of(plain_name())));
 }
 
+TEST(Configuration, AllowPlainShowsTheFiguresOfTheBrokerOnThisMachineOnly) {
+  Configuration configuration;
+  configuration.listeners.push_back({"192.0.2.1", 1883});
+  configuration.topics.clear();
+  allow_plain(configuration);
+  EXPECT_EQ(configuration.topics.size(), 1U);
+}
+
+TEST(Configuration, ReadsBridges) {
+  const Configuration configuration = parsed(
+      "[[bridge]]\nname = \"office\"\nurl = \"mqtt://broker.example\"\nversion = \"3.1.1\"\n"
+      "topics = [{filter = \"a/#\", direction = \"in\", qos = 2, local_prefix = \"x/\"}, {filter = \"b\"}]\n");
+  ASSERT_EQ(configuration.bridges.size(), 1U);
+  const BridgeSettings& bridge = configuration.bridges[0];
+  EXPECT_EQ(bridge.client_id, "sealmq-bridge-office");
+  EXPECT_EQ(bridge.topics, (std::vector<BridgeTopic>{{"a/#", BridgeDirection::in, mqtt::QoS::exactly_once, "x/", ""}, {"b"}}));
+}
+
+TEST(Configuration, RefusesBridgesThatMakeNoSense) {
+  const std::string begin = "[[bridge]]\nname = \"a\"\nurl = \"mqtt://b\"\n";
+  EXPECT_EQ(error_of(begin), "sealmq.toml:1:1: [[bridge]] needs topics");
+  EXPECT_EQ(error_of("[[bridge]]\nurl = \"mqtt://b\"\n"),
+            "sealmq.toml:1:1: [[bridge]] needs a name of letters, digits and . _ -");
+  EXPECT_EQ(error_of(begin + "colour = 1\n"), "sealmq.toml:4:1: unknown key \"colour\" in [[bridge]]");
+  for (const char* row : {"{filter = \"$SYS/#\"}", "{filter = \"a\", qos = 3}", "{filter = \"a\", direction = \"up\"}", "{}",
+                          "{filter = \"a\", local_prefix = \"+/\"}", "{filter = \"#/a\"}", "{filter = \"a\", colour = 1}"})
+    EXPECT_NE(error_of(begin + "topics = [" + row + "]\n"), "no error") << row;
+  const std::string whole = begin + "topics = [{filter = \"a\"}]\n";
+  EXPECT_EQ(error_of(whole + whole), "sealmq.toml:5:1: there is a [[bridge]] \"a\" already");
+}
+
 TEST(Configuration, AllowPlainMakesTheRowOfEveryTopicIfThereIsNone) {
   Configuration configuration;
   configuration.topics.clear();
   allow_plain(configuration);
-  EXPECT_EQ(configuration.topics, (std::vector<TopicRow>{{"#", {plain_name()}, {plain_name()}}}));
+  EXPECT_EQ(configuration.topics, (std::vector<TopicRow>{{"#", {plain_name()}, {plain_name()}}, {"$SYS/#", {}, {plain_name()}}}));
 }
 
 TEST(Configuration, WarnsOfSchemesForStudyWithTheirHazards) {

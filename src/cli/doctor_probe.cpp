@@ -1,0 +1,210 @@
+#include "cli/doctor_probe.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <functional>
+#include <vector>
+
+#include "base/descriptor.h"
+#include "mqtt/connection.h"
+#include "net/address.h"
+
+namespace sealmq::cli {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr std::chrono::milliseconds patience{3000};
+constexpr std::chrono::milliseconds patience_for_messages{1000};
+
+Now now() {
+  const auto count = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now().time_since_epoch()).count();
+  return {.steady = static_cast<std::uint64_t>(count), .wall = 0};
+}
+
+int milliseconds_until(Clock::time_point deadline) {
+  const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
+  return left < 0 ? 0 : static_cast<int>(left);
+}
+
+bool wait_for(const Descriptor& socket, short event, Clock::time_point deadline) {
+  pollfd waiting{socket.number(), event, 0};
+  return ::poll(&waiting, 1, milliseconds_until(deadline)) > 0;
+}
+
+Result<Descriptor> connect_to(const net::Address& address) {
+  Descriptor socket(::socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  int error = socket.is_open() ? 0 : errno;
+  if (error == 0 && ::connect(socket.number(), reinterpret_cast<const sockaddr*>(&address.storage), address.size) != 0)
+    error = errno;
+  if (error == EINPROGRESS) {
+    socklen_t size = sizeof error;
+    if (!wait_for(socket, POLLOUT, Clock::now() + patience))
+      error = ETIMEDOUT;
+    else if (::getsockopt(socket.number(), SOL_SOCKET, SO_ERROR, &error, &size) != 0)
+      error = errno;
+  }
+  if (error != 0) return fail(Blame::environment, "cannot connect to " + to_text(address) + ": " + std::strerror(error));
+  return socket;
+}
+
+struct Arrived {
+  std::string topic;
+  std::string payload;
+  bool retain;
+};
+
+class Conversation final : public Probe, private mqtt::Events {
+ public:
+  Conversation(Descriptor socket, mqtt::Version version)
+      : socket_(std::move(socket)), version_(version), connection_(mqtt::Role::client, {}, now()) {}
+  ~Conversation() override {
+    if (connection_.state() != mqtt::Connection::State::Open) return;
+    connection_.disconnect(mqtt::Reason::success);
+    (void)flush(Clock::now() + patience);
+  }
+
+  Result<> log_in(const std::string& client_id) {
+    mqtt::Connect connect;
+    connect.version = version_;
+    connect.client_id = client_id;
+    connect.keep_alive = 30;
+    connection_.send(connect);
+    return until([this] { return logged_in_; }, patience);
+  }
+
+  const Announced& announced() const override { return announced_; }
+
+  Result<mqtt::Reason> subscribe(const std::string& filter) override {
+    mqtt::Subscribe subscribe;
+    subscribe.packet_id = ++packet_id_;
+    subscribe.entries.push_back({filter, {}});
+    connection_.send(subscribe);
+    return answer();
+  }
+
+  Result<mqtt::Reason> publish(const std::string& topic, const std::string& payload, bool retain) override {
+    mqtt::Publish publish;
+    publish.qos = mqtt::QoS::at_least_once;
+    publish.retain = retain;
+    publish.topic = topic;
+    publish.payload = as_bytes(payload);
+    publish.packet_id = ++packet_id_;
+    connection_.send(publish);
+    return answer();
+  }
+
+  Result<std::optional<bool>> arrives(const std::string& topic, const std::string& payload) override {
+    std::optional<bool> found;
+    const auto is_there = [&] {
+      for (const Arrived& message : arrived_)
+        if (message.topic == topic && message.payload == payload) found = message.retain;
+      return found.has_value();
+    };
+    (void)until(is_there, patience_for_messages);
+    arrived_.clear();
+    return found;
+  }
+
+ private:
+  Result<mqtt::Reason> answer() {
+    answer_.reset();
+    TRY(until([this] { return answer_.has_value(); }, patience));
+    return *answer_;
+  }
+
+  Result<> until(const std::function<bool()>& condition, std::chrono::milliseconds at_most) {
+    const auto deadline = Clock::now() + at_most;
+    while (!condition()) {
+      TRY(flush(deadline));
+      if (over_) return fail(Blame::environment, "the broker ended the connection");
+      if (!wait_for(socket_, POLLIN, deadline)) return fail(Blame::environment, "the broker did not answer in time");
+      std::array<std::uint8_t, 64 * 1024> space;
+      const auto got = ::recv(socket_.number(), space.data(), space.size(), 0);
+      if (got < 0 && (errno == EAGAIN || errno == EINTR)) continue;
+      if (got <= 0) return fail(Blame::environment, "the broker closed the connection");
+      TRY(connection_.receive(Bytes(space).first(static_cast<std::size_t>(got)), *this, now()));
+    }
+    return {};
+  }
+
+  Result<> flush(Clock::time_point deadline) {
+    mqtt::Outbox& outbox = connection_.outbox();
+    while (!outbox.empty()) {
+      std::array<iovec, 4> parts;
+      outbox.gather(parts);
+      const auto sent = ::send(socket_.number(), parts[0].iov_base, parts[0].iov_len, MSG_NOSIGNAL);
+      if (sent > 0)
+        outbox.consume(static_cast<std::size_t>(sent));
+      else if (errno == EINTR)
+        continue;
+      else if (errno != EAGAIN)
+        return fail(Blame::environment, std::string("cannot send to the broker: ") + std::strerror(errno));
+      else if (!wait_for(socket_, POLLOUT, deadline))
+        return fail(Blame::environment, "the broker does not read");
+    }
+    return {};
+  }
+
+  Result<> on(const mqtt::Connack& connack) override {
+    const mqtt::Properties& p = connack.properties;
+    announced_ = {connack.reason,
+                  p.receive_maximum.value_or(65535),
+                  p.maximum_packet_size,
+                  p.topic_alias_maximum.value_or(0),
+                  p.maximum_qos.value_or(mqtt::QoS::exactly_once),
+                  p.retain_available.value_or(true),
+                  p.wildcard_subscription_available.value_or(true),
+                  p.shared_subscription_available.value_or(true),
+                  p.subscription_identifiers_available.value_or(true),
+                  p.server_keep_alive};
+    logged_in_ = true;
+    return {};
+  }
+  Result<> on(const mqtt::Suback& suback) override {
+    answer_ = suback.reasons.empty() ? mqtt::Reason::unspecified_error : suback.reasons.front();
+    return {};
+  }
+  Result<> on(const mqtt::Puback& puback) override {
+    answer_ = puback.reason;
+    return {};
+  }
+  Result<> on(const mqtt::Publish& publish) override {
+    arrived_.push_back({std::string(publish.topic), std::string(as_text(publish.payload)), publish.retain});
+    return {};
+  }
+  Result<> on(const mqtt::Disconnect&) override {
+    over_ = true;
+    return {};
+  }
+  using mqtt::Events::on;
+
+  Descriptor socket_;
+  mqtt::Version version_;
+  mqtt::Connection connection_;
+  Announced announced_;
+  std::optional<mqtt::Reason> answer_;
+  std::vector<Arrived> arrived_;
+  std::uint16_t packet_id_ = 0;
+  bool logged_in_ = false;
+  bool over_ = false;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Probe>> Probe::login(const std::string& host, std::uint16_t port, mqtt::Version version,
+                                            const std::string& client_id) {
+  const auto addresses = TRY(net::resolve(host, port));
+  Result<Descriptor> socket = fail(Blame::environment, "no address for " + host);
+  for (const net::Address& address : addresses)
+    if (socket = connect_to(address); socket) break;
+  if (!socket) return Failure(socket.error());
+  auto conversation = std::make_unique<Conversation>(*std::move(socket), version);
+  TRY(conversation->log_in(client_id));
+  return conversation;
+}
+
+}  // namespace sealmq::cli

@@ -1,0 +1,102 @@
+#include "server/self_check.h"
+
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "keystore/file_access.h"
+#include "net/address.h"
+#include "registry/data_folder.h"
+#include "sealmq/keystore.h"
+#include "server/admin_listener.h"
+
+namespace sealmq::server {
+namespace {
+
+constexpr mode_t others = S_IRWXG | S_IRWXO;
+constexpr std::uint64_t little_space = 100u << 20;
+
+void keep(std::vector<Problem>& problems, const Error& error, std::string next = {}) {
+  problems.push_back({error.blame, error.what, std::move(next)});
+}
+
+/// A file that only its owner may get at; one that is missing is made at the first start.
+void check_closed(std::vector<Problem>& problems, const std::string& path) {
+  struct stat found {};
+  if (::lstat(path.c_str(), &found) != 0) {
+    if (errno != ENOENT) problems.push_back({Blame::environment, "cannot look at " + path + ": " + std::strerror(errno), ""});
+    return;
+  }
+  if (!S_ISREG(found.st_mode)) problems.push_back({Blame::caller_misused, path + " is not a file", ""});
+  if ((found.st_mode & others) != 0)
+    problems.push_back({Blame::caller_misused, "others can get at " + path, "chmod 600 " + path});
+  if (::access(path.c_str(), R_OK | W_OK) != 0)
+    problems.push_back({Blame::environment, "cannot read and write " + path + ": " + std::strerror(errno), ""});
+}
+
+void check_admin(std::vector<Problem>& problems, const Admin& admin) {
+  if (admin.url.empty()) return;
+  const auto address = parse_admin_url(admin.url);
+  if (!address) keep(problems, address.error());
+  if (!admin.token_file.empty()) {
+    if (const auto token = read_token_file(admin.token_file); !token) keep(problems, token.error());
+  } else if (address && !net::is_loopback(address->host)) {
+    problems.push_back({Blame::caller_misused, "[admin] listens beyond this machine and needs a token_file",
+                        "(umask 077; openssl rand -hex 32 > admin.token)"});
+  }
+}
+
+}  // namespace
+
+std::vector<Problem> find_problems_in(const std::string& data_folder) {
+  std::vector<Problem> problems;
+  struct stat found {};
+  if (::stat(data_folder.c_str(), &found) != 0) {
+    if (errno != ENOENT)
+      problems.push_back({Blame::environment, "cannot look at " + data_folder + ": " + std::strerror(errno), ""});
+    return problems;  // the first start makes it
+  }
+  if (!S_ISDIR(found.st_mode)) {
+    problems.push_back({Blame::environment, data_folder + " is not a folder", ""});
+    return problems;
+  }
+  if ((found.st_mode & others) != 0)
+    problems.push_back({Blame::caller_misused, "others can look into " + data_folder, "chmod 700 " + data_folder});
+  if (::access(data_folder.c_str(), R_OK | W_OK | X_OK) != 0)
+    problems.push_back({Blame::environment, "cannot work in " + data_folder + ": " + std::strerror(errno), ""});
+  struct statvfs disk {};
+  if (::statvfs(data_folder.c_str(), &disk) == 0 && disk.f_bavail * disk.f_frsize < little_space)
+    problems.push_back({Blame::environment, "less than 100 MiB are free where " + data_folder + " lies", "df -h " + data_folder});
+
+  const DataFolder folder{data_folder};
+  for (const std::string& path :
+       {folder.registry(), folder.sessions(), folder.broker_key(), folder.audit_log(), folder.passwords()})
+    check_closed(problems, path);
+  const bool has_key = exists(folder.broker_key());
+  if (has_key && !exists(folder.broker_pub()))
+    problems.push_back({Blame::environment, folder.broker_pub() + " is missing, which devices need", ""});
+  if (exists(folder.broker_pub()))
+    if (const auto broker = read_broker_identity(folder.broker_pub()); !broker) keep(problems, broker.error());
+  return problems;
+}
+
+std::vector<Problem> find_problems(const Configuration& configuration) {
+  std::vector<Problem> problems = find_problems_in(configuration.data);
+  check_admin(problems, configuration.admin);
+  if (!configuration.password_file.empty()) check_closed(problems, configuration.password_file);
+  for (const Listener& listener : configuration.listeners)
+    if (needs_tls(listener))
+      if (const auto tls = net::TlsServer::load(listener.tls); !tls) keep(problems, tls.error());
+  for (const BridgeSettings& bridge : configuration.bridges) {
+    if (!bridge.password_file.empty())
+      if (const auto password = read_private_file(bridge.password_file); !password) keep(problems, password.error());
+    if (!bridge.cafile.empty() && ::access(bridge.cafile.c_str(), R_OK) != 0)
+      problems.push_back({Blame::environment, "cannot read " + bridge.cafile + ": " + std::strerror(errno), ""});
+  }
+  return problems;
+}
+
+}  // namespace sealmq::server

@@ -1,0 +1,1 @@
+sealmq_fuzz(operations_texts server)

@@ -1,0 +1,95 @@
+"""`sealmq doctor` against Debian's mosquitto, our own broker, and nobody."""
+import json
+import os
+import socket
+import subprocess
+import threading
+import unittest
+
+from servers import PATIENCE, SEALMQ, Broker, require
+from test_bridge import Mosquitto, free_port
+
+require("mosquitto")
+
+
+def doctor(*arguments):
+    done = subprocess.run([SEALMQ, "doctor", *arguments], capture_output=True, text=True, timeout=PATIENCE)
+    return done.returncode, done.stdout, done.stderr
+
+
+def report(*arguments):
+    code, said, _ = doctor("--json", *arguments)
+    lines = [json.loads(line) for line in said.splitlines()]
+    return code, {line["check"]: line["value"] for line in lines if "value" in line}, [line for line in lines if not line["ok"]]
+
+
+class Doctor(unittest.TestCase):
+    def test_a_broker_that_is_as_it_should_be(self):
+        with Broker() as broker:
+            code, facts, findings = report("-h", "127.0.0.1", "-p", str(broker.port), "--data", broker.data,
+                                           "--broker-key", os.path.join(broker.data, "broker.pub"))
+            self.assertEqual((code, findings), (0, []))
+            self.assertEqual((facts["mqtt 5"], facts["mqtt 3.1.1"], facts["mqtt 3.1"]), ("yes", "yes", "yes"))
+            self.assertEqual(facts["receive maximum"], "1024")
+            self.assertIn("not authorized", facts["anonymous publish"].lower())
+            self.assertIn("nothing is wrong", doctor("-h", "127.0.0.1", "-p", str(broker.port))[1])
+
+    def test_an_open_mosquitto(self):
+        with Mosquitto() as broker:
+            code, facts, findings = report("-h", "127.0.0.1", "-p", str(broker.port))
+            self.assertEqual(code, 1)
+            self.assertEqual({finding["check"] for finding in findings}, {"anonymous publish", "anonymous subscribe"})
+            self.assertTrue(all(finding["next"] for finding in findings))
+            self.assertEqual((facts["anonymous round trip"], facts["retained round trip"]), ("yes", "yes"))
+
+    def test_a_mosquitto_that_asks_for_a_password(self):
+        with Mosquitto("allow_anonymous false\n") as broker:
+            code, facts, findings = report("-h", "127.0.0.1", "-p", str(broker.port))
+            self.assertEqual((code, findings), (0, []))
+            self.assertTrue(facts["mqtt 5"].startswith("yes, but login: "), facts)
+
+    def test_nobody_is_there(self):
+        code, _, said = doctor("-h", "127.0.0.1", "-p", str(free_port()))
+        self.assertEqual(code, 2)
+        self.assertIn("cannot connect", said)
+
+    def test_what_is_wrong_with_the_files_is_told_with_the_command_to_type(self):
+        with Broker("--allow-plain") as broker, Broker() as another:
+            key = os.path.join(broker.data, "broker.key")
+            os.chmod(key, 0o644)
+            os.chmod(broker.data, 0o755)
+            code, _, findings = report("-h", "127.0.0.1", "-p", str(broker.port), "--data", broker.data,
+                                       "--broker-key", os.path.join(another.data, "broker.pub"))
+            self.assertEqual(code, 1)
+            commands = {finding["next"] for finding in findings}
+            self.assertIn(f"chmod 600 {key}", commands)
+            self.assertIn(f"chmod 700 {broker.data}", commands)
+            self.assertTrue(any(command.startswith("cp ") for command in commands))
+            done = subprocess.run([SEALMQ, "broker", "--check", "--data", broker.data], capture_output=True, text=True, timeout=PATIENCE)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn(f"chmod 600 {key}", done.stderr)
+
+    def test_a_port_that_others_can_reach(self):
+        with Broker("--bind", "0.0.0.0") as broker:
+            code, _, findings = report("-h", "127.0.0.1", "-p", str(broker.port))
+            self.assertEqual((code, [finding["check"] for finding in findings]), (1, ["encryption"]))
+
+    def test_a_peer_that_is_no_broker(self):
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            listener.settimeout(PATIENCE)
+
+            def answer():
+                for _ in range(3):
+                    peer = listener.accept()[0]
+                    peer.recv(100)
+                    peer.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+                    peer.close()
+            thread = threading.Thread(target=answer, daemon=True)
+            thread.start()
+            code, _, findings = report("-h", "127.0.0.1", "-p", str(listener.getsockname()[1]))
+            thread.join(PATIENCE)
+            self.assertEqual((code, [finding["check"] for finding in findings]), (1, ["versions"]))
+
+
+if __name__ == "__main__":
+    unittest.main()
