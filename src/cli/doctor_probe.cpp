@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/descriptor.h"
+#include "base/error_text.h"
 #include "mqtt/connection.h"
 #include "net/address.h"
 
@@ -47,7 +48,7 @@ Result<Descriptor> connect_to(const net::Address& address) {
     else if (::getsockopt(socket.number(), SOL_SOCKET, SO_ERROR, &error, &size) != 0)
       error = errno;
   }
-  if (error != 0) return fail(Blame::environment, "cannot connect to " + to_text(address) + ": " + std::strerror(error));
+  if (error != 0) return fail(Blame::environment, "cannot connect to " + to_text(address) + ": " + error_text(error));
   return socket;
 }
 
@@ -142,7 +143,7 @@ class Conversation final : public Probe, private mqtt::Events {
       else if (errno == EINTR)
         continue;
       else if (errno != EAGAIN)
-        return fail(Blame::environment, std::string("cannot send to the broker: ") + std::strerror(errno));
+        return fail(Blame::environment, std::string("cannot send to the broker: ") + error_text(errno));
       else if (!wait_for(socket_, POLLOUT, deadline))
         return fail(Blame::environment, "the broker does not read");
     }

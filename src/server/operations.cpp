@@ -7,6 +7,7 @@
 #include <cstring>
 #include <future>
 
+#include "base/error_text.h"
 #include "base/version.h"
 #include "net/address.h"
 #include "server/metrics.h"
@@ -47,7 +48,7 @@ Result<> Operations::add_bridges(const std::vector<BridgeSettings>& bridges, con
   const auto open_local = [this]() -> Result<int> {
     int ends[2];
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0)
-      return fail(Blame::environment, std::string("cannot make a socket: ") + std::strerror(errno));
+      return fail(Blame::environment, std::string("cannot make a socket: ") + error_text(errno));
     shards_.front()->adopt({Descriptor(ends[0]), {}, nullptr, {}}, {.address = "bridge"}, {});
     return ends[1];
   };

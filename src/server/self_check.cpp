@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/error_text.h"
 #include "keystore/file_access.h"
 #include "net/address.h"
 #include "registry/data_folder.h"
@@ -27,14 +28,14 @@ void keep(std::vector<Problem>& problems, const Error& error, std::string next =
 void check_closed(std::vector<Problem>& problems, const std::string& path) {
   struct stat found {};
   if (::lstat(path.c_str(), &found) != 0) {
-    if (errno != ENOENT) problems.push_back({Blame::environment, "cannot look at " + path + ": " + std::strerror(errno), ""});
+    if (errno != ENOENT) problems.push_back({Blame::environment, "cannot look at " + path + ": " + error_text(errno), ""});
     return;
   }
   if (!S_ISREG(found.st_mode)) problems.push_back({Blame::caller_misused, path + " is not a file", ""});
   if ((found.st_mode & others) != 0)
     problems.push_back({Blame::caller_misused, "others can get at " + path, "chmod 600 " + path});
   if (::access(path.c_str(), R_OK | W_OK) != 0)
-    problems.push_back({Blame::environment, "cannot read and write " + path + ": " + std::strerror(errno), ""});
+    problems.push_back({Blame::environment, "cannot read and write " + path + ": " + error_text(errno), ""});
 }
 
 void check_admin(std::vector<Problem>& problems, const Admin& admin) {
@@ -55,8 +56,7 @@ std::vector<Problem> find_problems_in(const std::string& data_folder) {
   std::vector<Problem> problems;
   struct stat found {};
   if (::stat(data_folder.c_str(), &found) != 0) {
-    if (errno != ENOENT)
-      problems.push_back({Blame::environment, "cannot look at " + data_folder + ": " + std::strerror(errno), ""});
+    if (errno != ENOENT) problems.push_back({Blame::environment, "cannot look at " + data_folder + ": " + error_text(errno), ""});
     return problems;  // the first start makes it
   }
   if (!S_ISDIR(found.st_mode)) {
@@ -66,7 +66,7 @@ std::vector<Problem> find_problems_in(const std::string& data_folder) {
   if ((found.st_mode & others) != 0)
     problems.push_back({Blame::caller_misused, "others can look into " + data_folder, "chmod 700 " + data_folder});
   if (::access(data_folder.c_str(), R_OK | W_OK | X_OK) != 0)
-    problems.push_back({Blame::environment, "cannot work in " + data_folder + ": " + std::strerror(errno), ""});
+    problems.push_back({Blame::environment, "cannot work in " + data_folder + ": " + error_text(errno), ""});
   struct statvfs disk {};
   if (::statvfs(data_folder.c_str(), &disk) == 0 && disk.f_bavail * disk.f_frsize < little_space)
     problems.push_back({Blame::environment, "less than 100 MiB are free where " + data_folder + " lies", "df -h " + data_folder});
@@ -94,7 +94,7 @@ std::vector<Problem> find_problems(const Configuration& configuration) {
     if (!bridge.password_file.empty())
       if (const auto password = read_private_file(bridge.password_file); !password) keep(problems, password.error());
     if (!bridge.cafile.empty() && ::access(bridge.cafile.c_str(), R_OK) != 0)
-      problems.push_back({Blame::environment, "cannot read " + bridge.cafile + ": " + std::strerror(errno), ""});
+      problems.push_back({Blame::environment, "cannot read " + bridge.cafile + ": " + error_text(errno), ""});
   }
   return problems;
 }
