@@ -30,7 +30,8 @@ Link::Link(Core& core, ConnectionId id_, Peer peer_, Now now_)
 }
 
 Result<> Link::on(const mqtt::Connect& packet, Bytes raw) {
-  if (!is_client_id(packet.client_id)) return violation("client identifier not allowed", Reason::client_identifier_not_valid);
+  if (!is_client_id(packet.client_id) || (packet.client_id.starts_with(own_names) && !peer.is_own))
+    return violation("client identifier not allowed", Reason::client_identifier_not_valid);
   if (!packet.client_id.empty()) {
     std::size_t owner = Shard::shard_of(packet.client_id, core_.count);
     if (owner != core_.index) {

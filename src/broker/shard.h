@@ -36,9 +36,13 @@ struct ConnectionId {
 struct Peer {
   std::string address;           ///< for the log, and for throttling
   std::string identity{};        ///< proven by the transport: a certificate's name, a pre-shared key's; empty: none
+  bool is_own = false;           ///< the broker's other half: it alone may use own_names
   bool may_be_anonymous = true;  ///< else it has to prove an identity
   std::array<std::uint8_t, 32> channel_binding{};  ///< see LoginRequest
 };
+
+/// Client identifiers that begin so are the broker's.
+inline constexpr std::string_view own_names = "sealmq-own-";
 
 struct Settings {
   mqtt::Limits limits;

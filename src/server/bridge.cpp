@@ -125,7 +125,7 @@ class TwoClients final : public Bridge, public std::enable_shared_from_this<TwoC
     options.acknowledge_later = true;
     options.publish_across_connections = true;
     if (side.is_local) {
-      options.client_id = "sealmq-bridge-" + settings_.name;
+      options.client_id = std::string(broker::own_names) + "bridge-" + settings_.name;
       options.open_socket = open_local_;
       return options;
     }

@@ -49,7 +49,7 @@ Result<> Operations::add_bridges(const std::vector<BridgeSettings>& bridges, con
     int ends[2];
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0)
       return fail(Blame::environment, std::string("cannot make a socket: ") + error_text(errno));
-    shards_.front()->adopt({Descriptor(ends[0]), {}, nullptr, {}}, {.address = "bridge"}, {});
+    shards_.front()->adopt({Descriptor(ends[0]), {}, nullptr, {}}, {.address = "bridge", .is_own = true}, {});
     return ends[1];
   };
   for (const BridgeSettings& bridge : bridges) bridges_.push_back(TRY(Bridge::make(loop_, bridge, broker, open_local, log)));

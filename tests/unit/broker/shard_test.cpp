@@ -417,6 +417,12 @@ TEST_P(ShardTest, RefusesIdentifiersThatLookLikePatterns) {
   EXPECT_EQ(broker.connect("a\nb").connack, Reason::client_identifier_not_valid);
 }
 
+TEST_P(ShardTest, KeepsTheNamesOfItsOwnClientsToItself) {
+  EXPECT_EQ(broker.connect("sealmq-own-bridge-1").connack, Reason::client_identifier_not_valid);
+  broker.peer.is_own = true;
+  EXPECT_EQ(broker.connect("sealmq-own-bridge-1").connack, Reason::success);
+}
+
 TEST_P(ShardTest, StripsWhatOnlyTheBrokerMaySay) {
   auto& reader = broker.connect("reader");
   broker.subscribe(reader, "t");
