@@ -52,8 +52,8 @@ class Verified {
 // TRY(expression): the value of a Result, or return its error from the enclosing function. Statement expressions are
 // understood by both compilers this project supports. The counter gives a nested TRY a name of its own.
 //
-// It stands alone or as the only thing that owns memory in its expression: when it returns from the middle of one, g++ 12 does not
-// destroy what was already built, as in `Pair{std::string(a), TRY(b)}`. Give the value a name first.
+// It stands alone or as the only thing that owns memory in its expression: when it returns from the middle of one, g++ 12 does
+// not destroy what was already built, as in `Pair{std::string(a), TRY(b)}`. Give the value a name first.
 #define SEALMQ_TRY_2(expression, name)                            \
   __extension__({                                                 \
     auto&& name = (expression);                                   \
