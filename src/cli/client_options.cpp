@@ -97,9 +97,9 @@ void add_client_options(CLI::App& command, ClientOptions& options, const char* p
   command.add_option("--broker-key", options.broker_key);
   command.add_option(peers, options.peers)->allow_extra_args(false);
   command.parse_complete_callback([password, psk] {
-    if (psk->count() > 0 && std::getenv("SEALMQ_PSK") == nullptr)
+    if (psk->count() > 0 && !is_in_environment("SEALMQ_PSK"))
       notice("warning: other users of this machine can read a key on the command line\nhint: set SEALMQ_PSK");
-    if (password->count() > 0 && std::getenv("SEALMQ_PASSWORD") == nullptr)
+    if (password->count() > 0 && !is_in_environment("SEALMQ_PASSWORD"))
       notice("warning: other users of this machine can read a password on the command line\nhint: set SEALMQ_PASSWORD");
   });
 }

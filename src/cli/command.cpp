@@ -1,6 +1,7 @@
 #include "cli/command.h"
 
 #include <chrono>
+#include <cstdlib>
 #include <iostream>
 
 namespace sealmq::cli {
@@ -46,6 +47,11 @@ void add_data_option(CLI::App& app, std::string& data) {
 std::uint64_t wall_milliseconds() {
   const auto since_epoch = std::chrono::system_clock::now().time_since_epoch();
   return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(since_epoch).count());
+}
+
+// Nothing in this program changes the environment.
+bool is_in_environment(const char* variable) {
+  return std::getenv(variable) != nullptr;  // NOLINT(concurrency-mt-unsafe)
 }
 
 }  // namespace sealmq::cli

@@ -45,6 +45,7 @@ void set_usage(CLI::App& app, const char* usage);
 void add_data_option(CLI::App& app, std::string& data);
 
 std::uint64_t wall_milliseconds();
+bool is_in_environment(const char* variable);
 
 void add_broker(CLI::App& app, int& exit_code);
 void add_demo(CLI::App& app, int& exit_code);

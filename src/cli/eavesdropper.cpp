@@ -53,7 +53,7 @@ class PollingEavesdropper final : public Eavesdropper {
       : listener_(std::move(listener)),
         port_(port),
         broker_port_(broker_port),
-        thread_([this](std::stop_token stop) { run(stop); }) {}
+        thread_([this](const std::stop_token& stop) { run(stop); }) {}
 
   std::uint16_t port() const override { return port_; }
 

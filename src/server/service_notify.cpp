@@ -13,7 +13,7 @@ namespace sealmq::server {
 namespace {
 
 std::string_view variable(const char* name) {
-  const char* value = std::getenv(name);
+  const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): nothing in this program changes the environment
   return value == nullptr ? std::string_view() : std::string_view(value);
 }
 
