@@ -125,6 +125,11 @@ Reason Core::accept(Link& link, const mqtt::Publish& packet, Now now) {
     refuse(link, {Refusal::limit_reached, Reason::topic_name_invalid, "too many topic levels"}, now);
     return Reason::topic_name_invalid;
   }
+  // Before it is opened: a scheme that has seen it would take the next try for a replay.
+  if (const char* cause = lacks_room_for(packet)) {
+    refuse(link, {Refusal::limit_reached, Reason::quota_exceeded, cause}, now);
+    return Reason::quota_exceeded;
+  }
   auto admitted = admit(link, packet.topic, packet.payload, now);
   if (!admitted) {
     refuse(link, admitted.error(), now);
@@ -157,6 +162,7 @@ Reason Core::accept(Link& link, const mqtt::Publish& packet, Now now) {
 Admission<PendingWill> Core::admit_will(Link& link, const mqtt::Will& will, Now now) {
   if (will.topic.starts_with('$') || mqtt::levels(will.topic) > settings.maximum_levels)
     return refused(Refusal::topic_not_allowed, "a Will to this topic", Reason::topic_name_invalid);
+  if (!has_room_to_wait()) return refused(Refusal::limit_reached, "memory is short", Reason::quota_exceeded);
   auto admitted = admit(link, will.topic, will.payload, now);
   if (!admitted) return tl::unexpected(admitted.error());
   if (admitted->repeat) return refused(Refusal::replay, "the Will is a copy");
@@ -164,7 +170,7 @@ Admission<PendingWill> Core::admit_will(Link& link, const mqtt::Will& will, Now 
   std::erase_if(properties.user, is_evidence);
   bool has_any = travels(properties) || properties.message_expiry_interval;
   MessageView view = view_of(*admitted, will.payload, will.qos, will.retain, has_any ? &properties : nullptr);
-  return PendingWill{std::make_shared<const Message>(view), will.properties.will_delay_interval.value_or(0)};
+  return PendingWill{std::make_shared<const Message>(view, 0, ports.budget), will.properties.will_delay_interval.value_or(0)};
 }
 
 // -- subscriptions
@@ -219,14 +225,17 @@ Admission<Core::Granted> Core::grant(Link& link, std::string_view filter, const 
       return refused(Refusal::limit_reached, "too many subscriptions", Reason::quota_exceeded);
     if (tree.nodes() + mqtt::levels(filter) > settings.maximum_topic_nodes)
       return refused(Refusal::limit_reached, "the tree of subscriptions is full", Reason::quota_exceeded);
+    if (!has_room_for_sessions()) return refused(Refusal::limit_reached, "memory is short", Reason::quota_exceeded);
     auto made = std::make_unique<Subscription>();
     made->session = &session;
     made->filter = filter;
+    account(*made);
     at = session.subscriptions.emplace(made->filter, std::move(made)).first;
     if (shared)
       tell_group(*at->second, MemberEvent::What::present);
     else
       tree.add(*at->second);
+    account_tree();
     ++counters.subscriptions;
   }
   Subscription& subscription = *at->second;
@@ -256,6 +265,7 @@ void Core::forget(Session& session, Subscription& subscription) {
     tree.remove(subscription);
   else
     tell_group(subscription, MemberEvent::What::left);
+  account_tree();
   if (session.saved) change(SubscriptionEnded{session.number, subscription.filter});
   --counters.subscriptions;
 }

@@ -40,7 +40,8 @@ Core::Core(std::size_t index_, std::size_t count_, Settings settings_, Ports por
       settings(settings_),
       ports(std::move(ports_)),
       access(ports.schemes, std::move(policy), std::move(directory)),
-      retained(settings.maximum_retained),
+      retained(settings.maximum_retained, settings.maximum_retained_bytes, ports.budget),
+      tree_charge_(ports.budget, 0, true),
       sealed_(ports.schemes.size()) {}
 
 Session* Core::find(Number session) {
@@ -57,6 +58,7 @@ ConnectionId Core::open(Peer peer, Now now) {
   free_slots_.pop_back();
   ConnectionId id{slot, ++slots_[slot].generation};
   slots_[slot].link = std::make_unique<Link>(*this, id, std::move(peer), now);
+  account(*slots_[slot].link);
   ++counters.connections;
   return id;
 }
@@ -83,6 +85,7 @@ void Core::receive(Link& link, Bytes bytes, Now now) {
     free_slots_.push_back(effects.moves.back().connection.slot);
     return;
   }
+  look_after(link);
   if (!link.connection.outbox().empty()) tell_writable(link);
 }
 
@@ -90,8 +93,9 @@ void Core::finish(Link& link, Result<Login::Step> step, Now now) {
   if (link.ended || link.logging_in == nullptr) return;
   link.now = now;
   auto gone_on = link.go_on(std::move(step));
-  if (gone_on && link.connection.held()) gone_on = link.connection.release(link, now);
+  if (gone_on && link.connection.held() && link.slowed_until == 0) gone_on = link.connection.release(link, now);
   if (!gone_on && !link.ended) abort(link, gone_on.error());
+  look_after(link);
   if (!link.connection.outbox().empty()) tell_writable(link);
 }
 
@@ -164,10 +168,11 @@ std::pair<Session*, bool> Core::take_session(std::string_view client_id, std::st
     session.will.reset();  // a Will that was not due yet is not published. [MQTT-3.1.3-9]
     return {&session, true};
   }
-  if (sessions.size() >= settings.maximum_sessions) return {nullptr, false};
+  if (sessions.size() >= settings.maximum_sessions || !has_room_for_sessions()) return {nullptr, false};
   auto session = std::make_unique<Session>(std::string(client_id), next_number());
   Session* made = session.get();
   made->owner = identity;
+  account(*made);
   by_number.emplace(made->number, made);
   sessions.emplace(made->client_id, std::move(session));
   ++counters.sessions;
@@ -179,6 +184,7 @@ void Core::destroy(Session& session, Now now) {
   tell_groups(session, MemberEvent::What::left);
   for (auto& [filter, subscription] : session.subscriptions)
     if (subscription->node != nullptr) tree.remove(*subscription);
+  account_tree();
   counters.subscriptions -= session.subscriptions.size();
   --counters.sessions;
   if (session.saved) change(SessionEnded{session.number});
@@ -194,7 +200,10 @@ void Core::tick(Now now) {
     Link* link = slots_[i].link.get();
     if (link == nullptr || link->ended) continue;
     link->now = now;
-    if (auto alive = link->connection.tick(now); !alive) abort(*link, alive.error());
+    if (auto alive = link->connection.tick(now); !alive)
+      abort(*link, alive.error());
+    else
+      end_if_stalled(*link, now);
   }
   std::vector<Session*> due;
   counters.inflight = counters.queued = counters.queued_bytes = 0;
@@ -309,17 +318,21 @@ void Shard::finish(ConnectionId connection, Result<Login::Step> step, Now now) {
   if (Link* link = core_->find(connection)) core_->finish(*link, std::move(step), now);
 }
 
-mqtt::Outbox* Shard::outbox(ConnectionId connection) {
+mqtt::Outbox* Shard::outbox(ConnectionId connection, std::size_t unsent) {
   Link* link = core_->find(connection);
   if (link == nullptr) return nullptr;
   link->writable_told = false;
+  link->unsent = unsent;
   return &link->connection.outbox();
 }
 
 void Shard::drained(ConnectionId connection, Now now, std::size_t written) {
   core_->counters.bytes_sent += written;
   Link* link = core_->find(connection);
-  if (link != nullptr && link->session != nullptr) core_->pump(*link->session, now);
+  if (link == nullptr) return;
+  link->stalled_since = 0;
+  if (link->session != nullptr) core_->pump(*link->session, now);
+  core_->look_after(*link);
 }
 
 void Shard::take_in(std::span<const Parcel> parcels, Now now) {
@@ -350,6 +363,12 @@ std::uint64_t Shard::next_deadline() const {
 }
 void Shard::publish_own(std::string_view topic, std::string_view payload, Now now) {
   core_->publish_own(topic, payload, now);
+}
+void Shard::read_on(Now now) {
+  core_->read_on(now);
+}
+std::uint64_t Shard::next_reading() const {
+  return core_->next_reading();
 }
 void Shard::set_policy(std::shared_ptr<const Policy> policy, Now) {
   core_->set_policy(std::move(policy));
@@ -384,7 +403,9 @@ std::string_view name(Refusal refusal) {
                                         "author revoked",       "replay",
                                         "subscription refused", "client identifier refused",
                                         "keep-alive timeout",   "too many failures",
-                                        "limit reached"};
+                                        "limit reached",        "too many connections",
+                                        "connecting too fast",  "memory full",
+                                        "slow consumer"};
   static_assert(std::size(names) == static_cast<std::size_t>(Refusal::count_));
   return names[static_cast<std::size_t>(refusal)];
 }

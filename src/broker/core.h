@@ -2,6 +2,8 @@
 // delivery.cpp how messages go out.
 #pragma once
 
+#include <map>
+
 #include "broker/access.h"
 #include "broker/link.h"
 #include "broker/retained.h"
@@ -59,6 +61,26 @@ class Core {
   void set_policy(std::shared_ptr<const Policy> policy) { access.set(std::move(policy)); }
   void set_directory(std::shared_ptr<const Directory> directory) { access.set(std::move(directory)); }
   RevocationReport revoke(std::string_view name, Now now);
+
+  // -- overload.cpp: who wants too much, of memory or of time
+
+  /// Counts what the connection keeps, and sees whether it keeps or owes too much: it may end the link, or stop reading from it.
+  void look_after(Link& link);
+  /// Counts only.
+  void account(Link& link);
+  void account(Session& session);
+  void account(Subscription& subscription);
+  void account_tree();
+  /// A message came: above the rate, nothing is read for a while.
+  void meter(Link& link, const mqtt::Publish& packet);
+  void read_on(Now now);
+  std::uint64_t next_reading() const { return slowed_.empty() ? UINT64_MAX : slowed_.begin()->first; }
+  void end_if_stalled(Link& link, Now now);
+  bool has_room_to_wait() const { return ports.budget == nullptr || ports.budget->has_room_to_wait(); }
+  bool has_room_for_sessions() const { return ports.budget == nullptr || ports.budget->has_room_for_sessions(); }
+  /// Why this message cannot be taken in now; null: it can.
+  const char* lacks_room_for(const mqtt::Publish& packet) const;
+  std::uint32_t quota(const Link& link) const;
 
   // -- admission.cpp: what may come in
 
@@ -209,6 +231,7 @@ class Core {
   void give(Session& session, Delivery delivery, Now now);
   void queue(Session& session, Delivery delivery);
   bool sendable(const Session& session) const;
+  void update_reading(Link& link);
   /// Sends, or drops what the client cannot take.
   void send(Link& link, const Encoded& encoded, std::uint16_t packet_id, bool dup);
   bool append_with_alias(Link& link, const Encoded& encoded, std::string_view topic, std::uint16_t packet_id, bool dup);
@@ -222,6 +245,8 @@ class Core {
 
   std::vector<Slot> slots_;
   std::vector<std::uint32_t> free_slots_;
+  std::multimap<std::uint64_t, ConnectionId> slowed_;  // until that steady moment
+  Charge tree_charge_;
   std::uint64_t stamp_ = 0;
   std::uint64_t last_number_ = 0;
   std::uint64_t batch_ = 1;       // collects now

@@ -8,8 +8,23 @@ namespace sealmq::broker {
 
 using mqtt::QoS;
 
+/// Bytes that outboxes share, with the charge for them.
+static std::shared_ptr<const Buffer> counted(Buffer bytes, Budget* budget) {
+  struct Counted {
+    Charge charge;
+    Buffer bytes;
+  };
+  const std::size_t size = bytes.capacity();
+  auto whole = std::make_shared<const Counted>(Counted{Charge(budget, size), std::move(bytes)});
+  return {whole, &whole->bytes};
+}
+
 const std::shared_ptr<const Message>& Core::Publication::keep() {
-  if (shared == nullptr) shared = std::make_shared<const Message>(view, core.settings.durable ? core.next_number() : 0);
+  if (shared == nullptr) {
+    // What nobody keeps is on its way to another shard, whose mailbox counts it.
+    Budget* budget = view.qos != QoS::at_most_once || view.retain ? core.ports.budget : nullptr;
+    shared = std::make_shared<const Message>(view, core.settings.durable ? core.next_number() : 0, budget);
+  }
   return shared;
 }
 
@@ -20,7 +35,10 @@ std::uint64_t Core::next_stamp(Now now) {
 
 void Core::publish(const MessageView& view, Now now) {
   Publication publication{*this, view, nullptr};
-  if (view.retain && retained.store(publication.keep(), now.steady)) change(RetainedSaved{publication.keep()});
+  if (view.retain) {
+    retained.store(publication.keep(), now.steady);
+    change(RetainedSaved{publication.keep()});
+  }
   deliver(publication, now);
   if (count == 1) return;
   Parcel parcel;
@@ -36,6 +54,8 @@ void Core::publish(const MessageView& view, Now now) {
 void Core::publish(const std::shared_ptr<const Message>& message, Now now) {
   MessageView view = message->view();
   if (!access.may_still_publish(view.author, view.scheme, view.topic)) return drop(Drop::not_entitled);
+  // There is nobody left to be told: it is delivered to those who are there.
+  if (view.retain && !retained.has_room(view.topic, message->size())) view.retain = false;
   if (view.retain) view.stamp = next_stamp(now);
   if (view.properties != nullptr && view.properties->message_expiry_interval)  // MQTT 5 section 3.1.3.2.4: its life begins now
     view.expires = now.steady + std::uint64_t{1000} * *view.properties->message_expiry_interval;
@@ -202,14 +222,15 @@ void Core::give_target(Target& target, Publication& publication, Now now) {
 }
 
 bool Core::sendable(const Session& session) const {
-  return session.link != nullptr && session.link->connection.outbox().size() < settings.outbox_high_water;
+  if (session.link == nullptr) return false;
+  constexpr std::size_t modest = 16 * 1024;  // what everybody may owe, however short memory is
+  const std::size_t unwritten = session.link->connection.outbox().size();
+  return unwritten < settings.outbox_high_water && (unwritten < modest || has_room_to_wait());
 }
 
 void Core::give(Session& session, Delivery delivery, Now now) {
   bool may_start = sendable(session) && session.queue.empty() &&
-                   (delivery.qos == QoS::at_most_once ||
-                    session.link->in_flight <
-                        std::min<std::uint32_t>(settings.maximum_inflight, session.link->connection.peer_receive_maximum()));
+                   (delivery.qos == QoS::at_most_once || session.link->in_flight < quota(*session.link));
   if (may_start)
     start(session, std::move(delivery), now);
   else
@@ -218,11 +239,13 @@ void Core::give(Session& session, Delivery delivery, Now now) {
 
 void Core::queue(Session& session, Delivery delivery) {
   std::size_t size = delivery.message->size();
-  if (session.queue.size() >= settings.maximum_queued_messages || session.queued_bytes + size > settings.maximum_queued_bytes)
+  if (session.queue.size() >= settings.maximum_queued_messages || session.queued_bytes + size > settings.maximum_queued_bytes ||
+      !has_room_to_wait())
     return drop(Drop::queue_full);
   session.queued_bytes += size;
   save(session, delivery, 0);
   session.queue.push_back(std::move(delivery));
+  account(session);
 }
 
 bool Core::still_due(const Delivery& delivery, Now now) const {
@@ -239,7 +262,7 @@ bool Core::still_entitled(const Delivery& delivery) const {
 void Core::pump(Session& session, Now now) {
   if (session.link == nullptr) return;
   Link& link = *session.link;
-  std::uint32_t quota = std::min<std::uint32_t>(settings.maximum_inflight, link.connection.peer_receive_maximum());
+  const std::uint32_t quota = this->quota(link);
 
   // What an earlier connection left unfinished comes first, in its order. [MQTT-4.4.0-1]
   if (link.in_flight < session.outgoing.size()) {
@@ -286,6 +309,7 @@ void Core::pump(Session& session, Now now) {
       start(session, std::move(delivery), now);
     }
   }
+  account(session);
 }
 
 void Core::start(Session& session, Delivery&& delivery, Now now) {
@@ -423,15 +447,17 @@ const Core::Encoded* Core::encode(const MessageView& view, std::size_t scheme, b
 
 /// The same packet with a topic alias in the name's place, or for the first time beside it. False: this topic gets none.
 bool Core::append_with_alias(Link& link, const Encoded& encoded, std::string_view topic, std::uint16_t packet_id, bool dup) {
-  constexpr std::size_t worth_it = 6;  // bytes of topic: twice what an alias takes
-  constexpr std::size_t longer = 5;    // at most, where name and alias go together: the property, and two lengths
+  constexpr std::size_t worth_it = 6;              // bytes of topic: twice what an alias takes
+  constexpr std::size_t longer = 5;                // at most, where name and alias go together: the property, and two lengths
+  constexpr std::size_t most_aliased = 16 * 1024;  // bytes of topics remembered for one client
   if (topic.size() < worth_it) return false;
   auto known = link.aliases.find(topic);
   bool is_new = known == link.aliases.end();
   if (is_new) {
-    if (link.aliases.size() >= link.alias_maximum) return false;
+    if (link.aliases.size() >= link.alias_maximum || link.alias_bytes + topic.size() > most_aliased) return false;
     if (encoded.bytes.size() + longer > link.connection.peer_maximum_packet_size()) return false;  // [MQTT-3.1.2-24]
     known = link.aliases.emplace(std::string(topic), static_cast<std::uint16_t>(link.aliases.size() + 1)).first;
+    link.alias_bytes += topic.size();
   }
   mqtt::encode_with_alias(encoded.bytes, packet_id, dup, known->second, is_new, link.connection.outbox().tail());
   return true;
@@ -473,7 +499,7 @@ void Core::send(Link& link, const Encoded& encoded, std::uint16_t packet_id, boo
       tail.push_back(static_cast<std::uint8_t>(packet_id));
     }
     auto& rest = encoded.shared_rest;
-    if (rest == nullptr) rest = std::make_shared<const Buffer>(to_buffer(bytes.subspan(rest_at)));
+    if (rest == nullptr) rest = counted(to_buffer(bytes.subspan(rest_at)), ports.budget);
     outbox.append_shared(rest);
   }
   tell_writable(link);

@@ -25,7 +25,14 @@ bool is_client_id(std::string_view id) {
 }  // namespace
 
 Link::Link(Core& core, ConnectionId id_, Peer peer_, Now now_)
-    : connection(mqtt::Role::server, core.settings.limits, now_), id(id_), peer(std::move(peer_)), now(now_), core_(core) {
+    : connection(mqtt::Role::server, core.settings.limits, now_),
+      id(id_),
+      peer(std::move(peer_)),
+      now(now_),
+      messages(message_rate(core.settings), now_.steady),
+      bytes(byte_rate(core.settings), now_.steady),
+      charge(core.ports.budget),
+      core_(core) {
   connection.count_into(core.counters.packets);
 }
 
@@ -62,6 +69,10 @@ Result<> Link::on(const mqtt::Publish& packet) {
     connection.answered();                                                     // it was counted when it came first
     return {};
   }
+  constexpr std::size_t few = 64;  // QoS 2 messages between PUBLISH and PUBREL, which MQTT 3 does not bound
+  if (packet.qos == QoS::exactly_once && session->incoming.size() >= few && !core_.has_room_to_wait())
+    return violation("too many messages without PUBREL while memory is short", Reason::quota_exceeded);
+  core_.meter(*this, packet);
   std::size_t before = core_.changes.size();
   Reason reason = core_.accept(*this, packet, now);
   if (ended) return {};

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "broker/budget.h"
 #include "broker/session.h"
 #include "broker/shard.h"
 #include "mqtt/connection.h"
@@ -60,6 +61,14 @@ class Link final : public mqtt::Events {
   std::size_t moving_to = 0;
   std::uint32_t failures = 0;        ///< messages that failed verification,
   std::uint64_t failures_since = 0;  ///< since this steady moment
+  TokenBucket messages, bytes;       ///< that it may publish
+  std::uint64_t slowed_until = 0;    ///< steady; 0: it keeps to its rates
+  bool owes_reading = false;         ///< it does not take our answers
+  bool is_read = true;               ///< as Effects::reading has told
+  std::uint64_t stalled_since = 0;   ///< steady: at the high water, and has taken nothing since; 0: all is well
+  std::size_t alias_bytes = 0;       ///< of `aliases`
+  std::size_t unsent = 0;            ///< kept by the transport
+  Charge charge;
 
  private:
   void acknowledge(mqtt::PacketType type, std::uint16_t packet_id, mqtt::Reason reason, bool relies);

@@ -28,7 +28,7 @@ class Store {
 
 }  // namespace
 
-Message::Message(const MessageView& from, std::uint64_t number) : view_(from), number_(number) {
+Message::Message(const MessageView& from, std::uint64_t number, Budget* budget) : view_(from), number_(number) {
   bool wrapped = from.wire.data() != from.payload.data() || from.wire.size() != from.payload.size();
   storage_.reserve(from.topic.size() + from.payload.size() + (wrapped ? from.wire.size() : 0) + from.author.size() +
                    from.publisher.size() + (from.properties != nullptr ? text_size(*from.properties) : 0));
@@ -48,6 +48,7 @@ Message::Message(const MessageView& from, std::uint64_t number) : view_(from), n
     for (const auto& user : p.user) properties_.user.push_back({store.keep(user.name), store.keep(user.value)});
     view_.properties = &properties_;
   }
+  charge_ = Charge(budget, size());
 }
 
 }  // namespace sealmq::broker

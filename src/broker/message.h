@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "broker/budget.h"
 #include "mqtt/packet.h"
 #include "sealmq/ports.h"
 
@@ -27,19 +28,24 @@ struct MessageView {
 class Message {
  public:
   /// `number` names it in a store; 0: in none.
-  explicit Message(const MessageView& view, std::uint64_t number = 0);
+  explicit Message(const MessageView& view, std::uint64_t number = 0, Budget* budget = nullptr);
   Message(const Message&) = delete;
   Message& operator=(const Message&) = delete;
 
   const MessageView& view() const { return view_; }
   std::uint64_t number() const { return number_; }
-  std::size_t size() const { return storage_.size() + sizeof(Message); }
+  std::size_t size() const { return storage_.size() + properties_.user.size() * sizeof(mqtt::UserProperty) + sizeof(Message); }
+  /// From now on, if not before; of one that a store has kept. Before others have it.
+  void count_in(Budget* budget) const {
+    if (charge_.bytes() == 0) charge_ = Charge(budget, size());
+  }
 
  private:
   std::string storage_;  // every view below points into it
   mqtt::Properties properties_;
   MessageView view_;
   std::uint64_t number_;
+  mutable Charge charge_;
 };
 
 }  // namespace sealmq::broker

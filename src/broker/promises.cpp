@@ -69,6 +69,7 @@ void Core::stored(std::uint64_t batch, Now now) {
     --link->promised;
     link->now = now;
     keep(promise);
+    if (link->owes_reading && !link->ended) look_after(*link);
   }
 }
 
@@ -112,11 +113,12 @@ std::optional<Batch> Core::take_changes() {
 std::size_t Core::restore(const Restored& restored, Now now) {
   last_number_ = restored.last_number / count + 1;
   for (const auto& message : restored.retained) {
+    if (index == 0) message->count_in(ports.budget);  // every shard holds the same object
     retained.store(message, now.steady);
     stamp_ = std::max(stamp_, message->view().stamp / count);
   }
   std::size_t mine = 0;
-  for (const auto& from : restored.sessions) {
+  for (const auto& from : restored.sessions) {  // they are kept, whatever the bounds are now
     if (Shard::shard_of(from.saved.client_id, count) != index) continue;
     ++mine;
     restore(from, now);
@@ -152,6 +154,7 @@ void Core::restore(const Restored::Session& from, Now now) {
   sessions.emplace(session.client_id, std::move(made));
   by_number.emplace(session.number, &session);
   ++counters.sessions;
+  account(session);
   session.saved = true;
   session.owner = from.saved.owner;
   session.expiry_interval = from.saved.expiry_interval;
@@ -166,6 +169,7 @@ void Core::restore(const Restored::Session& from, Now now) {
     auto subscription = std::make_unique<Subscription>();
     subscription->session = &session;
     subscription->filter = saved.filter;
+    account(*subscription);
     subscription->options = saved.options;
     subscription->identifier = saved.identifier;
     subscription->scheme = saved.scheme;
@@ -179,7 +183,9 @@ void Core::restore(const Restored::Session& from, Now now) {
     else
       tree.add(placed);
   }
+  if (session.will) session.will->message->count_in(ports.budget);
   for (const auto& saved : from.deliveries) {
+    if (saved.message != nullptr) saved.message->count_in(ports.budget);
     Delivery delivery{saved.message,    saved.delivery,   0, saved.qos, saved.retain, saved.scheme,
                       saved.subscriber, saved.identifiers};
     if (saved.packet_id == 0) {
@@ -194,6 +200,8 @@ void Core::restore(const Restored::Session& from, Now now) {
   }
   for (std::uint16_t packet_id : from.incoming) session.incoming.receive(packet_id);
   recount(session);
+  account(session);
+  account_tree();
 }
 
 }  // namespace sealmq::broker

@@ -14,10 +14,17 @@ namespace sealmq::broker {
 
 class Retained {
  public:
-  explicit Retained(std::size_t limit) : limit_(limit) {}
+  /// At most so many, and as many marks; all of it in so many bytes. `budget`: counts the tables; the messages count themselves.
+  explicit Retained(std::size_t limit, std::size_t most_bytes = SIZE_MAX, Budget* budget = nullptr)
+      : limit_(limit), most_bytes_(most_bytes), charge_(budget) {}
 
-  /// An empty payload erases. False if the limit forbids one more topic.
-  bool store(const std::shared_ptr<const Message>& message, std::uint64_t steady);
+  /// Whether a message of this Message::size() may be stored, or erase. To be asked where a message comes in, so that all shards
+  /// store the same.
+  bool has_room(std::string_view topic, std::size_t size) const;
+  /// It would take the place of one that is no smaller.
+  bool replaces(std::string_view topic, std::size_t size) const;
+  /// An empty payload erases.
+  void store(const std::shared_ptr<const Message>& message, std::uint64_t steady);
 
   /// Calls `use` for each one that the filter matches and that has not expired.
   void for_each(std::string_view filter, std::uint64_t steady,
@@ -30,6 +37,7 @@ class Retained {
   std::size_t tick(std::uint64_t steady, const Use& expired);
 
   std::size_t size() const { return present_; }
+  std::size_t bytes() const { return bytes_; }
 
  private:
   static constexpr std::uint64_t erasure_remembered = 10'000;  // ms; messages between shards take microseconds
@@ -39,9 +47,19 @@ class Retained {
     std::shared_ptr<const Message> message;  // null: erased
     std::uint64_t forget = 0;                // steady; of an erasure
   };
-  std::map<std::string, Entry, std::less<>> entries_;
-  std::size_t limit_;
+  using Entries = std::map<std::string, Entry, std::less<>>;
+  static std::size_t bytes_of(std::string_view topic, std::size_t message);
+  static std::size_t bytes_of(const Entries::value_type& entry);
+  void forget(const Entries::value_type& entry);
+  void account();
+
+  Entries entries_;
+  const std::size_t limit_;
+  const std::size_t most_bytes_;
   std::size_t present_ = 0;
+  std::size_t bytes_ = 0;
+  std::size_t topics_ = 0;  // bytes of their names
+  Charge charge_;
 };
 
 }  // namespace sealmq::broker

@@ -8,6 +8,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "broker/budget.h"
 #include "broker/changes.h"
 #include "mqtt/packet.h"
 #include "mqtt/session_state.h"
@@ -37,6 +38,7 @@ struct Subscription {
   std::shared_ptr<const std::string> subscriber;  ///< name of the verified identity; null: anonymous
   TopicNode* node = nullptr;                      ///< where it stands in the tree,
   std::size_t place = 0;                          ///< and at which index
+  Charge charge;
 };
 
 /// A message that one session is owed, with how this session gets it.
@@ -78,6 +80,8 @@ struct Session {
   mqtt::IncomingState incoming;
   std::deque<Delivery> queue;  ///< not yet in flight
   std::size_t queued_bytes = 0;
+  Charge charge;                        ///< of itself,
+  Charge waiting;                       ///< and of the lists of what it is owed; the messages have their own
   std::vector<std::string> identities;  ///< whose verified messages and requests came through it; for revocation
 
   std::uint64_t last_publication = 0;  ///< merges overlapping subscriptions of one publication

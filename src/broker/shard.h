@@ -15,9 +15,11 @@
 #include <string>
 #include <vector>
 
+#include "broker/budget.h"
 #include "broker/changes.h"
 #include "broker/parcel.h"
 #include "broker/policy.h"
+#include "broker/token_bucket.h"
 #include "mqtt/connection.h"
 #include "sealmq/ports.h"
 #include "sealmq/registry.h"
@@ -39,6 +41,7 @@ struct Peer {
   bool is_own = false;           ///< the broker's other half: it alone may use own_names
   bool may_be_anonymous = true;  ///< else it has to prove an identity
   std::array<std::uint8_t, 32> channel_binding{};  ///< see LoginRequest
+  std::size_t memory = 0;                          ///< bytes that its transport takes beyond a socket
 };
 
 /// Client identifiers that begin so are the broker's.
@@ -55,7 +58,12 @@ struct Settings {
   std::size_t maximum_sessions = 200'000;            ///< per shard, connected or not
   std::size_t maximum_subscriptions = 1000;          ///< per session
   std::size_t maximum_levels = 200;                  ///< of a topic name or filter
-  std::size_t maximum_retained = 100'000;            ///< messages
+  std::size_t maximum_retained = 100'000;            ///< messages, and marks of those just erased
+  std::size_t maximum_retained_bytes = 256 << 20;    ///< the same
+  std::uint32_t publish_rate = 0;                    ///< messages a second from one client; 0: no bound
+  std::uint32_t publish_burst = 0;                   ///< messages at once beyond it; 0: one second's worth
+  std::uint32_t publish_bytes_rate = 0;              ///< bytes a second in messages of one client; 0: no bound
+  std::uint32_t slow_consumer_timeout = 60;          ///< seconds at the high water without taking a byte; 0: for ever
   std::uint32_t failures_until_disconnect = 10;      ///< messages that fail verification within 60 s
   std::size_t maximum_topic_nodes = 1'000'000;       ///< levels in the tree of subscriptions, per shard
   std::size_t maximum_wildcards = 16;                ///< '+' in one filter
@@ -63,6 +71,10 @@ struct Settings {
   std::size_t maximum_logins = 256;                  ///< undecided at the same time, per shard
   bool durable = false;                              ///< changes go to a store, and promises wait for it
 };
+
+/// Of one client. A burst that is too small for the rate is larger than configured.
+Rate message_rate(const Settings& settings);
+Rate byte_rate(const Settings& settings);
 
 /// Why a message or a client was refused; one counter each, and the key by which the log is kept from flooding.
 enum class Refusal : std::uint8_t {
@@ -81,6 +93,10 @@ enum class Refusal : std::uint8_t {
   keep_alive_timeout,
   too_many_failures,
   limit_reached,
+  too_many_connections,
+  connecting_too_fast,
+  memory_full,
+  slow_consumer,
   count_,
 };
 std::string_view name(Refusal refusal);
@@ -148,6 +164,7 @@ struct Ports {
   Journal& journal;
   Random& random;
   LoginGate* gate = nullptr;    ///< null: nothing is slowed down
+  Budget* budget = nullptr;     ///< shared by all shards; null: memory has no bound but those of Settings
   BeginLogin password_login{};  ///< null: user names and passwords are not looked at
   /// Subscriptions of sessions that outlive their connections, in all shards; shared by them. While there are none, a message on
   /// its way to another shard need not be stored. Null: it always is.
@@ -168,19 +185,29 @@ struct Move {
   Buffer unread;  ///< to be received there after open()
 };
 
+/// Whether anything is to be read from a connection.
+struct Reading {
+  ConnectionId connection;
+  bool wanted;  ///< no: it sends faster than it may, or does not take the answers; what it sends waits on its side
+};
+
 /// What the owner must do. The owner clears it when it is done, or swaps it with an empty one.
 struct Effects {
   std::vector<ConnectionId> writable;  ///< something stands in outbox(); each once
   std::vector<ConnectionId> closing;   ///< write what stands in outbox(), then close the transport and call gone()
   std::vector<Job> jobs;               ///< for the worker pool
   std::vector<Move> moves;             ///< reopen at that shard; already forgotten here
+  std::vector<Reading> reading;        ///< in this order
   std::vector<Parcel> parcels;         ///< to take_in() of other shards, in this order; after the changes went to the store
-  bool empty() const { return writable.empty() && closing.empty() && moves.empty() && parcels.empty() && jobs.empty(); }
+  bool empty() const {
+    return writable.empty() && closing.empty() && moves.empty() && parcels.empty() && jobs.empty() && reading.empty();
+  }
   void clear() {
     writable.clear();
     closing.clear();
     moves.clear();
     jobs.clear();
+    reading.clear();
     parcels.clear();
   }
 };
@@ -198,7 +225,8 @@ class Shard {
   void gone(ConnectionId connection, Now now);
   /// Null when the connection is unknown. The owner writes and consumes; after consuming it calls drained().
   /// Asking takes the connection off the list of writable ones: it is named again when more has come.
-  mqtt::Outbox* outbox(ConnectionId connection);
+  /// `unsent`: bytes that left it earlier and that the transport still keeps.
+  mqtt::Outbox* outbox(ConnectionId connection, std::size_t unsent = 0);
   /// The answer of a Job.
   void finish(ConnectionId connection, Result<Login::Step> step, Now now);
   /// Bytes went out, so many: a slow consumer may now get what was kept back.
@@ -222,6 +250,9 @@ class Shard {
   /// has come.
   void tick(Now now);
   std::uint64_t next_deadline() const;
+  /// Listens again to clients that had sent too fast. To be called when next_reading() has come; UINT64_MAX: nobody waits.
+  void read_on(Now now);
+  std::uint64_t next_reading() const;
 
   /// A message of the broker itself, retained, for instance under $SYS; policy decides who gets it, as plain MQTT.
   void publish_own(std::string_view topic, std::string_view payload, Now now);

@@ -45,7 +45,7 @@ void TopicTree::add(Subscription& subscription) {
   subscription.node = node;
   subscription.place = list.size();
   list.push_back(&subscription);
-  remembered_.clear();
+  forget();
 }
 
 void TopicTree::remove(Subscription& subscription) {
@@ -60,18 +60,25 @@ void TopicTree::remove(Subscription& subscription) {
     --nodes_;
     node = parent;
   }
+  forget();
+}
+
+void TopicTree::forget() {
   remembered_.clear();
+  remembered_bytes_ = 0;
 }
 
 const std::vector<Subscription*>& TopicTree::match(std::string_view topic) {
   if (auto known = remembered_.find(topic); known != remembered_.end()) return known->second;
-  if (remembered_.size() >= topics_remembered) remembered_.clear();
+  if (remembered_.size() >= topics_remembered || remembered_bytes_ > most_bytes_remembered) forget();
   auto& out = remembered_[std::string(topic)];
   collect(root_, topic, true, out);
+  remembered_bytes_ += topic.size() + out.capacity() * sizeof(Subscription*);
   return out;
 }
 
-void TopicTree::collect(const TopicNode& node, std::string_view rest, bool first, std::vector<Subscription*>& out) const {
+void TopicTree::collect(const TopicNode& node, std::string_view rest, bool first, std::vector<Subscription*>& out) {
+  ++visited_;
   bool hidden = first && rest.starts_with('$');
   if (!hidden) append_all(out, node.below);
   bool last = false;
@@ -80,6 +87,7 @@ void TopicTree::collect(const TopicNode& node, std::string_view rest, bool first
     auto child = node.children.find(name);
     if (child == node.children.end()) return;
     if (!last) return collect(*child->second, rest, false, out);
+    ++visited_;
     append_all(out, child->second->here);
     append_all(out, child->second->below);  // "sport/#" matches "sport"
   };

@@ -1,7 +1,8 @@
 // TopicTree: which subscriptions match a topic name (MQTT 5 section 4.7). Subscriptions are owned by their sessions.
 //
-// What a topic matched is remembered until a subscription changes, so a steady stream costs one look-up a message. Nodes without
-// subscriptions go away at once: a topic is no slower for the subscribers that left it. One thread.
+// What a topic matched is remembered until a subscription changes, so a steady stream costs one look-up a message. Otherwise each
+// node is visited at most once, and only those whose levels are the topic's or '+': of filters of L levels at most 2^L. Nodes
+// without subscriptions go away at once: a topic is no slower for the subscribers that left it. One thread.
 #pragma once
 
 #include "broker/session.h"
@@ -27,16 +28,24 @@ class TopicTree {
   const std::vector<Subscription*>& match(std::string_view topic);
 
   std::size_t nodes() const { return nodes_; }
+  /// Nodes that all calls of match() together have looked at.
+  std::uint64_t visited() const { return visited_; }
+  std::size_t bytes_remembered() const { return remembered_bytes_; }
+
+  static constexpr std::size_t topics_remembered = 4096;
+  /// A topic name may have 65535 bytes, and match every subscription there is. The last one is kept, whatever its size.
+  static constexpr std::size_t most_bytes_remembered = 4 << 20;
 
  private:
-  static constexpr std::size_t topics_remembered = 4096;
-
-  void collect(const TopicNode& node, std::string_view rest, bool first, std::vector<Subscription*>& out) const;
+  void collect(const TopicNode& node, std::string_view rest, bool first, std::vector<Subscription*>& out);
+  void forget();
   static std::vector<Subscription*>& list_of(TopicNode& node, const Subscription& subscription);
 
   TopicNode root_;
   std::size_t nodes_ = 0;
+  std::uint64_t visited_ = 0;
   TextMap<std::vector<Subscription*>> remembered_;
+  std::size_t remembered_bytes_ = 0;
 };
 
 }  // namespace sealmq::broker

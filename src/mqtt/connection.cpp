@@ -333,7 +333,9 @@ Result<> Connection::resolve_alias(Publish& publish) {
   std::size_t at = *alias - 1u;
   if (!publish.topic.empty()) {
     if (aliases_.size() <= at) aliases_.resize(at + 1);
-    aliases_[at] = publish.topic;
+    alias_bytes_ -= aliases_[at].capacity();
+    aliases_[at] = std::string(publish.topic);  // not assigned, which keeps the room of a longer one
+    alias_bytes_ += aliases_[at].capacity();
   } else {
     if (aliases_.size() <= at || aliases_[at].empty()) return protocol_error("topic alias is unknown");
     publish.topic = aliases_[at];

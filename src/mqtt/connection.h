@@ -132,6 +132,8 @@ class Connection {
   Version version() const { return version_; }
   Outbox& outbox() { return outbox_; }
   const Outbox& outbox() const { return outbox_; }
+  /// Bytes kept of what the peer has sent: an incomplete packet, or what came while held, and topic aliases.
+  std::size_t kept() const { return unread_.capacity() + alias_bytes_; }
   std::uint16_t keep_alive() const { return keep_alive_; }
 
  private:
@@ -200,6 +202,7 @@ class Connection {
   Buffer unread_;                                     // an incomplete packet, or what came while held
   Outbox outbox_;
   std::vector<std::string> aliases_;  // inwards, index alias - 1
+  std::size_t alias_bytes_ = 0;
 };
 
 }  // namespace sealmq::mqtt

@@ -30,6 +30,7 @@ void Outbox::close_tail() {
   }
   if (!pieces_) pieces_ = std::make_unique<std::deque<Piece>>();
   size_ += tail_.size() - tail_taken_;
+  own_ += tail_.size();
   pieces_->push_back({nullptr, std::exchange(tail_, {}), std::exchange(tail_taken_, 0)});
 }
 
@@ -57,6 +58,7 @@ void Outbox::consume(std::size_t count) {
     size_ -= taken;
     count -= taken;
     if (!first.left().empty()) return;
+    own_ -= first.own.size();
     pieces_->pop_front();
     if (pieces_->empty()) pieces_.reset();
   }
@@ -80,7 +82,7 @@ void Outbox::give_back() {
 
 void Outbox::clear() {
   pieces_.reset();
-  size_ = 0;
+  size_ = own_ = 0;
   tail_ = Buffer();
   tail_taken_ = 0;
 }

@@ -30,6 +30,8 @@ class Outbox {
 
   std::size_t size() const { return size_ + tail_.size() - tail_taken_; }
   bool empty() const { return size() == 0; }
+  /// Bytes it keeps, without those it shares.
+  std::size_t memory() const { return own_ + tail_.capacity() + (pieces_ ? pieces_->size() * sizeof(Piece) : 0); }
 
   /// Fills `parts` with the first pieces to write; answers how many.
   std::size_t gather(std::span<iovec> parts) const;
@@ -50,6 +52,7 @@ class Outbox {
 
   std::unique_ptr<std::deque<Piece>> pieces_;  // before the tail; rarely any
   std::size_t size_ = 0;                       // of the pieces
+  std::size_t own_ = 0;                        // of those that are not shared, with what is written already
   Buffer tail_;
   std::size_t tail_taken_ = 0;
 };

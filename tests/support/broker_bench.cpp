@@ -156,7 +156,10 @@ void BrokerBench::advance(std::uint64_t milliseconds) {
     passed += step;
     now.steady += step;
     now.wall += step;
-    for (auto& shard : shards_) shard->tick(now);
+    for (auto& shard : shards_) {
+      shard->read_on(now);
+      shard->tick(now);
+    }
     carry_out();
   }
 }
@@ -192,7 +195,7 @@ void BrokerBench::carry_out() {
       for (auto id : effects.writable) {
         TestClient* client = find(i, id);
         mqtt::Outbox* outbox = shards_[i]->outbox(id);
-        if (client == nullptr || outbox == nullptr) continue;
+        if (client == nullptr || outbox == nullptr || !client->reads) continue;
         while (!outbox->empty()) {
           iovec parts[8];
           std::size_t count = outbox->gather(parts);
@@ -206,6 +209,8 @@ void BrokerBench::carry_out() {
         shards_[i]->drained(id, now);
         take_in(*client);
       }
+      for (auto [id, wanted] : effects.reading)
+        if (TestClient* client = find(i, id)) client->is_read = wanted;
       for (auto id : effects.closing) {
         if (TestClient* client = find(i, id)) {
           client->closed = true;

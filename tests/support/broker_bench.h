@@ -52,6 +52,8 @@ struct TestClient {
   std::deque<Answer> answers;
   std::size_t pings = 0;
   bool acknowledges = true;  ///< answers QoS 1 and 2 by itself
+  bool reads = true;         ///< takes what the broker writes
+  bool is_read = true;       ///< as the broker wishes; what a test sends is received all the same
   bool opaque = false;       ///< what comes back is not looked at: the test does not know its version
 };
 

@@ -38,12 +38,17 @@ TEST(Retained, FindsByPrefixAndWildcard) {
 
 TEST(Retained, KeepsToItsLimitAndFreesWhatIsErased) {
   Retained retained(2);
-  EXPECT_TRUE(retained.store(message("a", "x", 1), 0));
-  EXPECT_TRUE(retained.store(message("b", "x", 1), 0));
-  EXPECT_FALSE(retained.store(message("c", "x", 1), 0));
-  EXPECT_TRUE(retained.store(message("a", "y", 2), 0)) << "a new value for a topic it has";
-  EXPECT_TRUE(retained.store(message("a", "", 3), 0));
-  EXPECT_TRUE(retained.store(message("c", "x", 4), 0));
+  auto store_if_room = [&](const std::shared_ptr<const Message>& m) {
+    const bool has_room = retained.has_room(m->view().topic, m->size());
+    if (has_room) retained.store(m, 0);
+    return has_room;
+  };
+  EXPECT_TRUE(store_if_room(message("a", "x", 1)));
+  EXPECT_TRUE(store_if_room(message("b", "x", 1)));
+  EXPECT_FALSE(store_if_room(message("c", "x", 1)));
+  EXPECT_TRUE(store_if_room(message("a", "y", 2))) << "a new value for a topic it has";
+  EXPECT_TRUE(store_if_room(message("a", "", 3)));
+  EXPECT_TRUE(store_if_room(message("c", "x", 4)));
   EXPECT_EQ(retained.size(), 2U);
   retained.tick(20'000, [](const Message&) {});
   EXPECT_EQ(retained.size(), 2U);

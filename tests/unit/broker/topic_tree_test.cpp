@@ -91,5 +91,49 @@ RC_GTEST_PROP(TopicTree, AgreesWithMatchingEachFilterAlone, ()) {
   }
 }
 
+// What an attacker can make the look-up of one topic cost: every combination of a name and '+' on each level.
+TEST(TopicTree, VisitsNoNodeTwiceHoweverManyWildcardsThereAre) {
+  constexpr std::size_t levels = 10;
+  Tree t;
+  for (unsigned bits = 0; bits < 1U << levels; ++bits) {
+    std::string filter;
+    for (std::size_t level = 0; level < levels; ++level) {
+      if (level > 0) filter += '/';
+      filter += (bits >> level & 1U) != 0 ? "+" : "a";
+    }
+    t.add(filter);
+  }
+  std::string topic = "a";
+  for (std::size_t level = 1; level < levels; ++level) topic += "/a";
+  EXPECT_EQ(t.tree.match(topic).size(), 1U << levels);
+  EXPECT_LE(t.tree.visited(), t.tree.nodes() + 1);
+  EXPECT_LE(t.tree.visited(), 1U << (levels + 1));
+
+  const auto once = t.tree.visited();
+  t.tree.match(topic);
+  EXPECT_EQ(t.tree.visited(), once) << "it is remembered";
+  t.tree.match(topic + "/b");
+  EXPECT_LE(t.tree.visited() - once, t.tree.nodes() + 1);
+}
+
+TEST(TopicTree, FiltersThatDoNotBeginLikeTheTopicCostNothing) {
+  Tree t;
+  for (int i = 0; i < 1000; ++i) t.add("plant/" + std::to_string(i) + "/+/+/+/+/+/+/#");
+  t.matching("plant/7/a/b/c/d/e/f/g");
+  EXPECT_LE(t.tree.visited(), 10U);
+  t.matching("office/7/a/b/c/d/e/f/g");
+  EXPECT_LE(t.tree.visited(), 12U);
+}
+
+TEST(TopicTree, RemembersSoManyBytesAndNoMore) {
+  Tree t;
+  t.add("#");
+  const std::string prefix(60'000, 'x');
+  for (int i = 0; i < 500; ++i) {
+    EXPECT_EQ(t.tree.match(prefix + std::to_string(i)).size(), 1U);
+    ASSERT_LE(t.tree.bytes_remembered(), TopicTree::most_bytes_remembered + 70'000);
+  }
+}
+
 }  // namespace
 }  // namespace sealmq::broker

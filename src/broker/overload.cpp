@@ -1,0 +1,165 @@
+// Who wants too much, of memory or of time. A client that is too fast is not read for a while, one that does not take what it
+// asked for is ended in the end, and what connections and sessions keep is counted.
+#include "broker/core.h"
+#include "mqtt/topic.h"
+
+namespace sealmq::broker {
+namespace {
+
+// Beside the strings: the objects with what they allocate for themselves, and what the allocator adds.
+constexpr std::size_t cost_of_link = 2560;
+constexpr std::size_t cost_of_session = 2048;
+constexpr std::size_t cost_of_subscription = 512;
+constexpr std::size_t cost_of_node = 256;
+constexpr std::size_t cost_of_delivery = 192;
+constexpr std::size_t cost_of_packet_id = 48;
+
+// What a connection may make us keep of what it sent (an incomplete packet, topic aliases) while memory is short, and when there
+// is none. Whoever is beyond it when it sends more is ended: were it only stopped, all of them could wait for each other.
+constexpr std::size_t kept_when_short = 64 * 1024;
+constexpr std::size_t kept_when_full = 4 * 1024;
+
+// Answers waiting for the store; a client that sends on meanwhile may as well wait.
+constexpr std::size_t most_promised = 10'000;
+// A client is not read for at least so long, in milliseconds: looking after it message by message would be work in itself.
+constexpr std::uint64_t shortest_stop = 100;
+constexpr std::uint32_t inflight_when_short = 8;
+
+std::size_t in_steps(std::size_t bytes) {
+  return bytes / Charge::step * Charge::step;
+}
+
+std::uint32_t at_least_a_stop(std::uint32_t burst, std::uint32_t per_second) {
+  return std::max(burst, per_second / 5);  // less could not use up the rate between two stops
+}
+
+std::size_t weight(const mqtt::Publish& packet) {
+  const auto& p = packet.properties;
+  std::size_t bytes = packet.topic.size() + packet.payload.size();
+  for (const auto& text : {p.content_type, p.response_topic}) bytes += text ? text->size() : 0;
+  if (p.correlation_data) bytes += p.correlation_data->size();
+  for (const auto& user : p.user) bytes += user.name.size() + user.value.size();
+  return bytes;
+}
+
+}  // namespace
+
+Rate message_rate(const Settings& s) {
+  return {s.publish_rate, at_least_a_stop(s.publish_burst != 0 ? s.publish_burst : s.publish_rate, s.publish_rate)};
+}
+
+Rate byte_rate(const Settings& s) {
+  return {s.publish_bytes_rate, s.publish_bytes_rate};
+}
+
+// -- memory --------------------------------------------------------------------------------------------------------------------
+
+void Core::account(Link& link) {
+  const mqtt::Connection& c = link.connection;
+  std::size_t changing = c.kept() + c.outbox().memory() + link.unsent + link.alias_bytes;
+  if (link.logging_in != nullptr) changing += 3 * link.logging_in->connect.capacity();  // its login and the job have copies
+  link.charge.set(cost_of_link + link.peer.memory + in_steps(changing));
+}
+
+void Core::account(Session& session) {
+  if (session.charge.bytes() == 0) {
+    session.charge = Charge(ports.budget, cost_of_session + 2 * session.client_id.size(), true);
+    session.waiting = Charge(ports.budget);
+  }
+  session.waiting.set(in_steps((session.queue.size() + session.outgoing.size()) * cost_of_delivery +
+                               session.incoming.size() * cost_of_packet_id));
+}
+
+void Core::account(Subscription& subscription) {
+  subscription.charge = Charge(ports.budget, cost_of_subscription + 3 * subscription.filter.size(), true);
+}
+
+void Core::account_tree() {
+  tree_charge_.set(in_steps(tree.nodes() * cost_of_node));
+}
+
+const char* Core::lacks_room_for(const mqtt::Publish& packet) const {
+  constexpr const char* short_of_memory = "memory is short";
+  if (packet.retain) {
+    const std::size_t size = sizeof(Message) + packet.topic.size() + packet.payload.size();
+    if (!retained.has_room(packet.topic, size)) return "too many retained messages";
+    if (!has_room_to_wait() && !retained.replaces(packet.topic, size)) return short_of_memory;
+  }
+  const bool is_kept = packet.retain || packet.qos != mqtt::QoS::at_most_once;
+  return is_kept && ports.budget != nullptr && !ports.budget->has_room() ? short_of_memory : nullptr;
+}
+
+std::uint32_t Core::quota(const Link& link) const {
+  const std::uint32_t most = std::min<std::uint32_t>(settings.maximum_inflight, link.connection.peer_receive_maximum());
+  return has_room_to_wait() ? most : std::min(most, inflight_when_short);
+}
+
+void Core::look_after(Link& link) {
+  account(link);
+  if (link.ended) return;
+  const std::size_t kept = link.connection.kept();
+  const bool is_too_much = kept > kept_when_full && !has_room_to_wait() &&
+                           (!ports.budget->has_room() || (kept > kept_when_short && link.slowed_until == 0));
+  if (is_too_much)
+    return abort(link, {Blame::not_authorised, "it sends more than can be kept while memory is short",
+                        static_cast<std::uint8_t>(mqtt::Reason::quota_exceeded)});
+  // Messages stop at the high water. Only answers go beyond it, and one message that was begun below.
+  const std::size_t unwritten = link.connection.outbox().size();
+  if (unwritten > settings.outbox_high_water + settings.limits.maximum_packet_size || link.promised > most_promised)
+    link.owes_reading = true;
+  else if (unwritten < settings.outbox_high_water && link.promised <= most_promised / 2)
+    link.owes_reading = false;
+  update_reading(link);
+}
+
+// -- time ----------------------------------------------------------------------------------------------------------------------
+
+void Core::meter(Link& link, const mqtt::Publish& packet) {
+  if (link.peer.is_own) return;  // a bridge speaks for many
+  const std::uint64_t now = link.now.steady;
+  std::uint64_t until = now;
+  if (const Rate rate = message_rate(settings); rate.per_second != 0) until = link.messages.take(rate, 1, now);
+  if (const Rate rate = byte_rate(settings); rate.per_second != 0)
+    until = std::max(until, link.bytes.take(rate, weight(packet), now));
+  if (until <= now || link.slowed_until != 0) return;
+  link.slowed_until = std::max(until, now + shortest_stop);
+  slowed_.emplace(link.slowed_until, link.id);
+  link.connection.hold();
+  update_reading(link);
+}
+
+void Core::read_on(Now now) {
+  while (!slowed_.empty() && slowed_.begin()->first <= now.steady) {
+    Link* link = find(slowed_.begin()->second);
+    slowed_.erase(slowed_.begin());
+    if (link == nullptr || link->ended) continue;
+    link->now = now;
+    link->slowed_until = 0;
+    if (auto released = link->connection.release(*link, now); !released && !link->ended) abort(*link, released.error());
+    look_after(*link);
+    if (!link->connection.outbox().empty()) tell_writable(*link);
+  }
+}
+
+void Core::update_reading(Link& link) {
+  const bool is_wanted = link.slowed_until == 0 && !link.owes_reading;
+  if (is_wanted == link.is_read) return;
+  link.is_read = is_wanted;
+  effects.reading.push_back({link.id, is_wanted});
+}
+
+void Core::end_if_stalled(Link& link, Now now) {
+  look_after(link);
+  if (link.ended || settings.slow_consumer_timeout == 0) return;
+  if (link.connection.outbox().size() < settings.outbox_high_water) {
+    link.stalled_since = 0;
+    return;
+  }
+  if (link.stalled_since == 0) link.stalled_since = now.steady;
+  if (now.steady - link.stalled_since < std::uint64_t{1000} * settings.slow_consumer_timeout) return;
+  refuse(link, {Refusal::slow_consumer, mqtt::Reason::quota_exceeded, "it does not take what it asked for"}, now);
+  link.connection.outbox().clear();  // a goodbye would stand behind all that it does not read
+  end(link, Ending::error, true, now);
+}
+
+}  // namespace sealmq::broker

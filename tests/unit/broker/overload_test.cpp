@@ -1,0 +1,379 @@
+// What clients that want too much get, and what the others notice of it.
+#include <gtest/gtest.h>
+
+#include "mqtt/packet.h"
+#include "support/broker_bench.h"
+
+namespace sealmq::broker {
+namespace {
+
+using mqtt::QoS;
+using mqtt::Reason;
+using testing::BrokerBench;
+using testing::TestClient;
+
+std::function<void(Ports&)> with(Budget& budget) {
+  return [&budget](Ports& ports) { ports.budget = &budget; };
+}
+
+Buffer many(std::size_t count, QoS qos = QoS::at_most_once, std::size_t size = 1) {
+  Buffer bytes;
+  const std::string padding(size, '.');
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::string payload = std::to_string(i) + padding;
+    mqtt::Publish packet;
+    packet.topic = "t";
+    packet.payload = as_bytes(payload);
+    packet.qos = qos;
+    packet.packet_id = static_cast<std::uint16_t>(qos == QoS::at_most_once ? 0 : i + 1);
+    mqtt::encode(packet, mqtt::Version::v5, bytes);
+  }
+  return bytes;
+}
+
+std::size_t dropped(const BrokerBench& broker, Drop why) {
+  return broker.counters().dropped[static_cast<std::size_t>(why)];
+}
+
+// -- rates
+
+TEST(Overload, AFastPublisherIsReadMoreSlowlyAndLosesNothing) {
+  Settings settings;
+  settings.publish_rate = 10;
+  BrokerBench broker(1, settings);
+  auto& reader = broker.connect("reader");
+  broker.subscribe(reader, "t");
+  auto& fast = broker.connect("fast");
+  broker.send_bytes(fast, many(100));
+  EXPECT_EQ(reader.publishes.size(), 11U) << "a second's worth, and the one that went beyond it";
+  EXPECT_FALSE(fast.is_read);
+  broker.advance(1000);
+  EXPECT_LE(reader.publishes.size(), 22U);
+  EXPECT_GE(reader.publishes.size(), 20U);
+  broker.advance(10'000);
+  ASSERT_EQ(reader.publishes.size(), 100U);
+  for (std::size_t i = 0; i < 100; ++i) EXPECT_EQ(reader.publishes[i].payload, std::to_string(i) + ".");
+  EXPECT_TRUE(fast.is_read);
+  EXPECT_FALSE(fast.closed);
+}
+
+TEST(Overload, BytesHaveARateOfTheirOwn) {
+  Settings settings;
+  settings.publish_bytes_rate = 10'000;
+  BrokerBench broker(1, settings);
+  auto& reader = broker.connect("reader");
+  broker.subscribe(reader, "t");
+  auto& fast = broker.connect("fast");
+  broker.send_bytes(fast, many(10, QoS::at_least_once, 5000));
+  EXPECT_LE(reader.publishes.size(), 3U);
+  broker.advance(10'000);
+  EXPECT_EQ(reader.publishes.size(), 10U);
+  EXPECT_EQ(fast.answers.size(), 10U);
+}
+
+TEST(Overload, WhoIsNotReadIsNotTakenForSilent) {
+  Settings settings;
+  settings.publish_rate = 1;
+  BrokerBench broker(1, settings);
+  mqtt::Connect packet;
+  packet.version = mqtt::Version::v5;
+  packet.client_id = "fast";
+  packet.keep_alive = 1;
+  auto& fast = broker.connect(packet);
+  broker.send_bytes(fast, many(8));
+  broker.advance(5000);
+  EXPECT_FALSE(fast.closed);
+  broker.advance(10'000);
+  EXPECT_TRUE(fast.closed) << "it was read again, and said nothing";
+}
+
+TEST(Overload, OthersKeepTheirOwnRate) {
+  Settings settings;
+  settings.publish_rate = 10;
+  BrokerBench broker(1, settings);
+  auto& reader = broker.connect("reader");
+  broker.subscribe(reader, "t");
+  broker.send_bytes(broker.connect("fast"), many(1000));
+  const std::size_t before = reader.publishes.size();
+  broker.send_bytes(broker.connect("modest"), many(5));
+  EXPECT_EQ(reader.publishes.size(), before + 5);
+}
+
+// -- slow consumers
+
+TEST(Overload, ASlowConsumerCostsItsBoundIsEndedAndDelaysNobody) {
+  Settings settings;
+  settings.outbox_high_water = 1'000'000;
+  settings.slow_consumer_timeout = 60;
+  Budget budget;
+  BrokerBench broker(1, settings, nullptr, with(budget));
+  auto& slow = broker.connect("slow");
+  auto& quick = broker.connect("quick");
+  for (auto* client : {&slow, &quick}) broker.subscribe(*client, "t");
+  slow.reads = false;
+  auto& writer = broker.connect("writer");
+  const std::size_t before = budget.used();
+  for (std::size_t i = 1; i <= 100; ++i) {
+    broker.publish(writer, "t", std::string(100'000, 'x'));
+    ASSERT_EQ(quick.publishes.size(), i) << "at once";
+  }
+  EXPECT_LE(budget.used() - before, settings.outbox_high_water + 200'000);
+  EXPECT_GE(dropped(broker, Drop::slow_consumer), 85U);
+  broker.advance(59'000);
+  EXPECT_FALSE(slow.closed);
+  broker.advance(2'000);
+  EXPECT_TRUE(slow.closed);
+  EXPECT_FALSE(quick.closed);
+  EXPECT_EQ(broker.refused(Refusal::slow_consumer), 1U);
+  EXPECT_LE(budget.used(), before + 100'000) << "the last message is kept for the next one's scratch";
+}
+
+TEST(Overload, WhoTakesSomethingNowAndThenIsNotEnded) {
+  Settings settings;
+  settings.outbox_high_water = 100'000;
+  settings.slow_consumer_timeout = 10;
+  BrokerBench broker(1, settings);
+  auto& slow = broker.connect("slow");
+  broker.subscribe(slow, "t");
+  slow.reads = false;
+  auto& writer = broker.connect("writer");
+  for (int i = 0; i < 10; ++i) broker.publish(writer, "t", std::string(50'000, 'x'));
+  for (int i = 0; i < 10; ++i) {
+    broker.advance(8'000);
+    broker.shard(0).outbox(slow.connection)->consume(1);
+    broker.shard(0).drained(slow.connection, broker.now);
+  }
+  EXPECT_FALSE(slow.closed);
+  broker.advance(12'000);
+  EXPECT_TRUE(slow.closed);
+}
+
+TEST(Overload, WhoDoesNotTakeItsAnswersIsNotReadUntilItDoes) {
+  Settings settings;
+  settings.outbox_high_water = 10'000;
+  settings.limits.maximum_packet_size = 10'000;
+  BrokerBench broker(1, settings);
+  auto& pings = broker.connect("pings");
+  pings.reads = false;
+  const Buffer pingreqs = [] {
+    Buffer bytes;
+    for (int i = 0; i < 5'000; ++i) append(bytes, Bytes(std::array<std::uint8_t, 2>{0xC0, 0}));
+    return bytes;
+  }();
+  std::size_t sent = 0;
+  for (; pings.is_read && sent < 100; ++sent) broker.send_bytes(pings, pingreqs);
+  EXPECT_EQ(sent, 3U) << "high water and a packet, which answers went beyond";
+  pings.reads = true;
+  broker.send_bytes(pings, Bytes(pingreqs).first(2));
+  EXPECT_TRUE(pings.is_read);
+  EXPECT_EQ(pings.pings, 15'001U);
+}
+
+// -- memory
+
+constexpr std::size_t megabyte = 1 << 20;
+
+TEST(Overload, QueuesStopAtThreeQuartersOfTheBudgetAndAConnectedClientGoesOn) {
+  Budget budget(4 * megabyte);
+  {
+    BrokerBench broker(2, {}, nullptr, with(budget));
+    for (int i = 0; i < 20; ++i) {
+      auto& absent = broker.connect("absent-" + std::to_string(i), mqtt::Version::v5, false);
+      broker.subscribe(absent, "t/" + std::to_string(i), {.qos = QoS::at_least_once});
+      broker.cut(absent);
+    }
+    auto& reader = broker.connect("reader");
+    broker.subscribe(reader, "t/x", {.qos = QoS::at_least_once});
+    auto& writer = broker.connect("writer");
+    for (int i = 0; i < 2000; ++i) {
+      broker.publish(writer, "t/" + std::to_string(i % 20), std::string(5000, 'x'), QoS::at_least_once);
+      ASSERT_LT(budget.used(), budget.most());
+    }
+    EXPECT_LE(budget.used(), budget.most() / 4 * 3 + 100'000);
+    EXPECT_GT(dropped(broker, Drop::queue_full), 1000U);
+    for (int i = 0; i < 10; ++i) broker.publish(writer, "t/x", std::string(5000, 'x'), QoS::at_least_once);
+    EXPECT_EQ(reader.publishes.size(), 10U);
+    // Who comes back is let in, and makes room.
+    const std::size_t before = budget.used();
+    auto& back = broker.connect("absent-3", mqtt::Version::v5, false);
+    EXPECT_TRUE(back.session_present);
+    EXPECT_GE(back.publishes.size(), 10U);
+    EXPECT_LT(budget.used(), before);
+  }
+  EXPECT_EQ(budget.used(), 0U);
+}
+
+TEST(Overload, SessionsAndSubscriptionsGetHalfOfIt) {
+  Budget budget(4 * megabyte);
+  {
+    BrokerBench broker(1, {}, nullptr, with(budget));
+    auto& old = broker.connect("old");
+    std::size_t refused = 0;
+    for (int i = 0; i < 3000; ++i) {
+      auto& fresh = broker.connect("fresh-" + std::to_string(i), mqtt::Version::v5, false);
+      if (fresh.connack == Reason::quota_exceeded)
+        ++refused;
+      else
+        broker.cut(fresh);
+    }
+    EXPECT_GT(refused, 1000U);
+    EXPECT_LE(budget.used(), budget.most() / 2 + 10'000);
+    broker.subscribe(old, "t");
+    EXPECT_EQ(old.answers.back().reasons, std::vector{Reason::quota_exceeded});
+    broker.publish(old, "t", "x", QoS::at_least_once);
+    EXPECT_EQ(old.answers.back().reasons, std::vector{Reason::success});
+  }
+  EXPECT_EQ(budget.used(), 0U);
+}
+
+TEST(Overload, ASubscriptionOfManyLevelsIsCountedAsWhatItCosts) {
+  Budget budget(4 * megabyte);
+  {
+    BrokerBench broker(1, {}, nullptr, with(budget));
+    auto& greedy = broker.connect("greedy");
+    std::string deep;
+    for (int level = 0; level < 198; ++level) deep += "/x";
+    std::size_t granted = 0;
+    for (int i = 0; i < 1000; ++i) {
+      broker.subscribe(greedy, std::to_string(i) + deep);
+      granted += greedy.answers.back().reasons.front() == Reason::success ? 1 : 0;
+    }
+    EXPECT_LT(granted, 50U);
+    EXPECT_LE(budget.used(), budget.most() / 2 + 100'000);
+  }
+  EXPECT_EQ(budget.used(), 0U);
+}
+
+TEST(Overload, RetainedMessagesAreRefusedBeyondTheirBytes) {
+  Settings settings;
+  settings.maximum_retained_bytes = 100'000;
+  BrokerBench broker(3, settings);
+  auto& writer = broker.connect("writer");
+  std::size_t stored = 0;
+  for (int i = 0; i < 100; ++i) {
+    broker.publish(writer, "t/" + std::to_string(i), std::string(5000, 'x'), QoS::at_least_once, true);
+    const Reason answer = writer.answers.back().reasons.front();
+    EXPECT_TRUE(answer == Reason::success || answer == Reason::quota_exceeded);
+    stored += answer == Reason::success ? 1 : 0;
+  }
+  EXPECT_EQ(broker.counters().retained, stored);
+  EXPECT_GE(stored, 15U);
+  EXPECT_LT(stored, 20U);
+  broker.publish(writer, "t/0", std::string(4000, 'y'), QoS::at_least_once, true);
+  EXPECT_EQ(writer.answers.back().reasons.front(), Reason::success) << "in the place of a larger one";
+  broker.publish(writer, "t/0", "", QoS::at_least_once, true);
+  EXPECT_EQ(writer.answers.back().reasons.front(), Reason::success) << "erasing is always possible";
+  EXPECT_EQ(broker.counters().retained, stored - 1);
+}
+
+TEST(Overload, MarksOfErasuresAreBoundedToo) {
+  Settings settings;
+  settings.maximum_retained = 100;
+  BrokerBench broker(2, settings);
+  auto& writer = broker.connect("writer");
+  std::size_t taken = 0;
+  for (int i = 0; i < 1000; ++i) {
+    broker.publish(writer, "t/" + std::to_string(i), "", QoS::at_least_once, true);
+    taken += writer.answers.back().reasons.front() == Reason::success ? 1 : 0;
+  }
+  EXPECT_EQ(taken, 100U);
+  broker.advance(12'000);
+  broker.publish(writer, "t/x", "", QoS::at_least_once, true);
+  EXPECT_EQ(writer.answers.back().reasons.front(), Reason::success);
+}
+
+TEST(Overload, ARetainedMessageIsRefusedWhenMemoryIsShort) {
+  Budget budget(4 * megabyte);
+  BrokerBench broker(1, {}, nullptr, with(budget));
+  auto& writer = broker.connect("writer");
+  for (int i = 0; i < 100; ++i)
+    broker.publish(writer, "t/" + std::to_string(i), std::string(50'000, 'x'), QoS::at_least_once, true);
+  EXPECT_EQ(writer.answers.back().reasons.front(), Reason::quota_exceeded);
+  EXPECT_LE(budget.used(), budget.most() / 4 * 3 + 100'000);
+  EXPECT_GE(broker.refused(Refusal::limit_reached), 20U);
+}
+
+TEST(Overload, PacketsCutShortFillNoMoreThanTheBudget) {
+  Budget budget(8 * megabyte);
+  {
+    BrokerBench broker(1, {}, nullptr, with(budget));
+    auto& reader = broker.connect("reader");
+    broker.subscribe(reader, "t");
+    const Buffer whole = many(1, QoS::at_most_once, 900'000);
+    std::vector<TestClient*> clients;
+    for (int i = 0; i < 50; ++i) {
+      auto& client = *clients.emplace_back(&broker.connect("cut-" + std::to_string(i)));
+      for (std::size_t part = 0; part < 8 && !client.closed; ++part)
+        broker.send_bytes(client, Bytes(whole).subspan(part * 100'000, 100'000));
+      ASSERT_LT(budget.used(), budget.most());
+    }
+    EXPECT_FALSE(clients.front()->closed);
+    EXPECT_TRUE(clients.back()->closed);
+    EXPECT_EQ(clients.back()->disconnect, Reason::quota_exceeded);
+    broker.publish(broker.connect("writer"), "t", "x");
+    EXPECT_EQ(reader.publishes.size(), 1U);
+  }
+  EXPECT_EQ(budget.used(), 0U);
+}
+
+TEST(Overload, TopicAliasesFillNoMoreThanTheBudget) {
+  Budget budget(8 * megabyte);
+  {
+    BrokerBench broker(1, {}, nullptr, with(budget));
+    std::size_t refused = 0;
+    for (int i = 0; i < 20; ++i) {
+      auto& client = broker.connect("alias-" + std::to_string(i));
+      for (std::uint16_t alias = 1; alias <= 32 && !client.closed; ++alias) {
+        const std::string topic(60'000, static_cast<char>('a' + alias % 26));
+        mqtt::Publish packet;
+        packet.topic = topic;
+        packet.properties.topic_alias = alias;
+        broker.send(client, packet);
+      }
+      refused += client.disconnect == Reason::quota_exceeded ? 1 : 0;
+      ASSERT_LT(budget.used(), budget.most());
+    }
+    EXPECT_GT(refused, 10U);
+  }
+  EXPECT_EQ(budget.used(), 0U);
+}
+
+TEST(Overload, WillsAreRefusedWhenMemoryIsShort) {
+  Budget budget(megabyte);
+  BrokerBench broker(1, {}, nullptr, with(budget));
+  const std::string text(50'000, 'x');
+  std::size_t refused = 0;
+  for (int i = 0; i < 30; ++i) {
+    const std::string name = "w-" + std::to_string(i);
+    mqtt::Connect packet;
+    packet.version = mqtt::Version::v5;
+    packet.client_id = name;
+    packet.will = mqtt::Will{.topic = "t", .payload = as_bytes(text)};
+    refused += broker.connect(packet).connack == Reason::quota_exceeded ? 1 : 0;
+  }
+  EXPECT_GT(refused, 10U);
+  EXPECT_LT(budget.used(), budget.most());
+}
+
+TEST(Overload, ClientsThatConnectSubscribeAndVanishLeaveNothingBehind) {
+  Budget budget(16 * megabyte);
+  {
+    BrokerBench broker(2, {}, nullptr, with(budget));
+    auto& reader = broker.connect("reader");
+    broker.subscribe(reader, "t", {.qos = QoS::at_least_once});
+    auto& writer = broker.connect("writer");
+    const std::size_t before = budget.used();
+    for (std::size_t i = 0; i < 2000; ++i) {
+      auto& client = broker.connect("storm-" + std::to_string(i % 500));
+      broker.subscribe(client, "s/" + std::to_string(i) + "/#");
+      broker.publish(writer, "t", std::to_string(i), QoS::at_least_once);
+      broker.cut(client);
+    }
+    ASSERT_EQ(reader.publishes.size(), 2000U);
+    EXPECT_EQ(budget.used(), before);
+  }
+  EXPECT_EQ(budget.used(), 0U);
+}
+
+}  // namespace
+}  // namespace sealmq::broker
