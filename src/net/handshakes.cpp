@@ -28,21 +28,22 @@ Handshakes::Handshakes(boost::asio::io_context& loop, std::shared_ptr<const Entr
       buffer_(std::make_unique_for_overwrite<std::uint8_t[]>(buffer_size)),
       timer_(loop.get_executor()) {}
 
-void Handshakes::begin(Descriptor socket) {
-  if (waiting_.size() < most_waiting) waiting_.push_back(std::move(socket));
+void Handshakes::begin(Descriptor socket, std::shared_ptr<const void> ticket) {
+  if (waiting_.size() < most_waiting) waiting_.push_back({std::move(socket), std::move(ticket)});
   start_waiting();
 }
 
 void Handshakes::start_waiting() {
   while (!waiting_.empty() && half_open_.size() < most_) {
-    Descriptor socket = std::move(waiting_.front());
+    Waiting next = std::move(waiting_.front());
     waiting_.pop_front();
-    start(std::move(socket));
+    start(std::move(next));
   }
   set_timer();
 }
 
-void Handshakes::start(Descriptor socket) {
+void Handshakes::start(Waiting waiting) {
+  Descriptor socket = std::move(waiting.socket);
   const Number number = next_++;
   HalfOpen& begun = half_open_.emplace(number, loop_.get_executor()).first->second;
   boost::system::error_code error;
@@ -52,6 +53,7 @@ void Handshakes::start(Descriptor socket) {
     return;
   }
   socket.release();
+  begun.ticket = std::move(waiting.ticket);
   begun.expects_proxy_header = entry_->expects_proxy_header();
   begun.channel = entry_->make_channel();
   wait_readable(number);
@@ -100,6 +102,8 @@ void Handshakes::take_header(Number number, Bytes bytes) {
   if (!*header) return;
   at->address = (*header)->source;
   at->expects_proxy_header = false;
+  at->ticket = handler_.admit(at->address.empty() ? peer_address(at->socket.native_handle()) : at->address);
+  if (at->ticket == nullptr) return end(number);
   const Buffer whole = std::exchange(at->header, {});
   const Bytes rest = Bytes(whole).subspan((*header)->size);
   if (!at->channel) return establish(number, rest);
@@ -145,6 +149,7 @@ void Handshakes::establish(Number number, Bytes first) {
   stream.address = std::move(at->address);
   stream.channel = std::move(at->channel);
   stream.unsent = std::move(at->unsent);
+  stream.ticket = std::move(at->ticket);
   end(number);
   handler_.established(*entry_, std::move(stream), first);
 }

@@ -21,6 +21,8 @@ class HandshakeHandler {
   virtual ~HandshakeHandler() = default;
   /// `first` is what came behind the handshake; valid during the call. `entry` is where it came in.
   virtual void established(const Entry& entry, Stream stream, Bytes first) = 0;
+  /// Its address was told by a PROXY header. Null: it is not let in; otherwise Stream::ticket.
+  virtual std::shared_ptr<const void> admit(const std::string& address) = 0;
   /// It is over for this peer. `cause` is for the log.
   virtual void handshake_failed(const std::string& address, const std::string& cause) = 0;
 };
@@ -35,7 +37,8 @@ class Handshakes {
   /// At most `most` at a time.
   Handshakes(boost::asio::io_context& loop, std::shared_ptr<const Entry> entry, HandshakeHandler& handler, std::size_t most);
 
-  void begin(Descriptor socket);
+  /// `ticket`: Stream::ticket, unless a PROXY header will tell who is to be admitted.
+  void begin(Descriptor socket, std::shared_ptr<const void> ticket);
   std::size_t size() const { return half_open_.size(); }
 
  private:
@@ -54,10 +57,15 @@ class Handshakes {
     Buffer unsent;
     bool waits_to_write = false;
     bool refused = false;  // it is told why; what it says is thrown away
+    std::shared_ptr<const void> ticket;
+  };
+  struct Waiting {
+    Descriptor socket;
+    std::shared_ptr<const void> ticket;
   };
 
   HalfOpen* find(Number number);
-  void start(Descriptor socket);
+  void start(Waiting waiting);
   void start_waiting();
   void wait_readable(Number number);
   void wait_writable(Number number);
@@ -77,7 +85,7 @@ class Handshakes {
   std::size_t most_;
   std::map<Number, HalfOpen> half_open_;  // the oldest first
   Number next_ = 0;
-  std::deque<Descriptor> waiting_;
+  std::deque<Waiting> waiting_;
   std::unique_ptr<std::uint8_t[]> buffer_;
   Buffer plain_;  // scratch of take()
   boost::asio::basic_waitable_timer<Clock, boost::asio::wait_traits<Clock>, Executor> timer_;

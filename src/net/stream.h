@@ -10,10 +10,11 @@
 namespace sealmq::net {
 
 struct Stream {
-  Descriptor socket;                 ///< does not block
-  std::string address;               ///< of the peer, if somebody other than the socket told it (PROXY); else empty
-  std::unique_ptr<Channel> channel;  ///< null: the socket's bytes are MQTT; otherwise open
-  Buffer unsent;                     ///< wrapped already, and not taken by the socket yet
+  Descriptor socket;                   ///< does not block
+  std::string address;                 ///< of the peer, if somebody other than the socket told it (PROXY); else empty
+  std::unique_ptr<Channel> channel;    ///< null: the socket's bytes are MQTT; otherwise open
+  Buffer unsent;                       ///< wrapped already, and not taken by the socket yet
+  std::shared_ptr<const void> ticket;  ///< kept as long as the connection: whoever let it in learns of its end by this
 };
 
 /// What is known of the peer.

@@ -50,6 +50,7 @@ void TcpConnections::add(Key key, Stream stream) {
   assert(!place);
   place = std::make_unique<Connection>(loop_.get_executor());
   place->generation = key.generation;
+  place->ticket = std::move(stream.ticket);
   ++size_;
   boost::system::error_code error;
   place->socket.assign(stream.socket.number(), error);
@@ -91,6 +92,10 @@ void TcpConnections::read(Key key) {
   Connection* connection = find(key);
   if (connection == nullptr) return;
   if (paused_ && !connection->finishing) return paused_keys_.push_back(key);
+  if (connection->unread && !connection->finishing) {
+    connection->waits_unread = true;
+    return;
+  }
 
   const ssize_t count = ::recv(connection->socket.native_handle(), buffer_.get(), buffer_size, 0);
   if (count == 0 || (count < 0 && !would_block(errno) && errno != EINTR)) return end(key);
@@ -101,6 +106,10 @@ void TcpConnections::read(Key key) {
     if (connection == nullptr) return;
     if (connection->wrapped && connection->wrapped->unsent.size() > most_unsent) {
       connection->wrapped->waits_to_read = true;
+      return;
+    }
+    if (connection->unread && !connection->finishing) {
+      connection->waits_unread = true;
       return;
     }
   }
@@ -223,6 +232,7 @@ void TcpConnections::finish(Key key) {
   Connection* connection = find(key);
   if (connection == nullptr || connection->finishing) return;
   connection->finishing = true;
+  if (std::exchange(connection->waits_unread, false)) wait_readable(*connection, key);
   lingering_.push_back({Clock::now() + linger, key});
   if (lingering_.size() == 1) end_lingering();
 }
@@ -245,6 +255,7 @@ Stream TcpConnections::release(Key key) {
   Stream stream;
   if (connection == nullptr) return stream;
   stream.socket = Descriptor(connection->socket.release());
+  stream.ticket = std::move(connection->ticket);
   if (connection->wrapped) {
     stream.address = std::move(connection->wrapped->address);
     stream.channel = std::move(connection->wrapped->channel);
@@ -260,6 +271,18 @@ void TcpConnections::resume() {
   for (Key key : std::exchange(paused_keys_, {})) {
     if (Connection* connection = find(key)) wait_readable(*connection, key);
   }
+}
+
+void TcpConnections::set_reading(Key key, bool wanted) {
+  Connection* connection = find(key);
+  if (connection == nullptr) return;
+  connection->unread = !wanted;
+  if (wanted && std::exchange(connection->waits_unread, false)) wait_readable(*connection, key);
+}
+
+std::size_t TcpConnections::unsent(Key key) {
+  const Connection* connection = find(key);
+  return connection != nullptr && connection->wrapped ? connection->wrapped->unsent.capacity() : 0;
 }
 
 void TcpConnections::end(Key key) {

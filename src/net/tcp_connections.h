@@ -63,6 +63,10 @@ class TcpConnections {
   /// Nothing is received from anybody until resume(); writing goes on.
   void pause() { paused_ = true; }
   void resume();
+  /// The same for one of them.
+  void set_reading(Key key, bool wanted);
+  /// Bytes that were taken from the sink and not by the socket.
+  std::size_t unsent(Key key);
 
   std::size_t size() const { return size_; }
 
@@ -86,7 +90,10 @@ class TcpConnections {
     std::uint32_t generation = 0;
     bool waiting_to_write = false;
     bool finishing = false;
-    bool written_out = false;          // finishing, and our side of the connection is closed
+    bool written_out = false;   // finishing, and our side of the connection is closed
+    bool unread = false;        // set_reading(false),
+    bool waits_unread = false;  // and nobody waits for its socket to become readable
+    std::shared_ptr<const void> ticket;
     std::unique_ptr<Wrapped> wrapped;  // null: plain
   };
   struct Lingering {

@@ -1,5 +1,7 @@
 #include "server/broker_server.h"
 
+#include <unistd.h>
+
 #include <future>
 #include <mutex>
 
@@ -10,6 +12,13 @@ namespace {
 
 // A password costs a worker some 80 ms; more of them would take the processors from the shards.
 constexpr std::size_t login_threads = 2;
+
+/// Half of the machine's memory where nothing else is said.
+std::size_t memory_bound(const Configuration& configuration) {
+  if (configuration.maximum_memory != 0) return configuration.maximum_memory;
+  const long pages = ::sysconf(_SC_PHYS_PAGES), size = ::sysconf(_SC_PAGESIZE);
+  return pages > 0 && size > 0 ? static_cast<std::size_t>(pages) * static_cast<std::size_t>(size) / 2 : 0;
+}
 
 /// One store for several shards, which take turns.
 class SharedKeys final : public KeyStore {
@@ -81,16 +90,17 @@ Result<std::unique_ptr<BrokerServer>> BrokerServer::start(const Configuration& c
   if (settings.durable || server->parts_.stored_replays != nullptr)
     server->storage_ = std::make_unique<StorageThread>(
         std::move(server->parts_.sessions), server->parts_.stored_replays, log,
-        [&shards = server->shards_](std::size_t shard, std::uint64_t batch) { shards[shard]->stored(batch); });
+        [&shards = server->shards_](std::size_t shard, std::uint64_t batch) { shards[shard]->stored(batch); }, &server->budget_);
   for (std::size_t index = 0; index < count; ++index) {
     broker::Ports ports{{}, *server->parts_.replays, server->refusals_, random};
     ports.gate = &server->throttle_;
     ports.lasting_subscriptions = &server->lasting_subscriptions_;
+    ports.budget = &server->budget_;
     if (server->passwords_ != nullptr)
       ports.password_login = [passwords = server->passwords_.get()](LoginRequest& request) { return passwords->begin(request); };
     for (const Scheme& scheme : all_schemes()) ports.schemes.push_back(scheme.broker_side({*server->parts_.keys[index], random}));
     server->shards_.push_back(std::make_unique<ShardThread>(index, server->shards_, settings, std::move(ports), policy, directory,
-                                                            count, server->storage_.get(), server->workers_));
+                                                            count, server->storage_.get(), server->workers_, server->gate_));
   }
   TRY(server->listen(configuration.listeners));
   server->restore_sessions();
@@ -118,10 +128,12 @@ Result<std::unique_ptr<BrokerServer>> BrokerServer::start(const Configuration& c
 BrokerServer::BrokerServer(const Configuration& configuration, Parts parts, Log& log,
                            std::shared_ptr<const ServiceNotify> service)
     : configuration_(configuration),
+      budget_(memory_bound(configuration)),
       parts_(std::move(parts)),
       log_(log),
       service_(std::move(service)),
       refusals_(log),
+      gate_(configuration.gate, budget_, refusals_),
       maintenance_(*parts_.registry, refusals_, readiness_, log, shards_),
       operations_(readiness_, *service_, shards_),
       workers_(login_threads) {}
@@ -151,7 +163,7 @@ void BrokerServer::restore_sessions() {
 }
 
 Result<> BrokerServer::listen(const std::vector<Listener>& listeners) {
-  for (const Listener& listener : listeners) entrances_.push_back(TRY(Entrance::open(listener, shards_, log_)));
+  for (const Listener& listener : listeners) entrances_.push_back(TRY(Entrance::open(listener, shards_, gate_, log_)));
   return {};
 }
 

@@ -10,6 +10,7 @@
 #include "sealmq/keystore.h"
 #include "sealmq/registry.h"
 #include "server/configuration.h"
+#include "server/connection_gate.h"
 #include "server/entrance.h"
 #include "server/login_throttle.h"
 #include "server/maintenance.h"
@@ -69,10 +70,12 @@ class BrokerServer final {
   void reload_certificates();
 
   Configuration configuration_;
+  broker::Budget budget_;  // before whatever holds messages
   Parts parts_;
   Log& log_;
   std::shared_ptr<const ServiceNotify> service_;
   RefusalLog refusals_;
+  ConnectionGate gate_;
   LoginThrottle throttle_;
   std::atomic<std::size_t> lasting_subscriptions_ = 0;
   std::unique_ptr<PasswordFile> passwords_;     // null: user names and passwords mean nothing

@@ -10,6 +10,7 @@
 #include "net/tls.h"
 #include "net/url.h"
 #include "net/websocket_upgrade.h"
+#include "server/connection_gate.h"
 
 namespace sealmq::server {
 
@@ -87,6 +88,8 @@ struct Configuration {
   std::vector<TopicRow> topics;
   std::vector<BridgeSettings> bridges;
   broker::Settings limits;
+  GateLimits gate;
+  std::size_t maximum_memory = 0;  ///< bytes kept on behalf of clients; 0: half of the machine's memory
 };
 
 /// Errors: caller_misused; the text begins with `path:line:column: `.

@@ -11,8 +11,9 @@ Result<std::shared_ptr<const net::TlsServer>> load_tls(const Listener& listener)
 }  // namespace
 
 Result<std::unique_ptr<Entrance>> Entrance::open(const Listener& listener,
-                                                 const std::vector<std::unique_ptr<ShardThread>>& shards, Log& log) {
-  std::unique_ptr<Entrance> entrance(new Entrance(listener, shards, log));
+                                                 const std::vector<std::unique_ptr<ShardThread>>& shards, ConnectionGate& gate,
+                                                 Log& log) {
+  std::unique_ptr<Entrance> entrance(new Entrance(listener, shards, gate, log));
   auto tls = TRY(load_tls(listener));
   entrance->entry_ = std::make_shared<net::Entry>(listener.transport, listener.proxy_protocol, listener.upgrade, std::move(tls));
   entrance->door_ =
@@ -38,7 +39,13 @@ Result<> Entrance::reload() {
 }
 
 void Entrance::accepted(Descriptor socket) {
-  shards_[next_shard_]->welcome(std::move(socket), door_);
+  const std::string from = net::peer_address(socket.number());
+  ConnectionGate::Ticket ticket;
+  // Behind a proxy it is not the proxy that counts: its client is admitted when the header has named it.
+  const bool may_come =
+      entry_->expects_proxy_header() ? gate_.may_come(from, system_now()) : (ticket = gate_.admit(from, system_now())) != nullptr;
+  if (!may_come) return;
+  shards_[next_shard_]->welcome(std::move(socket), door_, std::move(ticket));
   next_shard_ = (next_shard_ + 1) % shards_.size();
 }
 

@@ -18,7 +18,7 @@ class Entrance final : private net::AcceptHandler {
   /// The shards' threads and the log outlive it. Errors: environment (the port is taken, a file cannot be read), caller_misused
   /// (a file of TLS holds something else).
   static Result<std::unique_ptr<Entrance>> open(const Listener& listener, const std::vector<std::unique_ptr<ShardThread>>& shards,
-                                                Log& log);
+                                                ConnectionGate& gate, Log& log);
 
   void start() { listener_->start(); }
   /// In the loop of the first shard.
@@ -32,14 +32,15 @@ class Entrance final : private net::AcceptHandler {
   Result<> reload();
 
  private:
-  Entrance(Listener settings, const std::vector<std::unique_ptr<ShardThread>>& shards, Log& log)
-      : settings_(std::move(settings)), shards_(shards), log_(log) {}
+  Entrance(Listener settings, const std::vector<std::unique_ptr<ShardThread>>& shards, ConnectionGate& gate, Log& log)
+      : settings_(std::move(settings)), shards_(shards), gate_(gate), log_(log) {}
 
   void accepted(Descriptor socket) override;
   void accept_failed(std::string cause) override;
 
   Listener settings_;
   const std::vector<std::unique_ptr<ShardThread>>& shards_;
+  ConnectionGate& gate_;
   Log& log_;
   std::shared_ptr<net::Entry> entry_;
   std::shared_ptr<const ShardThread::Door> door_;

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "crypto/hash.h"
 
 namespace sealmq::server {
 
@@ -15,6 +16,12 @@ std::string place_of(std::string_view address) {
   if (::inet_pton(AF_INET6, host.c_str(), &v6) != 1) return host.empty() ? std::string(address) : host;
   if (IN6_IS_ADDR_V4MAPPED(&v6)) return host.substr(host.rfind(':') + 1);
   return to_hex(Bytes(v6.s6_addr, 8)) + "/64";
+}
+
+/// A user name may have 65535 bytes; what is remembered of it is short.
+static std::string key_of(std::string_view name) {
+  constexpr std::size_t longest = 64;
+  return name.size() <= longest ? std::string(name) : "sha256:" + to_hex(crypto::sha256(as_bytes(name)));
 }
 
 bool LoginThrottle::is_open(const Records& records, const std::string& key, Now now) {
@@ -42,19 +49,19 @@ void LoginThrottle::count(Records& records, const std::string& key, std::uint32_
 
 bool LoginThrottle::may_try(std::string_view name, std::string_view address, Now now) {
   const std::lock_guard lock(mutex_);
-  return is_open(names_, std::string(name), now) && is_open(addresses_, place_of(address), now);
+  return is_open(names_, key_of(name), now) && is_open(addresses_, place_of(address), now);
 }
 
 void LoginThrottle::failed(std::string_view name, std::string_view address, Now now) {
   const std::lock_guard lock(mutex_);
-  count(names_, std::string(name), failures_of_a_name, now);
+  count(names_, key_of(name), failures_of_a_name, now);
   count(addresses_, place_of(address), failures_of_an_address, now);
 }
 
 // The address stays: who knows one password could go on guessing others.
 void LoginThrottle::succeeded(std::string_view name) {
   const std::lock_guard lock(mutex_);
-  names_.by_key.erase(std::string(name));
+  names_.by_key.erase(key_of(name));
 }
 
 }  // namespace sealmq::server

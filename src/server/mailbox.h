@@ -16,6 +16,9 @@ using Parcels = std::vector<broker::Parcel>;
 /// Any thread puts, the owner takes.
 class Mailbox {
  public:
+  static constexpr std::size_t largest_limit = 16 << 20;
+  explicit Mailbox(std::size_t limit = largest_limit, broker::Budget* budget = nullptr) : limit_(limit), charge_(budget) {}
+
   struct Put {
     bool wake;      ///< it was empty: the owner has to be told
     bool overfull;  ///< the sender should stop reading until it is told that the owner caught up
@@ -31,7 +34,8 @@ class Mailbox {
     }
     if (parcels_.empty()) return {false, false};
     holds_some_.store(true, std::memory_order_release);
-    return {was_empty, bytes_ > limit};
+    charge_.set(bytes_ / broker::Charge::step * broker::Charge::step);
+    return {was_empty, bytes_ > limit_};
   }
 
   /// Cheap, for asking often.
@@ -44,15 +48,16 @@ class Mailbox {
   Taken take() {
     const std::lock_guard lock(mutex_);
     holds_some_.store(false, std::memory_order_relaxed);
-    return {std::exchange(parcels_, {}), std::exchange(bytes_, 0) > limit};
+    charge_.set(0);
+    return {std::exchange(parcels_, {}), std::exchange(bytes_, 0) > limit_};
   }
 
  private:
-  static constexpr std::size_t limit = 16 << 20;
-
+  const std::size_t limit_;
   std::mutex mutex_;
   Parcels parcels_;
   std::size_t bytes_ = 0;
+  broker::Charge charge_;
   std::atomic<bool> holds_some_ = false;
 };
 

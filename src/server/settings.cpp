@@ -30,6 +30,11 @@ Setting::Place connection_limit(Configuration& configuration) {
   return &(configuration.limits.limits.*Member);
 }
 
+template <auto Member>
+Setting::Place gate_limit(Configuration& configuration) {
+  return &(configuration.gate.*Member);
+}
+
 constexpr std::string_view durabilities[] = {"disk", "memory"};
 
 constexpr std::string_view log_formats[] = {"text", "json"};
@@ -73,6 +78,23 @@ constexpr Setting table[] = {
     {"limits", "maximum_subscriptions", limit<&Settings::maximum_subscriptions>, 1, any_64, "subscriptions of one session"},
     {"limits", "maximum_levels", limit<&Settings::maximum_levels>, 1, any_16, "levels of a topic name or filter"},
     {"limits", "maximum_retained", limit<&Settings::maximum_retained>, 0, any_64, "retained messages"},
+    {"limits", "maximum_retained_bytes", limit<&Settings::maximum_retained_bytes>, 0, any_64, "the same in bytes"},
+    {"limits", "maximum_memory", top<&Configuration::maximum_memory>, 0, any_64,
+     "bytes kept on behalf of clients, in all shards; 0: half of the machine's memory"},
+    {"limits", "maximum_connections", gate_limit<&GateLimits::maximum_connections>, 0, any_64,
+     "connections at a time; 0: no bound but that on open files"},
+    {"limits", "connections_per_address", gate_limit<&GateLimits::connections_per_address>, 0, any_64,
+     "the same from one IPv4 address or IPv6 /64; 0: no bound"},
+    {"limits", "connects_per_second_per_address", gate_limit<&GateLimits::connects_per_second_per_address>, 0, any_32,
+     "new connections from there, with bursts of ten times as many; 0: no bound"},
+    {"limits", "publish_rate", limit<&Settings::publish_rate>, 0, any_32,
+     "messages a second from one client, beyond which it is not read for a while; 0: no bound"},
+    {"limits", "publish_burst", limit<&Settings::publish_burst>, 0, any_32,
+     "messages at once beyond that rate; 0: one second's worth"},
+    {"limits", "publish_bytes_rate", limit<&Settings::publish_bytes_rate>, 0, any_32,
+     "bytes a second in messages of one client, likewise; 0: no bound"},
+    {"limits", "slow_consumer_timeout", limit<&Settings::slow_consumer_timeout>, 0, any_32,
+     "seconds after which a client at outbox_high_water that takes no byte is ended; 0: never"},
     {"limits", "maximum_topic_nodes", limit<&Settings::maximum_topic_nodes>, 1, any_64,
      "levels in the tree of subscriptions of one shard"},
     {"limits", "maximum_wildcards", limit<&Settings::maximum_wildcards>, 0, any_16, "'+' in one topic filter"},

@@ -11,6 +11,16 @@ constexpr std::uint64_t longest_sleep = 1000;  // milliseconds between two tick(
 constexpr std::chrono::seconds longest_goodbye{2};
 constexpr std::size_t most_handshakes = 256;  // of one listener, in all shards
 
+// TLS and WebSocket: what OpenSSL and the codecs keep for one connection, measured.
+constexpr std::size_t cost_of_channel = 24 * 1024;
+constexpr std::size_t most_parcels = 4096;
+
+/// Each mailbox gets its part of an eighth of the budget.
+std::size_t most_mail(const broker::Budget* budget, std::size_t shards) {
+  if (budget == nullptr || budget->most() == 0) return Mailbox::largest_limit;
+  return std::clamp<std::size_t>(budget->most() / 8 / shards, 64 * 1024, Mailbox::largest_limit);
+}
+
 net::Key key_of(broker::ConnectionId id) {
   return {id.slot, id.generation};
 }
@@ -50,11 +60,13 @@ broker::Peer peer_at(const ShardThread::Door& door, const net::Stream& stream) {
 ShardThread::ShardThread(std::size_t index, const std::vector<std::unique_ptr<ShardThread>>& all, broker::Settings settings,
                          broker::Ports ports, std::shared_ptr<const broker::Policy> policy,
                          std::shared_ptr<const Directory> directory, std::size_t count, StorageThread* storage,
-                         WorkerPool& workers)
+                         WorkerPool& workers, ConnectionGate& gate)
     : index_(index),
       all_(all),
       workers_(workers),
+      gate_(gate),
       storage_(storage),
+      mailbox_(most_mail(ports.budget, count), ports.budget),
       connections_(loop_, *this),
       journal_(ports.journal),
       shard_(index, count, settings, std::move(ports), std::move(policy), std::move(directory)) {}
@@ -108,12 +120,13 @@ void ShardThread::stop_if_empty() {
 
 // -- from other threads
 
-void ShardThread::welcome(Descriptor socket, std::shared_ptr<const Door> door) {
-  boost::asio::post(loop_, [this, socket = std::move(socket), door = std::move(door)]() mutable {
+void ShardThread::welcome(Descriptor socket, std::shared_ptr<const Door> door, ConnectionGate::Ticket ticket) {
+  boost::asio::post(loop_, [this, socket = std::move(socket), door = std::move(door), ticket = std::move(ticket)]() mutable {
     if (stopping_) return;
     if (door->entry->is_direct()) {
       net::Stream stream;
       stream.socket = std::move(socket);
+      stream.ticket = std::move(ticket);
       broker::Peer peer = peer_at(*door, stream);
       return open(std::move(stream), std::move(peer), {});
     }
@@ -127,7 +140,7 @@ void ShardThread::welcome(Descriptor socket, std::shared_ptr<const Door> door) {
                         std::forward_as_tuple(door, loop_, door->entry, handler, share))
                .first;
     }
-    at->second.handshakes.begin(std::move(socket));
+    at->second.handshakes.begin(std::move(socket), std::move(ticket));
   });
 }
 
@@ -162,6 +175,10 @@ void ShardThread::established(const net::Entry& entry, net::Stream stream, Bytes
   open(std::move(stream), std::move(peer), first);
 }
 
+std::shared_ptr<const void> ShardThread::admit(const std::string& address) {
+  return gate_.admit(address, system_now());
+}
+
 void ShardThread::handshake_failed(const std::string& address, const std::string& cause) {
   journal_.refused(broker::Refusal::login_refused, address, cause, system_now());
 }
@@ -170,6 +187,7 @@ void ShardThread::open(net::Stream stream, broker::Peer peer, Bytes unread) {
   if (stopping_ || !stream.socket.is_open()) return;
   take_mail();  // as in received()
   const Now now = system_now();
+  peer.memory = stream.channel ? cost_of_channel : 0;
   const broker::ConnectionId id = shard_.open(std::move(peer), now);
   connections_.add(key_of(id), std::move(stream));
   if (!unread.empty()) shard_.receive(id, unread, now);
@@ -180,15 +198,17 @@ void ShardThread::received(net::Key key, Bytes bytes) {
   take_mail();  // what was published before these bytes were sent must be here before they are read
   shard_.receive(id_of(key), bytes, system_now());
   carry_out();
+  // A flood of small messages fills memory within one turn of many connections.
+  if (shard_.effects().parcels.size() >= most_parcels) end_turn();
 }
 
 std::size_t ShardThread::gather(net::Key key, std::span<iovec> parts) {
-  const mqtt::Outbox* outbox = shard_.outbox(id_of(key));
+  const mqtt::Outbox* outbox = shard_.outbox(id_of(key), connections_.unsent(key));
   return outbox == nullptr ? 0 : outbox->gather(parts);
 }
 
 void ShardThread::written(net::Key key, std::size_t count) {
-  if (mqtt::Outbox* outbox = shard_.outbox(id_of(key))) outbox->consume(count);
+  if (mqtt::Outbox* outbox = shard_.outbox(id_of(key), connections_.unsent(key))) outbox->consume(count);
   shard_.drained(id_of(key), system_now(), count);
   carry_out();
 }
@@ -216,6 +236,8 @@ void ShardThread::carry_out() {
     for (broker::Job& job : std::exchange(effects.jobs, {})) begin_job(std::move(job));
     for (broker::Move& move : std::exchange(effects.moves, {}))
       all_[move.shard]->adopt(connections_.release(key_of(move.connection)), std::move(move.peer), std::move(move.unread));
+    for (const broker::Reading& reading : std::exchange(effects.reading, {}))
+      connections_.set_reading(key_of(reading.connection), reading.wanted);
     // They are written to at the end of the turn like the others, and a connection that owes nothing is closed there.
     for (broker::ConnectionId id : std::exchange(effects.closing, {})) {
       connections_.finish(key_of(id));
@@ -260,7 +282,7 @@ void ShardThread::end_turn() {
 }
 
 void ShardThread::set_timer() {
-  const std::uint64_t deadline = shard_.next_deadline();
+  const std::uint64_t deadline = std::min(shard_.next_deadline(), shard_.next_reading());
   if (timer_at_ <= deadline) return;
   const std::uint64_t now = system_now().steady;
   timer_at_ = std::clamp(deadline, now, now + longest_sleep);
@@ -268,7 +290,9 @@ void ShardThread::set_timer() {
   timer_.async_wait([this](const boost::system::error_code& error) {
     if (error) return;
     timer_at_ = no_timer;
-    shard_.tick(system_now());
+    const Now then = system_now();
+    shard_.read_on(then);
+    if (then.steady >= shard_.next_deadline()) shard_.tick(then);
     carry_out();
   });
 }

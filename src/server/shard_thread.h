@@ -19,6 +19,7 @@
 #include "net/tcp_connections.h"
 #include "server/clock.h"
 #include "server/configuration.h"
+#include "server/connection_gate.h"
 #include "server/mailbox.h"
 #include "server/storage_thread.h"
 #include "server/worker_pool.h"
@@ -31,7 +32,7 @@ class ShardThread final : private net::ByteSink, private net::HandshakeHandler {
   /// this.
   ShardThread(std::size_t index, const std::vector<std::unique_ptr<ShardThread>>& all, broker::Settings settings,
               broker::Ports ports, std::shared_ptr<const broker::Policy> policy, std::shared_ptr<const Directory> directory,
-              std::size_t count, StorageThread* storage, WorkerPool& workers);
+              std::size_t count, StorageThread* storage, WorkerPool& workers, ConnectionGate& gate);
   ~ShardThread() override;
 
   // Before start(), each for all shards before the next: what a store has kept comes back.
@@ -54,7 +55,8 @@ class ShardThread final : private net::ByteSink, private net::HandshakeHandler {
     IdentityFrom identity = IdentityFrom::nothing;
     bool anonymous = true;
   };
-  void welcome(Descriptor socket, std::shared_ptr<const Door> door);
+  /// With a ticket, unless a PROXY header comes first.
+  void welcome(Descriptor socket, std::shared_ptr<const Door> door, ConnectionGate::Ticket ticket);
   /// A connection that is moved here with bytes that were read elsewhere.
   void adopt(net::Stream stream, broker::Peer peer, Buffer unread);
   /// What another shard has to say. True if the sender should stop reading until resume() is called.
@@ -78,6 +80,7 @@ class ShardThread final : private net::ByteSink, private net::HandshakeHandler {
   void closed(net::Key key) override;
 
   void established(const net::Entry& entry, net::Stream stream, Bytes first) override;
+  std::shared_ptr<const void> admit(const std::string& address) override;
   void handshake_failed(const std::string& address, const std::string& cause) override;
 
   void open(net::Stream stream, broker::Peer peer, Bytes unread);
@@ -95,6 +98,7 @@ class ShardThread final : private net::ByteSink, private net::HandshakeHandler {
   const std::size_t index_;
   const std::vector<std::unique_ptr<ShardThread>>& all_;
   WorkerPool& workers_;
+  ConnectionGate& gate_;
   StorageThread* const storage_;  ///< null: nothing outlives the process
   Mailbox mailbox_;
   boost::asio::io_context loop_{1};

@@ -9,11 +9,23 @@ namespace {
 
 constexpr std::chrono::seconds pause_after_failure{1};
 constexpr std::chrono::seconds replays_every{1};
+constexpr std::size_t cost_of_change = sizeof(broker::Change) + 64;
+
+std::size_t most_changes(const broker::Budget* budget) {
+  if (budget == nullptr || budget->most() == 0) return StorageThread::many;
+  return std::min(StorageThread::many, budget->most() / 8 / cost_of_change);
+}
 
 }  // namespace
 
-StorageThread::StorageThread(std::unique_ptr<SessionStore> store, StoredReplayMemory* replays, Log& log, Stored stored)
-    : store_(std::move(store)), replays_(replays), log_(log), stored_(std::move(stored)) {}
+StorageThread::StorageThread(std::unique_ptr<SessionStore> store, StoredReplayMemory* replays, Log& log, Stored stored,
+                             broker::Budget* budget)
+    : store_(std::move(store)),
+      replays_(replays),
+      log_(log),
+      many_(most_changes(budget)),
+      stored_(std::move(stored)),
+      charge_(budget) {}
 
 void StorageThread::start() {
   thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
@@ -30,7 +42,8 @@ bool StorageThread::put(std::size_t shard, broker::Batch batch) {
   changes_ += batch.changes.size();
   waiting_.push_back({shard, std::move(batch)});
   if (wake) wake_.notify_one();
-  return changes_ < many;
+  charge_.set(changes_ * cost_of_change / broker::Charge::step * broker::Charge::step);
+  return changes_ < many_;
 }
 
 void StorageThread::run(const std::stop_token& stop) {
@@ -41,6 +54,7 @@ void StorageThread::run(const std::stop_token& stop) {
       wake_.wait_for(lock, stop, replays_every, [this] { return !waiting_.empty(); });
       group = std::exchange(waiting_, {});
       changes_ = 0;
+      charge_.set(0);
     }
     if (!group.empty()) write(group, stop);
     maintain_replays();

@@ -21,7 +21,9 @@ class StorageThread {
   using Stored = std::function<void(std::size_t shard, std::uint64_t batch)>;
 
   /// Without a store put() must not be called; `replays` may be null and outlives this.
-  StorageThread(std::unique_ptr<SessionStore> store, StoredReplayMemory* replays, Log& log, Stored stored);
+  /// `budget`: counts what waits; null or outlives this.
+  StorageThread(std::unique_ptr<SessionStore> store, StoredReplayMemory* replays, Log& log, Stored stored,
+                broker::Budget* budget = nullptr);
   ~StorageThread() { stop(); }
 
   void start();
@@ -37,7 +39,7 @@ class StorageThread {
   /// Likewise of the memory of replays.
   bool replays_in_trouble() const { return replays_in_trouble_.load(std::memory_order_relaxed); }
 
-  static constexpr std::size_t many = 200'000;  ///< changes waiting
+  static constexpr std::size_t many = 200'000;  ///< changes waiting; fewer if an eighth of the budget holds no more
 
  private:
   struct Waiting {
@@ -51,11 +53,13 @@ class StorageThread {
   std::unique_ptr<SessionStore> store_;
   StoredReplayMemory* const replays_;
   Log& log_;
+  const std::size_t many_;
   Stored stored_;
   std::mutex mutex_;
   std::condition_variable_any wake_;
   std::vector<Waiting> waiting_;
   std::size_t changes_ = 0;
+  broker::Charge charge_;
   std::chrono::steady_clock::time_point replays_due_{};
   std::atomic<bool> replays_in_trouble_ = false;
   std::atomic<bool> in_trouble_ = false;

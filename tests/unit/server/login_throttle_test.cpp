@@ -65,5 +65,13 @@ TEST(LoginThrottle, TakesAnIpv6NetworkForOnePlace) {
   EXPECT_EQ(place_of("unknown"), "unknown");
 }
 
+TEST(LoginThrottle, LongNamesAreToldApart) {
+  LoginThrottle throttle;
+  const std::string name(60'000, 'x');
+  for (int i = 0; i < 5; ++i) throttle.failed(name + "1", "10.0.0." + std::to_string(i) + ":1", at(0));
+  EXPECT_FALSE(throttle.may_try(name + "1", "10.0.1.1:1", at(0)));
+  EXPECT_TRUE(throttle.may_try(name + "2", "10.0.1.1:1", at(0)));
+}
+
 }  // namespace
 }  // namespace sealmq::server
