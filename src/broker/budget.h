@@ -1,10 +1,13 @@
 // Budget: the bytes that all shards together keep on behalf of their clients, and the bound on them. Whoever keeps something
 // holds a Charge for it; whoever is about to keep more asks first whether there is room.
 //
-// Three bounds, so that what waits for long cannot shut out those whose coming makes room again:
-//   sessions and subscriptions get half of it,
-//   with them, what waits (queued, retained, unwritten, incomplete) gets three quarters,
-//   the rest is for connections and for messages on their way through.
+// As it fills, one use after the other ends, so that what waits for long shuts out neither those who come to fetch it nor those
+// who are in touch:
+//   1/2    of it in sessions and subscriptions: no new ones
+//   3/4    nothing more is queued or retained, and a connection may owe and be owed little
+//   7/8    hardly anything
+//   15/16  no new connections
+//   1      no messages but those that nobody has to keep
 #pragma once
 
 #include <atomic>
@@ -23,6 +26,8 @@ class Budget {
   Budget& operator=(const Budget&) = delete;
 
   bool has_room() const { return most_ == 0 || used() < most_; }
+  bool has_room_to_come() const { return most_ == 0 || used() < most_ / 16 * 15; }
+  bool has_room_to_grow() const { return most_ == 0 || used() < most_ / 8 * 7; }
   bool has_room_to_wait() const { return most_ == 0 || used() < most_ / 4 * 3; }
   bool has_room_for_sessions() const { return most_ == 0 || lasting_.load(std::memory_order_relaxed) < most_ / 2; }
 

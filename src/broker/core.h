@@ -13,6 +13,9 @@
 
 namespace sealmq::broker {
 
+/// Unwritten bytes that every client may have, however short memory is.
+inline constexpr std::size_t owed_when_full = 4 * 1024;
+
 /// Why something was not admitted; the reason is all the peer learns.
 struct Refused {
   Refusal kind;
@@ -77,6 +80,9 @@ class Core {
   std::uint64_t next_reading() const { return slowed_.empty() ? UINT64_MAX : slowed_.begin()->first; }
   void end_if_stalled(Link& link, Now now);
   bool has_room_to_wait() const { return ports.budget == nullptr || ports.budget->has_room_to_wait(); }
+  bool has_room_to_grow() const { return ports.budget == nullptr || ports.budget->has_room_to_grow(); }
+  /// Unwritten bytes from which a client gets no more messages.
+  std::size_t outbox_limit() const;
   bool has_room_for_sessions() const { return ports.budget == nullptr || ports.budget->has_room_for_sessions(); }
   /// Why this message cannot be taken in now; null: it can.
   const char* lacks_room_for(const mqtt::Publish& packet) const;

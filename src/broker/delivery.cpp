@@ -21,7 +21,7 @@ static std::shared_ptr<const Buffer> counted(Buffer bytes, Budget* budget) {
 
 const std::shared_ptr<const Message>& Core::Publication::keep() {
   if (shared == nullptr) {
-    // What nobody keeps is on its way to another shard, whose mailbox counts it.
+    // What nobody keeps is on its way to another shard, whose mailbox bounds it.
     Budget* budget = view.qos != QoS::at_most_once || view.retain ? core.ports.budget : nullptr;
     shared = std::make_shared<const Message>(view, core.settings.durable ? core.next_number() : 0, budget);
   }
@@ -223,9 +223,8 @@ void Core::give_target(Target& target, Publication& publication, Now now) {
 
 bool Core::sendable(const Session& session) const {
   if (session.link == nullptr) return false;
-  constexpr std::size_t modest = 16 * 1024;  // what everybody may owe, however short memory is
   const std::size_t unwritten = session.link->connection.outbox().size();
-  return unwritten < settings.outbox_high_water && (unwritten < modest || has_room_to_wait());
+  return unwritten < owed_when_full || unwritten < outbox_limit();
 }
 
 void Core::give(Session& session, Delivery delivery, Now now) {

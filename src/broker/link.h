@@ -65,7 +65,7 @@ class Link final : public mqtt::Events {
   std::uint64_t slowed_until = 0;    ///< steady; 0: it keeps to its rates
   bool owes_reading = false;         ///< it does not take our answers
   bool is_read = true;               ///< as Effects::reading has told
-  std::uint64_t stalled_since = 0;   ///< steady: at the high water, and has taken nothing since; 0: all is well
+  std::uint64_t stalled_since = 0;   ///< steady: is owed bytes, and has taken none since; 0: all is well
   std::size_t alias_bytes = 0;       ///< of `aliases`
   std::size_t unsent = 0;            ///< kept by the transport
   Charge charge;

@@ -40,13 +40,14 @@ Message::Message(const MessageView& from, std::uint64_t number, Budget* budget) 
   view_.publisher = store.keep(from.publisher);
   if (from.properties != nullptr) {
     const auto& p = *from.properties;
-    properties_.payload_format_indicator = p.payload_format_indicator;
-    properties_.message_expiry_interval = p.message_expiry_interval;  // of a Will, whose life has not begun
-    if (p.content_type) properties_.content_type = store.keep(*p.content_type);
-    if (p.response_topic) properties_.response_topic = store.keep(*p.response_topic);
-    if (p.correlation_data) properties_.correlation_data = store.keep(*p.correlation_data);
-    for (const auto& user : p.user) properties_.user.push_back({store.keep(user.name), store.keep(user.value)});
-    view_.properties = &properties_;
+    properties_ = std::make_unique<mqtt::Properties>();
+    properties_->payload_format_indicator = p.payload_format_indicator;
+    properties_->message_expiry_interval = p.message_expiry_interval;  // of a Will, whose life has not begun
+    if (p.content_type) properties_->content_type = store.keep(*p.content_type);
+    if (p.response_topic) properties_->response_topic = store.keep(*p.response_topic);
+    if (p.correlation_data) properties_->correlation_data = store.keep(*p.correlation_data);
+    for (const auto& user : p.user) properties_->user.push_back({store.keep(user.name), store.keep(user.value)});
+    view_.properties = properties_.get();
   }
   charge_ = Charge(budget, size());
 }

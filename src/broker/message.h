@@ -34,15 +34,19 @@ class Message {
 
   const MessageView& view() const { return view_; }
   std::uint64_t number() const { return number_; }
-  std::size_t size() const { return storage_.size() + properties_.user.size() * sizeof(mqtt::UserProperty) + sizeof(Message); }
+  std::size_t size() const { return storage_.size() + sizeof(Message) + properties_size(); }
   /// From now on, if not before; of one that a store has kept. Before others have it.
   void count_in(Budget* budget) const {
     if (charge_.bytes() == 0) charge_ = Charge(budget, size());
   }
 
  private:
-  std::string storage_;  // every view below points into it
-  mqtt::Properties properties_;
+  std::size_t properties_size() const {
+    return properties_ == nullptr ? 0 : sizeof(mqtt::Properties) + properties_->user.size() * sizeof(mqtt::UserProperty);
+  }
+
+  std::string storage_;                           // every view below points into it
+  std::unique_ptr<mqtt::Properties> properties_;  // most have none
   MessageView view_;
   std::uint64_t number_;
   mutable Charge charge_;

@@ -14,10 +14,11 @@ constexpr std::size_t cost_of_node = 256;
 constexpr std::size_t cost_of_delivery = 192;
 constexpr std::size_t cost_of_packet_id = 48;
 
-// What a connection may make us keep of what it sent (an incomplete packet, topic aliases) while memory is short, and when there
-// is none. Whoever is beyond it when it sends more is ended: were it only stopped, all of them could wait for each other.
+// What a connection may make us keep of what it sent (an incomplete packet, topic aliases) while memory is short, and when it is
+// nearly full. Whoever is beyond it when it sends more is ended: were it only stopped, all of them could wait for each other.
 constexpr std::size_t kept_when_short = 64 * 1024;
 constexpr std::size_t kept_when_full = 4 * 1024;
+constexpr std::size_t owed_when_short = 16 * 1024;
 
 // Answers waiting for the store; a client that sends on meanwhile may as well wait.
 constexpr std::size_t most_promised = 10'000;
@@ -89,20 +90,29 @@ const char* Core::lacks_room_for(const mqtt::Publish& packet) const {
   return is_kept && ports.budget != nullptr && !ports.budget->has_room() ? short_of_memory : nullptr;
 }
 
+std::size_t Core::outbox_limit() const {
+  if (has_room_to_wait()) return settings.outbox_high_water;
+  return std::min(settings.outbox_high_water, has_room_to_grow() ? owed_when_short : owed_when_full);
+}
+
 std::uint32_t Core::quota(const Link& link) const {
   const std::uint32_t most = std::min<std::uint32_t>(settings.maximum_inflight, link.connection.peer_receive_maximum());
   return has_room_to_wait() ? most : std::min(most, inflight_when_short);
 }
 
 void Core::look_after(Link& link) {
+  if (link.ended) link.connection.forget_kept();
   account(link);
   if (link.ended) return;
   const std::size_t kept = link.connection.kept();
-  const bool is_too_much = kept > kept_when_full && !has_room_to_wait() &&
-                           (!ports.budget->has_room() || (kept > kept_when_short && link.slowed_until == 0));
-  if (is_too_much)
-    return abort(link, {Blame::not_authorised, "it sends more than can be kept while memory is short",
-                        static_cast<std::uint8_t>(mqtt::Reason::quota_exceeded)});
+  const bool is_too_much =
+      kept > kept_when_full && !has_room_to_wait() && (!has_room_to_grow() || (kept > kept_when_short && link.slowed_until == 0));
+  if (is_too_much) {
+    abort(link, {Blame::not_authorised, "it sends more than can be kept while memory is short",
+                 static_cast<std::uint8_t>(mqtt::Reason::quota_exceeded)});
+    link.connection.forget_kept();
+    return account(link);
+  }
   // Messages stop at the high water. Only answers go beyond it, and one message that was begun below.
   const std::size_t unwritten = link.connection.outbox().size();
   if (unwritten > settings.outbox_high_water + settings.limits.maximum_packet_size || link.promised > most_promised)
@@ -151,12 +161,14 @@ void Core::update_reading(Link& link) {
 void Core::end_if_stalled(Link& link, Now now) {
   look_after(link);
   if (link.ended || settings.slow_consumer_timeout == 0) return;
-  if (link.connection.outbox().size() < settings.outbox_high_water) {
+  const std::size_t unwritten = link.connection.outbox().size();
+  if (unwritten == 0)
     link.stalled_since = 0;
-    return;
-  }
-  if (link.stalled_since == 0) link.stalled_since = now.steady;
-  if (now.steady - link.stalled_since < std::uint64_t{1000} * settings.slow_consumer_timeout) return;
+  else if (link.stalled_since == 0)
+    link.stalled_since = now.steady;
+  const bool is_stalled =
+      unwritten != 0 && now.steady - link.stalled_since >= std::uint64_t{1000} * settings.slow_consumer_timeout;
+  if (!is_stalled || unwritten < outbox_limit()) return;
   refuse(link, {Refusal::slow_consumer, mqtt::Reason::quota_exceeded, "it does not take what it asked for"}, now);
   link.connection.outbox().clear();  // a goodbye would stand behind all that it does not read
   end(link, Ending::error, true, now);

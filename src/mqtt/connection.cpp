@@ -139,6 +139,13 @@ Buffer Connection::take_unread() {
   return std::exchange(unread_, {});
 }
 
+void Connection::forget_kept() {
+  unread_ = Buffer();
+  aliases_.clear();
+  aliases_.shrink_to_fit();
+  alias_bytes_ = 0;
+}
+
 Result<> Connection::accept(Bytes in, Events& events) {
   if (held_) return keep(in);
   if (!unread_.empty()) in = TRY(complete_unread(in, events));

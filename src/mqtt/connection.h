@@ -134,6 +134,8 @@ class Connection {
   const Outbox& outbox() const { return outbox_; }
   /// Bytes kept of what the peer has sent: an incomplete packet, or what came while held, and topic aliases.
   std::size_t kept() const { return unread_.capacity() + alias_bytes_; }
+  /// Gives them back; once it is over. Not from within a handler.
+  void forget_kept();
   std::uint16_t keep_alive() const { return keep_alive_; }
 
  private:

@@ -40,7 +40,7 @@ bool ConnectionGate::refuse(broker::Refusal why, std::string_view address, const
 }
 
 bool ConnectionGate::has_room(std::string_view from, Now now) {
-  if (!budget_.has_room()) return refuse(broker::Refusal::memory_full, from, "connection refused", now);
+  if (!budget_.has_room_to_come()) return refuse(broker::Refusal::memory_full, from, "connection refused", now);
   if (limits_.maximum_connections != 0 && present_ >= limits_.maximum_connections)
     return refuse(broker::Refusal::too_many_connections, from, "in all", now);
   return true;

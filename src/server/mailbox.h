@@ -17,7 +17,7 @@ using Parcels = std::vector<broker::Parcel>;
 class Mailbox {
  public:
   static constexpr std::size_t largest_limit = 16 << 20;
-  explicit Mailbox(std::size_t limit = largest_limit, broker::Budget* budget = nullptr) : limit_(limit), charge_(budget) {}
+  explicit Mailbox(std::size_t limit = largest_limit) : limit_(limit) {}
 
   struct Put {
     bool wake;      ///< it was empty: the owner has to be told
@@ -34,7 +34,6 @@ class Mailbox {
     }
     if (parcels_.empty()) return {false, false};
     holds_some_.store(true, std::memory_order_release);
-    charge_.set(bytes_ / broker::Charge::step * broker::Charge::step);
     return {was_empty, bytes_ > limit_};
   }
 
@@ -48,7 +47,6 @@ class Mailbox {
   Taken take() {
     const std::lock_guard lock(mutex_);
     holds_some_.store(false, std::memory_order_relaxed);
-    charge_.set(0);
     return {std::exchange(parcels_, {}), std::exchange(bytes_, 0) > limit_};
   }
 
@@ -57,7 +55,6 @@ class Mailbox {
   std::mutex mutex_;
   Parcels parcels_;
   std::size_t bytes_ = 0;
-  broker::Charge charge_;
   std::atomic<bool> holds_some_ = false;
 };
 

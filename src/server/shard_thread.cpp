@@ -15,7 +15,7 @@ constexpr std::size_t most_handshakes = 256;  // of one listener, in all shards
 constexpr std::size_t cost_of_channel = 24 * 1024;
 constexpr std::size_t most_parcels = 4096;
 
-/// Each mailbox gets its part of an eighth of the budget.
+/// Each mailbox gets its part of an eighth of the budget's size. What is in it is not counted: it is gone in a moment.
 std::size_t most_mail(const broker::Budget* budget, std::size_t shards) {
   if (budget == nullptr || budget->most() == 0) return Mailbox::largest_limit;
   return std::clamp<std::size_t>(budget->most() / 8 / shards, 64 * 1024, Mailbox::largest_limit);
@@ -66,7 +66,7 @@ ShardThread::ShardThread(std::size_t index, const std::vector<std::unique_ptr<Sh
       workers_(workers),
       gate_(gate),
       storage_(storage),
-      mailbox_(most_mail(ports.budget, count), ports.budget),
+      mailbox_(most_mail(ports.budget, count)),
       connections_(loop_, *this),
       journal_(ports.journal),
       shard_(index, count, settings, std::move(ports), std::move(policy), std::move(directory)) {}

@@ -1,0 +1,509 @@
+"""Attacks on a broker with little memory: it stays under the bound that follows from its configuration, and two bystanders go on
+talking. docs/overload.md says what each limit does.
+
+    SEALMQ_OVERLOAD_SECONDS=60 ctest --preset dev -R interop_overload -V        # the long form; 2 seconds for each attack otherwise
+"""
+import multiprocessing
+import os
+import re
+import socket
+import struct
+import subprocess
+import threading
+import time
+import unittest
+import warnings
+
+import packets
+from packets import CONNACK, PUBACK, PUBLISH, SUBACK, Raw, logged_in, packet, text
+from servers import PATIENCE, SEALMQ, THREADS, Broker, wait_until
+
+SECONDS = float(os.environ.get("SEALMQ_OVERLOAD_SECONDS", "2"))
+MEGABYTE = 1 << 20
+MEMORY = 32 * MEGABYTE
+ATTACKER = "127.0.0.2"  # the bystanders are at 127.0.0.1
+WEEK = 7 * 86400
+
+CONFIGURATION = f"""
+durability = "%(durability)s"
+
+[[listener]]
+url = "mqtt://127.0.0.1:0"
+[[listener]]
+url = "ws://127.0.0.1:0"
+[[listener]]
+url = "mqtt://127.0.0.1:0"
+proxy_protocol = true
+
+[limits]
+maximum_memory = {MEMORY}
+connect_timeout = 1000
+%(limits)s
+"""
+# What is not counted: with what the allocator and the estimates miss, a quarter as much again, and for each shard the buffers of its
+# thread, what its tree remembers, and what one read of the smallest messages becomes on its way to the other shards.
+ALLOWANCE = MEMORY * 5 // 4
+PER_SHARD = 16 * MEGABYTE
+
+
+def resident_bytes(pid):
+    with open(f"/proc/{pid}/statm") as statm:
+        return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+# -- what attackers send
+
+def connect(name, expiry=0, keep_alive=0):
+    properties = b"\x11" + struct.pack(">I", expiry) if expiry else b""
+    body = text("MQTT") + b"\5\2" + struct.pack(">H", keep_alive) + bytes([len(properties)]) + properties + text(name)
+    return packet(0x10, body)
+
+
+def subscribe(filters, qos=0):
+    return packet(0x82, b"\0\1\0" + b"".join(text(f) + bytes([qos]) for f in filters))
+
+
+def publish(topic, payload, number=None, retain=False):
+    first = 0x30 | (1 if retain else 0) | (0 if number is None else 2)
+    identifier = b"" if number is None else struct.pack(">H", number)
+    return packet(first, text(topic) + identifier + b"\0" + payload)
+
+
+def publish_alias(topic, alias):
+    return packet(0x30, text(topic) + b"\3\x23" + struct.pack(">H", alias) + b"x")
+
+
+class Attacker:
+    """Connections that are given up silently; what does not get through counts."""
+
+    def __init__(self, ports, seconds, count):
+        self.ports = ports
+        self._end = time.monotonic() + seconds
+        self._count = count
+        self._open = []
+
+    def goes_on(self):
+        return time.monotonic() < self._end
+
+    def counts(self, number=1):
+        self._count.value += number
+
+    def dial(self, port=0):
+        try:
+            made = socket.create_connection(("127.0.0.1", self.ports[port]), 5, (ATTACKER, 0))
+        except OSError:
+            return None
+        made.settimeout(0.5)
+        self._open.append(made)
+        if len(self._open) > 5000:
+            self._open.pop(0).close()
+        return made
+
+    def send(self, connection, data):
+        """False when the broker takes no more of it."""
+        try:
+            connection.sendall(data)
+            return True
+        except OSError:
+            return False
+
+    def login(self, name, expiry=0):
+        connection = self.dial()
+        if connection is None or not self.send(connection, connect(name, expiry)):
+            return None
+        try:
+            answer = connection.recv(4096)
+        except OSError:
+            return None
+        return connection if len(answer) > 3 and answer[0] >> 4 == CONNACK and answer[3] == 0 else None
+
+    def swallow(self, connection):
+        try:
+            connection.setblocking(False)
+            while connection.recv(1 << 16):
+                pass
+        except OSError:
+            pass
+        finally:
+            try:
+                connection.settimeout(0.5)
+            except OSError:
+                pass
+
+    def close(self, connection):
+        connection.close()
+        if connection in self._open:
+            self._open.remove(connection)
+
+
+def connection_flood(a):
+    while a.goes_on():
+        if (made := a.dial()) is not None:
+            a.send(made, b"\x10")
+            a.counts()
+
+
+def half_open(a):
+    while a.goes_on():
+        for port, first in ((0, connect("half")[:7]), (1, b"GET /mqtt HTTP/1.1\r\nHost: x\r\n"), (2, b"\r\n\r\n\0\r\nQUIT\n")):
+            if (made := a.dial(port)) is not None:
+                a.send(made, first)
+                a.counts()
+
+
+def fresh_sessions(a):
+    number = 0
+    while a.goes_on():
+        number += 1
+        connection = a.login(f"fresh-{number}-" + "x" * 200, WEEK)
+        if connection is None:
+            time.sleep(0.001)
+            continue
+        a.send(connection, subscribe([f"s/{number}"], 1))
+        a.counts()
+        a.close(connection)
+
+
+def deep_subscriptions(a):
+    number = 0
+    while a.goes_on():
+        connection = a.login(f"deep-{os.getpid()}-{number}")
+        if connection is None:
+            time.sleep(0.01)
+            continue
+        for _ in range(20):
+            filters = []
+            for _ in range(50):
+                number += 1
+                levels = ["+" if number >> bit & 1 else "a" for bit in range(16)] + [str(number)] + ["x"] * 150
+                filters.append("/".join(levels))
+            if not a.send(connection, subscribe(filters)):
+                break
+            a.swallow(connection)
+            a.counts(50)
+
+
+def retained_flood(a):
+    connection, number = a.login("retains"), 0
+    while a.goes_on() and connection is not None:
+        number += 1
+        topic = f"retained/{number}/" + "x" * (number % 20_000)
+        if not a.send(connection, publish(topic, bytes(number % 10_000 + 1), 1, retain=True)):
+            break
+        a.swallow(connection)
+        a.counts()
+
+
+def queue_flood(a):
+    for number in range(50):
+        if (absent := a.login(f"absent-{number}", WEEK)) is not None:
+            a.send(absent, subscribe([f"q/{number}"], 1))
+            a.swallow(absent)
+            time.sleep(0.005)
+            a.close(absent)
+    connection, number = a.login("fills"), 0
+    while a.goes_on() and connection is not None:
+        number += 1
+        if not a.send(connection, publish(f"q/{number % 50}", bytes(20_000), 1)):
+            break
+        a.swallow(connection)
+        a.counts()
+
+
+def slow_consumers(a):
+    for number in range(100):
+        if (stalled := a.login(f"stalled-{number}")) is not None:
+            a.send(stalled, subscribe(["big/#"], number % 2))
+    connection, number = a.login("big"), 0
+    while a.goes_on() and connection is not None:
+        number += 1
+        if not a.send(connection, publish(f"big/{number}", bytes(500_000), 1 if number % 2 else None)):
+            break
+        a.swallow(connection)
+        a.counts()
+
+
+def unread_answers(a):
+    """Asks and does not read what it is answered."""
+    asking = [c for c in (a.login(f"asks-{number}") for number in range(50)) if c is not None]
+    for c in asking:
+        c.setblocking(False)
+    block = b"\xc0\0" * 30_000
+    while a.goes_on():
+        for c in asking:
+            try:
+                a.counts(c.send(block) // 2)
+            except OSError:
+                pass
+
+
+def topic_aliases(a):
+    number = 0
+    while a.goes_on():
+        number += 1
+        if (connection := a.login(f"alias-{number}")) is None:
+            time.sleep(0.01)
+            continue
+        for alias in range(1, 33):
+            if not a.send(connection, publish_alias("x" * 60_000 + str(alias), alias)):
+                break
+            a.counts()
+
+
+def cut_short(a):
+    whole = publish("cut", bytes(1_000_000))
+    number = 0
+    while a.goes_on():
+        number += 1
+        if (connection := a.login(f"cut-{number}")) is None:
+            time.sleep(0.01)
+            continue
+        if a.send(connection, whole[:-1]):
+            a.counts()
+
+
+def publish_flood(a):
+    connections = [c for c in (a.login(f"floods-{number}") for number in range(8)) if c is not None]
+    block = b"".join(publish(f"flood/{number % 7}", b"x" * (number % 30)) for number in range(2000))
+    block += b"".join(publish("flood/q", b"x", number) for number in range(1, 100))
+    for c in connections:
+        c.settimeout(0.05)
+    while a.goes_on():
+        for c in connections:
+            try:
+                a.counts(c.send(block) * 2100 // len(block))
+            except OSError:
+                pass
+            a.swallow(c)
+            c.settimeout(0.05)
+
+
+def reconnect_storm(a):
+    number = 0
+    while a.goes_on():
+        crowd = []
+        for _ in range(2000):
+            number += 1
+            made = a.dial()
+            if made is not None:
+                a.send(made, connect(f"storm-{number % 2000}") + subscribe([f"storm/{number}/+/#", "storm/#"]))
+                crowd.append(made)
+            if not a.goes_on():
+                break
+        for made in crowd:
+            a.close(made)
+        a.counts(len(crowd))
+
+
+class Bystanders:
+    """Two clients that talk to each other all the time, and, if they should get in, newcomers."""
+
+    def __init__(self, broker, newcomers):
+        self._broker = broker
+        self._newcomers = newcomers
+        self._stop = threading.Event()
+        self.trouble = []
+        self.rounds = 0
+        self.came = 0
+        self._threads = [threading.Thread(target=self._talk, daemon=True)]
+        if newcomers:
+            self._threads.append(threading.Thread(target=self._come, daemon=True))
+        for thread in self._threads:
+            thread.start()
+
+    def _talk(self):
+        try:
+            with logged_in(self._broker, "bystander-reads") as reads, logged_in(self._broker, "bystander-writes") as writes:
+                reads.send(packets.subscribe("bystanders", 1))
+                reads.expect(SUBACK)
+                while not self._stop.is_set():
+                    writes.send(packets.publish("bystanders", b"%d" % self.rounds, 1))
+                    reason = writes.expect(PUBACK)[2:3]
+                    assert reason in (b"", b"\0", b"\x10"), f"PUBACK says {reason}"
+                    body = reads.expect(PUBLISH)
+                    assert body.endswith(b"\0%d" % self.rounds), f"round {self.rounds} got {body[-20:]}"
+                    reads.send(packet(0x40, body[12:14]))
+                    self.rounds += 1
+                    time.sleep(0.005)
+        except Exception as trouble:
+            self.trouble.append(trouble)
+
+    def _come(self):
+        try:
+            while not self._stop.wait(0.1):
+                with logged_in(self._broker, f"newcomer-{self.came}"):
+                    self.came += 1
+        except Exception as trouble:
+            self.trouble.append(trouble)
+
+    def stop(self):
+        before = self.rounds
+        wait_until(lambda: self.rounds > before + 3 or self.trouble)
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(PATIENCE)
+        return before
+
+
+def run_attack(attack, ports, seconds, count):
+    warnings.simplefilter("ignore", ResourceWarning)  # of the sockets that are still open
+    attack(Attacker(ports, seconds, count))
+
+
+class Overload(unittest.TestCase):
+    table = []
+
+    @classmethod
+    def tearDownClass(cls):
+        print(f"\n{'attack':22} {'done':>9} {'at rest':>8} {'peak RSS':>9} {'bound':>7}   (MB, {THREADS} shards, "
+              f"maximum_memory {MEMORY // MEGABYTE})", flush=True)
+        for name, done, rest, peak, bound in cls.table:
+            print(f"{name:22} {done:9} {rest / MEGABYTE:8.1f} {peak / MEGABYTE:9.1f} {bound / MEGABYTE:7.1f}", flush=True)
+
+    def under(self, attack, limits="", newcomers=True, durability="memory", said=None, seconds=SECONDS):
+        """Runs it; answers the broker's log. `said`: what the log says about it."""
+        options = {"limits": limits, "durability": durability}
+        with Broker("--allow-plain", configuration=CONFIGURATION % options, own_listeners=True) as broker:
+            return self.measure(broker, attack.__name__, lambda count: multiprocessing.Process(
+                target=run_attack, args=(attack, broker.ports, seconds, count)), newcomers, said)
+
+    def measure(self, broker, name, make_process, newcomers, said):
+        bystanders = Bystanders(broker, newcomers)
+        self.assertTrue(wait_until(lambda: bystanders.rounds > 5 or bystanders.trouble))
+        rest = peak = resident_bytes(broker.pid)
+        bound = rest + ALLOWANCE + PER_SHARD * int(THREADS)
+        count = multiprocessing.Value("Q", 0)
+        process = make_process(count)
+        process.start()
+        while process.exitcode is None:
+            peak = max(peak, resident_bytes(broker.pid))
+            process.join(0.02)
+        before = bystanders.stop()
+        self.table.append((name, count.value, rest, peak, bound))
+        self.assertEqual(process.exitcode, 0)
+        self.assertEqual(bystanders.trouble, [])
+        self.assertGreater(before, 10)
+        self.assertGreater(bystanders.rounds, before)
+        self.assertGreater(count.value, 0)
+        self.assertLess(peak, bound)
+        if said is not None:
+            self.assertTrue(any(re.search(said, line) for line in broker.log.all()), "\n".join(broker.log.all()[:40]))
+        return broker.log.all()
+
+    def test_connection_flood(self):
+        self.under(connection_flood, "connections_per_address = 300", said="too many connections")
+
+    def test_connecting_too_fast(self):
+        self.under(connection_flood, "connects_per_second_per_address = 20", said="connecting too fast")
+
+    def test_half_open(self):
+        self.under(half_open, "connections_per_address = 1000")
+
+    def test_fresh_sessions(self):
+        # A new client has no session, and those of the attacker stay for a week: newcomers are refused.
+        self.under(fresh_sessions, "maximum_sessions = 5000", newcomers=False)
+
+    def test_deep_subscriptions(self):
+        self.under(deep_subscriptions, newcomers=False, said="limit reached")
+
+    def test_retained_flood(self):
+        self.under(retained_flood, said="limit reached")
+
+    def test_queue_flood(self):
+        self.under(queue_flood)
+
+    def test_queue_flood_with_a_disk(self):
+        self.under(queue_flood, durability="disk")
+
+    def test_slow_consumers(self):
+        self.under(slow_consumers, "outbox_high_water = 1000000\nslow_consumer_timeout = 1", said="slow consumer",
+                   seconds=SECONDS + 3)
+
+    def test_unread_answers(self):
+        self.under(unread_answers, "outbox_high_water = 100000\nmaximum_packet_size = 100000")
+
+    def test_topic_aliases(self):
+        self.under(topic_aliases)
+
+    def test_cut_short(self):
+        self.under(cut_short)
+
+    def test_publish_flood(self):
+        self.under(publish_flood, "publish_rate = 2000")
+
+    def test_publish_flood_without_a_rate(self):
+        self.under(publish_flood)
+
+    def test_reconnect_storm(self):
+        self.under(reconnect_storm)
+
+    def test_replayed_frames(self):
+        with Broker("--allow-plain", configuration=CONFIGURATION % {"limits": "", "durability": "memory"},
+                    own_listeners=True) as broker:
+            frame = signed_frame(broker)
+
+            def replayed_frames(a):
+                number = 0
+                while a.goes_on():
+                    number += 1
+                    if (connection := a.login(f"replays-{number}")) is None:
+                        continue
+                    block = frame * 500
+                    while a.goes_on() and a.send(connection, block):
+                        a.swallow(connection)
+                        a.counts(500)
+
+            self.measure(broker, "replayed_frames", lambda count: multiprocessing.Process(
+                target=run_attack, args=(replayed_frames, broker.ports, SECONDS, count)), True, "replay")
+
+
+def signed_frame(broker):
+    """A signed PUBLISH as the broker has seen it, recorded by somebody in between."""
+    def sealmq(*arguments):
+        return subprocess.run([SEALMQ, *arguments], cwd=os.path.dirname(broker.data), check=True, timeout=PATIENCE, capture_output=True)
+
+    sealmq("identity", "new", "signer")
+    sealmq("identity", "enroll", "signer.pub", "--publish", "#", "--subscribe", "#", "--data", broker.data)
+    time.sleep(1)  # until the broker has read its list again
+    recorded = b""
+    with socket.create_server(("127.0.0.1", 0)) as between:
+        port = between.getsockname()[1]
+        client = subprocess.Popen([SEALMQ, "pub", "-h", "127.0.0.1", "-p", str(port), "--scheme", "sl1", "--key", "signer.key",
+                                   "--broker-key", os.path.join(broker.data, "broker.pub"), "-t", "signed", "-m", "x"],
+                                  cwd=os.path.dirname(broker.data), stderr=subprocess.PIPE)
+        near, _ = between.accept()
+        far = socket.create_connection(("127.0.0.1", broker.port))
+
+        def back():
+            while data := far.recv(1 << 16):
+                near.sendall(data)
+            near.shutdown(socket.SHUT_WR)
+
+        answers = threading.Thread(target=back)
+        answers.start()
+        while data := near.recv(1 << 16):
+            recorded += data
+            far.sendall(data)
+        far.shutdown(socket.SHUT_WR)
+        answers.join()
+        near.close()
+        far.close()
+        _, trouble = client.communicate(timeout=PATIENCE)
+        assert client.returncode == 0, trouble
+    while recorded:
+        size, shift, at = 0, 0, 1
+        while True:
+            digit = recorded[at]
+            size |= (digit & 0x7F) << shift
+            shift, at = shift + 7, at + 1
+            if not digit & 0x80:
+                break
+        if recorded[0] >> 4 == PUBLISH:
+            return recorded[:at + size]
+        recorded = recorded[at + size:]
+    raise AssertionError("nothing was published")
+
+
+if __name__ == "__main__":
+    multiprocessing.set_start_method("fork")
+    unittest.main()
