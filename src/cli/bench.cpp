@@ -18,7 +18,7 @@ namespace sealmq::cli {
 namespace {
 
 constexpr const char* usage = R"(usage: sealmq bench [URL] [--publishers N] [--subscribers N] [--pairs] [-q QOS] [--size BYTES]
-                    [--window N | --rate N] [--seconds S] [--warm-up S] [--busy] [--pid PID]
+                    [--window N | --rate N] [--seconds S] [--warm-up S] [--busy] [--persistent] [-t TOPIC] [--pid PID]
        sealmq bench [URL] --hold N  [--parallel N] [--seconds S] [--pid PID]
        sealmq bench [URL] --churn N [--parallel N] [--seconds S] [--pid PID]
 
@@ -38,6 +38,8 @@ SealMQ broker lets them in when started with --allow-plain.
   --rate N            messages a second, in all
   --seconds S         how long to measure (5); with --hold, to go on holding (0); with --churn, at most (10)
   --warm-up S         load before measuring (0.5)
+  -t, --topic TOPIC   of all, or with --pairs before a number (made up for the run)
+  --persistent        the subscribers' sessions are meant to outlive their connections, so that the broker has to store them
   --busy              never sleep, for a load generator that has a core of its own
   --hold N            open N connections, then read the memory of the broker
   --churn N           connect and disconnect N times
@@ -233,6 +235,8 @@ void add_bench(CLI::App& app, int& exit_code) {
   bench->add_option("--seconds", settings->seconds, "how long to measure (5), hold on (0) or churn at most (10)")
       ->check(CLI::PositiveNumber);
   bench->add_option("--warm-up", traffic.warm_up, "seconds of load before measuring")->check(CLI::NonNegativeNumber);
+  bench->add_option("-t,--topic", traffic.topic, "of all messages; made up for the run if not given");
+  bench->add_flag("--persistent", traffic.persistent, "sessions of subscribers outlive their connections, until the run ends");
   bench->add_flag("--busy", traffic.busy, "never sleep; for a generator that has a core of its own");
   bench->add_option("--parallel", traffic.parallel, "connections being opened at the same time")->check(CLI::PositiveNumber);
   bench->add_option("--cafile", settings->tls.ca_file, "who signed the broker's certificate");

@@ -71,6 +71,8 @@ class SessionOpener {
     connect.version = options_.version;
     connect.keep_alive = 3600;
     connect.client_id = client_id;
+    connect.clean_start = !options_.lasting;
+    if (options_.lasting && options_.version == mqtt::Version::v5) connect.properties.session_expiry_interval = 3600;
     mqtt::encode(connect, link->out());
     poller_.add(link->fd(), slot);
     poller_.watch_writable(link->fd(), slot, true);  // which also tells when it is connected

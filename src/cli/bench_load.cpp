@@ -9,6 +9,7 @@
 
 #include "cli/bench_connections.h"
 #include "mqtt/packet.h"
+#include "mqtt/topic.h"
 
 namespace sealmq::load {
 namespace {
@@ -20,6 +21,7 @@ constexpr std::size_t stamp_size = 16;                      // when it was sent,
 constexpr unsigned number_bits = 40;                        // of the second half; the publisher stands above
 constexpr std::size_t most_pending = 1024 * 1024;           // bytes waiting to be written to one publisher's connection
 constexpr std::uint64_t quiet_before_written_off = second;  // QoS 0: what has not come by then will not come
+constexpr std::uint64_t never = std::numeric_limits<std::uint64_t>::max();
 
 std::uint64_t in_nanoseconds(double seconds) {
   return static_cast<std::uint64_t>(seconds * static_cast<double>(second));
@@ -112,17 +114,24 @@ class Traffic {
     TRY(publish_and_measure(progress));
     TRY(wait_for_the_last());
     say_goodbye();
+    if (options_.persistent) TRY(end_sessions());
     return summary();
   }
 
  private:
   // Setting up.
 
-  std::string topic_of(std::size_t number) const { return options_.pairs ? run_ + "/" + std::to_string(number) : "b/" + run_; }
+  std::string topic_of(std::size_t number) const {
+    const std::string topic = options_.topic.empty() ? "b/" + run_ : options_.topic;
+    return options_.pairs ? topic + "/" + std::to_string(number) : topic;
+  }
+  std::string subscriber_names() const { return "bench-" + run_ + "-s"; }
 
   Result<void> open_subscribers() {
     subscribers_.reserve(options_.subscribers);
-    TRY(open_sessions(options_, options_.subscribers, "bench-" + run_ + "-s", std::numeric_limits<std::uint64_t>::max(),
+    Common options = options_;
+    options.lasting = options_.persistent;
+    TRY(open_sessions(options, options_.subscribers, subscriber_names(), never,
                       [&](unsigned, Link link, const mqtt::Connack&, std::uint64_t) -> Result<void> {
                         const std::uint64_t number = subscribers_.size();
                         poller_.add(link.fd(), number);
@@ -153,7 +162,7 @@ class Traffic {
     const std::uint64_t share = std::max<std::uint64_t>(1, options_.window / options_.publishers);
     publishers_.reserve(options_.publishers);
     return open_sessions(
-        options_, options_.publishers, "bench-" + run_ + "-p", std::numeric_limits<std::uint64_t>::max(),
+        options_, options_.publishers, "bench-" + run_ + "-p", never,
         [&](unsigned, Link link, const mqtt::Connack& connack, std::uint64_t) -> Result<void> {
           const std::uint64_t number = publishers_.size();
           std::uint64_t window = share;
@@ -306,6 +315,15 @@ class Traffic {
     };
     for (Publisher& publisher : publishers_) leave(publisher);
     for (Subscriber& subscriber : subscribers_) leave(subscriber);
+  }
+
+  /// A clean session takes the place of each that would outlive the run.
+  Result<void> end_sessions() {
+    return open_sessions(options_, options_.subscribers, subscriber_names(), never,
+                         [&](unsigned, Link link, const mqtt::Connack&, std::uint64_t) -> Result<void> {
+                           mqtt::encode(mqtt::Disconnect{}, options_.version, link.out());
+                           return link.flush();
+                         });
   }
 
   TrafficReport summary() {
@@ -482,6 +500,7 @@ Result<void> check(const TrafficOptions& options) {
   if (options.size < stamp_size || options.size > ReceiveSpace::largest_packet / 2) {
     return refuse("the size may be 16 bytes to 1 MiB");
   }
+  if (!options.topic.empty() && !mqtt::is_topic_name(options.topic)) return refuse("the topic has to be a topic name");
   if (options.window == 0) return refuse("the window is at least one message");
   if (options.rate < 0 || options.seconds <= 0 || options.warm_up < 0) return refuse("rate and times cannot be negative");
   return {};

@@ -20,6 +20,7 @@ struct Common {
   std::optional<pid_t> pid;  ///< the broker's process, to be measured
   unsigned parallel = 32;    ///< connections being opened at the same time
   double patience = 5;       ///< seconds to wait for an answer before giving up
+  bool lasting = false;      ///< sessions are meant to outlive their connections
 };
 
 struct TrafficOptions : Common {
@@ -29,10 +30,12 @@ struct TrafficOptions : Common {
   mqtt::QoS qos = mqtt::QoS::at_most_once;
   std::size_t size = 64;  ///< bytes of payload, at least 16
   double rate = 0;  ///< messages/s by all publishers, latency counts from when each was due; 0: as fast as the window allows
-  unsigned window = 1000;  ///< messages on their way in all; with a rate it bounds the unacknowledged ones of QoS 1 and 2
-  double warm_up = 0.5;    ///< seconds before measuring
-  double seconds = 5;      ///< of measuring
-  bool busy = false;       ///< never sleep: for a generator with a core of its own
+  unsigned window = 1000;   ///< messages on their way in all; with a rate it bounds the unacknowledged ones of QoS 1 and 2
+  double warm_up = 0.5;     ///< seconds before measuring
+  double seconds = 5;       ///< of measuring
+  bool busy = false;        ///< never sleep: for a generator with a core of its own
+  std::string topic;        ///< of all; empty: made up for this run
+  bool persistent = false;  ///< the subscribers' sessions outlive their connections, until the run ends
 };
 
 struct TrafficReport {
