@@ -3,6 +3,8 @@
 #pragma once
 
 #include <memory>
+#include <optional>
+#include <string>
 
 #include "broker/policy.h"
 #include "sealmq/scheme.h"
@@ -15,12 +17,22 @@ class Access {
          std::shared_ptr<const Directory> directory)
       : schemes_(schemes), policy_(std::move(policy)), directory_(std::move(directory)) {}
 
-  void set(std::shared_ptr<const Policy> policy) { policy_ = std::move(policy); }
+  void set(std::shared_ptr<const Policy> policy) {
+    policy_ = std::move(policy);
+    asked_.reset();
+  }
   void set(std::shared_ptr<const Directory> directory) { directory_ = std::move(directory); }
 
   const Directory& directory() const { return *directory_; }
   std::shared_ptr<const Directory> shared_directory() const { return directory_; }
-  const TopicRule* rule(std::string_view topic) const { return policy_->find(topic); }
+  /// The last answer is remembered: each message asks on its way in and out, and the next one is often of the same topic.
+  const TopicRule* rule(std::string_view topic) const {
+    if (!asked_ || topic_ != topic) {
+      topic_ = topic;
+      asked_ = policy_->find(topic);
+    }
+    return *asked_;
+  }
 
   /// An active identity that may use this scheme and publish to this topic.
   bool may_publish(const Identity& author, std::size_t scheme, std::string_view topic) const;
@@ -39,6 +51,8 @@ class Access {
   const std::vector<std::unique_ptr<BrokerScheme>>& schemes_;
   std::shared_ptr<const Policy> policy_;
   std::shared_ptr<const Directory> directory_;
+  mutable std::string topic_;                      // of the last question,
+  mutable std::optional<const TopicRule*> asked_;  // and its answer; nothing: none yet of this policy
 };
 
 }  // namespace sealmq::broker

@@ -143,12 +143,12 @@ Reason Core::accept(Link& link, const mqtt::Publish& packet, Now now) {
   ++counters.published;
   ++counters.published_by_qos[static_cast<std::size_t>(packet.qos)];
   counters.published_bytes += packet.payload.size();
-  mqtt::Properties without_evidence;
+  std::optional<mqtt::Properties> without_evidence;
   const mqtt::Properties* properties = travels(packet.properties) ? &packet.properties : nullptr;
   if (std::ranges::any_of(packet.properties.user, is_evidence)) {
     without_evidence = packet.properties;
-    std::erase_if(without_evidence.user, is_evidence);
-    properties = &without_evidence;
+    std::erase_if(without_evidence->user, is_evidence);
+    properties = &*without_evidence;
   }
   MessageView view = view_of(*admitted, packet.payload, packet.qos, packet.retain, properties);
   view.publisher = link.session->client_id;

@@ -313,8 +313,7 @@ void Core::pump(Session& session, Now now) {
 
 void Core::start(Session& session, Delivery&& delivery, Now now) {
   Link& link = *session.link;
-  const auto message = delivery.message;
-  const MessageView& view = message->view();
+  const MessageView& view = delivery.message->view();
   const Encoded* encoded = encode(view, delivery.scheme, link.is_v5(), delivery.qos, delivery.retain, delivery.identifiers, now);
   if (encoded == nullptr) return finished(session, delivery);
   if (delivery.qos == QoS::at_most_once) return send(link, *encoded, 0, false);

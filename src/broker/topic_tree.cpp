@@ -64,17 +64,22 @@ void TopicTree::remove(Subscription& subscription) {
 }
 
 void TopicTree::forget() {
+  last_ = nullptr;
   remembered_.clear();
   remembered_bytes_ = 0;
 }
 
 const std::vector<Subscription*>& TopicTree::match(std::string_view topic) {
-  if (auto known = remembered_.find(topic); known != remembered_.end()) return known->second;
-  if (remembered_.size() >= topics_remembered || remembered_bytes_ > most_bytes_remembered) forget();
-  auto& out = remembered_[std::string(topic)];
-  collect(root_, topic, true, out);
-  remembered_bytes_ += topic.size() + out.capacity() * sizeof(Subscription*);
-  return out;
+  if (last_ != nullptr && last_->first == topic) return last_->second;
+  auto known = remembered_.find(topic);
+  if (known == remembered_.end()) {
+    if (remembered_.size() >= topics_remembered || remembered_bytes_ > most_bytes_remembered) forget();
+    known = remembered_.emplace(topic, std::vector<Subscription*>()).first;
+    collect(root_, topic, true, known->second);
+    remembered_bytes_ += topic.size() + known->second.capacity() * sizeof(Subscription*);
+  }
+  last_ = &*known;
+  return last_->second;
 }
 
 void TopicTree::collect(const TopicNode& node, std::string_view rest, bool first, std::vector<Subscription*>& out) {

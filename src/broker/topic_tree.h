@@ -44,8 +44,10 @@ class TopicTree {
   TopicNode root_;
   std::size_t nodes_ = 0;
   std::uint64_t visited_ = 0;
-  TextMap<std::vector<Subscription*>> remembered_;
+  using Remembered = TextMap<std::vector<Subscription*>>;
+  Remembered remembered_;
   std::size_t remembered_bytes_ = 0;
+  const Remembered::value_type* last_ = nullptr;  // the topic asked for last: the next message is often of the same
 };
 
 }  // namespace sealmq::broker

@@ -27,11 +27,15 @@ Result<Ack> decode_ack(Bytes body, Version version) {
 
 template <PacketType type>
 void encode(const Acknowledgement<type>& p, Version version, Buffer& out) {
+  constexpr std::uint8_t flags = type == PacketType::pubrel ? 0b0010 : 0;
   std::size_t properties = version == Version::v5 ? properties_size(p.properties, carrier_of(type)) : 0;
-  write_packet(type, type == PacketType::pubrel ? 0b0010 : 0, out, [&] {
-    Writer(out).u16(p.packet_id);
-    if (version != Version::v5 || (p.reason == Reason::success && properties == 0)) return;
-    Writer(out).u8(code(p.reason));
+  if (version != Version::v5 || (p.reason == Reason::success && properties == 0)) {
+    constexpr auto head = static_cast<std::uint8_t>(static_cast<unsigned>(type) << 4 | flags);
+    const std::uint8_t whole[] = {head, 2, static_cast<std::uint8_t>(p.packet_id >> 8), static_cast<std::uint8_t>(p.packet_id)};
+    return append(out, whole);
+  }
+  write_packet(type, flags, out, [&] {
+    Writer(out).u16(p.packet_id).u8(code(p.reason));
     if (properties > 0) write_properties(p.properties, carrier_of(type), properties, out);
   });
 }

@@ -253,13 +253,13 @@ Result<> Connection::dispatch(const FixedHeader& header, Bytes packet, Events& e
     case PacketType::publish:
       return on_publish(header.flags, body, events);
     case PacketType::puback:
-      return events.on(TRY(decode_ack<Puback>(body, version_)));
+      return on_acknowledgement<Puback>(body, events);
     case PacketType::pubrec:
-      return events.on(TRY(decode_ack<Pubrec>(body, version_)));
+      return on_acknowledgement<Pubrec>(body, events);
     case PacketType::pubrel:
-      return events.on(TRY(decode_ack<Pubrel>(body, version_)));
+      return on_acknowledgement<Pubrel>(body, events);
     case PacketType::pubcomp:
-      return events.on(TRY(decode_ack<Pubcomp>(body, version_)));
+      return on_acknowledgement<Pubcomp>(body, events);
     case PacketType::subscribe:
       return events.on(TRY(decode_subscribe(body, version_)));
     case PacketType::suback:
@@ -330,6 +330,13 @@ Result<> Connection::on_publish(std::uint8_t flags, Bytes body, Events& events) 
     if (auto resolved = resolve_alias(*publish); !resolved) return resolved;
   }
   return events.on(*publish);
+}
+
+template <class Ack>
+Result<> Connection::on_acknowledgement(Bytes body, Events& events) {
+  auto acknowledgement = decode_ack<Ack>(body, version_);  // handed on where it is: Properties is large
+  if (!acknowledgement) return Failure(std::move(acknowledgement).error());
+  return events.on(*acknowledgement);
 }
 
 Result<> Connection::resolve_alias(Publish& publish) {
@@ -484,6 +491,7 @@ std::uint64_t Connection::deadline() const {
 
 Result<> Connection::tick(Now now) {
   now_ = now.steady;
+  outbox_.rest();
   if (now_ < deadline()) return {};
   if (state_ != State::Open) {
     failed_ = true;

@@ -152,6 +152,8 @@ class Connection {
   Result<> on_connect(Bytes packet, Bytes body, Events& events);
   Result<> on_connack(Bytes body, Events& events);
   Result<> on_publish(std::uint8_t flags, Bytes body, Events& events);
+  template <class Ack>
+  Result<> on_acknowledgement(Bytes body, Events& events);
   Result<> on_disconnect(Bytes body, Events& events);
   Result<> on_auth(Bytes body, Events& events);
   void on_pingreq();

@@ -51,6 +51,7 @@ std::size_t Outbox::gather(std::span<iovec> parts) const {
 
 void Outbox::consume(std::size_t count) {
   assert(count <= size());
+  busy_ = true;
   while (pieces_ && count > 0) {
     Piece& first = pieces_->front();
     std::size_t taken = std::min(count, first.left().size());
@@ -78,6 +79,10 @@ void Outbox::consume(std::size_t count) {
 
 void Outbox::give_back() {
   if (empty()) clear();
+}
+
+void Outbox::rest() {
+  if (!std::exchange(busy_, false)) give_back();
 }
 
 void Outbox::clear() {

@@ -2,9 +2,9 @@
 // several receivers share stays where it is and is referred to. The transport gathers, writes once per turn and reports what
 // went.
 //
-// One thread. An empty Outbox keeps at most 1 KiB of heap, so that a busy connection does not allocate for each message, and
-// after give_back() none at all: idle connections are many. (Connection calls it at each PINGREQ and PINGRESP, the sign of
-// idleness.)
+// One thread. An empty Outbox keeps at most 16 KiB of heap, so that a busy connection does not allocate for each message, and
+// after give_back() none at all: idle connections are many. (Connection calls it at each PINGREQ and PINGRESP, and rest() at each
+// tick.)
 #pragma once
 
 #include <deque>
@@ -21,7 +21,7 @@ class Outbox {
   /// At and above this size a shared packet is referred to instead of copied.
   static constexpr std::size_t share_from = 4096;
   /// The largest empty tail that is kept for the next packet.
-  static constexpr std::size_t keep_at_most = 1024;
+  static constexpr std::size_t keep_at_most = 16 * 1024;
 
   /// The contiguous tail, to which encode() appends. Valid until the next call of any other member.
   Buffer& tail();
@@ -39,6 +39,8 @@ class Outbox {
   void consume(std::size_t count);
   /// Gives back the memory of an empty Outbox; does nothing to another.
   void give_back();
+  /// To be called now and then: the same, if nothing was written since the last call.
+  void rest();
   void clear();
 
  private:
@@ -55,6 +57,7 @@ class Outbox {
   std::size_t own_ = 0;                        // of those that are not shared, with what is written already
   Buffer tail_;
   std::size_t tail_taken_ = 0;
+  bool busy_ = false;  // something was written since rest()
 };
 
 }  // namespace sealmq::mqtt

@@ -50,9 +50,8 @@ class OutgoingState {
 
   /// The entry, if this identifier awaits exactly that packet.
   Outgoing<M>* find(std::uint16_t packet_id, Awaiting awaiting) {
-    for (auto& entry : entries_)
-      if (entry.packet_id == packet_id) return entry.awaiting == awaiting ? &entry : nullptr;
-    return nullptr;
+    auto entry = place_of(packet_id);
+    return entry != entries_.end() && entry->awaiting == awaiting ? &*entry : nullptr;
   }
 
   bool in_use(std::uint16_t packet_id) const {
@@ -63,7 +62,7 @@ class OutgoingState {
 
   /// The exchange is over; answers its message.
   M finish(std::uint16_t packet_id) {
-    auto entry = std::find_if(entries_.begin(), entries_.end(), [&](auto& e) { return e.packet_id == packet_id; });
+    auto entry = place_of(packet_id);
     M message = std::move(entry->message);
     entries_.erase(entry);
     return message;
@@ -75,6 +74,16 @@ class OutgoingState {
   }
 
  private:
+  /// Identifiers rise from entry to entry, so it stands no further from the first one than its number does, and just there unless
+  /// others between them are finished. Only a round of all numbers can put it elsewhere.
+  auto place_of(std::uint16_t packet_id) {
+    if (entries_.empty()) return entries_.end();
+    std::size_t distance = static_cast<std::uint16_t>(packet_id - entries_.front().packet_id);
+    if (distance < entries_.size() && entries_[distance].packet_id == packet_id)
+      return entries_.begin() + static_cast<std::ptrdiff_t>(distance);
+    return std::find_if(entries_.begin(), entries_.end(), [&](auto& e) { return e.packet_id == packet_id; });
+  }
+
   std::uint16_t free_id() {
     while (known_free_ == 0) {
       // Looks once how many identifiers after the last one are free; in_use() for each would cost a walk a message.

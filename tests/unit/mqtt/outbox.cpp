@@ -64,6 +64,18 @@ TEST(Outbox, KeepsALittleMemoryWhenEmptyAndNoneAfterGivingBack) {
   EXPECT_EQ(outbox.tail().capacity(), 0u);
 }
 
+TEST(Outbox, GivesItsMemoryBackWhenNothingWasWrittenBetweenTwoRests) {
+  Outbox outbox;
+  outbox.append(Buffer(100, 'x'));
+  outbox.rest();
+  EXPECT_EQ(outbox.size(), 100u) << "what is owed stays";
+  outbox.consume(100);
+  outbox.rest();
+  EXPECT_GE(outbox.tail().capacity(), 100u) << "it was busy just now";
+  outbox.rest();
+  EXPECT_EQ(outbox.tail().capacity(), 0u);
+}
+
 TEST(Outbox, DoesNotGrowBehindAReaderThatIsNeverQuiteFinished) {
   Outbox outbox;
   outbox.append(Buffer(10, 'x'));
