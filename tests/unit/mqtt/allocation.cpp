@@ -1,38 +1,14 @@
 // The hot path asks the heap for nothing. Counted by replacing the global operator new of this test program.
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <new>
-
 #include "mqtt/connection.h"
+#include "support/counted_new.h"
 #include "unit/mqtt/packet_support.h"
-
-namespace {
-std::size_t allocations = 0;
-}
-
-// Not inlined, or the compiler sees free() meet a pointer from new and warns.
-[[gnu::noinline]] void* operator new(std::size_t size) {
-  ++allocations;
-  if (void* memory = std::malloc(size != 0 ? size : 1)) return memory;
-  throw std::bad_alloc();
-}
-[[gnu::noinline]] void operator delete(void* memory) noexcept {
-  std::free(memory);
-}
-[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept {
-  std::free(memory);
-}
 
 namespace sealmq::mqtt::test {
 namespace {
 
-template <class Work>
-std::size_t allocations_of(Work work) {
-  std::size_t before = allocations;
-  work();
-  return allocations - before;
-}
+using sealmq::testing::allocations_of;
 
 TEST(Allocation, IsNotNeededToDecodeOrEncodeAPublish) {
   ASSERT_EQ(allocations_of([] { ::operator delete(::operator new(1)); }), 1u) << "the counter counts";
