@@ -227,6 +227,7 @@ void Core::tick(Now now) {
 }
 
 void Core::shut_down(Now now) {
+  shutting_down_ = true;
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     Link* link = slots_[i].link.get();
     if (link == nullptr || link->ended) continue;
@@ -339,11 +340,14 @@ void Shard::take_in(std::span<const Parcel> parcels, Now now) {
   for (const auto& parcel : parcels) core_->take_in(parcel, now);
 }
 
-std::optional<Batch> Shard::take_changes() {
-  return core_->take_changes();
+std::optional<Batch> Shard::take_changes(Now now) {
+  return core_->take_changes(now);
 }
 bool Shard::has_changes() const {
-  return !core_->changes.empty();
+  return core_->has_changes();
+}
+std::size_t Shard::count_changes() const {
+  return core_->count_changes();
 }
 void Shard::stored(std::uint64_t batch, Now now) {
   core_->stored(batch, now);

@@ -131,7 +131,9 @@ class Core {
 
   template <class T>
   void change(T change) {
-    if (settings.durable) changes.emplace_back(std::move(change));
+    if (!settings.durable) return;
+    changes.emplace_back(std::move(change));
+    urgent_ = true;
   }
   /// Counts the session's subscriptions among the lasting ones as long as it lasts.
   void recount(Session& session, bool present = true);
@@ -155,7 +157,9 @@ class Core {
   }
   bool is_stored(std::uint64_t batch) const { return batch <= stored_; }
   std::uint64_t present_batch() const { return changes.empty() ? batch_ - 1 : batch_; }
-  std::optional<Batch> take_changes();
+  std::optional<Batch> take_changes(Now now);
+  bool has_changes() const { return !changes.empty() || !held_.empty(); }
+  std::size_t count_changes() const;
   std::size_t restore(const Restored& restored, Now now);
   void restore_transits(const Restored& restored, Now now);
 
@@ -207,6 +211,15 @@ class Core {
     mutable std::shared_ptr<const Buffer>
         shared_rest;  ///< made when first wanted, of a large one: what follows the packet identifier
   };
+  /// A batch that the store has not been given yet.
+  struct Held {
+    std::uint64_t number;
+    std::vector<Change> changes;
+    std::size_t withdrawn;  ///< how many of them need not be written any more
+    std::uint64_t since;    ///< steady
+    bool urgent;
+    bool empty() const { return withdrawn == changes.size(); }
+  };
   struct Sealed {
     std::uint64_t of = 0;  ///< the publication it belongs to
     bool possible = false;
@@ -233,6 +246,10 @@ class Core {
   /// As if it had been delivered: the client takes smaller packets now than it did. [MQTT-3.1.2-25]
   void give_up(Session& session, std::uint16_t packet_id);
   void keep(Promise& promise);
+  /// The change that made it known, if the store has not been given it yet.
+  DeliverySaved* unwritten(const Delivery& delivery, std::size_t*& withdrawn);
+  void pass_over_empty_batches(Now now);
+  bool must_leave(const Held& batch, Now now) const;
   void restore(const Restored::Session& from, Now now);
   void give(Session& session, Delivery delivery, Now now);
   void queue(Session& session, Delivery delivery);
@@ -255,8 +272,13 @@ class Core {
   Charge tree_charge_;
   std::uint64_t stamp_ = 0;
   std::uint64_t last_number_ = 0;
-  std::uint64_t batch_ = 1;       // collects now
-  std::uint64_t stored_ = 0;      // and everything before it is stored up to here
+  std::uint64_t batch_ = 1;    // collects now
+  std::uint64_t stored_ = 0;   // and everything before it is stored up to here
+  std::deque<Held> held_;      // in order, behind those that the store was given
+  std::uint64_t given_ = 0;    // to the store, up to here
+  std::size_t withdrawn_ = 0;  // of the present batch
+  bool urgent_ = false;        // likewise: something in it has to be written, as things are
+  bool shutting_down_ = false;
   std::deque<Promise> promises_;  // in the order of their batches
 
   // scratch of the publication being delivered

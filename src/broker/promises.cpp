@@ -1,5 +1,6 @@
 // What the store has to hold, and what waits for it. With Settings::durable off nothing is collected and nothing waits.
 #include <algorithm>
+#include <iterator>
 
 #include "broker/core.h"
 
@@ -18,12 +19,20 @@ void Core::save(Session& session) {
 
 void Core::save(const Session& session, Delivery& delivery, std::uint16_t packet_id) {
   if (!settings.durable || !session.lasts() || delivery.qos == mqtt::QoS::at_most_once) return;
+  std::size_t* withdrawn = nullptr;
+  if (DeliverySaved* saved = unwritten(delivery, withdrawn)) {
+    saved->packet_id = packet_id;
+    return;
+  }
   if (delivery.number == 0) {
     delivery.number = next_number();
-    change(DeliverySaved{session.number, delivery.number, delivery.message, delivery.qos, delivery.retain, delivery.scheme,
-                         packet_id, delivery.subscriber, delivery.identifiers});
+    delivery.place = changes.size();
+    changes.emplace_back(DeliverySaved{session.number, delivery.number, delivery.message, delivery.qos, delivery.retain,
+                                       delivery.scheme, packet_id, delivery.subscriber, delivery.identifiers});
+    // A message of QoS 2 is not even sent before it is stored.
+    if (session.link == nullptr || delivery.qos == mqtt::QoS::exactly_once) urgent_ = true;
   } else {
-    change(DeliveryStarted{session.number, delivery.number, packet_id});
+    changes.emplace_back(DeliveryStarted{session.number, delivery.number, packet_id});
   }
   delivery.saved_in = batch_;
 }
@@ -37,7 +46,30 @@ void Core::recount(Session& session, bool present) {
 }
 
 void Core::finished(const Session& session, const Delivery& delivery) {
-  if (delivery.number != 0) change(DeliveryEnded{session.number, delivery.number});
+  if (delivery.number == 0) return;
+  std::size_t* withdrawn = nullptr;
+  if (DeliverySaved* saved = unwritten(delivery, withdrawn)) {
+    *saved = {};
+    ++*withdrawn;
+  } else {
+    changes.emplace_back(DeliveryEnded{session.number, delivery.number});  // nobody waits for it
+  }
+}
+
+DeliverySaved* Core::unwritten(const Delivery& delivery, std::size_t*& withdrawn) {
+  if (delivery.number == 0) return nullptr;
+  std::vector<Change>* batch = nullptr;
+  if (delivery.saved_in == batch_) {
+    batch = &changes;
+    withdrawn = &withdrawn_;
+  } else if (!held_.empty() && delivery.saved_in >= held_.front().number) {
+    Held& held = held_[delivery.saved_in - held_.front().number];
+    batch = &held.changes;
+    withdrawn = &held.withdrawn;
+  }
+  if (batch == nullptr || delivery.place >= batch->size()) return nullptr;
+  auto* saved = std::get_if<DeliverySaved>(&(*batch)[delivery.place]);
+  return saved != nullptr && saved->delivery == delivery.number ? saved : nullptr;
 }
 
 void Core::received(const Session& session, Delivery& delivery) {
@@ -47,6 +79,7 @@ void Core::received(const Session& session, Delivery& delivery) {
   change(DeliveryReceived{session.number, number});
   delivery.number = number;
   delivery.saved_in = batch_;
+  delivery.place = SIZE_MAX;
 }
 
 void Core::promise(Link& link, Promise promise, bool relies) {
@@ -103,9 +136,54 @@ void Core::keep(Promise& promise) {
   if (!link.connection.outbox().empty()) tell_writable(link);
 }
 
-std::optional<Batch> Core::take_changes() {
-  if (changes.empty()) return std::nullopt;
-  return Batch{batch_++, std::exchange(changes, {})};
+// -- batches on their way to the store
+//
+// Most messages of QoS 1 are acknowledged by a client that is there sooner than a disk can write. So a batch in which nothing is
+// urgent is held back for a moment, and while the store is busy; a delivery that ends meanwhile is withdrawn from it, and when
+// nothing is left in the first batch it counts as stored. What a PUBACK promises is kept either way: the message is stored, or
+// whoever was to get it has acknowledged it.
+
+std::optional<Batch> Core::take_changes(Now now) {
+  if (!changes.empty())
+    held_.push_back(
+        {batch_++, std::exchange(changes, {}), std::exchange(withdrawn_, 0), now.steady, std::exchange(urgent_, false)});
+  pass_over_empty_batches(now);
+  std::size_t leaving = held_.size();
+  while (leaving > 0 && !must_leave(held_[leaving - 1], now)) --leaving;
+  if (leaving == 0) return std::nullopt;
+  Batch batch;
+  for (; leaving > 0; --leaving) {
+    Held& first = held_.front();
+    batch.number = first.number;
+    if (first.withdrawn > 0)
+      std::erase_if(first.changes, [](const Change& change) {
+        const auto* saved = std::get_if<DeliverySaved>(&change);
+        return saved != nullptr && saved->delivery == 0;
+      });
+    std::ranges::move(first.changes, std::back_inserter(batch.changes));
+    held_.pop_front();
+  }
+  given_ = batch.number;
+  return batch;
+}
+
+bool Core::must_leave(const Held& batch, Now now) const {
+  if (batch.urgent || settings.store_delay == 0 || shutting_down_) return true;
+  return given_ <= stored_ && batch.since + settings.store_delay <= now.steady;
+}
+
+void Core::pass_over_empty_batches(Now now) {
+  while (!held_.empty() && held_.front().empty() && is_stored(held_.front().number - 1)) {
+    const std::uint64_t number = held_.front().number;
+    held_.pop_front();
+    stored(number, now);
+  }
+}
+
+std::size_t Core::count_changes() const {
+  std::size_t sum = changes.size();
+  for (const Held& batch : held_) sum += batch.changes.size() - batch.withdrawn;
+  return sum;
 }
 
 // -- after a start -------------------------------------------------------------------------------------------------------------

@@ -51,6 +51,7 @@ struct Delivery {
   std::uint8_t scheme = 0;
   std::shared_ptr<const std::string> subscriber;
   std::vector<std::uint32_t> identifiers;
+  std::size_t place = 0;  ///< of its DeliverySaved among the changes of that batch
 };
 
 struct PendingWill {

@@ -70,6 +70,8 @@ struct Settings {
   std::uint16_t topic_alias_maximum_out = 32;        ///< aliases used towards one client, if it allows them
   std::size_t maximum_logins = 256;                  ///< undecided at the same time, per shard
   bool durable = false;                              ///< changes go to a store, and promises wait for it
+  std::uint32_t store_delay = 0;  ///< milliseconds that a QoS 1 message may be kept from the store, if its client is there: most
+                                  ///< often it is acknowledged before that, and need not be written at all
 };
 
 /// Of one client. A burst that is too small for the rate is larger than configured.
@@ -235,10 +237,12 @@ class Shard {
   /// From other shards, in order.
   void take_in(std::span<const Parcel> parcels, Now now);
 
-  /// What the store has to hold, if there is something; then the next batch begins. To be asked before the effects are carried
-  /// out.
-  std::optional<Batch> take_changes();
+  /// What the store has to hold now, if there is something; then the next batch begins. To be asked at the end of each turn,
+  /// before the effects are carried out, to which it may add.
+  std::optional<Batch> take_changes(Now now);
+  /// Some are left: ask again, at the latest after Settings::store_delay.
   bool has_changes() const;
+  std::size_t count_changes() const;
   /// Every batch up to this one is stored. What waited for it goes out.
   void stored(std::uint64_t batch, Now now);
   /// Before the first open(): makes what belongs to this shard as it was. Answers how many sessions that are.

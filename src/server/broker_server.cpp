@@ -12,6 +12,7 @@ namespace {
 
 // A password costs a worker some 80 ms; more of them would take the processors from the shards.
 constexpr std::size_t login_threads = 2;
+constexpr std::uint32_t store_delay = 2;  // milliseconds; a wait for a disk is seldom shorter
 
 /// Half of the machine's memory where nothing else is said.
 std::size_t memory_bound(const Configuration& configuration) {
@@ -86,6 +87,7 @@ Result<std::unique_ptr<BrokerServer>> BrokerServer::start(const Configuration& c
     server->passwords_ = std::make_unique<PasswordFile>(server->parts_.password_file, random);
   broker::Settings settings = configuration.limits;
   settings.durable = server->parts_.sessions != nullptr;
+  settings.store_delay = store_delay;
   if (settings.durable) TRY(server->load_sessions());
   if (settings.durable || server->parts_.stored_replays != nullptr)
     server->storage_ = std::make_unique<StorageThread>(

@@ -67,6 +67,7 @@ ShardThread::ShardThread(std::size_t index, const std::vector<std::unique_ptr<Sh
       gate_(gate),
       storage_(storage),
       mailbox_(most_mail(ports.budget, count)),
+      store_delay_(settings.store_delay),
       connections_(loop_, *this),
       journal_(ports.journal),
       shard_(index, count, settings, std::move(ports), std::move(policy), std::move(directory)) {}
@@ -265,13 +266,11 @@ void ShardThread::begin_job(broker::Job job) {
 
 void ShardThread::end_turn() {
   turn_end_posted_ = false;
+  // First to the store: a shard that ends what is on its way to it must come after this one there.
+  give_changes();
   broker::Effects& effects = shard_.effects();
   std::swap(parcels_, effects.parcels);
   std::swap(writable_, effects.writable);
-
-  // First to the store: a shard that ends what is on its way to it must come after this one there.
-  if (auto batch = shard_.take_changes())
-    if (!storage_->put(index_, *std::move(batch)) && !stopping_) connections_.pause();
   if (!parcels_.empty()) {
     for (const auto& other : all_)
       if (other.get() != this && other->hand_over(parcels_) && !stopping_) connections_.pause();
@@ -279,6 +278,21 @@ void ShardThread::end_turn() {
   }
   for (broker::ConnectionId id : writable_) connections_.write(key_of(id));
   writable_.clear();
+}
+
+void ShardThread::give_changes() {
+  if (!shard_.has_changes()) return;
+  bool is_behind = false;
+  if (auto batch = shard_.take_changes(system_now())) is_behind = !storage_->put(index_, *std::move(batch));
+  is_behind = is_behind || shard_.count_changes() > StorageThread::many;
+  if (is_behind && !stopping_) connections_.pause();
+  if (!shard_.has_changes() || store_timer_set_) return;
+  store_timer_set_ = true;
+  store_timer_.expires_after(store_delay_);
+  store_timer_.async_wait([this](const boost::system::error_code& error) {
+    store_timer_set_ = false;
+    if (!error) carry_out();
+  });
 }
 
 void ShardThread::set_timer() {

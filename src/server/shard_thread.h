@@ -87,6 +87,7 @@ class ShardThread final : private net::ByteSink, private net::HandshakeHandler {
   void carry_out();
   void begin_job(broker::Job job);
   void end_turn();
+  void give_changes();
   void set_timer();
   void stop();
   void stop_if_empty();
@@ -107,6 +108,9 @@ class ShardThread final : private net::ByteSink, private net::HandshakeHandler {
   Timer stop_timer_{loop_.get_executor()};
   static constexpr std::uint64_t no_timer = UINT64_MAX;
   std::uint64_t timer_at_ = no_timer;  // steady milliseconds
+  Timer store_timer_{loop_.get_executor()};
+  bool store_timer_set_ = false;
+  const std::chrono::milliseconds store_delay_;
   net::TcpConnections connections_;
   struct Waiting {
     Waiting(std::shared_ptr<const Door> its, boost::asio::io_context& loop, std::shared_ptr<const net::Entry> entry,

@@ -174,7 +174,7 @@ void BrokerBench::carry_out() {
   for (bool again = true; again;) {
     again = false;
     for (std::size_t i = 0; i < shards_.size(); ++i) {
-      if (auto batch = shards_[i]->take_changes()) {
+      if (auto batch = shards_[i]->take_changes(now)) {
         again = true;
         waiting_.push_back({i, *std::move(batch)});
       }

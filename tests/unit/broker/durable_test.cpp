@@ -263,5 +263,148 @@ TEST_P(DurableTest, WhatWasRevokedStaysAway) {
   EXPECT_EQ(payloads(returning("reader")), "");
 }
 
+// -- what is acknowledged before it is written
+// ------------------------------------------------------------------------------------
+
+class DelayedStoreTest : public DurableTest {
+ protected:
+  DelayedStoreTest() {
+    broker.subscribe(reader, "t", {.qos = QoS::at_least_once});
+    broker.hold_store();
+  }
+  static broker::Settings delayed() {
+    broker::Settings settings = DurableTest::settings();
+    settings.store_delay = 2;
+    return settings;
+  }
+  BrokerBench broker{1, delayed()};
+  TestClient& reader = broker.connect("reader", Version::v5, false);
+  TestClient& writer = broker.connect("writer");
+
+  void publish(std::string_view payload, std::uint16_t packet_id, QoS qos = QoS::at_least_once) {
+    broker.publish(writer, "t", payload, qos, false, packet_id);
+  }
+  TestClient& returning_reader() { return broker.connect("reader", Version::v5, false); }
+  void acknowledge(std::size_t which) {
+    broker.send(reader, mqtt::Puback{.packet_id = reader.publishes.at(which).packet_id, .properties = {}});
+  }
+};
+INSTANTIATE_TEST_SUITE_P(OneShard, DelayedStoreTest, ::testing::Values(1));
+
+TEST_P(DelayedStoreTest, DoesNotWriteWhatTheSubscriberHasAcknowledged) {
+  publish("one", 1);
+  EXPECT_EQ(payloads(reader), "one ");
+  EXPECT_EQ(writer.answers.size(), 1U) << "the store takes nothing, and nothing needs it";
+  broker.advance(1000);
+  broker.crash();
+  reader.publishes.clear();
+  auto& again = returning_reader();
+  EXPECT_EQ(payloads(again), "");
+}
+
+TEST_P(DelayedStoreTest, WritesWhatIsNotAcknowledgedInTime) {
+  reader.acknowledges = false;
+  publish("one", 1);
+  EXPECT_EQ(payloads(reader), "one ");
+  broker.let_store();
+  EXPECT_TRUE(writer.answers.empty()) << "it is held back for a moment";
+  broker.advance(500);
+  EXPECT_EQ(writer.answers.size(), 1U);
+  broker.crash();
+  EXPECT_EQ(payloads(returning_reader()), "one ");
+}
+
+TEST_P(DelayedStoreTest, ForgetsNothingThatWasPromisedWhenItEndsInBetween) {
+  reader.acknowledges = false;
+  publish("one", 1);
+  EXPECT_TRUE(writer.answers.empty());
+  broker.crash();
+  EXPECT_EQ(payloads(returning_reader()), "") << "nobody was told that it is safe";
+}
+
+TEST_P(DelayedStoreTest, KeepsTheOrderOfItsAnswers) {
+  reader.acknowledges = false;
+  publish("one", 1);
+  publish("two", 2);
+  acknowledge(1);
+  EXPECT_TRUE(writer.answers.empty()) << "the first one is neither stored nor acknowledged";
+  acknowledge(0);
+  ASSERT_EQ(writer.answers.size(), 2U);
+  EXPECT_EQ(writer.answers[0].packet_id, 1);
+  EXPECT_EQ(writer.answers[1].packet_id, 2);
+}
+
+TEST_P(DelayedStoreTest, WritesTheRestOfABatchWithoutWhatWasWithdrawn) {
+  reader.acknowledges = false;
+  publish("one", 1);
+  publish("two", 2);
+  publish("three", 3);
+  acknowledge(1);
+  broker.advance(500);
+  EXPECT_TRUE(writer.answers.empty()) << "given to the store, which has not written it";
+  broker.let_store();
+  EXPECT_EQ(writer.answers.size(), 3U);
+  broker.crash();
+  EXPECT_EQ(payloads(returning_reader()), "one three ");
+}
+
+TEST_P(DelayedStoreTest, WritesTheEndOfWhatItHasWritten) {
+  reader.acknowledges = false;
+  publish("one", 1);
+  broker.let_store();
+  broker.advance(500);
+  ASSERT_EQ(writer.answers.size(), 1U);
+  acknowledge(0);
+  broker.advance(500);
+  broker.crash();
+  EXPECT_EQ(payloads(returning_reader()), "");
+}
+
+TEST_P(DelayedStoreTest, DoesNotHoldBackWhatAnAbsentSubscriberIsOwed) {
+  broker.let_store();
+  broker.cut(reader);
+  publish("one", 1);
+  EXPECT_EQ(writer.answers.size(), 1U);
+  broker.crash();
+  EXPECT_EQ(payloads(returning_reader()), "one ");
+}
+
+TEST_P(DelayedStoreTest, WritesEverythingWhenItsClientGoes) {
+  reader.acknowledges = false;
+  publish("one", 1);
+  broker.let_store();
+  broker.cut(reader);
+  EXPECT_EQ(writer.answers.size(), 1U);
+  broker.crash();
+  EXPECT_EQ(payloads(returning_reader()), "one ");
+}
+
+TEST_P(DelayedStoreTest, StoresAMessageOfQoS2BeforeItIsSent) {
+  broker.let_store();
+  broker.subscribe(reader, "t", {.qos = QoS::exactly_once});
+  broker.hold_store();
+  publish("one", 1, QoS::exactly_once);
+  EXPECT_EQ(payloads(reader), "");
+  broker.let_store();
+  EXPECT_EQ(payloads(reader), "one ");
+}
+
+TEST_P(DelayedStoreTest, RemembersMoreThanTheWindowOfASlowSubscriber) {
+  reader.acknowledges = false;
+  for (std::uint16_t id = 1; id <= 150; ++id) publish(std::to_string(id), id);
+  EXPECT_EQ(reader.publishes.size(), 100U);
+  for (std::size_t i = 0; i < 30; ++i) acknowledge(i);
+  EXPECT_EQ(reader.publishes.size(), 130U);
+  EXPECT_EQ(writer.answers.size(), 30U);
+  broker.let_store();
+  broker.advance(500);
+  EXPECT_EQ(writer.answers.size(), 150U);
+  broker.crash();
+  auto& again = returning_reader();
+  ASSERT_EQ(again.publishes.size(), 120U);
+  EXPECT_EQ(again.publishes.front().payload, "31");
+  EXPECT_EQ(again.publishes.back().payload, "150");
+}
+
 }  // namespace
 }  // namespace sealmq::testing
