@@ -171,7 +171,7 @@ class SqliteStore final : public SessionStore {
     Statement put_delivery, start_delivery, receive_delivery, message_of_delivery, end_delivery;
     Statement put_incoming, end_incoming;
     Statement find_retained, put_retained, end_retained, purge_retained;
-    Statement put_transit, end_transit;
+    Statement put_transit, message_of_transit, end_transit;
 
     static Result<Statements> prepare(Database& d) {
       auto put_message = TRY(d.prepare("INSERT INTO message_1 VALUES (?, ?, ?, ?)"));
@@ -188,7 +188,7 @@ class SqliteStore final : public SessionStore {
       auto start_delivery = TRY(d.prepare("UPDATE delivery_1 SET packet_id = ? WHERE session = ? AND number = ?"));
       auto receive_delivery = TRY(d.prepare("UPDATE delivery_1 SET message = 0 WHERE session = ? AND number = ?"));
       auto message_of_delivery = TRY(d.prepare("SELECT message FROM delivery_1 WHERE session = ? AND number = ?"));
-      auto end_delivery = TRY(d.prepare("DELETE FROM delivery_1 WHERE session = ? AND number = ? RETURNING message"));
+      auto end_delivery = TRY(d.prepare("DELETE FROM delivery_1 WHERE session = ? AND number = ?"));
       auto put_incoming = TRY(d.prepare("INSERT OR REPLACE INTO incoming_1 VALUES (?, ?)"));
       auto end_incoming = TRY(d.prepare("DELETE FROM incoming_1 WHERE session = ? AND packet_id = ?"));
       auto find_retained = TRY(d.prepare("SELECT stamp, message FROM retained_1 WHERE topic = ?"));
@@ -196,14 +196,15 @@ class SqliteStore final : public SessionStore {
       auto end_retained = TRY(d.prepare("DELETE FROM retained_1 WHERE topic = ? AND stamp = ? RETURNING message"));
       auto purge_retained = TRY(d.prepare("DELETE FROM retained_1 WHERE topic = ? AND stamp = ? AND message = 0"));
       auto put_transit = TRY(d.prepare("INSERT INTO transit_1 VALUES (?, ?, ?, ?, ?, ?)"));
-      auto end_transit = TRY(d.prepare("DELETE FROM transit_1 WHERE transit = ? AND shard = ? RETURNING message"));
+      auto message_of_transit = TRY(d.prepare("SELECT message FROM transit_1 WHERE transit = ? AND shard = ?"));
+      auto end_transit = TRY(d.prepare("DELETE FROM transit_1 WHERE transit = ? AND shard = ?"));
       return Statements{
-          std::move(put_message),      std::move(drop_message),        std::move(put_session),     std::move(will_of),
-          std::move(drop_session),     std::move(drop_subscriptions),  std::move(drop_deliveries), std::move(drop_incoming),
-          std::move(put_subscription), std::move(end_subscription),    std::move(put_delivery),    std::move(start_delivery),
-          std::move(receive_delivery), std::move(message_of_delivery), std::move(end_delivery),    std::move(put_incoming),
-          std::move(end_incoming),     std::move(find_retained),       std::move(put_retained),    std::move(end_retained),
-          std::move(purge_retained),   std::move(put_transit),         std::move(end_transit)};
+          std::move(put_message),      std::move(drop_message),        std::move(put_session),        std::move(will_of),
+          std::move(drop_session),     std::move(drop_subscriptions),  std::move(drop_deliveries),    std::move(drop_incoming),
+          std::move(put_subscription), std::move(end_subscription),    std::move(put_delivery),       std::move(start_delivery),
+          std::move(receive_delivery), std::move(message_of_delivery), std::move(end_delivery),       std::move(put_incoming),
+          std::move(end_incoming),     std::move(find_retained),       std::move(put_retained),       std::move(end_retained),
+          std::move(purge_retained),   std::move(put_transit),         std::move(message_of_transit), std::move(end_transit)};
     }
   };
 
@@ -373,7 +374,11 @@ class SqliteStore final : public SessionStore {
     TRY(release_all(statements_.message_of_delivery.bind(c.session).bind(c.delivery)));
     return statements_.receive_delivery.bind(c.session).bind(c.delivery).run();
   }
-  Result<> on(const broker::DeliveryEnded& c) { return release_all(statements_.end_delivery.bind(c.session).bind(c.delivery)); }
+  // Asking first is cheaper than RETURNING, for which SQLite makes a table of its own each time.
+  Result<> on(const broker::DeliveryEnded& c) {
+    TRY(release_all(statements_.message_of_delivery.bind(c.session).bind(c.delivery)));
+    return statements_.end_delivery.bind(c.session).bind(c.delivery).run();
+  }
   Result<> on(const broker::IncomingSaved& c) {
     return statements_.put_incoming.bind(c.session).bind(std::uint64_t{c.packet_id}).run();
   }
@@ -413,7 +418,8 @@ class SqliteStore final : public SessionStore {
         .run();
   }
   Result<> on(const broker::TransitEnded& c) {
-    return release_all(statements_.end_transit.bind(c.transit).bind(std::uint64_t{c.shard}));
+    TRY(release_all(statements_.message_of_transit.bind(c.transit).bind(std::uint64_t{c.shard})));
+    return statements_.end_transit.bind(c.transit).bind(std::uint64_t{c.shard}).run();
   }
 
   // -- after a start
