@@ -2,8 +2,8 @@
 // end, however sudden. Values only; the messages are shared.
 //
 // A shard collects them in batches. A batch is stored whole or not at all, and in its order; what the shard promised on the
-// strength of a batch (PUBACK, PUBREC, PUBREL, PUBCOMP, SUBACK, UNSUBACK, a QoS 2 PUBLISH) leaves when the batch is stored, or when
-// nothing is left in it that would have to be.
+// strength of a batch (PUBACK, PUBREC, PUBREL, PUBCOMP, SUBACK, UNSUBACK, a QoS 2 PUBLISH) leaves when the batch is stored, or
+// when nothing is left in it that would have to be.
 #pragma once
 
 #include <memory>

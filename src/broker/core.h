@@ -159,7 +159,7 @@ class Core {
   std::uint64_t present_batch() const { return changes.empty() ? batch_ - 1 : batch_; }
   std::optional<Batch> take_changes(Now now);
   bool has_changes() const { return !changes.empty() || !held_.empty(); }
-  std::size_t count_changes() const;
+  std::size_t count_changes() const { return changes.size() + held_changes_; }
   std::size_t restore(const Restored& restored, Now now);
   void restore_transits(const Restored& restored, Now now);
 
@@ -217,7 +217,6 @@ class Core {
     std::vector<Change> changes;
     std::size_t withdrawn;  ///< how many of them need not be written any more
     std::uint64_t since;    ///< steady
-    bool urgent;
     bool empty() const { return withdrawn == changes.size(); }
   };
   struct Sealed {
@@ -249,7 +248,7 @@ class Core {
   /// The change that made it known, if the store has not been given it yet.
   DeliverySaved* unwritten(const Delivery& delivery, std::size_t*& withdrawn);
   void pass_over_empty_batches(Now now);
-  bool must_leave(const Held& batch, Now now) const;
+  std::size_t count_leaving(Now now) const;
   void restore(const Restored::Session& from, Now now);
   void give(Session& session, Delivery delivery, Now now);
   void queue(Session& session, Delivery delivery);
@@ -272,12 +271,14 @@ class Core {
   Charge tree_charge_;
   std::uint64_t stamp_ = 0;
   std::uint64_t last_number_ = 0;
-  std::uint64_t batch_ = 1;    // collects now
-  std::uint64_t stored_ = 0;   // and everything before it is stored up to here
-  std::deque<Held> held_;      // in order, behind those that the store was given
-  std::uint64_t given_ = 0;    // to the store, up to here
-  std::size_t withdrawn_ = 0;  // of the present batch
-  bool urgent_ = false;        // likewise: something in it has to be written, as things are
+  std::uint64_t batch_ = 1;        // collects now
+  std::uint64_t stored_ = 0;       // and everything before it is stored up to here
+  std::deque<Held> held_;          // in order, behind those that the store was given
+  std::uint64_t given_ = 0;        // to the store, up to here
+  std::uint64_t last_urgent_ = 0;  // has to be written as things are, with what stands before it
+  std::size_t held_changes_ = 0;   // withdrawn ones too
+  std::size_t withdrawn_ = 0;      // of the present batch
+  bool urgent_ = false;            // the present batch is
   bool shutting_down_ = false;
   std::deque<Promise> promises_;  // in the order of their batches
 

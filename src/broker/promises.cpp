@@ -144,17 +144,19 @@ void Core::keep(Promise& promise) {
 // whoever was to get it has acknowledged it.
 
 std::optional<Batch> Core::take_changes(Now now) {
-  if (!changes.empty())
-    held_.push_back(
-        {batch_++, std::exchange(changes, {}), std::exchange(withdrawn_, 0), now.steady, std::exchange(urgent_, false)});
+  if (!changes.empty()) {
+    if (std::exchange(urgent_, false)) last_urgent_ = batch_;
+    held_changes_ += changes.size();
+    held_.push_back({batch_++, std::exchange(changes, {}), std::exchange(withdrawn_, 0), now.steady});
+  }
   pass_over_empty_batches(now);
-  std::size_t leaving = held_.size();
-  while (leaving > 0 && !must_leave(held_[leaving - 1], now)) --leaving;
+  std::size_t leaving = count_leaving(now);
   if (leaving == 0) return std::nullopt;
   Batch batch;
   for (; leaving > 0; --leaving) {
     Held& first = held_.front();
     batch.number = first.number;
+    held_changes_ -= first.changes.size();
     if (first.withdrawn > 0)
       std::erase_if(first.changes, [](const Change& change) {
         const auto* saved = std::get_if<DeliverySaved>(&change);
@@ -167,23 +169,22 @@ std::optional<Batch> Core::take_changes(Now now) {
   return batch;
 }
 
-bool Core::must_leave(const Held& batch, Now now) const {
-  if (batch.urgent || settings.store_delay == 0 || shutting_down_) return true;
-  return given_ <= stored_ && batch.since + settings.store_delay <= now.steady;
+/// How many of the batches held back leave now.
+std::size_t Core::count_leaving(Now now) const {
+  if (held_.empty() || settings.store_delay == 0 || shutting_down_) return held_.size();
+  std::size_t leaving = last_urgent_ >= held_.front().number ? last_urgent_ - held_.front().number + 1 : 0;
+  if (is_stored(given_))
+    while (leaving < held_.size() && held_[leaving].since + settings.store_delay <= now.steady) ++leaving;
+  return leaving;
 }
 
 void Core::pass_over_empty_batches(Now now) {
   while (!held_.empty() && held_.front().empty() && is_stored(held_.front().number - 1)) {
     const std::uint64_t number = held_.front().number;
+    held_changes_ -= held_.front().changes.size();
     held_.pop_front();
     stored(number, now);
   }
-}
-
-std::size_t Core::count_changes() const {
-  std::size_t sum = changes.size();
-  for (const Held& batch : held_) sum += batch.changes.size() - batch.withdrawn;
-  return sum;
 }
 
 // -- after a start -------------------------------------------------------------------------------------------------------------

@@ -242,6 +242,7 @@ class Shard {
   std::optional<Batch> take_changes(Now now);
   /// Some are left: ask again, at the latest after Settings::store_delay.
   bool has_changes() const;
+  /// What is left takes memory, as do the answers that wait for it: above some number the owner reads no more until stored().
   std::size_t count_changes() const;
   /// Every batch up to this one is stored. What waited for it goes out.
   void stored(std::uint64_t batch, Now now);

@@ -360,6 +360,19 @@ TEST_P(DelayedStoreTest, WritesTheEndOfWhatItHasWritten) {
   EXPECT_EQ(payloads(returning_reader()), "");
 }
 
+TEST_P(DelayedStoreTest, CountsWhatWaitsBehindAStoreThatDoesNotWrite) {
+  reader.acknowledges = false;
+  publish("one", 1);
+  broker.advance(500);  // it is given to the store
+  reader.acknowledges = true;
+  for (std::uint16_t id = 2; id <= 11; ++id) publish("another", id);
+  EXPECT_TRUE(writer.answers.empty()) << "their turn comes after the first one's";
+  EXPECT_EQ(broker.shard(0).count_changes(), 10U);
+  broker.let_store();
+  EXPECT_EQ(writer.answers.size(), 11U);
+  EXPECT_FALSE(broker.shard(0).has_changes());
+}
+
 TEST_P(DelayedStoreTest, DoesNotHoldBackWhatAnAbsentSubscriberIsOwed) {
   broker.let_store();
   broker.cut(reader);
