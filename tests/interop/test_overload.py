@@ -218,9 +218,9 @@ def queue_flood(a):
 
 
 def slow_consumers(a):
-    for number in range(100):
-        if (stalled := a.login(f"stalled-{number}")) is not None:
-            a.send(stalled, subscribe(["big/#"], number % 2))
+    everybody = [c for c in (a.login(f"stalled-{number}") for number in range(100)) if c is not None]
+    for number, stalled in enumerate(everybody):
+        a.send(stalled, subscribe(["big/#"], number % 2))
     connection, number = a.login("big"), 0
     while a.goes_on() and connection is not None:
         number += 1
@@ -228,6 +228,7 @@ def slow_consumers(a):
             break
         a.swallow(connection)
         a.counts()
+    time.sleep(5)  # slow_consumer_timeout and time for a busy machine; they still do not read
 
 
 def unread_answers(a):
