@@ -119,26 +119,26 @@ static MessageView view_of(const Core::Admitted& admitted, Bytes wire, mqtt::QoS
           .properties = properties};
 }
 
-Reason Core::accept(Link& link, const mqtt::Publish& packet, Now now) {
-  if (packet.topic.starts_with('$')) return take_request(link, packet, now);
+Core::Accepted Core::accept(Link& link, const mqtt::Publish& packet, Now now) {
+  if (packet.topic.starts_with('$')) return {take_request(link, packet, now), true};
   if (mqtt::levels(packet.topic) > settings.maximum_levels) {
     refuse(link, {Refusal::limit_reached, Reason::topic_name_invalid, "too many topic levels"}, now);
-    return Reason::topic_name_invalid;
+    return {Reason::topic_name_invalid};
   }
   // Before it is opened: a scheme that has seen it would take the next try for a replay.
   if (const char* cause = lacks_room_for(packet)) {
     refuse(link, {Refusal::limit_reached, Reason::quota_exceeded, cause}, now);
-    return Reason::quota_exceeded;
+    return {Reason::quota_exceeded};
   }
   auto admitted = admit(link, packet.topic, packet.payload, now);
   if (!admitted) {
     refuse(link, admitted.error(), now);
-    return admitted.error().reason;
+    return {admitted.error().reason};
   }
   if (admitted->repeat) {  // acknowledged again, not forwarded again: a client's DUP, or somebody's replay
     ++counters.refused[static_cast<std::size_t>(Refusal::replay)];
     ports.journal.refused(Refusal::replay, link.label(), "an exact copy", now);
-    return Reason::success;
+    return {Reason::success, true};  // what the first one brought may not be stored yet
   }
   ++counters.published;
   ++counters.published_by_qos[static_cast<std::size_t>(packet.qos)];
@@ -155,8 +155,9 @@ Reason Core::accept(Link& link, const mqtt::Publish& packet, Now now) {
   if (packet.retain) view.stamp = next_stamp(now);
   if (packet.properties.message_expiry_interval)
     view.expires = now.steady + std::uint64_t{1000} * *packet.properties.message_expiry_interval;
+  std::size_t before = changes.size();
   publish(view, now);
-  return Reason::success;
+  return {Reason::success, changes.size() != before};
 }
 
 Admission<PendingWill> Core::admit_will(Link& link, const mqtt::Will& will, Now now) {

@@ -124,8 +124,12 @@ void Core::end(Link& link, Ending ending, bool with_will, Now now) {
   if (link.ended) return;
   link.ended = true;
   --counters.connections;
-  if (link.logging_in != nullptr) --logins;
-  link.logging_in.reset();
+  if (link.logging_in != nullptr) {
+    --logins;
+    // Leaving before the answer is a failure too, or guessing would cost nothing but connections.
+    if (ending != Ending::shut_down && ports.gate != nullptr) ports.gate->failed(link.logging_in->name, link.peer.address, now);
+    link.logging_in.reset();
+  }
   effects.closing.push_back(link.id);
   Session* session = std::exchange(link.session, nullptr);
   if (session == nullptr) return;

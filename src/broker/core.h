@@ -98,8 +98,12 @@ class Core {
   };
   /// Verified by one of the schemes that policy allows here, by an author who may publish it, and not a replay.
   Admission<Admitted> admit(Link& link, std::string_view topic, Bytes payload, Now now);
-  /// A client's PUBLISH: admitted, stored if retained, delivered. Answers what its acknowledgement says.
-  mqtt::Reason accept(Link& link, const mqtt::Publish& packet, Now now);
+  struct Accepted {
+    mqtt::Reason reason;  ///< what the acknowledgement says
+    bool relies = false;  ///< on changes that may not be stored yet
+  };
+  /// A client's PUBLISH: admitted, stored if retained, delivered.
+  Accepted accept(Link& link, const mqtt::Publish& packet, Now now);
   Admission<PendingWill> admit_will(Link& link, const mqtt::Will& will, Now now);
   struct Granted {
     Subscription* subscription;

@@ -73,19 +73,21 @@ Result<> Link::on(const mqtt::Publish& packet) {
   if (packet.qos == QoS::exactly_once && session->incoming.size() >= few && !core_.has_room_to_wait())
     return violation("too many messages without PUBREL while memory is short", Reason::quota_exceeded);
   core_.meter(*this, packet);
-  std::size_t before = core_.changes.size();
-  Reason reason = core_.accept(*this, packet, now);
+  auto [reason, relies] = core_.accept(*this, packet, now);
   if (ended) return {};
   if (packet.qos == QoS::at_least_once) {
-    acknowledge(PacketType::puback, packet.packet_id, reason, core_.changes.size() != before);
+    acknowledge(PacketType::puback, packet.packet_id, reason, relies);
   } else if (packet.qos == QoS::exactly_once) {
     if (is_error(reason) && is_v5()) {
       connection.answered();
     } else {
       session->incoming.receive(packet.packet_id);
-      if (session->lasts()) core_.change(IncomingSaved{session->number, packet.packet_id});
+      if (session->lasts()) {
+        core_.change(IncomingSaved{session->number, packet.packet_id});
+        relies = true;
+      }
     }
-    acknowledge(PacketType::pubrec, packet.packet_id, reason, core_.changes.size() != before);
+    acknowledge(PacketType::pubrec, packet.packet_id, reason, relies);
   }
   return {};
 }

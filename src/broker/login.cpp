@@ -27,20 +27,25 @@ std::string make_client_id(Random& random, std::size_t shard, std::size_t count)
 
 Result<> Link::begin(const mqtt::Connect& packet, Bytes raw) {
   const auto& method = packet.properties.authentication_method;
-  bool by_password = !method && packet.user_name && core_.ports.password_login;
-  if (!method && !by_password) {
-    if (peer.identity.empty() && !peer.may_be_anonymous) return refused("no login where one is needed");
-    identity = peer.identity;
-    return enter(packet, {});
-  }
   LoginRequest request;
   if (method) request.method = *method;
   request.client_id = packet.client_id;
   if (packet.user_name) request.user_name = *packet.user_name;
   if (packet.password) request.password = Secret(*packet.password);
   request.connect = to_buffer(raw);
-  auto login = by_password ? core_.ports.password_login(request) : core_.begin_login(request);
-  return take_part(std::move(login), std::move(request), false, packet.properties.authentication_data.value_or(Bytes{}));
+  std::unique_ptr<Login> login;
+  if (method) {
+    login = core_.begin_login(request);
+    if (login == nullptr) return refused("no scheme has this authentication method", Reason::bad_authentication_method);
+  } else if (packet.user_name && core_.ports.password_login) {
+    login = core_.ports.password_login(request);
+  }
+  if (login != nullptr)
+    return take_part(std::move(login), std::move(request), false, packet.properties.authentication_data.value_or(Bytes{}));
+  // No login, or a user name where nothing is known of names.
+  if (peer.identity.empty() && !peer.may_be_anonymous) return refused("no login where one is needed");
+  identity = peer.identity;
+  return enter(packet, {});
 }
 
 // [MQTT-4.12.1-1] The same method, and the session goes on meanwhile.
@@ -56,6 +61,7 @@ Result<> Link::on(const mqtt::Auth& packet) {
   request.method = *packet.properties.authentication_method;
   request.client_id = session->client_id;
   auto login = core_.begin_login(request);
+  if (login == nullptr) return refused("no scheme has this authentication method", Reason::bad_authentication_method);
   return take_part(std::move(login), std::move(request), true, data);
 }
 
@@ -66,7 +72,6 @@ std::unique_ptr<Login> Core::begin_login(LoginRequest& request) {
 }
 
 Result<> Link::take_part(std::unique_ptr<Login> login, LoginRequest request, bool again, Bytes data) {
-  if (login == nullptr) return refused("no scheme has this authentication method", Reason::bad_authentication_method);
   std::string name = !identity.empty() ? identity : request.user_name.empty() ? request.client_id : request.user_name;
   if (core_.ports.gate != nullptr && !core_.ports.gate->may_try(name, peer.address, now))
     return refused("too many logins have failed", Reason::quota_exceeded);
@@ -84,12 +89,16 @@ Result<> Link::take_part(std::unique_ptr<Login> login, LoginRequest request, boo
   return {};
 }
 
+// A client that has left costs no more work.
 void Link::step(Bytes data) {
   logging_in->running = true;
-  core_.effects.jobs.push_back(
-      {id, [login = logging_in->login, data = to_buffer(data), now = now, directory = core_.access.shared_directory()]() mutable {
-         return login->advance(data, {now, *directory});
-       }});
+  core_.effects.jobs.push_back({id,
+                                [pending = std::weak_ptr(logging_in->login), data = to_buffer(data), now = now,
+                                 directory = core_.access.shared_directory()]() -> Result<Login::Step> {
+                                  auto login = pending.lock();
+                                  if (login == nullptr) return refused("the client has left");
+                                  return login->advance(data, {now, *directory});
+                                }});
 }
 
 Result<> Link::go_on(Result<Login::Step> result) {

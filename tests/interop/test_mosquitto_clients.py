@@ -158,6 +158,10 @@ class MosquittoClients(unittest.TestCase):
                     "payload-format-indicator", "1", "-D", "publish", "user-property", "colour", "red")
             self.assertEqual(at.receive(1), ["text/plain|42|answers|1|colour:red"])
 
+    def test_a_user_name_means_nothing_where_no_passwords_are_kept(self):
+        for version in VERSIONS:
+            publish(self.broker, version, "a", "-q", "1", "-m", "x", "-u", "anybody", "-P", "anything")
+
     def test_without_a_row_for_plain_nothing_can_be_published_or_read(self):
         with Broker() as strict:
             refused = publish(strict, "mqttv5", "a", "-q", "1", "-m", "x", "-d", check=False)

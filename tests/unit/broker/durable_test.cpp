@@ -1,7 +1,7 @@
 // What survives the broker's sudden end, and what waits until it does: with one shard and with three.
 #include <gtest/gtest.h>
 
-#include "support/broker_bench.h"
+#include "support/parties.h"
 
 namespace sealmq::testing {
 namespace {
@@ -52,6 +52,24 @@ TEST_P(DurableTest, AcknowledgesOnlyWhatIsStored) {
   EXPECT_EQ(writer.answers.size(), 2U);  // a new message under 2 would be taken for the old one after a crash now
   broker.let_store();
   EXPECT_EQ(writer.answers.size(), 3U);
+}
+
+TEST_P(DurableTest, ACopyIsAcknowledgedWhenTheFirstIsStored) {
+  broker.allow({"sl1"}, {"sl1", "plain"});
+  Party device(broker, "boiler", {"t"}, {}, "sl1");
+  auto& reader = returning("reader");
+  broker.subscribe(reader, "t", {.qos = QoS::at_least_once});
+  broker.cut(reader);
+  std::string frame = protect(device, broker, "t", "one");
+  auto& writer = returning("writer");
+  broker.hold_store();
+  broker.publish(writer, "t", frame, QoS::at_least_once, false, 1);
+  broker.cut(writer);
+  auto& again = returning("writer");
+  broker.publish(again, "t", frame, QoS::at_least_once, false, 1);
+  EXPECT_TRUE(again.answers.empty());
+  broker.let_store();
+  EXPECT_EQ(again.answers.size(), 1U);
 }
 
 TEST_P(DurableTest, DoesNotWaitWhenNobodyHasToBeRemembered) {

@@ -262,6 +262,37 @@ TEST_P(LoginTest, LogsInAgainOnTheSameConnection) {  // [MQTT-4.12.1-1]
   EXPECT_EQ(device.disconnect, Reason::not_authorized);  // [MQTT-4.12.1-2]
 }
 
+TEST_P(LoginTest, AUserNameMeansNothingWhereNoPasswordsAreKept) {
+  BrokerBench open(1, {}, nullptr,
+                   [](broker::Ports& ports) { ports.password_login = [](LoginRequest&) { return std::unique_ptr<Login>(); }; });
+  for (auto v : {Version::v5, Version::v3_1_1}) {
+    version = v;
+    EXPECT_EQ(open.connect(connect("c", "anybody", "anything")).connack, Reason::success);
+  }
+  open.peer.may_be_anonymous = false;
+  EXPECT_EQ(open.connect(connect("d", "anybody", "anything")).connack, Reason::not_authorized);
+}
+
+TEST_P(LoginTest, LeavingBeforeTheAnswerCountsAsAFailureAndCostsNoWork) {
+  broker::Shard& shard = broker.shard(0);
+  Buffer bytes;
+  mqtt::encode(connect("", "device", "secret of other"), bytes);
+  for (int i = 1; i <= 3; ++i) {
+    auto id = shard.open({.address = "test"}, broker.now);
+    shard.receive(id, bytes, broker.now);
+    ASSERT_EQ(shard.effects().jobs.size(), 1U);
+    broker::Job job = std::move(shard.effects().jobs.front());
+    shard.effects().jobs.clear();
+    shard.gone(id, broker.now);
+    EXPECT_EQ(gate.failures["device"], i);
+    auto answer = job.work();
+    ASSERT_FALSE(answer);
+    EXPECT_EQ(answer.error().what, "the client has left");
+    shard.finish(id, std::move(answer), broker.now);
+  }
+  EXPECT_EQ(broker.connect(connect("c", "device", "secret of device")).connack, Reason::quota_exceeded);
+}
+
 TEST_P(LoginTest, BoundsUndecidedLogins) {
   broker::Settings settings;
   settings.maximum_logins = 2;
