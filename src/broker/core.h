@@ -1,5 +1,5 @@
 // Core: the inside of a Shard. link.cpp holds what packets mean, core.cpp the tables and time, admission.cpp who may come in,
-// delivery.cpp how messages go out.
+// delivery.cpp, group_delivery.cpp and encoding.cpp how messages go out.
 #pragma once
 
 #include <map>
@@ -200,7 +200,6 @@ class Core {
     Subscription* subscription;
     mqtt::QoS qos;
     bool retain;
-    bool of_group;  ///< by a shared subscription, which is not merged with others
     std::vector<std::uint32_t> identifiers;
   };
   /// A PUBLISH encoded once for all receivers that get the same bytes; a packet identifier goes in at `id_at`.
@@ -229,44 +228,57 @@ class Core {
     Buffer payload;
   };
 
+  // admission.cpp
   Admission<std::monostate> judge_replay(const std::optional<ReplayMark>& mark, bool& repeat, Now now);
   Admission<Granted> grant(Link& link, std::string_view filter, const mqtt::SubscriptionOptions& options,
                            std::uint32_t identifier, std::size_t scheme, const Subscribing* asked, Now now);
   mqtt::Reason take_request(Link& link, const mqtt::Publish& packet, Now now);
 
-  void begin_message();
+  // delivery.cpp
+  void spread(Publication& publication, Now now);
   /// `only`: to sessions of which it is true; null: to all.
   void deliver(Publication& publication, Now now, const std::function<bool(const Session&)>* only = nullptr);
-  /// To one member of a group that is not `except`.
-  void deliver_to_group(SharedGroup& group, Publication& publication, Number except, std::uint32_t tries, Now now);
-  bool deliver_to_member(Number session, std::string_view group, Publication& publication, Now now);
   void give_target(Target& target, Publication& publication, Now now);
-  void route(Publication& publication, const SharedRoute& route, Now now);
-  void send_parcel(Parcel parcel);
+  void give(Session& session, Delivery delivery, Now now);
+  void queue(Session& session, Delivery delivery);
+  void start(Session& session, Delivery&& delivery, Now now);
+  bool sendable(const Session& session) const;
+  bool still_due(const Delivery& delivery, Now now) const;
+  bool still_entitled(const Delivery& delivery) const;
   /// An unfinished delivery of the session, once more or for the first time on this connection.
   /// False if this client cannot take it.
   bool send_unfinished(Link& link, mqtt::Outgoing<Delivery>& entry, bool dup, Now now);
   /// As if it had been delivered: the client takes smaller packets now than it did. [MQTT-3.1.2-25]
   void give_up(Session& session, std::uint16_t packet_id);
+
+  // group_delivery.cpp
+  /// To one member of a group that is not `except`.
+  void deliver_to_group(SharedGroup& group, Publication& publication, Number except, std::uint32_t tries, Now now);
+  bool deliver_to_member(Number session, std::string_view group, Publication& publication, Now now);
+  void route(Publication& publication, const SharedRoute& route, Now now);
+  void send_parcel(Parcel parcel);
+
+  // encoding.cpp
+  /// Another message: what was sealed and encoded last is not its.
+  void begin_message();
+  const Buffer* seal(const MessageView& view, std::size_t scheme, Now now);
+  const Encoded* encode(const MessageView& view, std::size_t scheme, bool v5, mqtt::QoS qos, bool retain,
+                        const std::vector<std::uint32_t>& identifiers, Now now);
+  bool append_with_alias(Link& link, const Encoded& encoded, std::string_view topic, std::uint16_t packet_id, bool dup);
+  /// Sends, or drops what the client cannot take.
+  void send(Link& link, const Encoded& encoded, std::uint16_t packet_id, bool dup);
+
+  // promises.cpp
   void keep(Promise& promise);
   /// The change that made it known, if the store has not been given it yet.
   DeliverySaved* unwritten(const Delivery& delivery, std::size_t*& withdrawn);
   void pass_over_empty_batches(Now now);
   std::size_t count_leaving(Now now) const;
   void restore(const Restored::Session& from, Now now);
-  void give(Session& session, Delivery delivery, Now now);
-  void queue(Session& session, Delivery delivery);
-  bool sendable(const Session& session) const;
+
+  // overload.cpp
   void update_reading(Link& link);
-  /// Sends, or drops what the client cannot take.
-  void send(Link& link, const Encoded& encoded, std::uint16_t packet_id, bool dup);
-  bool append_with_alias(Link& link, const Encoded& encoded, std::string_view topic, std::uint16_t packet_id, bool dup);
-  const Encoded* encode(const MessageView& view, std::size_t scheme, bool v5, mqtt::QoS qos, bool retain,
-                        const std::vector<std::uint32_t>& identifiers, Now now);
-  const Buffer* seal(const MessageView& view, std::size_t scheme, Now now);
-  void start(Session& session, Delivery&& delivery, Now now);
-  bool still_due(const Delivery& delivery, Now now) const;
-  bool still_entitled(const Delivery& delivery) const;
+
   void drop(Drop why) { ++counters.dropped[static_cast<std::size_t>(why)]; }
 
   std::vector<Slot> slots_;

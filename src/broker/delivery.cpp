@@ -1,5 +1,5 @@
-// How messages go out. A message is sealed once per scheme and encoded once per (scheme, version, QoS, retain flag); receivers
-// share those bytes. It is copied into a Message only when somebody must keep it: a session, another shard, the retained ones.
+// How messages go out: who gets one, now or later, and in which order. It is copied into a Message only when somebody must keep
+// it: a session, another shard, the retained ones.
 #include <algorithm>
 
 #include "broker/core.h"
@@ -7,17 +7,6 @@
 namespace sealmq::broker {
 
 using mqtt::QoS;
-
-/// Bytes that outboxes share, with the charge for them.
-static std::shared_ptr<const Buffer> counted(Buffer bytes, Budget* budget) {
-  struct Counted {
-    Charge charge;
-    Buffer bytes;
-  };
-  const std::size_t size = bytes.capacity();
-  auto whole = std::make_shared<const Counted>(Counted{Charge(budget, size), std::move(bytes)});
-  return {whole, &whole->bytes};
-}
 
 const std::shared_ptr<const Message>& Core::Publication::keep() {
   if (shared == nullptr) {
@@ -39,11 +28,16 @@ void Core::publish(const MessageView& view, Now now) {
     retained.store(publication.keep(), now.steady);
     change(RetainedSaved{publication.keep()});
   }
+  spread(publication, now);
+}
+
+/// To whom it concerns here, and to the other shards.
+void Core::spread(Publication& publication, Now now) {
   deliver(publication, now);
   if (count == 1) return;
   Parcel parcel;
   parcel.message = publication.keep();
-  if (settings.durable && view.qos != QoS::at_most_once && anybody_lasts()) {
+  if (settings.durable && publication.view.qos != QoS::at_most_once && anybody_lasts()) {
     parcel.transit = parcel.message->number();
     for (std::uint32_t to = 0; to < count; ++to)
       if (to != index) change(TransitSaved{parcel.transit, parcel.message, to, static_cast<std::uint32_t>(count), 0, {}});
@@ -71,11 +65,7 @@ void Core::publish_own(std::string_view topic, std::string_view payload, Now now
   view.stamp = next_stamp(now);
   Publication publication{*this, view, nullptr};
   retained.store(publication.keep(), now.steady);  // not for the store: after a restart it would be old
-  deliver(publication, now);
-  if (count == 1) return;
-  Parcel parcel;
-  parcel.message = publication.keep();
-  effects.parcels.push_back(std::move(parcel));
+  spread(publication, now);
 }
 
 void Core::take_in(const Parcel& parcel, Now now) {
@@ -88,75 +78,6 @@ void Core::take_in(const Parcel& parcel, Now now) {
     route(publication, *parcel.route, now);
   }
   if (parcel.transit != 0) change(TransitEnded{parcel.transit, static_cast<std::uint32_t>(index)});
-}
-
-/// To the member named; or, refused by that one, to another member of the group, which this shard owns.
-void Core::route(Publication& publication, const SharedRoute& route, Now now) {
-  if (route.refused) {
-    SharedGroup* group = groups.find(route.group);
-    return group != nullptr ? deliver_to_group(*group, publication, route.session, route.tries, now) : drop(Drop::not_entitled);
-  }
-  if (deliver_to_member(route.session, route.group, publication, now)) return;
-  SharedRoute back = route;
-  back.refused = true;
-  std::size_t owner = SharedGroups::owner(route.group, count);
-  if (owner == index) return this->route(publication, back, now);
-  Parcel parcel;
-  parcel.to = owner;
-  parcel.message = publication.keep();
-  parcel.route = std::make_shared<const SharedRoute>(std::move(back));
-  send_parcel(std::move(parcel));
-}
-
-/// To one shard; the message is for one session there.
-void Core::send_parcel(Parcel parcel) {
-  parcel.transit = 0;
-  if (settings.durable && parcel.message->view().qos != QoS::at_most_once) {
-    parcel.transit = next_number();
-    change(TransitSaved{parcel.transit, parcel.message, static_cast<std::uint32_t>(parcel.to), static_cast<std::uint32_t>(count),
-                        parcel.route->session, parcel.route->group});
-  }
-  effects.parcels.push_back(std::move(parcel));
-}
-
-void Core::deliver_to_group(SharedGroup& group, Publication& publication, Number except, std::uint32_t tries, Now now) {
-  for (; tries <= group.members.size(); ++tries) {
-    const SharedGroup::Member* member = group.choose(except);
-    if (member == nullptr) break;
-    except = member->session;
-    if (member->shard != index) {
-      Parcel parcel;
-      parcel.to = member->shard;
-      parcel.message = publication.keep();
-      parcel.route = std::make_shared<const SharedRoute>(SharedRoute{group.name, member->session, false, tries + 1});
-      return send_parcel(std::move(parcel));
-    }
-    if (deliver_to_member(member->session, group.name, publication, now)) return;
-  }
-  drop(Drop::not_entitled);
-}
-
-/// False if it cannot take it: another one may.
-bool Core::deliver_to_member(Number number, std::string_view group, Publication& publication, Now now) {
-  const MessageView& view = publication.view;
-  Session* session = find(number);
-  if (session == nullptr) return false;
-  auto at = session->subscriptions.find(group);
-  if (at == session->subscriptions.end()) return false;
-  Subscription& subscription = *at->second;
-  if (!access.may_receive(subscription.subscriber.get(), subscription.scheme, view.topic, access.rule(view.topic))) return false;
-  QoS qos = std::min(subscription.options.qos, view.qos);
-  if (qos == QoS::at_most_once && !sendable(*session)) return false;
-  begin_message();
-  Target target{&subscription, qos, subscription.options.retain_as_published && view.retain, true, {}};
-  if (subscription.identifier != 0) target.identifiers.push_back(subscription.identifier);
-  give_target(target, publication, now);
-  return true;
-}
-
-void Core::begin_message() {
-  ++publication_;
-  encoded_used_ = 0;
 }
 
 void Core::deliver(Publication& publication, Now now, const std::function<bool(const Session&)>* only) {
@@ -192,7 +113,7 @@ void Core::deliver(Publication& publication, Now now, const std::function<bool(c
         session.last_publication = publication_;
         session.last_target = targets_.size();
       }
-      targets_.push_back({subscription, qos, retain, false, {}});
+      targets_.push_back({subscription, qos, retain, {}});
       target = &targets_.back();
     }
     target->qos = std::max(target->qos, qos);
@@ -370,137 +291,6 @@ void Core::send_retained(const Subscription& subscription, Now now) {
     begin_message();
     give(session, std::move(delivery), now);
   });
-}
-
-// -- bytes ---------------------------------------------------------------------------------------------------------------------
-
-const Buffer* Core::seal(const MessageView& view, std::size_t scheme, Now now) {
-  Sealed& sealed = sealed_[scheme];
-  if (sealed.of != publication_) {
-    sealed.of = publication_;
-    sealed.payload.clear();
-    sealmq::Outgoing outgoing{view.topic, view.payload, view.wire, ports.schemes[view.scheme]->info().name,
-                              view.author.empty() ? nullptr : access.directory().find(view.author)};
-    sealed.possible = ports.schemes[scheme]->seal(outgoing, {now, access.directory()}, sealed.payload).has_value();
-  }
-  return sealed.possible ? &sealed.payload : nullptr;
-}
-
-const Core::Encoded* Core::encode(const MessageView& view, std::size_t scheme, bool v5, QoS qos, bool retain,
-                                  const std::vector<std::uint32_t>& identifiers, Now now) {
-  if (identifiers.empty())
-    for (std::size_t i = 0; i < encoded_used_; ++i) {
-      const Encoded& e = encoded_[i];
-      if (e.scheme == scheme && e.v5 == v5 && e.qos == qos && e.retain == retain) return &e;
-    }
-  const Buffer* payload = seal(view, scheme, now);
-  if (payload == nullptr) {
-    drop(Drop::cannot_seal);
-    return nullptr;
-  }
-  if (packet_has_properties_) packet_.properties = {};
-  packet_has_properties_ = false;
-  packet_.qos = qos;
-  packet_.retain = retain;
-  packet_.topic = view.topic;
-  packet_.packet_id = qos == QoS::at_most_once ? 0 : 1;
-  packet_.payload = *payload;
-  bool tells_author = !view.author.empty() && !ports.schemes[view.scheme]->info().claims.hides_publisher;
-  if (v5 && (view.properties != nullptr || view.expires != UINT64_MAX || tells_author || !identifiers.empty())) {
-    packet_has_properties_ = true;
-    if (view.properties != nullptr) packet_.properties = *view.properties;
-    packet_.properties.topic_alias.reset();  // the publisher's own
-    packet_.properties.will_delay_interval.reset();
-    packet_.properties.message_expiry_interval.reset();
-    if (view.expires != UINT64_MAX) {  // what is left of it [MQTT-3.3.2-6]
-      std::uint64_t left = view.expires > now.steady ? view.expires - now.steady : 0;
-      packet_.properties.message_expiry_interval = static_cast<std::uint32_t>((left + 999) / 1000);
-    }
-    packet_.properties.subscription_identifiers = identifiers;
-    if (tells_author) {
-      packet_.properties.user.push_back({"sealmq-from", view.author});
-      packet_.properties.user.push_back({"sealmq-scheme", ports.schemes[view.scheme]->info().name});
-    }
-  }
-  if (identifiers.empty()) {
-    if (encoded_used_ == encoded_.size()) encoded_.emplace_back();
-    ++encoded_used_;
-  } else {
-    encoded_.resize(std::max(encoded_.size(), encoded_used_ + 1));  // for this receiver only: the next one may use the place
-  }
-  Encoded& encoded = encoded_[identifiers.empty() ? encoded_used_ - 1 : encoded_used_];
-  encoded.scheme = static_cast<std::uint8_t>(scheme);
-  encoded.v5 = v5;
-  encoded.qos = qos;
-  encoded.retain = retain;
-  encoded.shared_rest.reset();
-  encoded.bytes.clear();
-  mqtt::encode(packet_, v5 ? mqtt::Version::v5 : mqtt::Version::v3_1_1, encoded.bytes);
-  std::size_t header = 2;
-  while ((encoded.bytes[header - 1] & 0x80) != 0) ++header;
-  encoded.topic_size = view.topic.size();
-  encoded.id_at = header + 2 + view.topic.size();
-  return &encoded;
-}
-
-/// The same packet with a topic alias in the name's place, or for the first time beside it. False: this topic gets none.
-bool Core::append_with_alias(Link& link, const Encoded& encoded, std::string_view topic, std::uint16_t packet_id, bool dup) {
-  constexpr std::size_t worth_it = 6;              // bytes of topic: twice what an alias takes
-  constexpr std::size_t longer = 5;                // at most, where name and alias go together: the property, and two lengths
-  constexpr std::size_t most_aliased = 16 * 1024;  // bytes of topics remembered for one client
-  if (topic.size() < worth_it) return false;
-  auto known = link.aliases.find(topic);
-  bool is_new = known == link.aliases.end();
-  if (is_new) {
-    if (link.aliases.size() >= link.alias_maximum || link.alias_bytes + topic.size() > most_aliased) return false;
-    if (encoded.bytes.size() + longer > link.connection.peer_maximum_packet_size()) return false;  // [MQTT-3.1.2-24]
-    known = link.aliases.emplace(std::string(topic), static_cast<std::uint16_t>(link.aliases.size() + 1)).first;
-    link.alias_bytes += topic.size();
-  }
-  mqtt::encode_with_alias(encoded.bytes, packet_id, dup, known->second, is_new, link.connection.outbox().tail());
-  return true;
-}
-
-void Core::send(Link& link, const Encoded& encoded, std::uint16_t packet_id, bool dup) {
-  if (encoded.bytes.size() > link.connection.peer_maximum_packet_size()) {
-    drop(Drop::too_large);  // [MQTT-3.1.2-24]
-    return;
-  }
-  ++counters.delivered;
-  ++counters.delivered_by_qos[static_cast<std::size_t>(encoded.qos)];
-  counters.delivered_bytes += encoded.bytes.size();
-  ++counters.packets.sent[static_cast<std::size_t>(mqtt::PacketType::publish)];
-  mqtt::Outbox& outbox = link.connection.outbox();
-  Bytes bytes = encoded.bytes;
-  if (link.alias_maximum != 0) {
-    std::size_t topic_at = encoded.id_at - encoded.topic_size;
-    if (append_with_alias(link, encoded, as_text(bytes.subspan(topic_at, encoded.topic_size)), packet_id, dup))
-      return tell_writable(link);
-  }
-  std::size_t rest_at = encoded.id_at + (encoded.qos == QoS::at_most_once ? 0 : 2);
-  if (bytes.size() - rest_at < mqtt::Outbox::share_from) {
-    Buffer& tail = outbox.tail();
-    std::size_t at = tail.size();
-    append(tail, bytes);
-    if (dup) tail[at] |= 0x08;
-    if (encoded.qos != QoS::at_most_once) {
-      tail[at + encoded.id_at] = static_cast<std::uint8_t>(packet_id >> 8);
-      tail[at + encoded.id_at + 1] = static_cast<std::uint8_t>(packet_id);
-    }
-  } else {
-    Buffer& tail = outbox.tail();
-    std::size_t at = tail.size();
-    append(tail, bytes.first(encoded.id_at));
-    if (dup) tail[at] |= 0x08;
-    if (encoded.qos != QoS::at_most_once) {
-      tail.push_back(static_cast<std::uint8_t>(packet_id >> 8));
-      tail.push_back(static_cast<std::uint8_t>(packet_id));
-    }
-    auto& rest = encoded.shared_rest;
-    if (rest == nullptr) rest = counted(to_buffer(bytes.subspan(rest_at)), ports.budget);
-    outbox.append_shared(rest);
-  }
-  tell_writable(link);
 }
 
 }  // namespace sealmq::broker

@@ -1,7 +1,6 @@
 #include "broker/message.h"
 
 namespace sealmq::broker {
-namespace {
 
 std::size_t text_size(const mqtt::Properties& p) {
   std::size_t size = 0;
@@ -10,6 +9,8 @@ std::size_t text_size(const mqtt::Properties& p) {
   for (const auto& user : p.user) size += user.name.size() + user.value.size();
   return size;
 }
+
+namespace {
 
 /// Copies what it is given behind what is there; the room has been reserved, so earlier views stay good.
 class Store {

@@ -25,6 +25,9 @@ struct MessageView {
   std::uint64_t stamp = 0;                       ///< orders retained messages of one topic between shards
 };
 
+/// Bytes of the texts among the properties that travel with a message.
+std::size_t text_size(const mqtt::Properties& properties);
+
 class Message {
  public:
   /// `number` names it in a store; 0: in none.

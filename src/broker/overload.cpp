@@ -34,15 +34,6 @@ std::uint32_t at_least_a_stop(std::uint32_t burst, std::uint32_t per_second) {
   return std::max(burst, per_second / 5);  // less could not use up the rate between two stops
 }
 
-std::size_t weight(const mqtt::Publish& packet) {
-  const auto& p = packet.properties;
-  std::size_t bytes = packet.topic.size() + packet.payload.size();
-  for (const auto& text : {p.content_type, p.response_topic}) bytes += text ? text->size() : 0;
-  if (p.correlation_data) bytes += p.correlation_data->size();
-  for (const auto& user : p.user) bytes += user.name.size() + user.value.size();
-  return bytes;
-}
-
 }  // namespace
 
 Rate message_rate(const Settings& s) {
@@ -130,7 +121,8 @@ void Core::meter(Link& link, const mqtt::Publish& packet) {
   std::uint64_t until = now;
   if (const Rate rate = message_rate(settings); rate.per_second != 0) until = link.messages.take(rate, 1, now);
   if (const Rate rate = byte_rate(settings); rate.per_second != 0)
-    until = std::max(until, link.bytes.take(rate, weight(packet), now));
+    until =
+        std::max(until, link.bytes.take(rate, packet.topic.size() + packet.payload.size() + text_size(packet.properties), now));
   if (until <= now || link.slowed_until != 0) return;
   link.slowed_until = std::max(until, now + shortest_stop);
   slowed_.emplace(link.slowed_until, link.id);

@@ -204,14 +204,6 @@ struct Effects {
   bool empty() const {
     return writable.empty() && closing.empty() && moves.empty() && parcels.empty() && jobs.empty() && reading.empty();
   }
-  void clear() {
-    writable.clear();
-    closing.clear();
-    moves.clear();
-    jobs.clear();
-    reading.clear();
-    parcels.clear();
-  }
 };
 
 class Shard {

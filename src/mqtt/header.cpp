@@ -42,6 +42,12 @@ Result<std::optional<FixedHeader>> decode_header(Bytes in, Version version) {
   return malformed("remaining length is longer than four bytes");
 }
 
+std::size_t header_size(Bytes packet) {
+  std::size_t size = 2;
+  while ((packet[size - 1] & 0x80) != 0) ++size;
+  return size;
+}
+
 std::uint32_t read_variable(Reader& in) {
   std::uint32_t value = 0;
   for (unsigned shift = 0; shift < 28; shift += 7) {

@@ -175,6 +175,9 @@ struct FixedHeader {
 /// Remaining Length of more than four bytes or (as [MQTT-1.5.5-1] asks of encoders) not minimal.
 Result<std::optional<FixedHeader>> decode_header(Bytes in, Version version);
 
+/// Of the fixed header in front of a packet that encode() has made.
+std::size_t header_size(Bytes packet);
+
 /// Body decoders: `body` is exactly the `remaining` bytes. CONNECT tells its own version.
 Result<Connect> decode_connect(Bytes body);
 Result<Connack> decode_connack(Bytes body, Version version);

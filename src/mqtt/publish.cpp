@@ -72,9 +72,7 @@ void encode_with_alias(Bytes publish, std::uint16_t packet_id, bool dup, std::ui
   constexpr std::uint8_t topic_alias_property = 0x23;
   constexpr std::size_t property_size = 3;
   bool has_id = (publish[0] >> qos_shift & 3) != 0;
-  std::size_t header = 2;
-  while ((publish[header - 1] & 0x80) != 0) ++header;
-  Reader in(publish.subspan(header));
+  Reader in(publish.subspan(header_size(publish)));
   std::string_view topic = as_text(in.lp16());
   if (has_id) in.u16();
   std::size_t properties = read_variable(in);

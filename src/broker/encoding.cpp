@@ -1,0 +1,154 @@
+// Who gets which bytes. A message is sealed once per scheme and encoded once per (scheme, version, QoS, retain flag); receivers
+// share those bytes.
+#include <algorithm>
+
+#include "broker/core.h"
+
+namespace sealmq::broker {
+
+using mqtt::QoS;
+
+void Core::begin_message() {
+  ++publication_;
+  encoded_used_ = 0;
+}
+
+/// Bytes that outboxes share, with the charge for them.
+static std::shared_ptr<const Buffer> counted(Buffer bytes, Budget* budget) {
+  struct Counted {
+    Charge charge;
+    Buffer bytes;
+  };
+  const std::size_t size = bytes.capacity();
+  auto whole = std::make_shared<const Counted>(Counted{Charge(budget, size), std::move(bytes)});
+  return {whole, &whole->bytes};
+}
+
+const Buffer* Core::seal(const MessageView& view, std::size_t scheme, Now now) {
+  Sealed& sealed = sealed_[scheme];
+  if (sealed.of != publication_) {
+    sealed.of = publication_;
+    sealed.payload.clear();
+    sealmq::Outgoing outgoing{view.topic, view.payload, view.wire, ports.schemes[view.scheme]->info().name,
+                              view.author.empty() ? nullptr : access.directory().find(view.author)};
+    sealed.possible = ports.schemes[scheme]->seal(outgoing, {now, access.directory()}, sealed.payload).has_value();
+  }
+  return sealed.possible ? &sealed.payload : nullptr;
+}
+
+const Core::Encoded* Core::encode(const MessageView& view, std::size_t scheme, bool v5, QoS qos, bool retain,
+                                  const std::vector<std::uint32_t>& identifiers, Now now) {
+  if (identifiers.empty())
+    for (std::size_t i = 0; i < encoded_used_; ++i) {
+      const Encoded& e = encoded_[i];
+      if (e.scheme == scheme && e.v5 == v5 && e.qos == qos && e.retain == retain) return &e;
+    }
+  const Buffer* payload = seal(view, scheme, now);
+  if (payload == nullptr) {
+    drop(Drop::cannot_seal);
+    return nullptr;
+  }
+  if (packet_has_properties_) packet_.properties = {};
+  packet_has_properties_ = false;
+  packet_.qos = qos;
+  packet_.retain = retain;
+  packet_.topic = view.topic;
+  packet_.packet_id = qos == QoS::at_most_once ? 0 : 1;
+  packet_.payload = *payload;
+  bool tells_author = !view.author.empty() && !ports.schemes[view.scheme]->info().claims.hides_publisher;
+  if (v5 && (view.properties != nullptr || view.expires != UINT64_MAX || tells_author || !identifiers.empty())) {
+    packet_has_properties_ = true;
+    if (view.properties != nullptr) packet_.properties = *view.properties;
+    packet_.properties.topic_alias.reset();  // the publisher's own
+    packet_.properties.will_delay_interval.reset();
+    packet_.properties.message_expiry_interval.reset();
+    if (view.expires != UINT64_MAX) {  // what is left of it [MQTT-3.3.2-6]
+      std::uint64_t left = view.expires > now.steady ? view.expires - now.steady : 0;
+      packet_.properties.message_expiry_interval = static_cast<std::uint32_t>((left + 999) / 1000);
+    }
+    packet_.properties.subscription_identifiers = identifiers;
+    if (tells_author) {
+      packet_.properties.user.push_back({"sealmq-from", view.author});
+      packet_.properties.user.push_back({"sealmq-scheme", ports.schemes[view.scheme]->info().name});
+    }
+  }
+  if (identifiers.empty()) {
+    if (encoded_used_ == encoded_.size()) encoded_.emplace_back();
+    ++encoded_used_;
+  } else {
+    encoded_.resize(std::max(encoded_.size(), encoded_used_ + 1));  // for this receiver only: the next one may use the place
+  }
+  Encoded& encoded = encoded_[identifiers.empty() ? encoded_used_ - 1 : encoded_used_];
+  encoded.scheme = static_cast<std::uint8_t>(scheme);
+  encoded.v5 = v5;
+  encoded.qos = qos;
+  encoded.retain = retain;
+  encoded.shared_rest.reset();
+  encoded.bytes.clear();
+  mqtt::encode(packet_, v5 ? mqtt::Version::v5 : mqtt::Version::v3_1_1, encoded.bytes);
+  encoded.topic_size = view.topic.size();
+  encoded.id_at = mqtt::header_size(encoded.bytes) + 2 + view.topic.size();
+  return &encoded;
+}
+
+/// The same packet with a topic alias in the name's place, or for the first time beside it. False: this topic gets none.
+bool Core::append_with_alias(Link& link, const Encoded& encoded, std::string_view topic, std::uint16_t packet_id, bool dup) {
+  constexpr std::size_t worth_it = 6;              // bytes of topic: twice what an alias takes
+  constexpr std::size_t longer = 5;                // at most, where name and alias go together: the property, and two lengths
+  constexpr std::size_t most_aliased = 16 * 1024;  // bytes of topics remembered for one client
+  if (topic.size() < worth_it) return false;
+  auto known = link.aliases.find(topic);
+  bool is_new = known == link.aliases.end();
+  if (is_new) {
+    if (link.aliases.size() >= link.alias_maximum || link.alias_bytes + topic.size() > most_aliased) return false;
+    if (encoded.bytes.size() + longer > link.connection.peer_maximum_packet_size()) return false;  // [MQTT-3.1.2-24]
+    known = link.aliases.emplace(std::string(topic), static_cast<std::uint16_t>(link.aliases.size() + 1)).first;
+    link.alias_bytes += topic.size();
+  }
+  mqtt::encode_with_alias(encoded.bytes, packet_id, dup, known->second, is_new, link.connection.outbox().tail());
+  return true;
+}
+
+void Core::send(Link& link, const Encoded& encoded, std::uint16_t packet_id, bool dup) {
+  if (encoded.bytes.size() > link.connection.peer_maximum_packet_size()) {
+    drop(Drop::too_large);  // [MQTT-3.1.2-24]
+    return;
+  }
+  ++counters.delivered;
+  ++counters.delivered_by_qos[static_cast<std::size_t>(encoded.qos)];
+  counters.delivered_bytes += encoded.bytes.size();
+  ++counters.packets.sent[static_cast<std::size_t>(mqtt::PacketType::publish)];
+  mqtt::Outbox& outbox = link.connection.outbox();
+  Bytes bytes = encoded.bytes;
+  if (link.alias_maximum != 0) {
+    std::size_t topic_at = encoded.id_at - encoded.topic_size;
+    if (append_with_alias(link, encoded, as_text(bytes.subspan(topic_at, encoded.topic_size)), packet_id, dup))
+      return tell_writable(link);
+  }
+  std::size_t rest_at = encoded.id_at + (encoded.qos == QoS::at_most_once ? 0 : 2);
+  if (bytes.size() - rest_at < mqtt::Outbox::share_from) {
+    Buffer& tail = outbox.tail();
+    std::size_t at = tail.size();
+    append(tail, bytes);
+    if (dup) tail[at] |= 0x08;
+    if (encoded.qos != QoS::at_most_once) {
+      tail[at + encoded.id_at] = static_cast<std::uint8_t>(packet_id >> 8);
+      tail[at + encoded.id_at + 1] = static_cast<std::uint8_t>(packet_id);
+    }
+  } else {
+    Buffer& tail = outbox.tail();
+    std::size_t at = tail.size();
+    append(tail, bytes.first(encoded.id_at));
+    if (dup) tail[at] |= 0x08;
+    if (encoded.qos != QoS::at_most_once) {
+      tail.push_back(static_cast<std::uint8_t>(packet_id >> 8));
+      tail.push_back(static_cast<std::uint8_t>(packet_id));
+    }
+    auto& rest = encoded.shared_rest;
+    if (rest == nullptr) rest = counted(to_buffer(bytes.subspan(rest_at)), ports.budget);
+    outbox.append_shared(rest);
+  }
+  tell_writable(link);
+}
+
+}  // namespace sealmq::broker

@@ -1,0 +1,74 @@
+// How a message goes to one member of a group of shared subscriptions (MQTT 5 section 4.8.2), who may sit on another shard.
+#include <algorithm>
+
+#include "broker/core.h"
+
+namespace sealmq::broker {
+
+using mqtt::QoS;
+
+/// To the member named; or, refused by that one, to another member of the group, which this shard owns.
+void Core::route(Publication& publication, const SharedRoute& route, Now now) {
+  if (route.refused) {
+    SharedGroup* group = groups.find(route.group);
+    return group != nullptr ? deliver_to_group(*group, publication, route.session, route.tries, now) : drop(Drop::not_entitled);
+  }
+  if (deliver_to_member(route.session, route.group, publication, now)) return;
+  SharedRoute back = route;
+  back.refused = true;
+  std::size_t owner = SharedGroups::owner(route.group, count);
+  if (owner == index) return this->route(publication, back, now);
+  Parcel parcel;
+  parcel.to = owner;
+  parcel.message = publication.keep();
+  parcel.route = std::make_shared<const SharedRoute>(std::move(back));
+  send_parcel(std::move(parcel));
+}
+
+/// To one shard; the message is for one session there.
+void Core::send_parcel(Parcel parcel) {
+  parcel.transit = 0;
+  if (settings.durable && parcel.message->view().qos != QoS::at_most_once) {
+    parcel.transit = next_number();
+    change(TransitSaved{parcel.transit, parcel.message, static_cast<std::uint32_t>(parcel.to), static_cast<std::uint32_t>(count),
+                        parcel.route->session, parcel.route->group});
+  }
+  effects.parcels.push_back(std::move(parcel));
+}
+
+void Core::deliver_to_group(SharedGroup& group, Publication& publication, Number except, std::uint32_t tries, Now now) {
+  for (; tries <= group.members.size(); ++tries) {
+    const SharedGroup::Member* member = group.choose(except);
+    if (member == nullptr) break;
+    except = member->session;
+    if (member->shard != index) {
+      Parcel parcel;
+      parcel.to = member->shard;
+      parcel.message = publication.keep();
+      parcel.route = std::make_shared<const SharedRoute>(SharedRoute{group.name, member->session, false, tries + 1});
+      return send_parcel(std::move(parcel));
+    }
+    if (deliver_to_member(member->session, group.name, publication, now)) return;
+  }
+  drop(Drop::not_entitled);
+}
+
+/// False if it cannot take it: another one may.
+bool Core::deliver_to_member(Number number, std::string_view group, Publication& publication, Now now) {
+  const MessageView& view = publication.view;
+  Session* session = find(number);
+  if (session == nullptr) return false;
+  auto at = session->subscriptions.find(group);
+  if (at == session->subscriptions.end()) return false;
+  Subscription& subscription = *at->second;
+  if (!access.may_receive(subscription.subscriber.get(), subscription.scheme, view.topic, access.rule(view.topic))) return false;
+  QoS qos = std::min(subscription.options.qos, view.qos);
+  if (qos == QoS::at_most_once && !sendable(*session)) return false;
+  begin_message();
+  Target target{&subscription, qos, subscription.options.retain_as_published && view.retain, {}};
+  if (subscription.identifier != 0) target.identifiers.push_back(subscription.identifier);
+  give_target(target, publication, now);
+  return true;
+}
+
+}  // namespace sealmq::broker
