@@ -3,20 +3,36 @@
 
 namespace sealmq {
 
-bool BrokerScheme::takes_requests_on(std::string_view) const {
+bool BrokerScheme::takes(std::string_view) const {
   return false;
 }
 
-Result<BrokerScheme::Checked<Subscribing>> BrokerScheme::read_request(const Incoming&, const Scene&) {
+bool BrokerScheme::is_request(const Incoming&) const {
+  return true;
+}
+
+Result<BrokerScheme::Checked<Asked>> BrokerScheme::read_request(const Incoming&, const Scene&) {
   return fail(Blame::caller_misused, "this scheme takes no requests");
+}
+
+std::unique_ptr<Preparation> BrokerScheme::prepare(const Incoming&) {
+  return nullptr;
+}
+
+std::string_view BrokerScheme::reply_topic() const {
+  return {};
+}
+
+bool BrokerScheme::tells_refusals() const {
+  return true;
 }
 
 std::string_view BrokerScheme::subscribe_property() const {
   return {};
 }
 
-std::optional<Result<BrokerScheme::Checked<Subscribing>>> BrokerScheme::read_subscribe(std::string_view, std::string_view,
-                                                                                       const Scene&) {
+std::optional<Result<BrokerScheme::Checked<Asked>>> BrokerScheme::read_subscribe(std::string_view, std::string_view,
+                                                                                 const Scene&) {
   return std::nullopt;
 }
 

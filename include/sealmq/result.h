@@ -40,6 +40,7 @@ class Verified {
  public:
   const T& operator*() const { return value_; }
   const T* operator->() const { return &value_; }
+  T release() && { return std::move(value_); }
 
  private:
   friend By;

@@ -71,29 +71,80 @@ struct Opened {
   const Identity* author = nullptr;  ///< null: nobody on the list (or the scheme names no author)
   bool names_author = false;         ///< true: without an author on the list it must be refused
   std::optional<ReplayMark> mark{};  ///< to be judged once rights are known to be there
-};
-
-/// Someone asked to receive by this scheme. Verified like a message.
-struct Subscribing {
-  std::string_view filter;
-  const Identity* subscriber = nullptr;  ///< null: anonymous, or nobody on the list
-  bool names_subscriber = false;         ///< true: without a subscriber on the list it must be refused
-  std::optional<ReplayMark> mark{};
+  Bytes carried{};                   ///< what seal() will need of it (`Outgoing::wire`); empty: the payload as it came in
 };
 
 /// A message inside the core, on its way out.
 struct Outgoing {
   std::string_view topic;
   Bytes payload;             ///< what the author said
-  Bytes wire;                ///< the payload as it came in
+  Bytes wire;                ///< `Opened::carried`, or the payload as it came in
   std::string_view came_by;  ///< the scheme it came in by
   const Identity* author;    ///< still on the list; null if the message names none
+};
+
+/// Work that takes milliseconds (a Rabin root, a question to the registry). run() is called once, by a thread that may wait; it
+/// uses nothing that belongs to the shard. What it found is read by open() or read_request() of the same message.
+class Preparation {
+ public:
+  virtual ~Preparation() = default;
+  virtual void run() = 0;
+};
+
+/// What a scheme keeps for one connection, publishers' session keys for instance. Ends with it.
+class ConnectionState {
+ public:
+  virtual ~ConnectionState() = default;
+  virtual std::size_t memory() const = 0;  ///< bytes, about
+  /// Nothing of this identity may be used any more.
+  virtual void forget(std::string_view identity) = 0;
 };
 
 /// What a broker-side scheme is given for each call.
 struct Scene {
   Now now;
   const Directory& directory;
+  std::unique_ptr<ConnectionState>* state = nullptr;  ///< this scheme's, of the connection that the call is about
+  Preparation* prepared = nullptr;                    ///< has run; null: prepare() wanted none
+};
+
+/// How one subscription gets its messages, when it has a key of its own or shares one with a group. Made by read_request(); lives
+/// as long as the subscription, which ends with its connection. The shard's thread.
+class Receiver {
+ public:
+  virtual ~Receiver() = default;
+
+  /// The topic on which this connection gets its frames.
+  virtual std::string_view topic() const = 0;
+  /// A frame that has to come before the next message: a new group key, cover traffic. Appends one to `out`; false: none is due.
+  /// Asked before each message and once a second.
+  virtual bool next_due(Now now, Buffer& out) = 0;
+  /// As BrokerScheme::seal, for this receiver.
+  virtual Result<> seal(const Outgoing& message, const Scene& scene, Buffer& out) = 0;
+
+  /// Whether this receiver may have every message that its filter matches, and policy wants one encryption for all who may.
+  virtual void may_share(bool) {}
+  /// Receivers that answer the same get the same bytes of a message; null: this one gets its own.
+  virtual const void* group() const { return nullptr; }
+  /// Its key has served its time: the subscription is over.
+  virtual bool has_ended(Now) const { return false; }
+};
+
+/// Someone asked for something. Verified like a message, and granted or refused by the core.
+struct Asked {
+  enum class What : std::uint8_t {
+    subscription,  ///< to receive what `topic`, a filter, matches
+    publishing,    ///< to publish to `topic`
+    other,         ///< has been judged by the scheme
+  };
+  What what = What::subscription;
+  std::string_view topic{};
+  const Identity* identity = nullptr;  ///< who asks; null: anonymous, or nobody on the list
+  bool names_identity = false;         ///< true: without an identity on the list it must be refused
+  std::optional<ReplayMark> mark{};
+  Buffer plaintext{};                    ///< holds the topic where it had to be decrypted
+  std::unique_ptr<Receiver> receiver{};  ///< of a subscription that ends with the connection; null: an ordinary one
+  Buffer reply{};                        ///< for this connection, on reply_topic(), when it is granted
 };
 
 // -- logging in
@@ -162,15 +213,25 @@ class BrokerScheme {
 
   // -- abilities: absent unless overridden
 
-  /// Topics under '$' whose PUBLISH asks for a subscription by this scheme.
-  virtual bool takes_requests_on(std::string_view topic) const;
-  virtual Result<Checked<Subscribing>> read_request(const Incoming& request, const Scene& scene);
+  /// Topics under '$' on which this scheme takes messages whose topic is hidden, and requests.
+  virtual bool takes(std::string_view reserved_topic) const;
+  /// Of a PUBLISH on such a topic that it recognises: a request, not a message.
+  virtual bool is_request(const Incoming& incoming) const;
+  virtual Result<Checked<Asked>> read_request(const Incoming& request, const Scene& scene);
+  /// The slow part of open() or read_request(), if there is one.
+  virtual std::unique_ptr<Preparation> prepare(const Incoming& incoming);
+  /// Where replies and frames for receivers go: a topic under '$' that means "this connection" to everybody. Empty: no such
+  /// ability.
+  virtual std::string_view reply_topic() const;
+  /// False: the sender of a message or request on a reserved topic is told "success" whatever became of it, because any
+  /// difference would help to decrypt others' messages.
+  virtual bool tells_refusals() const;
 
   /// The same inside an MQTT 5 SUBSCRIBE, as the value of the user property `subscribe_property()`. Empty name: no such ability.
   virtual std::string_view subscribe_property() const;
   /// Nothing: the value is not one of this scheme's.
-  virtual std::optional<Result<Checked<Subscribing>>> read_subscribe(std::string_view value, std::string_view filter,
-                                                                     const Scene& scene);
+  virtual std::optional<Result<Checked<Asked>>> read_subscribe(std::string_view value, std::string_view filter,
+                                                               const Scene& scene);
 
   /// A login by an Authentication Method; null if the method is not this scheme's. Re-authentication is a new login that has to
   /// end with the same identity.

@@ -60,17 +60,17 @@ class BrokerSide : public BrokerScheme {
     return fail(Blame::not_authorised, "the author may no longer publish here");
   }
 
-  bool takes_requests_on(std::string_view topic) const override { return topic == request_topic; }
+  bool takes(std::string_view topic) const override { return topic == request_topic; }
 
-  Result<Checked<Subscribing>> read_request(const Incoming& request, const Scene& scene) override {
+  Result<Checked<Asked>> read_request(const Incoming& request, const Scene& scene) override {
     auto frame = TRY(decode_subscribe(request.payload));
     return check(frame, scene);
   }
 
   std::string_view subscribe_property() const override { return property; }
 
-  std::optional<Result<Checked<Subscribing>>> read_subscribe(std::string_view value, std::string_view filter,
-                                                             const Scene& scene) override {
+  std::optional<Result<Checked<Asked>>> read_subscribe(std::string_view value, std::string_view filter,
+                                                       const Scene& scene) override {
     auto bytes = from_base64url(value);
     if (!bytes || !begins(*bytes, type_sl1_1)) return std::nullopt;
     auto frame = decode_subscribe(*bytes);
@@ -86,14 +86,19 @@ class BrokerSide : public BrokerScheme {
     std::array<std::uint8_t, 64> signature{};
   };
 
-  Result<Checked<Subscribing>> check(const SubscribeFrame& frame, const Scene& scene) {
+  Result<Checked<Asked>> check(const SubscribeFrame& frame, const Scene& scene) {
     const Identity* subscriber = scene.directory.find_by_schnorr(frame.id);
     auto key = TRY(keys_.find(frame.id, subscriber != nullptr));
     bool signed_by_id =
         malina::verify(key, {type_sl1_1, broker_id_, frame.filter, frame.id, {}, frame.time, frame.sequence}, frame.signature);
     if (!signed_by_id) return refused("the signature of the subscription does not verify");
     if (!malina::is_fresh(frame.time, scene.now)) return refused("the time of the subscription is outside the window");
-    return verified(Subscribing{frame.filter, subscriber, true, mark(frame.id, frame.time, frame.sequence, frame.signature)});
+    Asked asked;
+    asked.topic = frame.filter;
+    asked.identity = subscriber;
+    asked.names_identity = true;
+    asked.mark = mark(frame.id, frame.time, frame.sequence, frame.signature);
+    return verified(std::move(asked));
   }
 
   static ReplayMark mark(const malina::Id& id, std::uint64_t time, std::uint64_t sequence, const malina::Signature& signature) {

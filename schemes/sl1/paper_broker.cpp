@@ -38,21 +38,20 @@ class BrokerSide : public BrokerScheme {
     return {};
   }
 
-  bool takes_requests_on(std::string_view topic) const override { return topic == request_topic; }
+  bool takes(std::string_view topic) const override { return topic == request_topic; }
 
-  Result<Checked<Subscribing>> read_request(const Incoming& request, const Scene&) override {
+  Result<Checked<Asked>> read_request(const Incoming& request, const Scene&) override {
     auto topic = TRY(decode_paper_subscribe(request.payload));
     // Wildcards stand only in the SUBSCRIBE form.
     if (!mqtt::is_topic_name(topic)) return fail(Blame::peer_misbehaved, "not a topic name");
-    return verified(Subscribing{.filter = topic});
+    return verified(Asked{.topic = topic});
   }
 
   std::string_view subscribe_property() const override { return property; }
 
-  std::optional<Result<Checked<Subscribing>>> read_subscribe(std::string_view value, std::string_view filter,
-                                                             const Scene&) override {
+  std::optional<Result<Checked<Asked>>> read_subscribe(std::string_view value, std::string_view filter, const Scene&) override {
     if (value != "SL1_1") return std::nullopt;
-    return verified(Subscribing{.filter = filter});
+    return verified(Asked{.topic = filter});
   }
 
  private:

@@ -37,6 +37,13 @@ bool Access::may_subscribe(const Identity* subscriber, std::size_t scheme, std::
          std::ranges::any_of(subscriber->subscribe, [&](const auto& granted) { return mqtt::intersects(granted, filter); });
 }
 
+bool Access::may_share(const Identity* subscriber, std::size_t scheme, std::string_view filter) const {
+  if (!policy_->is_multicast(filter, scheme)) return false;
+  return subscriber == nullptr ||
+         (may_use(*subscriber, scheme) &&
+          std::ranges::any_of(subscriber->subscribe, [&](const auto& granted) { return mqtt::covers(granted, filter); }));
+}
+
 bool Access::may_receive(const std::string* subscriber, std::size_t scheme, std::string_view topic, const TopicRule* rule) const {
   if (rule == nullptr || !rule->subscribe.contains(scheme)) return false;
   if (subscriber == nullptr) return true;

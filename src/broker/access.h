@@ -39,6 +39,11 @@ class Access {
   /// ... by name, for a message that was accepted earlier; an empty name needs no right.
   bool may_still_publish(std::string_view author, std::size_t scheme, std::string_view topic) const;
 
+  /// Whether policy names this scheme at all.
+  bool is_offered(std::size_t scheme) const { return policy_->offered().contains(scheme); }
+  /// Whether whoever subscribes may have everything that the filter matches, and policy wants it encrypted once for all who may.
+  bool may_share(const Identity* subscriber, std::size_t scheme, std::string_view filter) const;
+
   /// Whether a subscription can be granted: some topic of the filter may leave by the scheme to this subscriber (null:
   /// anonymous).
   bool may_subscribe(const Identity* subscriber, std::size_t scheme, std::string_view filter) const;

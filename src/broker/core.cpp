@@ -89,14 +89,19 @@ void Core::receive(Link& link, Bytes bytes, Now now) {
   if (!link.connection.outbox().empty()) tell_writable(link);
 }
 
-void Core::finish(Link& link, Result<Login::Step> step, Now now) {
-  if (link.ended || link.logging_in == nullptr) return;
-  link.now = now;
-  auto gone_on = link.go_on(std::move(step));
-  if (gone_on && link.connection.held() && link.slowed_until == 0) gone_on = link.connection.release(link, now);
-  if (!gone_on && !link.ended) abort(link, gone_on.error());
-  look_after(link);
-  if (!link.connection.outbox().empty()) tell_writable(link);
+void Core::finish(const Job::Name& job, Now now) {
+  if (job.kind == Job::Kind::message) work_is_over(job.address);
+  Link* link = find(job.connection);
+  if (link == nullptr || link->ended) return;
+  bool is_awaited = job.kind == Job::Kind::login ? link->logging_in != nullptr : link->preparing != nullptr;
+  if (!is_awaited) return;
+  link->now = now;
+  auto gone_on = job.kind == Job::Kind::login ? link->go_on_with_login() : link->go_on_with_message();
+  if (gone_on && !link->ended && link->connection.held() && link->slowed_until == 0 && link->preparing == nullptr)
+    gone_on = link->connection.release(*link, now);
+  if (!gone_on && !link->ended) abort(*link, gone_on.error());
+  look_after(*link);
+  if (!link->connection.outbox().empty()) tell_writable(*link);
 }
 
 void Core::gone(Link& link, Now now) {
@@ -131,8 +136,10 @@ void Core::end(Link& link, Ending ending, bool with_will, Now now) {
     link.logging_in.reset();
   }
   effects.closing.push_back(link.id);
+  link.preparing.reset();
   Session* session = std::exchange(link.session, nullptr);
   if (session == nullptr) return;
+  forget_connection(link, *session);
   ++counters.ended[static_cast<std::size_t>(ending)];
   session->link = nullptr;
   if (!with_will) session->will.reset();
@@ -204,10 +211,12 @@ void Core::tick(Now now) {
     Link* link = slots_[i].link.get();
     if (link == nullptr || link->ended) continue;
     link->now = now;
-    if (auto alive = link->connection.tick(now); !alive)
+    if (auto alive = link->connection.tick(now); !alive) {
       abort(*link, alive.error());
-    else
+    } else {
+      tick_receivers(*link, now);
       end_if_stalled(*link, now);
+    }
   }
   std::vector<Session*> due;
   counters.inflight = counters.queued = counters.queued_bytes = 0;
@@ -245,6 +254,16 @@ void Core::shut_down(Now now) {
   }
 }
 
+void Core::set_policy(std::shared_ptr<const Policy> policy) {
+  access.set(std::move(policy));
+  review_receivers();
+}
+
+void Core::set_directory(std::shared_ptr<const Directory> directory) {
+  access.set(std::move(directory));
+  review_receivers();
+}
+
 RevocationReport Core::revoke(std::string_view name, Now now) {
   RevocationReport report;
   retained.erase_of(name, [&](const Message& message) {
@@ -279,6 +298,7 @@ RevocationReport Core::revoke(std::string_view name, Now now) {
       return true;
     });
     recount(*session);
+    if (session->link != nullptr) report.subscriptions += forget_receivers(*session->link, name, report.groups);
     // A connection that spoke for others too (a gateway) goes on for them.
     bool its_own = session->identities.size() == 1 && session->identities.front() == name;
     if (its_own || session->owner == name) ending.push_back(session);
@@ -319,8 +339,8 @@ void Shard::gone(ConnectionId connection, Now now) {
   if (Link* link = core_->find(connection)) core_->gone(*link, now);
 }
 
-void Shard::finish(ConnectionId connection, Result<Login::Step> step, Now now) {
-  if (Link* link = core_->find(connection)) core_->finish(*link, std::move(step), now);
+void Shard::finish(const Job::Name& job, Now now) {
+  core_->finish(job, now);
 }
 
 mqtt::Outbox* Shard::outbox(ConnectionId connection, std::size_t unsent) {

@@ -24,6 +24,11 @@ struct Refused {
 };
 template <class T>
 using Admission = tl::expected<T, Refused>;
+tl::unexpected<Refused> refused(Refusal kind, std::string cause, mqtt::Reason reason = mqtt::Reason::not_authorized);
+/// What a scheme has not verified.
+tl::unexpected<Refused> not_verified(const Error& error);
+/// Of somebody whose messages or requests come through the session; for revocation.
+void remember_identity(Session& session, const std::string& name);
 
 /// A packet that leaves when a batch is stored.
 struct Promise {
@@ -47,7 +52,7 @@ class Core {
   Link* find(ConnectionId id);
   void receive(Link& link, Bytes bytes, Now now);
   void gone(Link& link, Now now);
-  void finish(Link& link, Result<Login::Step> step, Now now);
+  void finish(const Job::Name& job, Now now);
   void tick(Now now);
   void shut_down(Now now);
   /// The connection is over for this reason; a session that outlives it keeps its Will until it is due.
@@ -61,8 +66,8 @@ class Core {
   void destroy(Session& session, Now now);
   void tell_writable(Link& link);
   Session* find(Number session);
-  void set_policy(std::shared_ptr<const Policy> policy) { access.set(std::move(policy)); }
-  void set_directory(std::shared_ptr<const Directory> directory) { access.set(std::move(directory)); }
+  void set_policy(std::shared_ptr<const Policy> policy);
+  void set_directory(std::shared_ptr<const Directory> directory);
   RevocationReport revoke(std::string_view name, Now now);
 
   // -- overload.cpp: who wants too much, of memory or of time
@@ -103,12 +108,15 @@ class Core {
     bool relies = false;  ///< on changes that may not be stored yet
   };
   /// A client's PUBLISH: admitted, stored if retained, delivered.
-  Accepted accept(Link& link, const mqtt::Publish& packet, Now now);
+  Accepted accept(Link& link, const mqtt::Publish& packet, Preparation* prepared, Now now);
   Admission<PendingWill> admit_will(Link& link, const mqtt::Will& will, Now now);
   struct Granted {
-    Subscription* subscription;
+    Subscription* subscription;  ///< null: an inbox
     bool is_new;
   };
+
+  // -- subscriptions.cpp
+
   Admission<Granted> subscribe(Link& link, const mqtt::SubscribeEntry& entry, const mqtt::Properties& properties, Now now);
   bool unsubscribe(Session& session, std::string_view filter);
   void forget(Session& session, Subscription& subscription);
@@ -116,7 +124,23 @@ class Core {
   void tell_group(const Subscription& subscription, MemberEvent::What what);
   void tell_groups(const Session& session, MemberEvent::What what);
   /// Counts, tells the journal, and ends a connection that fails too often.
-  void refuse(Link& link, const Refused& refused, Now now);
+  void refuse(Link& link, const Refused& refused, Now now, bool may_disconnect = true);
+
+  // -- reserved.cpp: topics under '$', and subscriptions with receivers
+
+  /// True if the message has a slow part: it has been begun, and the connection waits for it.
+  bool prepare(Link& link, const mqtt::Publish& packet);
+  /// Of that filter; "this connection" is subscribed no more.
+  bool close_inbox(Link& link, std::string_view filter);
+  /// Takes away what ends with the connection.
+  void forget_connection(Link& link, Session& session);
+  /// Whatever rights or policy have taken away since.
+  void review_receivers();
+  void tick_receivers(Link& link, Now now);
+  /// Those of the identity; answers how many, and adds the groups that lost a member.
+  std::size_t forget_receivers(Link& link, std::string_view identity, std::uint64_t& left_groups);
+  /// What must come before the next message of this subscription.
+  void send_due(const Subscription& subscription, Now now);
 
   // -- delivery.cpp: how messages go out
 
@@ -205,6 +229,7 @@ class Core {
   /// A PUBLISH encoded once for all receivers that get the same bytes; a packet identifier goes in at `id_at`.
   struct Encoded {
     std::uint8_t scheme;
+    const void* group;
     bool v5;
     mqtt::QoS qos;
     bool retain;
@@ -222,22 +247,58 @@ class Core {
     std::uint64_t since;    ///< steady
     bool empty() const { return withdrawn == changes.size(); }
   };
+  /// In which form a message leaves.
+  struct Leaving {
+    std::uint8_t scheme;
+    bool v5;
+    mqtt::QoS qos;
+    bool retain;
+    const std::vector<std::uint32_t>& identifiers;
+    Receiver* receiver;  ///< null: everybody of the scheme gets the same
+  };
   struct Sealed {
     std::uint64_t of = 0;  ///< the publication it belongs to
+    const void* group = nullptr;
     bool possible = false;
     Buffer payload;
   };
 
   // admission.cpp
   Admission<std::monostate> judge_replay(const std::optional<ReplayMark>& mark, bool& repeat, Now now);
+  /// May its author publish it here, and is it new?
+  Admission<Admitted> entitle(Link& link, BrokerScheme::Checked<Opened> opened, std::size_t scheme, Now now);
+  Accepted pass_on(Link& link, const mqtt::Publish& packet, const Admitted& admitted, Now now);
+
+  // subscriptions.cpp
+  /// Who subscribes, if it may; null: nobody in particular.
+  Admission<const Identity*> may_subscribe(const Link& link, std::string_view filter, std::size_t scheme, const Asked* asked,
+                                           Now now);
+  Admission<std::monostate> has_room_for_subscription(std::string_view filter) const;
+  Admission<std::monostate> check_shape(std::string_view filter) const;
   Admission<Granted> grant(Link& link, std::string_view filter, const mqtt::SubscriptionOptions& options,
-                           std::uint32_t identifier, std::size_t scheme, const Subscribing* asked, Now now);
-  mqtt::Reason take_request(Link& link, const mqtt::Publish& packet, Now now);
+                           std::uint32_t identifier, std::size_t scheme, const Asked* asked, Now now);
+
+  // reserved.cpp
+  Scene scene(Link& link, std::size_t scheme, Preparation* prepared, Now now);
+  Accepted take_reserved(Link& link, const mqtt::Publish& packet, Preparation* prepared, Now now);
+  Admission<Accepted> take_hidden(Link& link, const mqtt::Publish& packet, std::size_t scheme, Preparation* prepared, Now now);
+  Admission<Accepted> answer_request(Link& link, const mqtt::Publish& packet, std::size_t scheme, Preparation* prepared, Now now);
+  Admission<std::monostate> grant_own(Link& link, std::size_t scheme, Asked& asked, Now now);
+  Admission<std::monostate> grant_publishing(Link& link, std::size_t scheme, const Asked& asked, Now now);
+  bool is_reply_topic(std::string_view topic) const;
+  Admission<Granted> open_inbox(Link& link, const mqtt::SubscribeEntry& entry);
+  const std::pair<std::string, mqtt::QoS>* inbox(const Link& link, std::string_view topic) const;
+  void send_frame(Link& link, std::string_view topic, Bytes payload);
+  void forget_own(Link& link, std::size_t place);
+  void begin_work(Link& link);
+  void work_is_over(const std::string& address);
 
   // delivery.cpp
   void spread(Publication& publication, Now now);
   /// `only`: to sessions of which it is true; null: to all.
   void deliver(Publication& publication, Now now, const std::function<bool(const Session&)>* only = nullptr);
+  void target_receiver(Subscription& subscription, mqtt::QoS qos);
+  static Leaving leaving(const Delivery& delivery, const Link& link);
   void give_target(Target& target, Publication& publication, Now now);
   void give(Session& session, Delivery delivery, Now now);
   void queue(Session& session, Delivery delivery);
@@ -261,9 +322,9 @@ class Core {
   // encoding.cpp
   /// Another message: what was sealed and encoded last is not its.
   void begin_message();
-  const Buffer* seal(const MessageView& view, std::size_t scheme, Now now);
-  const Encoded* encode(const MessageView& view, std::size_t scheme, bool v5, mqtt::QoS qos, bool retain,
-                        const std::vector<std::uint32_t>& identifiers, Now now);
+  Sealed& place_of_sealed(std::size_t scheme, const Receiver* receiver);
+  const Buffer* seal(const MessageView& view, std::size_t scheme, Receiver* receiver, Now now);
+  const Encoded* encode(const MessageView& view, const Leaving& as, Now now);
   bool append_with_alias(Link& link, const Encoded& encoded, std::string_view topic, std::uint16_t packet_id, bool dup);
   /// Sends, or drops what the client cannot take.
   void send(Link& link, const Encoded& encoded, std::uint16_t packet_id, bool dup);
@@ -284,6 +345,11 @@ class Core {
   std::vector<Slot> slots_;
   std::vector<std::uint32_t> free_slots_;
   std::multimap<std::uint64_t, ConnectionId> slowed_;  // until that steady moment
+  struct Source {
+    std::size_t working = 0;
+    std::deque<ConnectionId> waiting;
+  };
+  TextMap<Source> sources_;  // addresses whose messages are being prepared
   Charge tree_charge_;
   std::uint64_t stamp_ = 0;
   std::uint64_t last_number_ = 0;
@@ -301,7 +367,9 @@ class Core {
   // scratch of the publication being delivered
   std::uint64_t publication_ = 0;
   std::vector<Target> targets_;
-  std::vector<Sealed> sealed_;
+  std::vector<Sealed> sealed_;  // by scheme
+  std::vector<Sealed> sealed_for_groups_;
+  Sealed sealed_alone_;
   std::vector<Encoded> encoded_;
   std::size_t encoded_used_ = 0;
   mqtt::Publish packet_;

@@ -101,6 +101,10 @@ void Core::deliver(Publication& publication, Now now, const std::function<bool(c
       drop(Drop::not_entitled);
       continue;
     }
+    if (subscription->receiver != nullptr) {
+      target_receiver(*subscription, view.qos);
+      continue;
+    }
     QoS qos = std::min(options.qos, view.qos);
     bool retain = options.retain_as_published && view.retain;
     Target* target = nullptr;
@@ -120,10 +124,20 @@ void Core::deliver(Publication& publication, Now now, const std::function<bool(c
     target->retain = target->retain || retain;
     if (subscription->identifier != 0) target->identifiers.push_back(subscription->identifier);  // [MQTT-3.3.4-3]
   }
+  for (const Target& target : targets_)  // before anything is sealed: it may make a group change its key
+    if (target.subscription->receiver != nullptr) send_due(*target.subscription, now);
   for (Target& target : targets_) give_target(target, publication, now);
   if (!for_groups || only != nullptr) return;
   for (Subscription* subscription : matching)
     if (subscription->group != nullptr) deliver_to_group(*subscription->group, publication, 0, 0, now);
+}
+
+// The client has its own memory of what it got, by the counter in each frame: nothing is gained by QoS 2.
+void Core::target_receiver(Subscription& subscription, QoS qos) {
+  const Link* link = subscription.session->link;
+  const auto* its = link != nullptr ? inbox(*link, subscription.receiver->topic()) : nullptr;
+  if (its == nullptr) return drop(Drop::not_entitled);
+  targets_.push_back({&subscription, std::min({its->second, qos, QoS::at_least_once}), false, {}});
 }
 
 void Core::give_target(Target& target, Publication& publication, Now now) {
@@ -132,14 +146,14 @@ void Core::give_target(Target& target, Publication& publication, Now now) {
   if (target.qos != QoS::at_most_once)
     return give(session,
                 {publication.keep(), 0, 0, target.qos, target.retain, subscription.scheme, subscription.subscriber,
-                 std::move(target.identifiers)},
+                 std::move(target.identifiers), 0, subscription.receiver},
                 now);
   if (session.link == nullptr) return;
   if (!sendable(session)) return drop(Drop::slow_consumer);
   Link& link = *session.link;
-  if (const Encoded* encoded =
-          encode(publication.view, subscription.scheme, link.is_v5(), target.qos, target.retain, target.identifiers, now))
-    send(link, *encoded, 0, false);
+  const Leaving leaving{subscription.scheme, link.is_v5(),       target.qos,
+                        target.retain,       target.identifiers, subscription.receiver.get()};
+  if (const Encoded* encoded = encode(publication.view, leaving, now)) send(link, *encoded, 0, false);
 }
 
 bool Core::sendable(const Session& session) const {
@@ -232,10 +246,14 @@ void Core::pump(Session& session, Now now) {
   account(session);
 }
 
+Core::Leaving Core::leaving(const Delivery& delivery, const Link& link) {
+  return {delivery.scheme, link.is_v5(), delivery.qos, delivery.retain, delivery.identifiers, delivery.receiver.get()};
+}
+
 void Core::start(Session& session, Delivery&& delivery, Now now) {
   Link& link = *session.link;
   const MessageView& view = delivery.message->view();
-  const Encoded* encoded = encode(view, delivery.scheme, link.is_v5(), delivery.qos, delivery.retain, delivery.identifiers, now);
+  const Encoded* encoded = encode(view, leaving(delivery, link), now);
   if (encoded == nullptr) return finished(session, delivery);
   if (delivery.qos == QoS::at_most_once) return send(link, *encoded, 0, false);
   if (encoded->bytes.size() > link.connection.peer_maximum_packet_size()) {
@@ -263,8 +281,7 @@ bool Core::send_unfinished(Link& link, mqtt::Outgoing<Delivery>& entry, bool dup
   }
   const Delivery& delivery = entry.message;
   begin_message();
-  const Encoded* encoded =
-      encode(delivery.message->view(), delivery.scheme, link.is_v5(), delivery.qos, delivery.retain, delivery.identifiers, now);
+  const Encoded* encoded = encode(delivery.message->view(), leaving(delivery, link), now);
   if (encoded == nullptr) return false;
   if (encoded->bytes.size() > link.connection.peer_maximum_packet_size()) {
     drop(Drop::too_large);

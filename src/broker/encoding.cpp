@@ -24,26 +24,48 @@ static std::shared_ptr<const Buffer> counted(Buffer bytes, Budget* budget) {
   return {whole, &whole->bytes};
 }
 
-const Buffer* Core::seal(const MessageView& view, std::size_t scheme, Now now) {
-  Sealed& sealed = sealed_[scheme];
+/// Where the payload for these receivers stands, if it was sealed for another one of them.
+Core::Sealed& Core::place_of_sealed(std::size_t scheme, const Receiver* receiver) {
+  if (receiver == nullptr) return sealed_[scheme];
+  const void* group = receiver->group();
+  if (group == nullptr) {
+    sealed_alone_.of = 0;
+    return sealed_alone_;
+  }
+  auto found =
+      std::ranges::find_if(sealed_for_groups_, [&](const Sealed& s) { return s.group == group && s.of == publication_; });
+  if (found == sealed_for_groups_.end())
+    found = std::ranges::find_if(sealed_for_groups_, [&](const Sealed& s) { return s.of != publication_; });
+  if (found == sealed_for_groups_.end()) found = sealed_for_groups_.insert(found, Sealed{});
+  found->group = group;
+  return *found;
+}
+
+const Buffer* Core::seal(const MessageView& view, std::size_t scheme, Receiver* receiver, Now now) {
+  Sealed& sealed = place_of_sealed(scheme, receiver);
   if (sealed.of != publication_) {
     sealed.of = publication_;
     sealed.payload.clear();
     sealmq::Outgoing outgoing{view.topic, view.payload, view.wire, ports.schemes[view.scheme]->info().name,
                               view.author.empty() ? nullptr : access.directory().find(view.author)};
-    sealed.possible = ports.schemes[scheme]->seal(outgoing, {now, access.directory()}, sealed.payload).has_value();
+    const Scene scene{now, access.directory()};
+    auto done = receiver != nullptr ? receiver->seal(outgoing, scene, sealed.payload)
+                                    : ports.schemes[scheme]->seal(outgoing, scene, sealed.payload);
+    sealed.possible = done.has_value();
   }
   return sealed.possible ? &sealed.payload : nullptr;
 }
 
-const Core::Encoded* Core::encode(const MessageView& view, std::size_t scheme, bool v5, QoS qos, bool retain,
-                                  const std::vector<std::uint32_t>& identifiers, Now now) {
-  if (identifiers.empty())
+const Core::Encoded* Core::encode(const MessageView& view, const Leaving& as, Now now) {
+  const auto& [scheme, v5, qos, retain, identifiers, receiver] = as;
+  const void* group = receiver != nullptr ? receiver->group() : nullptr;
+  const bool is_shared = identifiers.empty() && (receiver == nullptr || group != nullptr);
+  if (is_shared)
     for (std::size_t i = 0; i < encoded_used_; ++i) {
       const Encoded& e = encoded_[i];
-      if (e.scheme == scheme && e.v5 == v5 && e.qos == qos && e.retain == retain) return &e;
+      if (e.scheme == scheme && e.group == group && e.v5 == v5 && e.qos == qos && e.retain == retain) return &e;
     }
-  const Buffer* payload = seal(view, scheme, now);
+  const Buffer* payload = seal(view, scheme, receiver, now);
   if (payload == nullptr) {
     drop(Drop::cannot_seal);
     return nullptr;
@@ -52,11 +74,13 @@ const Core::Encoded* Core::encode(const MessageView& view, std::size_t scheme, b
   packet_has_properties_ = false;
   packet_.qos = qos;
   packet_.retain = retain;
-  packet_.topic = view.topic;
+  packet_.topic = receiver != nullptr ? receiver->topic() : view.topic;
   packet_.packet_id = qos == QoS::at_most_once ? 0 : 1;
   packet_.payload = *payload;
   bool tells_author = !view.author.empty() && !ports.schemes[view.scheme]->info().claims.hides_publisher;
-  if (v5 && (view.properties != nullptr || view.expires != UINT64_MAX || tells_author || !identifiers.empty())) {
+  // A receiver's frame says everything itself; what stands beside it would be read by everybody.
+  if (v5 && receiver == nullptr &&
+      (view.properties != nullptr || view.expires != UINT64_MAX || tells_author || !identifiers.empty())) {
     packet_has_properties_ = true;
     if (view.properties != nullptr) packet_.properties = *view.properties;
     packet_.properties.topic_alias.reset();  // the publisher's own
@@ -72,22 +96,23 @@ const Core::Encoded* Core::encode(const MessageView& view, std::size_t scheme, b
       packet_.properties.user.push_back({"sealmq-scheme", ports.schemes[view.scheme]->info().name});
     }
   }
-  if (identifiers.empty()) {
+  if (is_shared) {
     if (encoded_used_ == encoded_.size()) encoded_.emplace_back();
     ++encoded_used_;
   } else {
     encoded_.resize(std::max(encoded_.size(), encoded_used_ + 1));  // for this receiver only: the next one may use the place
   }
-  Encoded& encoded = encoded_[identifiers.empty() ? encoded_used_ - 1 : encoded_used_];
-  encoded.scheme = static_cast<std::uint8_t>(scheme);
+  Encoded& encoded = encoded_[is_shared ? encoded_used_ - 1 : encoded_used_];
+  encoded.scheme = scheme;
+  encoded.group = group;
   encoded.v5 = v5;
   encoded.qos = qos;
   encoded.retain = retain;
   encoded.shared_rest.reset();
   encoded.bytes.clear();
   mqtt::encode(packet_, v5 ? mqtt::Version::v5 : mqtt::Version::v3_1_1, encoded.bytes);
-  encoded.topic_size = view.topic.size();
-  encoded.id_at = mqtt::header_size(encoded.bytes) + 2 + view.topic.size();
+  encoded.topic_size = packet_.topic.size();
+  encoded.id_at = mqtt::header_size(encoded.bytes) + 2 + packet_.topic.size();
   return &encoded;
 }
 

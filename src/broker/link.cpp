@@ -73,7 +73,25 @@ Result<> Link::on(const mqtt::Publish& packet) {
   if (packet.qos == QoS::exactly_once && session->incoming.size() >= few && !core_.has_room_to_wait())
     return violation("too many messages without PUBREL while memory is short", Reason::quota_exceeded);
   core_.meter(*this, packet);
-  auto [reason, relies] = core_.accept(*this, packet, now);
+  if (core_.prepare(*this, packet)) return {};
+  return take(packet, nullptr);
+}
+
+Result<> Link::go_on_with_message() {
+  auto waited = std::move(preparing);
+  auto header = TRY(mqtt::decode_header(waited->packet, connection.version()));
+  auto packet = TRY(mqtt::decode_publish(header->flags, Bytes(waited->packet).subspan(header->size), connection.version()));
+  if (waited->work->done) return take(packet, waited->work->preparation.get());
+  core_.refuse(*this, {Refusal::limit_reached, Reason::quota_exceeded, "too many messages are being worked on"}, now);
+  return answer(packet, Reason::quota_exceeded, false);
+}
+
+Result<> Link::take(const mqtt::Publish& packet, Preparation* prepared) {
+  auto [reason, relies] = core_.accept(*this, packet, prepared, now);
+  return answer(packet, reason, relies);
+}
+
+Result<> Link::answer(const mqtt::Publish& packet, Reason reason, bool relies) {
   if (ended) return {};
   if (packet.qos == QoS::at_least_once) {
     acknowledge(PacketType::puback, packet.packet_id, reason, relies);
@@ -156,7 +174,7 @@ Result<> Link::on(const mqtt::Subscribe& packet) {
     answer.reasons.push_back(static_cast<Reason>(entry.options.qos));
     bool wanted = entry.options.retain_handling == mqtt::RetainHandling::send ||
                   (entry.options.retain_handling == mqtt::RetainHandling::send_if_new && granted->is_new);
-    if (wanted) with_retained.push_back(granted->subscription);
+    if (wanted && granted->subscription != nullptr) with_retained.push_back(granted->subscription);
   }
   promise(PacketType::suback, answer, core_.changes.size() != before);
   std::ranges::sort(with_retained);  // a filter named twice is one subscription
@@ -170,7 +188,9 @@ Result<> Link::on(const mqtt::Unsubscribe& packet) {
   std::size_t before = core_.changes.size();
   mqtt::Unsuback answer{.packet_id = packet.packet_id, .properties = {}, .reasons = {}};
   for (auto filter : packet.filters)
-    answer.reasons.push_back(core_.unsubscribe(*session, filter) ? Reason::success : Reason::no_subscription_existed);
+    answer.reasons.push_back(core_.close_inbox(*this, filter) || core_.unsubscribe(*session, filter)
+                                 ? Reason::success
+                                 : Reason::no_subscription_existed);
   promise(PacketType::unsuback, answer, core_.changes.size() != before);
   return {};
 }

@@ -15,10 +15,21 @@ class Core;
 /// A login that is not decided.
 struct PendingLogin {
   std::shared_ptr<Login> login;
+  std::shared_ptr<std::optional<Result<Login::Step>>> answer;  ///< of the present step; nothing: no thread had time for it
   std::string method;
   std::string name;      ///< under which failures are counted
   Buffer connect;        ///< the packet, until it is done; empty when logging in again
   bool running = false;  ///< a step is being worked on
+};
+
+/// A PUBLISH whose slow part is being worked on.
+struct PendingMessage {
+  struct Work {
+    std::unique_ptr<Preparation> preparation;
+    bool done = false;
+  };
+  Buffer packet;
+  std::shared_ptr<Work> work;
 };
 
 class Link final : public mqtt::Events {
@@ -37,8 +48,10 @@ class Link final : public mqtt::Events {
   Result<> on(const mqtt::Unsubscribe& packet) override;
   Result<> on(const mqtt::Disconnect& packet) override;
   Result<> on(const mqtt::Auth& packet) override;
-  /// The answer of the login's present step.
-  Result<> go_on(Result<Login::Step> step);
+  /// The login's present step is done.
+  Result<> go_on_with_login();
+  /// So is what the message waited for.
+  Result<> go_on_with_message();
 
   bool is_v5() const { return connection.version() == mqtt::Version::v5; }
   /// For the log: the identifier, or the address before there is one.
@@ -49,6 +62,10 @@ class Link final : public mqtt::Events {
   const Peer peer;
   std::string identity;  ///< who logged in; empty: nobody, or not yet
   std::unique_ptr<PendingLogin> logging_in;
+  std::unique_ptr<PendingMessage> preparing;
+  std::vector<std::unique_ptr<ConnectionState>> states;          ///< of the schemes, by their index
+  std::vector<std::unique_ptr<Subscription>> own_subscriptions;  ///< those with receivers: they end with the connection
+  std::vector<std::pair<std::string, mqtt::QoS>> inboxes;        ///< topics that mean "this connection", which it has subscribed
   Session* session = nullptr;
   Now now;                         ///< of the call being handled
   std::uint32_t in_flight = 0;     ///< QoS 1 and 2 messages sent on this connection and not finished
@@ -71,6 +88,8 @@ class Link final : public mqtt::Events {
   Charge charge;
 
  private:
+  Result<> take(const mqtt::Publish& packet, Preparation* prepared);
+  Result<> answer(const mqtt::Publish& packet, mqtt::Reason reason, bool relies);
   void acknowledge(mqtt::PacketType type, std::uint16_t packet_id, mqtt::Reason reason, bool relies);
   template <class Answer>
   void promise(mqtt::PacketType type, const Answer& answer, bool relies);

@@ -92,18 +92,19 @@ Result<> Link::take_part(std::unique_ptr<Login> login, LoginRequest request, boo
 // A client that has left costs no more work.
 void Link::step(Bytes data) {
   logging_in->running = true;
-  core_.effects.jobs.push_back({id,
-                                [pending = std::weak_ptr(logging_in->login), data = to_buffer(data), now = now,
-                                 directory = core_.access.shared_directory()]() -> Result<Login::Step> {
-                                  auto login = pending.lock();
-                                  if (login == nullptr) return refused("the client has left");
-                                  return login->advance(data, {now, *directory});
+  logging_in->answer = std::make_shared<std::optional<Result<Login::Step>>>();
+  core_.effects.jobs.push_back({{Job::Kind::login, id, {}},
+                                [pending = std::weak_ptr(logging_in->login), answer = logging_in->answer, data = to_buffer(data),
+                                 now = now, directory = core_.access.shared_directory()] {
+                                  if (auto login = pending.lock()) answer->emplace(login->advance(data, {now, *directory}));
                                 }});
 }
 
-Result<> Link::go_on(Result<Login::Step> result) {
+Result<> Link::go_on_with_login() {
   PendingLogin& pending = *logging_in;
   pending.running = false;
+  if (!*pending.answer) return refused("too many logins are being worked on");
+  Result<Login::Step> result = **std::move(pending.answer);
   bool again = pending.connect.empty();
   mqtt::Properties properties;
   if (!pending.method.empty()) properties.authentication_method = pending.method;  // [MQTT-4.12.0-5]

@@ -24,6 +24,8 @@ constexpr std::size_t owed_when_short = 16 * 1024;
 constexpr std::size_t most_promised = 10'000;
 // A client is not read for at least so long, in milliseconds: looking after it message by message would be work in itself.
 constexpr std::uint64_t shortest_stop = 100;
+// Of a client whose message is being prepared, this much is read ahead.
+constexpr std::size_t kept_while_preparing = 16 * 1024;
 constexpr std::uint32_t inflight_when_short = 8;
 
 std::size_t in_steps(std::size_t bytes) {
@@ -49,6 +51,8 @@ Rate byte_rate(const Settings& s) {
 void Core::account(Link& link) {
   const mqtt::Connection& c = link.connection;
   std::size_t changing = c.kept() + c.outbox().memory() + link.unsent + link.alias_bytes;
+  if (link.preparing != nullptr) changing += 2 * link.preparing->packet.capacity();  // the job has a part of it
+  for (const auto& state : link.states) changing += state != nullptr ? state->memory() : 0;
   if (link.logging_in != nullptr) changing += 3 * link.logging_in->connect.capacity();  // its login and the job have copies
   link.charge.set(cost_of_link + link.peer.memory + in_steps(changing));
 }
@@ -137,14 +141,16 @@ void Core::read_on(Now now) {
     if (link == nullptr || link->ended) continue;
     link->now = now;
     link->slowed_until = 0;
-    if (auto released = link->connection.release(*link, now); !released && !link->ended) abort(*link, released.error());
+    if (link->preparing == nullptr)
+      if (auto released = link->connection.release(*link, now); !released && !link->ended) abort(*link, released.error());
     look_after(*link);
     if (!link->connection.outbox().empty()) tell_writable(*link);
   }
 }
 
 void Core::update_reading(Link& link) {
-  const bool is_wanted = link.slowed_until == 0 && !link.owes_reading;
+  const bool waits = link.preparing != nullptr && link.connection.kept() > kept_while_preparing;
+  const bool is_wanted = link.slowed_until == 0 && !link.owes_reading && !waits;
   if (is_wanted == link.is_read) return;
   link.is_read = is_wanted;
   effects.reading.push_back({link.id, is_wanted});

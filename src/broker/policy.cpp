@@ -14,6 +14,10 @@ Result<Policy> Policy::make(std::vector<TopicRule> rules) {
     for (std::size_t k = i + 1; k < rules.size(); ++k)
       if (rules[i].filter == rules[k].filter) return fail(Blame::caller_misused, "two rules for " + rules[i].filter);
   Policy policy;
+  for (const auto& rule : rules) {
+    policy.offered_.add(rule.publish);
+    policy.offered_.add(rule.subscribe);
+  }
   policy.rules_ = std::move(rules);
   return policy;
 }
@@ -22,6 +26,12 @@ const TopicRule* Policy::find(std::string_view topic) const {
   for (const auto& rule : rules_)
     if (mqtt::matches(rule.filter, topic)) return &rule;
   return nullptr;
+}
+
+bool Policy::is_multicast(std::string_view filter, std::size_t scheme) const {
+  auto decides = std::ranges::find_if(rules_, [&](const auto& rule) { return mqtt::intersects(rule.filter, filter); });
+  return decides != rules_.end() && mqtt::covers(decides->filter, filter) && decides->multicast &&
+         decides->subscribe.contains(scheme);
 }
 
 bool Policy::may_subscribe_somewhere(std::string_view filter, std::size_t scheme) const {

@@ -18,6 +18,7 @@ class SchemeSet {
   void add(std::size_t index) { bits_ |= 1U << index; }
   bool contains(std::size_t index) const { return (bits_ >> index & 1U) != 0; }
   bool empty() const { return bits_ == 0; }
+  void add(const SchemeSet& other) { bits_ |= other.bits_; }
   bool operator==(const SchemeSet&) const = default;
 
  private:
@@ -28,6 +29,7 @@ struct TopicRule {
   std::string filter;
   SchemeSet publish;
   SchemeSet subscribe;
+  bool multicast = false;  ///< subscribers with the same filter are one group: a message is encrypted once for all of them
 };
 
 class Policy {
@@ -40,9 +42,14 @@ class Policy {
   const TopicRule* find(std::string_view topic) const;
   /// Whether some topic that `filter` matches may leave by this scheme.
   bool may_subscribe_somewhere(std::string_view filter, std::size_t scheme) const;
+  /// Whether one rule decides for all that `filter` matches, and says so.
+  bool is_multicast(std::string_view filter, std::size_t scheme) const;
+  /// The schemes of all rules.
+  const SchemeSet& offered() const { return offered_; }
 
  private:
   std::vector<TopicRule> rules_;  // most specific first
+  SchemeSet offered_;
 };
 
 }  // namespace sealmq::broker

@@ -18,7 +18,7 @@ void Core::save(Session& session) {
 }
 
 void Core::save(const Session& session, Delivery& delivery, std::uint16_t packet_id) {
-  if (!settings.durable || !session.lasts() || delivery.qos == mqtt::QoS::at_most_once) return;
+  if (!settings.durable || !session.lasts() || delivery.qos == mqtt::QoS::at_most_once || delivery.receiver != nullptr) return;
   std::size_t* withdrawn = nullptr;
   if (DeliverySaved* saved = unwritten(delivery, withdrawn)) {
     saved->packet_id = packet_id;

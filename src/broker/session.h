@@ -12,6 +12,7 @@
 #include "broker/changes.h"
 #include "mqtt/packet.h"
 #include "mqtt/session_state.h"
+#include "sealmq/scheme.h"
 
 namespace sealmq::broker {
 
@@ -36,6 +37,7 @@ struct Subscription {
   std::uint32_t identifier = 0;                   ///< 0: none
   std::uint8_t scheme = 0;                        ///< by which messages leave
   std::shared_ptr<const std::string> subscriber;  ///< name of the verified identity; null: anonymous
+  std::shared_ptr<Receiver> receiver;             ///< of one that ends with its connection; null: an ordinary one
   TopicNode* node = nullptr;                      ///< where it stands in the tree,
   std::size_t place = 0;                          ///< and at which index
   Charge charge;
@@ -51,7 +53,8 @@ struct Delivery {
   std::uint8_t scheme = 0;
   std::shared_ptr<const std::string> subscriber;
   std::vector<std::uint32_t> identifiers;
-  std::size_t place = 0;  ///< of its DeliverySaved among the changes of that batch
+  std::size_t place = 0;                 ///< of its DeliverySaved among the changes of that batch
+  std::shared_ptr<Receiver> receiver{};  ///< set: it ends with the connection, and is not stored
 };
 
 struct PendingWill {

@@ -69,6 +69,8 @@ struct Settings {
   std::size_t maximum_wildcards = 16;                ///< '+' in one filter
   std::uint16_t topic_alias_maximum_out = 32;        ///< aliases used towards one client, if it allows them
   std::size_t maximum_logins = 256;                  ///< undecided at the same time, per shard
+  std::size_t maximum_preparations = 8;              ///< of messages of one address at the same time, per shard; others wait
+  std::size_t maximum_receivers = 64;                ///< subscriptions with a key of their own, per connection
   bool durable = false;                              ///< changes go to a store, and promises wait for it
   std::uint32_t store_delay = 0;  ///< milliseconds that a QoS 1 message may be kept from the store, if its client is there: most
                                   ///< often it is acknowledged before that, and need not be written at all
@@ -173,10 +175,17 @@ struct Ports {
   std::atomic<std::size_t>* lasting_subscriptions = nullptr;
 };
 
-/// Work that may block, for a thread that may wait. Its answer goes to Shard::finish(). Works without the shard.
+/// Work that may block, for a thread that may wait; it works without the shard. Done or not (no thread had time), the shard is
+/// told by finish().
 struct Job {
-  ConnectionId connection;
-  std::function<Result<Login::Step>()> work;
+  enum class Kind : std::uint8_t { login, message };
+  struct Name {
+    Kind kind;
+    ConnectionId connection;
+    std::string address;  ///< of a message: whose places it takes
+  };
+  Name name;
+  std::function<void()> work;
 };
 
 /// A connection whose client identifier belongs to another shard.
@@ -221,8 +230,8 @@ class Shard {
   /// Asking takes the connection off the list of writable ones: it is named again when more has come.
   /// `unsent`: bytes that left it earlier and that the transport still keeps.
   mqtt::Outbox* outbox(ConnectionId connection, std::size_t unsent = 0);
-  /// The answer of a Job.
-  void finish(ConnectionId connection, Result<Login::Step> step, Now now);
+  /// A Job is done, or will not be.
+  void finish(const Job::Name& job, Now now);
   /// Bytes went out, so many: a slow consumer may now get what was kept back.
   void drained(ConnectionId connection, Now now, std::size_t written = 0);
 

@@ -254,14 +254,17 @@ void ShardThread::carry_out() {
 }
 
 void ShardThread::begin_job(broker::Job job) {
-  const auto finish = [this, connection = job.connection](Result<Login::Step> step) {
-    boost::asio::post(loop_, [this, connection, step = std::move(step)]() mutable {
-      shard_.finish(connection, std::move(step), system_now());
+  const auto finish = [this, name = std::move(job.name)] {
+    boost::asio::post(loop_, [this, name] {
+      shard_.finish(name, system_now());
       carry_out();
     });
   };
-  if (!workers_.post([work = std::move(job.work), finish] { finish(work()); }))
-    finish(fail(Blame::environment, "too many logins are being worked on"));
+  const bool is_taken = workers_.post([work = std::move(job.work), finish] {
+    work();
+    finish();
+  });
+  if (!is_taken) finish();
 }
 
 void ShardThread::end_turn() {

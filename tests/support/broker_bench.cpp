@@ -185,7 +185,10 @@ void BrokerBench::carry_out() {
       for (const auto& parcel : effects.parcels)
         for (std::size_t k = 0; k < shards_.size(); ++k)
           if (k != i && (parcel.to == k || parcel.to == broker::Parcel::everyone)) shards_[k]->take_in({&parcel, 1}, now);
-      for (auto& job : effects.jobs) shards_[i]->finish(job.connection, job.work(), now);
+      for (auto& job : effects.jobs) {
+        job.work();
+        shards_[i]->finish(job.name, now);
+      }
       for (auto& move : effects.moves) {
         TestClient* client = find(i, move.connection);
         client->shard = move.shard;

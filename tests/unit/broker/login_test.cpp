@@ -18,9 +18,12 @@ class PasswordLogin : public Login {
  public:
   explicit PasswordLogin(LoginRequest& request) : name_(request.user_name), password_(std::move(request.password)) {}
   Result<Step> advance(Bytes, const Scene&) override {
+    ++checked;
     if (as_text(password_.reveal()) != "secret of " + name_) return fail(Blame::not_authorised, "wrong password");
     return done(name_);
   }
+
+  static inline int checked = 0;
 
  private:
   std::string name_;
@@ -285,10 +288,10 @@ TEST_P(LoginTest, LeavingBeforeTheAnswerCountsAsAFailureAndCostsNoWork) {
     shard.effects().jobs.clear();
     shard.gone(id, broker.now);
     EXPECT_EQ(gate.failures["device"], i);
-    auto answer = job.work();
-    ASSERT_FALSE(answer);
-    EXPECT_EQ(answer.error().what, "the client has left");
-    shard.finish(id, std::move(answer), broker.now);
+    int before = PasswordLogin::checked;
+    job.work();
+    EXPECT_EQ(PasswordLogin::checked, before);
+    shard.finish(job.name, broker.now);
   }
   EXPECT_EQ(broker.connect(connect("c", "device", "secret of device")).connack, Reason::quota_exceeded);
 }

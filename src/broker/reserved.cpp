@@ -1,0 +1,281 @@
+// Topics under '$' that a scheme reads: messages whose real topic is hidden, and requests. A request may be granted a
+// subscription with a receiver of its own: a key for this subscriber, or a part in a group's. Such a subscription ends with its
+// connection, and its messages come on a topic that means "this connection" to everybody.
+#include <algorithm>
+
+#include "broker/core.h"
+#include "mqtt/topic.h"
+
+namespace sealmq::broker {
+
+using mqtt::QoS;
+using mqtt::Reason;
+
+// -- what takes long is done elsewhere -----------------------------------------------------------------------------------------
+
+// Messages of one address take turns, so that a flood from there keeps nobody else waiting.
+bool Core::prepare(Link& link, const mqtt::Publish& packet) {
+  if (!packet.topic.starts_with('$')) return false;
+  Incoming incoming{packet.topic, packet.payload};
+  for (std::size_t i = 0; i < ports.schemes.size(); ++i) {
+    BrokerScheme& scheme = *ports.schemes[i];
+    if (!scheme.takes(packet.topic) || !scheme.recognises(incoming)) continue;
+    auto preparation = access.is_offered(i) ? scheme.prepare(incoming) : nullptr;
+    if (preparation == nullptr) return false;
+    link.preparing = std::make_unique<PendingMessage>();
+    link.preparing->work = std::make_shared<PendingMessage::Work>();
+    link.preparing->work->preparation = std::move(preparation);
+    mqtt::Publish copy = packet;
+    copy.properties.topic_alias.reset();
+    mqtt::encode(copy, link.connection.version(), link.preparing->packet);
+    link.connection.hold();
+    Source& source = sources_[link.peer.address];
+    if (source.working < settings.maximum_preparations)
+      begin_work(link);
+    else
+      source.waiting.push_back(link.id);
+    return true;
+  }
+  return false;
+}
+
+// A client that has left costs no more work.
+void Core::begin_work(Link& link) {
+  ++sources_[link.peer.address].working;
+  effects.jobs.push_back({{Job::Kind::message, link.id, link.peer.address}, [pending = std::weak_ptr(link.preparing->work)] {
+                            auto work = pending.lock();
+                            if (work == nullptr) return;
+                            work->preparation->run();
+                            work->done = true;
+                          }});
+}
+
+void Core::work_is_over(const std::string& address) {
+  auto at = sources_.find(address);
+  if (at == sources_.end()) return;
+  Source& source = at->second;
+  --source.working;
+  while (!source.waiting.empty() && source.working < settings.maximum_preparations) {
+    Link* next = find(source.waiting.front());
+    source.waiting.pop_front();
+    if (next != nullptr && !next->ended) begin_work(*next);
+  }
+  if (source.working == 0) sources_.erase(at);
+}
+
+// -- messages and requests -----------------------------------------------------------------------------------------------------
+
+Scene Core::scene(Link& link, std::size_t scheme, Preparation* prepared, Now now) {
+  if (link.states.size() <= scheme) link.states.resize(ports.schemes.size());
+  return {now, access.directory(), &link.states[scheme], prepared};
+}
+
+Core::Accepted Core::take_reserved(Link& link, const mqtt::Publish& packet, Preparation* prepared, Now now) {
+  Incoming incoming{packet.topic, packet.payload};
+  for (std::size_t i = 0; i < ports.schemes.size(); ++i) {
+    BrokerScheme& scheme = *ports.schemes[i];
+    if (!scheme.takes(packet.topic) || !scheme.recognises(incoming) || !access.is_offered(i)) continue;
+    auto taken = scheme.is_request(incoming) ? answer_request(link, packet, i, prepared, now)
+                                             : take_hidden(link, packet, i, prepared, now);
+    if (taken) return *taken;
+    bool tells = scheme.tells_refusals();
+    refuse(link, taken.error(), now, tells);
+    return {tells ? taken.error().reason : Reason::success};
+  }
+  refuse(link, {Refusal::topic_not_allowed, Reason::not_authorized, "clients may not publish under $"}, now);
+  return {Reason::not_authorized};
+}
+
+Admission<Core::Accepted> Core::take_hidden(Link& link, const mqtt::Publish& packet, std::size_t scheme, Preparation* prepared,
+                                            Now now) {
+  auto opened = ports.schemes[scheme]->open({packet.topic, packet.payload}, this->scene(link, scheme, prepared, now));
+  if (!opened) return not_verified(opened.error());
+  std::string_view topic = (*opened)->topic;
+  if (!mqtt::is_topic_name(topic) || topic.starts_with('$') || mqtt::levels(topic) > settings.maximum_levels)
+    return refused(Refusal::topic_not_allowed, "hides what is not a topic for messages");
+  const TopicRule* rule = access.rule(topic);
+  if (rule == nullptr || !rule->publish.contains(scheme))
+    return refused(Refusal::topic_not_allowed, "no rule for the real topic");
+  auto admitted = entitle(link, *std::move(opened), scheme, now);
+  if (!admitted) return tl::unexpected(admitted.error());
+  return pass_on(link, packet, *admitted, now);
+}
+
+Admission<Core::Accepted> Core::answer_request(Link& link, const mqtt::Publish& packet, std::size_t scheme, Preparation* prepared,
+                                               Now now) {
+  BrokerScheme& its = *ports.schemes[scheme];
+  auto read = its.read_request({packet.topic, packet.payload}, this->scene(link, scheme, prepared, now));
+  if (!read) return not_verified(read.error());
+  Asked asked = std::move(*read).release();
+  Admission<std::monostate> granted;
+  const Subscription* with_retained = nullptr;
+  if (asked.what == Asked::What::publishing) {
+    granted = grant_publishing(link, scheme, asked, now);
+  } else if (asked.what == Asked::What::subscription && asked.receiver != nullptr) {
+    granted = grant_own(link, scheme, asked, now);
+  } else if (asked.what == Asked::What::subscription) {
+    auto subscription = grant(link, asked.topic, {.qos = packet.qos}, 0, scheme, &asked, now);
+    if (subscription)
+      with_retained = subscription->subscription;
+    else
+      granted = tl::unexpected(subscription.error());
+  }
+  if (!granted) return tl::unexpected(granted.error());
+  if (!asked.reply.empty()) send_frame(link, its.reply_topic(), asked.reply);
+  if (with_retained != nullptr) send_retained(*with_retained, now);
+  return Accepted{Reason::success, true};
+}
+
+Admission<std::monostate> Core::grant_publishing(Link& link, std::size_t scheme, const Asked& asked, Now now) {
+  if (asked.identity == nullptr) return refused(Refusal::author_not_listed, "who wants to publish is not on the list");
+  if (asked.identity->status == Status::revoked) return refused(Refusal::author_revoked, asked.identity->name + " is revoked");
+  const TopicRule* rule = mqtt::is_topic_name(asked.topic) ? access.rule(asked.topic) : nullptr;
+  if (rule == nullptr || !rule->publish.contains(scheme) || !access.may_publish(*asked.identity, scheme, asked.topic))
+    return refused(Refusal::topic_not_allowed, asked.identity->name + " may not publish here");
+  bool repeat = false;
+  if (auto judged = judge_replay(asked.mark, repeat, now); !judged) return tl::unexpected(judged.error());
+  if (repeat) return refused(Refusal::replay, "a copy of a request");
+  remember_identity(*link.session, asked.identity->name);
+  return {};
+}
+
+// -- subscriptions with receivers ----------------------------------------------------------------------------------------------
+
+Admission<std::monostate> Core::grant_own(Link& link, std::size_t scheme, Asked& asked, Now now) {
+  std::string_view filter = asked.topic;
+  if (!mqtt::is_topic_filter(filter) || filter.starts_with('$'))
+    return refused(Refusal::subscription_refused, "not a topic filter for messages", Reason::topic_name_invalid);
+  if (auto shape = check_shape(filter); !shape)  // PUBACK has no word for filters
+    return refused(shape.error().kind, shape.error().cause, Reason::topic_name_invalid);
+  auto may = may_subscribe(link, filter, scheme, &asked, now);
+  if (!may) return tl::unexpected(may.error());
+  const Identity* subscriber = *may;
+  if (auto room = has_room_for_subscription(filter); !room) return room;
+  // Asking again renews the key.
+  auto same = std::ranges::find_if(link.own_subscriptions, [&](const auto& other) {
+    return other->scheme == scheme && other->filter == filter &&
+           (other->subscriber == nullptr ? subscriber == nullptr
+                                         : subscriber != nullptr && *other->subscriber == subscriber->name);
+  });
+  if (same != link.own_subscriptions.end())
+    forget_own(link, static_cast<std::size_t>(same - link.own_subscriptions.begin()));
+  else if (link.own_subscriptions.size() >= settings.maximum_receivers)
+    return refused(Refusal::limit_reached, "too many subscriptions", Reason::quota_exceeded);
+
+  auto made = std::make_unique<Subscription>();
+  made->session = link.session;
+  made->filter = filter;
+  made->scheme = static_cast<std::uint8_t>(scheme);
+  if (subscriber != nullptr) made->subscriber = std::make_shared<const std::string>(subscriber->name);
+  made->receiver = std::move(asked.receiver);
+  made->receiver->may_share(access.may_share(subscriber, scheme, filter));
+  account(*made);
+  tree.add(*made);
+  account_tree();
+  ++counters.subscriptions;
+  link.own_subscriptions.push_back(std::move(made));
+  if (subscriber != nullptr) remember_identity(*link.session, subscriber->name);
+  return {};
+}
+
+void Core::forget_own(Link& link, std::size_t place) {
+  tree.remove(*link.own_subscriptions[place]);
+  link.own_subscriptions.erase(link.own_subscriptions.begin() + static_cast<std::ptrdiff_t>(place));
+  account_tree();
+  --counters.subscriptions;
+}
+
+void Core::forget_connection(Link& link, Session& session) {
+  while (!link.own_subscriptions.empty()) forget_own(link, link.own_subscriptions.size() - 1);
+  link.states.clear();
+  std::erase_if(session.queue, [&](const Delivery& delivery) {
+    if (delivery.receiver == nullptr) return false;
+    session.queued_bytes -= delivery.message->size();
+    return true;
+  });
+  session.outgoing.erase_if([](const auto& entry) { return entry.message.receiver != nullptr; });
+}
+
+std::size_t Core::forget_receivers(Link& link, std::string_view identity, std::uint64_t& left_groups) {
+  std::size_t ended = 0;
+  for (std::size_t i = link.own_subscriptions.size(); i-- > 0;) {
+    const Subscription& subscription = *link.own_subscriptions[i];
+    if (subscription.subscriber == nullptr || *subscription.subscriber != identity) continue;
+    if (subscription.receiver->group() != nullptr) ++left_groups;
+    forget_own(link, i);
+    ++ended;
+  }
+  for (auto& state : link.states)
+    if (state != nullptr) state->forget(identity);
+  return ended;
+}
+
+void Core::review_receivers() {
+  for (auto& slot : slots_) {
+    if (slot.link == nullptr || slot.link->ended) continue;
+    Link& link = *slot.link;
+    for (std::size_t i = link.own_subscriptions.size(); i-- > 0;) {
+      const Subscription& its = *link.own_subscriptions[i];
+      const Identity* subscriber = its.subscriber != nullptr ? access.directory().find(*its.subscriber) : nullptr;
+      if (subscriber != nullptr && subscriber->status == Status::revoked) continue;  // revoke() follows, and tells what it ended
+      if ((its.subscriber != nullptr && subscriber == nullptr) || !access.may_subscribe(subscriber, its.scheme, its.filter))
+        forget_own(link, i);
+      else
+        its.receiver->may_share(access.may_share(subscriber, its.scheme, its.filter));
+    }
+  }
+}
+
+void Core::tick_receivers(Link& link, Now now) {
+  for (std::size_t i = link.own_subscriptions.size(); i-- > 0;) {
+    if (link.own_subscriptions[i]->receiver->has_ended(now))
+      forget_own(link, i);
+    else
+      send_due(*link.own_subscriptions[i], now);
+  }
+}
+
+// -- "this connection"
+// -----------------------------------------------------------------------------------------------------------
+
+bool Core::is_reply_topic(std::string_view topic) const {
+  return topic.starts_with('$') &&
+         std::ranges::any_of(ports.schemes, [&](const auto& scheme) { return scheme->reply_topic() == topic; });
+}
+
+const std::pair<std::string, QoS>* Core::inbox(const Link& link, std::string_view topic) const {
+  auto at = std::ranges::find(link.inboxes, topic, &std::pair<std::string, QoS>::first);
+  return at == link.inboxes.end() ? nullptr : &*at;
+}
+
+Admission<Core::Granted> Core::open_inbox(Link& link, const mqtt::SubscribeEntry& entry) {
+  close_inbox(link, entry.filter);
+  link.inboxes.emplace_back(entry.filter, entry.options.qos);
+  return Granted{nullptr, true};
+}
+
+bool Core::close_inbox(Link& link, std::string_view filter) {
+  return std::erase_if(link.inboxes, [&](const auto& inbox) { return inbox.first == filter; }) > 0;
+}
+
+void Core::send_due(const Subscription& subscription, Now now) {
+  Link& link = *subscription.session->link;
+  if (inbox(link, subscription.receiver->topic()) == nullptr) return;
+  Buffer frame;
+  while (subscription.receiver->next_due(now, frame)) {
+    send_frame(link, subscription.receiver->topic(), frame);
+    frame.clear();
+  }
+}
+
+// Not kept for a client that does not read: it has to ask again then, as after a lost connection.
+void Core::send_frame(Link& link, std::string_view topic, Bytes payload) {
+  if (link.ended || inbox(link, topic) == nullptr || link.connection.outbox().size() >= outbox_limit()) return;
+  mqtt::Publish packet;
+  packet.topic = topic;
+  packet.payload = payload;
+  link.connection.send(packet);
+  tell_writable(link);
+}
+
+}  // namespace sealmq::broker

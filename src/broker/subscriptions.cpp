@@ -1,0 +1,140 @@
+// Who receives what: subscriptions as SUBSCRIBE makes them, and what all kinds of them have to pass.
+#include <algorithm>
+
+#include "broker/core.h"
+#include "mqtt/topic.h"
+
+namespace sealmq::broker {
+
+using mqtt::Reason;
+
+Admission<Core::Granted> Core::subscribe(Link& link, const mqtt::SubscribeEntry& entry, const mqtt::Properties& properties,
+                                         Now now) {
+  if (is_reply_topic(entry.filter)) return open_inbox(link, entry);
+  bool is_shared = SharedFilter::is_shared(entry.filter);
+  auto shared = SharedFilter::parse(entry.filter);
+  if (is_shared ? !shared : !mqtt::is_topic_filter(entry.filter))
+    return refused(Refusal::subscription_refused, "not a topic filter", Reason::topic_filter_invalid);
+  if (auto shape = check_shape(entry.filter); !shape) return tl::unexpected(shape.error());
+  std::uint32_t identifier = properties.subscription_identifiers.empty() ? 0 : properties.subscription_identifiers.front();
+  for (std::size_t i = 0; i < ports.schemes.size(); ++i) {
+    BrokerScheme& scheme = *ports.schemes[i];
+    if (scheme.subscribe_property().empty()) continue;
+    for (const auto& user : properties.user) {
+      if (user.name != scheme.subscribe_property()) continue;
+      auto asked = scheme.read_subscribe(user.value, entry.filter, scene(link, i, nullptr, now));
+      if (!asked) continue;
+      if (!*asked) return refused(Refusal::verification_failed, asked->error().what);
+      return grant(link, entry.filter, entry.options, identifier, i, &***asked, now);
+    }
+  }
+  return grant(link, entry.filter, entry.options, identifier, ports.schemes.size() - 1, nullptr, now);
+}
+
+Admission<const Identity*> Core::may_subscribe(const Link& link, std::string_view filter, std::size_t scheme, const Asked* asked,
+                                               Now now) {
+  const Identity* subscriber = asked != nullptr ? asked->identity : access.directory().find(link.identity);
+  if (asked == nullptr && subscriber == nullptr && !link.identity.empty())
+    return refused(Refusal::author_not_listed, "the subscriber is not on the list");
+  if (asked != nullptr && asked->names_identity && subscriber == nullptr)
+    return refused(Refusal::author_not_listed, "the subscriber is not on the list");
+  if (subscriber != nullptr && subscriber->status == Status::revoked)
+    return refused(Refusal::author_revoked, subscriber->name + " is revoked");
+  auto shared = SharedFilter::parse(filter);
+  if (!access.may_subscribe(subscriber, scheme, shared ? shared->filter : filter))
+    return refused(Refusal::subscription_refused, "no right to any topic of this filter");
+  if (asked != nullptr) {
+    bool repeat = false;
+    if (auto judged = judge_replay(asked->mark, repeat, now); !judged) return tl::unexpected(judged.error());
+    if (repeat) return refused(Refusal::replay, "a copy of a subscription");
+  }
+  return subscriber;
+}
+
+Admission<std::monostate> Core::has_room_for_subscription(std::string_view filter) const {
+  if (tree.nodes() + mqtt::levels(filter) > settings.maximum_topic_nodes)
+    return refused(Refusal::limit_reached, "the tree of subscriptions is full", Reason::quota_exceeded);
+  if (!has_room_for_sessions()) return refused(Refusal::limit_reached, "memory is short", Reason::quota_exceeded);
+  return {};
+}
+
+Admission<std::monostate> Core::check_shape(std::string_view filter) const {
+  if (mqtt::levels(filter) > settings.maximum_levels ||
+      static_cast<std::size_t>(std::ranges::count(filter, '+')) > settings.maximum_wildcards)
+    return refused(Refusal::limit_reached, "a filter with too many levels or wildcards", Reason::topic_filter_invalid);
+  return {};
+}
+
+Admission<Core::Granted> Core::grant(Link& link, std::string_view filter, const mqtt::SubscriptionOptions& options,
+                                     std::uint32_t identifier, std::size_t scheme, const Asked* asked, Now now) {
+  auto may = may_subscribe(link, filter, scheme, asked, now);
+  if (!may) return tl::unexpected(may.error());
+  const Identity* subscriber = *may;
+  const bool shared = SharedFilter::is_shared(filter);
+  Session& session = *link.session;
+  auto at = session.subscriptions.find(filter);
+  bool is_new = at == session.subscriptions.end();
+  if (is_new) {
+    if (session.subscriptions.size() >= settings.maximum_subscriptions)
+      return refused(Refusal::limit_reached, "too many subscriptions", Reason::quota_exceeded);
+    if (auto room = has_room_for_subscription(filter); !room) return tl::unexpected(room.error());
+    auto made = std::make_unique<Subscription>();
+    made->session = &session;
+    made->filter = filter;
+    account(*made);
+    at = session.subscriptions.emplace(made->filter, std::move(made)).first;
+    if (shared)
+      tell_group(*at->second, MemberEvent::What::present);
+    else
+      tree.add(*at->second);
+    account_tree();
+    ++counters.subscriptions;
+  }
+  Subscription& subscription = *at->second;
+  subscription.options = options;
+  subscription.identifier = identifier;
+  subscription.scheme = static_cast<std::uint8_t>(scheme);
+  subscription.subscriber = subscriber != nullptr ? std::make_shared<const std::string>(subscriber->name) : nullptr;
+  if (subscriber != nullptr) remember_identity(session, subscriber->name);
+  recount(session);
+  if (session.lasts())
+    change(SubscriptionSaved{session.number, subscription.filter, options, identifier, subscription.scheme,
+                             subscription.subscriber});
+  return Granted{&subscription, is_new};
+}
+
+bool Core::unsubscribe(Session& session, std::string_view filter) {
+  auto at = session.subscriptions.find(filter);
+  if (at == session.subscriptions.end()) return false;
+  forget(session, *at->second);
+  session.subscriptions.erase(at);
+  recount(session);
+  return true;
+}
+
+void Core::forget(Session& session, Subscription& subscription) {
+  if (subscription.node != nullptr)
+    tree.remove(subscription);
+  else
+    tell_group(subscription, MemberEvent::What::left);
+  account_tree();
+  if (session.saved) change(SubscriptionEnded{session.number, subscription.filter});
+  --counters.subscriptions;
+}
+
+void Core::tell_group(const Subscription& subscription, MemberEvent::What what) {
+  MemberEvent event{what, subscription.filter, index, subscription.session->number};
+  std::size_t owner = SharedGroups::owner(subscription.filter, count);
+  if (owner == index) return groups.apply(event);
+  Parcel parcel;
+  parcel.to = owner;
+  parcel.member = std::make_shared<const MemberEvent>(std::move(event));
+  effects.parcels.push_back(std::move(parcel));
+}
+
+void Core::tell_groups(const Session& session, MemberEvent::What what) {
+  for (const auto& [filter, subscription] : session.subscriptions)
+    if (subscription->node == nullptr) tell_group(*subscription, what);
+}
+
+}  // namespace sealmq::broker
