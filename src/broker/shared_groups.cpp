@@ -2,20 +2,7 @@
 
 #include <algorithm>
 
-#include "mqtt/topic.h"
-
 namespace sealmq::broker {
-
-std::optional<SharedFilter> SharedFilter::parse(std::string_view text) {
-  constexpr std::string_view word = "$share/";
-  if (!text.starts_with(word)) return std::nullopt;
-  text.remove_prefix(word.size());
-  std::size_t slash = text.find('/');
-  if (slash == 0 || slash == std::string_view::npos) return std::nullopt;
-  SharedFilter shared{text.substr(0, slash), text.substr(slash + 1)};
-  if (shared.name.find_first_of("+#") != std::string_view::npos || !mqtt::is_topic_filter(shared.filter)) return std::nullopt;
-  return shared;
-}
 
 const SharedGroup::Member* SharedGroup::choose(Number except) {
   const Member* somebody = nullptr;

@@ -4,16 +4,11 @@
 
 #include "broker/parcel.h"
 #include "broker/topic_tree.h"
+#include "mqtt/topic.h"
 
 namespace sealmq::broker {
 
-/// `$share/NAME/FILTER`, taken apart. Nothing if it is malformed. [MQTT-4.8.2-1] [MQTT-4.8.2-2]
-struct SharedFilter {
-  std::string_view name;
-  std::string_view filter;
-  static bool is_shared(std::string_view text) { return text.starts_with("$share/") || text == "$share"; }
-  static std::optional<SharedFilter> parse(std::string_view text);
-};
+using mqtt::SharedFilter;
 
 struct SharedGroup {
   struct Member {

@@ -40,13 +40,8 @@ Seconds whole_seconds(Duration duration) {
   return static_cast<Seconds>(std::clamp<std::int64_t>(duration.count(), 0, std::numeric_limits<Seconds>::max()));
 }
 
-bool is_filter(std::string_view filter) {
-  constexpr std::string_view shared = "$share/";
-  if (!filter.starts_with(shared)) return mqtt::is_topic_filter(filter);
-  std::string_view rest = filter.substr(shared.size());
-  std::size_t end_of_name = rest.find('/');
-  if (end_of_name == rest.npos || end_of_name == 0) return false;  // [MQTT-4.8.2-1]
-  return rest.substr(0, end_of_name).find_first_of("+#") == rest.npos && mqtt::is_topic_filter(rest.substr(end_of_name + 1));
+bool is_filter(std::string_view text) {
+  return mqtt::is_topic_filter(text) || mqtt::SharedFilter::parse(text);
 }
 
 using Texts = std::vector<std::pair<std::string, std::string>>;
