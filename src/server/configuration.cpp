@@ -114,11 +114,9 @@ class FileReader {
     if (!listener) return refuse(url->source(), listener.error().what);
     for (const auto& [key, node] : table)
       if (key != "url") TRY(read_listener_key(key, node, *listener));
-    if (needs_tls(*listener) && listener->tls.cert.empty() && listener->tls.psk_file.empty())
-      return refuse(url->source(), "TLS needs cert and key, or psk_file");
-    if (listener->tls.cert.empty() != listener->tls.key.empty()) return refuse(table.source(), "cert and key go together");
-    if (listener->tls.client_ca.empty() && (listener->tls.require_certificate || !listener->tls.client_crl.empty()))
-      return refuse(table.source(), "clients' certificates need client_ca to be checked against");
+    if (needs_tls(*listener))
+      if (const auto together = net::check_together(listener->tls); !together)
+        return refuse(url->source(), together.error().what);
     return listener;
   }
 
