@@ -164,6 +164,10 @@ std::string printable(std::string_view text, std::size_t limit) {
   return out;
 }
 
+std::string quoted(std::string_view text) {
+  return "\"" + printable(text) + "\"";
+}
+
 bool is_mqtt_utf8(std::string_view text) {
   const char* at = text.data();
   const char* end = at + text.size();
