@@ -1,5 +1,6 @@
 #include "base/text.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
@@ -163,6 +164,10 @@ std::string printable(std::string_view text, std::size_t limit) {
   return out;
 }
 
+std::string quoted(std::string_view text) {
+  return "\"" + printable(text) + "\"";
+}
+
 bool is_mqtt_utf8(std::string_view text) {
   const char* at = text.data();
   const char* end = at + text.size();
@@ -180,6 +185,21 @@ bool is_mqtt_utf8(std::string_view text) {
     }
   }
   return true;
+}
+
+std::string_view trimmed(std::string_view text) {
+  constexpr std::string_view space = " \t\r\n";
+  const std::size_t first = text.find_first_not_of(space);
+  return first == text.npos ? std::string_view() : text.substr(first, text.find_last_not_of(space) - first + 1);
+}
+
+std::optional<std::string_view> LineReader::next() {
+  if (rest_.empty()) return std::nullopt;
+  const std::size_t end = std::min(rest_.find('\n'), rest_.size());
+  const std::string_view line = rest_.substr(0, end);
+  rest_.remove_prefix(std::min(end + 1, rest_.size()));
+  ++number_;
+  return line;
 }
 
 }  // namespace sealmq

@@ -37,8 +37,8 @@ void Core::send_parcel(Parcel parcel) {
 }
 
 void Core::deliver_to_group(SharedGroup& group, Publication& publication, Number except, std::uint32_t tries, Now now) {
-  for (; tries <= group.members.size(); ++tries) {
-    const SharedGroup::Member* member = group.choose(except);
+  for (; tries <= std::min<std::size_t>(group.members.size(), SharedGroup::most_tries); ++tries) {
+    const GroupMembers::Member* member = group.members.choose(except, tries);
     if (member == nullptr) break;
     except = member->session;
     if (member->shard != index) {

@@ -1,35 +1,45 @@
 #include "broker/shared_groups.h"
 
-#include <algorithm>
-
-#include "mqtt/topic.h"
-
 namespace sealmq::broker {
 
-std::optional<SharedFilter> SharedFilter::parse(std::string_view text) {
-  constexpr std::string_view word = "$share/";
-  if (!text.starts_with(word)) return std::nullopt;
-  text.remove_prefix(word.size());
-  std::size_t slash = text.find('/');
-  if (slash == 0 || slash == std::string_view::npos) return std::nullopt;
-  SharedFilter shared{text.substr(0, slash), text.substr(slash + 1)};
-  if (shared.name.find_first_of("+#") != std::string_view::npos || !mqtt::is_topic_filter(shared.filter)) return std::nullopt;
-  return shared;
+void GroupMembers::set(const Member& member, bool present) {
+  if (const auto at = places_.find(member.session); at != places_.end()) {
+    if (at->second.present == present) return;
+    remove(member.session);
+  }
+  auto& members = circle(present).members;
+  places_.emplace(member.session, Place{present, members.size()});
+  members.push_back(member);
 }
 
-const SharedGroup::Member* SharedGroup::choose(Number except) {
-  const Member* somebody = nullptr;
-  for (std::size_t i = 0; i < members.size(); ++i) {
-    std::size_t at = (next + i) % members.size();
-    if (members[at].session == except) continue;
-    if (members[at].present) {
-      next = (at + 1) % members.size();
-      return &members[at];
-    }
-    if (somebody == nullptr) somebody = &members[at];
+void GroupMembers::remove(Number session) {
+  const auto at = places_.find(session);
+  if (at == places_.end()) return;
+  const Place place = at->second;
+  places_.erase(at);
+  auto& members = circle(place.present).members;
+  if (place.index + 1 < members.size()) {  // the last one takes the place
+    members[place.index] = members.back();
+    places_.find(members[place.index].session)->second.index = place.index;
   }
-  if (somebody != nullptr) next = (static_cast<std::size_t>(somebody - members.data()) + 1) % members.size();
-  return somebody;
+  members.pop_back();
+}
+
+const GroupMembers::Member* GroupMembers::next_of(Circle& circle, Number except) {
+  const std::size_t count = circle.members.size();
+  for (std::size_t looked = 0; looked < std::min<std::size_t>(count, 2); ++looked) {  // a session is in it once
+    ++visited_;
+    const Member& member = circle.members[circle.next % count];
+    circle.next = (circle.next + 1) % count;
+    if (member.session != except) return &member;
+  }
+  return nullptr;
+}
+
+const GroupMembers::Member* GroupMembers::choose(Number except, std::size_t tries) {
+  if (tries <= present_.members.size())  // one more than there are: who was asked first may have left since
+    if (const Member* member = next_of(present_, except)) return member;
+  return next_of(absent_, except);
 }
 
 SharedGroup* SharedGroups::find(std::string_view name) {
@@ -39,27 +49,21 @@ SharedGroup* SharedGroups::find(std::string_view name) {
 
 void SharedGroups::apply(const MemberEvent& event) {
   SharedGroup* group = find(event.group);
-  if (group == nullptr) {
-    if (event.what == MemberEvent::What::left) return;
-    auto made = std::make_unique<SharedGroup>();
-    group = made.get();
-    group->name = event.group;
-    group->subscription.group = group;
-    group->subscription.filter = SharedFilter::parse(event.group)->filter;  // the member's shard has looked
-    tree_.add(group->subscription);
-    groups_.emplace(group->name, std::move(made));
-  }
-  auto at = std::ranges::find(group->members, event.session, &SharedGroup::Member::session);
   if (event.what != MemberEvent::What::left) {
-    bool present = event.what == MemberEvent::What::present;
-    if (at == group->members.end())
-      group->members.push_back({event.shard, event.session, present});
-    else
-      at->present = present;
-    return;
+    if (group == nullptr) {
+      auto made = std::make_unique<SharedGroup>();
+      group = made.get();
+      group->name = event.group;
+      group->subscription.group = group;
+      group->subscription.filter = SharedFilter::parse(event.group)->filter;  // the member's shard has looked
+      tree_.add(group->subscription);
+      groups_.emplace(group->name, std::move(made));
+    }
+    return group->members.set({event.shard, event.session}, event.what == MemberEvent::What::present);
   }
-  if (at != group->members.end()) group->members.erase(at);
-  if (!group->members.empty()) return;
+  if (group == nullptr) return;
+  group->members.remove(event.session);
+  if (group->members.size() != 0) return;
   tree_.remove(group->subscription);
   groups_.erase(groups_.find(event.group));
 }

@@ -4,30 +4,55 @@
 
 #include "broker/parcel.h"
 #include "broker/topic_tree.h"
+#include "mqtt/topic.h"
 
 namespace sealmq::broker {
 
-/// `$share/NAME/FILTER`, taken apart. Nothing if it is malformed. [MQTT-4.8.2-1] [MQTT-4.8.2-2]
-struct SharedFilter {
-  std::string_view name;
-  std::string_view filter;
-  static bool is_shared(std::string_view text) { return text.starts_with("$share/") || text == "$share"; }
-  static std::optional<SharedFilter> parse(std::string_view text);
-};
+using mqtt::SharedFilter;
 
-struct SharedGroup {
+/// The members of one group. Each call costs the same, however many there are: sessions may stay away for long, and be many.
+class GroupMembers {
+ public:
   struct Member {
     std::size_t shard;
     Number session;
-    bool present;
   };
+
+  void set(const Member& member, bool present);
+  void remove(Number session);
+  std::size_t size() const { return places_.size(); }
+
+  /// Whose turn it is to be asked about a message, after `tries` others: those whose client is there come first. Null: nobody is
+  /// left but `except`.
+  const Member* choose(Number except, std::size_t tries);
+  /// Members that all calls of choose() together have looked at.
+  std::uint64_t visited() const { return visited_; }
+
+ private:
+  struct Circle {
+    std::vector<Member> members;
+    std::size_t next = 0;
+  };
+  struct Place {
+    bool present;
+    std::size_t index;
+  };
+  Circle& circle(bool present) { return present ? present_ : absent_; }
+  const Member* next_of(Circle& circle, Number except);
+
+  Circle present_;
+  Circle absent_;
+  std::unordered_map<Number, Place> places_;
+  std::uint64_t visited_ = 0;
+};
+
+struct SharedGroup {
+  /// Members asked about one message before it is dropped.
+  static constexpr std::uint32_t most_tries = 100;
+
   std::string name;           ///< the whole filter
   Subscription subscription;  ///< stands in the tree for all members
-  std::vector<Member> members;
-  std::size_t next = 0;
-
-  /// In turn; those whose client is there go first. Null: nobody left but `except`.
-  const Member* choose(Number except);
+  GroupMembers members;
 };
 
 class SharedGroups {

@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "cli/bench_connections.h"
+#include "cli/bench_message.h"
 #include "mqtt/packet.h"
 #include "mqtt/topic.h"
 
@@ -17,8 +18,6 @@ namespace {
 using mqtt::PacketType;
 using mqtt::QoS;
 
-constexpr std::size_t stamp_size = 16;                      // when it was sent, publisher and number
-constexpr unsigned number_bits = 40;                        // of the second half; the publisher stands above
 constexpr std::size_t most_pending = 1024 * 1024;           // bytes waiting to be written to one publisher's connection
 constexpr std::uint64_t quiet_before_written_off = second;  // QoS 0: what has not come by then will not come
 constexpr std::uint64_t never = std::numeric_limits<std::uint64_t>::max();
@@ -36,54 +35,11 @@ std::uint64_t own_cpu_nanoseconds() {
   return static_cast<std::uint64_t>(now.tv_sec) * second + static_cast<std::uint64_t>(now.tv_nsec);
 }
 
-// Big-endian, so that a payload begins with a zero: other first bytes tell a SealMQ broker that the payload is sealed.
-void write_u64(std::uint8_t* out, std::uint64_t value) {
-  for (unsigned i = 0; i < 8; ++i) out[i] = static_cast<std::uint8_t>(value >> (56 - 8 * i));
-}
-std::uint64_t read_u64(const std::uint8_t* in) {
-  std::uint64_t value = 0;
-  for (unsigned i = 0; i < 8; ++i) value = value << 8 | in[i];
-  return value;
-}
-
 /// A connection of the run. `number` is what the poller calls it: subscribers first, then publishers.
 struct Party {
   Link link;
   std::uint64_t number;
   bool blocked = false;  // waits for its socket to take more
-};
-
-/// A PUBLISH encoded once; each message is a copy of it with stamp and packet identifier written over.
-class PublishTemplate {
- public:
-  PublishTemplate(std::string_view topic, const TrafficOptions& options) : qos_(options.qos) {
-    const Buffer payload(options.size, 'x');
-    mqtt::Publish publish;
-    publish.topic = topic;
-    publish.qos = qos_;
-    publish.packet_id = qos_ == QoS::at_most_once ? 0 : 1;
-    publish.payload = payload;
-    mqtt::encode(publish, options.version, packet_);
-    stamp_at_ = packet_.size() - payload.size();
-    const std::size_t property_length = options.version == mqtt::Version::v5 ? 1 : 0;
-    packet_id_at_ = stamp_at_ - property_length - 2;
-  }
-
-  void append_to(Buffer& out, std::uint64_t time, std::uint64_t number, std::uint16_t packet_id) {
-    write_u64(packet_.data() + stamp_at_, time);
-    write_u64(packet_.data() + stamp_at_ + 8, number);
-    if (qos_ != QoS::at_most_once) {
-      packet_[packet_id_at_] = static_cast<std::uint8_t>(packet_id >> 8);
-      packet_[packet_id_at_ + 1] = static_cast<std::uint8_t>(packet_id);
-    }
-    append(out, packet_);
-  }
-
- private:
-  QoS qos_;
-  Buffer packet_;
-  std::size_t stamp_at_;
-  std::size_t packet_id_at_;
 };
 
 struct Publisher : Party {
@@ -170,8 +126,9 @@ class Traffic {
             window = std::min<std::uint64_t>(window, connack.properties.receive_maximum.value_or(65'535));
           }
           poller_.add(link.fd(), subscribers_.size() + number);
-          publishers_.push_back(
-              Publisher{{std::move(link), subscribers_.size() + number}, PublishTemplate(topic_of(number), options_), window});
+          publishers_.push_back(Publisher{{std::move(link), subscribers_.size() + number},
+                                          PublishTemplate(topic_of(number), options_.qos, options_.version, options_.size),
+                                          window});
           return {};
         });
   }
@@ -224,10 +181,9 @@ class Traffic {
       if (options_.rate > 0) count = std::min(count, due_by(publisher, now) - publisher.sent);
       for (; count > 0 && publisher.link.pending() < most_pending; --count) {
         const std::uint64_t time = options_.rate > 0 ? due_time(publisher, publisher.sent) : now;
-        const std::uint64_t number = index(publisher) << number_bits | publisher.sent;
         // Acknowledgements come in order [MQTT-4.6.0-2], and a window is no larger than the number of identifiers.
         const auto packet_id = static_cast<std::uint16_t>(publisher.sent % 65'535 + 1);
-        publisher.message.append_to(publisher.link.out(), time - origin_, number, packet_id);
+        publisher.message.append_to(publisher.link.out(), {time - origin_, index(publisher), publisher.sent}, packet_id);
         ++publisher.sent;
       }
       if (publisher.link.pending() > 0) TRY(flush(publisher));
@@ -432,10 +388,8 @@ class Traffic {
 
   Result<void> arrived(Subscriber& subscriber, Bytes payload) {
     if (payload.size() != options_.size) return foreign_message();
-    const std::uint64_t time = origin_ + read_u64(payload.data());
-    std::uint64_t number = read_u64(payload.data() + 8);
-    const std::uint64_t from = number >> number_bits;
-    number &= (std::uint64_t{1} << number_bits) - 1;
+    const auto [sent_at, from, number] = Stamp::read(payload);
+    const std::uint64_t time = origin_ + sent_at;
     if (from >= publishers_.size() || (options_.pairs && from != subscriber.number) || number >= publishers_[from].sent) {
       return foreign_message();
     }
@@ -497,7 +451,7 @@ Result<void> check(const TrafficOptions& options) {
   if (!options.pairs && std::uint64_t{options.publishers} * options.subscribers > 4'000'000) {
     return refuse("publishers times subscribers may be 4 000 000 at most");
   }
-  if (options.size < stamp_size || options.size > ReceiveSpace::largest_packet / 2) {
+  if (options.size < Stamp::size || options.size > ReceiveSpace::largest_packet / 2) {
     return refuse("the size may be 16 bytes to 1 MiB");
   }
   if (!options.topic.empty() && !mqtt::is_topic_name(options.topic)) return refuse("the topic has to be a topic name");

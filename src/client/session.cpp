@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "base/text.h"
+#include "client/message_properties.h"
 #include "mqtt/topic.h"
 
 namespace sealmq {
@@ -40,85 +41,11 @@ Seconds whole_seconds(Duration duration) {
   return static_cast<Seconds>(std::clamp<std::int64_t>(duration.count(), 0, std::numeric_limits<Seconds>::max()));
 }
 
-bool is_filter(std::string_view filter) {
-  constexpr std::string_view shared = "$share/";
-  if (!filter.starts_with(shared)) return mqtt::is_topic_filter(filter);
-  std::string_view rest = filter.substr(shared.size());
-  std::size_t end_of_name = rest.find('/');
-  if (end_of_name == rest.npos || end_of_name == 0) return false;  // [MQTT-4.8.2-1]
-  return rest.substr(0, end_of_name).find_first_of("+#") == rest.npos && mqtt::is_topic_filter(rest.substr(end_of_name + 1));
-}
-
-using Texts = std::vector<std::pair<std::string, std::string>>;
-
-Result<> check_properties(const Texts& user_properties) {
-  for (const auto& [key, value] : user_properties)
-    if (!is_mqtt_utf8(key) || !is_mqtt_utf8(value) || key.size() > 65535 || value.size() > 65535)
-      return fail(Blame::caller_misused, "a user property is not a text that mqtt can carry");
-  return {};
-}
-
-Result<> check_properties(const MessageProperties& properties) {
-  if (!is_mqtt_utf8(properties.content_type) || properties.content_type.size() > 65535)
-    return fail(Blame::caller_misused, "the content type is not a text that mqtt can carry");
-  if (!properties.response_topic.empty() && !mqtt::is_topic_name(properties.response_topic))  // [MQTT-3.3.2-14]
-    return fail(Blame::caller_misused, "the response topic is not a topic name");
-  if (properties.correlation_data.size() > 65535) return fail(Blame::caller_misused, "the correlation data are too large");
-  return {};
-}
-
-void put(const Texts& user_properties, mqtt::Properties& out) {
-  for (const auto& [key, value] : user_properties) out.user.push_back({key, value});
-}
-
-void put(const MessageProperties& properties, mqtt::Properties& out) {
-  if (properties.is_text) out.payload_format_indicator = 1;
-  out.message_expiry_interval = properties.expiry;
-  if (!properties.content_type.empty()) out.content_type = properties.content_type;
-  if (!properties.response_topic.empty()) out.response_topic = properties.response_topic;
-  if (!properties.correlation_data.empty()) out.correlation_data = properties.correlation_data;
-}
-
-MessageProperties copy_of(const mqtt::Properties& properties) {
-  MessageProperties copy;
-  copy.is_text = properties.payload_format_indicator == 1;
-  copy.expiry = properties.message_expiry_interval;
-  copy.content_type = properties.content_type.value_or("");
-  copy.response_topic = properties.response_topic.value_or("");
-  copy.correlation_data = to_buffer(properties.correlation_data.value_or(Bytes{}));
-  return copy;
-}
-
-Blame blame_of(Reason reason) {
-  switch (reason) {
-    case Reason::not_authorized:
-    case Reason::bad_user_name_or_password:
-    case Reason::bad_authentication_method:
-    case Reason::banned:
-      return Blame::not_authorised;
-    case Reason::unsupported_protocol_version:
-      return Blame::peer_incompatible;
-    case Reason::server_unavailable:
-    case Reason::server_busy:
-    case Reason::server_shutting_down:
-    case Reason::session_taken_over:
-    case Reason::keep_alive_timeout:
-    case Reason::use_another_server:
-    case Reason::server_moved:
-    case Reason::connection_rate_exceeded:
-    case Reason::maximum_connect_time:
-    case Reason::administrative_action:
-      return Blame::environment;
-    default:
-      return Blame::peer_misbehaved;
-  }
+bool is_filter(std::string_view text) {
+  return mqtt::is_topic_filter(text) || mqtt::SharedFilter::parse(text);
 }
 
 }  // namespace
-
-Error refusal(std::string_view what, Reason reason) {
-  return {blame_of(reason), std::string(what) + ": " + std::string(mqtt::name(reason)), code(reason)};
-}
 
 // -- the connection -------------------------------------------------------------------------------------------------------------
 

@@ -25,13 +25,13 @@ Failure refuse(std::string what) {
   return fail(Blame::caller_misused, "not a broker's public keys: " + std::move(what));
 }
 
-std::vector<std::string_view> split(std::string_view text, char separator) {
-  std::vector<std::string_view> parts;
+std::vector<std::string_view> words_of(std::string_view line) {
+  std::vector<std::string_view> words;
   while (true) {
-    const auto end = text.find(separator);
-    parts.push_back(text.substr(0, end));
-    if (end == std::string_view::npos) return parts;
-    text.remove_prefix(end + 1);
+    const auto end = line.find(' ');
+    words.push_back(line.substr(0, end));
+    if (end == line.npos) return words;
+    line.remove_prefix(end + 1);
   }
 }
 
@@ -45,14 +45,14 @@ Result<PublicKey> parse_key(const std::vector<std::string_view>& words) {
   return key;
 }
 
-/// The lines seen so far; each may stand once.
-struct Lines {
+/// What has been read so far; each line may stand once.
+struct Found {
   std::optional<std::string> id;
   std::optional<PublicKey> ecdsa;
   std::optional<PublicKey> agreement;
 
   Result<> read(std::string_view line) {
-    const auto words = split(line, ' ');
+    const auto words = words_of(line);
     if (words[0] == id_word) {
       if (words.size() != 2 || !is_identity_name(words[1])) return refuse("malformed broker id");
       return set(id, std::string(words[1]), id_word);
@@ -91,15 +91,15 @@ std::string to_text(const BrokerIdentity& broker) {
 }
 
 Result<BrokerIdentity> parse_broker_identity(std::string_view text) {
-  if (text.ends_with('\n')) text.remove_suffix(1);
-  Lines lines;
-  for (const auto line : split(text, '\n')) {
-    if (!line.starts_with('#')) TRY(lines.read(line));
+  Found found;
+  LineReader lines(text);
+  while (const auto line = lines.next()) {
+    if (!line->starts_with('#')) TRY(found.read(*line));
   }
-  if (!lines.id) return refuse("the line broker is missing");
-  if (!lines.ecdsa) return refuse("the line ecdsa-p256 is missing");
-  if (!lines.agreement) return refuse("the line ecdh-p256 is missing");
-  return BrokerIdentity{*lines.id, *lines.ecdsa, *lines.agreement};
+  if (!found.id) return refuse("the line broker is missing");
+  if (!found.ecdsa) return refuse("the line ecdsa-p256 is missing");
+  if (!found.agreement) return refuse("the line ecdh-p256 is missing");
+  return BrokerIdentity{*found.id, *found.ecdsa, *found.agreement};
 }
 
 Result<BrokerIdentity> read_broker_identity(const std::string& path) {

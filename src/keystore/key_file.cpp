@@ -64,11 +64,9 @@ Result<KeyFile> decode_body(Bytes body) {
 /// The one line that is not for people.
 Result<std::string_view> secret_line(std::string_view text) {
   std::optional<std::string_view> found;
-  while (!text.empty()) {
-    const auto end = std::min(text.find('\n'), text.size());
-    const auto line = text.substr(0, end);
-    text.remove_prefix(std::min(end + 1, text.size()));
-    if (line.empty() || line.starts_with('#')) continue;
+  LineReader lines(text);
+  while (const auto line = lines.next()) {
+    if (line->empty() || line->starts_with('#')) continue;
     if (found) return refuse("the key file has more than one line of secret");
     found = line;
   }

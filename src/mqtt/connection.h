@@ -179,6 +179,7 @@ class Connection {
     return append(bare);
   }
   bool sent(std::size_t tail_before);
+  static bool may_disconnect_with(Role sender, Reason reason);
   std::uint64_t ping_due() const;
 
   PacketCounts* counts_ = nullptr;

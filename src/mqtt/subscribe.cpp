@@ -3,6 +3,7 @@
 // A filter that is UTF-8 but breaks the rules of section 4.7 is let through: the broker answers it with Topic Filter Invalid.
 #include "mqtt/packet.h"
 #include "mqtt/properties.h"
+#include "mqtt/topic.h"
 
 namespace sealmq::mqtt {
 namespace {
@@ -56,7 +57,7 @@ Result<Subscribe> decode_subscribe(Bytes body, Version version) {
     std::string_view filter = read_text(in);
     SubscriptionOptions options = read_options(in, version);
     // [MQTT-3.8.3-4]
-    if (options.no_local && filter.starts_with("$share/"))
+    if (options.no_local && SharedFilter::is_shared(filter))
       in.fail("no local on a shared subscription", code(Reason::protocol_error));
     p.entries.push_back({filter, options});
   }

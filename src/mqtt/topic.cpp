@@ -1,7 +1,6 @@
 #include "mqtt/topic.h"
 
 #include <algorithm>
-#include <optional>
 
 #include "base/text.h"
 
@@ -55,7 +54,7 @@ bool is_topic_name(std::string_view topic) {
 }
 
 bool is_topic_filter(std::string_view filter) {
-  if (!is_valid_string(filter) || filter.starts_with("$share/")) return false;
+  if (!is_valid_string(filter) || SharedFilter::is_shared(filter)) return false;
   Levels levels(filter);
   for (auto level = levels.next(); level;) {
     auto following = levels.next();
@@ -64,6 +63,16 @@ bool is_topic_filter(std::string_view filter) {
     level = following;
   }
   return true;
+}
+
+std::optional<SharedFilter> SharedFilter::parse(std::string_view text) {
+  if (!is_shared(text) || !is_valid_string(text)) return std::nullopt;
+  text.remove_prefix(prefix.size());
+  const std::size_t slash = text.find('/');
+  if (slash == 0 || slash == text.npos) return std::nullopt;
+  const SharedFilter shared{text.substr(0, slash), text.substr(slash + 1)};
+  if (has_wildcard(shared.name) || !is_topic_filter(shared.filter)) return std::nullopt;
+  return shared;
 }
 
 std::size_t levels(std::string_view topic) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string_view>
 
 namespace sealmq::mqtt {
@@ -12,6 +13,18 @@ bool is_topic_name(std::string_view topic);
 /// 1..65535 bytes; '#' alone in the last level, '+' alone in a level. [MQTT-4.7.1-2] [MQTT-4.7.1-3]
 /// A shared subscription ($share/name/filter) is not a filter in this sense.
 bool is_topic_filter(std::string_view filter);
+
+/// `$share/NAME/FILTER`, what a shared subscription asks for. `$share/workers/jobs/#` is one; `$share/workers` begins like one
+/// and is malformed; `$share` alone is an ordinary filter.
+struct SharedFilter {
+  static constexpr std::string_view prefix = "$share/";
+  std::string_view name;
+  std::string_view filter;
+  /// Whether it means to be one, well-formed or not.
+  static bool is_shared(std::string_view text) { return text.starts_with(prefix); }
+  /// Nothing if it is none, or malformed. [MQTT-4.8.2-1] [MQTT-4.8.2-2]
+  static std::optional<SharedFilter> parse(std::string_view text);
+};
 
 bool has_wildcard(std::string_view filter);
 

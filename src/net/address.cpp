@@ -9,6 +9,8 @@
 #include <cstring>
 #include <memory>
 
+#include "base/text.h"
+
 namespace sealmq::net {
 namespace {
 
@@ -77,6 +79,16 @@ std::string peer_address(int socket) {
     return "unix:uid=" + std::to_string(peer.uid);
   }
   return to_text(address);
+}
+
+std::string place_of(std::string_view peer_address) {
+  if (peer_address.starts_with("unix:")) return std::string(peer_address);
+  std::string host(peer_address.substr(0, peer_address.rfind(':')));
+  if (peer_address.starts_with('[')) host = peer_address.substr(1, peer_address.find(']') - 1);
+  in6_addr v6{};
+  if (::inet_pton(AF_INET6, host.c_str(), &v6) != 1) return host.empty() ? std::string(peer_address) : host;
+  if (IN6_IS_ADDR_V4MAPPED(&v6)) return host.substr(host.rfind(':') + 1);
+  return to_hex(Bytes(v6.s6_addr, 8)) + "/64";
 }
 
 Address local_address(int socket) {

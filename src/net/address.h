@@ -25,6 +25,9 @@ Address unix_address(const std::string& path);
 
 /// Of a connected socket; of a Unix domain socket who is at the other end; the text is `unknown` once the connection is gone.
 std::string peer_address(int socket);
+/// What counts as one place for bounds on where clients come from: of `127.0.0.1:1883` the host, of IPv6 the first 64 bits, of a
+/// Unix domain socket each user of the machine.
+std::string place_of(std::string_view peer_address);
 /// Of a bound socket.
 Address local_address(int socket);
 std::uint16_t port(const Address& address);

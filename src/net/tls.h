@@ -25,6 +25,9 @@ struct TlsServerFiles {
   bool operator==(const TlsServerFiles&) const = default;
 };
 
+/// Whether these go together; none of them is looked into. Errors: caller_misused.
+Result<> check_together(const TlsServerFiles& files);
+
 /// Any thread.
 class TlsServer {
  public:

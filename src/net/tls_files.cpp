@@ -19,12 +19,6 @@ namespace {
 constexpr std::size_t least_psk = 16, most_psk = 64;
 constexpr std::size_t longest_identity = 128;  // that OpenSSL hands on
 
-std::string_view trimmed(std::string_view text) {
-  constexpr std::string_view space = " \t\r";
-  const std::size_t first = text.find_first_not_of(space);
-  return first == text.npos ? std::string_view() : text.substr(first, text.find_last_not_of(space) - first + 1);
-}
-
 }  // namespace
 
 Result<> check_readable(const std::string& path, bool is_secret) {
@@ -60,14 +54,13 @@ Result<Secret> parse_psk(std::string_view hex) {
 
 Result<PskTable> parse_psk_file(std::string_view text, const std::string& path) {
   PskTable keys;
-  for (std::size_t number = 1; !text.empty(); ++number) {
-    const std::size_t end = std::min(text.find('\n'), text.size());
-    const std::string_view line = trimmed(text.substr(0, end));
-    text.remove_prefix(std::min(end + 1, text.size()));
+  LineReader lines(text);
+  while (const auto whole = lines.next()) {
+    const std::string_view line = trimmed(*whole);
     if (line.empty() || line.starts_with('#')) continue;
 
     const auto refused = [&](const std::string& why) {
-      return fail(Blame::caller_misused, path + ":" + std::to_string(number) + ": " + why);
+      return fail(Blame::caller_misused, path + ":" + std::to_string(lines.number()) + ": " + why);
     };
     const std::size_t colon = line.rfind(':');
     if (colon == line.npos || colon == 0 || colon > longest_identity || !is_mqtt_utf8(line.substr(0, colon)))

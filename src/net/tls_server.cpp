@@ -23,10 +23,7 @@ class Server final : public TlsServer, public std::enable_shared_from_this<Serve
   Server() : context_(make_context(TLS_server_method())) {}
 
   Result<> load(const TlsServerFiles& files) {
-    if (files.cert.empty() && files.psk_file.empty()) return fail(Blame::caller_misused, "TLS needs cert and key, or psk_file");
-    if (files.cert.empty() != files.key.empty()) return fail(Blame::caller_misused, "cert and key go together");
-    if (files.client_ca.empty() && (files.require_certificate || !files.client_crl.empty()))
-      return fail(Blame::caller_misused, "clients' certificates need client_ca to be checked against");
+    TRY(check_together(files));
     if (!files.cert.empty()) TRY(use_certificate(context_.get(), files.cert, files.key));
     std::string list = files.cert.empty() ? "" : ciphers;
     if (!files.psk_file.empty()) {
@@ -106,6 +103,14 @@ class Server final : public TlsServer, public std::enable_shared_from_this<Serve
 };
 
 }  // namespace
+
+Result<> check_together(const TlsServerFiles& files) {
+  if (files.cert.empty() && files.psk_file.empty()) return fail(Blame::caller_misused, "TLS needs cert and key, or psk_file");
+  if (files.cert.empty() != files.key.empty()) return fail(Blame::caller_misused, "cert and key go together");
+  if (files.client_ca.empty() && (files.require_certificate || !files.client_crl.empty()))
+    return fail(Blame::caller_misused, "clients' certificates need client_ca to be checked against");
+  return {};
+}
 
 Result<std::shared_ptr<const TlsServer>> TlsServer::load(const TlsServerFiles& files) {
   auto server = std::make_shared<Server>();

@@ -53,26 +53,6 @@ Result<std::uint16_t> parse_port(std::string_view text, std::uint16_t least) {
   return port;
 }
 
-/// `host`, `host:port`, `[::1]` or `[::1]:port`.
-Result<> parse_place(std::string_view place, std::uint16_t least_port, Url& url) {
-  std::string_view rest;
-  if (place.starts_with('[')) {
-    std::size_t end = place.find(']');
-    if (end == place.npos) return not_a_url("'[' is not closed");
-    url.host = place.substr(1, end - 1);
-    rest = place.substr(end + 1);
-  } else {
-    std::size_t end = std::min(place.find(':'), place.size());
-    url.host = place.substr(0, end);
-    rest = place.substr(end);
-  }
-  if (url.host.empty()) return not_a_url("it names no host");
-  if (rest.empty()) return {};
-  if (rest.front() != ':') return not_a_url("there is something between host and port");
-  url.port = TRY(parse_port(rest.substr(1), least_port));
-  return {};
-}
-
 Result<Url> parse_unix(std::string_view path) {
   constexpr std::size_t longest = sizeof(sockaddr_un::sun_path) - 1;
   if (!path.starts_with('/')) return not_a_url("the path of a socket begins with '/'");
@@ -92,7 +72,6 @@ Result<Url> parse(std::string_view text, std::uint16_t least_port) {
     return not_a_url("it holds a control character");
   Url url;
   url.transport = form->transport;
-  url.port = form->port;
   text.remove_prefix(form->prefix.size());
 
   std::size_t end_of_authority = std::min(text.find('/'), text.size());
@@ -106,11 +85,33 @@ Result<Url> parse(std::string_view text, std::uint16_t least_port) {
     if (colon < user.size()) url.password = TRY(percent_decoded(user.substr(colon + 1)));
     authority.remove_prefix(at + 1);
   }
-  TRY(parse_place(authority, least_port, url));
+  HostPort place = TRY(parse_host_port(authority, least_port));
+  url.host = std::move(place.host);
+  url.port = place.port.value_or(form->port);
   return url;
 }
 
 }  // namespace
+
+Result<HostPort> parse_host_port(std::string_view text, std::uint16_t least_port) {
+  HostPort place;
+  std::string_view rest;
+  if (text.starts_with('[')) {
+    std::size_t end = text.find(']');
+    if (end == text.npos) return not_a_url("'[' is not closed");
+    place.host = text.substr(1, end - 1);
+    rest = text.substr(end + 1);
+  } else {
+    std::size_t end = std::min(text.find(':'), text.size());
+    place.host = text.substr(0, end);
+    rest = text.substr(end);
+  }
+  if (place.host.empty()) return not_a_url("it names no host");
+  if (rest.empty()) return place;
+  if (rest.front() != ':') return not_a_url("there is something between host and port");
+  place.port = TRY(parse_port(rest.substr(1), least_port));
+  return place;
+}
 
 Result<Url> parse_url(std::string_view text) {
   return parse(text, 1);

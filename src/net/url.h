@@ -1,6 +1,7 @@
 // URLs of brokers: `mqtt://user:password@host:port/topic`.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -27,6 +28,13 @@ struct Url {
 Result<Url> parse_url(std::string_view text);
 /// The same for whoever listens: port 0 is a free one.
 Result<Url> parse_listener_url(std::string_view text);
+
+struct HostPort {
+  std::string host;  ///< an IPv6 address without its brackets
+  std::optional<std::uint16_t> port;
+};
+/// `host`, `host:port`, `[::1]` or `[::1]:port`. Errors: caller_misused.
+Result<HostPort> parse_host_port(std::string_view text, std::uint16_t least_port = 0);
 
 /// `mqtts://`, or `unix:`.
 std::string_view prefix(Transport transport);

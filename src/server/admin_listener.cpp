@@ -10,11 +10,12 @@
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
-#include <charconv>
 #include <set>
 
+#include "base/text.h"
 #include "keystore/file_access.h"
 #include "net/address.h"
+#include "net/url.h"
 
 namespace sealmq::server {
 namespace {
@@ -171,29 +172,18 @@ Result<AdminAddress> parse_admin_url(std::string_view url) {
   if (!url.starts_with(scheme)) return wrong();
   url.remove_prefix(scheme.size());
   if (url.ends_with('/')) url.remove_suffix(1);
-  const auto colon = url.rfind(':');
-  if (colon == std::string_view::npos) return wrong();
-  std::string_view host = url.substr(0, colon), digits = url.substr(colon + 1);
-  const bool is_bracketed = host.starts_with('[') && host.ends_with(']');
-  if (is_bracketed) host = host.substr(1, host.size() - 2);
-  if (host.empty() || host.find_first_of("/@?#[] ") != std::string_view::npos ||
-      (!is_bracketed && host.find(':') != std::string_view::npos))
-    return wrong();
-  std::uint16_t port = 0;
-  const auto read = std::from_chars(digits.data(), digits.data() + digits.size(), port);
-  if (read.ec != std::errc() || read.ptr != digits.data() + digits.size()) return wrong();
-  return AdminAddress{std::string(host), port};
+  auto place = net::parse_host_port(url);
+  if (!place || !place->port || place->host.find_first_of("/@?#[] ") != std::string::npos) return wrong();
+  return AdminAddress{std::move(place->host), *place->port};
 }
 
 Result<Secret> read_token_file(const std::string& path) {
   constexpr std::size_t shortest = 16;
   const Secret content = TRY(read_private_file(path));
-  std::string_view text = as_text(content.reveal());
-  constexpr std::string_view space = " \t\r\n";
-  text.remove_prefix(std::min(text.find_first_not_of(space), text.size()));
-  text = text.substr(0, text.find_last_not_of(space) + 1);
+  const std::string_view text = trimmed(as_text(content.reveal()));
   if (text.size() < shortest) return fail(Blame::caller_misused, "the token in " + path + " is shorter than 16 characters");
-  if (text.find_first_of(space) != std::string_view::npos) return fail(Blame::caller_misused, path + " holds more than one word");
+  if (text.find_first_of(" \t\r\n") != std::string_view::npos)
+    return fail(Blame::caller_misused, path + " holds more than one word");
   return Secret(as_bytes(text));
 }
 

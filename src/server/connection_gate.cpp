@@ -1,14 +1,9 @@
 #include "server/connection_gate.h"
 
-#include "server/login_throttle.h"
+#include "net/address.h"
 
 namespace sealmq::server {
 namespace {
-
-/// Over a Unix domain socket each user of the machine is a place of its own.
-std::string place_at(std::string_view address) {
-  return address.starts_with("unix:") ? std::string(address) : place_of(address);
-}
 
 std::uint32_t tokens_in(std::uint32_t per_second) {
   return static_cast<std::uint32_t>(std::min<std::uint64_t>(std::uint64_t{per_second} * ConnectionGate::burst, UINT32_MAX));
@@ -54,7 +49,7 @@ bool ConnectionGate::may_come(std::string_view from, Now now) {
 ConnectionGate::Ticket ConnectionGate::admit(std::string_view address, Now now) {
   const std::lock_guard lock(mutex_);
   if (!has_room(address, now)) return nullptr;
-  std::string name = place_at(address);
+  std::string name = net::place_of(address);
   auto at = places_.find(name);
   if (at == places_.end()) {
     if (places_.size() >= most_remembered && !make_room(now)) {

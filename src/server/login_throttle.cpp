@@ -1,22 +1,12 @@
 #include "server/login_throttle.h"
 
-#include <arpa/inet.h>
-
 #include <algorithm>
 
 #include "base/text.h"
 #include "crypto/hash.h"
+#include "net/address.h"
 
 namespace sealmq::server {
-
-std::string place_of(std::string_view address) {
-  std::string host(address.substr(0, address.rfind(':')));
-  if (address.starts_with('[')) host = address.substr(1, address.find(']') - 1);
-  in6_addr v6{};
-  if (::inet_pton(AF_INET6, host.c_str(), &v6) != 1) return host.empty() ? std::string(address) : host;
-  if (IN6_IS_ADDR_V4MAPPED(&v6)) return host.substr(host.rfind(':') + 1);
-  return to_hex(Bytes(v6.s6_addr, 8)) + "/64";
-}
 
 /// A user name may have 65535 bytes; what is remembered of it is short.
 static std::string key_of(std::string_view name) {
@@ -49,13 +39,13 @@ void LoginThrottle::count(Records& records, const std::string& key, std::uint32_
 
 bool LoginThrottle::may_try(std::string_view name, std::string_view address, Now now) {
   const std::lock_guard lock(mutex_);
-  return is_open(names_, key_of(name), now) && is_open(addresses_, place_of(address), now);
+  return is_open(names_, key_of(name), now) && is_open(addresses_, net::place_of(address), now);
 }
 
 void LoginThrottle::failed(std::string_view name, std::string_view address, Now now) {
   const std::lock_guard lock(mutex_);
   count(names_, key_of(name), failures_of_a_name, now);
-  count(addresses_, place_of(address), failures_of_an_address, now);
+  count(addresses_, net::place_of(address), failures_of_an_address, now);
 }
 
 // The address stays: who knows one password could go on guessing others.

@@ -43,7 +43,4 @@ class LoginThrottle final : public broker::LoginGate {
   Records addresses_;
 };
 
-/// What stands for the place an address is at: an IPv4 address without its port, the first 64 bits of an IPv6 address.
-std::string place_of(std::string_view address);
-
 }  // namespace sealmq::server

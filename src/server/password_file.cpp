@@ -45,12 +45,11 @@ Result<PasswordEntries> read(const std::string& path) {
 
 Result<PasswordEntries> parse_passwords(std::string_view text) {
   PasswordEntries entries;
-  for (std::size_t number = 1; !text.empty(); ++number) {
-    const auto end = std::min(text.find('\n'), text.size());
-    const auto line = text.substr(0, end);
-    text.remove_prefix(std::min(end + 1, text.size()));
-    if (line.empty() || line.starts_with('#')) continue;
-    const auto words = words_of(line);
+  LineReader lines(text);
+  while (const auto line = lines.next()) {
+    if (line->empty() || line->starts_with('#')) continue;
+    const std::size_t number = lines.number();
+    const auto words = words_of(*line);
     PasswordEntry entry;
     if (words.size() != 7 || words[1] != "scrypt") return refuse(number, "not NAME scrypt LOG2N R P SALT HASH");
     if (!is_identity_name(words[0])) return refuse(number, "malformed name");

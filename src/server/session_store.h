@@ -3,9 +3,7 @@
 // What began and ended within a group never touches the file: a QoS 1 message that is stored for a subscriber and acknowledged by
 // it a moment later costs nothing but the wait of its publisher.
 //
-// Messages are sealed with AES-256-GCM before they reach the disk. The key of a process is agreed on with the broker's own key
-// (ECDH of a fresh key with the broker's, HKDF), so it dies with the process and only the holder of the broker's key can make it
-// again. IVs are a counter; the number of the message is authenticated with it.
+// Messages are sealed before they reach the disk (MessageKeys).
 #pragma once
 
 #include <memory>

@@ -11,7 +11,7 @@ constexpr std::uint64_t longest_sleep = 1000;  // milliseconds between two tick(
 constexpr std::chrono::seconds longest_goodbye{2};
 constexpr std::size_t most_handshakes = 256;  // of one listener, in all shards
 
-// TLS and WebSocket: what OpenSSL and the codecs keep for one connection, measured.
+// TLS and WebSocket: what OpenSSL and the codecs keep for one connection; an estimate.
 constexpr std::size_t cost_of_channel = 24 * 1024;
 constexpr std::size_t most_parcels = 4096;
 

@@ -21,6 +21,14 @@ void check_filter_and_name(std::string_view filter, std::string_view name) {
   if (!has_wildcard(filter)) check(matched == (filter == name));
 }
 
+void check_shared(std::string_view text) {
+  const auto shared = SharedFilter::parse(text);
+  if (!shared) return;
+  check(SharedFilter::is_shared(text) && !is_topic_filter(text) && is_topic_filter(shared->filter));
+  check(!shared->name.empty() && !has_wildcard(shared->name) && levels(shared->name) == 1);
+  check(text.size() == SharedFilter::prefix.size() + shared->name.size() + 1 + shared->filter.size());
+}
+
 void check_filters(std::string_view a, std::string_view b, std::string_view name) {
   if (!is_topic_filter(a) || !is_topic_filter(b)) return;
   check(covers(a, a) && intersects(a, a) && !more_specific(a, a));
@@ -49,6 +57,7 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
   for (std::string_view line : lines) {
     if (is_topic_name(line)) check(!has_wildcard(line) && levels(line) >= 1);
     check(!(has_wildcard(line) && is_topic_name(line)));
+    check_shared(line);
   }
   for (std::string_view filter : lines)
     for (std::string_view name : lines) check_filter_and_name(filter, name);

@@ -154,3 +154,23 @@ TEST(MqttUtf8, JudgesEveryEdgeOfFourBytesAsTheSlowReadingDoes) {
           ASSERT_EQ(is_mqtt_utf8(text), well_formed_slowly(text)) << printable(text);
         }
 }
+
+TEST(Text, IsTrimmed) {
+  EXPECT_EQ(trimmed(" \t a b\r\n"), "a b");
+  EXPECT_EQ(trimmed("a"), "a");
+  EXPECT_EQ(trimmed(" \n"), "");
+  EXPECT_EQ(trimmed(""), "");
+}
+
+TEST(LineReader, NumbersTheLines) {
+  const auto lines_of = [](std::string_view text) {
+    std::string all;
+    LineReader lines(text);
+    while (const auto line = lines.next()) all += std::to_string(lines.number()) + "=" + std::string(*line) + ";";
+    return all;
+  };
+  EXPECT_EQ(lines_of(""), "");
+  EXPECT_EQ(lines_of("a"), "1=a;");
+  EXPECT_EQ(lines_of("a\n"), "1=a;");
+  EXPECT_EQ(lines_of("\na\r\n\nb"), "1=;2=a\r;3=;4=b;");
+}

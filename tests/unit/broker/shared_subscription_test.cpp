@@ -1,7 +1,6 @@
 // Shared subscriptions (MQTT 5 section 4.8.2), whose members may sit on different shards.
 #include <gtest/gtest.h>
 
-#include "broker/shared_groups.h"
 #include "support/broker_bench.h"
 
 namespace sealmq::testing {
@@ -98,14 +97,6 @@ TEST_P(SharedTest, RefusesMalformedNames) {  // [MQTT-4.8.2-1] [MQTT-4.8.2-2]
     ASSERT_EQ(member.answers.size(), 1U) << text;
     EXPECT_EQ(member.answers.back().reasons[0], Reason::topic_filter_invalid) << text;
   }
-}
-
-TEST(SharedFilter, IsTakenApart) {
-  auto shared = broker::SharedFilter::parse("$share/group/a/+/#");
-  ASSERT_TRUE(shared);
-  EXPECT_EQ(shared->name, "group");
-  EXPECT_EQ(shared->filter, "a/+/#");
-  EXPECT_FALSE(broker::SharedFilter::parse("share/group/a"));
 }
 
 class AliasTest : public ::testing::TestWithParam<std::size_t> {

@@ -30,6 +30,17 @@ TEST(TopicFilter, HasWildcardsThatFillALevel) {
   EXPECT_FALSE(is_topic_filter(std::string(65536, 'a')));
 }
 
+TEST(SharedFilter, IsTakenApart) {
+  const auto shared = SharedFilter::parse("$share/group/a/+/#");
+  ASSERT_TRUE(shared);
+  EXPECT_EQ(shared->name, "group");
+  EXPECT_EQ(shared->filter, "a/+/#");
+  for (auto bad : {"share/group/a", "$share", "$share/", "$share/group", "$share/group/", "$share//a", "$share/gr+oup/a",
+                   "$share/gr#oup/a", "$share/group/a#", "$share/group/$share/group/a", "$share/\xFF/a"})
+    EXPECT_FALSE(SharedFilter::parse(bad)) << bad;
+  EXPECT_FALSE(SharedFilter::parse("$share/group/" + std::string(65535, 'a')));
+}
+
 TEST(Topic, CountsItsLevels) {
   EXPECT_EQ(levels("a"), 1u);
   EXPECT_EQ(levels("a/b/c"), 3u);

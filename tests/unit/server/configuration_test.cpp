@@ -174,9 +174,9 @@ TEST(Configuration, RefusesWhatItsTransportWouldIgnore) {
   EXPECT_EQ(refused("unix:/a", "mode = \"0888\""), "sealmq.toml:3:8: mode must be octal digits in quotes, \"0600\" to \"0777\"");
   EXPECT_EQ(refused("ws://a", "path = \"mqtt\""), "sealmq.toml:3:8: path must begin with '/' and hold no space and no '?'");
   EXPECT_EQ(refused("ws://a", "origins = \"x\""), "sealmq.toml:3:11: origins must be a list of texts");
-  EXPECT_EQ(refused("mqtts://a", "cert = \"x\""), "sealmq.toml:1:1: cert and key go together");
+  EXPECT_EQ(refused("mqtts://a", "cert = \"x\""), "sealmq.toml:2:7: cert and key go together");
   EXPECT_EQ(refused("mqtts://a", "psk_file = \"p\"\nrequire_certificate = true"),
-            "sealmq.toml:1:1: clients' certificates need client_ca to be checked against");
+            "sealmq.toml:2:7: clients' certificates need client_ca to be checked against");
 }
 
 TEST(Configuration, HostileTextInAFileCannotSteerATerminal) {

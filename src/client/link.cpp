@@ -1,0 +1,376 @@
+#include "client/link.h"
+
+#include <array>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+namespace sealmq {
+
+namespace asio = boost::asio;
+using asio::awaitable;
+using Socket = asio::generic::stream_protocol::socket;
+using boost::system::error_code;
+using std::chrono::milliseconds;
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::size_t read_size = 64 * 1024;
+constexpr milliseconds longest_goodbye{2000};  // for the broker to close its side
+
+Now now() {
+  auto count = [](auto moment) {
+    return static_cast<std::uint64_t>(std::chrono::duration_cast<milliseconds>(moment.time_since_epoch()).count());
+  };
+  return {.steady = count(Clock::now()), .wall = count(std::chrono::system_clock::now())};
+}
+
+Clock::time_point time_point(std::uint64_t steady) {
+  constexpr std::uint64_t latest = std::chrono::duration_cast<milliseconds>(Clock::duration::max()).count();
+  return Clock::time_point(milliseconds(std::min(steady, latest)));
+}
+
+}  // namespace
+
+AsyncClient::Link::Link(asio::any_io_executor executor, ConnectOptions options, net::Destination to,
+                        std::unique_ptr<Random> random, std::unique_ptr<ClientScheme> scheme)
+    : executor_(std::move(executor)),
+      options_(std::move(options)),
+      destination_(std::move(to)),
+      random_(std::move(random)),
+      scheme_(std::move(scheme)),
+      session_(options_, scheme_.get()),
+      socket_(executor_),
+      clock_(executor_),
+      read_space_(read_size) {}
+
+void AsyncClient::Link::give(const std::shared_ptr<Answer>& answer, Result<> result) {
+  answer->result = std::move(result);
+  answer->signal.cancel();
+}
+
+awaitable<void> AsyncClient::Link::wait(std::shared_ptr<Answer> answer) {
+  error_code ignored;  // "cancelled" is the good case
+  if (!answer->result) co_await answer->signal.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+}
+
+std::shared_ptr<AsyncClient::Link::Answer> AsyncClient::Link::answer_within(milliseconds timeout) {
+  return std::make_shared<Answer>(executor_, Clock::now() + timeout);
+}
+
+// -- calls
+
+awaitable<Result<>> AsyncClient::Link::open() {
+  auto self = shared_from_this();
+  lost({Blame::environment, "connecting anew", 0});
+  auto dialled = co_await dial();
+  if (!dialled) co_return Failure(std::move(dialled).error());
+  socket_ = std::move(dialled->socket);
+  channel_ = std::move(dialled->channel);  // what came behind its handshake, before our CONNECT, cannot be MQTT
+  unsent_.clear();
+  ++connection_;
+  reading_ = paused_ = awaits_writable_ = leaving_ = said_goodbye_ = false;
+  clock_set_to_ = std::numeric_limits<std::uint64_t>::max();
+  auto started = session_.start(now());
+  if (!started) {
+    lost(started.error());
+    co_return started;
+  }
+  closed_.reset();
+  auto login = login_ = answer_within(options_.timeout);
+  turn();
+  read();
+  co_await wait(login);
+  login_.reset();
+  if (login->result) co_return *login->result;
+  Error error{Blame::environment, "the broker did not answer in time", 0};
+  lost(error);
+  co_return Failure(error);
+}
+
+awaitable<Result<net::Dialled>> AsyncClient::Link::dial() {
+  if (!options_.open_socket) co_return co_await net::dial(destination_, options_.timeout);
+  auto opened = options_.open_socket();
+  if (!opened) co_return Failure(std::move(opened).error());
+  Socket socket(executor_);
+  error_code error;
+  socket.assign(asio::generic::stream_protocol(AF_UNIX, 0), *opened,
+                error);  // whatever its family, it is read and written like one
+  if (!error) socket.non_blocking(true, error);
+  if (error) co_return fail(Blame::environment, "cannot use the socket: " + error.message());
+  co_return net::Dialled{std::move(socket), nullptr, {}};
+}
+
+awaitable<Result<>> AsyncClient::Link::publish(std::string topic, Buffer payload, PublishOptions options) {
+  auto self = shared_from_this();
+  if (closed_) co_return Failure(*closed_);
+  auto handle = session_.publish(topic, payload, options, now());
+  if (!handle) co_return Failure(std::move(handle).error());
+  bool outlives_connection = options_.publish_across_connections && options.qos != mqtt::QoS::at_most_once;
+  auto answered = co_await answer_to(*handle, outlives_connection);
+  if (answered && options.qos == mqtt::QoS::at_most_once) co_return co_await sent();
+  co_return answered;
+}
+
+awaitable<Result<>> AsyncClient::Link::subscribe(std::string filter, SubscribeOptions options) {
+  auto self = shared_from_this();
+  if (closed_) co_return Failure(*closed_);
+  auto handle = session_.subscribe(filter, options, now());
+  if (!handle) co_return Failure(std::move(handle).error());
+  co_return co_await answer_to(*handle);
+}
+
+awaitable<Result<>> AsyncClient::Link::unsubscribe(std::string filter) {
+  auto self = shared_from_this();
+  if (closed_) co_return Failure(*closed_);
+  auto handle = session_.unsubscribe(filter, now());
+  if (!handle) co_return Failure(std::move(handle).error());
+  co_return co_await answer_to(*handle);
+}
+
+awaitable<Result<>> AsyncClient::Link::answer_to(Handle handle, bool outlives_connection) {
+  auto answer =
+      outlives_connection ? std::make_shared<Answer>(executor_, Clock::time_point::max()) : answer_within(options_.timeout);
+  answer->outlives_connection = outlives_connection;
+  answers_[handle] = answer;
+  turn();
+  co_await wait(answer);
+  answers_.erase(handle);
+  if (!answer->result) co_return fail(Blame::environment, "the broker did not answer in time");
+  co_return *answer->result;
+}
+
+awaitable<Result<>> AsyncClient::Link::sent() {
+  if (!closed_ && everything_sent()) co_return Result<>{};
+  if (closed_) co_return Failure(*closed_);
+  auto answer = answer_within(options_.timeout);
+  senders_.push_back(answer);
+  co_await wait(answer);
+  std::erase(senders_, answer);
+  if (!answer->result) co_return fail(Blame::environment, "the broker does not read what is sent");
+  co_return *answer->result;
+}
+
+awaitable<Result<std::optional<ReceivedMessage>>> AsyncClient::Link::receive(Clock::time_point deadline) {
+  auto self = shared_from_this();
+  while (inbox_.empty()) {
+    if (closed_) co_return Failure(*closed_);
+    auto answer = std::make_shared<Answer>(executor_, deadline);
+    receivers_.push_back(answer);
+    co_await wait(answer);
+    std::erase(receivers_, answer);
+    if (!answer->result && inbox_.empty() && !closed_) co_return std::optional<ReceivedMessage>{};
+  }
+  Arrival arrival = std::move(inbox_.front());
+  inbox_.pop_front();
+  if (options_.acknowledge_later)
+    arrival.message.receipt = arrival.receipt;
+  else
+    session_.take(arrival.receipt);
+  pop_made_room();
+  turn();
+  co_return std::optional<ReceivedMessage>(std::move(arrival.message));
+}
+
+awaitable<Result<>> AsyncClient::Link::disconnect() {
+  auto self = shared_from_this();
+  if (closed_) co_return Failure(*closed_);
+  leaving_ = true;
+  session_.disconnect(mqtt::Reason::success, now());
+  auto goodbye = goodbye_ = answer_within(longest_goodbye);
+  turn();
+  read();  // to its end: what lies unread when a socket is closed makes the system throw away what was sent last
+  co_await wait(goodbye);
+  goodbye_.reset();
+  error_code ignored;
+  socket_.close(ignored);
+  if (goodbye->result) co_return *goodbye->result;
+  if (!everything_sent()) co_return fail(Blame::environment, "the broker does not read what is sent");
+  co_return Result<>{};
+}
+
+void AsyncClient::Link::abandon() {
+  const Error error{Blame::environment, "the client was closed", 0};
+  lost(error);
+  for (auto& [handle, answer] : std::exchange(answers_, {})) give(answer, Failure(error));
+}
+
+// -- turns of the event loop
+
+/// To be called after every call into the session.
+void AsyncClient::Link::turn() {
+  flush();
+  for (auto events = session_.take_events(); !events.empty(); events = session_.take_events()) {
+    for (auto& event : events) std::visit([this](auto& e) { on(std::move(e)); }, event);
+    flush();
+  }
+  arm_clock();
+}
+
+void AsyncClient::Link::flush() {
+  if (!socket_.is_open() || awaits_writable_) return;
+  while (!everything_sent()) {
+    error_code error;
+    const Result<> sent = channel_ ? send_wrapped(error) : send_plain(error);
+    if (error == asio::error::would_block || error == asio::error::try_again) {
+      awaits_writable_ = true;
+      socket_.async_wait(Socket::wait_write, [self = shared_from_this(), connection = connection_](error_code) {
+        if (connection != self->connection_) return;
+        self->awaits_writable_ = false;
+        self->turn();
+      });
+      return;
+    }
+    if (error) return lost({Blame::environment, "cannot send to the broker: " + error.message(), 0});
+    if (!sent) return lost(sent.error());
+  }
+  for (auto& sender : std::exchange(senders_, {})) give(sender, {});
+  if (!leaving_) return;
+  error_code ignored;
+  if (channel_ && !std::exchange(said_goodbye_, true)) {
+    channel_->close(unsent_);
+    socket_.write_some(asio::buffer(unsent_), ignored);  // a courtesy: DISCONNECT has been sent
+    unsent_.clear();
+  }
+  socket_.shutdown(Socket::shutdown_send, ignored);
+}
+
+Result<> AsyncClient::Link::send_plain(error_code& error) {
+  std::array<iovec, 16> parts;
+  const std::size_t count = session_.outbox().gather(parts);
+  std::array<asio::const_buffer, 16> buffers;
+  for (std::size_t i = 0; i < count; ++i) buffers[i] = asio::const_buffer(parts[i].iov_base, parts[i].iov_len);
+  const std::size_t written = socket_.write_some(std::span(buffers).first(count), error);
+  if (!error) session_.outbox().consume(written);
+  return {};
+}
+
+/// First what is wrapped already, so that not more than one piece of it waits for a slow broker.
+Result<> AsyncClient::Link::send_wrapped(error_code& error) {
+  if (unsent_.empty()) {
+    std::array<iovec, 16> parts;
+    const std::size_t count = session_.outbox().gather(parts);
+    session_.outbox().consume(TRY(channel_->send(std::span(parts).first(count), unsent_)));
+  }
+  const std::size_t written = socket_.write_some(asio::buffer(unsent_), error);
+  if (!error) unsent_.erase(unsent_.begin(), unsent_.begin() + static_cast<std::ptrdiff_t>(written));
+  return {};
+}
+
+/// Hands received bytes to the session.
+void AsyncClient::Link::take(Bytes bytes) {
+  if (!channel_) {
+    session_.receive(bytes, now());
+    return turn();
+  }
+  Buffer plain;
+  const Result<> received = channel_->receive(bytes, plain, unsent_);
+  if (!plain.empty()) session_.receive(plain, now());
+  turn();
+  if (!received) lost(received.error());
+  if (received && channel_->has_ended() && !goodbye_) lost({Blame::environment, "the broker closed the connection", 0});
+}
+
+void AsyncClient::Link::read() {
+  if (reading_ || !socket_.is_open() || (paused_ && !leaving_)) return;
+  reading_ = true;
+  socket_.async_read_some(
+      asio::buffer(read_space_), [self = shared_from_this(), connection = connection_](error_code error, std::size_t size) {
+        if (connection != self->connection_) return;
+        self->reading_ = false;
+        if (error && self->goodbye_) return give(self->goodbye_, {});
+        if (error == asio::error::eof) return self->lost({Blame::environment, "the broker closed the connection", 0});
+        if (error) return self->lost({Blame::environment, "the connection to the broker broke: " + error.message(), 0});
+        self->take(Bytes(self->read_space_).first(size));
+        self->read();
+      });
+}
+
+void AsyncClient::Link::arm_clock() {
+  std::uint64_t deadline = closed_ ? std::numeric_limits<std::uint64_t>::max() : session_.deadline();
+  if (deadline >= clock_set_to_) return;  // a later one is looked at when the clock rings
+  clock_set_to_ = deadline;
+  clock_.expires_at(time_point(deadline));
+  clock_.async_wait([self = shared_from_this(), connection = connection_](error_code error) {
+    if (error || connection != self->connection_) return;
+    self->clock_set_to_ = std::numeric_limits<std::uint64_t>::max();
+    self->session_.tick(now());
+    self->turn();
+  });
+}
+
+void AsyncClient::Link::lost(Error error) {
+  ++connection_;
+  clock_.cancel();
+  error_code ignored;
+  socket_.close(ignored);
+  session_.connection_lost(std::move(error));
+  for (auto& event : session_.take_events()) std::visit([this](auto& e) { on(std::move(e)); }, event);
+}
+
+void AsyncClient::Link::pop_made_room() {
+  if (!paused_ || inbox_.size() > options_.inbox / 2) return;
+  paused_ = false;
+  session_.resume(now());
+  read();
+}
+
+// -- events
+
+void AsyncClient::Link::on(Connected event) {
+  session_present_ = event.session_present;
+  client_id_ = std::move(event.client_id);
+  if (login_) give(login_, {});
+}
+
+void AsyncClient::Link::answer(Handle handle, std::string_view what, mqtt::Reason reason) {
+  auto answer = answers_.find(handle);
+  if (answer == answers_.end()) return;
+  give(answer->second, is_error(reason) ? Result<>(Failure(refusal(what, reason))) : Result<>());
+}
+
+void AsyncClient::Link::on(Published event) {
+  answer(event.handle, "the broker refused the message", event.reason);
+}
+void AsyncClient::Link::on(Subscribed event) {
+  answer(event.handle, "the broker refused the subscription", event.reason);
+}
+
+void AsyncClient::Link::on(Arrival event) {
+  inbox_.push_back(std::move(event));
+  if (inbox_.size() >= options_.inbox && !paused_) {
+    paused_ = true;
+    session_.pause(now());
+  }
+  if (receivers_.empty()) return;
+  auto receiver = receivers_.front();
+  receivers_.erase(receivers_.begin());
+  give(receiver, {});
+}
+
+void AsyncClient::Link::on(RefusedMessage event) {
+  if (options_.on_refused) options_.on_refused(event);
+}
+
+void AsyncClient::Link::on(Closed event) {
+  closed_ = event.error;
+  if (!leaving_) {
+    flush();  // a last DISCONNECT that says why
+    error_code ignored;
+    socket_.close(ignored);
+    ++connection_;
+  }
+  Failure failure(std::move(event.error));
+  if (login_) give(login_, failure);
+  std::erase_if(answers_, [&](const auto& waiting) {
+    if (waiting.second->outlives_connection) return false;
+    give(waiting.second, failure);
+    return true;
+  });
+  for (auto& receiver : std::exchange(receivers_, {})) give(receiver, failure);
+  if (leaving_) return;  // what was sent before is still on its way
+  for (auto& sender : std::exchange(senders_, {})) give(sender, failure);
+}
+
+}  // namespace sealmq

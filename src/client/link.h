@@ -1,0 +1,106 @@
+// AsyncClient::Link: a ClientSession with a socket, timers and waiting coroutines.
+#pragma once
+
+#include <boost/asio/steady_timer.hpp>
+#include <deque>
+#include <optional>
+#include <unordered_map>
+
+#include "client/session.h"
+#include "net/dial.h"
+#include "sealmq/async_client.h"
+
+namespace sealmq {
+
+class AsyncClient::Link : public std::enable_shared_from_this<Link> {
+ public:
+  using Clock = std::chrono::steady_clock;
+  template <class T>
+  using awaitable = boost::asio::awaitable<T>;
+
+  /// Opens keys and scheme. Errors: caller_misused, environment.
+  static Result<std::shared_ptr<Link>> make(boost::asio::any_io_executor executor, ConnectOptions options);
+
+  Link(boost::asio::any_io_executor executor, ConnectOptions options, net::Destination to, std::unique_ptr<Random> random,
+       std::unique_ptr<ClientScheme> scheme);
+
+  awaitable<Result<>> open();
+  awaitable<Result<>> publish(std::string topic, Buffer payload, PublishOptions options);
+  awaitable<Result<>> subscribe(std::string filter, SubscribeOptions options);
+  awaitable<Result<>> unsubscribe(std::string filter);
+  awaitable<Result<std::optional<ReceivedMessage>>> receive(Clock::time_point deadline);
+  awaitable<Result<>> disconnect();
+  void acknowledge(std::uint64_t receipt) {
+    session_.take(receipt);
+    turn();
+  }
+  /// Nobody will call any more.
+  void abandon();
+
+  bool session_present() const { return session_present_; }
+  const std::string& client_id() const { return client_id_; }
+
+ private:
+  /// What one coroutine waits for. Shared with it, so that either may go first.
+  struct Answer {
+    Answer(const boost::asio::any_io_executor& executor, Clock::time_point deadline) : signal(executor, deadline) {}
+    boost::asio::steady_timer signal;  // cancelled when the result is there
+    std::optional<Result<>> result;
+    bool outlives_connection = false;
+  };
+  static void give(const std::shared_ptr<Answer>& answer, Result<> result);
+  static awaitable<void> wait(std::shared_ptr<Answer> answer);
+  std::shared_ptr<Answer> answer_within(std::chrono::milliseconds timeout);
+  awaitable<Result<>> answer_to(Handle handle, bool outlives_connection = false);
+  awaitable<Result<net::Dialled>> dial();
+  awaitable<Result<>> sent();
+
+  void turn();
+  void flush();
+  bool everything_sent() { return unsent_.empty() && session_.outbox().empty(); }
+  Result<> send_plain(boost::system::error_code& error);
+  Result<> send_wrapped(boost::system::error_code& error);
+  void read();
+  void take(Bytes bytes);
+  void arm_clock();
+  void lost(Error error);
+  void pop_made_room();
+
+  void on(Connected event);
+  void on(Published event);
+  void on(Subscribed event);
+  void on(Arrival event);
+  void on(RefusedMessage event);
+  void on(Closed event);
+  void answer(Handle handle, std::string_view what, mqtt::Reason reason);
+
+  boost::asio::any_io_executor executor_;
+  ConnectOptions options_;
+  net::Destination destination_;
+  std::unique_ptr<Random> random_;
+  std::unique_ptr<ClientScheme> scheme_;
+  ClientSession session_;
+  boost::asio::generic::stream_protocol::socket socket_;
+  std::unique_ptr<net::Channel> channel_;  // null: the socket's bytes are MQTT
+  Buffer unsent_;                          // wrapped already
+  boost::asio::steady_timer clock_;
+  std::uint64_t clock_set_to_ = std::numeric_limits<std::uint64_t>::max();
+  Buffer read_space_;
+  std::uint64_t connection_ = 0;  // completions of an earlier one are ignored
+  bool reading_ = false;
+  bool paused_ = false;
+  bool awaits_writable_ = false;
+  bool leaving_ = false;       // disconnect() is under way and closes the socket itself
+  bool said_goodbye_ = false;  // the channel is closed
+  bool session_present_ = false;
+  std::string client_id_;
+  std::optional<Error> closed_ = Error{Blame::environment, "not connected", 0};
+  std::deque<Arrival> inbox_;
+  std::unordered_map<Handle, std::shared_ptr<Answer>> answers_;
+  std::vector<std::shared_ptr<Answer>> receivers_;
+  std::vector<std::shared_ptr<Answer>> senders_;  // wait for the outbox to be written
+  std::shared_ptr<Answer> login_;
+  std::shared_ptr<Answer> goodbye_;
+};
+
+}  // namespace sealmq

@@ -1,0 +1,46 @@
+#include "client/message_properties.h"
+
+#include "base/text.h"
+#include "mqtt/topic.h"
+
+namespace sealmq {
+
+Result<> check_properties(const UserProperties& properties) {
+  for (const auto& [key, value] : properties)
+    if (!is_mqtt_utf8(key) || !is_mqtt_utf8(value) || key.size() > 65535 || value.size() > 65535)
+      return fail(Blame::caller_misused, "a user property is not a text that mqtt can carry");
+  return {};
+}
+
+Result<> check_properties(const MessageProperties& properties) {
+  if (!is_mqtt_utf8(properties.content_type) || properties.content_type.size() > 65535)
+    return fail(Blame::caller_misused, "the content type is not a text that mqtt can carry");
+  if (!properties.response_topic.empty() && !mqtt::is_topic_name(properties.response_topic))  // [MQTT-3.3.2-14]
+    return fail(Blame::caller_misused, "the response topic is not a topic name");
+  if (properties.correlation_data.size() > 65535) return fail(Blame::caller_misused, "the correlation data are too large");
+  return {};
+}
+
+void put(const UserProperties& properties, mqtt::Properties& out) {
+  for (const auto& [key, value] : properties) out.user.push_back({key, value});
+}
+
+void put(const MessageProperties& properties, mqtt::Properties& out) {
+  if (properties.is_text) out.payload_format_indicator = 1;
+  out.message_expiry_interval = properties.expiry;
+  if (!properties.content_type.empty()) out.content_type = properties.content_type;
+  if (!properties.response_topic.empty()) out.response_topic = properties.response_topic;
+  if (!properties.correlation_data.empty()) out.correlation_data = properties.correlation_data;
+}
+
+MessageProperties copy_of(const mqtt::Properties& properties) {
+  MessageProperties copy;
+  copy.is_text = properties.payload_format_indicator == 1;
+  copy.expiry = properties.message_expiry_interval;
+  copy.content_type = properties.content_type.value_or("");
+  copy.response_topic = properties.response_topic.value_or("");
+  copy.correlation_data = to_buffer(properties.correlation_data.value_or(Bytes{}));
+  return copy;
+}
+
+}  // namespace sealmq

@@ -1,0 +1,336 @@
+// sealmq.toml, read: parse_configuration() and read_configuration().
+#include <toml++/toml.h>
+
+#include <algorithm>
+#include <charconv>
+#include <fstream>
+
+#include "base/error_text.h"
+#include "base/text.h"
+#include "mqtt/topic.h"
+#include "net/url.h"
+#include "sealmq/identity.h"
+#include "sealmq/scheme.h"
+#include "server/configuration.h"
+#include "server/settings.h"
+
+namespace sealmq::server {
+namespace {
+
+/// Reads one file; every error says where.
+class FileReader {
+ public:
+  explicit FileReader(const std::string& path) : path_(path) {}
+
+  Result<Configuration> read(const toml::table& top) {
+    Configuration configuration;
+    TRY(read_settings(top, "", configuration));
+    for (const auto& [key, node] : top) {
+      if (find_setting("", key.str()) != nullptr) continue;
+      if (key == "limits" || key == "admin")
+        TRY(read_table(node, key.str(), configuration));
+      else if (key == "listener")
+        configuration.listeners = TRY(read_tables<Listener>(node, "listener", &FileReader::read_listener));
+      else if (key == "topic")
+        configuration.topics = TRY(read_tables<TopicRow>(node, "topic", &FileReader::read_topic));
+      else if (key == "bridge")
+        configuration.bridges = TRY(read_tables<BridgeSettings>(node, "bridge", &FileReader::read_bridge));
+      else
+        return unknown(key, "the file");
+    }
+    return configuration;
+  }
+
+  Failure refuse(const toml::source_region& where, const std::string& what) const {
+    return fail(Blame::caller_misused,
+                path_ + ":" + std::to_string(where.begin.line) + ":" + std::to_string(where.begin.column) + ": " + what);
+  }
+
+ private:
+  static const Setting* find_setting(std::string_view table, std::string_view name) {
+    const auto all = settings();
+    const auto found = std::ranges::find_if(all, [&](const Setting& s) { return s.table == table && s.name == name; });
+    return found == all.end() ? nullptr : &*found;
+  }
+
+  Failure unknown(const toml::key& key, std::string_view where) const {
+    return refuse(key.source(), "unknown key " + quoted(key.str()) + " in " + std::string(where));
+  }
+
+  Result<> read_settings(const toml::table& table, std::string_view name, Configuration& into) {
+    for (const auto& [key, node] : table) {
+      const Setting* setting = find_setting(name, key.str());
+      if (setting == nullptr) continue;
+      if (setting->is_text())
+        *std::get<std::string*>(setting->place(into)) = TRY(choice(node, *setting));
+      else
+        setting->set_number(into, TRY(number(node, *setting)));
+    }
+    return {};
+  }
+
+  /// A table of single values.
+  Result<> read_table(const toml::node& node, std::string_view name, Configuration& into) {
+    const std::string heading = "[" + std::string(name) + "]";
+    if (!node.is_table()) return refuse(node.source(), std::string(name) + " must be a table: " + heading);
+    const toml::table& table = *node.as_table();
+    for (const auto& [key, value] : table)
+      if (find_setting(name, key.str()) == nullptr) return unknown(key, heading);
+    return read_settings(table, name, into);
+  }
+
+  template <class Row>
+  Result<std::vector<Row>> read_tables(const toml::node& node, const std::string& name,
+                                       Result<Row> (FileReader::*read_row)(const toml::table&)) {
+    const toml::array* array = node.as_array();
+    if (array == nullptr) return refuse(node.source(), name + " must be a list of tables: [[" + name + "]]");
+    std::vector<Row> rows;
+    for (const toml::node& entry : *array) {
+      if (!entry.is_table()) return refuse(entry.source(), "each " + name + " must be a table: [[" + name + "]]");
+      rows.push_back(TRY((this->*read_row)(*entry.as_table())));
+    }
+    return rows;
+  }
+
+  Result<Listener> read_listener(const toml::table& table) {
+    const toml::node* url = table.get("url");
+    if (url == nullptr) return refuse(table.source(), "[[listener]] needs a url");
+    auto listener = parse_listener(TRY(text(*url, "url")));
+    if (!listener) return refuse(url->source(), listener.error().what);
+    for (const auto& [key, node] : table)
+      if (key != "url") TRY(read_listener_key(key, node, *listener));
+    if (needs_tls(*listener))
+      if (const auto together = net::check_together(listener->tls); !together)
+        return refuse(url->source(), together.error().what);
+    return listener;
+  }
+
+  /// Each key belongs to some transports; with others it would be ignored, which an operator should know.
+  Result<> read_listener_key(const toml::key& key, const toml::node& node, Listener& listener) {
+    using net::Transport;
+    const std::string name(key.str());
+    const bool is_unix = listener.transport == Transport::unix_socket;
+    const bool is_web = listener.transport == Transport::websocket || listener.transport == Transport::secure_websocket;
+    const std::pair<std::string_view, std::string net::TlsServerFiles::*> files[] = {
+        {"cert", &net::TlsServerFiles::cert},
+        {"key", &net::TlsServerFiles::key},
+        {"client_ca", &net::TlsServerFiles::client_ca},
+        {"client_crl", &net::TlsServerFiles::client_crl},
+        {"psk_file", &net::TlsServerFiles::psk_file}};
+    const auto* file = std::ranges::find(files, name, [](const auto& entry) { return entry.first; });
+    const bool is_file = file != std::end(files);
+    if ((is_file || name == "require_certificate") && !needs_tls(listener))
+      return refuse(key.source(), name + " goes with mqtts:// and wss:// only");
+    if ((name == "path" || name == "origins") && !is_web) return refuse(key.source(), name + " goes with ws:// and wss:// only");
+    if (name == "mode" && !is_unix) return refuse(key.source(), "mode goes with unix: only");
+    if (name == "proxy_protocol" && is_unix) return refuse(key.source(), "proxy_protocol does not go with unix:");
+
+    if (name == "identity" && !needs_tls(listener)) return refuse(key.source(), "identity goes with mqtts:// and wss:// only");
+    if (is_file)
+      listener.tls.*file->second = TRY(text(node, name));
+    else if (name == "require_certificate")
+      listener.tls.require_certificate = TRY(truth(node, name));
+    else if (name == "identity")
+      listener.identity = TRY(identity_from(node));
+    else if (name == "anonymous")
+      listener.anonymous = TRY(truth(node, name));
+    else if (name == "proxy_protocol")
+      listener.proxy_protocol = TRY(truth(node, name));
+    else if (name == "mode")
+      listener.mode = TRY(mode(node));
+    else if (name == "path")
+      listener.upgrade.path = TRY(web_path(node));
+    else if (name == "origins")
+      listener.upgrade.origins = TRY(texts(node, name));
+    else
+      return unknown(key, "[[listener]]");
+    return {};
+  }
+
+  Result<IdentityFrom> identity_from(const toml::node& node) {
+    const std::string word = TRY(text(node, "identity"));
+    if (word == "none") return IdentityFrom::nothing;
+    if (word == "cn") return IdentityFrom::common_name;
+    if (word == "san") return IdentityFrom::alternative_name;
+    if (word == "psk") return IdentityFrom::shared_key;
+    return refuse(node.source(), "identity must be \"none\", \"cn\", \"san\" or \"psk\"");
+  }
+
+  Result<std::string> web_path(const toml::node& node) {
+    const std::string path = TRY(text(node, "path"));
+    if (!path.starts_with('/') || std::ranges::any_of(path, [](char c) { return c <= ' ' || c == '?' || c == 0x7F; }))
+      return refuse(node.source(), "path must begin with '/' and hold no space and no '?'");
+    return path;
+  }
+
+  /// As chmod takes it: "0660".
+  Result<unsigned> mode(const toml::node& node) {
+    const std::string digits = TRY(text(node, "mode"));
+    unsigned value = 0;
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value, 8);
+    if (error != std::errc{} || end != digits.data() + digits.size() || value > 0777)
+      return refuse(node.source(), "mode must be octal digits in quotes, \"0600\" to \"0777\"");
+    return value;
+  }
+
+  Result<TopicRow> read_topic(const toml::table& table) {
+    TopicRow row;
+    for (const auto& [key, node] : table) {
+      if (key == "filter")
+        row.filter = TRY(filter(node));
+      else if (key == "publish")
+        row.publish = TRY(schemes(node, "publish"));
+      else if (key == "subscribe")
+        row.subscribe = TRY(schemes(node, "subscribe"));
+      else
+        return unknown(key, "[[topic]]");
+    }
+    if (row.filter.empty()) return refuse(table.source(), "[[topic]] needs a filter");
+    return row;
+  }
+
+  Result<BridgeSettings> read_bridge(const toml::table& table) {
+    BridgeSettings bridge;
+    const std::pair<std::string_view, std::string*> texts[] = {{"name", &bridge.name},
+                                                               {"url", &bridge.url},
+                                                               {"version", &bridge.version},
+                                                               {"client_id", &bridge.client_id},
+                                                               {"user", &bridge.user},
+                                                               {"cafile", &bridge.cafile},
+                                                               {"password_file", &bridge.password_file}};
+    for (const auto& [key, node] : table) {
+      const auto* at = std::ranges::find(texts, key.str(), [](const auto& entry) { return entry.first; });
+      if (at != std::end(texts))
+        *at->second = TRY(text(node, std::string(key.str())));
+      else if (key == "topics")
+        bridge.topics = TRY(read_tables<BridgeTopic>(node, "topics", &FileReader::read_bridge_topic));
+      else
+        return unknown(key, "[[bridge]]");
+    }
+    if (!is_identity_name(bridge.name)) return refuse(table.source(), "[[bridge]] needs a name of letters, digits and . _ -");
+    if (std::ranges::find(bridges_, bridge.name) != bridges_.end())
+      return refuse(table.source(), "there is a [[bridge]] " + quoted(bridge.name) + " already");
+    bridges_.push_back(bridge.name);
+    if (bridge.version != "5" && bridge.version != "3.1.1") return refuse(table.source(), "version must be \"5\" or \"3.1.1\"");
+    if (auto url = net::parse_url(bridge.url); !url) return refuse(table.source(), "url of [[bridge]]: " + url.error().what);
+    if (bridge.topics.empty()) return refuse(table.source(), "[[bridge]] needs topics");
+    if (bridge.client_id.empty()) bridge.client_id = "sealmq-bridge-" + bridge.name;
+    return bridge;
+  }
+
+  Result<BridgeTopic> read_bridge_topic(const toml::table& table) {
+    BridgeTopic row;
+    for (const auto& [key, node] : table) {
+      if (key == "filter") {
+        row.filter = TRY(text(node, "filter"));
+      } else if (key == "direction") {
+        const std::string word = TRY(text(node, "direction"));
+        if (word != "in" && word != "out" && word != "both") return refuse(node.source(), "direction must be in, out or both");
+        row.direction = word == "in" ? BridgeDirection::in : word == "out" ? BridgeDirection::out : BridgeDirection::both;
+      } else if (key == "qos") {
+        if (!node.is_integer() || node.as_integer()->get() < 0 || node.as_integer()->get() > 2)
+          return refuse(node.source(), "qos must be 0, 1 or 2");
+        row.qos = static_cast<mqtt::QoS>(node.as_integer()->get());
+      } else if (key == "local_prefix") {
+        row.local_prefix = TRY(text(node, "local_prefix"));
+      } else if (key == "remote_prefix") {
+        row.remote_prefix = TRY(text(node, "remote_prefix"));
+      } else {
+        return unknown(key, "topics");
+      }
+    }
+    for (const std::string* prefix : {&row.local_prefix, &row.remote_prefix})
+      if (mqtt::has_wildcard(*prefix) || prefix->starts_with('$') || !mqtt::is_topic_filter(*prefix + row.filter))
+        return refuse(table.source(), "not a topic filter: " + quoted(*prefix + row.filter));
+    if (row.filter.starts_with('$')) return refuse(table.source(), "topics under $ are each broker's own");
+    return row;
+  }
+
+  Result<std::string> filter(const toml::node& node) {
+    std::string value = TRY(text(node, "filter"));
+    if (!mqtt::is_topic_filter(value)) return refuse(node.source(), "not a topic filter: " + quoted(value));
+    if (std::ranges::find(filters_, value) != filters_.end())
+      return refuse(node.source(), "there is a [[topic]] for " + quoted(value) + " already");
+    return filters_.emplace_back(std::move(value));
+  }
+
+  Result<std::vector<std::string>> schemes(const toml::node& node, const std::string& name) {
+    const toml::array* array = node.as_array();
+    if (array == nullptr) return refuse(node.source(), name + " must be a list of schemes");
+    std::vector<std::string> names;
+    for (const toml::node& entry : *array) {
+      std::string scheme = TRY(text(entry, name));
+      if (find_scheme(scheme) == nullptr)
+        return refuse(entry.source(), "unknown scheme " + quoted(scheme) + "; " + known_schemes());
+      names.push_back(std::move(scheme));
+    }
+    return names;
+  }
+
+  static std::string known_schemes() {
+    std::string text = "there are";
+    for (const Scheme& scheme : all_schemes()) text += " " + std::string(scheme.info->name);
+    return text;
+  }
+
+  Result<std::string> text(const toml::node& node, const std::string& name) const {
+    if (!node.is_string()) return refuse(node.source(), name + " must be a text in quotes");
+    return node.as_string()->get();
+  }
+
+  Result<std::string> choice(const toml::node& node, const Setting& setting) const {
+    std::string value = TRY(text(node, setting.full_name()));
+    if (setting.choices.empty() || std::ranges::find(setting.choices, value) != setting.choices.end()) return value;
+    std::string all;
+    for (const auto choice : setting.choices) all += (all.empty() ? "" : " or ") + quoted(choice);
+    return refuse(node.source(), setting.full_name() + " must be " + all);
+  }
+
+  Result<std::vector<std::string>> texts(const toml::node& node, const std::string& name) const {
+    const toml::array* array = node.as_array();
+    if (array == nullptr) return refuse(node.source(), name + " must be a list of texts");
+    std::vector<std::string> list;
+    for (const toml::node& entry : *array) list.push_back(TRY(text(entry, name)));
+    return list;
+  }
+
+  Result<bool> truth(const toml::node& node, const std::string& name) const {
+    if (!node.is_boolean()) return refuse(node.source(), name + " must be true or false");
+    return node.as_boolean()->get();
+  }
+
+  Result<std::uint64_t> number(const toml::node& node, const Setting& setting) const {
+    const std::string range = std::to_string(setting.least) + " to " + std::to_string(setting.most);
+    if (!node.is_integer()) return refuse(node.source(), setting.full_name() + " must be a whole number, " + range);
+    const std::int64_t value = node.as_integer()->get();
+    if (value < 0 || static_cast<std::uint64_t>(value) < setting.least || static_cast<std::uint64_t>(value) > setting.most)
+      return refuse(node.source(), setting.full_name() + " must be " + range);
+    return static_cast<std::uint64_t>(value);
+  }
+
+  const std::string& path_;
+  std::vector<std::string> filters_;  // seen so far
+  std::vector<std::string> bridges_;  // likewise
+};
+
+}  // namespace
+
+Result<Configuration> parse_configuration(std::string_view text, const std::string& path) {
+  FileReader reader(path);
+  try {
+    return reader.read(toml::parse(text, path));
+  } catch (const toml::parse_error& error) {  // the only way this library has to tell
+    return reader.refuse(error.source(), std::string(error.description()));
+  }
+}
+
+Result<Configuration> read_configuration(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string text;
+  for (char part[4096]; file.read(part, sizeof part) || file.gcount() > 0;)
+    text.append(part, static_cast<std::size_t>(file.gcount()));
+  if (!file.is_open() || file.bad()) return fail(Blame::environment, "cannot read " + path + ": " + error_text(errno));
+  return parse_configuration(text, path);
+}
+
+}  // namespace sealmq::server
