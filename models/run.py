@@ -93,7 +93,7 @@ def print_markdown(results):
         print("|---|---|%s---|" % ("---|" * len(forms)))
         for name, row in claims.items():
             notes = [row[form][0] for form in reversed(forms) if form in row]
-            attack = next((note.attack for note in reversed(notes) if note.attack), "")
+            attack = next((note.attack for note in notes if note.attack), "")
             cells = [shown(*row[form]) if form in row else "-" for form in forms]
             print("| %s | %s | %s | %s |" % (notes[0].text, name, " | ".join(cells), attack))
 
