@@ -44,6 +44,8 @@ class ClientSession {
   static Result<Made> publish(std::string_view topic, Bytes payload, KeyStore& key, const BrokerIdentity& broker, Random& random,
                               Now now, SessionLimits limits = {});
 
+  const KeyId& id() const { return id_; }
+  const std::string& topic() const { return topic_; }  ///< a subscriber's; empty for a publisher
   bool must_be_renewed(Now now) const { return key_.is_nearly_over(now); }
 
   /// SL3_3.

@@ -40,14 +40,23 @@ Result<> SealingChannel::seal(Bytes aad, Bytes plaintext, Buffer& out) {
 OpeningChannel::OpeningChannel(const Secret& key_and_iv, std::uint64_t limit)
     : aead_(key_of(key_and_iv)), iv_(iv_of(key_and_iv)), limit_(limit) {}
 
-Result<OpeningChannel::Opened> OpeningChannel::open(std::uint64_t counter, Bytes aad, Bytes ciphertext_and_tag) {
+Result<Buffer> OpeningChannel::unseal(std::uint64_t counter, Bytes aad, Bytes ciphertext_and_tag) {
   if (counter >= limit_) return fail(Blame::peer_misbehaved, "its counter lies beyond what the key may protect");
-  Opened opened;
-  opened.plaintext = TRY(aead_.open(nonce(iv_, counter), aad, ciphertext_and_tag));
+  return aead_.open(nonce(iv_, counter), aad, ciphertext_and_tag);
+}
+
+Replay OpeningChannel::judge(std::uint64_t counter) {
   Replay replay = window_.judge(counter);
+  if (replay == Replay::fresh) ++opened_;
+  return replay;
+}
+
+Result<OpeningChannel::Opened> OpeningChannel::open(std::uint64_t counter, Bytes aad, Bytes ciphertext_and_tag) {
+  Opened opened;
+  opened.plaintext = TRY(unseal(counter, aad, ciphertext_and_tag));
+  Replay replay = judge(counter);
   if (replay == Replay::stale) return fail(Blame::peer_misbehaved, "its counter fell behind the window");
   opened.repeat = replay == Replay::repeat;
-  if (!opened.repeat) ++opened_;
   return opened;
 }
 

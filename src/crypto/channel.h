@@ -47,6 +47,12 @@ class OpeningChannel {
   /// message leaves no trace in the window.
   Result<Opened> open(std::uint64_t counter, Bytes aad, Bytes ciphertext_and_tag);
 
+  /// The two halves of open(), for a key that more than two hold: what unseals may still be another holder's forgery, and must
+  /// not move the window before it has been verified.
+  Result<Buffer> unseal(std::uint64_t counter, Bytes aad, Bytes ciphertext_and_tag);
+  /// Remembers `counter` if it is fresh.
+  Replay judge(std::uint64_t counter);
+
   /// How many messages were opened, copies left out.
   std::uint64_t opened() const { return opened_; }
   bool is_retired() const { return opened_ >= limit_; }
