@@ -35,7 +35,7 @@ class SessionAge {
   bool is_nearly_over(Now now) const { return passed(now) >= limit_ - limit_ / 16; }
 
  private:
-  std::uint64_t passed(Now now) const { return now.steady - started_; }
+  std::uint64_t passed(Now now) const { return now.steady > started_ ? now.steady - started_ : 0; }
   std::uint64_t limit_;
   std::uint64_t started_;
 };
