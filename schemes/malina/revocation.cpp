@@ -40,18 +40,24 @@ Bytes before_signature(Bytes frame) {
 /// The type under which the author signed.
 std::uint8_t signed_type(Level level) {
   switch (level) {
-    case Level::sl1: return 0x12;
-    case Level::sl2: return 0x22;
-    case Level::sl3: return 0x33;
+    case Level::sl1:
+      return 0x12;
+    case Level::sl2:
+      return 0x22;
+    case Level::sl3:
+      return 0x33;
   }
   return 0;
 }
 
 std::string_view signed_tag(Level level) {
   switch (level) {
-    case Level::sl1: return "SL1_2";
-    case Level::sl2: return "SL2_2";
-    case Level::sl3: return "SL3_2";
+    case Level::sl1:
+      return "SL1_2";
+    case Level::sl2:
+      return "SL2_2";
+    case Level::sl3:
+      return "SL3_2";
   }
   return {};
 }

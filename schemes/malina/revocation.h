@@ -1,5 +1,5 @@
-// The revocation phase: somebody shows the authority a message (REQUEST), the authority orders all brokers to revoke or restore an
-// identity (ORDER). Pure functions; whom to believe and what to do about an order is the caller's. Bytes: revocation.md.
+// The revocation phase: somebody shows the authority a message (REQUEST), the authority orders all brokers to revoke or restore
+// an identity (ORDER). Pure functions; whom to believe and what to do about an order is the caller's. Bytes: revocation.md.
 //
 // An order names no broker: it is for every broker and subscriber that knows the authority's key.
 #pragma once

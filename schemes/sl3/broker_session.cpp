@@ -48,8 +48,8 @@ Result<BrokerSession::Request> BrokerSession::read_request(Bytes bytes, KeyStore
 
   auto key = TRY(crypto::schnorr::VerifyingKey::from_id(body.id));
   const auto& th1 = encapsulation.exchange.hash();
-  bool signed_by_id = malina::verify(
-      key, {request_type(role), broker_id, body.topic, body.id, th1, body.time, body.sequence}, body.signature);
+  bool signed_by_id =
+      malina::verify(key, {request_type(role), broker_id, body.topic, body.id, th1, body.time, body.sequence}, body.signature);
   if (!signed_by_id) return refused("the signature of the request does not verify");
   if (!fits(role, body.topic)) return refused("no topic to ask a session for");
   if (!malina::is_fresh(body.time, now)) return refused("the time of the request is outside the window");
@@ -76,8 +76,8 @@ Result<BrokerSession::Answered> BrokerSession::answer(const Request& request, Ra
   return Answered{BrokerSession(*request, body.session, master, limits, now), std::move(frame)};
 }
 
-BrokerSession::BrokerSession(const SessionRequest& request, const SessionId& id, const Secret& master, const SessionLimits& limits,
-                             Now now)
+BrokerSession::BrokerSession(const SessionRequest& request, const SessionId& id, const Secret& master,
+                             const SessionLimits& limits, Now now)
     : role_(request.role), id_(id), topic_(request.topic), author_(request.id), age_(limits, now) {
   if (role_ == Role::publisher)
     inwards_.emplace(data_secret(master, to_broker), limits.messages);

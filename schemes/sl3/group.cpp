@@ -101,9 +101,8 @@ Result<GroupMember> GroupMember::make(const ClientSession& session) {
 Result<> GroupMember::take_key(Bytes frame, ClientSession& session, Now now) {
   Secret body = TRY(session.open_group_key(frame, now));
   auto key = TRY(decode_group_key(body.reveal()));
-  return keys_.take(key.group, key.epoch, key.secret, session.id(), GroupLimits{}.age, now, [&] {
-    return crypto::OpeningChannel(channel_secret(key.secret, key.group, key.epoch), key.messages);
-  });
+  return keys_.take(key.group, key.epoch, key.secret, session.id(), GroupLimits{}.age, now,
+                    [&] { return crypto::OpeningChannel(channel_secret(key.secret, key.group, key.epoch), key.messages); });
 }
 
 Result<GroupMember::Opened> GroupMember::open(Bytes bytes, malina::KnownKeys& keys, Now now) {

@@ -90,8 +90,8 @@ class Group : public GroupEpochs {
 
 // -- member side
 
-/// An answer of its own: the key of this group and epoch is not here. Renew the subscription, but seldom: an epoch is the one part
-/// of a frame that anybody can make up.
+/// An answer of its own: the key of this group and epoch is not here. Renew the subscription, but seldom: an epoch is the one
+/// part of a frame that anybody can make up.
 struct AskAgain {};
 
 inline constexpr std::uint64_t previous_epoch_lasts = 10'000;  // milliseconds

@@ -62,8 +62,8 @@ Result<ClientSession::Made> ClientSession::subscribe(std::string_view topic, Key
   return Made{ClientSession(std::move(session), key_id(frame.point), topic), encode(frame)};
 }
 
-Result<ClientSession::Made> ClientSession::publish(std::string_view topic, Bytes payload, KeyStore& key, const BrokerIdentity& broker,
-                                                   Random& random, Now now, SessionLimits limits) {
+Result<ClientSession::Made> ClientSession::publish(std::string_view topic, Bytes payload, KeyStore& key,
+                                                   const BrokerIdentity& broker, Random& random, Now now, SessionLimits limits) {
   auto ephemeral = crypto::AgreementKey::generate(random);
   SessionKey session(TRY(crypto::agree(ephemeral, broker.agreement)), limits, now);
   Buffer body = TRY(signed_body(topic, payload, key, now));

@@ -11,9 +11,9 @@ namespace sealmq::sl3::paper {
 
 /// A message whose author's signature has been verified.
 struct TakenMessage {
-  Buffer body;            ///< SignedMessage, encoded; holds what `message` points to
+  Buffer body;  ///< SignedMessage, encoded; holds what `message` points to
   SignedMessage message;
-  ReplayMark mark;        ///< by e, the hash of all that was signed
+  ReplayMark mark;  ///< by e, the hash of all that was signed
 };
 
 /// The key that client and broker share, with its age and its number of messages; what both ends of a session consist of.

@@ -89,8 +89,8 @@ class ClientRequest {
  public:
   /// For a subscriber `topic` is a filter, for a publisher the topic it will first publish to. Errors: caller_misused, the key
   /// store's; peer_misbehaved if the broker's key is no point of the curve.
-  static Result<ClientRequest> make(Role role, std::string_view topic, KeyStore& key, const BrokerIdentity& broker, Random& random,
-                                    Now now, SessionLimits limits = {});
+  static Result<ClientRequest> make(Role role, std::string_view topic, KeyStore& key, const BrokerIdentity& broker,
+                                    Random& random, Now now, SessionLimits limits = {});
 
   /// SL3_1 or SL3_2, to be published to `$sl/sub` or `$sl/pub`.
   const Buffer& frame() const { return frame_; }

@@ -17,8 +17,8 @@ bool fits(Role role, std::string_view topic);
 crypto::KeyExchange second_step(const crypto::KeyExchange& first, Bytes request, const crypto::Sec1Compressed& broker_point,
                                 const Secret& shared);
 
-/// Appends GCM(...). Once for each exchange: the broker's ephemeral key is fresh, so is the master, and the derived key has one iv.
-/// Answers the master.
+/// Appends GCM(...). Once for each exchange: the broker's ephemeral key is fresh, so is the master, and the derived key has one
+/// iv. Answers the master.
 Secret seal_answer(const crypto::KeyExchange& second, Bytes body, Buffer& out);
 
 struct OpenedAnswer {

@@ -60,7 +60,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   must_mirror(paper::decode_subscribe(input), input, [](const auto& f) { return paper::encode(f); });
   must_mirror(paper::decode_subscribe_body(input), input, [](const auto& b) { return paper::encode(b); });
   must_mirror(paper::decode_publish(input), input, [](const auto& f) { return with(paper::begin_publish(f.point), f.sealed); });
-  must_mirror(paper::decode_message_in(input), input, [](const auto& f) { return with(paper::begin_message_in(f.key), f.sealed); });
+  must_mirror(paper::decode_message_in(input), input,
+              [](const auto& f) { return with(paper::begin_message_in(f.key), f.sealed); });
   must_mirror(paper::decode_message_out(input), input, [](Bytes sealed) { return with(paper::begin_message_out(), sealed); });
   must_mirror(paper::decode_group_key_frame(input), input,
               [](Bytes sealed) { return with(paper::begin_group_key_frame(), sealed); });

@@ -125,7 +125,8 @@ TEST_F(Sl3, AMessageWhoseContentIsAHashIsNoRequest) {
   Buffer frame = begin_exchange(type_publish, ephemeral.public_key());
   auto to = malina::encapsulate(Bytes(frame).first(3), {pinned.id, pinned.agreement}, ephemeral).value();
   auto device_session = session(Role::publisher, "plant/7", *device);
-  auto published = take(device_session.broker, device_session.client.protect("plant/7", to.exchange.hash(), *device, now).value()).value();
+  auto published =
+      take(device_session.broker, device_session.client.protect("plant/7", to.exchange.hash(), *device, now).value()).value();
   const auto& m = published->message;
   malina::seal_once(to, "MALINA-2 sl3 req", encode(RequestBody{m.time, m.sequence, m.topic, m.id, m.signature}), frame);
   EXPECT_FALSE(BrokerSession::read_request(frame, *broker, now));
@@ -392,7 +393,8 @@ TEST_F(Sl3, JoiningProvesTheKeyAndNamesTheTicket) {
   auto paper = malina::paper_join_request(malina::JoinRole::publisher, ticket, {"plant/7"}, *device, pinned, random, now).value();
   auto taken = malina::read_paper_join(paper.frame, *broker, now).value();
   EXPECT_EQ(taken.joining->ticket, ticket);
-  Buffer answer = malina::answer_paper_join(taken.answer_key, malina::JoinStatus::accepted, taken.joining->keys.schnorr, random, now);
+  Buffer answer =
+      malina::answer_paper_join(taken.answer_key, malina::JoinStatus::accepted, taken.joining->keys.schnorr, random, now);
   EXPECT_TRUE(malina::read_paper_join_answer(answer, paper.answer_key, device->identity().keys.schnorr));
   advance(31'000);
   EXPECT_FALSE(malina::read_join(request.frame, *broker, now));
