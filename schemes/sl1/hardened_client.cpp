@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "crypto/ecdsa.h"
+#include "crypto/replay_window.h"
 #include "mqtt/topic.h"
 #include "schemes/malina/pinned.h"
 #include "schemes/sl1/messages.h"
@@ -16,27 +17,6 @@ constexpr std::size_t remembered = 100'000;  // (author, topic) pairs and listin
 Failure refused(const char* why) {
   return fail(Blame::peer_misbehaved, why);
 }
-
-/// What a subscriber remembers of one (ID, T): the highest sequence and which of the 63 before it were seen.
-struct Window {
-  std::uint64_t highest = 0;
-  std::uint64_t seen = 0;
-
-  Replay judge(std::uint64_t sequence) {
-    if (seen == 0 || sequence > highest) {
-      std::uint64_t ahead = sequence - highest;
-      seen = seen == 0 || ahead >= 64 ? 1 : (seen << ahead | 1);
-      highest = sequence;
-      return Replay::fresh;
-    }
-    std::uint64_t behind = highest - sequence;
-    if (behind >= 64) return Replay::stale;
-    std::uint64_t bit = std::uint64_t{1} << behind;
-    if ((seen & bit) != 0) return Replay::repeat;
-    seen |= bit;
-    return Replay::fresh;
-  }
-};
 
 class ClientSide : public ClientScheme {
  public:
@@ -125,7 +105,7 @@ class ClientSide : public ClientScheme {
   malina::Pinned pinned_;
   malina::KnownKeys keys_;
   std::unordered_map<std::string, Listing> listings_;
-  std::unordered_map<std::string, Window> windows_;
+  std::unordered_map<std::string, crypto::ReplayWindow> windows_;  // by author and topic
 };
 
 }  // namespace

@@ -1,0 +1,240 @@
+#include "schemes/malina/revocation.h"
+
+#include "schemes/malina/frame.h"
+
+namespace sealmq::malina {
+namespace {
+
+constexpr std::size_t signature_size = 64;
+constexpr std::string_view request_tag = "MALINA-2 revocation request";
+constexpr std::string_view order_tag = "MALINA-2 revocation order";
+constexpr std::string_view paper_order_name = "RVK1";
+
+Failure refused(const char* why) {
+  return fail(Blame::peer_misbehaved, why);
+}
+
+Level read_level(Reader& in) {
+  std::uint8_t level = in.u8();
+  if (!in.failed() && (level < 1 || level > 3)) in.fail("no such level");
+  return static_cast<Level>(level);
+}
+
+Action read_action(Reader& in) {
+  std::uint8_t action = in.u8();
+  if (!in.failed() && action != 1 && action != 2) in.fail("no such action");
+  return static_cast<Action>(action);
+}
+
+/// What a signature over a whole frame covers: a tag that no other frame has, then the frame up to the signature.
+Buffer tagged(std::string_view tag, Bytes before_signature) {
+  Buffer out = to_buffer(as_bytes(tag));
+  append(out, before_signature);
+  return out;
+}
+
+Bytes before_signature(Bytes frame) {
+  return frame.first(frame.size() < signature_size ? 0 : frame.size() - signature_size);
+}
+
+/// The type under which the author signed.
+std::uint8_t signed_type(Level level) {
+  switch (level) {
+    case Level::sl1:
+      return 0x12;
+    case Level::sl2:
+      return 0x22;
+    case Level::sl3:
+      return 0x33;
+  }
+  return 0;
+}
+
+std::string_view signed_tag(Level level) {
+  switch (level) {
+    case Level::sl1:
+      return "SL1_2";
+    case Level::sl2:
+      return "SL2_2";
+    case Level::sl3:
+      return "SL3_2";
+  }
+  return {};
+}
+
+Evidence read_evidence(Reader& in) {
+  Evidence e;
+  e.level = read_level(in);
+  e.broker_id = as_text(in.lp16());
+  e.topic = as_text(in.lp16());
+  e.message = in.lp32();
+  e.time = in.u64();
+  if (e.level == Level::sl2) {
+    e.escrow = in.lp16();
+  } else {
+    e.id = in.array<32>();
+    e.sequence = in.u64();
+    e.signature = in.array<64>();
+  }
+  return e;
+}
+
+void write(const Evidence& e, Writer& out) {
+  out.u8(static_cast<std::uint8_t>(e.level)).lp16(e.broker_id).lp16(e.topic).lp32(e.message).u64(e.time);
+  if (e.level == Level::sl2)
+    out.lp16(e.escrow);
+  else
+    out.bytes(e.id).u64(e.sequence).bytes(e.signature);
+}
+
+Order read_order(Reader& in) {
+  Order o;
+  o.serial = in.u64();
+  o.time = in.u64();
+  o.action = read_action(in);
+  o.id = in.array<32>();
+  o.reason = in.u8();
+  return o;
+}
+
+void write(const Order& o, Writer& out) {
+  out.u64(o.serial).u64(o.time).u8(static_cast<std::uint8_t>(o.action)).bytes(o.id).u8(o.reason);
+}
+
+}  // namespace
+
+struct RequestReader {
+  static Result<VerifiedRequest> read(Bytes frame) {
+    Reader in = open_frame(frame, type_revocation_request);
+    RevocationRequest r;
+    r.requester = in.array<33>();
+    r.number = in.u64();
+    r.sent = in.u64();
+    r.evidence = read_evidence(in);
+    r.reason = as_text(in.lp16());
+    auto signature = in.array<signature_size>();
+    r = TRY(in.finish(r));
+    auto key = TRY(crypto::ecdsa::VerifyingKey::from_sec1(r.requester));
+    if (!crypto::ecdsa::verify(key, tagged(request_tag, before_signature(frame)), signature))
+      return refused("the request is not signed by who it says");
+    return VerifiedRequest(r);
+  }
+};
+
+Result<Buffer> revocation_request(const Evidence& evidence, std::string_view reason, KeyStore& key, Now now) {
+  for (std::size_t size : {evidence.broker_id.size(), evidence.topic.size(), evidence.escrow.size(), reason.size()})
+    if (size > 0xFFFF) return fail(Blame::caller_misused, "too long for a request");
+  Buffer frame;
+  std::uint64_t number = TRY(key.sequence().next());
+  Writer out = begin_frame(frame, type_revocation_request);
+  out.bytes(key.identity().keys.ecdsa).u64(number).u64(now.wall);
+  write(evidence, out);
+  out.lp16(reason);
+  auto signature = TRY(key.sign_ecdsa(tagged(request_tag, frame)));
+  out.bytes(signature);
+  return frame;
+}
+
+Result<VerifiedRequest> read_revocation_request(Bytes frame) {
+  return RequestReader::read(frame);
+}
+
+bool holds(const Evidence& e) {
+  auto key = crypto::schnorr::VerifyingKey::from_id(e.id);
+  return key && verify(*key, {signed_type(e.level), e.broker_id, e.topic, e.id, e.message, e.time, e.sequence}, e.signature);
+}
+
+Result<Escrowed> decode_escrowed(Bytes plaintext) {
+  Reader in = open_inside(plaintext);
+  Escrowed e;
+  e.id = in.array<32>();
+  e.sequence = in.u64();
+  e.signature = in.array<64>();
+  return in.finish(e);
+}
+
+Result<PaperRequest> decode_paper_request(Bytes bytes) {
+  Reader in = open_inside(bytes);
+  PaperRequest r;
+  r.level = read_level(in);
+  r.topic = as_text(in.lp16());
+  r.message = in.lp32();
+  r.time = in.u64();
+  r.signature = in.array<64>();
+  if (r.level != Level::sl2) r.id = in.array<32>();
+  r.reason = as_text(in.lp16());
+  return in.finish(r);
+}
+
+Buffer encode(const PaperRequest& r) {
+  Buffer frame;
+  Writer out(frame);
+  out.u8(static_cast<std::uint8_t>(r.level)).lp16(r.topic).lp32(r.message).u64(r.time).bytes(r.signature);
+  if (r.level != Level::sl2) out.bytes(r.id.value_or(Id{}));
+  out.lp16(r.reason);
+  return frame;
+}
+
+bool signed_by(const PaperRequest& r, const Id& id) {
+  auto key = crypto::schnorr::VerifyingKey::from_id(id);
+  return key && verify(*key, {signed_tag(r.level), r.topic, id, r.message, r.time}, r.signature);
+}
+
+std::optional<Id> author_among(const PaperRequest& request, std::span<const Id> candidates) {
+  for (const Id& id : candidates)
+    if (signed_by(request, id)) return id;
+  return std::nullopt;
+}
+
+struct OrderReader {
+  static Result<VerifiedOrder> read(Bytes frame, const crypto::ecdsa::VerifyingKey& authority) {
+    return finish(open_frame(frame, type_revocation_order), tagged(order_tag, before_signature(frame)), authority);
+  }
+  static Result<VerifiedOrder> read_paper(Bytes frame, const crypto::ecdsa::VerifyingKey& authority) {
+    return finish(open_paper_frame(frame, paper_order_name), to_buffer(before_signature(frame)), authority);
+  }
+
+ private:
+  static Result<VerifiedOrder> finish(Reader in, const Buffer& statement, const crypto::ecdsa::VerifyingKey& authority) {
+    Order order = read_order(in);
+    auto signature = in.array<signature_size>();
+    order = TRY(in.finish(order));
+    if (!crypto::ecdsa::verify(authority, statement, signature)) return refused("the order is not signed by the authority");
+    return VerifiedOrder(order);
+  }
+};
+
+Result<Buffer> revocation_order(const Order& order, KeyStore& authority) {
+  Buffer frame;
+  Writer out = begin_frame(frame, type_revocation_order);
+  write(order, out);
+  auto signature = TRY(authority.sign_ecdsa(tagged(order_tag, frame)));
+  out.bytes(signature);
+  return frame;
+}
+
+Result<Buffer> paper_revocation_order(const Order& order, KeyStore& authority) {
+  Buffer frame = to_buffer(as_bytes(paper_order_name));
+  Writer out(frame);
+  write(order, out);
+  auto signature = TRY(authority.sign_ecdsa(frame));
+  out.bytes(signature);
+  return frame;
+}
+
+Result<OrderBook::Taken> OrderBook::judge(const VerifiedOrder& order) {
+  if (order->serial <= last_serial_) return refused("an order not later than the last one");
+  bool gap = order->serial != last_serial_ + 1;
+  last_serial_ = order->serial;
+  return Taken{order, gap};
+}
+
+Result<OrderBook::Taken> OrderBook::take(Bytes frame) {
+  return judge(TRY(OrderReader::read(frame, authority_)));
+}
+
+Result<OrderBook::Taken> OrderBook::take_paper(Bytes frame) {
+  return judge(TRY(OrderReader::read_paper(frame, authority_)));
+}
+
+}  // namespace sealmq::malina
