@@ -48,4 +48,34 @@ Result<std::optional<Request>> ClientScheme::subscribe_request(std::string_view,
   return std::nullopt;
 }
 
+std::string_view ClientScheme::inbox() const {
+  return {};
+}
+
+std::string_view ClientScheme::wire_topic() const {
+  return {};
+}
+
+void ClientScheme::connected(Now) {}
+
+bool ClientScheme::may_publish(std::string_view, Now) {
+  return true;
+}
+
+Result<> ClientScheme::subscribe(std::string_view, Now) {
+  return fail(Blame::caller_misused, "this scheme subscribes with SUBSCRIBE");
+}
+
+void ClientScheme::unsubscribe(std::string_view) {}
+
+bool ClientScheme::confirms() const {
+  return false;
+}
+
+Result<std::optional<Request>> ClientScheme::next_request(Now) {
+  return std::nullopt;
+}
+
+void ClientScheme::request_refused(const Request&) {}
+
 }  // namespace sealmq

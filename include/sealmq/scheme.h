@@ -9,6 +9,8 @@
 #pragma once
 
 #include <array>
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -24,6 +26,8 @@
 #include "sealmq/secret.h"
 
 namespace sealmq {
+
+struct RabinKeys;
 
 // -- what it claims -----------------------------------------------------------------------------------------------------------
 
@@ -185,10 +189,30 @@ class Login {
   }
 };
 
+/// Questions to the registry. They block: for Preparation::run() alone. Any thread.
+class Registrar {
+ public:
+  virtual ~Registrar() = default;
+  /// Somebody with this ticket wants its keys on the list, with rights to these topics. The ticket is used up, whatever the
+  /// answer.
+  virtual Result<> join(Bytes ticket, const PublicKeys& keys, const std::vector<std::string>& publish,
+                        const std::vector<std::string>& subscribe, Now now) = 0;
+  /// An order of the revocation authority, as it was published. Verifies it, and sees to it that every broker carries it out.
+  virtual Result<> take_order(Bytes frame, Now now) = 0;
+};
+
+/// What a scheme can be told by the configuration: `cover` of `[scheme.sl2]` is "sl2.cover".
+using SchemeOptions = std::map<std::string, std::string, std::less<>>;
+
 /// What it is given for life.
 struct BrokerPorts {
   KeyStore& key;  ///< the broker's own
   Random& random;
+  /// The Rabin keys as they are at present (keystore/rabin_key.h). Any thread. Empty function: there are none.
+  std::function<std::shared_ptr<const RabinKeys>()> rabin{};
+  std::optional<std::array<std::uint8_t, 33>> authority{};  ///< the revocation authority's key for agreement
+  Registrar* registrar = nullptr;                           ///< null: nobody can join, no orders are taken
+  SchemeOptions options{};
 };
 
 /// One per scheme and shard; called by that shard's thread only.
@@ -264,6 +288,12 @@ struct Arrived {
 
 /// What the client side has verified.
 struct Received {
+  enum class What : std::uint8_t {
+    message,
+    grant,  ///< the broker confirms the subscription to `topic`, a filter
+    own,    ///< a matter between scheme and broker: an answer, a key, cover traffic
+  };
+  What what = What::message;
   std::string topic;
   Buffer payload;
   std::string author;   ///< the name of a pinned peer, else `id:` and the start of its key; empty if none is claimed
@@ -271,10 +301,11 @@ struct Received {
   bool repeat = false;  ///< an exact copy of one accepted before: not to be shown again
 };
 
-/// A PUBLISH that asks for a subscription, where SUBSCRIBE cannot say it (MQTT 3).
+/// A PUBLISH to the broker itself.
 struct Request {
   std::string topic;
   Buffer payload;
+  std::string filter{};  ///< that it asks to subscribe to; empty: it asks for something else
 };
 
 /// One per client; one thread at a time. Errors: caller_misused (no key, no broker key), peer_misbehaved (does not verify).
@@ -291,8 +322,29 @@ class ClientScheme {
 
   /// A user property for SUBSCRIBE in MQTT 5, name and value; nothing if the scheme needs none.
   virtual Result<std::optional<std::pair<std::string, std::string>>> subscribe_property(std::string_view filter, Now now);
-  /// The same for MQTT 3.
+  /// The same for MQTT 3: a PUBLISH whose acknowledgement is the grant.
   virtual Result<std::optional<Request>> subscribe_request(std::string_view filter, Now now);
+
+  // -- abilities of a scheme that has its own conversation with the broker, under keys that end with the connection. protect() is
+  // -- then called when the message is sent, and again when it has to be sent on another connection.
+
+  /// The topic on which the broker answers; it is subscribed first of all on every connection. Empty: no such ability.
+  virtual std::string_view inbox() const;
+  /// The topic on which a message to `topic` travels; empty: its own.
+  virtual std::string_view wire_topic() const;
+  /// A connection begins: what was agreed on the one before is over, what was subscribed is asked for again.
+  virtual void connected(Now now);
+  /// False: something has to be agreed on first, and will be.
+  virtual bool may_publish(std::string_view topic, Now now);
+  /// From now on, also after the connection.
+  virtual Result<> subscribe(std::string_view filter, Now now);
+  virtual void unsubscribe(std::string_view filter);
+  /// True: a subscription is granted when a Received says so; false: when its request is acknowledged.
+  virtual bool confirms() const;
+  /// What the broker is to be asked next; asked after each call and at least once a second.
+  virtual Result<std::optional<Request>> next_request(Now now);
+  /// The broker has refused it.
+  virtual void request_refused(const Request& request);
 
  protected:
   template <class T>

@@ -103,6 +103,7 @@ Result<> ClientSession::start(Now now) {
   Buffer will_payload;
   if (const auto& will = options_.will) {
     if (!mqtt::is_topic_name(will->topic)) return fail(Blame::caller_misused, "the will's topic is not a topic name");
+    if (converses()) return fail(Blame::caller_misused, "this scheme has no wills: its keys end with the connection");
     will_payload = scheme_ ? TRY(scheme_->protect(will->topic, will->payload, now)) : will->payload;
     if (will_payload.size() > 65535) return fail(Blame::caller_misused, "the will's payload is too large");
     connect.will = mqtt::Will{will->topic, will_payload, will->qos, will->retain, {}};
@@ -121,6 +122,7 @@ Result<> ClientSession::start(Now now) {
   maximum_qos_ = QoS::exactly_once;
   retain_available_ = true;
   asked_.clear();  // [MQTT-4.4.0-1] only PUBLISH and PUBREL are ever sent again
+  outgoing_.erase_if([](const auto& entry) { return entry.message.request.has_value(); });
   for (auto& entry : outgoing_) entry.sent = false;
   for (auto& entry : unacknowledged_) entry.here = false;
   connection_.send(connect);
@@ -145,7 +147,10 @@ void ClientSession::tick(Now now) {
     return;
   }
   auto result = connection_.tick(now);
-  if (result) return;
+  if (result) {
+    converse();
+    return send_waiting();
+  }
   connection_.abort(result.error());
   close(std::move(result).error());
 }
@@ -202,6 +207,7 @@ Result<> ClientSession::on_connack(const mqtt::Connack& connack) {
   topic_alias_maximum_ = properties.topic_alias_maximum.value_or(0);
   was_connected_ = true;
   events_.push_back(Connected{connack.session_present, client_id_});
+  if (converses()) begin_conversation();
   send_waiting();
   return {};
 }
@@ -234,7 +240,8 @@ mqtt::Publish ClientSession::packet(const Message& message, std::uint16_t packet
   publish.dup = dup;
   publish.qos = message.qos;
   publish.retain = message.retain;
-  publish.topic = message.topic;
+  const bool is_hidden = message.plaintext && !scheme_->wire_topic().empty();
+  publish.topic = is_hidden ? scheme_->wire_topic() : std::string_view(message.topic);
   publish.packet_id = packet_id;
   publish.payload = message.payload;
   if (options_.version == Version::v5) {
@@ -251,7 +258,10 @@ Result<Handle> ClientSession::publish(std::string_view topic, Bytes payload, con
   TRY(check(topic, options));
   Message message;
   message.topic = topic;
-  message.payload = scheme_ ? TRY(scheme_->protect(topic, payload, now)) : to_buffer(payload);
+  if (converses())
+    message.plaintext = to_buffer(payload);
+  else
+    message.payload = scheme_ ? TRY(scheme_->protect(topic, payload, now)) : to_buffer(payload);
   message.qos = options.qos;
   message.retain = options.retain;
   message.user_properties = options.user_properties;
@@ -279,13 +289,16 @@ void ClientSession::send_waiting() {
   for (auto& entry : outgoing_) {
     if (!entry.sent && in_flight >= window) return;
     ++in_flight;
-    if (std::exchange(entry.sent, true)) continue;
+    if (entry.sent) continue;
+    if (entry.awaiting != Awaiting::pubcomp && !make_ready(entry.message)) return;
+    entry.sent = true;
     if (entry.awaiting == Awaiting::pubcomp)
       connection_.send(mqtt::Pubrel{.packet_id = entry.packet_id, .reason = Reason::success, .properties = {}});
     else
       connection_.send(packet(entry.message, entry.packet_id, true));  // [MQTT-3.3.1-1] [MQTT-4.4.0-1]
   }
   while (!waiting_.empty() && (waiting_.front().qos == QoS::at_most_once || in_flight < window)) {
+    if (!make_ready(waiting_.front())) return;
     Message message = std::move(waiting_.front());
     waiting_.pop_front();
     if (message.qos > maximum_qos_ || (message.retain && !retain_available_)) {
@@ -304,6 +317,68 @@ void ClientSession::send_waiting() {
   }
 }
 
+/// False: the scheme has to agree on something with the broker first.
+bool ClientSession::make_ready(Message& message) {
+  if (!message.plaintext) return true;
+  if (!scheme_->may_publish(message.topic, now_)) return false;
+  auto payload = scheme_->protect(message.topic, *message.plaintext, now_);
+  if (!payload) return false;
+  message.payload = *std::move(payload);
+  return true;
+}
+
+// -- the scheme's own conversation
+// ------------------------------------------------------------------------------------------------
+
+void ClientSession::begin_conversation() {
+  mqtt::Subscribe subscribe;
+  subscribe.entries.push_back({scheme_->inbox(), {.qos = QoS::at_least_once}});
+  subscribe.packet_id = free_packet_id();
+  asked_[subscribe.packet_id] = 0;
+  connection_.send(subscribe);
+  scheme_->connected(now_);
+  converse();
+}
+
+void ClientSession::converse() {
+  if (!converses() || !is_open()) return;
+  for (;;) {
+    auto request = scheme_->next_request(now_);
+    if (!request) return close(std::move(request).error());
+    if (!*request) break;
+    Message message;
+    message.topic = (*request)->topic;
+    message.payload = (*request)->payload;
+    message.qos = QoS::at_least_once;
+    message.request = **std::move(request);
+    auto& entry = start_exchange(std::move(message));
+    entry.sent = true;
+    connection_.send(packet(entry.message, entry.packet_id, false));
+  }
+}
+
+void ClientSession::answered_request(const Request& request, Reason reason) {
+  if (is_error(reason)) scheme_->request_refused(request);
+  if (!request.filter.empty()) {
+    if (is_error(reason) || !scheme_->confirms()) grant(request.filter, reason);
+    return;
+  }
+  if (!is_error(reason)) return;
+  // What waited for it will not be sent.
+  for (Message& message : std::exchange(waiting_, {})) {
+    if (message.plaintext && !scheme_->may_publish(message.topic, now_))
+      answered(message, reason);
+    else
+      waiting_.push_back(std::move(message));
+  }
+}
+
+void ClientSession::grant(std::string_view filter, Reason reason) {
+  auto [first, last] = granting_.equal_range(filter);
+  for (auto at = first; at != last; ++at) events_.push_back(Subscribed{at->second, reason});
+  granting_.erase(first, last);
+}
+
 /// PUBLISH, SUBSCRIBE and UNSUBSCRIBE share one set of packet identifiers. [MQTT-2.2.1-3]
 mqtt::Outgoing<ClientSession::Message>& ClientSession::start_exchange(Message message) {
   QoS qos = message.qos;
@@ -320,6 +395,7 @@ std::uint16_t ClientSession::free_packet_id() {
 }
 
 void ClientSession::answered(const Message& message, Reason reason) {
+  if (message.request) return answered_request(*message.request, reason);
   if (message.asks_to_subscribe)
     events_.push_back(Subscribed{message.handle, reason});
   else
@@ -363,6 +439,13 @@ Result<Handle> ClientSession::subscribe(std::string_view filter, const Subscribe
     return fail(Blame::caller_misused, "not a topic filter: " + printable(filter), code(Reason::topic_filter_invalid));
   if (!is_open()) return fail(Blame::environment, "not connected");
 
+  if (converses()) {
+    TRY(scheme_->subscribe(filter, now));
+    granting_.emplace(filter, ++last_handle_);
+    Handle handle = last_handle_;
+    converse();
+    return handle;
+  }
   bool is_v5 = options_.version == Version::v5;
   if (scheme_ && !is_v5) {
     if (auto request = TRY(scheme_->subscribe_request(filter, now))) {
@@ -402,6 +485,11 @@ Result<Handle> ClientSession::unsubscribe(std::string_view filter, Now now) {
   if (!is_filter(filter))
     return fail(Blame::caller_misused, "not a topic filter: " + printable(filter), code(Reason::topic_filter_invalid));
   if (!is_open()) return fail(Blame::environment, "not connected");
+  if (converses()) {  // its key is forgotten; for the broker it ends with the connection
+    scheme_->unsubscribe(filter);
+    events_.push_back(Subscribed{++last_handle_, Reason::success});
+    return last_handle_;
+  }
   mqtt::Unsubscribe unsubscribe;
   unsubscribe.filters.push_back(filter);
   unsubscribe.packet_id = free_packet_id();
@@ -414,7 +502,11 @@ Result<> ClientSession::on_granted(std::uint16_t packet_id, const std::vector<Re
   if (asked == asked_.end()) return {};
   // Each asked for one filter; UNSUBACK of MQTT 3 carries no reasons.
   if (reasons.size() > 1) return protocol_error("answers more filters than were asked for");  // [MQTT-3.8.4-6]
-  events_.push_back(Subscribed{asked->second, reasons.empty() ? Reason::success : reasons.front()});
+  const Reason reason = reasons.empty() ? Reason::success : reasons.front();
+  if (asked->second != 0)
+    events_.push_back(Subscribed{asked->second, reason});
+  else if (is_error(reason))
+    return fail(Blame::peer_incompatible, "the broker does not know this scheme", code(reason));
   asked_.erase(asked);
   return {};
 }
@@ -439,6 +531,15 @@ Result<> ClientSession::on_publish(const mqtt::Publish& publish) {
   } else {
     auto verified = scheme_->unprotect({publish.topic, publish.payload, publish.retain}, now_);
     bool repeat = verified && (*verified)->repeat;
+    if (verified && (*verified)->what == Received::What::grant) grant((*verified)->topic, Reason::success);
+    bool is_own = verified && (*verified)->what != Received::What::message;
+    if (is_own) {
+      expect_acknowledgement(publish, true);
+      acknowledge_taken();
+      converse();
+      send_waiting();
+      return {};
+    }
     if (!verified) events_.push_back(RefusedMessage{std::string(publish.topic), verified.error().what});
     if (!verified || repeat) {
       expect_acknowledgement(publish, true);

@@ -97,6 +97,8 @@ class ClientSession {
     std::uint16_t topic_alias = 0;
     Handle handle;
     bool asks_to_subscribe = false;
+    std::optional<Buffer> plaintext;  ///< of one that is protected when it is sent
+    std::optional<Request> request;   ///< of the scheme's own
   };
   /// An incoming QoS 1 or 2 message whose acknowledgement has not been sent.
   struct Unacknowledged {
@@ -126,6 +128,12 @@ class ClientSession {
   void send_waiting();
   void answered(const Message& message, mqtt::Reason reason);
   void forget_unfinished();
+  bool converses() const { return scheme_ != nullptr && !scheme_->inbox().empty(); }
+  void begin_conversation();
+  void converse();
+  bool make_ready(Message& message);
+  void answered_request(const Request& request, mqtt::Reason reason);
+  void grant(std::string_view filter, mqtt::Reason reason);
   void close(Error error);
 
   const ConnectOptions& options_;
@@ -135,7 +143,8 @@ class ClientSession {
   mqtt::IncomingState incoming_;
   std::deque<Message> waiting_;
   std::deque<Unacknowledged> unacknowledged_;
-  std::map<std::uint16_t, Handle> asked_;  // SUBSCRIBE and UNSUBSCRIBE without an answer, by packet identifier
+  std::multimap<std::string, Handle, std::less<>> granting_;  // filters whose grant by the scheme is awaited
+  std::map<std::uint16_t, Handle> asked_;                     // SUBSCRIBE and UNSUBSCRIBE without an answer, by packet identifier
   std::vector<ClientEvent> events_;
   std::string client_id_;
   Handle last_handle_ = 0;
