@@ -44,11 +44,28 @@ std::string to_line(const PublicIdentity& identity);
 /// Strict: unknown words, a missing or doubled key, or a wrong length is an error. Points are checked by whoever uses them.
 Result<PublicIdentity> parse_public_identity(std::string_view line);
 
+/// What sealing for a broker takes besides its own keys, signed by it. It changes with the Rabin key, while those keys stay.
+struct BrokerParameters {
+  /// Who may open what hides an author from subscribers.
+  struct Authority {
+    std::array<std::uint8_t, 33> ecdsa{};
+    std::array<std::uint8_t, 33> agreement{};
+    bool operator==(const Authority&) const = default;
+  };
+
+  Buffer rabin_modulus;
+  std::uint64_t rabin_not_after = 0;  ///< wall milliseconds; nothing is sealed for this modulus later
+  std::optional<Authority> authority;
+  std::array<std::uint8_t, 64> signature{};
+  bool operator==(const BrokerParameters&) const = default;
+};
+
 /// What broker.pub holds: all a device needs to know of a broker.
 struct BrokerIdentity {
   std::string id;
   std::array<std::uint8_t, 33> ecdsa{};
   std::array<std::uint8_t, 33> agreement{};
+  std::optional<BrokerParameters> parameters{};
   bool operator==(const BrokerIdentity&) const = default;
 };
 

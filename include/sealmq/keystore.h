@@ -44,11 +44,21 @@ std::string fingerprint(const PublicKeys& keys);
 
 /// A broker's own keys live in the same kind of file (Kind::broker, the name is the broker id).
 BrokerIdentity broker_identity(const PublicIdentity& identity);
-/// Text, one line per key with its fingerprint.
+/// Text, one line per key with its fingerprint, and one for the parameters if there are any.
 std::string to_text(const BrokerIdentity& broker);
 Result<BrokerIdentity> parse_broker_identity(std::string_view text);
 Result<BrokerIdentity> read_broker_identity(const std::string& path);
 /// Opens DATA/broker.key, or makes it and broker.pub; a new id is `broker-` and eight hexadecimal digits.
 Result<std::unique_ptr<KeyStore>> open_or_create_broker_key(const std::string& data_folder, Random& random);
+
+/// `wanted` with the broker's signature. Errors: those of the key store.
+Result<BrokerParameters> sign_parameters(KeyStore& broker, BrokerParameters wanted);
+/// Signed parameters as they go over the network.
+Buffer encode(const BrokerParameters& parameters, const BrokerIdentity& broker);
+/// peer_misbehaved unless they are well formed, meant for `broker` and signed by it. The caller compares not-after with its
+/// clock.
+Result<BrokerParameters> parse_parameters(Bytes bytes, const BrokerIdentity& broker);
+/// Signs `wanted` and writes it into DATA/broker.pub, unless it stands there already. The identity with its parameters.
+Result<BrokerIdentity> publish_parameters(const std::string& data_folder, KeyStore& broker, BrokerParameters wanted);
 
 }  // namespace sealmq

@@ -51,12 +51,20 @@ enum class Profile : std::uint8_t {
   paper,     ///< as published, for study: by name only, and it warns
 };
 
+/// Something that the configuration can tell a scheme, in a table [scheme.NAME]; NAME without its profile.
+struct SchemeOption {
+  std::string_view name;
+  std::string_view help;  ///< one line, with the default
+};
+
 struct SchemeInfo {
   std::string_view name;  ///< as people type it: "sl1", "sl1@paper"
   std::string_view title;
   Profile profile = Profile::hardened;
   Claims claims;
   std::span<const std::string_view> hazards;  ///< known weaknesses, one line each; what the warning lists
+  std::span<const SchemeOption> options = {};
+  bool needs_rabin = false;  ///< the broker has to make Rabin keys: it does that when its policy names the scheme
 };
 
 // -- broker side ----------------------------------------------------------------------------------------------------------------
@@ -201,7 +209,7 @@ class Registrar {
   virtual Result<> take_order(Bytes frame, Now now) = 0;
 };
 
-/// What a scheme can be told by the configuration: `cover` of `[scheme.sl2]` is "sl2.cover".
+/// What the configuration tells schemes: `cover` of `[scheme.sl2]` is "sl2.cover". Values as they stand there, without quotes.
 using SchemeOptions = std::map<std::string, std::string, std::less<>>;
 
 /// What it is given for life.

@@ -12,7 +12,7 @@ namespace {
 
 /// What a multiplication needs besides its operands, kept per thread: making it anew costs a tenth of a verification.
 struct Workspace {
-  std::unique_ptr<BN_CTX, FreeWith<BN_CTX_free>> context{BN_CTX_secure_new()};
+  BigNumberContext context{BN_CTX_secure_new()};
   GroupElement point{EC_POINT_new(p256())};
   BigNumber first{BN_new()};
   BigNumber second{BN_new()};

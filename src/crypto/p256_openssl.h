@@ -1,24 +1,13 @@
 // The crypto library's side of P-256. Included by p256.cpp and ecdsa.cpp only; nothing outside this folder sees these types.
 #pragma once
 
-#include <openssl/bn.h>
 #include <openssl/ec.h>
 
-#include <memory>
-
+#include "crypto/big_number.h"
 #include "crypto/p256.h"
 
 namespace sealmq::crypto {
 
-template <auto free_function>
-struct FreeWith {
-  template <class T>
-  void operator()(T* object) const {
-    free_function(object);
-  }
-};
-
-using BigNumber = std::unique_ptr<BIGNUM, FreeWith<BN_clear_free>>;
 using GroupElement = std::unique_ptr<EC_POINT, FreeWith<EC_POINT_free>>;
 
 /// Made once, only read afterwards; any thread.

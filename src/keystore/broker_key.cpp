@@ -16,6 +16,7 @@ using PublicKey = std::array<std::uint8_t, 33>;
 constexpr std::string_view id_word = "broker";
 constexpr std::string_view ecdsa_word = "ecdsa-p256";
 constexpr std::string_view agreement_word = "ecdh-p256";
+constexpr std::string_view parameters_word = "malina-parameters";
 
 std::string key_line(std::string_view word, const PublicKey& key) {
   return std::string(word) + " " + to_base64url(key) + " " + fingerprint_of(key) + "\n";
@@ -50,6 +51,7 @@ struct Found {
   std::optional<std::string> id;
   std::optional<PublicKey> ecdsa;
   std::optional<PublicKey> agreement;
+  std::optional<Buffer> parameters;  ///< looked into when the keys are known
 
   Result<> read(std::string_view line) {
     const auto words = words_of(line);
@@ -59,6 +61,11 @@ struct Found {
     }
     if (words[0] == ecdsa_word) return set(ecdsa, TRY(parse_key(words)), ecdsa_word);
     if (words[0] == agreement_word) return set(agreement, TRY(parse_key(words)), agreement_word);
+    if (words[0] == parameters_word) {
+      auto value = words.size() == 2 ? from_base64url(words[1]) : std::nullopt;
+      if (!value) return refuse("malina-parameters is not base64url");
+      return set(parameters, *std::move(value), parameters_word);
+    }
     return refuse("unknown line " + printable(line));
   }
 
@@ -80,13 +87,15 @@ std::string new_broker_id(Random& random) {
 }  // namespace
 
 BrokerIdentity broker_identity(const PublicIdentity& identity) {
-  return {identity.name, identity.keys.ecdsa, identity.keys.agreement};
+  return {identity.name, identity.keys.ecdsa, identity.keys.agreement, std::nullopt};
 }
 
 std::string to_text(const BrokerIdentity& broker) {
   std::string text = "# public keys of a sealmq broker: give this file to devices (--broker-key)\n";
   text.append(id_word).append(" ").append(broker.id).append("\n");
   text.append(key_line(ecdsa_word, broker.ecdsa)).append(key_line(agreement_word, broker.agreement));
+  if (broker.parameters)
+    text.append(parameters_word).append(" ").append(to_base64url(encode(*broker.parameters, broker))).append("\n");
   return text;
 }
 
@@ -99,13 +108,33 @@ Result<BrokerIdentity> parse_broker_identity(std::string_view text) {
   if (!found.id) return refuse("the line broker is missing");
   if (!found.ecdsa) return refuse("the line ecdsa-p256 is missing");
   if (!found.agreement) return refuse("the line ecdh-p256 is missing");
-  return BrokerIdentity{*found.id, *found.ecdsa, *found.agreement};
+  BrokerIdentity broker{*found.id, *found.ecdsa, *found.agreement};
+  if (found.parameters) {
+    auto parameters = parse_parameters(*found.parameters, broker);
+    if (!parameters) return refuse("malina-parameters: " + parameters.error().what);
+    broker.parameters = *std::move(parameters);
+  }
+  return broker;
 }
 
 Result<BrokerIdentity> read_broker_identity(const std::string& path) {
   const auto text = TRY(read_public_file(path));
   return parse_broker_identity(text).map_error([&path](Error error) { return Error{error.blame, path + ": " + error.what}; });
 }
+
+namespace {
+
+/// What broker.pub says, if it is as this broker would write it.
+std::optional<BrokerIdentity> published(const DataFolder& folder, const BrokerIdentity& broker) {
+  const auto text = read_public_file(folder.broker_pub());
+  if (!text) return std::nullopt;
+  auto found = parse_broker_identity(*text);
+  if (!found || to_text(*found) != *text) return std::nullopt;
+  const bool same_keys = found->id == broker.id && found->ecdsa == broker.ecdsa && found->agreement == broker.agreement;
+  return same_keys ? std::optional(*std::move(found)) : std::nullopt;
+}
+
+}  // namespace
 
 Result<std::unique_ptr<KeyStore>> open_or_create_broker_key(const std::string& data_folder, Random& random) {
   const auto folder = TRY(open_data_folder(data_folder));
@@ -116,12 +145,22 @@ Result<std::unique_ptr<KeyStore>> open_or_create_broker_key(const std::string& d
   if (keys->identity().kind != Kind::broker)
     return fail(Blame::caller_misused, folder.broker_key() + " is not the key of a broker");
 
-  // broker.pub follows from the key: made again when it was lost or belongs to another key.
-  const auto text = to_text(broker_identity(keys->identity()));
-  if (const auto found = read_public_file(folder.broker_pub()); !found || *found != text) {
-    TRY(replace_file(folder.broker_pub(), text, Audience::everybody));
-  }
+  // broker.pub follows from the key: made again when it was lost or belongs to another key. What it says besides the keys stays.
+  const auto identity = broker_identity(keys->identity());
+  if (!published(folder, identity)) TRY(replace_file(folder.broker_pub(), to_text(identity), Audience::everybody));
   return keys;
+}
+
+Result<BrokerIdentity> publish_parameters(const std::string& data_folder, KeyStore& broker, BrokerParameters wanted) {
+  const auto folder = TRY(open_data_folder(data_folder));
+  auto identity = broker_identity(broker.identity());
+  if (auto found = published(folder, identity); found && found->parameters) {
+    wanted.signature = found->parameters->signature;
+    if (*found->parameters == wanted) return *std::move(found);
+  }
+  identity.parameters = TRY(sign_parameters(broker, std::move(wanted)));
+  TRY(replace_file(folder.broker_pub(), to_text(identity), Audience::everybody));
+  return identity;
 }
 
 }  // namespace sealmq

@@ -5,12 +5,9 @@
 //   # keep this file secret: whoever has it can speak as boiler-7
 //   SEALMQ-SECRET-KEY-1 <base64url>
 //
-// Lines that begin with # are for people. The secret line holds
+// in the form of secret_text.h. The secret line holds
 //
 //   u8 kind | u8 length, name | u8 count | count times (u8 purpose, 32 bytes scalar) | 4 bytes checksum
-//
-// where the checksum is the start of the SHA-256 of what stands before it. It finds damage; it keeps nobody from changing the
-// file.
 #pragma once
 
 #include "sealmq/identity.h"

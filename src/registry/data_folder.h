@@ -14,6 +14,7 @@ struct DataFolder {
   std::string registry() const { return path + "/registry.db"; }
   std::string sessions() const { return path + "/sessions.db"; }
   std::string broker_key() const { return path + "/broker.key"; }
+  std::string rabin_key() const { return path + "/rabin.key"; }
   std::string passwords() const { return path + "/passwords"; }
   std::string broker_pub() const { return path + "/broker.pub"; }
   std::string audit_log() const { return path + "/audit.log"; }

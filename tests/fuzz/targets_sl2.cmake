@@ -1,0 +1,1 @@
+sealmq_fuzz(sl2_frames schemes)
