@@ -6,6 +6,7 @@
 #include <mutex>
 
 #include "base/text.h"
+#include "schemes/malina/topics.h"
 
 namespace sealmq::server {
 namespace {
@@ -57,6 +58,14 @@ Result<Parts> open_parts(const DataFolder& folder, const Configuration& configur
   parts.lock = TRY(lock_data_folder(folder));
   for (std::size_t i = 0; i < shards; ++i) parts.keys.push_back(TRY(open_or_create_broker_key(folder.path, random)));
   parts.registry = TRY(open_sqlite_registry(folder.registry()));
+  if (!configuration.authority.empty()) {
+    const PublicIdentity authority = TRY(read_public_identity(configuration.authority));
+    if (authority.kind != Kind::authority)
+      return fail(Blame::caller_misused, configuration.authority + " is not the public key of an authority");
+    parts.authority = {authority.keys.ecdsa, authority.keys.agreement};
+  }
+  if (needs_rabin(configuration))
+    parts.rabin = TRY(RabinRenewal::open(folder.path, *parts.keys.front(), parts.authority, system_now().wall));
   auto replays = TRY(open_replay_memory(folder.sessions()));
   parts.stored_replays = replays.get();
   parts.replays = std::move(replays);
@@ -100,7 +109,7 @@ Result<std::unique_ptr<BrokerServer>> BrokerServer::start(const Configuration& c
     ports.budget = &server->budget_;
     if (server->passwords_ != nullptr)
       ports.password_login = [passwords = server->passwords_.get()](LoginRequest& request) { return passwords->begin(request); };
-    for (const Scheme& scheme : all_schemes()) ports.schemes.push_back(scheme.broker_side({*server->parts_.keys[index], random}));
+    for (const Scheme& scheme : all_schemes()) ports.schemes.push_back(scheme.broker_side(server->scheme_ports(index, random)));
     server->shards_.push_back(std::make_unique<ShardThread>(index, server->shards_, settings, std::move(ports), policy, directory,
                                                             count, server->storage_.get(), server->workers_, server->gate_));
   }
@@ -114,15 +123,16 @@ Result<std::unique_ptr<BrokerServer>> BrokerServer::start(const Configuration& c
 
   for (const auto& entrance : server->entrances_) entrance->start();
   for (const auto& shard : server->shards_) shard->start();
+  server->publish_parameters();
   server->maintenance_.start();
-  server->operations_.start(
-      configuration.sys_interval, [storage = server->storage_.get(), is_durable = settings.durable](Readiness& readiness) {
-        if (storage == nullptr) return;
-        const bool sessions = !storage->in_trouble(), replays = !storage->replays_in_trouble();
-        if (is_durable)
-          readiness.report("storage", sessions, sessions ? "works" : "cannot be written; acknowledgements wait for it");
-        readiness.report("replay memory", replays, replays ? "works" : "works, but is not safe from a loss of power");
-      });
+  server->operations_.start(configuration.sys_interval, [its = server.get(), storage = server->storage_.get(),
+                                                         is_durable = settings.durable](Readiness& readiness) {
+    its->renew_rabin();
+    if (storage == nullptr) return;
+    const bool sessions = !storage->in_trouble(), replays = !storage->replays_in_trouble();
+    if (is_durable) readiness.report("storage", sessions, sessions ? "works" : "cannot be written; acknowledgements wait for it");
+    readiness.report("replay memory", replays, replays ? "works" : "works, but is not safe from a loss of power");
+  });
   server->running_ = true;
   return server;
 }
@@ -142,6 +152,37 @@ BrokerServer::BrokerServer(const Configuration& configuration, Parts parts, Log&
 
 BrokerServer::~BrokerServer() {
   stop();
+}
+
+BrokerPorts BrokerServer::scheme_ports(std::size_t shard, Random& random) {
+  BrokerPorts ports{*parts_.keys[shard], random};
+  if (parts_.rabin != nullptr) ports.rabin = [rabin = parts_.rabin.get()] { return rabin->keys(); };
+  if (parts_.authority) ports.authority = parts_.authority->agreement;
+  ports.options = configuration_.scheme_options;
+  return ports;
+}
+
+/// For clients whose broker.pub is older than the present Rabin key.
+void BrokerServer::publish_parameters() {
+  if (parts_.rabin == nullptr) return;
+  const BrokerIdentity identity = parts_.rabin->identity();
+  shards_.front()->post([bytes = encode(*identity.parameters, identity)](broker::Shard& its, Now now) {
+    its.publish_own(malina::parameters_topic, as_text(bytes), now);
+  });
+}
+
+/// Once an hour: a new key takes seconds, so somebody else makes it.
+void BrokerServer::renew_rabin() {
+  const auto now = std::chrono::steady_clock::now();
+  if (parts_.rabin == nullptr || now < rabin_due_) return;
+  rabin_due_ = now + std::chrono::hours(1);
+  workers_.post([this] {
+    const auto renewed = parts_.rabin->renew(system_now().wall);
+    if (!renewed) return log_.error("the Rabin key is not renewed: " + renewed.error().what);
+    if (!*renewed) return;
+    log_.info("a new Rabin key is in force; its parameters are in broker.pub");
+    publish_parameters();
+  });
 }
 
 Result<> BrokerServer::load_sessions() {

@@ -16,6 +16,7 @@
 #include "server/maintenance.h"
 #include "server/operations.h"
 #include "server/password_file.h"
+#include "server/rabin_renewal.h"
 #include "server/readiness.h"
 #include "server/refusal_log.h"
 #include "server/shard_thread.h"
@@ -31,7 +32,9 @@ struct Parts {
   std::unique_ptr<ReplayMemory> replays;
   StoredReplayMemory* stored_replays = nullptr;  ///< the same, if it wants to be maintained
   std::unique_ptr<SessionStore> sessions;        ///< null: nothing outlives the process
-  std::string password_file;                     ///< empty: user names and passwords mean nothing
+  std::unique_ptr<RabinRenewal> rabin;           ///< null: no scheme needs it
+  std::optional<BrokerParameters::Authority> authority;
+  std::string password_file;  ///< empty: user names and passwords mean nothing
   std::optional<DataFolderLock> lock;
 };
 
@@ -64,6 +67,9 @@ class BrokerServer final {
  private:
   BrokerServer(const Configuration& configuration, Parts parts, Log& log, std::shared_ptr<const ServiceNotify> service);
 
+  BrokerPorts scheme_ports(std::size_t shard, Random& random);
+  void publish_parameters();
+  void renew_rabin();
   Result<> load_sessions();
   void restore_sessions();
   Result<> listen(const std::vector<Listener>& listeners);
@@ -86,6 +92,7 @@ class BrokerServer final {
   std::vector<std::unique_ptr<Entrance>> entrances_;  // in the loop of the first shard
   Maintenance maintenance_;
   Operations operations_;
+  std::chrono::steady_clock::time_point rabin_due_{};
   WorkerPool workers_;  // its work ends in the loops of the shards
   bool running_ = false;
 };

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "net/address.h"
 #include "net/url.h"
+#include "schemes/malina/topics.h"
 #include "sealmq/scheme.h"
 #include "server/settings.h"
 
@@ -18,7 +19,8 @@ constexpr std::string_view every_topic = "#";
 std::vector<std::string> trusted_schemes() {
   std::vector<std::string> names;
   for (const Scheme& scheme : all_schemes())
-    if (scheme.info->profile == Profile::hardened && scheme.info->claims.authorship != Authorship::none)
+    if (scheme.info->profile == Profile::hardened && scheme.info->claims.authorship != Authorship::none &&
+        !scheme.info->needs_rabin)
       names.emplace_back(scheme.info->name);
   return names;
 }
@@ -29,6 +31,12 @@ broker::SchemeSet scheme_set(const std::vector<std::string>& names) {
   for (std::size_t i = 0; i < all.size(); ++i)
     if (std::ranges::find(names, all[i].info->name) != names.end()) set.add(i);
   return set;
+}
+
+bool is_named(const Configuration& configuration, const SchemeInfo& scheme) {
+  const auto names_it = [&](const std::vector<std::string>& list) { return std::ranges::find(list, scheme.name) != list.end(); };
+  return std::ranges::any_of(configuration.topics,
+                             [&](const TopicRow& row) { return names_it(row.publish) || names_it(row.subscribe); });
 }
 
 const TopicRow* find_row(const std::vector<TopicRow>& rows, std::string_view filter) {
@@ -88,20 +96,24 @@ std::size_t shard_count(const Configuration& configuration) {
 Result<std::shared_ptr<const broker::Policy>> make_policy(const Configuration& configuration) {
   std::vector<broker::TopicRule> rules;
   for (const TopicRow& row : configuration.topics)
-    rules.push_back({row.filter, scheme_set(row.publish), scheme_set(row.subscribe)});
+    rules.push_back({row.filter, scheme_set(row.publish), scheme_set(row.subscribe), row.multicast});
+  // What everybody has to know of this broker.
+  broker::SchemeSet plain;
+  plain.add(all_schemes().size() - 1);
+  for (const std::string_view filter : {malina::parameters_topic, malina::orders_filter})
+    if (find_row(configuration.topics, filter) == nullptr) rules.push_back({std::string(filter), {}, plain});
   return std::make_shared<const broker::Policy>(TRY(broker::Policy::make(std::move(rules))));
+}
+
+bool needs_rabin(const Configuration& configuration) {
+  return std::ranges::any_of(
+      all_schemes(), [&](const Scheme& scheme) { return scheme.info->needs_rabin && is_named(configuration, *scheme.info); });
 }
 
 std::vector<std::string> warnings(const Configuration& configuration) {
   std::vector<std::string> lines;
   for (const Scheme& scheme : all_schemes()) {
-    const auto names_it = [&](const std::vector<std::string>& list) {
-      return std::ranges::find(list, scheme.info->name) != list.end();
-    };
-    if (scheme.info->profile != Profile::paper) continue;
-    if (!std::ranges::any_of(configuration.topics,
-                             [&](const TopicRow& row) { return names_it(row.publish) || names_it(row.subscribe); }))
-      continue;
+    if (scheme.info->profile != Profile::paper || !is_named(configuration, *scheme.info)) continue;
     std::string line = std::string(scheme.info->name) + " is there for study, not for use";
     for (std::string_view hazard : scheme.info->hazards) line += "; " + std::string(hazard);
     lines.push_back(std::move(line));
@@ -115,6 +127,7 @@ std::vector<Difference> differences(const Configuration& before, const Configura
     const std::string was = setting.value_in(before), is = setting.value_in(after);
     if (was != is) found.push_back({setting.full_name() + ": " + quoted(was) + " -> " + quoted(is), true});
   }
+  if (before.scheme_options != after.scheme_options) found.push_back({"options of schemes", true});
   if (before.bridges != after.bridges) found.push_back({"the bridges", true});
   if (before.listeners != after.listeners) found.push_back({"the listeners", true});
   for (const TopicRow& row : before.topics)
@@ -124,7 +137,7 @@ std::vector<Difference> differences(const Configuration& before, const Configura
     if (was == nullptr)
       found.push_back({"topic " + quoted(row.filter) + ": new", false});
     else if (*was != row)
-      found.push_back({"topic " + quoted(row.filter) + ": other schemes", false});
+      found.push_back({"topic " + quoted(row.filter) + ": other schemes or multicast", false});
   }
   return found;
 }

@@ -40,6 +40,7 @@ struct TopicRow {
   std::string filter;
   std::vector<std::string> publish;  ///< names of schemes
   std::vector<std::string> subscribe;
+  bool multicast = false;  ///< subscribers of one filter are a group, by schemes that have groups
   bool operator==(const TopicRow&) const = default;
 };
 
@@ -87,6 +88,8 @@ struct Configuration {
   std::vector<Listener> listeners;
   std::vector<TopicRow> topics;
   std::vector<BridgeSettings> bridges;
+  SchemeOptions scheme_options;
+  std::string authority;  ///< .pub file of the revocation authority; empty: none
   broker::Settings limits;
   GateLimits gate;
   std::size_t maximum_memory = 0;  ///< bytes kept on behalf of clients; 0: half of the machine's memory
@@ -110,6 +113,9 @@ void allow_plain(Configuration& configuration);
 std::size_t shard_count(const Configuration& configuration);
 /// The rows as the broker's core takes them. Errors: as Policy::make.
 Result<std::shared_ptr<const broker::Policy>> make_policy(const Configuration& configuration);
+
+/// Whether some row names a scheme that needs Rabin keys.
+bool needs_rabin(const Configuration& configuration);
 
 /// One line for each scheme of the rows that is there for study only, with its known weaknesses.
 std::vector<std::string> warnings(const Configuration& configuration);

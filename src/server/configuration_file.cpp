@@ -35,6 +35,8 @@ class FileReader {
         configuration.topics = TRY(read_tables<TopicRow>(node, "topic", &FileReader::read_topic));
       else if (key == "bridge")
         configuration.bridges = TRY(read_tables<BridgeSettings>(node, "bridge", &FileReader::read_bridge));
+      else if (key == "scheme")
+        configuration.scheme_options = TRY(read_scheme_options(node));
       else
         return unknown(key, "the file");
     }
@@ -182,11 +184,37 @@ class FileReader {
         row.publish = TRY(schemes(node, "publish"));
       else if (key == "subscribe")
         row.subscribe = TRY(schemes(node, "subscribe"));
+      else if (key == "multicast")
+        row.multicast = TRY(truth(node, "multicast"));
       else
         return unknown(key, "[[topic]]");
     }
     if (row.filter.empty()) return refuse(table.source(), "[[topic]] needs a filter");
     return row;
+  }
+
+  /// [scheme.NAME], where NAME is a scheme without its profile.
+  Result<SchemeOptions> read_scheme_options(const toml::node& node) {
+    SchemeOptions options;
+    if (!node.is_table()) return refuse(node.source(), "scheme must be a table: [scheme.NAME]");
+    for (const auto& [scheme, its] : *node.as_table()) {
+      const Scheme* known = find_scheme(scheme.str());
+      if (known == nullptr) return refuse(scheme.source(), "unknown scheme " + quoted(scheme.str()));
+      if (!its.is_table()) return refuse(its.source(), "each scheme must be a table: [scheme.NAME]");
+      for (const auto& [key, value] : *its.as_table()) {
+        const auto listed = std::ranges::find(known->info->options, key.str(), &SchemeOption::name);
+        if (listed == known->info->options.end()) return unknown(key, "[scheme." + std::string(scheme.str()) + "]");
+        options[std::string(scheme.str()) + "." + std::string(key.str())] = TRY(any_value(value, std::string(key.str())));
+      }
+    }
+    return options;
+  }
+
+  Result<std::string> any_value(const toml::node& node, const std::string& name) const {
+    if (node.is_string()) return node.as_string()->get();
+    if (node.is_integer()) return std::to_string(node.as_integer()->get());
+    if (node.is_boolean()) return std::string(node.as_boolean()->get() ? "true" : "false");
+    return refuse(node.source(), name + " must be a text, a number, true or false");
   }
 
   Result<BridgeSettings> read_bridge(const toml::table& table) {

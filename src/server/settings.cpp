@@ -2,6 +2,8 @@
 
 #include <cstdio>
 
+#include "sealmq/scheme.h"
+
 namespace sealmq::server {
 namespace {
 
@@ -45,6 +47,8 @@ constexpr Setting table[] = {
 
     {"", "password_file", top<&Configuration::password_file>, 0, 0,
      "user names and passwords, made by `sealmq identity password`; the file `passwords` of the data folder if not said"},
+    {"", "authority", top<&Configuration::authority>, 0, 0,
+     ".pub file of the revocation authority whose orders are carried out; none if not said"},
     {"", "durability", top<&Configuration::durability>, 0, 0,
      "disk: sessions, messages and retained messages outlive the broker; memory: they do not", durabilities},
     {"", "sys_interval", top<&Configuration::sys_interval>, 0, 86400,
@@ -149,6 +153,12 @@ std::string settings_help() {
     std::snprintf(line, sizeof line, "%-34s %-7s %-10s %s\n", setting.full_name().c_str(), setting.is_text() ? "text" : "number",
                   value.empty() ? "-" : value.c_str(), std::string(setting.help).c_str());
     text += line;
+  }
+  for (const Scheme& scheme : all_schemes()) {
+    if (scheme.info->profile == Profile::paper) continue;  // the options are those of both profiles
+    for (const SchemeOption& option : scheme.info->options)
+      text +=
+          "scheme." + std::string(scheme.info->name) + "." + std::string(option.name) + "  " + std::string(option.help) + "\n";
   }
   return text;
 }
