@@ -6,6 +6,7 @@
 #include <mutex>
 
 #include "base/text.h"
+#include "registry/open_registry.h"
 
 namespace sealmq::server {
 namespace {
@@ -56,7 +57,7 @@ Result<Parts> open_parts(const DataFolder& folder, const Configuration& configur
   Parts parts;
   parts.lock = TRY(lock_data_folder(folder));
   for (std::size_t i = 0; i < shards; ++i) parts.keys.push_back(TRY(open_or_create_broker_key(folder.path, random)));
-  parts.registry = TRY(open_sqlite_registry(folder.registry()));
+  parts.registry = TRY(open_registry(folder, configuration.registry));
   auto replays = TRY(open_replay_memory(folder.sessions()));
   parts.stored_replays = replays.get();
   parts.replays = std::move(replays);
@@ -79,6 +80,8 @@ Parts make_volatile_parts(std::size_t shards, Random& random) {
 Result<std::unique_ptr<BrokerServer>> BrokerServer::start(const Configuration& configuration, Parts parts, Random& random,
                                                           Log& log, std::shared_ptr<const ServiceNotify> service) {
   const auto policy = TRY(make_policy(configuration));
+  const std::string& id = parts.keys.front()->identity().name;
+  TRY(parts.registry->heartbeat(id));  // first: what is revoked from now on is an order for this broker
   const auto directory = TRY(load_directory(*parts.registry));
   const std::size_t count = shard_count(configuration);
 
@@ -136,7 +139,7 @@ BrokerServer::BrokerServer(const Configuration& configuration, Parts parts, Log&
       service_(std::move(service)),
       refusals_(log),
       gate_(configuration.gate, budget_, refusals_),
-      maintenance_(*parts_.registry, refusals_, readiness_, log, shards_),
+      maintenance_(*parts_.registry, parts_.keys.front()->identity().name, refusals_, readiness_, log, shards_),
       operations_(readiness_, *service_, shards_),
       workers_(login_threads) {}
 

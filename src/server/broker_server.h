@@ -58,7 +58,8 @@ class BrokerServer final {
   /// Takes over what can change while it runs, reads the files of TLS again, and tells the log all that differs; TLS files that
   /// are broken leave a listener as it was. Errors: as make_policy; nothing changed then.
   Result<> reload(const Configuration& configuration);
-  /// Sends every client away and ends all threads; takes about two seconds at most. May be called twice.
+  /// Sends every client away and ends all threads; takes about two seconds at most, and some more when the
+  /// registry does not answer. May be called twice.
   void stop();
 
  private:

@@ -20,8 +20,8 @@ Result<std::shared_ptr<const Directory>> load_directory(Registry& registry);
 
 class Maintenance {
  public:
-  /// All must outlive it; the shards' threads run as long as this one.
-  Maintenance(Registry& registry, RefusalLog& refusals, Readiness& readiness, Log& log,
+  /// `broker` is its name in the registry. All others must outlive it; the shards' threads run as long as this one.
+  Maintenance(Registry& registry, std::string broker, RefusalLog& refusals, Readiness& readiness, Log& log,
               const std::vector<std::unique_ptr<ShardThread>>& shards);
 
   void start();
@@ -30,11 +30,16 @@ class Maintenance {
 
  private:
   void run(const std::stop_token& stop);
+  Result<> show_life();
+  /// Returns when there was something to do, or after a while.
   Result<> follow_registry();
   Result<> carry_out(const RevocationOrder& order, std::chrono::steady_clock::time_point seen);
   void tell(std::string_view component, std::optional<Error>& last, const Result<>& result, const std::string& consequence);
 
   Registry& registry_;
+  const std::string broker_;
+  std::chrono::steady_clock::time_point heartbeat_due_{};
+  std::chrono::steady_clock::time_point follow_due_{};
   RefusalLog& refusals_;
   Readiness& readiness_;
   Log& log_;
