@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "base/text.h"
+#include "cli/audit.h"
 #include "cli/command.h"
 #include "cli/registry_choice.h"
 #include "crypto/ecdsa.h"
@@ -176,6 +177,10 @@ Result<> run_show(const Options& options) {
 
 // -- the list ------------------------------------------------------------------------------------------------------------------
 
+std::string given_rights(const Options& options) {
+  return rights_in_words(options.publish, options.subscribe, options.schemes);
+}
+
 Result<> check_points(const PublicKeys& keys) {
   const bool good = crypto::schnorr::VerifyingKey::from_id(keys.schnorr) && crypto::ecdsa::VerifyingKey::from_sec1(keys.ecdsa) &&
                     crypto::Point::decode(keys.agreement);
@@ -193,7 +198,7 @@ Result<> run_enroll(const Options& options) {
   const auto registry = TRY(open_or_make_registry(options.registry));
   TRY(registry->add(identity));
   print_change("enrolled", identity, options);
-  return {};
+  return record(options.registry, "enroll", identity.name, given_rights(options));
 }
 
 /// Nothing but the hash of the code is kept: who reads the registry cannot join with it.
@@ -210,7 +215,7 @@ Result<> run_ticket(const Options& options) {
     print({{"ticket", to_hex(code)}, {"name", ticket.name}, {"kind", name(ticket.kind)}, {"expires", ticket.expires}});
   else
     std::cout << to_hex(code) << '\n';
-  return {};
+  return record(options.registry, "ticket", ticket.name, given_rights(options));
 }
 
 std::string joined(const std::vector<std::string>& words) {
@@ -247,14 +252,14 @@ Result<> need_some_right(const Options& options) {
   return fail(Blame::caller_misused, "nothing to change: name --publish, --subscribe or --scheme");
 }
 
-Result<> run_change(const Options& options, std::string_view done, const std::function<Result<>(Identity&)>& change) {
+Result<Identity> run_change(const Options& options, std::string_view done, const std::function<Result<>(Identity&)>& change) {
   const auto registry = TRY(open_registry(options.registry));
   const auto changed = TRY(registry->change(options.name, [&](Identity& identity) -> Result<> {
     identity.changed = wall_milliseconds();
     return change(identity);
   }));
   print_change(done, changed, options);
-  return {};
+  return changed;
 }
 
 Result<> run_allow(const Options& options) {
@@ -264,7 +269,7 @@ Result<> run_allow(const Options& options) {
       if (std::find(to.begin(), to.end(), word) == to.end()) to.push_back(word);
     }
   };
-  return run_change(options, "changed", [&](Identity& identity) -> Result<> {
+  TRY(run_change(options, "changed", [&](Identity& identity) -> Result<> {
     if (identity.schemes.empty() && !options.schemes.empty()) {
       notice(identity.name + " was allowed every hardened scheme and is now limited to those named");
     }
@@ -272,7 +277,8 @@ Result<> run_allow(const Options& options) {
     add(identity.subscribe, options.subscribe);
     add(identity.schemes, options.schemes);
     return {};
-  });
+  }));
+  return record(options.registry, "allow", options.name, given_rights(options));
 }
 
 /// Refuses what was not given in these words: somebody who denies plant/7/a to a holder of plant/7/# must learn that it does
@@ -289,7 +295,7 @@ Result<> take_away(std::vector<std::string>& from, const std::vector<std::string
 
 Result<> run_deny(const Options& options) {
   TRY(need_some_right(options));
-  return run_change(options, "changed", [&](Identity& identity) -> Result<> {
+  TRY(run_change(options, "changed", [&](Identity& identity) -> Result<> {
     TRY(take_away(identity.publish, options.publish, "publish to"));
     TRY(take_away(identity.subscribe, options.subscribe, "subscribe to"));
     if (options.schemes.empty()) return {};
@@ -305,7 +311,8 @@ Result<> run_deny(const Options& options) {
                             "sealmq identity revoke " + identity.name + " takes everything away");
     }
     return {};
-  });
+  }));
+  return record(options.registry, "deny", options.name, given_rights(options));
 }
 
 // -- revocation ----------------------------------------------------------------------------------------------------------------
@@ -385,6 +392,8 @@ Result<> tell_missing(const Progress& progress) {
 Result<> run_revoke(const Options& options) {
   const auto registry = TRY(open_registry(options.registry));
   const auto order = TRY(registry->revoke(options.name, options.reason, wall_milliseconds()));
+  const auto recorded = record(options.registry, "revoke", options.name, options.reason);
+  if (!recorded) notice(recorded.error().what);  // who waits for the revocation hears of that first
   if (is_idle_file(options.registry)) {
     print_revoked(options, TRY(registry->progress(order)));
     notice("no broker runs on " + options.registry.data + "; the next one to start there carries it out");
@@ -405,7 +414,7 @@ Result<> run_restore(const Options& options) {
     return {};
   }));
   notice("warning: whoever has the key of " + options.name + " can use it again; it was revoked for: " + printable(reason));
-  return {};
+  return record(options.registry, "restore", options.name, "was revoked for: " + reason);
 }
 
 // -- options -------------------------------------------------------------------------------------------------------------------

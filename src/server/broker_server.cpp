@@ -58,6 +58,7 @@ Result<Parts> open_parts(const DataFolder& folder, const Configuration& configur
   parts.lock = TRY(lock_data_folder(folder));
   for (std::size_t i = 0; i < shards; ++i) parts.keys.push_back(TRY(open_or_create_broker_key(folder.path, random)));
   parts.registry = TRY(open_registry(folder, configuration.registry));
+  parts.audit.emplace(folder, parts.keys.front()->identity().name);
   auto replays = TRY(open_replay_memory(folder.sessions()));
   parts.stored_replays = replays.get();
   parts.replays = std::move(replays);
@@ -139,7 +140,8 @@ BrokerServer::BrokerServer(const Configuration& configuration, Parts parts, Log&
       service_(std::move(service)),
       refusals_(log),
       gate_(configuration.gate, budget_, refusals_),
-      maintenance_(*parts_.registry, parts_.keys.front()->identity().name, refusals_, readiness_, log, shards_),
+      maintenance_(*parts_.registry, parts_.keys.front()->identity().name, parts_.audit ? &*parts_.audit : nullptr, refusals_,
+                   readiness_, log, shards_),
       operations_(readiness_, *service_, shards_),
       workers_(login_threads) {}
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "authority/audit_log.h"
 #include "registry/data_folder.h"
 #include "sealmq/keystore.h"
 #include "sealmq/registry.h"
@@ -32,6 +33,7 @@ struct Parts {
   StoredReplayMemory* stored_replays = nullptr;  ///< the same, if it wants to be maintained
   std::unique_ptr<SessionStore> sessions;        ///< null: nothing outlives the process
   std::string password_file;                     ///< empty: user names and passwords mean nothing
+  std::optional<authority::AuditLog> audit;      ///< of what it has carried out
   std::optional<DataFolderLock> lock;
 };
 

@@ -16,9 +16,15 @@ Result<std::shared_ptr<const Directory>> load_directory(Registry& registry) {
   return std::make_shared<const Directory>(TRY(registry.list()));
 }
 
-Maintenance::Maintenance(Registry& registry, std::string broker, RefusalLog& refusals, Readiness& readiness, Log& log,
-                         const std::vector<std::unique_ptr<ShardThread>>& shards)
-    : registry_(registry), broker_(std::move(broker)), refusals_(refusals), readiness_(readiness), log_(log), shards_(shards) {}
+Maintenance::Maintenance(Registry& registry, std::string broker, const authority::AuditLog* audit, RefusalLog& refusals,
+                         Readiness& readiness, Log& log, const std::vector<std::unique_ptr<ShardThread>>& shards)
+    : registry_(registry),
+      broker_(std::move(broker)),
+      audit_(audit),
+      refusals_(refusals),
+      readiness_(readiness),
+      log_(log),
+      shards_(shards) {}
 
 void Maintenance::start() {
   thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
@@ -104,6 +110,14 @@ Result<> Maintenance::carry_out(const RevocationOrder& order, std::chrono::stead
              "revoked " + order.name + " in " + std::to_string(report.microseconds) + " us: ended " +
                  std::to_string(report.sessions) + " sessions, " + std::to_string(report.subscriptions) + " subscriptions, " +
                  std::to_string(report.queued) + " queued and " + std::to_string(report.retained) + " retained messages");
+  if (audit_ != nullptr) {
+    const auto recorded =
+        audit_->add("carried-out", order.name,
+                    std::to_string(report.sessions) + " sessions, " + std::to_string(report.subscriptions) + " subscriptions, " +
+                        std::to_string(report.queued) + " queued, " + std::to_string(report.retained) + " retained",
+                    system_now().wall);
+    if (!recorded) log_.error("not in the audit log: " + recorded.error().what);
+  }
   auto reported = registry_.report(order.number, broker_, report);
   if (reported || reported.error().blame != Blame::caller_misused) return reported;
   log_.error(reported.error().what + ": another broker works with a copy of this one's key");

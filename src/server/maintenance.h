@@ -7,6 +7,7 @@
 #include <thread>
 #include <vector>
 
+#include "authority/audit_log.h"
 #include "sealmq/registry.h"
 #include "server/log.h"
 #include "server/readiness.h"
@@ -20,9 +21,10 @@ Result<std::shared_ptr<const Directory>> load_directory(Registry& registry);
 
 class Maintenance {
  public:
-  /// `broker` is its name in the registry. All others must outlive it; the shards' threads run as long as this one.
-  Maintenance(Registry& registry, std::string broker, RefusalLog& refusals, Readiness& readiness, Log& log,
-              const std::vector<std::unique_ptr<ShardThread>>& shards);
+  /// `broker` is its name in the registry; `audit` may be null. All others must outlive it; the shards' threads run as long as
+  /// this one.
+  Maintenance(Registry& registry, std::string broker, const authority::AuditLog* audit, RefusalLog& refusals,
+              Readiness& readiness, Log& log, const std::vector<std::unique_ptr<ShardThread>>& shards);
 
   void start();
   /// Returns when the thread has ended.
@@ -38,6 +40,7 @@ class Maintenance {
 
   Registry& registry_;
   const std::string broker_;
+  const authority::AuditLog* const audit_;
   std::chrono::steady_clock::time_point heartbeat_due_{};
   std::chrono::steady_clock::time_point follow_due_{};
   RefusalLog& refusals_;
