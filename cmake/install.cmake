@@ -4,7 +4,7 @@ include(CMakePackageConfigHelpers)
 add_library(sealmq_library STATIC)
 add_library(sealmq::sealmq ALIAS sealmq_library)
 set_target_properties(sealmq_library PROPERTIES OUTPUT_NAME sealmq EXPORT_NAME sealmq)
-foreach(layer base crypto mqtt registry net keystore broker schemes client server)
+foreach(layer base crypto mqtt registry net keystore authority broker schemes client server)
   target_sources(sealmq_library PRIVATE $<TARGET_OBJECTS:sealmq_${layer}>)
 endforeach()
 target_compile_features(sealmq_library PUBLIC cxx_std_20)
@@ -12,7 +12,7 @@ target_include_directories(sealmq_library INTERFACE $<BUILD_INTERFACE:${CMAKE_SO
 # Boost is in the public face (async_client.h), the headers of the others are not.
 target_link_libraries(sealmq_library
   PUBLIC tl::expected Boost::headers Threads::Threads
-  PRIVATE OpenSSL::SSL OpenSSL::Crypto SQLite::SQLite3 spdlog::spdlog tomlplusplus::tomlplusplus)
+  PRIVATE OpenSSL::SSL OpenSSL::Crypto SQLite::SQLite3 PostgreSQL::PostgreSQL spdlog::spdlog tomlplusplus::tomlplusplus)
 if(SEALMQ_SANITIZE)
   target_link_options(sealmq_library INTERFACE $<BUILD_INTERFACE:-fsanitize=${SEALMQ_SANITIZE}>)
 endif()

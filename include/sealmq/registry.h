@@ -1,6 +1,7 @@
 // Registry: who is known to a broker. Blocking; never called from an event loop, which uses a Directory instead.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <unordered_map>
@@ -26,6 +27,55 @@ struct RevocationOrder {
   std::string name;
 };
 
+/// How far a revocation order has got.
+struct Progress {
+  struct Done {
+    std::string broker;
+    RevocationReport report;
+    bool operator==(const Done&) const = default;
+  };
+  /// A broker that was known when the order was given and has not reported.
+  struct Owed {
+    std::string broker;
+    std::optional<std::chrono::milliseconds> silence;  ///< since it was last heard of; nothing: it has said goodbye
+    bool is_running() const;
+  };
+  std::vector<Done> done;  ///< by broker
+  std::vector<Owed> owed;
+  /// All that the reports tell, and the longest time.
+  RevocationReport total() const;
+  bool is_awaited() const;  ///< by a broker that runs
+};
+
+/// A broker says so often that it runs, and counts as running for so long after.
+constexpr std::chrono::milliseconds heartbeat_interval{2000};
+constexpr std::chrono::milliseconds longest_silence{6000};
+
+/// Leave for somebody who is not on the list yet to put a key of their own there, once.
+struct Ticket {
+  std::string name;
+  Kind kind = Kind::device;  ///< device, service or person
+  std::vector<std::string> publish;
+  std::vector<std::string> subscribe;
+  std::vector<std::string> schemes;
+  std::uint64_t expires = 0;  ///< wall milliseconds
+  bool operator==(const Ticket&) const = default;
+};
+
+/// SHA-256 of a ticket's code, which itself is kept nowhere.
+using TicketHash = std::array<std::uint8_t, 32>;
+
+/// An order of a revocation authority, its signature verified, as far as the registry is concerned.
+struct AuthorityOrder {
+  std::array<std::uint8_t, 32> authority{};  ///< SHA-256 of its public key
+  std::uint64_t serial = 0;                  ///< from 1 on, without gaps
+  std::array<std::uint8_t, 32> digest{};     ///< SHA-256 of the bytes it has signed
+  bool restores = false;                     ///< otherwise it revokes
+  std::string name;                          ///< whom; empty: somebody who is not on this list
+  std::string reason;
+  std::uint64_t wall = 0;
+};
+
 /// Every call is one transaction. Errors: caller_misused (taken, unknown, already so) or environment. Any thread.
 class Registry {
  public:
@@ -33,24 +83,50 @@ class Registry {
 
   /// The name and each public key must be new; also a revoked identity keeps its name and keys for ever.
   virtual Result<> add(const Identity& identity) = 0;
-  /// Reads, lets `change` edit, writes. Name and keys cannot change.
+  /// Reads, lets `change` edit, writes. Name and keys cannot change. Several writers at a time may make it call `change` again,
+  /// with what is there by then.
   virtual Result<Identity> change(std::string_view name, const std::function<Result<>(Identity&)>& change) = 0;
   virtual Result<std::optional<Identity>> find(std::string_view name) = 0;
   /// By name.
   virtual Result<std::vector<Identity>> list() = 0;
 
-  /// Marks it revoked and leaves an order for the running broker; answers the order's number.
+  /// Marks it revoked and leaves an order for every broker; answers the order's number, which is higher than all before.
   virtual Result<std::uint64_t> revoke(std::string_view name, std::string_view reason, std::uint64_t wall) = 0;
-  virtual Result<std::vector<RevocationOrder>> open_orders() = 0;
-  virtual Result<> report(std::uint64_t order, const RevocationReport& report) = 0;
-  virtual Result<std::optional<RevocationReport>> report_of(std::uint64_t order) = 0;
+  /// Those that this broker still has to carry out: given since its first heartbeat. Each broker reports for itself.
+  virtual Result<std::vector<RevocationOrder>> open_orders(std::string_view broker) = 0;
+  virtual Result<> report(std::uint64_t order, std::string_view broker, const RevocationReport& report) = 0;
+  virtual Result<Progress> progress(std::uint64_t order) = 0;
 
-  /// A number that differs after any change by anybody, also another process. Cheap: called every fraction of a second.
+  /// The first one makes the broker known. Time is that of the place where the registry is kept.
+  virtual Result<> heartbeat(std::string_view broker) = 0;
+  /// It ends, and nobody need wait for it until its next heartbeat.
+  virtual Result<> goodbye(std::string_view broker) = 0;
+
+  /// The name must be free. Forgets tickets that have expired by `wall`.
+  virtual Result<> add_ticket(const TicketHash& hash, const Ticket& ticket, std::uint64_t wall) = 0;
+  /// Takes the ticket away, whatever comes of it, so that of several who ask at a time one gets it. Nothing: there is none, or it
+  /// has expired.
+  virtual Result<std::optional<Ticket>> burn_ticket(const TicketHash& hash, std::uint64_t wall) = 0;
+
+  /// Carries out what the authority has ordered, and remembers that, so that all brokers agree; false: it was taken before, by
+  /// this broker or another. Errors: peer_misbehaved for an order that cannot stand beside those taken, peer_incompatible for
+  /// one that comes too early.
+  virtual Result<bool> take_order(const AuthorityOrder& order) = 0;
+  /// The serial of the last that was taken; 0: none.
+  virtual Result<std::uint64_t> last_serial(const std::array<std::uint8_t, 32>& authority) = 0;
+
+  /// A number that differs after any change of the list and any order, by anybody, also another process.
   virtual Result<std::uint64_t> version() = 0;
+  /// Returns the version as soon as it is not `seen`, and after `patience` at the latest. One thread at a time.
+  virtual Result<std::uint64_t> wait_for_change(std::uint64_t seen, std::chrono::milliseconds patience) = 0;
 };
 
 /// Makes the file (0600) if it is missing.
 Result<std::unique_ptr<Registry>> open_sqlite_registry(const std::string& path);
+/// `postgresql://USER@HOST/DATABASE`, as libpq reads it, and shared by as many brokers as like. Makes its tables if they are
+/// missing. No call takes longer than some seconds; a connection that was lost is made again by the next call. Errors: also
+/// caller_misused, for a URL that holds a password: the process list would show it.
+Result<std::unique_ptr<Registry>> open_postgres_registry(const std::string& url);
 /// For tests and for a broker without a disk.
 std::unique_ptr<Registry> make_memory_registry();
 

@@ -7,6 +7,7 @@
 #include "cli/command.h"
 #include "crypto/random.h"
 #include "keystore/file_access.h"
+#include "registry/open_registry.h"
 #include "server/broker_server.h"
 #include "server/self_check.h"
 
@@ -15,7 +16,7 @@ namespace {
 
 constexpr const char* usage =
     R"(usage: sealmq broker [-c FILE] [--data DIR] [-p PORT] [--bind ADDR] [--allow-plain] [--threads N]
-                     [--log-format text|json] [-v]
+                     [--registry URL] [--log-format text|json] [-v]
        sealmq broker --check [-c FILE]
        sealmq broker --help-settings
 
@@ -24,6 +25,7 @@ Without a configuration: 127.0.0.1:1883, and every topic to every hardened schem
 
   -c FILE          configuration; if not given, sealmq.toml in the data folder if it is there
   --data DIR       the broker's data folder (or SEALMQ_DATA), ./sealmq-data if not given
+  --registry URL   the list of identities: postgresql://USER@HOST/DATABASE (or SEALMQ_REGISTRY); for several brokers
   -p PORT          listens on this port instead of the configuration's listeners; 0 picks a free one
   --bind ADDR      listens on this address instead of them, 127.0.0.1 if only -p is given
   --allow-plain    lets MQTT without protection use every topic for which no more specific row decides
@@ -59,6 +61,7 @@ struct Options {
   std::optional<std::uint16_t> port;
   std::optional<std::string> bind;
   std::optional<std::uint32_t> threads;
+  std::string registry;
   std::string log_format;
   bool allow_plain = false;
   bool check = false;
@@ -73,6 +76,8 @@ Result<server::Configuration> load(const Options& options) {
   server::Configuration configuration = file.empty() ? server::Configuration() : TRY(server::read_configuration(file));
 
   if (options.data_given || configuration.data.empty()) configuration.data = options.data;
+  if (!options.registry.empty()) configuration.registry = options.registry;
+  if (!configuration.registry.empty()) TRY(check_registry_url(configuration.registry));
   if (!options.log_format.empty()) configuration.log_format = options.log_format;
   if (options.threads) configuration.threads = *options.threads;
   if (options.port || options.bind) configuration.listeners = {{options.bind.value_or("127.0.0.1"), options.port.value_or(1883)}};
@@ -192,6 +197,7 @@ void add_broker(CLI::App& app, int& exit_code) {
   auto options = std::make_shared<Options>();
   command->add_option("-c", options->file);
   add_data_option(*command, options->data);
+  command->add_option("--registry", options->registry)->envname("SEALMQ_REGISTRY");
   command->add_option("-p", options->port);
   command->add_option("--bind", options->bind);
   command->add_option("--threads", options->threads)->check(CLI::Range(0, 256));

@@ -47,6 +47,7 @@ void add_data_option(CLI::App& app, std::string& data);
 std::uint64_t wall_milliseconds();
 bool is_in_environment(const char* variable);
 
+void add_authority(CLI::App& app, int& exit_code);
 void add_broker(CLI::App& app, int& exit_code);
 void add_demo(CLI::App& app, int& exit_code);
 void add_doctor(CLI::App& app, int& exit_code);

@@ -169,7 +169,7 @@ class Tour {
       options.key = std::move(keys);
       options.broker = broker_identity_;
       options.peers = {peer};
-      std::this_thread::sleep_for(500ms);  // a running broker notices new identities five times a second
+      std::this_thread::sleep_for(500ms);  // a running broker notices a new identity in a small part of that
     }
     return Client::connect(std::move(options));
   }
@@ -212,15 +212,16 @@ class Tour {
 
   Result<> revoke(const std::string& name, Client& device, Client& application) {
     auto order = TRY(broker_->registry().revoke(name, "stolen", server::system_now().wall));
-    std::optional<RevocationReport> report;
-    for (int i = 0; i < 100 && !report; ++i) {
+    std::vector<Progress::Done> done;
+    for (int i = 0; i < 100 && done.empty(); ++i) {
       std::this_thread::sleep_for(20ms);
-      report = TRY(broker_->registry().report_of(order));
+      done = TRY(broker_->registry().progress(order)).done;
     }
-    if (!report) return fail(Blame::environment, "the broker did not carry out the revocation");
-    paper_.row(name + " revoked", "ended " + std::to_string(report->sessions) +
-                                      (report->sessions == 1 ? " session in " : " sessions in ") +
-                                      std::to_string(report->microseconds) + " µs");
+    if (done.empty()) return fail(Blame::environment, "the broker did not carry out the revocation");
+    const RevocationReport& report = done.front().report;
+    paper_.row(name + " revoked", "ended " + std::to_string(report.sessions) +
+                                      (report.sessions == 1 ? " session in " : " sessions in ") +
+                                      std::to_string(report.microseconds) + " µs");
     auto answer = device.publish(topic_, reading, {.qos = mqtt::QoS::at_least_once});
     auto arrived = TRY(application.receive(patience));
     if (answer || arrived)

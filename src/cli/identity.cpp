@@ -1,19 +1,23 @@
 // sealmq identity: makes keys, and keeps the broker's list of who may do what.
+#include <charconv>
 #include <chrono>
 #include <cstdio>
 #include <iostream>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <thread>
 
 #include "base/text.h"
+#include "cli/audit.h"
 #include "cli/command.h"
+#include "cli/registry_choice.h"
 #include "crypto/ecdsa.h"
+#include "crypto/hash.h"
 #include "crypto/random.h"
 #include "crypto/schnorr.h"
 #include "keystore/file_access.h"
 #include "keystore/fingerprint.h"
 #include "mqtt/topic.h"
-#include "registry/data_folder.h"
 #include "sealmq/keystore.h"
 #include "sealmq/registry.h"
 #include "sealmq/scheme.h"
@@ -24,6 +28,8 @@ namespace {
 constexpr const char* usage = R"(usage: sealmq identity new NAME [--kind device|service|person] [-o FILE]
        sealmq identity show FILE
        sealmq identity enroll NAME.pub [--publish FILTER]... [--subscribe FILTER]... [--scheme NAME]...
+       sealmq identity ticket NAME [--kind KIND] [--publish FILTER]... [--subscribe FILTER]... [--scheme NAME]...
+                                   [--expires TIME]
        sealmq identity list
        sealmq identity allow NAME [--publish FILTER]... [--subscribe FILTER]... [--scheme NAME]...
        sealmq identity deny NAME [--publish FILTER]... [--subscribe FILTER]... [--scheme NAME]...
@@ -34,6 +40,7 @@ constexpr const char* usage = R"(usage: sealmq identity new NAME [--kind device|
 new      makes a private key on this machine: NAME.key, for its owner only, and NAME.pub
 show     tells what a .key or .pub file holds, never a secret
 enroll   puts NAME.pub on the broker's list; a running broker notices by itself
+ticket   prints a code with which NAME can put a key of its own on the list, once
 list     who is on the list, with which rights
 allow    adds rights; deny takes away rights that were given in the same words
 revoke   ends everything the identity has at the broker, now and from now on
@@ -44,8 +51,11 @@ password lets a client without keys log in by user name and password
   --publish FILTER    topics it may publish to, such as plant/7/# (repeatable)
   --subscribe FILTER  topics it may subscribe to (repeatable)
   --scheme NAME       schemes it may use (repeatable); none: every hardened one
+  --expires TIME      how long a ticket can be used, such as 30m, 12h or 7d (30 days at most); 1h if not given
   --reason TEXT       kept with the identity and in the audit log
   --data DIR          the broker's data folder (or SEALMQ_DATA), ./sealmq-data if not given
+  --registry URL      postgresql://USER@HOST/DATABASE (or SEALMQ_REGISTRY), if the list is not in the data folder; what
+                      sealmq.toml in the data folder says if not given
   --json              one JSON object a line
 
   $ sealmq identity new boiler-7
@@ -60,8 +70,9 @@ struct Options {
   std::string name;  // also the FILE of show and enroll
   std::string kind = "device";
   std::string key_path;
-  std::string data;
+  RegistryChoice registry;
   std::string reason;
+  std::uint64_t expires = 3'600'000;  // milliseconds from now
   std::vector<std::string> publish;
   std::vector<std::string> subscribe;
   std::vector<std::string> schemes;
@@ -166,16 +177,8 @@ Result<> run_show(const Options& options) {
 
 // -- the list ------------------------------------------------------------------------------------------------------------------
 
-Result<std::unique_ptr<Registry>> open_registry(const DataFolder& folder) {
-  return open_sqlite_registry(folder.registry());
-}
-
-/// For commands that make no sense on an empty list: a wrong --data shall not leave a new folder behind.
-Result<DataFolder> existing_folder(const Options& options) {
-  auto folder = find_data_folder(options.data);
-  if (!folder)
-    return fail_with_hint(folder.error().blame, folder.error().what, "--data DIR or SEALMQ_DATA names the broker's data folder");
-  return folder;
+std::string given_rights(const Options& options) {
+  return rights_in_words(options.publish, options.subscribe, options.schemes);
 }
 
 Result<> check_points(const PublicKeys& keys) {
@@ -192,10 +195,27 @@ Result<> run_enroll(const Options& options) {
   identity.subscribe = options.subscribe;
   identity.schemes = options.schemes;
   identity.changed = wall_milliseconds();
-  const auto folder = TRY(open_data_folder(options.data));
-  TRY(TRY(open_registry(folder))->add(identity));
+  const auto registry = TRY(open_or_make_registry(options.registry));
+  TRY(registry->add(identity));
   print_change("enrolled", identity, options);
-  return {};
+  return record(options.registry, "enroll", identity.name, given_rights(options));
+}
+
+/// Nothing but the hash of the code is kept: who reads the registry cannot join with it.
+Result<> run_ticket(const Options& options) {
+  crypto::OsRandom random;
+  std::array<std::uint8_t, 16> code{};
+  random.fill(code);
+  const auto now = wall_milliseconds();
+  const Ticket ticket{options.name,      *kind_from(options.kind), options.publish,
+                      options.subscribe, options.schemes,          now + options.expires};
+  const auto registry = TRY(open_or_make_registry(options.registry));
+  TRY(registry->add_ticket(crypto::sha256(code), ticket, now));
+  if (options.json)
+    print({{"ticket", to_hex(code)}, {"name", ticket.name}, {"kind", name(ticket.kind)}, {"expires", ticket.expires}});
+  else
+    std::cout << to_hex(code) << '\n';
+  return record(options.registry, "ticket", ticket.name, given_rights(options));
 }
 
 std::string joined(const std::vector<std::string>& words) {
@@ -205,8 +225,8 @@ std::string joined(const std::vector<std::string>& words) {
 }
 
 Result<> run_list(const Options& options) {
-  const auto folder = TRY(existing_folder(options));
-  const auto all = TRY(TRY(open_registry(folder))->list());
+  const auto registry = TRY(open_registry(options.registry));
+  const auto all = TRY(registry->list());
   if (options.json) {
     for (const auto& identity : all) print(to_json(identity));
     return {};
@@ -232,14 +252,14 @@ Result<> need_some_right(const Options& options) {
   return fail(Blame::caller_misused, "nothing to change: name --publish, --subscribe or --scheme");
 }
 
-Result<> run_change(const Options& options, std::string_view done, const std::function<Result<>(Identity&)>& change) {
-  const auto folder = TRY(existing_folder(options));
-  const auto changed = TRY(TRY(open_registry(folder))->change(options.name, [&](Identity& identity) -> Result<> {
+Result<Identity> run_change(const Options& options, std::string_view done, const std::function<Result<>(Identity&)>& change) {
+  const auto registry = TRY(open_registry(options.registry));
+  const auto changed = TRY(registry->change(options.name, [&](Identity& identity) -> Result<> {
     identity.changed = wall_milliseconds();
     return change(identity);
   }));
   print_change(done, changed, options);
-  return {};
+  return changed;
 }
 
 Result<> run_allow(const Options& options) {
@@ -249,7 +269,7 @@ Result<> run_allow(const Options& options) {
       if (std::find(to.begin(), to.end(), word) == to.end()) to.push_back(word);
     }
   };
-  return run_change(options, "changed", [&](Identity& identity) -> Result<> {
+  TRY(run_change(options, "changed", [&](Identity& identity) -> Result<> {
     if (identity.schemes.empty() && !options.schemes.empty()) {
       notice(identity.name + " was allowed every hardened scheme and is now limited to those named");
     }
@@ -257,7 +277,8 @@ Result<> run_allow(const Options& options) {
     add(identity.subscribe, options.subscribe);
     add(identity.schemes, options.schemes);
     return {};
-  });
+  }));
+  return record(options.registry, "allow", options.name, given_rights(options));
 }
 
 /// Refuses what was not given in these words: somebody who denies plant/7/a to a holder of plant/7/# must learn that it does
@@ -274,7 +295,7 @@ Result<> take_away(std::vector<std::string>& from, const std::vector<std::string
 
 Result<> run_deny(const Options& options) {
   TRY(need_some_right(options));
-  return run_change(options, "changed", [&](Identity& identity) -> Result<> {
+  TRY(run_change(options, "changed", [&](Identity& identity) -> Result<> {
     TRY(take_away(identity.publish, options.publish, "publish to"));
     TRY(take_away(identity.subscribe, options.subscribe, "subscribe to"));
     if (options.schemes.empty()) return {};
@@ -290,7 +311,8 @@ Result<> run_deny(const Options& options) {
                             "sealmq identity revoke " + identity.name + " takes everything away");
     }
     return {};
-  });
+  }));
+  return record(options.registry, "deny", options.name, given_rights(options));
 }
 
 // -- revocation ----------------------------------------------------------------------------------------------------------------
@@ -305,52 +327,82 @@ std::string in_milliseconds(std::uint64_t microseconds) {
   return text;
 }
 
-void print_revoked(const Options& options, const std::optional<RevocationReport>& report) {
+Json to_json(const RevocationReport& report) {
+  return {{"microseconds", report.microseconds},   {"sessions", report.sessions},
+          {"subscriptions", report.subscriptions}, {"queued", report.queued},
+          {"retained", report.retained},           {"groups", report.groups}};
+}
+
+void print_revoked(const Options& options, const Progress& progress) {
   if (options.json) {
-    Json json{{"revoked", options.name}, {"carried_out", report.has_value()}};
-    if (report) {
-      json.update({{"microseconds", report->microseconds},
-                   {"sessions", report->sessions},
-                   {"subscriptions", report->subscriptions},
-                   {"queued", report->queued},
-                   {"retained", report->retained},
-                   {"groups", report->groups}});
+    Json json{{"revoked", options.name}, {"carried_out", !progress.done.empty() && progress.owed.empty()}};
+    if (!progress.done.empty()) json.update(to_json(progress.total()));
+    json["brokers"] = Json::array();
+    for (const auto& one : progress.done) {
+      Json broker{{"broker", one.broker}};
+      broker.update(to_json(one.report));
+      json["brokers"].push_back(std::move(broker));
     }
+    json["missing"] = Json::array();
+    for (const auto& one : progress.owed)
+      json["missing"].push_back(
+          {{"broker", one.broker}, {"silent_milliseconds", one.silence ? Json(one.silence->count()) : Json()}});
     return print(json);
   }
   std::cout << "revoked " << options.name;
-  if (report) {
-    std::cout << " in " << in_milliseconds(report->microseconds) << ": " << counted(report->sessions, "session") << ", "
-              << counted(report->subscriptions, "subscription") << ", " << report->queued << " queued, " << report->retained
-              << " retained, " << counted(report->groups, "group");
+  if (!progress.done.empty()) {
+    const RevocationReport all = progress.total();
+    std::cout << " in " << in_milliseconds(all.microseconds) << ": " << counted(all.sessions, "session") << ", "
+              << counted(all.subscriptions, "subscription") << ", " << all.queued << " queued, " << all.retained << " retained, "
+              << counted(all.groups, "group");
+    if (progress.done.size() > 1) std::cout << " at " << progress.done.size() << " brokers";
   }
   std::cout << '\n';
 }
 
-Result<RevocationReport> wait_for_report(Registry& registry, std::uint64_t order) {
+/// Until every broker that runs has reported. One that has died stops counting as running, and is waited for no longer.
+Result<Progress> wait_for_brokers(Registry& registry, std::uint64_t order) {
   using namespace std::chrono_literals;
-  const auto deadline = std::chrono::steady_clock::now() + 5s;
+  const auto deadline = std::chrono::steady_clock::now() + longest_silence + 2s;
   while (true) {
-    if (const auto report = TRY(registry.report_of(order))) return *report;
-    if (std::chrono::steady_clock::now() > deadline) {
-      return fail_with_hint(Blame::environment, "the identity is revoked, but the broker has not carried it out within 5 s",
-                            "the broker's log says why; a restart carries it out too");
-    }
+    auto progress = TRY(registry.progress(order));
+    if (!progress.is_awaited() || std::chrono::steady_clock::now() > deadline) return progress;
     std::this_thread::sleep_for(5ms);
   }
 }
 
-Result<> run_revoke(const Options& options) {
-  const auto folder = TRY(existing_folder(options));
-  const auto registry = TRY(open_registry(folder));
-  const auto order = TRY(registry->revoke(options.name, options.reason, wall_milliseconds()));
-  if (broker_runs(folder)) {
-    print_revoked(options, TRY(wait_for_report(*registry, order)));
-  } else {
-    print_revoked(options, std::nullopt);
-    notice("no broker runs on " + folder.path + "; the next one to start there carries it out");
+/// What the person who revokes has to know of those that have not carried it out.
+Result<> tell_missing(const Progress& progress) {
+  for (const auto& one : progress.owed) {
+    if (one.is_running()) continue;
+    if (one.silence)
+      notice("warning: " + one.broker + " was last heard of " + std::to_string(one.silence->count() / 1000) +
+             " s ago; it carries this out when it reaches the registry again");
+    else
+      notice(one.broker + " does not run; it carries this out when it starts");
+  }
+  for (const auto& one : progress.owed) {
+    if (one.is_running())
+      return fail_with_hint(Blame::environment, "the identity is revoked, but " + one.broker + " runs and has not carried it out",
+                            "the broker's log says why; a restart carries it out too");
   }
   return {};
+}
+
+Result<> run_revoke(const Options& options) {
+  const auto registry = TRY(open_registry(options.registry));
+  const auto order = TRY(registry->revoke(options.name, options.reason, wall_milliseconds()));
+  const auto recorded = record(options.registry, "revoke", options.name, options.reason);
+  if (!recorded) notice(recorded.error().what);  // who waits for the revocation hears of that first
+  if (is_idle_file(options.registry)) {
+    print_revoked(options, TRY(registry->progress(order)));
+    notice("no broker runs on " + options.registry.data + "; the next one to start there carries it out");
+    return {};
+  }
+  const Progress progress = TRY(wait_for_brokers(*registry, order));
+  print_revoked(options, progress);
+  if (progress.done.empty() && progress.owed.empty()) notice("no broker works with this registry yet");
+  return tell_missing(progress);
 }
 
 Result<> run_restore(const Options& options) {
@@ -362,13 +414,27 @@ Result<> run_restore(const Options& options) {
     return {};
   }));
   notice("warning: whoever has the key of " + options.name + " can use it again; it was revoked for: " + printable(reason));
-  return {};
+  return record(options.registry, "restore", options.name, "was revoked for: " + reason);
 }
 
 // -- options -------------------------------------------------------------------------------------------------------------------
 
 std::string check_filter(const std::string& filter) {
   return mqtt::is_topic_filter(filter) ? "" : printable(filter) + " is not a topic filter";
+}
+
+/// Replaces `30m` by its milliseconds.
+std::string read_time(std::string& text) {
+  static const std::map<char, std::uint64_t> units{{'s', 1000}, {'m', 60'000}, {'h', 3'600'000}, {'d', 86'400'000}};
+  constexpr std::uint64_t longest = 30 * 86'400'000ULL;
+  const auto unit = text.empty() ? units.end() : units.find(text.back());
+  std::uint64_t count = 0;
+  const auto end = text.data() + (text.empty() ? 0 : text.size() - 1);
+  const auto [stopped, error] = std::from_chars(text.data(), end, count);
+  if (unit == units.end() || error != std::errc() || stopped != end || count == 0 || count > longest / unit->second)
+    return printable(text) + " is not a time such as 30m, 12h or 7d, 30 days at most";
+  text = std::to_string(count * unit->second);
+  return "";
 }
 
 std::string check_scheme(const std::string& scheme) {
@@ -399,17 +465,20 @@ void add_identity(CLI::App& app, int& exit_code) {
   };
 
   auto* make = add("new", "NAME", run_new);
-  make->add_option("--kind", options->kind)->check(CLI::IsMember({"device", "service", "person"}));
   make->add_option("-o", options->key_path);
   add("show", "FILE", run_show);
   auto* enroll = add("enroll", "FILE", run_enroll);
+  auto* ticket = add("ticket", "NAME", run_ticket);
   auto* list = add("list", nullptr, run_list);
   auto* allow = add("allow", "NAME", run_allow);
   auto* deny = add("deny", "NAME", run_deny);
   auto* revoke = add("revoke", "NAME", run_revoke);
   auto* restore = add("restore", "NAME", run_restore);
-  for (auto* command : {enroll, allow, deny}) add_rights_options(*command, *options);
-  for (auto* command : {enroll, list, allow, deny, revoke, restore}) add_data_option(*command, options->data);
+  for (auto* command : {make, ticket})
+    command->add_option("--kind", options->kind)->check(CLI::IsMember({"device", "service", "person"}));
+  ticket->add_option("--expires", options->expires)->transform(CLI::Validator(read_time, "TIME"));
+  for (auto* command : {enroll, ticket, allow, deny}) add_rights_options(*command, *options);
+  for (auto* command : {enroll, ticket, list, allow, deny, revoke, restore}) add_registry_options(*command, options->registry);
   revoke->add_option("--reason", options->reason)->required();
   add_identity_password(*identity, exit_code);
 }

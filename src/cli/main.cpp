@@ -30,6 +30,7 @@ int run(int argc, char** argv) {
   int exit_code = exit_done;
   app.set_help_flag("--help", "print this help");  // -h is the host, as in mosquitto_pub
   app.require_subcommand(1);
+  add_authority(app, exit_code);
   add_broker(app, exit_code);
   add_identity(app, exit_code);
   add_pub(app, exit_code);

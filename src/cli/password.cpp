@@ -5,6 +5,7 @@
 #include <iostream>
 
 #include "cli/command.h"
+#include "cli/registry_choice.h"
 #include "crypto/random.h"
 #include "registry/data_folder.h"
 #include "sealmq/registry.h"
@@ -21,6 +22,7 @@ takes it from the next login on.
 
   --remove            takes the password away
   --data DIR          the broker's data folder (or SEALMQ_DATA), ./sealmq-data if not given
+  --registry URL      where the list is, if not there (or SEALMQ_REGISTRY)
 
   $ sealmq identity password dashboard
 )";
@@ -73,20 +75,20 @@ Result<Secret> new_password() {
 }
 
 struct Options {
-  std::string data;
+  RegistryChoice registry;
   std::string name;
   bool remove = false;
 };
 
 Result<> run(const Options& options) {
   const std::string& name = options.name;
-  const DataFolder folder = TRY(find_data_folder(options.data));
+  const DataFolder folder = TRY(find_data_folder(options.registry.data));
   if (options.remove) {
     if (!TRY(server::remove_password(folder.passwords(), name))) return fail(Blame::caller_misused, name + " has no password");
     std::cout << "removed the password of " << name << '\n';
     return {};
   }
-  auto registry = TRY(open_sqlite_registry(folder.registry()));
+  const auto registry = TRY(open_registry(options.registry));
   const auto known = TRY(registry->find(name));
   if (!known)
     return fail_with_hint(Blame::caller_misused, name + " is not on the broker's list",
@@ -107,7 +109,7 @@ void add_identity_password(CLI::App& identity, int& exit_code) {
   const auto options = std::make_shared<Options>();  // the callback owns it
   command->add_option("NAME", options->name)->required();
   command->add_flag("--remove", options->remove);
-  add_data_option(*command, options->data);
+  add_registry_options(*command, options->registry);
   command->callback([options, &exit_code] { exit_code = finish(run(*options)); });
 }
 

@@ -1,3 +1,4 @@
+#include <condition_variable>
 #include <map>
 #include <mutex>
 
@@ -19,7 +20,7 @@ class MemoryRegistry : public Registry {
     }
     for (const Bytes key : rules::coordinates(identity.keys)) key_owners_.emplace(as_text(key), identity.name);
     identities_.emplace(identity.name, identity);
-    ++version_;
+    changed();
     return {};
   }
 
@@ -30,7 +31,7 @@ class MemoryRegistry : public Registry {
     Identity after = found->second;
     TRY(change(after));
     TRY(rules::may_become(found->second, after));
-    ++version_;
+    changed();
     return found->second = std::move(after);
   }
 
@@ -57,33 +58,94 @@ class MemoryRegistry : public Registry {
     identity.status = Status::revoked;
     identity.revocation_reason = reason;
     identity.changed = wall;
-    orders_.push_back({identity.name, std::nullopt});
-    ++version_;
+    orders_.push_back({identity.name, {}});
+    changed();
     return orders_.size();
   }
 
-  Result<std::vector<RevocationOrder>> open_orders() override {
+  Result<std::vector<RevocationOrder>> open_orders(std::string_view broker) override {
     const std::lock_guard lock(mutex_);
+    const auto at = brokers_.find(broker);
+    if (at == brokers_.end()) return rules::unknown_broker(broker);
     std::vector<RevocationOrder> open;
-    for (std::size_t i = 0; i < orders_.size(); ++i) {
-      if (!orders_[i].report) open.push_back({i + 1, orders_[i].name});
+    for (std::size_t i = at->second.since; i < orders_.size(); ++i) {
+      if (!orders_[i].reports.contains(broker)) open.push_back({i + 1, orders_[i].name});
     }
     return open;
   }
 
-  Result<> report(std::uint64_t order, const RevocationReport& report) override {
+  Result<> report(std::uint64_t order, std::string_view broker, const RevocationReport& report) override {
     const std::lock_guard lock(mutex_);
     if (order == 0 || order > orders_.size()) return rules::unknown_order(order);
-    if (orders_[order - 1].report) return rules::already_reported(order);
-    orders_[order - 1].report = report;
-    ++version_;
+    if (!brokers_.contains(broker)) return rules::unknown_broker(broker);
+    if (!orders_[order - 1].reports.emplace(broker, report).second) return rules::already_reported(order, broker);
     return {};
   }
 
-  Result<std::optional<RevocationReport>> report_of(std::uint64_t order) override {
+  Result<Progress> progress(std::uint64_t order) override {
     const std::lock_guard lock(mutex_);
     if (order == 0 || order > orders_.size()) return rules::unknown_order(order);
-    return orders_[order - 1].report;
+    Progress progress;
+    const auto& reports = orders_[order - 1].reports;
+    for (const auto& [broker, report] : reports) progress.done.push_back({broker, report});
+    for (const auto& [id, broker] : brokers_) {
+      if (broker.since >= order || reports.contains(id)) continue;
+      Progress::Owed owed{id, std::nullopt};
+      if (broker.seen) owed.silence = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - *broker.seen);
+      progress.owed.push_back(std::move(owed));
+    }
+    return progress;
+  }
+
+  Result<> heartbeat(std::string_view broker) override {
+    const std::lock_guard lock(mutex_);
+    TRY(rules::may_be_broker(broker));
+    brokers_.try_emplace(std::string(broker), Broker{std::nullopt, orders_.size()}).first->second.seen = Clock::now();
+    return {};
+  }
+
+  Result<> goodbye(std::string_view broker) override {
+    const std::lock_guard lock(mutex_);
+    const auto at = brokers_.find(broker);
+    if (at == brokers_.end()) return rules::unknown_broker(broker);
+    at->second.seen.reset();
+    return {};
+  }
+
+  Result<> add_ticket(const TicketHash& hash, const Ticket& ticket, std::uint64_t wall) override {
+    const std::lock_guard lock(mutex_);
+    TRY(rules::may_add(ticket));
+    std::erase_if(tickets_, [wall](const auto& entry) { return entry.second.expires <= wall; });
+    if (identities_.contains(ticket.name)) return rules::name_is_taken(ticket.name);
+    if (!tickets_.emplace(hash, ticket).second) return rules::ticket_is_taken();
+    return {};
+  }
+
+  Result<std::optional<Ticket>> burn_ticket(const TicketHash& hash, std::uint64_t wall) override {
+    const std::lock_guard lock(mutex_);
+    const auto taken = tickets_.extract(hash);
+    if (taken.empty() || taken.mapped().expires <= wall) return std::nullopt;
+    return taken.mapped();
+  }
+
+  Result<bool> take_order(const AuthorityOrder& order) override {
+    const std::lock_guard lock(mutex_);
+    auto& taken = taken_[order.authority];
+    const auto same = taken.find(order.serial);
+    const auto digest = same == taken.end() ? std::nullopt : std::optional<Bytes>(same->second);
+    if (!TRY(rules::judge(order, taken.empty() ? 0 : taken.rbegin()->first, digest))) return false;
+    taken.emplace(order.serial, order.digest);
+    const auto found = identities_.find(order.name);
+    if (found == identities_.end() || !rules::apply(order, found->second)) return true;
+    if (!order.restores) orders_.push_back({order.name, {}});
+    changed();
+    return true;
+  }
+
+  Result<std::uint64_t> last_serial(const std::array<std::uint8_t, 32>& authority) override {
+    const std::lock_guard lock(mutex_);
+    const auto taken = taken_.find(authority);
+    return taken == taken_.end() || taken->second.empty() ? 0 : taken->second.rbegin()->first;
   }
 
   Result<std::uint64_t> version() override {
@@ -91,16 +153,37 @@ class MemoryRegistry : public Registry {
     return version_;
   }
 
+  Result<std::uint64_t> wait_for_change(std::uint64_t seen, std::chrono::milliseconds patience) override {
+    std::unique_lock lock(mutex_);
+    changes_.wait_for(lock, patience, [&] { return version_ != seen; });
+    return version_;
+  }
+
  private:
+  using Clock = std::chrono::steady_clock;
   struct Order {
     std::string name;
-    std::optional<RevocationReport> report;
+    std::map<std::string, RevocationReport, std::less<>> reports;  // by broker
+  };
+  struct Broker {
+    std::optional<Clock::time_point> seen;
+    std::size_t since;  // so many orders were there before it
   };
 
+  void changed() {
+    ++version_;
+    changes_.notify_all();
+  }
+
   std::mutex mutex_;
+  std::condition_variable changes_;
   std::map<std::string, Identity, std::less<>> identities_;
   std::map<std::string, std::string, std::less<>> key_owners_;  // x coordinate to name
   std::vector<Order> orders_;                                   // number n stands at n - 1
+  std::map<std::string, Broker, std::less<>> brokers_;
+  std::map<TicketHash, Ticket> tickets_;
+  std::map<std::array<std::uint8_t, 32>, std::map<std::uint64_t, std::array<std::uint8_t, 32>>>
+      taken_;  // authority, serial: digest
   std::uint64_t version_ = 0;
 };
 

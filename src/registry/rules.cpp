@@ -17,6 +17,20 @@ RevocationReport& RevocationReport::operator+=(const RevocationReport& other) {
   return *this;
 }
 
+bool Progress::Owed::is_running() const {
+  return silence && *silence <= longest_silence;
+}
+
+RevocationReport Progress::total() const {
+  RevocationReport sum;
+  for (const Done& one : done) sum += one.report;
+  return sum;
+}
+
+bool Progress::is_awaited() const {
+  return std::any_of(owed.begin(), owed.end(), [](const Owed& one) { return one.is_running(); });
+}
+
 namespace rules {
 namespace {
 
@@ -56,6 +70,42 @@ Result<> may_revoke(const Identity& identity) {
   return {};
 }
 
+Result<> may_add(const Ticket& ticket) {
+  if (!is_identity_name(ticket.name)) return refuse("a name is 1 to 64 of A-Z a-z 0-9 . _ -");
+  if (ticket.kind == Kind::broker || ticket.kind == Kind::authority)
+    return refuse("nobody becomes a broker or an authority by ticket");
+  return {};
+}
+
+Result<> may_be_broker(std::string_view id) {
+  if (!is_identity_name(id)) return refuse(printable(id) + " is not the name of a broker");
+  return {};
+}
+
+Result<bool> judge(const AuthorityOrder& order, std::uint64_t last, std::optional<Bytes> digest) {
+  const auto serial = "order " + std::to_string(order.serial) + " of the revocation authority";
+  if (order.serial == 0) return fail(Blame::peer_misbehaved, "a revocation authority counts from 1");
+  if (digest) {
+    if (equal(*digest, order.digest)) return false;
+    return fail(Blame::peer_misbehaved,
+                serial +
+                    " is not the one that was taken under this number: two authorities work with one key, "
+                    "or one that was set back to an older state");
+  }
+  if (order.serial <= last)
+    return fail(Blame::peer_misbehaved, serial + " is older than the last, which is " + std::to_string(last));
+  if (order.serial == last + 1) return true;
+  return fail(Blame::peer_incompatible, serial + " comes too early: those from " + std::to_string(last + 1) + " on are missing");
+}
+
+bool apply(const AuthorityOrder& order, Identity& identity) {
+  if (order.restores != (identity.status == Status::revoked)) return false;
+  identity.status = order.restores ? Status::active : Status::revoked;
+  identity.revocation_reason = order.restores ? "" : order.reason;
+  identity.changed = order.wall;
+  return true;
+}
+
 Failure name_is_taken(std::string_view name) {
   return refuse("the name " + std::string(name) + " is taken");
 }
@@ -68,8 +118,56 @@ Failure unknown_name(std::string_view name) {
 Failure unknown_order(std::uint64_t order) {
   return refuse("no revocation order " + std::to_string(order));
 }
-Failure already_reported(std::uint64_t order) {
-  return refuse("revocation order " + std::to_string(order) + " is already reported");
+Failure already_reported(std::uint64_t order, std::string_view broker) {
+  return refuse("revocation order " + std::to_string(order) + " is already reported by " + printable(broker));
+}
+Failure unknown_broker(std::string_view id) {
+  return refuse("no broker " + printable(id) + " has made itself known");
+}
+Failure ticket_is_taken() {
+  return refuse("there is a ticket with this code");
+}
+
+Failure damaged(std::string_view what) {
+  return fail(Blame::environment, "the registry is damaged: " + std::string(what));
+}
+
+namespace {
+
+template <std::size_t N>
+bool read(Bytes from, std::array<std::uint8_t, N>& to) {
+  if (from.size() != N) return false;
+  std::copy(from.begin(), from.end(), to.begin());
+  return true;
+}
+
+}  // namespace
+
+Result<Identity> read_row(const IdentityRow& row) {
+  const auto kind = kind_from(row.kind);
+  const auto status = status_from(row.status);
+  if (!is_identity_name(row.name) || !kind || !status) return damaged("unknown kind, status or name");
+  Identity identity;
+  identity.name = row.name;
+  identity.kind = *kind;
+  identity.status = *status;
+  if (!read(row.schnorr, identity.keys.schnorr) || !read(row.ecdsa, identity.keys.ecdsa) ||
+      !read(row.agreement, identity.keys.agreement)) {
+    return damaged("a key of the wrong length");
+  }
+  identity.revocation_reason = row.revocation_reason;
+  identity.changed = row.changed;
+  return identity;
+}
+
+Result<Ticket> read_ticket(std::string name, std::string_view kind, std::uint64_t expires) {
+  const auto known = kind_from(kind);
+  if (!is_identity_name(name) || !known) return damaged("unknown kind or name of a ticket");
+  Ticket ticket;
+  ticket.name = std::move(name);
+  ticket.kind = *known;
+  ticket.expires = expires;
+  return ticket;
 }
 
 }  // namespace rules

@@ -13,11 +13,48 @@ Result<> may_add(const Identity& identity);
 /// Name and keys stay for ever, and only revoke() revokes, because it alone leaves the order that ends running sessions.
 Result<> may_become(const Identity& before, const Identity& after);
 Result<> may_revoke(const Identity& identity);
+Result<> may_add(const Ticket& ticket);
+Result<> may_be_broker(std::string_view id);
+
+/// How an order stands to those that were taken: `last` is the highest serial of them, `digest` that of the one with the serial
+/// of `order`, if there is one. True: it is the next. False: it is one of them.
+Result<bool> judge(const AuthorityOrder& order, std::uint64_t last, std::optional<Bytes> digest);
+/// What the order makes of an identity; false: nothing, it is so already.
+bool apply(const AuthorityOrder& order, Identity& identity);
 
 Failure name_is_taken(std::string_view name);
 Failure key_is_taken(std::string_view owner);
 Failure unknown_name(std::string_view name);
 Failure unknown_order(std::uint64_t order);
-Failure already_reported(std::uint64_t order);
+Failure already_reported(std::uint64_t order, std::string_view broker);
+Failure unknown_broker(std::string_view id);
+Failure ticket_is_taken();
+
+/// An identity as a database holds it, without its rights.
+struct IdentityRow {
+  std::string name;
+  std::string kind;
+  std::string status;
+  Bytes schnorr;
+  Bytes ecdsa;
+  Bytes agreement;
+  std::string revocation_reason;
+  std::uint64_t changed = 0;
+};
+
+Result<Identity> read_row(const IdentityRow& row);
+Result<Ticket> read_ticket(std::string name, std::string_view kind, std::uint64_t expires);
+
+/// The rights of an Identity or a Ticket, by the words that a database has for them; null for any other word.
+template <class Holder>
+auto rights(Holder& holder, std::string_view what) -> decltype(&holder.publish) {
+  if (what == "publish") return &holder.publish;
+  if (what == "subscribe") return &holder.subscribe;
+  return what == "scheme" ? &holder.schemes : nullptr;
+}
+inline constexpr std::array<std::string_view, 3> kinds_of_right{"publish", "subscribe", "scheme"};
+
+/// What stands in a database cannot have come from this program.
+Failure damaged(std::string_view what);
 
 }  // namespace sealmq::rules

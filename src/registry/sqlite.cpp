@@ -132,6 +132,10 @@ Result<> Database::execute(const char* sql) {
   return {};
 }
 
+std::uint64_t Database::changes() const {
+  return static_cast<std::uint64_t>(sqlite3_total_changes64(handle_.get()));
+}
+
 Result<std::uint64_t> Database::number(std::string_view sql) {
   auto statement = TRY(prepare(sql));
   if (!TRY(statement.step())) return fail(Blame::environment, "the database answered nothing");

@@ -61,6 +61,8 @@ class Database {
   Result<Statement> prepare(std::string_view sql);
   /// Statements without parameters, separated by semicolons.
   Result<> execute(const char* sql);
+  /// Rows that this connection has written since it was opened.
+  std::uint64_t changes() const;
   /// Of a statement with one row and one column.
   Result<std::uint64_t> number(std::string_view sql);
 

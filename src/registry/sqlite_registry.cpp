@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <mutex>
+#include <thread>
 
 #include "registry/rules.h"
 #include "registry/sqlite.h"
@@ -12,10 +13,11 @@ using sqlite::Database;
 using sqlite::Statement;
 using sqlite::Transaction;
 
-constexpr std::uint64_t schema_version = 1;
+// A look costs about as much as a system call.
+constexpr std::chrono::milliseconds look_interval{20};
 
 // The unique indexes on x coordinates repeat what rules::coordinates says: a key is new for every purpose.
-constexpr const char* schema = R"(
+constexpr const char* schema_1 = R"(
   CREATE TABLE identity (
     name              TEXT PRIMARY KEY,
     kind              TEXT NOT NULL,
@@ -55,48 +57,112 @@ constexpr const char* schema = R"(
   PRAGMA user_version = 1;
 )";
 
+// Triggers count the changes, so that a change by hand counts too, and a heartbeat does not.
+constexpr const char* schema_2 = R"(
+  CREATE TABLE state (version INTEGER NOT NULL) STRICT;
+  INSERT INTO state VALUES (0);
+  CREATE TRIGGER identity_added      AFTER INSERT ON identity    BEGIN UPDATE state SET version = version + 1; END;
+  CREATE TRIGGER identity_changed    AFTER UPDATE ON identity    BEGIN UPDATE state SET version = version + 1; END;
+  CREATE TRIGGER identity_removed    AFTER DELETE ON identity    BEGIN UPDATE state SET version = version + 1; END;
+  CREATE TRIGGER entitlement_added   AFTER INSERT ON entitlement BEGIN UPDATE state SET version = version + 1; END;
+  CREATE TRIGGER entitlement_changed AFTER UPDATE ON entitlement BEGIN UPDATE state SET version = version + 1; END;
+  CREATE TRIGGER entitlement_removed AFTER DELETE ON entitlement BEGIN UPDATE state SET version = version + 1; END;
+  CREATE TRIGGER order_added         AFTER INSERT ON revocation  BEGIN UPDATE state SET version = version + 1; END;
+
+  CREATE TABLE broker (
+    id    TEXT PRIMARY KEY,
+    seen  INTEGER,             -- wall milliseconds of its last heartbeat; NULL: it has said goodbye
+    since INTEGER NOT NULL     -- the last order that was given before it was known
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE report (
+    number        INTEGER NOT NULL REFERENCES revocation (number),
+    broker        TEXT NOT NULL REFERENCES broker (id),
+    sessions      INTEGER NOT NULL,
+    subscriptions INTEGER NOT NULL,
+    queued        INTEGER NOT NULL,
+    retained      INTEGER NOT NULL,
+    groups        INTEGER NOT NULL,
+    microseconds  INTEGER NOT NULL,
+    PRIMARY KEY (number, broker)
+  ) STRICT, WITHOUT ROWID;
+
+  DROP INDEX revocation_open;
+  ALTER TABLE revocation DROP COLUMN reported;
+  ALTER TABLE revocation DROP COLUMN sessions;
+  ALTER TABLE revocation DROP COLUMN subscriptions;
+  ALTER TABLE revocation DROP COLUMN queued;
+  ALTER TABLE revocation DROP COLUMN retained;
+  ALTER TABLE revocation DROP COLUMN groups;
+  ALTER TABLE revocation DROP COLUMN microseconds;
+
+  CREATE TABLE ticket (
+    hash    BLOB PRIMARY KEY,
+    name    TEXT NOT NULL,
+    kind    TEXT NOT NULL,
+    expires INTEGER NOT NULL      -- wall milliseconds
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE ticket_right (
+    hash     BLOB NOT NULL REFERENCES ticket (hash) ON DELETE CASCADE,
+    what     TEXT NOT NULL CHECK (what IN ('publish', 'subscribe', 'scheme')),
+    position INTEGER NOT NULL,
+    value    TEXT NOT NULL,
+    PRIMARY KEY (hash, what, position)
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE authority_order (
+    authority BLOB NOT NULL,
+    serial    INTEGER NOT NULL,
+    digest    BLOB NOT NULL,
+    PRIMARY KEY (authority, serial)
+  ) STRICT, WITHOUT ROWID;
+
+  PRAGMA user_version = 2;
+)";
+
+// Each leads from the one before; an empty file has version 0.
+constexpr const char* schemas[] = {schema_1, schema_2};
+
+// Of this machine; all who use the file share it.
+constexpr std::string_view now_sql = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)";
+
 constexpr std::string_view identity_columns = "name, kind, status, schnorr, ecdsa, agreement, revocation_reason, changed";
 
-Failure damaged(std::string_view what) {
-  return fail(Blame::environment, "the registry is damaged: " + std::string(what));
-}
+using rules::damaged;
 
 Result<> prepare_schema(Database& database) {
   auto transaction = TRY(Transaction::begin(database));
   const auto found = TRY(database.number("PRAGMA user_version"));
-  if (found == schema_version) return {};
-  if (found != 0) return fail(Blame::environment, "the registry has schema " + std::to_string(found) + ", this program knows 1");
-  TRY(database.execute(schema));
+  if (found == std::size(schemas)) return {};
+  if (found > std::size(schemas)) {
+    return fail(Blame::environment, "the registry has schema " + std::to_string(found) + ", this program knows " +
+                                        std::to_string(std::size(schemas)));
+  }
+  for (auto step = found; step < std::size(schemas); ++step) TRY(database.execute(schemas[step]));
   return transaction.commit();
-}
-
-template <std::size_t N>
-bool read(Bytes from, std::array<std::uint8_t, N>& to) {
-  if (from.size() != N) return false;
-  std::copy(from.begin(), from.end(), to.begin());
-  return true;
 }
 
 /// A row of identity_columns; the entitlements are still to be added.
 Result<Identity> read_identity(const Statement& row) {
-  Identity identity;
-  identity.name = row.text(0);
-  const auto kind = kind_from(row.text(1));
-  const auto status = status_from(row.text(2));
-  if (!is_identity_name(identity.name) || !kind || !status) return damaged("unknown kind, status or name");
-  identity.kind = *kind;
-  identity.status = *status;
-  if (!read(row.blob(3), identity.keys.schnorr) || !read(row.blob(4), identity.keys.ecdsa) ||
-      !read(row.blob(5), identity.keys.agreement)) {
-    return damaged("a key of the wrong length");
-  }
-  identity.revocation_reason = row.text(6);
-  identity.changed = row.number(7);
-  return identity;
+  return rules::read_row({.name = row.text(0),
+                          .kind = row.text(1),
+                          .status = row.text(2),
+                          .schnorr = row.blob(3),
+                          .ecdsa = row.blob(4),
+                          .agreement = row.blob(5),
+                          .revocation_reason = row.text(6),
+                          .changed = row.number(7)});
 }
 
-std::vector<std::string>& entitlements(Identity& identity, std::string_view what) {
-  return what == "publish" ? identity.publish : what == "subscribe" ? identity.subscribe : identity.schemes;
+/// Rows of what and value.
+template <class Holder>
+Result<> read_rights(Statement& rows, Holder& holder) {
+  while (TRY(rows.step())) {
+    auto* list = rules::rights(holder, rows.text(0));
+    if (list == nullptr) return damaged("an unknown kind of right");
+    list->push_back(rows.text(1));
+  }
+  return {};
 }
 
 class SqliteRegistry : public Registry {
@@ -114,7 +180,7 @@ class SqliteRegistry : public Registry {
     insert.bind(Bytes(identity.keys.schnorr)).bind(Bytes(identity.keys.ecdsa)).bind(Bytes(identity.keys.agreement));
     TRY(insert.bind(identity.revocation_reason).bind(identity.changed).run());
     TRY(write_entitlements(identity));
-    return commit(transaction);
+    return transaction.commit();
   }
 
   Result<Identity> change(std::string_view name, const std::function<Result<>(Identity&)>& change) override {
@@ -126,7 +192,7 @@ class SqliteRegistry : public Registry {
     TRY(change(after));
     TRY(rules::may_become(*before, after));
     TRY(write(after));
-    TRY(commit(transaction));
+    TRY(transaction.commit());
     return after;
   }
 
@@ -150,7 +216,9 @@ class SqliteRegistry : public Registry {
       const auto owner = rows.text(0);
       while (at != all.end() && at->name < owner) ++at;
       if (at == all.end() || at->name != owner) return damaged("a right of nobody");
-      entitlements(*at, rows.text(1)).push_back(rows.text(2));
+      auto* list = rules::rights(*at, rows.text(1));
+      if (list == nullptr) return damaged("an unknown kind of right");
+      list->push_back(rows.text(2));
     }
     return all;
   }
@@ -165,46 +233,150 @@ class SqliteRegistry : public Registry {
     identity->revocation_reason = reason;
     identity->changed = wall;
     TRY(write(*identity));
-    auto order = TRY(database_.prepare("INSERT INTO revocation (name, reason, wall) VALUES (?, ?, ?)"));
-    TRY(order.bind(name).bind(reason).bind(wall).run());
-    const auto number = TRY(database_.number("SELECT last_insert_rowid()"));
-    TRY(commit(transaction));
+    const auto number = TRY(insert_order(name, reason, wall));
+    TRY(transaction.commit());
     return number;
   }
 
-  Result<std::vector<RevocationOrder>> open_orders() override {
+  Result<std::vector<RevocationOrder>> open_orders(std::string_view broker) override {
     const std::lock_guard lock(mutex_);
-    auto rows = TRY(database_.prepare("SELECT number, name FROM revocation WHERE reported = 0 ORDER BY number"));
+    const ReadTransaction consistent = TRY(ReadTransaction::begin(database_));
+    TRY(need_broker(broker));
+    auto rows =
+        TRY(database_.prepare("SELECT number, name FROM revocation WHERE number > (SELECT since FROM broker WHERE id = ?1) AND "
+                              "number NOT IN (SELECT number FROM report WHERE broker = ?1) ORDER BY number"));
+    rows.bind(broker);
     std::vector<RevocationOrder> open;
     while (TRY(rows.step())) open.push_back({rows.number(0), rows.text(1)});
     return open;
   }
 
-  Result<> report(std::uint64_t order, const RevocationReport& report) override {
+  Result<> report(std::uint64_t order, std::string_view broker, const RevocationReport& report) override {
     const std::lock_guard lock(mutex_);
     auto transaction = TRY(Transaction::begin(database_));
-    if (TRY(read_report(order))) return rules::already_reported(order);
-    auto update =
-        TRY(database_.prepare("UPDATE revocation SET reported = 1, sessions = ?, subscriptions = ?, queued = ?, retained = ?, "
-                              "groups = ?, microseconds = ? WHERE number = ?"));
-    update.bind(report.sessions).bind(report.subscriptions).bind(report.queued);
-    TRY(update.bind(report.retained).bind(report.groups).bind(report.microseconds).bind(order).run());
-    return commit(transaction);
+    TRY(need_order(order));
+    TRY(need_broker(broker));
+    if (TRY(exists("SELECT 1 FROM report WHERE number = ? AND broker = ?", order, broker)))
+      return rules::already_reported(order, broker);
+    auto insert = TRY(database_.prepare("INSERT INTO report VALUES (?, ?, ?, ?, ?, ?, ?, ?)"));
+    insert.bind(order).bind(broker).bind(report.sessions).bind(report.subscriptions).bind(report.queued);
+    TRY(insert.bind(report.retained).bind(report.groups).bind(report.microseconds).run());
+    return transaction.commit();
   }
 
-  Result<std::optional<RevocationReport>> report_of(std::uint64_t order) override {
+  Result<Progress> progress(std::uint64_t order) override {
     const std::lock_guard lock(mutex_);
-    return read_report(order);
+    const ReadTransaction consistent = TRY(ReadTransaction::begin(database_));
+    TRY(need_order(order));
+    Progress progress;
+    auto reports =
+        TRY(database_.prepare("SELECT broker, sessions, subscriptions, queued, retained, groups, microseconds FROM report "
+                              "WHERE number = ? ORDER BY broker"));
+    reports.bind(order);
+    while (TRY(reports.step())) {
+      progress.done.push_back(
+          {reports.text(0),
+           {reports.number(1), reports.number(2), reports.number(3), reports.number(4), reports.number(5), reports.number(6)}});
+    }
+    // A clock that was set back makes a silence of less than nothing.
+    auto owed = TRY(database_.prepare("SELECT id, max(0, " + std::string(now_sql) +
+                                      " - seen) FROM broker WHERE since < ?1 AND "
+                                      "id NOT IN (SELECT broker FROM report WHERE number = ?1) ORDER BY id"));
+    owed.bind(order);
+    while (TRY(owed.step())) {
+      Progress::Owed one{owed.text(0), std::nullopt};
+      if (!owed.is_null(1)) one.silence = std::chrono::milliseconds(owed.number(1));
+      progress.owed.push_back(std::move(one));
+    }
+    return progress;
   }
 
-  /// data_version counts what other connections commit, own_changes_ what this one does; both only grow, so does their sum.
+  /// Nothing is lost with the heartbeats of the last moments, so the disk is not waited for every two seconds.
+  Result<> heartbeat(std::string_view broker) override {
+    const std::lock_guard lock(mutex_);
+    TRY(rules::may_be_broker(broker));
+    TRY(database_.execute("PRAGMA synchronous = NORMAL"));
+    const auto written = write_heartbeat(broker);
+    TRY(database_.execute("PRAGMA synchronous = FULL"));
+    return written;
+  }
+
+  Result<> goodbye(std::string_view broker) override {
+    const std::lock_guard lock(mutex_);
+    auto transaction = TRY(Transaction::begin(database_));
+    TRY(need_broker(broker));
+    auto update = TRY(database_.prepare("UPDATE broker SET seen = NULL WHERE id = ?"));
+    TRY(update.bind(broker).run());
+    return transaction.commit();
+  }
+
+  Result<> add_ticket(const TicketHash& hash, const Ticket& ticket, std::uint64_t wall) override {
+    const std::lock_guard lock(mutex_);
+    TRY(rules::may_add(ticket));
+    auto transaction = TRY(Transaction::begin(database_));
+    if (TRY(read(ticket.name))) return rules::name_is_taken(ticket.name);
+    auto forget = TRY(database_.prepare("DELETE FROM ticket WHERE expires <= ?"));
+    TRY(forget.bind(wall).run());
+    if (TRY(exists("SELECT 1 FROM ticket WHERE hash = ?", Bytes(hash)))) return rules::ticket_is_taken();
+    auto insert = TRY(database_.prepare("INSERT INTO ticket VALUES (?, ?, ?, ?)"));
+    TRY(insert.bind(Bytes(hash)).bind(ticket.name).bind(name(ticket.kind)).bind(ticket.expires).run());
+    TRY(write_rights("INSERT INTO ticket_right VALUES (?, ?, ?, ?)", Bytes(hash), ticket));
+    return transaction.commit();
+  }
+
+  Result<std::optional<Ticket>> burn_ticket(const TicketHash& hash, std::uint64_t wall) override {
+    const std::lock_guard lock(mutex_);
+    auto transaction = TRY(Transaction::begin(database_));
+    auto row = TRY(database_.prepare("SELECT name, kind, expires FROM ticket WHERE hash = ?"));
+    if (!TRY(row.bind(Bytes(hash)).step())) return std::nullopt;
+    auto ticket = TRY(rules::read_ticket(row.text(0), row.text(1), row.number(2)));
+    row.reset();
+    auto rows = TRY(database_.prepare("SELECT what, value FROM ticket_right WHERE hash = ? ORDER BY what, position"));
+    rows.bind(Bytes(hash));
+    TRY(read_rights(rows, ticket));
+    auto burn = TRY(database_.prepare("DELETE FROM ticket WHERE hash = ?"));
+    TRY(burn.bind(Bytes(hash)).run());
+    TRY(transaction.commit());
+    if (ticket.expires <= wall) return std::nullopt;
+    return ticket;
+  }
+
+  Result<bool> take_order(const AuthorityOrder& order) override {
+    const std::lock_guard lock(mutex_);
+    auto transaction = TRY(Transaction::begin(database_));
+    const auto last = TRY(read_last_serial(order.authority));
+    auto same = TRY(database_.prepare("SELECT digest FROM authority_order WHERE authority = ? AND serial = ?"));
+    const bool is_there = TRY(same.bind(Bytes(order.authority)).bind(order.serial).step());
+    if (!TRY(rules::judge(order, last, is_there ? std::optional(same.blob(0)) : std::nullopt))) return false;
+    auto insert = TRY(database_.prepare("INSERT INTO authority_order VALUES (?, ?, ?)"));
+    TRY(insert.bind(Bytes(order.authority)).bind(order.serial).bind(Bytes(order.digest)).run());
+    auto identity = TRY(read(order.name));
+    if (identity && rules::apply(order, *identity)) {
+      TRY(write(*identity));
+      if (!order.restores) TRY(insert_order(order.name, order.reason, order.wall));
+    }
+    TRY(transaction.commit());
+    return true;
+  }
+
+  Result<std::uint64_t> last_serial(const std::array<std::uint8_t, 32>& authority) override {
+    const std::lock_guard lock(mutex_);
+    return read_last_serial(authority);
+  }
+
   Result<std::uint64_t> version() override {
     const std::lock_guard lock(mutex_);
-    if (!data_version_) data_version_.emplace(TRY(database_.prepare("PRAGMA data_version")));
-    if (!TRY(data_version_->step())) return damaged("no data_version");
-    const auto others = data_version_->number(0);
-    data_version_->reset();
-    return others + own_changes_;
+    return read_version();
+  }
+
+  Result<std::uint64_t> wait_for_change(std::uint64_t seen, std::chrono::milliseconds patience) override {
+    const auto end = std::chrono::steady_clock::now() + patience;
+    while (true) {
+      const auto now = TRY(version());
+      const auto left = end - std::chrono::steady_clock::now();
+      if (now != seen || left <= left.zero()) return now;
+      std::this_thread::sleep_for(std::min<std::chrono::steady_clock::duration>(left, look_interval));
+    }
   }
 
  private:
@@ -226,9 +398,55 @@ class SqliteRegistry : public Registry {
     Database* database_;
   };
 
-  Result<> commit(Transaction& transaction) {
-    TRY(transaction.commit());
-    ++own_changes_;
+  // data_version tells for almost nothing whether another connection has written; what, the table tells.
+  Result<std::uint64_t> read_version() {
+    if (!data_version_) data_version_.emplace(TRY(database_.prepare("PRAGMA data_version")));
+    if (!TRY(data_version_->step())) return damaged("no data_version");
+    const auto others = data_version_->number(0);
+    data_version_->reset();
+    const auto own = database_.changes();
+    if (!version_ || others != seen_others_ || own != seen_own_) {
+      if (!state_) state_.emplace(TRY(database_.prepare("SELECT version FROM state")));
+      if (!TRY(state_->step())) return damaged("no version");
+      version_ = state_->number(0);
+      state_->reset();
+      seen_others_ = others;
+      seen_own_ = own;
+    }
+    return *version_;
+  }
+
+  Result<std::uint64_t> insert_order(std::string_view name, std::string_view reason, std::uint64_t wall) {
+    auto order = TRY(database_.prepare("INSERT INTO revocation (name, reason, wall) VALUES (?, ?, ?)"));
+    TRY(order.bind(name).bind(reason).bind(wall).run());
+    return database_.number("SELECT last_insert_rowid()");
+  }
+
+  Result<std::uint64_t> read_last_serial(Bytes authority) {
+    auto row = TRY(database_.prepare("SELECT coalesce(max(serial), 0) FROM authority_order WHERE authority = ?"));
+    if (!TRY(row.bind(authority).step())) return damaged("no serial");
+    return row.number(0);
+  }
+
+  Result<> write_heartbeat(std::string_view broker) {
+    auto upsert = TRY(database_.prepare("INSERT INTO broker SELECT ?, " + std::string(now_sql) +
+                                        ", coalesce(max(number), 0) FROM revocation WHERE true "
+                                        "ON CONFLICT (id) DO UPDATE SET seen = excluded.seen"));
+    return upsert.bind(broker).run();
+  }
+
+  template <class... Values>
+  Result<bool> exists(std::string_view sql, const Values&... values) {
+    auto statement = TRY(database_.prepare(sql));
+    (statement.bind(values), ...);
+    return TRY(statement.step());
+  }
+  Result<> need_order(std::uint64_t order) {
+    if (!TRY(exists("SELECT 1 FROM revocation WHERE number = ?", order))) return rules::unknown_order(order);
+    return {};
+  }
+  Result<> need_broker(std::string_view id) {
+    if (!TRY(exists("SELECT 1 FROM broker WHERE id = ?", id))) return rules::unknown_broker(id);
     return {};
   }
 
@@ -238,7 +456,7 @@ class SqliteRegistry : public Registry {
     auto identity = TRY(read_identity(row));
     auto rows = TRY(database_.prepare("SELECT what, value FROM entitlement WHERE name = ? ORDER BY what, position"));
     rows.bind(name);
-    while (TRY(rows.step())) entitlements(identity, rows.text(0)).push_back(rows.text(1));
+    TRY(read_rights(rows, identity));
     return identity;
   }
 
@@ -254,14 +472,17 @@ class SqliteRegistry : public Registry {
   }
 
   Result<> write_entitlements(const Identity& identity) {
-    auto insert = TRY(database_.prepare("INSERT INTO entitlement VALUES (?, ?, ?, ?)"));
-    const auto insert_all = [&](std::string_view what, const std::vector<std::string>& values) -> Result<> {
-      for (std::uint64_t i = 0; i < values.size(); ++i) TRY(insert.bind(identity.name).bind(what).bind(i).bind(values[i]).run());
-      return {};
-    };
-    TRY(insert_all("publish", identity.publish));
-    TRY(insert_all("subscribe", identity.subscribe));
-    return insert_all("scheme", identity.schemes);
+    return write_rights("INSERT INTO entitlement VALUES (?, ?, ?, ?)", std::string_view(identity.name), identity);
+  }
+
+  template <class Key, class Holder>
+  Result<> write_rights(std::string_view sql, Key key, const Holder& holder) {
+    auto insert = TRY(database_.prepare(sql));
+    for (const auto what : rules::kinds_of_right) {
+      const auto& values = *rules::rights(holder, what);
+      for (std::uint64_t i = 0; i < values.size(); ++i) TRY(insert.bind(key).bind(what).bind(i).bind(values[i]).run());
+    }
+    return {};
   }
 
   Result<std::optional<std::string>> owner_of_a_key(const PublicKeys& keys) {
@@ -273,26 +494,14 @@ class SqliteRegistry : public Registry {
     return search.text(0);
   }
 
-  Result<std::optional<RevocationReport>> read_report(std::uint64_t order) {
-    auto row =
-        TRY(database_.prepare("SELECT reported, sessions, subscriptions, queued, retained, groups, microseconds "
-                              "FROM revocation WHERE number = ?"));
-    if (!TRY(row.bind(order).step())) return rules::unknown_order(order);
-    if (row.number(0) == 0) return std::nullopt;
-    RevocationReport report;
-    report.sessions = row.number(1);
-    report.subscriptions = row.number(2);
-    report.queued = row.number(3);
-    report.retained = row.number(4);
-    report.groups = row.number(5);
-    report.microseconds = row.number(6);
-    return report;
-  }
-
   std::mutex mutex_;
   Database database_;
-  std::optional<Statement> data_version_;  // declared after, so destroyed before, its database
-  std::uint64_t own_changes_ = 0;
+  // Declared after, so destroyed before, their database.
+  std::optional<Statement> data_version_;
+  std::optional<Statement> state_;
+  std::optional<std::uint64_t> version_;  // as it was when the two below were
+  std::uint64_t seen_others_ = 0;
+  std::uint64_t seen_own_ = 0;
 };
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <mutex>
 
 #include "base/text.h"
+#include "registry/open_registry.h"
 #include "schemes/malina/topics.h"
 
 namespace sealmq::server {
@@ -57,7 +58,8 @@ Result<Parts> open_parts(const DataFolder& folder, const Configuration& configur
   Parts parts;
   parts.lock = TRY(lock_data_folder(folder));
   for (std::size_t i = 0; i < shards; ++i) parts.keys.push_back(TRY(open_or_create_broker_key(folder.path, random)));
-  parts.registry = TRY(open_sqlite_registry(folder.registry()));
+  parts.registry = TRY(open_registry(folder, configuration.registry));
+  parts.audit.emplace(folder, parts.keys.front()->identity().name);
   if (!configuration.authority.empty()) {
     const PublicIdentity authority = TRY(read_public_identity(configuration.authority));
     if (authority.kind != Kind::authority)
@@ -88,6 +90,8 @@ Parts make_volatile_parts(std::size_t shards, Random& random) {
 Result<std::unique_ptr<BrokerServer>> BrokerServer::start(const Configuration& configuration, Parts parts, Random& random,
                                                           Log& log, std::shared_ptr<const ServiceNotify> service) {
   const auto policy = TRY(make_policy(configuration));
+  const std::string& id = parts.keys.front()->identity().name;
+  TRY(parts.registry->heartbeat(id));  // first: what is revoked from now on is an order for this broker
   const auto directory = TRY(load_directory(*parts.registry));
   const std::size_t count = shard_count(configuration);
 
@@ -102,6 +106,7 @@ Result<std::unique_ptr<BrokerServer>> BrokerServer::start(const Configuration& c
     server->storage_ = std::make_unique<StorageThread>(
         std::move(server->parts_.sessions), server->parts_.stored_replays, log,
         [&shards = server->shards_](std::size_t shard, std::uint64_t batch) { shards[shard]->stored(batch); }, &server->budget_);
+  server->make_registrar();
   for (std::size_t index = 0; index < count; ++index) {
     broker::Ports ports{{}, *server->parts_.replays, server->refusals_, random};
     ports.gate = &server->throttle_;
@@ -146,7 +151,8 @@ BrokerServer::BrokerServer(const Configuration& configuration, Parts parts, Log&
       service_(std::move(service)),
       refusals_(log),
       gate_(configuration.gate, budget_, refusals_),
-      maintenance_(*parts_.registry, refusals_, readiness_, log, shards_),
+      maintenance_(*parts_.registry, parts_.keys.front()->identity().name, parts_.audit ? &*parts_.audit : nullptr, refusals_,
+                   readiness_, log, shards_),
       operations_(readiness_, *service_, shards_),
       workers_(login_threads) {}
 
@@ -159,7 +165,20 @@ BrokerPorts BrokerServer::scheme_ports(std::size_t shard, Random& random) {
   if (parts_.rabin != nullptr) ports.rabin = [rabin = parts_.rabin.get()] { return rabin->keys(); };
   if (parts_.authority) ports.authority = parts_.authority->agreement;
   ports.options = configuration_.scheme_options;
+  ports.registrar = registrar_.get();
   return ports;
+}
+
+/// An order that was taken is retained, for subscribers who have pinned a publisher.
+void BrokerServer::make_registrar() {
+  std::optional<std::array<std::uint8_t, 33>> authority;
+  if (parts_.authority) authority = parts_.authority->ecdsa;
+  registrar_ = std::make_unique<RegistryRegistrar>(
+      *parts_.registry, authority, parts_.audit ? &*parts_.audit : nullptr, log_,
+      [this](const std::array<std::uint8_t, 32>& id, Bytes frame) {
+        shards_.front()->post([topic = std::string(malina::orders_topic) + "/" + to_hex(id), frame = to_buffer(frame)](
+                                  broker::Shard& its, Now now) { its.publish_own(topic, as_text(frame), now); });
+      });
 }
 
 /// For clients whose broker.pub is older than the present Rabin key.

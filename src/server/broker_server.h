@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "authority/audit_log.h"
 #include "registry/data_folder.h"
 #include "sealmq/keystore.h"
 #include "sealmq/registry.h"
@@ -19,6 +20,7 @@
 #include "server/rabin_renewal.h"
 #include "server/readiness.h"
 #include "server/refusal_log.h"
+#include "server/registrar.h"
 #include "server/shard_thread.h"
 #include "server/storage_thread.h"
 #include "server/worker_pool.h"
@@ -34,7 +36,8 @@ struct Parts {
   std::unique_ptr<SessionStore> sessions;        ///< null: nothing outlives the process
   std::unique_ptr<RabinRenewal> rabin;           ///< null: no scheme needs it
   std::optional<BrokerParameters::Authority> authority;
-  std::string password_file;  ///< empty: user names and passwords mean nothing
+  std::string password_file;                 ///< empty: user names and passwords mean nothing
+  std::optional<authority::AuditLog> audit;  ///< of what it has carried out
   std::optional<DataFolderLock> lock;
 };
 
@@ -61,7 +64,8 @@ class BrokerServer final {
   /// Takes over what can change while it runs, reads the files of TLS again, and tells the log all that differs; TLS files that
   /// are broken leave a listener as it was. Errors: as make_policy; nothing changed then.
   Result<> reload(const Configuration& configuration);
-  /// Sends every client away and ends all threads; takes about two seconds at most. May be called twice.
+  /// Sends every client away and ends all threads; takes about two seconds at most, and some more when the
+  /// registry does not answer. May be called twice.
   void stop();
 
  private:
@@ -70,6 +74,7 @@ class BrokerServer final {
   BrokerPorts scheme_ports(std::size_t shard, Random& random);
   void publish_parameters();
   void renew_rabin();
+  void make_registrar();
   Result<> load_sessions();
   void restore_sessions();
   Result<> listen(const std::vector<Listener>& listeners);
@@ -90,6 +95,7 @@ class BrokerServer final {
   Readiness readiness_;
   std::vector<std::unique_ptr<ShardThread>> shards_;
   std::vector<std::unique_ptr<Entrance>> entrances_;  // in the loop of the first shard
+  std::unique_ptr<RegistryRegistrar> registrar_;
   Maintenance maintenance_;
   Operations operations_;
   std::chrono::steady_clock::time_point rabin_due_{};

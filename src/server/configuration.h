@@ -78,7 +78,8 @@ struct BridgeSettings {
 struct Configuration {
   Configuration();
 
-  std::string data;  ///< empty: not said
+  std::string data;      ///< empty: not said
+  std::string registry;  ///< URL of a database; empty: a file in the data folder
   std::uint32_t threads = 0;
   std::string password_file;        ///< empty: `passwords` in the data folder
   std::string durability = "disk";  ///< or "memory"

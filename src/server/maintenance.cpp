@@ -7,8 +7,8 @@
 namespace sealmq::server {
 namespace {
 
-constexpr std::chrono::milliseconds round_time{200};
-constexpr std::uint64_t refusals_every = 1000;  // steady milliseconds
+constexpr std::chrono::milliseconds round_time{200};  // bounds how long stop() takes
+constexpr std::uint64_t refusals_every = 1000;        // steady milliseconds
 
 }  // namespace
 
@@ -16,9 +16,15 @@ Result<std::shared_ptr<const Directory>> load_directory(Registry& registry) {
   return std::make_shared<const Directory>(TRY(registry.list()));
 }
 
-Maintenance::Maintenance(Registry& registry, RefusalLog& refusals, Readiness& readiness, Log& log,
-                         const std::vector<std::unique_ptr<ShardThread>>& shards)
-    : registry_(registry), refusals_(refusals), readiness_(readiness), log_(log), shards_(shards) {}
+Maintenance::Maintenance(Registry& registry, std::string broker, const authority::AuditLog* audit, RefusalLog& refusals,
+                         Readiness& readiness, Log& log, const std::vector<std::unique_ptr<ShardThread>>& shards)
+    : registry_(registry),
+      broker_(std::move(broker)),
+      audit_(audit),
+      refusals_(refusals),
+      readiness_(readiness),
+      log_(log),
+      shards_(shards) {}
 
 void Maintenance::start() {
   thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
@@ -35,28 +41,48 @@ void Maintenance::run(const std::stop_token& stop) {
   std::uint64_t refusals_due = 0;
   while (!stop.stop_requested()) {
     const Now now = system_now();
-    tell("registry", registry_trouble_, follow_registry(), "the list of identities stays as it was");
+    const auto followed = follow_registry();
+    tell("registry", registry_trouble_, followed, "the list of identities stays as it was");
     if (now.steady >= refusals_due) {
       refusals_.sum_up(now);
       refusals_due = now.steady + refusals_every;
     }
+    if (followed) continue;
     std::unique_lock lock(mutex);
     wake_up.wait_for(lock, stop, round_time, [] { return false; });
   }
+  // Without it others wait for this broker a little longer.
+  if (!registry_trouble_) static_cast<void>(registry_.goodbye(broker_));
+}
+
+Result<> Maintenance::show_life() {
+  const auto now = std::chrono::steady_clock::now();
+  if (now < heartbeat_due_) return {};
+  TRY(registry_.heartbeat(broker_));
+  heartbeat_due_ = now + heartbeat_interval;
+  return {};
 }
 
 // The version is read first: a change that comes in between is seen again in the next round.
 Result<> Maintenance::follow_registry() {
-  const auto seen = std::chrono::steady_clock::now();
-  const std::uint64_t version = TRY(registry_.version());
+  TRY(show_life());
+  const std::uint64_t version = followed_ ? TRY(registry_.wait_for_change(*followed_, round_time)) : TRY(registry_.version());
   if (version == followed_) return {};
+  // Many changes one after the other, of a long list, are taken together: following them is to leave the processor to others.
+  const auto seen = std::chrono::steady_clock::now();
+  if (seen < follow_due_) {
+    std::this_thread::sleep_for(follow_due_ - seen);
+    return {};
+  }
 
   const auto directory = TRY(load_directory(registry_));
   for (const auto& shard : shards_) shard->post([directory](broker::Shard& its, Now now) { its.set_directory(directory, now); });
   log_.debug("the list of identities has changed: " + std::to_string(directory->all().size()) + " identities");
 
-  for (const RevocationOrder& order : TRY(registry_.open_orders())) TRY(carry_out(order, seen));
+  for (const RevocationOrder& order : TRY(registry_.open_orders(broker_))) TRY(carry_out(order, seen));
   followed_ = version;
+  const auto now = std::chrono::steady_clock::now();
+  follow_due_ = now + std::min<std::chrono::steady_clock::duration>(4 * (now - seen), round_time);
   return {};
 }
 
@@ -84,7 +110,18 @@ Result<> Maintenance::carry_out(const RevocationOrder& order, std::chrono::stead
              "revoked " + order.name + " in " + std::to_string(report.microseconds) + " us: ended " +
                  std::to_string(report.sessions) + " sessions, " + std::to_string(report.subscriptions) + " subscriptions, " +
                  std::to_string(report.queued) + " queued and " + std::to_string(report.retained) + " retained messages");
-  return registry_.report(order.number, report);
+  if (audit_ != nullptr) {
+    const auto recorded =
+        audit_->add("carried-out", order.name,
+                    std::to_string(report.sessions) + " sessions, " + std::to_string(report.subscriptions) + " subscriptions, " +
+                        std::to_string(report.queued) + " queued, " + std::to_string(report.retained) + " retained",
+                    system_now().wall);
+    if (!recorded) log_.error("not in the audit log: " + recorded.error().what);
+  }
+  auto reported = registry_.report(order.number, broker_, report);
+  if (reported || reported.error().blame != Blame::caller_misused) return reported;
+  log_.error(reported.error().what + ": another broker works with a copy of this one's key");
+  return {};
 }
 
 // Once when it begins and once when it is over.

@@ -7,6 +7,7 @@
 #include <thread>
 #include <vector>
 
+#include "authority/audit_log.h"
 #include "sealmq/registry.h"
 #include "server/log.h"
 #include "server/readiness.h"
@@ -20,9 +21,10 @@ Result<std::shared_ptr<const Directory>> load_directory(Registry& registry);
 
 class Maintenance {
  public:
-  /// All must outlive it; the shards' threads run as long as this one.
-  Maintenance(Registry& registry, RefusalLog& refusals, Readiness& readiness, Log& log,
-              const std::vector<std::unique_ptr<ShardThread>>& shards);
+  /// `broker` is its name in the registry; `audit` may be null. All others must outlive it; the shards' threads run as long as
+  /// this one.
+  Maintenance(Registry& registry, std::string broker, const authority::AuditLog* audit, RefusalLog& refusals,
+              Readiness& readiness, Log& log, const std::vector<std::unique_ptr<ShardThread>>& shards);
 
   void start();
   /// Returns when the thread has ended.
@@ -30,11 +32,17 @@ class Maintenance {
 
  private:
   void run(const std::stop_token& stop);
+  Result<> show_life();
+  /// Returns when there was something to do, or after a while.
   Result<> follow_registry();
   Result<> carry_out(const RevocationOrder& order, std::chrono::steady_clock::time_point seen);
   void tell(std::string_view component, std::optional<Error>& last, const Result<>& result, const std::string& consequence);
 
   Registry& registry_;
+  const std::string broker_;
+  const authority::AuditLog* const audit_;
+  std::chrono::steady_clock::time_point heartbeat_due_{};
+  std::chrono::steady_clock::time_point follow_due_{};
   RefusalLog& refusals_;
   Readiness& readiness_;
   Log& log_;

@@ -11,6 +11,7 @@
 #include "keystore/file_access.h"
 #include "net/address.h"
 #include "registry/data_folder.h"
+#include "registry/open_registry.h"
 #include "sealmq/keystore.h"
 #include "server/admin_listener.h"
 
@@ -86,6 +87,8 @@ std::vector<Problem> find_problems_in(const std::string& data_folder) {
 std::vector<Problem> find_problems(const Configuration& configuration) {
   std::vector<Problem> problems = find_problems_in(configuration.data);
   check_admin(problems, configuration.admin);
+  if (!configuration.registry.empty())
+    if (const auto url = check_registry_url(configuration.registry); !url) keep(problems, url.error());
   if (!configuration.password_file.empty()) check_closed(problems, configuration.password_file);
   for (const Listener& listener : configuration.listeners)
     if (needs_tls(listener))

@@ -43,6 +43,8 @@ constexpr std::string_view log_formats[] = {"text", "json"};
 
 constexpr Setting table[] = {
     {"", "data", top<&Configuration::data>, 0, 0, "folder of the registry, sessions and key; ./sealmq-data if not said"},
+    {"", "registry", top<&Configuration::registry>, 0, 0,
+     "postgresql://USER@HOST/DATABASE, shared by several brokers; a file in the data folder if not said"},
     {"", "threads", top<&Configuration::threads>, 0, 256, "shards, one thread each; 0: as many as there are processors"},
 
     {"", "password_file", top<&Configuration::password_file>, 0, 0,

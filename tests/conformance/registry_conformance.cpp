@@ -1,34 +1,53 @@
 // What every registry does, wherever it keeps its list.
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <thread>
 
+#include "registry/postgres.h"
 #include "sealmq/registry.h"
 #include "support/identities.h"
+#include "support/postgres_server.h"
 #include "support/temporary_folder.h"
 
 namespace sealmq {
 namespace {
 
 using testing::identity_named;
+using testing::postgres_server;
 using testing::TemporaryFolder;
 
 struct Maker {
   const char* name;
-  std::unique_ptr<Registry> (*make)(const TemporaryFolder& folder);
+  /// Opens the same one each time for the same folder.
+  Result<std::unique_ptr<Registry>> (*open)(const TemporaryFolder& folder);
+  void (*clear)() = [] {};
 };
 
-constexpr Maker memory{"Memory", [](const TemporaryFolder&) { return make_memory_registry(); }};
-constexpr Maker sqlite_file{"Sqlite", [](const TemporaryFolder& folder) {
-                              auto opened = open_sqlite_registry(folder / "registry.db");
-                              return opened ? std::move(*opened) : nullptr;
-                            }};
+std::ostream& operator<<(std::ostream& out, const Maker& maker) {
+  return out << maker.name;
+}
+
+constexpr Maker memory{"Memory",
+                       [](const TemporaryFolder&) { return Result<std::unique_ptr<Registry>>(make_memory_registry()); }};
+constexpr Maker sqlite_file{"Sqlite", [](const TemporaryFolder& folder) { return open_sqlite_registry(folder / "registry.db"); }};
+constexpr Maker postgres_database{"Postgres",
+                                  [](const TemporaryFolder&) { return open_postgres_registry(postgres_server().url()); },
+                                  [] {
+                                    const auto address = postgres::Address::parse(postgres_server().url()).value();
+                                    auto connection = postgres::Connection::open(address).value();
+                                    ASSERT_TRUE(connection.execute("DROP SCHEMA IF EXISTS sealmq CASCADE"));
+                                  }};
+
+constexpr const char* broker = "broker-1";
 
 class RegistryConformance : public ::testing::TestWithParam<Maker> {
  protected:
   void SetUp() override {
-    registry_ = GetParam().make(folder_);
-    ASSERT_NE(registry_, nullptr);
+    GetParam().clear();
+    auto opened = GetParam().open(folder_);
+    ASSERT_TRUE(opened) << opened.error().what;
+    registry_ = *std::move(opened);
   }
 
   void add(const Identity& identity) {
@@ -193,42 +212,164 @@ TEST_P(RegistryConformance, RefusesToRevokeWithoutAnOrder) {
 TEST_P(RegistryConformance, RevokingLeavesAnOrderThatAReportCloses) {
   add(identity_named("boiler-7"));
   add(identity_named("boiler-8"));
+  ASSERT_TRUE(registry_->heartbeat(broker));
   const auto order = registry_->revoke("boiler-7", "stolen", 1234).value();
   const auto next = registry_->revoke("boiler-8", "sold", 1235).value();
-  EXPECT_NE(order, next);
+  EXPECT_LT(order, next);
 
   const auto identity = registry_->find("boiler-7").value().value();
   EXPECT_EQ(identity.status, Status::revoked);
   EXPECT_EQ(identity.revocation_reason, "stolen");
   EXPECT_EQ(identity.changed, 1234U);
 
-  auto open = registry_->open_orders().value();
+  auto open = registry_->open_orders(broker).value();
   ASSERT_EQ(open.size(), 2U);
   EXPECT_EQ(open[0].number, order);
   EXPECT_EQ(open[0].name, "boiler-7");
-  EXPECT_EQ(registry_->report_of(order).value(), std::nullopt);
+  EXPECT_TRUE(registry_->progress(order).value().done.empty());
+  EXPECT_TRUE(registry_->progress(order).value().is_awaited());
 
   const RevocationReport report{1, 2, 3, 4, 5, 12'000};
-  ASSERT_TRUE(registry_->report(order, report));
-  EXPECT_EQ(registry_->report_of(order).value(), report);
-  open = registry_->open_orders().value();
+  ASSERT_TRUE(registry_->report(order, broker, report));
+  const auto progress = registry_->progress(order).value();
+  EXPECT_EQ(progress.done, (std::vector<Progress::Done>{{broker, report}}));
+  EXPECT_TRUE(progress.owed.empty());
+  EXPECT_FALSE(progress.is_awaited());
+  EXPECT_EQ(progress.total(), report);
+  open = registry_->open_orders(broker).value();
   ASSERT_EQ(open.size(), 1U);
   EXPECT_EQ(open[0].name, "boiler-8");
 }
 
+TEST_P(RegistryConformance, EachBrokerCarriesAnOrderOutForItself) {
+  add(identity_named("boiler-7"));
+  ASSERT_TRUE(registry_->heartbeat("b"));
+  ASSERT_TRUE(registry_->heartbeat("a"));
+  const auto order = registry_->revoke("boiler-7", "stolen", 1).value();
+  ASSERT_TRUE(registry_->report(order, "b", {1, 0, 0, 0, 0, 7}));
+  EXPECT_TRUE(registry_->open_orders("b").value().empty());
+  EXPECT_EQ(registry_->open_orders("a").value().size(), 1U);
+  auto progress = registry_->progress(order).value();
+  ASSERT_EQ(progress.owed.size(), 1U);
+  EXPECT_EQ(progress.owed[0].broker, "a");
+  EXPECT_TRUE(progress.is_awaited());
+  ASSERT_TRUE(registry_->report(order, "a", {2, 0, 0, 0, 0, 5}));
+  progress = registry_->progress(order).value();
+  EXPECT_EQ(progress.done, (std::vector<Progress::Done>{{"a", {2, 0, 0, 0, 0, 5}}, {"b", {1, 0, 0, 0, 0, 7}}}));
+  EXPECT_EQ(progress.total(), (RevocationReport{3, 0, 0, 0, 0, 7}));
+}
+
+TEST_P(RegistryConformance, ABrokerOwesNothingFromBeforeItWasKnown) {
+  add(identity_named("boiler-7"));
+  add(identity_named("boiler-8"));
+  const auto before = registry_->revoke("boiler-7", "stolen", 1).value();
+  ASSERT_TRUE(registry_->heartbeat(broker));
+  EXPECT_TRUE(registry_->open_orders(broker).value().empty());
+  EXPECT_TRUE(registry_->progress(before).value().owed.empty());
+  ASSERT_TRUE(registry_->revoke("boiler-8", "stolen", 1));
+  ASSERT_TRUE(registry_->heartbeat(broker));
+  EXPECT_EQ(registry_->open_orders(broker).value().size(), 1U) << "a later heartbeat forgives nothing";
+}
+
+TEST_P(RegistryConformance, ABrokerThatSaidGoodbyeOwesStillAndIsNotAwaited) {
+  add(identity_named("boiler-7"));
+  ASSERT_TRUE(registry_->heartbeat(broker));
+  ASSERT_TRUE(registry_->goodbye(broker));
+  const auto order = registry_->revoke("boiler-7", "stolen", 1).value();
+  const auto progress = registry_->progress(order).value();
+  ASSERT_EQ(progress.owed.size(), 1U);
+  EXPECT_EQ(progress.owed[0].silence, std::nullopt);
+  EXPECT_FALSE(progress.is_awaited());
+  ASSERT_TRUE(registry_->heartbeat(broker));
+  EXPECT_EQ(registry_->open_orders(broker).value().size(), 1U);
+  EXPECT_TRUE(registry_->progress(order).value().is_awaited());
+}
+
+TEST_P(RegistryConformance, RefusesBrokersThatHaveNotMadeThemselvesKnown) {
+  add(identity_named("boiler-7"));
+  const auto order = registry_->revoke("boiler-7", "stolen", 1).value();
+  expect_misuse(registry_->open_orders("nobody"));
+  expect_misuse(registry_->report(order, "nobody", {}));
+  expect_misuse(registry_->goodbye("nobody"));
+  for (const char* name : {"", "a b", "a/b"}) expect_misuse(registry_->heartbeat(name));
+}
+
 TEST_P(RegistryConformance, RefusesASecondRevocationAndASecondReport) {
   add(identity_named("boiler-7"));
+  ASSERT_TRUE(registry_->heartbeat(broker));
   const auto order = registry_->revoke("boiler-7", "stolen", 1).value();
   expect_misuse(registry_->revoke("boiler-7", "again", 2));
   expect_misuse(registry_->revoke("nobody", "stolen", 2));
-  ASSERT_TRUE(registry_->report(order, {}));
-  expect_misuse(registry_->report(order, {}));
+  ASSERT_TRUE(registry_->report(order, broker, {}));
+  expect_misuse(registry_->report(order, broker, {}));
 }
 
 TEST_P(RegistryConformance, RefusesOrdersThatWereNeverGiven) {
-  expect_misuse(registry_->report(1, {}));
-  expect_misuse(registry_->report_of(0));
-  expect_misuse(registry_->report_of(~std::uint64_t{0}));
+  ASSERT_TRUE(registry_->heartbeat(broker));
+  expect_misuse(registry_->report(1, broker, {}));
+  expect_misuse(registry_->progress(0));
+  expect_misuse(registry_->progress(~std::uint64_t{0}));
+}
+
+// -- tickets -------------------------------------------------------------------------------------------------------------------
+
+constexpr TicketHash some_hash{1, 2, 3};
+
+Ticket ticket_for(std::string name) {
+  Ticket ticket;
+  ticket.name = std::move(name);
+  ticket.kind = Kind::service;
+  ticket.publish = {"plant/7/#", "alarm"};
+  ticket.subscribe = {"orders/+"};
+  ticket.schemes = {"sl1"};
+  ticket.expires = 2000;
+  return ticket;
+}
+
+TEST_P(RegistryConformance, ATicketIsTakenOnceWithAllThatItGrants) {
+  ASSERT_TRUE(registry_->add_ticket(some_hash, ticket_for("boiler-7"), 1000));
+  EXPECT_EQ(registry_->burn_ticket({9}, 1000).value(), std::nullopt);
+  EXPECT_EQ(registry_->burn_ticket(some_hash, 1999).value(), ticket_for("boiler-7"));
+  EXPECT_EQ(registry_->burn_ticket(some_hash, 1999).value(), std::nullopt);
+}
+
+TEST_P(RegistryConformance, AnExpiredTicketIsNoneAndIsBurned) {
+  ASSERT_TRUE(registry_->add_ticket(some_hash, ticket_for("boiler-7"), 1000));
+  EXPECT_EQ(registry_->burn_ticket(some_hash, 2000).value(), std::nullopt);
+  EXPECT_EQ(registry_->burn_ticket(some_hash, 1000).value(), std::nullopt) << "a clock set back does not bring it back";
+}
+
+TEST_P(RegistryConformance, ExpiredTicketsAreForgottenWhenOneIsAdded) {
+  ASSERT_TRUE(registry_->add_ticket(some_hash, ticket_for("boiler-7"), 1000));
+  Ticket next = ticket_for("boiler-8");
+  next.expires = 9000;
+  ASSERT_TRUE(registry_->add_ticket({7}, next, 3000));
+  EXPECT_EQ(registry_->burn_ticket(some_hash, 0).value(), std::nullopt);
+  EXPECT_EQ(registry_->burn_ticket({7}, 3000).value(), next);
+}
+
+TEST_P(RegistryConformance, RefusesTicketsThatCannotBeUsed) {
+  add(identity_named("boiler-7"));
+  expect_misuse(registry_->add_ticket(some_hash, ticket_for("boiler-7"), 1000));
+  expect_misuse(registry_->add_ticket(some_hash, ticket_for("a/b"), 1000));
+  for (const Kind kind : {Kind::broker, Kind::authority}) {
+    Ticket ticket = ticket_for("boiler-8");
+    ticket.kind = kind;
+    expect_misuse(registry_->add_ticket(some_hash, ticket, 1000));
+  }
+  ASSERT_TRUE(registry_->add_ticket(some_hash, ticket_for("boiler-8"), 1000));
+  expect_misuse(registry_->add_ticket(some_hash, ticket_for("boiler-9"), 1000));
+}
+
+TEST_P(RegistryConformance, OfThreadsThatUseOneTicketOneGetsIt) {
+  for (int round = 0; round < 5; ++round) {
+    ASSERT_TRUE(registry_->add_ticket(some_hash, ticket_for("boiler-7"), 1000));
+    std::atomic<int> got = 0;
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 4; ++t) threads.emplace_back([&] { got += registry_->burn_ticket(some_hash, 1000).value() ? 1 : 0; });
+    for (auto& thread : threads) thread.join();
+    EXPECT_EQ(got, 1);
+  }
 }
 
 TEST_P(RegistryConformance, ARestoredIdentityCanBeRevokedAgain) {
@@ -240,6 +381,67 @@ TEST_P(RegistryConformance, ARestoredIdentityCanBeRevokedAgain) {
     return {};
   }));
   EXPECT_GT(registry_->revoke("boiler-7", "stolen again", 2).value(), first);
+}
+
+// -- orders of a revocation authority ------------------------------------------------------------------------------------------
+
+AuthorityOrder authority_order(std::uint64_t serial, std::string name, bool restores = false) {
+  AuthorityOrder order;
+  order.authority = {7};
+  order.serial = serial;
+  order.digest = {static_cast<std::uint8_t>(serial), 1};
+  order.restores = restores;
+  order.name = std::move(name);
+  order.reason = "stolen";
+  order.wall = 5;
+  return order;
+}
+
+TEST_P(RegistryConformance, CarriesOutTheOrdersOfAnAuthorityOnceEach) {
+  add(identity_named("boiler-7"));
+  ASSERT_TRUE(registry_->heartbeat(broker));
+  EXPECT_EQ(registry_->last_serial({7}).value(), 0U);
+  const auto before = version();
+  EXPECT_TRUE(registry_->take_order(authority_order(1, "boiler-7")).value());
+  EXPECT_NE(version(), before);
+  EXPECT_EQ(registry_->find("boiler-7").value()->status, Status::revoked);
+  EXPECT_EQ(registry_->find("boiler-7").value()->revocation_reason, "stolen");
+  EXPECT_EQ(registry_->open_orders(broker).value().size(), 1U);
+  EXPECT_TRUE(registry_->take_order(authority_order(2, "boiler-7", true)).value());
+  EXPECT_EQ(registry_->find("boiler-7").value(), [] {
+    Identity restored = identity_named("boiler-7");
+    restored.changed = 5;
+    return restored;
+  }());
+  EXPECT_FALSE(registry_->take_order(authority_order(1, "boiler-7")).value()) << "another broker has got it too";
+  EXPECT_EQ(registry_->find("boiler-7").value()->status, Status::active);
+  EXPECT_EQ(registry_->last_serial({7}).value(), 2U);
+  EXPECT_EQ(registry_->last_serial({8}).value(), 0U);
+}
+
+TEST_P(RegistryConformance, RemembersOrdersThatChangeNothing) {
+  EXPECT_TRUE(registry_->take_order(authority_order(1, "nobody")).value());
+  EXPECT_TRUE(registry_->take_order(authority_order(2, "")).value());
+  EXPECT_EQ(registry_->last_serial({7}).value(), 2U);
+}
+
+TEST_P(RegistryConformance, RefusesAuthorityOrdersThatCannotStandTogether) {
+  add(identity_named("boiler-7"));
+  const auto refused = [&](const AuthorityOrder& order, Blame blame, std::string_view words) {
+    const auto taken = registry_->take_order(order);
+    ASSERT_FALSE(taken);
+    EXPECT_EQ(taken.error().blame, blame) << taken.error().what;
+    EXPECT_NE(taken.error().what.find(words), std::string::npos) << taken.error().what;
+  };
+  refused(authority_order(0, "boiler-7"), Blame::peer_misbehaved, "counts from 1");
+  refused(authority_order(2, "boiler-7"), Blame::peer_incompatible, "comes too early: those from 1 on are missing");
+  ASSERT_TRUE(registry_->take_order(authority_order(1, "nobody")));
+  AuthorityOrder other = authority_order(1, "boiler-7");
+  other.digest = {99};
+  refused(other, Blame::peer_misbehaved, "two authorities work with one key");
+  refused(authority_order(3, "boiler-7"), Blame::peer_incompatible, "those from 2 on are missing");
+  EXPECT_EQ(registry_->find("boiler-7").value()->status, Status::active);
+  EXPECT_EQ(registry_->last_serial({7}).value(), 1U);
 }
 
 TEST_P(RegistryConformance, TheVersionDiffersAfterEachChange) {
@@ -258,9 +460,41 @@ TEST_P(RegistryConformance, TheVersionDiffersAfterEachChange) {
   expect_new();
   const auto order = registry_->revoke("boiler-7", "x", 1).value();
   expect_new();
-  ASSERT_TRUE(registry_->report(order, {}));
-  expect_new();
   EXPECT_EQ(version(), seen.back());
+  ASSERT_TRUE(registry_->heartbeat(broker));
+  const auto another = registry_->change("boiler-7", [](Identity& identity) -> Result<> {
+    identity.status = Status::active;
+    return {};
+  });
+  ASSERT_TRUE(another);
+  expect_new();
+  EXPECT_GT(registry_->revoke("boiler-7", "x", 1).value(), order);
+  expect_new();
+}
+
+TEST_P(RegistryConformance, SignsOfLifeReportsAndTicketsDoNotChangeTheVersion) {
+  add(identity_named("boiler-7"));
+  ASSERT_TRUE(registry_->heartbeat(broker));
+  const auto order = registry_->revoke("boiler-7", "x", 1).value();
+  const auto before = version();
+  ASSERT_TRUE(registry_->heartbeat(broker));
+  ASSERT_TRUE(registry_->report(order, broker, {}));
+  ASSERT_TRUE(registry_->add_ticket(some_hash, ticket_for("boiler-8"), 0));
+  ASSERT_TRUE(registry_->burn_ticket(some_hash, 0));
+  ASSERT_TRUE(registry_->goodbye(broker));
+  EXPECT_EQ(version(), before);
+}
+
+TEST_P(RegistryConformance, WaitsUntilSomethingHasChanged) {
+  using namespace std::chrono_literals;
+  const auto before = version();
+  EXPECT_EQ(registry_->wait_for_change(before, 1ms).value(), before);
+  EXPECT_EQ(registry_->wait_for_change(before + 1, 1h).value(), before) << "what it is told is not what it is";
+  std::thread other([this] { add(identity_named("boiler-7")); });
+  const auto after = registry_->wait_for_change(before, 1h).value();
+  EXPECT_NE(after, before);
+  other.join();
+  EXPECT_EQ(version(), after);
 }
 
 TEST_P(RegistryConformance, RefusalsDoNotChangeTheVersion) {
@@ -289,25 +523,34 @@ TEST_P(RegistryConformance, ThreadsThatChangeAtTheSameTimeLoseNothing) {
   EXPECT_EQ(registry_->find("boiler-7").value()->changed, 40U);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, RegistryConformance, ::testing::Values(memory, sqlite_file),
-                         [](const auto& chosen) { return std::string(chosen.param.name); });
+std::string name_of(const ::testing::TestParamInfo<Maker>& chosen) {
+  return chosen.param.name;
+}
 
-/// Two objects on one file stand for two processes: the command line and the running broker.
-class TwoViewsOfOneFile : public ::testing::Test {
+INSTANTIATE_TEST_SUITE_P(All, RegistryConformance, ::testing::Values(memory, sqlite_file, postgres_database), name_of);
+
+/// Two objects on one file or database stand for two processes: the command line and the running broker.
+class TwoViews : public ::testing::TestWithParam<Maker> {
  protected:
+  void SetUp() override {
+    GetParam().clear();
+    broker_ = GetParam().open(folder_).value();
+    command_line_ = GetParam().open(folder_).value();
+  }
+
   TemporaryFolder folder_;
-  std::unique_ptr<Registry> broker_ = open_sqlite_registry(folder_ / "registry.db").value();
-  std::unique_ptr<Registry> command_line_ = open_sqlite_registry(folder_ / "registry.db").value();
+  std::unique_ptr<Registry> broker_;
+  std::unique_ptr<Registry> command_line_;
 };
 
-TEST_F(TwoViewsOfOneFile, AChangeOfOneIsSeenByTheOther) {
+TEST_P(TwoViews, AChangeOfOneIsSeenByTheOther) {
   const auto before = broker_->version().value();
   ASSERT_TRUE(command_line_->add(identity_named("boiler-7")));
   EXPECT_NE(broker_->version().value(), before);
   EXPECT_EQ(broker_->find("boiler-7").value(), identity_named("boiler-7"));
 }
 
-TEST_F(TwoViewsOfOneFile, TheVersionNeverComesBackWhenBothChange) {
+TEST_P(TwoViews, TheVersionNeverComesBackWhenBothChange) {
   std::vector<std::uint64_t> seen{broker_->version().value()};
   for (int i = 0; i < 6; ++i) {
     auto& writer = i % 2 == 0 ? *broker_ : *command_line_;
@@ -318,15 +561,36 @@ TEST_F(TwoViewsOfOneFile, TheVersionNeverComesBackWhenBothChange) {
   }
 }
 
-TEST_F(TwoViewsOfOneFile, AnOrderOfOneIsReportedByTheOther) {
+TEST_P(TwoViews, AnOrderOfOneIsReportedByTheOther) {
   ASSERT_TRUE(command_line_->add(identity_named("boiler-7")));
+  ASSERT_TRUE(broker_->heartbeat(broker));
   const auto order = command_line_->revoke("boiler-7", "stolen", 1).value();
-  ASSERT_EQ(broker_->open_orders().value().size(), 1U);
-  ASSERT_TRUE(broker_->report(order, {1, 0, 0, 0, 0, 9}));
-  EXPECT_EQ(command_line_->report_of(order).value(), (RevocationReport{1, 0, 0, 0, 0, 9}));
+  ASSERT_EQ(broker_->open_orders(broker).value().size(), 1U);
+  ASSERT_TRUE(broker_->report(order, broker, {1, 0, 0, 0, 0, 9}));
+  EXPECT_EQ(command_line_->progress(order).value().total(), (RevocationReport{1, 0, 0, 0, 0, 9}));
 }
 
-TEST_F(TwoViewsOfOneFile, WritersOnBothSidesLoseNothing) {
+TEST_P(TwoViews, AWaitEndsWithAChangeOfTheOther) {
+  using namespace std::chrono_literals;
+  const auto before = broker_->version().value();
+  std::thread other([this] { EXPECT_TRUE(command_line_->add(identity_named("boiler-7"))); });
+  EXPECT_NE(broker_->wait_for_change(before, 1h).value(), before);
+  other.join();
+}
+
+TEST_P(TwoViews, OneTicketIsTakenByOneOfThem) {
+  for (int round = 0; round < 5; ++round) {
+    ASSERT_TRUE(command_line_->add_ticket(some_hash, ticket_for("boiler-7"), 0));
+    std::atomic<int> got = 0;
+    const auto take = [&got](Registry& registry) { got += registry.burn_ticket(some_hash, 0).value() ? 1 : 0; };
+    std::thread other(take, std::ref(*command_line_));
+    take(*broker_);
+    other.join();
+    EXPECT_EQ(got, 1);
+  }
+}
+
+TEST_P(TwoViews, WritersOnBothSidesLoseNothing) {
   ASSERT_TRUE(broker_->add(identity_named("boiler-7")));
   const auto count_up = [](Registry& registry) {
     for (int i = 0; i < 10; ++i) {
@@ -341,6 +605,8 @@ TEST_F(TwoViewsOfOneFile, WritersOnBothSidesLoseNothing) {
   other.join();
   EXPECT_EQ(broker_->find("boiler-7").value()->changed, 20U);
 }
+
+INSTANTIATE_TEST_SUITE_P(All, TwoViews, ::testing::Values(sqlite_file, postgres_database), name_of);
 
 }  // namespace
 }  // namespace sealmq

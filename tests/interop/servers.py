@@ -123,6 +123,37 @@ class Broker:
         self.stop()
 
 
+class Postgres:
+    """A PostgreSQL server of its own."""
+
+    _script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support", "postgres_server.sh")
+
+    def __init__(self):
+        self._folder = tempfile.mkdtemp(prefix="sealmq-postgres-")
+        self.start()
+
+    def _run(self, *arguments):
+        # Not through a pipe: what watches over the server keeps it open.
+        with tempfile.TemporaryFile("w+") as said:
+            subprocess.run(["sh", self._script, *arguments], check=True, timeout=120, stdout=said)
+            said.seek(0)
+            return said.read().strip()
+
+    def start(self):
+        """Again, after stop(): with the same data, at the same URL."""
+        self.url = self._run("start", self._folder, str(os.getpid()))
+
+    def stop(self):
+        self._run("stop", self._folder)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
 def wait_until(condition, patience=PATIENCE):
     """Polls; for what cannot be waited for otherwise. Answers whether it came true."""
     end = time.monotonic() + patience

@@ -1,0 +1,119 @@
+#include "authority/order_ledger.h"
+
+#include <algorithm>
+#include <cstdint>
+
+#include "base/text.h"
+#include "keystore/file_access.h"
+#include "registry/data_folder.h"
+
+namespace sealmq::authority {
+namespace {
+
+using sqlite::Database;
+using sqlite::Statement;
+using sqlite::Transaction;
+
+constexpr const char* schema = R"(
+  CREATE TABLE authority (ecdsa BLOB NOT NULL) STRICT;
+  CREATE TABLE issued (
+    serial   INTEGER PRIMARY KEY CHECK (serial > 0),
+    restores INTEGER NOT NULL CHECK (restores IN (0, 1)),
+    id       BLOB NOT NULL CHECK (length(id) = 32),
+    reason   INTEGER NOT NULL CHECK (reason BETWEEN 0 AND 255),
+    remark   TEXT NOT NULL,
+    wall     INTEGER NOT NULL,
+    frame    BLOB NOT NULL
+  ) STRICT;
+  CREATE TRIGGER issued_stays_as_it_is BEFORE UPDATE ON issued BEGIN SELECT raise(ABORT, 'an order cannot change'); END;
+  CREATE TRIGGER issued_stays          BEFORE DELETE ON issued BEGIN SELECT raise(ABORT, 'an order cannot go'); END;
+  PRAGMA user_version = 1;
+)";
+
+Failure damaged(std::string_view what) {
+  return fail(Blame::environment, "the orders of this authority are damaged: " + std::string(what));
+}
+
+Result<IssuedOrder> read_order(const Statement& row) {
+  IssuedOrder order;
+  order.serial = row.number(0);
+  order.decision.restores = row.number(1) == 1;
+  const Bytes id = row.blob(2);
+  if (id.size() != order.decision.id.size() || row.number(1) > 1 || row.number(3) > 255)
+    return damaged("a row that cannot be read");
+  std::copy(id.begin(), id.end(), order.decision.id.begin());
+  order.decision.reason = static_cast<std::uint8_t>(row.number(3));
+  order.decision.remark = row.text(4);
+  order.decision.wall = row.number(5);
+  order.frame = to_buffer(row.blob(6));
+  return order;
+}
+
+Result<> prepare(Database& database, Bytes authority) {
+  auto transaction = TRY(Transaction::begin(database));
+  const auto found = TRY(database.number("PRAGMA user_version"));
+  if (found > 1)
+    return fail(Blame::environment,
+                "the orders of this authority have schema " + std::to_string(found) + ", this program knows 1");
+  if (found == 0) {
+    TRY(database.execute(schema));
+    auto insert = TRY(database.prepare("INSERT INTO authority VALUES (?)"));
+    TRY(insert.bind(authority).run());
+    return transaction.commit();
+  }
+  auto row = TRY(database.prepare("SELECT ecdsa FROM authority"));
+  if (!TRY(row.step())) return damaged("whose they are is not said");
+  const Bytes owner = row.blob(0);
+  if (!std::equal(owner.begin(), owner.end(), authority.begin(), authority.end()))
+    return fail(Blame::caller_misused, "these are the orders of another authority's key");
+  return {};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<OrderLedger>> OrderLedger::open(const std::string& path, const std::array<std::uint8_t, 33>& authority) {
+  auto database = TRY(Database::open(path, sqlite::Durability::every_commit));
+  TRY(prepare(database, authority));
+  return std::unique_ptr<OrderLedger>(new OrderLedger(std::move(database)));
+}
+
+Result<IssuedOrder> OrderLedger::issue(const Decision& decision, const SignOrder& sign) {
+  const std::lock_guard lock(mutex_);
+  auto transaction = TRY(Transaction::begin(database_));
+  const auto serial = TRY(database_.number("SELECT coalesce(max(serial), 0) + 1 FROM issued"));
+  Buffer frame = TRY(sign(serial, decision));
+  auto insert = TRY(database_.prepare("INSERT INTO issued VALUES (?, ?, ?, ?, ?, ?, ?)"));
+  insert.bind(serial).bind(std::uint64_t{decision.restores}).bind(Bytes(decision.id)).bind(std::uint64_t{decision.reason});
+  TRY(insert.bind(std::string_view(decision.remark)).bind(decision.wall).bind(Bytes(frame)).run());
+  TRY(transaction.commit());
+  return IssuedOrder{serial, decision, std::move(frame)};
+}
+
+Result<std::vector<IssuedOrder>> OrderLedger::after(std::uint64_t serial) {
+  if (serial > INT64_MAX) return std::vector<IssuedOrder>();
+  const std::lock_guard lock(mutex_);
+  auto rows = TRY(
+      database_.prepare("SELECT serial, restores, id, reason, remark, wall, frame FROM issued WHERE serial > ? ORDER BY serial"));
+  rows.bind(serial);
+  std::vector<IssuedOrder> orders;
+  while (TRY(rows.step())) {
+    orders.push_back(TRY(read_order(rows)));
+    if (orders.back().serial != serial + orders.size()) return damaged("a number is missing");
+  }
+  return orders;
+}
+
+Result<std::unique_ptr<KeyStore>> open_or_create_authority_key(const AuthorityFolder& folder, Random& random) {
+  TRY(open_data_folder(folder.path));
+  if (!exists(folder.key())) {
+    std::array<std::uint8_t, 4> chance{};
+    random.fill(chance);
+    TRY(create_key_files("authority-" + to_hex(chance), Kind::authority, folder.key(), folder.pub(), random));
+  }
+  auto keys = TRY(open_key_file(folder.key(), random));
+  if (keys->identity().kind != Kind::authority)
+    return fail(Blame::caller_misused, folder.key() + " is not the key of an authority");
+  return keys;
+}
+
+}  // namespace sealmq::authority

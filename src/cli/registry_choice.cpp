@@ -1,0 +1,47 @@
+#include "cli/registry_choice.h"
+
+#include "cli/command.h"
+#include "keystore/file_access.h"
+#include "registry/open_registry.h"
+#include "server/configuration.h"
+
+namespace sealmq::cli {
+namespace {
+
+/// Empty: the file in the data folder.
+Result<std::string> find_url(const RegistryChoice& choice) {
+  if (!choice.url.empty()) return choice.url;
+  const auto file = DataFolder{choice.data}.configuration();
+  if (!exists(file)) return std::string();
+  return TRY(server::read_configuration(file)).registry;
+}
+
+}  // namespace
+
+void add_registry_options(CLI::App& command, RegistryChoice& choice) {
+  add_data_option(command, choice.data);
+  command.add_option("--registry", choice.url)->envname("SEALMQ_REGISTRY");
+}
+
+Result<std::unique_ptr<Registry>> open_registry(const RegistryChoice& choice) {
+  const auto url = TRY(find_url(choice));
+  if (!url.empty()) return sealmq::open_registry(DataFolder{choice.data}, url);
+  const auto folder = find_data_folder(choice.data);
+  if (!folder)
+    return fail_with_hint(folder.error().blame, folder.error().what,
+                          "--data DIR or SEALMQ_DATA names the broker's data folder, --registry a database");
+  return sealmq::open_registry(*folder, url);
+}
+
+Result<std::unique_ptr<Registry>> open_or_make_registry(const RegistryChoice& choice) {
+  const auto url = TRY(find_url(choice));
+  if (!url.empty()) return sealmq::open_registry(DataFolder{choice.data}, url);
+  return sealmq::open_registry(TRY(open_data_folder(choice.data)), url);
+}
+
+bool is_idle_file(const RegistryChoice& choice) {
+  const auto url = find_url(choice);
+  return url && url->empty() && !broker_runs(DataFolder{choice.data});
+}
+
+}  // namespace sealmq::cli

@@ -1,0 +1,88 @@
+#include "server/registrar.h"
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "crypto/hash.h"
+#include "mqtt/topic.h"
+#include "schemes/malina/revocation.h"
+
+namespace sealmq::server {
+namespace {
+
+Failure refused(std::string why) {
+  return fail(Blame::not_authorised, std::move(why));
+}
+
+bool all_covered(const std::vector<std::string>& wanted, const std::vector<std::string>& granted) {
+  return std::ranges::all_of(wanted, [&](const std::string& filter) {
+    return std::ranges::any_of(granted, [&](const std::string& wide) { return mqtt::covers(wide, filter); });
+  });
+}
+
+}  // namespace
+
+RegistryRegistrar::RegistryRegistrar(Registry& registry, std::optional<std::array<std::uint8_t, 33>> authority,
+                                     const authority::AuditLog* audit, Log& log,
+                                     std::function<void(const std::array<std::uint8_t, 32>&, Bytes)> ordered)
+    : registry_(registry), authority_(authority), audit_(audit), log_(log), ordered_(std::move(ordered)) {}
+
+Result<> RegistryRegistrar::join(Bytes code, const PublicKeys& keys, const std::vector<std::string>& publish,
+                                 const std::vector<std::string>& subscribe, Now now) {
+  const auto ticket = TRY(registry_.burn_ticket(crypto::sha256(code), now.wall));
+  if (!ticket) return refused("joins with a ticket that is unknown, used or expired");
+  for (const auto* topics : {&publish, &subscribe})
+    if (!std::ranges::all_of(*topics, [](const std::string& filter) { return mqtt::is_topic_filter(filter); }))
+      return refused(ticket->name + " joins for what is not a topic filter");
+  if (!all_covered(publish, ticket->publish) || !all_covered(subscribe, ticket->subscribe))
+    return refused(ticket->name + " joins for topics that its ticket does not allow");
+  Identity identity;
+  identity.name = ticket->name;
+  identity.kind = ticket->kind;
+  identity.keys = keys;
+  identity.publish = publish;
+  identity.subscribe = subscribe;
+  identity.schemes = ticket->schemes;
+  identity.changed = now.wall;
+  TRY(registry_.add(identity));
+  const LogField fields[] = {{"identity", identity.name}};
+  log_.event(Severity::info, "joined", fields, identity.name + " has joined with its ticket");
+  record("join", identity.name, fingerprint(keys), now);
+  return {};
+}
+
+Result<> RegistryRegistrar::take_order(Bytes frame, Now now) {
+  if (!authority_) return refused("an order, but the configuration names no authority");
+  malina::OrderBook book(TRY(crypto::ecdsa::VerifyingKey::from_sec1(*authority_)), 0);
+  const bool is_paper = as_text(frame).starts_with("RVK1");
+  const auto taken = TRY(is_paper ? book.take_paper(frame) : book.take(frame));
+  const malina::Order& its = *taken.order;
+  AuthorityOrder order;
+  order.authority = crypto::sha256(*authority_);
+  order.serial = its.serial;
+  order.digest = crypto::sha256(frame);
+  order.restores = its.action == malina::Action::restore;
+  order.reason = "ordered by the authority, serial " + std::to_string(its.serial);
+  order.wall = now.wall;
+  for (const Identity& identity : TRY(registry_.list()))
+    if (identity.keys.schnorr == its.id) order.name = identity.name;
+  const bool is_new = TRY(registry_.take_order(order));
+  const std::string what = order.restores ? "restore" : "revoke";
+  if (is_new) {
+    const LogField fields[] = {{"serial", std::to_string(order.serial)}, {"identity", order.name}};
+    log_.event(Severity::warning, "ordered", fields,
+               "order " + std::to_string(order.serial) + " of the authority: " + what + " " +
+                   (order.name.empty() ? "somebody who is not on this list" : order.name));
+    record(what, order.name, order.reason, now);
+  }
+  ordered_(its.id, frame);
+  return {};
+}
+
+void RegistryRegistrar::record(std::string_view what, std::string_view name, const std::string& text, Now now) {
+  if (audit_ == nullptr) return;
+  if (const auto recorded = audit_->add(what, name, text, now.wall); !recorded)
+    log_.error("not in the audit log: " + recorded.error().what);
+}
+
+}  // namespace sealmq::server

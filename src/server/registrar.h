@@ -1,0 +1,37 @@
+// RegistryRegistrar: what schemes may ask of the registry: to put a joiner with a ticket on the list, to take an authority's
+// order.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "authority/audit_log.h"
+#include "crypto/ecdsa.h"
+#include "sealmq/registry.h"
+#include "sealmq/scheme.h"
+#include "server/log.h"
+
+namespace sealmq::server {
+
+class RegistryRegistrar final : public Registrar {
+ public:
+  /// `authority`: its ECDSA key; nothing: orders are refused. `audit` may be null. `ordered` is told, on any thread, of each
+  /// order that was taken here, with the frame it came in. All outlive this.
+  RegistryRegistrar(Registry& registry, std::optional<std::array<std::uint8_t, 33>> authority, const authority::AuditLog* audit,
+                    Log& log, std::function<void(const std::array<std::uint8_t, 32>& id, Bytes frame)> ordered);
+
+  Result<> join(Bytes ticket, const PublicKeys& keys, const std::vector<std::string>& publish,
+                const std::vector<std::string>& subscribe, Now now) override;
+  Result<> take_order(Bytes frame, Now now) override;
+
+ private:
+  void record(std::string_view what, std::string_view name, const std::string& text, Now now);
+
+  Registry& registry_;
+  const std::optional<std::array<std::uint8_t, 33>> authority_;
+  const authority::AuditLog* const audit_;
+  Log& log_;
+  const std::function<void(const std::array<std::uint8_t, 32>& id, Bytes frame)> ordered_;
+};
+
+}  // namespace sealmq::server

@@ -1,0 +1,1 @@
+sealmq_fuzz(audit_log authority)

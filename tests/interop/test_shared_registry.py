@@ -1,0 +1,150 @@
+"""Two brokers and the command line on one list of identities, in a real PostgreSQL; and what becomes of it when that is away."""
+import json
+import subprocess
+import tempfile
+import time
+import unittest
+
+import packets
+from packets import CONNACK, DISCONNECT, Raw
+from servers import PATIENCE, SEALMQ, Broker, Postgres, wait_until
+from test_operations import ADMIN, get
+
+NOT_AUTHORIZED = 0x87
+PASSWORD = "correct horse"
+SOON = 0.1  # seconds, as documented
+
+
+def login(name, client):
+    flags = 0x80 | 0x40 | 2  # user name, password, clean start
+    body = packets.text("MQTT") + bytes([5, flags]) + b"\0\x3c\0" + packets.text(client) + packets.text(name) + packets.text(PASSWORD)
+    return packets.packet(0x10, body)
+
+
+def sealmq(*arguments, code=0, words=None):
+    result = subprocess.run([SEALMQ, *arguments], timeout=PATIENCE, capture_output=True, text=True, input=words)
+    assert result.returncode == code, (arguments, result)
+    return result
+
+
+class SharedRegistry(unittest.TestCase):
+    def setUp(self):
+        self.postgres = self.enterContext(Postgres())
+        folder = self.enterContext(tempfile.TemporaryDirectory(prefix="sealmq-keys-"))
+        self.key = f"{folder}/boiler-7"
+        sealmq("identity", "new", "boiler-7", "-o", self.key + ".key")
+
+    def broker(self, *options):
+        broker = Broker("-v", "--registry", self.postgres.url, *options, configuration=ADMIN)
+        self.addCleanup(broker.stop)
+        return broker
+
+    def identity(self, command, *arguments, code=0):
+        return sealmq("identity", command, *arguments, "--registry", self.postgres.url, code=code)
+
+    def enroll(self, *brokers):
+        self.identity("enroll", self.key + ".pub", "--publish", "plant/7/#")
+        for broker in brokers:
+            sealmq("identity", "password", "boiler-7", "--registry", self.postgres.url, "--data", broker.data, words=PASSWORD + "\n")
+
+    def answer_to_login(self, broker):
+        with Raw(broker, login("boiler-7", "again")) as client:
+            return client.expect(CONNACK)[1]
+
+    def revoke(self, code=0):
+        result = self.identity("revoke", "boiler-7", "--reason", "stolen", "--json", code=code)
+        return json.loads(result.stdout), result.stderr
+
+    def test_a_change_reaches_every_broker_soon(self):
+        brokers = [self.broker(), self.broker()]
+        self.enroll()
+        delays = []
+        for number in range(10):
+            before = [sum("list of identities has changed" in line for line in b.log.all()) for b in brokers]
+            self.identity("allow", "boiler-7", "--publish", f"topic/{number}")
+            done = time.monotonic()
+            for broker, count in zip(brokers, before):
+                changes = lambda lines: sum("list of identities has changed" in line for line in lines) > count
+                self.assertTrue(broker.log.wait_for(changes))
+            delays.append(time.monotonic() - done)
+        print(f"\ntwo brokers noticed a change after the command had ended, in ms: {[round(d * 1000, 1) for d in sorted(delays)]}")
+        self.assertLess(min(delays), SOON)
+
+    def test_revoking_waits_for_every_broker_that_runs(self):
+        brokers = [self.broker(), self.broker()]
+        self.enroll(*brokers)
+        clients = [self.enterContext(Raw(b, login("boiler-7", "device"))) for b in brokers]
+        for client in clients:
+            self.assertEqual(client.expect(CONNACK)[1], 0)
+        told, said = self.revoke()
+        self.assertEqual((told["carried_out"], told["sessions"], len(told["brokers"]), told["missing"]), (True, 2, 2, []))
+        self.assertNotIn("warning", said)
+        print(f"\nrevoked at two brokers in {told['microseconds']} us")
+        for client, broker in zip(clients, brokers):
+            self.assertEqual(client.expect(DISCONNECT)[0], 0x98)
+            self.assertEqual(self.answer_to_login(broker), NOT_AUTHORIZED)
+
+    def test_a_broker_that_has_died_is_named_and_carries_it_out_when_it_is_back(self):
+        alive, dead = self.broker(), self.broker()
+        self.enroll(alive, dead)
+        dead.kill()
+        try:
+            told, said = self.revoke()
+            self.assertEqual((told["carried_out"], len(told["brokers"]), len(told["missing"])), (False, 1, 1))
+            self.assertGreater(told["missing"][0]["silent_milliseconds"], 0)
+            self.assertIn(told["missing"][0]["broker"] + " was last heard of", said)
+        finally:
+            dead.start()
+        self.assertTrue(dead.log.wait_for(lambda lines: any("revoked boiler-7" in line for line in lines)))
+        self.assertEqual(self.answer_to_login(dead), NOT_AUTHORIZED)
+
+    def test_a_broker_that_was_stopped_is_not_waited_for(self):
+        broker = self.broker()
+        stopped = Broker("--registry", self.postgres.url)
+        self.enroll(broker)
+        stopped.stop()
+        told, said = self.revoke()
+        self.assertEqual((len(told["brokers"]), [m["silent_milliseconds"] for m in told["missing"]]), (1, [None]))
+        self.assertIn("does not run", said)
+
+    def test_a_broker_outlives_its_registry(self):
+        broker = self.broker()
+        self.enroll(broker)
+
+        def registry_state():
+            status, _, text = get(broker, "/readyz")
+            state = next(c for c in json.loads(text)["components"] if c["name"] == "registry")
+            self.assertTrue(state["ok"] or status == 503, text)
+            return state
+
+        self.assertTrue(wait_until(lambda: self.answer_to_login(broker) == 0))
+        self.postgres.stop()
+        self.assertTrue(wait_until(lambda: not registry_state()["ok"]))
+        self.assertIn("the list of identities stays as it was", registry_state()["text"])
+        self.assertEqual(self.answer_to_login(broker), 0)
+        self.assertIn("cannot reach the database", self.identity("list", code=2).stderr)
+        self.postgres.start()
+        self.assertTrue(wait_until(lambda: registry_state()["ok"]))
+        told, _ = self.revoke()
+        self.assertTrue(told["carried_out"])
+        self.assertEqual(self.answer_to_login(broker), NOT_AUTHORIZED)
+
+    def test_a_broker_does_not_start_without_its_registry(self):
+        self.postgres.stop()
+        with tempfile.TemporaryDirectory() as data:
+            said = sealmq("broker", "-p", "0", "--data", data, "--registry", self.postgres.url, code=2).stderr
+            self.assertIn("cannot reach the database", said)
+            said = sealmq("broker", "--check", "--data", data, "--registry", "postgresql://a:secret@localhost/b", code=1).stderr
+            self.assertIn("a password in the URL", said)
+            self.assertNotIn("secret", said)
+
+    def test_the_configuration_in_the_data_folder_names_the_registry(self):
+        with tempfile.TemporaryDirectory() as data:
+            with open(f"{data}/sealmq.toml", "w") as file:
+                file.write(f"registry = '{self.postgres.url}'\n")
+            sealmq("identity", "enroll", self.key + ".pub", "--data", data)
+        self.assertIn("boiler-7", self.identity("list").stdout)
+
+
+if __name__ == "__main__":
+    unittest.main()
