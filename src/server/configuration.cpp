@@ -136,8 +136,10 @@ std::vector<Difference> differences(const Configuration& before, const Configura
     const TopicRow* was = find_row(before.topics, row.filter);
     if (was == nullptr)
       found.push_back({"topic " + quoted(row.filter) + ": new", false});
-    else if (*was != row)
-      found.push_back({"topic " + quoted(row.filter) + ": other schemes or multicast", false});
+    else if (was->publish != row.publish || was->subscribe != row.subscribe)
+      found.push_back({"topic " + quoted(row.filter) + ": other schemes", false});
+    else if (was->multicast != row.multicast)
+      found.push_back({"topic " + quoted(row.filter) + ": multicast", false});
   }
   return found;
 }
