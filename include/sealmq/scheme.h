@@ -73,17 +73,19 @@ struct SchemeInfo {
 struct Incoming {
   std::string_view topic;
   Bytes payload;
+  Now now{};  ///< for prepare(), which is given no Scene
 };
 
 /// What a scheme has verified about a PUBLISH. Views point into the Incoming, or into `plaintext`.
 struct Opened {
-  std::string_view topic;            ///< the real one; differs from the wire's where topics are hidden
-  Bytes payload;                     ///< what the author said
-  Buffer plaintext;                  ///< holds the payload where it had to be decrypted
-  const Identity* author = nullptr;  ///< null: nobody on the list (or the scheme names no author)
-  bool names_author = false;         ///< true: without an author on the list it must be refused
-  std::optional<ReplayMark> mark{};  ///< to be judged once rights are known to be there
-  Bytes carried{};                   ///< what seal() will need of it (`Outgoing::wire`); empty: the payload as it came in
+  std::string_view topic;                ///< the real one; differs from the wire's where topics are hidden
+  Bytes payload;                         ///< what the author said
+  Buffer plaintext;                      ///< holds the payload where it had to be decrypted
+  const Identity* author = nullptr;      ///< null: nobody on the list (or the scheme names no author)
+  bool names_author = false;             ///< true: without an author on the list it must be refused
+  std::optional<ReplayMark> mark{};      ///< to be judged once rights are known to be there
+  Bytes carried{};                       ///< what seal() will need of it (`Outgoing::wire`); empty: the payload as it came in
+  std::optional<ReplayMark> key_mark{};  ///< of a key that it came by and that must be new; judged before `mark`
 };
 
 /// A message inside the core, on its way out.

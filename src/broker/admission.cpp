@@ -68,6 +68,13 @@ Admission<std::monostate> Core::judge_replay(const std::optional<ReplayMark>& ma
   return {};
 }
 
+Admission<std::monostate> Core::judge_once(const std::optional<ReplayMark>& mark, const char* cause, Now now) {
+  bool repeat = false;
+  auto judged = judge_replay(mark, repeat, now);
+  if (judged && repeat) return refused(Refusal::replay, cause);
+  return judged;
+}
+
 Admission<Core::Admitted> Core::admit(Link& link, std::string_view topic, Bytes payload, Now now) {
   const TopicRule* rule = access.rule(topic);
   if (rule == nullptr) return refused(Refusal::topic_not_allowed, "no rule for this topic");
@@ -100,6 +107,7 @@ Admission<Core::Admitted> Core::entitle(Link& link, BrokerScheme::Checked<Opened
     if (!access.may_publish(*author, scheme, o.topic))
       return refused(Refusal::topic_not_allowed, author->name + " may not publish here");
   }
+  if (auto judged = judge_once(o.key_mark, "by a key that was used before", now); !judged) return tl::unexpected(judged.error());
   bool repeat = false;
   if (auto judged = judge_replay(o.mark, repeat, now); !judged) return tl::unexpected(judged.error());
   if (author != nullptr && !repeat && link.session != nullptr) remember_identity(*link.session, author->name);

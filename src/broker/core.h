@@ -129,7 +129,7 @@ class Core {
   // -- reserved.cpp: topics under '$', and subscriptions with receivers
 
   /// True if the message has a slow part: it has been begun, and the connection waits for it.
-  bool prepare(Link& link, const mqtt::Publish& packet);
+  bool prepare(Link& link, const mqtt::Publish& packet, Now now);
   /// Of that filter; "this connection" is subscribed no more.
   bool close_inbox(Link& link, std::string_view filter);
   /// Takes away what ends with the connection.
@@ -140,7 +140,7 @@ class Core {
   /// Those of the identity; answers how many, and adds the groups that lost a member.
   std::size_t forget_receivers(Link& link, std::string_view identity, std::uint64_t& left_groups);
   /// What must come before the next message of this subscription.
-  void send_due(const Subscription& subscription, Now now);
+  void send_due(Link& link, Receiver& receiver, Now now);
 
   // -- delivery.cpp: how messages go out
 
@@ -265,6 +265,8 @@ class Core {
 
   // admission.cpp
   Admission<std::monostate> judge_replay(const std::optional<ReplayMark>& mark, bool& repeat, Now now);
+  /// The same for what must not come twice.
+  Admission<std::monostate> judge_once(const std::optional<ReplayMark>& mark, const char* cause, Now now);
   /// May its author publish it here, and is it new?
   Admission<Admitted> entitle(Link& link, BrokerScheme::Checked<Opened> opened, std::size_t scheme, Now now);
   Accepted pass_on(Link& link, const mqtt::Publish& packet, const Admitted& admitted, Now now);

@@ -125,7 +125,7 @@ void Core::deliver(Publication& publication, Now now, const std::function<bool(c
     if (subscription->identifier != 0) target->identifiers.push_back(subscription->identifier);  // [MQTT-3.3.4-3]
   }
   for (const Target& target : targets_)  // before anything is sealed: it may make a group change its key
-    if (target.subscription->receiver != nullptr) send_due(*target.subscription, now);
+    if (const auto& receiver = target.subscription->receiver) send_due(*target.subscription->session->link, *receiver, now);
   for (Target& target : targets_) give_target(target, publication, now);
   if (!for_groups || only != nullptr) return;
   for (Subscription* subscription : matching)
@@ -240,6 +240,7 @@ void Core::pump(Session& session, Now now) {
       finished(session, delivery);
     } else {
       begin_message();
+      if (delivery.receiver != nullptr) send_due(link, *delivery.receiver, now);  // it waited: its key may have changed
       start(session, std::move(delivery), now);
     }
   }

@@ -73,7 +73,7 @@ Result<> Link::on(const mqtt::Publish& packet) {
   if (packet.qos == QoS::exactly_once && session->incoming.size() >= few && !core_.has_room_to_wait())
     return violation("too many messages without PUBREL while memory is short", Reason::quota_exceeded);
   core_.meter(*this, packet);
-  if (core_.prepare(*this, packet)) return {};
+  if (core_.prepare(*this, packet, now)) return {};
   return take(packet, nullptr);
 }
 

@@ -14,9 +14,9 @@ using mqtt::Reason;
 // -- what takes long is done elsewhere -----------------------------------------------------------------------------------------
 
 // Messages of one address take turns, so that a flood from there keeps nobody else waiting.
-bool Core::prepare(Link& link, const mqtt::Publish& packet) {
+bool Core::prepare(Link& link, const mqtt::Publish& packet, Now now) {
   if (!packet.topic.starts_with('$')) return false;
-  Incoming incoming{packet.topic, packet.payload};
+  Incoming incoming{packet.topic, packet.payload, now};
   for (std::size_t i = 0; i < ports.schemes.size(); ++i) {
     BrokerScheme& scheme = *ports.schemes[i];
     if (!scheme.takes(packet.topic) || !scheme.recognises(incoming)) continue;
@@ -119,6 +119,8 @@ Admission<Core::Accepted> Core::answer_request(Link& link, const mqtt::Publish& 
       with_retained = subscription->subscription;
     else
       granted = tl::unexpected(subscription.error());
+  } else {
+    granted = judge_once(asked.mark, "a copy of a request", now);
   }
   if (!granted) return tl::unexpected(granted.error());
   if (!asked.reply.empty()) send_frame(link, its.reply_topic(), asked.reply);
@@ -132,9 +134,7 @@ Admission<std::monostate> Core::grant_publishing(Link& link, std::size_t scheme,
   const TopicRule* rule = mqtt::is_topic_name(asked.topic) ? access.rule(asked.topic) : nullptr;
   if (rule == nullptr || !rule->publish.contains(scheme) || !access.may_publish(*asked.identity, scheme, asked.topic))
     return refused(Refusal::topic_not_allowed, asked.identity->name + " may not publish here");
-  bool repeat = false;
-  if (auto judged = judge_replay(asked.mark, repeat, now); !judged) return tl::unexpected(judged.error());
-  if (repeat) return refused(Refusal::replay, "a copy of a request");
+  if (auto judged = judge_once(asked.mark, "a copy of a request", now); !judged) return judged;
   remember_identity(*link.session, asked.identity->name);
   return {};
 }
@@ -179,6 +179,8 @@ Admission<std::monostate> Core::grant_own(Link& link, std::size_t scheme, Asked&
 }
 
 void Core::forget_own(Link& link, std::size_t place) {
+  // A queued message may keep the receiver for a while, but not in its group.
+  link.own_subscriptions[place]->receiver->may_share(false);
   tree.remove(*link.own_subscriptions[place]);
   link.own_subscriptions.erase(link.own_subscriptions.begin() + static_cast<std::ptrdiff_t>(place));
   account_tree();
@@ -231,7 +233,7 @@ void Core::tick_receivers(Link& link, Now now) {
     if (link.own_subscriptions[i]->receiver->has_ended(now))
       forget_own(link, i);
     else
-      send_due(*link.own_subscriptions[i], now);
+      send_due(link, *link.own_subscriptions[i]->receiver, now);
   }
 }
 
@@ -258,12 +260,11 @@ bool Core::close_inbox(Link& link, std::string_view filter) {
   return std::erase_if(link.inboxes, [&](const auto& inbox) { return inbox.first == filter; }) > 0;
 }
 
-void Core::send_due(const Subscription& subscription, Now now) {
-  Link& link = *subscription.session->link;
-  if (inbox(link, subscription.receiver->topic()) == nullptr) return;
+void Core::send_due(Link& link, Receiver& receiver, Now now) {
+  if (inbox(link, receiver.topic()) == nullptr) return;
   Buffer frame;
-  while (subscription.receiver->next_due(now, frame)) {
-    send_frame(link, subscription.receiver->topic(), frame);
+  while (receiver.next_due(now, frame)) {
+    send_frame(link, receiver.topic(), frame);
     frame.clear();
   }
 }

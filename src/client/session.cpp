@@ -278,6 +278,7 @@ Result<Handle> ClientSession::enqueue(Message message) {
   Handle handle = message.handle = ++last_handle_;
   waiting_.push_back(std::move(message));
   send_waiting();
+  if (!waiting_.empty()) converse();
   return handle;
 }
 
