@@ -2,13 +2,14 @@
 
 #include "schemes/plain/plain.h"
 #include "schemes/sl1/sl1.h"
+#include "schemes/sl3/sl3.h"
 #include "sealmq/scheme.h"
 
 namespace sealmq {
 namespace {
 
 const Scheme schemes[] = {
-    sl1::hardened(), sl1::paper(),
+    sl1::hardened(), sl1::paper(), sl3::hardened_scheme(), sl3::paper_scheme(),
     plain::scheme(),  // recognises everything: last
 };
 

@@ -1,8 +1,9 @@
 // The device's and the application's part of SL1 as published. A subscriber pins its publishers: the paper gives it no list.
+#include <algorithm>
 #include <unordered_map>
-#include <unordered_set>
 
 #include "schemes/malina/pinned.h"
+#include "schemes/malina/seen.h"
 #include "schemes/sl1/messages.h"
 #include "schemes/sl1/sl1.h"
 
@@ -35,8 +36,9 @@ class ClientSide : public ClientScheme {
       return refused("the signature does not verify");
 
     Received received;
-    std::string digest(as_text(Bytes(frame.signature).last(32)));
-    received.repeat = seen_now_.contains(digest) || seen_before_.contains(digest);
+    malina::Seen::Digest digest;
+    std::ranges::copy(Bytes(frame.signature).last(32), digest.begin());
+    received.repeat = seen_.has(digest);
     if (!received.repeat) {
       // What may have waited (retained, or in a stored session) has no window; it must be newer than all before from its author
       // here.
@@ -45,7 +47,7 @@ class ClientSide : public ClientScheme {
       if (may_be_old ? frame.time <= last : !malina::is_fresh(frame.time, now))
         return refused(may_be_old ? "older than what was already seen from its author" : "its time is outside the window");
       last = std::max(last, frame.time);
-      remember(std::move(digest), now);
+      seen_.put(digest, now);
       if (last_.size() > remembered) last_.clear();
     }
     received.topic = frame.topic;
@@ -66,22 +68,11 @@ class ClientSide : public ClientScheme {
  private:
   static Failure refused(const char* why) { return fail(Blame::peer_misbehaved, why); }
 
-  /// Two generations, each as long as the window and 5 s: what falls out is refused by its time.
-  void remember(std::string digest, Now now) {
-    if (now.wall - generation_ > malina::accepted_behind + malina::accepted_ahead + 5'000) {
-      seen_before_ = std::exchange(seen_now_, {});
-      generation_ = now.wall;
-    }
-    seen_now_.insert(std::move(digest));
-  }
-
   KeyStore* key_;
   malina::Pinned pinned_;
   malina::KnownKeys keys_;
   std::unordered_map<std::string, std::uint64_t> last_;
-  std::unordered_set<std::string> seen_now_;
-  std::unordered_set<std::string> seen_before_;
-  std::uint64_t generation_ = 0;
+  malina::Seen seen_;
 };
 
 }  // namespace

@@ -64,6 +64,10 @@ bool ClientSession::must_be_renewed(Now now) const {
   return age_.is_nearly_over(now) || used >= message_limit_ - message_limit_ / 16;
 }
 
+bool ClientSession::is_over(Now now) const {
+  return age_.is_over(now) || (outwards_ ? outwards_->is_retired() : inwards_->is_retired());
+}
+
 Result<Buffer> ClientSession::protect(std::string_view topic, Bytes payload, KeyStore& key, Now now) {
   if (!outwards_) return misused("a subscriber's session publishes nothing");
   if (!mqtt::is_topic_name(topic)) return misused("not a topic name");

@@ -42,6 +42,11 @@ std::vector<std::string> GroupEpochs::waiting(Now now) {
   return {waiting_.begin(), waiting_.end()};
 }
 
+bool GroupEpochs::lacks_key(const std::string& member, Now now) {
+  bring_up_to_date(now);
+  return waiting_.contains(member);
+}
+
 void GroupEpochs::bring_up_to_date(Now now) {
   bool due = epoch_ == 0 || changed_ || sealed_ >= limits_.messages || now.steady - started_ >= limits_.age;
   if (!due) return;

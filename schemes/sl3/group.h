@@ -39,6 +39,8 @@ class GroupEpochs {
 
   /// Members who lack the key under which the next message would be sealed. Begins its epoch if it is due.
   std::vector<std::string> waiting(Now now);
+  /// Whether this member is among them.
+  bool lacks_key(const std::string& member, Now now);
 
  protected:
   GroupEpochs(std::size_t secret_size, Random& random, GroupLimits limits);
@@ -130,6 +132,12 @@ class HeldKeys {
     return {};
   }
 
+  /// Whether it has had a key of this group; of any.
+  bool knows(const GroupId& group) const {
+    return (present_ && present_->group == group) || (previous_ && previous_->group == group);
+  }
+  bool is_empty() const { return !present_; }
+
   /// Null: ask again. Error: an epoch that has ended.
   Result<Held*> find(const GroupId& group, std::uint32_t epoch, Now now) {
     for (auto* held : {&present_, &previous_})
@@ -154,6 +162,7 @@ class GroupMember {
 
   /// SL3_5. Errors: peer_misbehaved (changed, an old epoch), caller_misused.
   Result<> take_key(Bytes frame, ClientSession& session, Now now);
+  const HeldKeys<crypto::OpeningChannel>& keys() const { return keys_; }
 
   using Opened = std::variant<Verified<ReceivedMessage, GroupMember>, AskAgain>;
   /// SL3_6. Errors: peer_misbehaved (changed, an ended epoch, not the broker's, signature or topic wrong).
@@ -187,18 +196,20 @@ class Group : public GroupEpochs {
 
 class GroupMember {
  public:
+  struct Key {
+    crypto::AesGcm aead;
+    std::uint32_t left;
+  };
+
   explicit GroupMember(const ClientSession& session) : topic_(session.topic()) {}
 
   Result<> take_key(Bytes frame, ClientSession& session, Now now);
+  const HeldKeys<Key>& keys() const { return keys_; }
 
   using Opened = std::variant<Verified<TakenMessage, GroupMember>, AskAgain>;
   Result<Opened> open(Bytes frame, malina::KnownKeys& keys, Now now);
 
  private:
-  struct Key {
-    crypto::AesGcm aead;
-    std::uint32_t left;
-  };
   std::string topic_;
   HeldKeys<Key> keys_;
 };

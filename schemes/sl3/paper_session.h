@@ -47,6 +47,7 @@ class ClientSession {
   const KeyId& id() const { return id_; }
   const std::string& topic() const { return topic_; }  ///< a subscriber's; empty for a publisher
   bool must_be_renewed(Now now) const { return key_.is_nearly_over(now); }
+  bool is_over(Now now) const { return key_.is_over(now); }
 
   /// SL3_3.
   Result<Buffer> protect(std::string_view topic, Bytes payload, KeyStore& key, Random& random, Now now);

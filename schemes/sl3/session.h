@@ -59,6 +59,7 @@ class ClientSession {
   std::uint64_t broker_time() const { return broker_time_; }  ///< the broker's clock when it answered
   /// Time for a new request. The old session goes on until its limit.
   bool must_be_renewed(Now now) const;
+  bool is_over(Now now) const;
 
   /// Publisher: SL3_3. Errors: caller_misused (a subscriber's session, no topic name, or the session is over), the key store's.
   Result<Buffer> protect(std::string_view topic, Bytes payload, KeyStore& key, Now now);

@@ -1,0 +1,81 @@
+#include "schemes/malina/join_broker.h"
+
+#include "schemes/malina/frame.h"
+#include "schemes/malina/join.h"
+#include "schemes/malina/revocation.h"
+
+namespace sealmq::malina {
+namespace {
+
+constexpr std::uint64_t point_is_remembered = 24 * 60 * 60 * 1000ULL;  // as long as any key that a point leads to
+
+class Registration : public Preparation {
+ public:
+  Registration(const Incoming& incoming, Profile profile, const BrokerPorts& ports)
+      : topic_(incoming.topic), frame_(to_buffer(incoming.payload)), now_(incoming.now), profile_(profile), ports_(ports) {}
+
+  void run() override { outcome_ = topic_ == join_topic ? join() : order(); }
+  Result<Registered> outcome() { return std::move(outcome_); }
+
+ private:
+  Result<Registered> join() {
+    const bool is_paper = profile_ == Profile::paper;
+    auto read = TRY(is_paper ? read_paper_join(frame_, ports_.key, now_) : read_join(frame_, ports_.key, now_));
+    const Joining& joining = *read.joining;
+    const std::vector<std::string> none;
+    const bool publishes = joining.role == JoinRole::publisher;
+    auto joined = ports_.registrar->join(joining.ticket, joining.keys, publishes ? joining.topics : none,
+                                         publishes ? none : joining.topics, now_);
+    const Id& id = joining.keys.schnorr;
+    const JoinStatus status = joined ? JoinStatus::accepted : JoinStatus::refused;
+    Registered registered;
+    registered.reply = is_paper ? answer_paper_join(read.answer_key, status, id, ports_.random, now_)
+                                : answer_join(read.answer_key, status, id, ports_.random, now_);
+    // Strangers must not fill the memory; a copy of a refused one finds its ticket used up.
+    if (joined) {
+      ReplayMark mark;
+      mark.author = id;
+      mark.digest = read.used_point;
+      mark.forget_after = now_.wall + point_is_remembered;
+      registered.mark = mark;
+    }
+    return registered;
+  }
+
+  Result<Registered> order() {
+    TRY(ports_.registrar->take_order(frame_, now_));
+    return Registered{};
+  }
+
+  std::string topic_;
+  Buffer frame_;
+  Now now_;
+  Profile profile_;
+  const BrokerPorts& ports_;
+  Result<Registered> outcome_ = fail(Blame::environment, "was not prepared");
+};
+
+}  // namespace
+
+bool takes_registration(std::string_view topic) {
+  return topic == join_topic || topic == authority_topic;
+}
+
+bool is_registration(const Incoming& incoming, Profile profile) {
+  const bool joins = incoming.topic == join_topic;
+  if (!joins && incoming.topic != authority_topic) return false;
+  if (profile == Profile::paper) return begins(incoming.payload, joins ? "JOIN_" : "RVK1");
+  return begins(incoming.payload, joins ? type_join : type_revocation_order);
+}
+
+std::unique_ptr<Preparation> prepare_registration(const Incoming& incoming, Profile profile, const BrokerPorts& ports) {
+  if (ports.registrar == nullptr) return nullptr;
+  return std::make_unique<Registration>(incoming, profile, ports);
+}
+
+Result<Registered> registered(Preparation* prepared) {
+  if (prepared == nullptr) return fail(Blame::not_authorised, "nobody registers here");
+  return static_cast<Registration&>(*prepared).outcome();
+}
+
+}  // namespace sealmq::malina

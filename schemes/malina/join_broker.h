@@ -1,0 +1,23 @@
+// JOIN and ORDER frames at a broker, whichever scheme takes them in: opened and carried out by a thread that may wait for the
+// registry, answered by the shard. What becomes of them, join.md and revocation.md.
+#pragma once
+
+#include "sealmq/scheme.h"
+
+namespace sealmq::malina {
+
+/// Whether this is a topic for them, and a frame of them.
+bool takes_registration(std::string_view topic);
+bool is_registration(const Incoming& incoming, Profile profile);
+
+/// Null if this broker has no registrar. `ports` must outlive it.
+std::unique_ptr<Preparation> prepare_registration(const Incoming& incoming, Profile profile, const BrokerPorts& ports);
+
+struct Registered {
+  Buffer reply;                    ///< JOIN's answer, whatever it says; empty for an order
+  std::optional<ReplayMark> mark;  ///< of a JOIN that was accepted: its point must not serve again. Without `scheme`
+};
+/// What has been prepared for this very frame. Errors: malformed, peer_misbehaved, not_authorised (nobody registers here).
+Result<Registered> registered(Preparation* prepared);
+
+}  // namespace sealmq::malina

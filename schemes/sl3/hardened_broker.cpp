@@ -1,0 +1,151 @@
+// The broker's part of SL3 on its connections: who asks for a session, messages out of publishers' sessions, and into those of
+// subscribers or into a group's.
+#include "schemes/malina/frame.h"
+#include "schemes/malina/join_broker.h"
+#include "schemes/sl3/group.h"
+#include "schemes/sl3/kept.h"
+#include "schemes/sl3/sl3.h"
+
+namespace sealmq::sl3 {
+namespace {
+
+using malina::begins;
+
+class Subscriber : public Receiver {
+ public:
+  Subscriber(BrokerSession session, std::shared_ptr<Groups<Group>> groups, KeyStore& key)
+      : session_(std::move(session)), membership_(std::move(groups), session_.topic()), key_(key) {}
+
+  std::string_view topic() const override { return inbox_topic; }
+
+  bool next_due(Now now, Buffer& out) override {
+    if (!membership_.lacks_key(now)) return false;
+    auto frame = membership_.group()->seal_key(membership_.member(), session_, now);
+    if (frame) append(out, *frame);
+    return frame.has_value();  // if not, its session is over
+  }
+
+  Result<> seal(const Outgoing& message, const Scene& scene, Buffer& out) override {
+    if (message.came_by != scheme_name || message.author == nullptr)
+      return fail(Blame::peer_incompatible, "carries no signature of this scheme");
+    Group* group = membership_.group();
+    Buffer frame = TRY(group != nullptr ? group->seal(message.wire, key_, scene.now) : session_.seal(message.wire, scene.now));
+    append(out, frame);
+    return {};
+  }
+
+  void may_share(bool may) override { membership_.set(may); }
+  const void* group() const override { return membership_.group(); }
+  bool has_ended(Now now) const override { return session_.is_over(now); }
+
+ private:
+  BrokerSession session_;
+  Membership<Group> membership_;
+  KeyStore& key_;
+};
+
+AuthorCheck author_check(const SchemeOptions& options) {
+  auto at = options.find("sl3.author");
+  return at != options.end() && at->second == "signature" ? AuthorCheck::signature : AuthorCheck::session;
+}
+
+class BrokerSide : public BrokerScheme {
+ public:
+  explicit BrokerSide(const BrokerPorts& ports)
+      : ports_(ports),
+        check_(author_check(ports.options)),
+        broker_id_(ports.key.identity().name),
+        groups_(std::make_shared<Groups<Group>>(ports.random)) {}
+
+  const SchemeInfo& info() const override { return hardened_info; }
+  std::string_view reply_topic() const override { return inbox_topic; }
+
+  bool takes(std::string_view topic) const override {
+    return topic == subscribe_topic || topic == publish_topic || malina::takes_registration(topic);
+  }
+
+  bool recognises(const Incoming& message) const override {
+    if (message.topic == subscribe_topic) return begins(message.payload, type_subscribe);
+    if (message.topic == publish_topic) return begins(message.payload, type_publish) || begins(message.payload, type_message_in);
+    return malina::is_registration(message, Profile::hardened);
+  }
+
+  bool is_request(const Incoming& incoming) const override { return !begins(incoming.payload, type_message_in); }
+
+  std::unique_ptr<Preparation> prepare(const Incoming& incoming) override {
+    if (!malina::takes_registration(incoming.topic)) return nullptr;
+    return malina::prepare_registration(incoming, Profile::hardened, ports_);
+  }
+
+  // Rights, status and the memory are the core's to ask, when this has answered. Nobody but those on the list costs the broker
+  // more than the reading.
+  Result<Checked<Asked>> read_request(const Incoming& request, const Scene& scene) override {
+    if (malina::takes_registration(request.topic)) return read_registration(scene);
+    auto read = TRY(BrokerSession::read_request(request.payload, ports_.key, scene.now));
+    Asked asked;
+    asked.what = read->role == Role::publisher ? Asked::What::publishing : Asked::What::subscription;
+    asked.plaintext = to_buffer(as_bytes(read->topic));
+    asked.topic = as_text(asked.plaintext);
+    asked.identity = scene.directory.find_by_schnorr(read->id);
+    asked.names_identity = true;
+    asked.mark = read->mark;
+    if (asked.identity == nullptr || asked.identity->status == Status::revoked) return verified(std::move(asked));
+
+    auto answered = TRY(BrokerSession::answer(read, ports_.random, scene.now));
+    asked.reply = std::move(answered.frame);
+    if (read->role == Role::subscriber)
+      asked.receiver = std::make_unique<Subscriber>(std::move(answered.session), groups_, ports_.key);
+    else if (scene.state != nullptr)
+      TRY(Publishers<BrokerSession>::of(*scene.state).add(asked.identity->name, std::move(answered.session), scene.now));
+    return verified(std::move(asked));
+  }
+
+  Result<Checked<Opened>> open(const Incoming& message, const Scene& scene) override {
+    auto name = session_of(message.payload);
+    if (!name) return fail(Blame::peer_misbehaved, "not a frame of a session", malina::malformed);
+    BrokerSession* session = nullptr;
+    if (scene.state != nullptr) session = Publishers<BrokerSession>::of(*scene.state).find(*name, scene.now);
+    if (session == nullptr) return fail(Blame::peer_misbehaved, "this connection has no such session");
+    auto taken_message = TRY(session->open(message.payload, check_, broker_id_, keys_, scene.now));
+    TakenMessage taken = std::move(taken_message).release();
+
+    Opened opened;
+    opened.plaintext = std::move(taken.body);
+    opened.topic = taken.message.topic;
+    opened.payload = taken.message.message;
+    opened.carried = opened.plaintext;
+    opened.author = scene.directory.find_by_schnorr(taken.message.id);
+    opened.names_author = true;
+    opened.mark = taken.mark;
+    return verified(std::move(opened));
+  }
+
+  Result<> seal(const Outgoing&, const Scene&, Buffer&) override {
+    return fail(Blame::peer_incompatible, "only a session of this scheme can receive");
+  }
+
+ private:
+  Result<Checked<Asked>> read_registration(const Scene& scene) {
+    auto outcome = TRY(malina::registered(scene.prepared));
+    Asked asked;
+    asked.what = Asked::What::other;
+    asked.reply = std::move(outcome.reply);
+    asked.mark = outcome.mark;
+    if (asked.mark) asked.mark->scheme = scheme_name;
+    return verified(std::move(asked));
+  }
+
+  BrokerPorts ports_;
+  AuthorCheck check_;
+  std::string broker_id_;
+  malina::KnownKeys keys_;
+  std::shared_ptr<Groups<Group>> groups_;
+};
+
+}  // namespace
+
+std::unique_ptr<BrokerScheme> hardened_broker(const BrokerPorts& ports) {
+  return std::make_unique<BrokerSide>(ports);
+}
+
+}  // namespace sealmq::sl3
