@@ -122,6 +122,7 @@ TestClient& BrokerBench::connect(std::string_view client_id, mqtt::Version versi
 }
 
 void BrokerBench::send_bytes(TestClient& client, Bytes bytes) {
+  append(client.sent, bytes);
   shards_[client.shard]->receive(client.connection, bytes, now);
   carry_out();
 }

@@ -37,6 +37,7 @@ struct TestClient {
   std::string login_data;  ///< of the last AUTH or CONNACK
   Buffer incoming;
   Buffer everything;  ///< all that came, as it came
+  Buffer sent;        ///< all that went to the broker
   std::optional<mqtt::Reason> connack;
   bool session_present = false;
   std::string assigned_id;
