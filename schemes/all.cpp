@@ -2,14 +2,16 @@
 
 #include "schemes/plain/plain.h"
 #include "schemes/sl1/sl1.h"
+#include "schemes/sl2/sl2.h"
 #include "sealmq/scheme.h"
 
 namespace sealmq {
 namespace {
 
 const Scheme schemes[] = {
-    sl1::hardened(), sl1::paper(),
-    plain::scheme(),  // recognises everything: last
+    sl1::hardened(), sl1::paper(),  //
+    sl2::hardened(), sl2::paper(),  //
+    plain::scheme(),                // recognises everything: last
 };
 
 }  // namespace
