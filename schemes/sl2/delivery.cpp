@@ -81,7 +81,7 @@ Result<Delivery> decode_delivery(Bytes plaintext, std::uint64_t counter) {
   if (std::ranges::any_of(padding, [](std::uint8_t octet) { return octet != 0; }))
     in.fail("padded with something else than zeroes");
   const bool bare = d.message.empty() && d.escrow.empty();
-  const bool is_confirmation = counter == 0 && bare && mqtt::is_topic_filter(d.topic);
+  const bool is_confirmation = counter == 0 && bare && d.padding == 0 && mqtt::is_topic_filter(d.topic);
   const bool is_cover = counter > 0 && bare && d.topic.empty();
   const bool is_message = counter > 0 && mqtt::is_topic_name(d.topic);
   if (!is_confirmation && !is_cover && !is_message) in.fail("neither a message nor a confirmation nor cover");

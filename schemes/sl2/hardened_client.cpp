@@ -62,9 +62,9 @@ class ClientSide : public ClientScheme {
   void request_refused(const Request& request) override { wishes_.refused(request.filter); }
 
   Result<std::optional<Request>> next_request(Now now) override {
+    TRY(broker_.must_be_current(now));  // also for who only publishes: it is told here what to do
     auto* wish = wishes_.due(now);
     if (wish == nullptr) return std::nullopt;
-    TRY(broker_.must_be_current(now));
     Buffer chance(subscription_key_size);
     random_.fill(chance);
     const Secret fresh(std::move(chance));  // a key for each request, so counters may begin anew

@@ -2,6 +2,7 @@
 #include <unordered_set>
 
 #include "mqtt/topic.h"
+#include "mqtt/types.h"
 #include "schemes/sl2/broker_key.h"
 #include "schemes/sl2/paper_messages.h"
 #include "schemes/sl2/wishes.h"
@@ -36,7 +37,9 @@ class ClientSide : public ClientScheme {
     TRY(broker_.must_be_current(now));
     PaperMessage message{topic, key_->identity().keys.schnorr, payload, now.wall, {}};
     message.signature = TRY(malina::sign(*key_, statement_of(message)));
-    return seal(message, broker_.rabin, random_);
+    auto frame = seal(message, broker_.rabin, random_);
+    if (!frame) frame.error().code = static_cast<std::uint8_t>(mqtt::Reason::packet_too_large);
+    return frame;
   }
 
   Result<> subscribe(std::string_view filter, Now now) override {
@@ -51,9 +54,9 @@ class ClientSide : public ClientScheme {
   void request_refused(const Request& request) override { wishes_.refused(request.filter); }
 
   Result<std::optional<Request>> next_request(Now now) override {
+    TRY(broker_.must_be_current(now));  // also for who only publishes: it is told here what to do
     auto* wish = wishes_.due(now);
     if (wish == nullptr) return std::nullopt;
-    TRY(broker_.must_be_current(now));
     Buffer chance(key_size);
     random_.fill(chance);
     const Secret fresh(std::move(chance));
