@@ -2,6 +2,7 @@
 
 #include "schemes/plain/plain.h"
 #include "schemes/sl1/sl1.h"
+#include "schemes/sl2/sl2.h"
 #include "schemes/sl3/sl3.h"
 #include "sealmq/scheme.h"
 
@@ -9,8 +10,10 @@ namespace sealmq {
 namespace {
 
 const Scheme schemes[] = {
-    sl1::hardened(), sl1::paper(), sl3::hardened_scheme(), sl3::paper_scheme(),
-    plain::scheme(),  // recognises everything: last
+    sl1::hardened(),        sl1::paper(),         //
+    sl2::hardened(),        sl2::paper(),         //
+    sl3::hardened_scheme(), sl3::paper_scheme(),  //
+    plain::scheme(),                              // recognises everything: last
 };
 
 }  // namespace

@@ -140,6 +140,9 @@ class Receiver {
   virtual void may_share(bool) {}
   /// Receivers that answer the same get the same bytes of a message; null: this one gets its own.
   virtual const void* group() const { return nullptr; }
+  /// Milliseconds between two frames, whole seconds: at each such time the next message leaves, or if none waits what next_due()
+  /// appends, so that the times tell nothing. 0: messages leave when they come.
+  virtual std::uint64_t pace() const { return 0; }
   /// Its key has served its time: the subscription is over.
   virtual bool has_ended(Now) const { return false; }
 };
@@ -286,6 +289,7 @@ struct ClientPorts {
   std::optional<BrokerIdentity> broker;  ///< the broker's public keys, if pinned
   std::vector<PublicIdentity> peers;     ///< --to and --from
   Random& random;
+  SchemeOptions options{};  ///< of the client: "sl2.capability"
 };
 
 /// What arrived, and whether it may be old.

@@ -49,12 +49,17 @@ crypto::Iv DeliveryKey::iv_for(std::uint64_t counter) const {
   return iv;
 }
 
+std::size_t encoded_size(const Delivery& d) {
+  return 2 + d.topic.size() + 4 + d.message.size() + 8 + 2 + d.escrow.size() + d.padding;
+}
+
 void DeliveryKey::seal(std::uint64_t counter, const Delivery& d, Buffer& out) {
   Buffer header;
   Writer(header).u8(malina::hardened).u8(type_sl2_3).u8(malina::suite).bytes(subscription_).u64(counter);
   Buffer plaintext;
-  plaintext.reserve(16 + d.topic.size() + d.message.size() + d.escrow.size());
+  plaintext.reserve(encoded_size(d));
   Writer(plaintext).lp16(d.topic).lp32(d.message).u64(d.time).lp16(d.escrow);
+  plaintext.resize(plaintext.size() + d.padding);
   append(out, header);
   cipher_.seal(iv_for(counter), header, plaintext, out);
 }
@@ -71,8 +76,12 @@ Result<Delivery> decode_delivery(Bytes plaintext, std::uint64_t counter) {
   d.message = in.lp32();
   d.time = in.u64();
   d.escrow = in.lp16();
+  const Bytes padding = in.rest();
+  d.padding = padding.size();
+  if (std::ranges::any_of(padding, [](std::uint8_t octet) { return octet != 0; }))
+    in.fail("padded with something else than zeroes");
   const bool bare = d.message.empty() && d.escrow.empty();
-  const bool is_confirmation = counter == 0 && bare && mqtt::is_topic_filter(d.topic);
+  const bool is_confirmation = counter == 0 && bare && d.padding == 0 && mqtt::is_topic_filter(d.topic);
   const bool is_cover = counter > 0 && bare && d.topic.empty();
   const bool is_message = counter > 0 && mqtt::is_topic_name(d.topic);
   if (!is_confirmation && !is_cover && !is_message) in.fail("neither a message nor a confirmation nor cover");

@@ -6,13 +6,16 @@
 
 namespace sealmq::sl2 {
 
-/// lp16(T) || lp32(M) || t || lp16(escrow)
+/// lp16(T) || lp32(M) || t || lp16(escrow), and zeroes where all frames are to be of one length
 struct Delivery {
   std::string_view topic;  ///< the filter asked for in a confirmation; empty in cover
   Bytes message;
   std::uint64_t time;
   Bytes escrow;  ///< empty if the broker has no authority, and in confirmation and cover
+  std::size_t padding = 0;
 };
+/// Of the plaintext.
+std::size_t encoded_size(const Delivery& delivery);
 
 /// 02 23 01 || sub(8) || u64 counter || GCM(key, iv XOR counter, header, plaintext); header is all before GCM. Views into the
 /// frame.
@@ -57,7 +60,7 @@ class DeliverySender {
 
   /// Appends a frame with the next counter.
   void seal(const Delivery& delivery, Buffer& out);
-  void seal_cover(std::uint64_t time, Buffer& out) { seal({{}, {}, time, {}}, out); }
+  void seal_cover(std::uint64_t time, std::size_t padding, Buffer& out) { seal({{}, {}, time, {}, padding}, out); }
   std::uint64_t sent() const { return next_; }
 
  private:

@@ -292,6 +292,8 @@ class Core {
   const std::pair<std::string, mqtt::QoS>* inbox(const Link& link, std::string_view topic) const;
   void send_frame(Link& link, std::string_view topic, Bytes payload);
   void forget_own(Link& link, std::size_t place);
+  void queue_paced(Subscription& subscription, Publication& publication);
+  void send_paced(Subscription& subscription, Now now);
   void begin_work(Link& link);
   void work_is_over(const std::string& address);
 

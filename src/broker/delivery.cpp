@@ -101,6 +101,10 @@ void Core::deliver(Publication& publication, Now now, const std::function<bool(c
       drop(Drop::not_entitled);
       continue;
     }
+    if (subscription->paced != nullptr) {
+      queue_paced(*subscription, publication);
+      continue;
+    }
     if (subscription->receiver != nullptr) {
       target_receiver(*subscription, view.qos);
       continue;

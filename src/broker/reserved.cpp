@@ -168,6 +168,8 @@ Admission<std::monostate> Core::grant_own(Link& link, std::size_t scheme, Asked&
   made->scheme = static_cast<std::uint8_t>(scheme);
   if (subscriber != nullptr) made->subscriber = std::make_shared<const std::string>(subscriber->name);
   made->receiver = std::move(asked.receiver);
+  if (made->receiver->pace() != 0)
+    made->paced = std::make_unique<Paced>(Paced{.waiting = {}, .next = now.steady + made->receiver->pace()});
   made->receiver->may_share(access.may_share(subscriber, scheme, filter));
   account(*made);
   tree.add(*made);
@@ -232,9 +234,45 @@ void Core::tick_receivers(Link& link, Now now) {
   for (std::size_t i = link.own_subscriptions.size(); i-- > 0;) {
     if (link.own_subscriptions[i]->receiver->has_ended(now))
       forget_own(link, i);
+    else if (link.own_subscriptions[i]->paced != nullptr)
+      send_paced(*link.own_subscriptions[i], now);
     else
       send_due(link, *link.own_subscriptions[i]->receiver, now);
   }
+}
+
+// -- receivers that keep a pace. Called once a second and never because a message came, or the time of a frame would tell of it.
+
+void Core::queue_paced(Subscription& subscription, Publication& publication) {
+  constexpr std::size_t most_waiting = 64;
+  auto& waiting = subscription.paced->waiting;
+  if (waiting.size() >= most_waiting || !has_room_to_wait()) return drop(Drop::queue_full);
+  waiting.push_back(
+      {publication.keep(), 0, 0, QoS::at_most_once, false, subscription.scheme, subscription.subscriber, {}, 0, {}});
+}
+
+void Core::send_paced(Subscription& subscription, Now now) {
+  Receiver& receiver = *subscription.receiver;
+  Paced& paced = *subscription.paced;
+  Link& link = *subscription.session->link;
+  if (now.steady < paced.next || inbox(link, receiver.topic()) == nullptr) return;
+  paced.next = std::max(paced.next + receiver.pace(), now.steady);
+  while (!paced.waiting.empty()) {
+    const Delivery delivery = std::move(paced.waiting.front());
+    paced.waiting.pop_front();
+    if (!still_due(delivery, now)) {
+      drop(delivery.message->view().expires <= now.steady ? Drop::expired : Drop::not_entitled);
+      continue;
+    }
+    begin_message();
+    if (const Buffer* frame = seal(delivery.message->view(), subscription.scheme, &receiver, now)) {
+      ++counters.delivered;
+      return send_frame(link, receiver.topic(), *frame);
+    }
+    drop(Drop::cannot_seal);
+  }
+  Buffer cover;
+  if (receiver.next_due(now, cover)) send_frame(link, receiver.topic(), cover);
 }
 
 // -- "this connection"

@@ -29,7 +29,11 @@ struct TextHash {
 template <class Value>
 using TextMap = std::unordered_map<std::string, Value, TextHash, std::equal_to<>>;
 
+struct Paced;
+
 struct Subscription {
+  Subscription();
+  ~Subscription();
   Session* session = nullptr;  ///< null: it stands in the tree for the members of a group
   SharedGroup* group = nullptr;
   std::string filter;
@@ -38,6 +42,7 @@ struct Subscription {
   std::uint8_t scheme = 0;                        ///< by which messages leave
   std::shared_ptr<const std::string> subscriber;  ///< name of the verified identity; null: anonymous
   std::shared_ptr<Receiver> receiver;             ///< of one that ends with its connection; null: an ordinary one
+  std::unique_ptr<Paced> paced;                   ///< what waits for the next frame of a receiver that keeps a pace
   TopicNode* node = nullptr;                      ///< where it stands in the tree,
   std::size_t place = 0;                          ///< and at which index
   Charge charge;
@@ -56,6 +61,14 @@ struct Delivery {
   std::size_t place = 0;                 ///< of its DeliverySaved among the changes of that batch
   std::shared_ptr<Receiver> receiver{};  ///< set: it ends with the connection, and is not stored
 };
+
+struct Paced {
+  std::deque<Delivery> waiting;
+  std::uint64_t next = 0;  ///< steady
+};
+
+inline Subscription::Subscription() = default;
+inline Subscription::~Subscription() = default;
 
 struct PendingWill {
   std::shared_ptr<const Message> message;

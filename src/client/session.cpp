@@ -291,7 +291,7 @@ void ClientSession::send_waiting() {
     if (!entry.sent && in_flight >= window) return;
     ++in_flight;
     if (entry.sent) continue;
-    if (entry.awaiting != Awaiting::pubcomp && !make_ready(entry.message)) return;
+    if (entry.awaiting != Awaiting::pubcomp && !make_ready(entry.message).value_or(false)) return;
     entry.sent = true;
     if (entry.awaiting == Awaiting::pubcomp)
       connection_.send(mqtt::Pubrel{.packet_id = entry.packet_id, .reason = Reason::success, .properties = {}});
@@ -299,9 +299,14 @@ void ClientSession::send_waiting() {
       connection_.send(packet(entry.message, entry.packet_id, true));  // [MQTT-3.3.1-1] [MQTT-4.4.0-1]
   }
   while (!waiting_.empty() && (waiting_.front().qos == QoS::at_most_once || in_flight < window)) {
-    if (!make_ready(waiting_.front())) return;
+    auto ready = make_ready(waiting_.front());
+    if (ready && !*ready) return;
     Message message = std::move(waiting_.front());
     waiting_.pop_front();
+    if (!ready) {
+      answered(message, reason_of(ready.error()));
+      continue;
+    }
     if (message.qos > maximum_qos_ || (message.retain && !retain_available_)) {
       answered(message, message.qos > maximum_qos_ ? Reason::qos_not_supported : Reason::retain_not_supported);
     } else if (message.qos == QoS::at_most_once) {
@@ -318,14 +323,16 @@ void ClientSession::send_waiting() {
   }
 }
 
-/// False: the scheme has to agree on something with the broker first.
-bool ClientSession::make_ready(Message& message) {
+/// False: the scheme has to agree on something with the broker first. An error: it will never go.
+Result<bool> ClientSession::make_ready(Message& message) {
   if (!message.plaintext) return true;
   if (!scheme_->may_publish(message.topic, now_)) return false;
-  auto payload = scheme_->protect(message.topic, *message.plaintext, now_);
-  if (!payload) return false;
-  message.payload = *std::move(payload);
+  message.payload = TRY(scheme_->protect(message.topic, *message.plaintext, now_));
   return true;
+}
+
+Reason ClientSession::reason_of(const Error& error) {
+  return error.code != 0 ? static_cast<Reason>(error.code) : Reason::implementation_specific_error;
 }
 
 // -- the scheme's own conversation

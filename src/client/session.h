@@ -131,7 +131,8 @@ class ClientSession {
   bool converses() const { return scheme_ != nullptr && !scheme_->inbox().empty(); }
   void begin_conversation();
   void converse();
-  bool make_ready(Message& message);
+  Result<bool> make_ready(Message& message);
+  static mqtt::Reason reason_of(const Error& error);
   void answered_request(const Request& request, mqtt::Reason reason);
   void grant(std::string_view filter, mqtt::Reason reason);
   void close(Error error);

@@ -6,6 +6,7 @@
 #include "crypto/random.h"
 #include "schemes/sl2/delivery.h"
 #include "schemes/sl2/escrow.h"
+#include "schemes/sl2/options.h"
 #include "schemes/sl2/paper_messages.h"
 
 using namespace sealmq;
@@ -32,7 +33,7 @@ void try_plaintexts(Bytes input) {
   for (const std::uint64_t counter : {0, 1}) {
     again.clear();
     if (const auto d = sl2::decode_delivery(input, counter)) {
-      out.lp16(d->topic).lp32(d->message).u64(d->time).lp16(d->escrow);
+      out.lp16(d->topic).lp32(d->message).u64(d->time).lp16(d->escrow).bytes(Buffer(d->padding));
       must_equal(again, input);
     }
   }
@@ -77,5 +78,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (sl2::open_paper_delivery(input, paper_key)) std::abort();
   if (sl2::open_escrow(*authority, input, "plant/7", 1)) std::abort();
   try_plaintexts(input);
+  if (const auto closed = sl2::parse_closed(as_text(input)))
+    for (const auto& its : *closed)
+      if (!sl2::closed_by(*closed, its.filter) && closed->size() == 1) std::abort();
   return 0;
 }

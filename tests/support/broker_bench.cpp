@@ -1,6 +1,7 @@
 #include "support/broker_bench.h"
 
 #include "sealmq/scheme.h"
+#include "support/rabin_keys.h"
 
 namespace sealmq::testing {
 
@@ -9,6 +10,7 @@ using broker::Shard;
 BrokerBench::BrokerBench(std::size_t shards, broker::Settings settings, ReplayMemory* memory,
                          std::function<void(broker::Ports&)> prepare)
     : key(make_memory_keys("broker-1", Kind::broker, random)),
+      rabin(test_rabin_keys()),
       settings_(settings),
       memory_(memory != nullptr ? *memory : replays),
       prepare_(std::move(prepare)) {
@@ -20,14 +22,28 @@ void BrokerBench::start(std::size_t shards) {
   shards_.clear();
   lasting_subscriptions_ = 0;
   auto directory = std::make_shared<const Directory>(identities_);
+  BrokerPorts scheme_ports{*key, random};
+  scheme_ports.rabin = [this] { return rabin; };
+  scheme_ports.authority = authority;
+  scheme_ports.options = scheme_options;
   for (std::size_t i = 0; i < shards; ++i) {
     std::vector<std::unique_ptr<BrokerScheme>> schemes;
-    for (const auto& scheme : all_schemes()) schemes.push_back(scheme.broker_side({*key, random}));
+    for (const auto& scheme : all_schemes()) schemes.push_back(scheme.broker_side(scheme_ports));
     broker::Ports ports{std::move(schemes), memory_, journal, random};
     ports.lasting_subscriptions = &lasting_subscriptions_;
     if (prepare_) prepare_(ports);
     shards_.push_back(std::make_unique<Shard>(i, shards, settings_, std::move(ports), policy_, directory));
   }
+}
+
+BrokerIdentity BrokerBench::identity() const {
+  BrokerIdentity its = broker_identity(key->identity());
+  if (rabin == nullptr) return its;
+  BrokerParameters parameters;
+  parameters.rabin_modulus = to_buffer(rabin->current.key->public_key().modulus());
+  parameters.rabin_not_after = rabin->current.until;
+  its.parameters = sign_parameters(*key, std::move(parameters)).value();
+  return its;
 }
 
 void BrokerBench::let_store(std::size_t batches) {

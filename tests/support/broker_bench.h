@@ -8,6 +8,7 @@
 #include "broker/shard.h"
 #include "mqtt/packet.h"
 #include "sealmq/keystore.h"
+#include "sealmq/scheme.h"
 #include "support/fakes.h"
 #include "support/memory_store.h"
 
@@ -110,6 +111,13 @@ class BrokerBench {
   SimpleReplayMemory replays;
   RecordingJournal journal;
   std::unique_ptr<KeyStore> key;  ///< the broker's
+
+  /// What schemes are given. The keys may change at any time; the rest counts from the next start, crash() for instance.
+  std::shared_ptr<const RabinKeys> rabin;
+  std::optional<std::array<std::uint8_t, 33>> authority;
+  SchemeOptions scheme_options;
+  /// broker.pub as it is now.
+  BrokerIdentity identity() const;
 
  private:
   void start(std::size_t shards);

@@ -16,9 +16,7 @@ struct Party {
     identity.subscribe = std::move(subscribe);
     identity.schemes = {std::string(scheme_name)};
     if (enrolled) broker.enroll(identity);
-    scheme = find_scheme(scheme_name)
-                 ->client_side({keys.get(), broker_identity(broker.key->identity()), std::move(peers), broker.random})
-                 .value();
+    scheme = find_scheme(scheme_name)->client_side({keys.get(), broker.identity(), std::move(peers), broker.random}).value();
   }
   Identity identity;
   std::unique_ptr<KeyStore> keys;
