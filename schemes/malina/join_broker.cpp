@@ -12,7 +12,13 @@ constexpr std::uint64_t point_is_remembered = 24 * 60 * 60 * 1000ULL;  // as lon
 class Registration : public Preparation {
  public:
   Registration(const Incoming& incoming, Profile profile, const BrokerPorts& ports)
-      : topic_(incoming.topic), frame_(to_buffer(incoming.payload)), now_(incoming.now), profile_(profile), ports_(ports) {}
+      : topic_(incoming.topic),
+        frame_(to_buffer(incoming.payload)),
+        now_(incoming.now),
+        profile_(profile),
+        key_(ports.key),
+        random_(ports.random),
+        registrar_(*ports.registrar) {}
 
   void run() override { outcome_ = topic_ == join_topic ? join() : order(); }
   Result<Registered> outcome() { return std::move(outcome_); }
@@ -20,17 +26,17 @@ class Registration : public Preparation {
  private:
   Result<Registered> join() {
     const bool is_paper = profile_ == Profile::paper;
-    auto read = TRY(is_paper ? read_paper_join(frame_, ports_.key, now_) : read_join(frame_, ports_.key, now_));
+    auto read = TRY(is_paper ? read_paper_join(frame_, key_, now_) : read_join(frame_, key_, now_));
     const Joining& joining = *read.joining;
     const std::vector<std::string> none;
     const bool publishes = joining.role == JoinRole::publisher;
-    auto joined = ports_.registrar->join(joining.ticket, joining.keys, publishes ? joining.topics : none,
-                                         publishes ? none : joining.topics, now_);
+    auto joined =
+        registrar_.join(joining.ticket, joining.keys, publishes ? joining.topics : none, publishes ? none : joining.topics, now_);
     const Id& id = joining.keys.schnorr;
     const JoinStatus status = joined ? JoinStatus::accepted : JoinStatus::refused;
     Registered registered;
-    registered.reply = is_paper ? answer_paper_join(read.answer_key, status, id, ports_.random, now_)
-                                : answer_join(read.answer_key, status, id, ports_.random, now_);
+    registered.reply = is_paper ? answer_paper_join(read.answer_key, status, id, random_, now_)
+                                : answer_join(read.answer_key, status, id, random_, now_);
     // Strangers must not fill the memory; a copy of a refused one finds its ticket used up.
     if (joined) {
       ReplayMark mark;
@@ -43,7 +49,7 @@ class Registration : public Preparation {
   }
 
   Result<Registered> order() {
-    TRY(ports_.registrar->take_order(frame_, now_));
+    TRY(registrar_.take_order(frame_, now_));
     return Registered{};
   }
 
@@ -51,7 +57,9 @@ class Registration : public Preparation {
   Buffer frame_;
   Now now_;
   Profile profile_;
-  const BrokerPorts& ports_;
+  KeyStore& key_;
+  Random& random_;
+  Registrar& registrar_;
   Result<Registered> outcome_ = fail(Blame::environment, "was not prepared");
 };
 

@@ -10,7 +10,7 @@ namespace sealmq::malina {
 bool takes_registration(std::string_view topic);
 bool is_registration(const Incoming& incoming, Profile profile);
 
-/// Null if this broker has no registrar. `ports` must outlive it.
+/// Null if this broker has no registrar. What `ports` refers to outlives it.
 std::unique_ptr<Preparation> prepare_registration(const Incoming& incoming, Profile profile, const BrokerPorts& ports);
 
 struct Registered {

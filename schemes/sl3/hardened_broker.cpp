@@ -44,9 +44,10 @@ class Subscriber : public Receiver {
   KeyStore& key_;
 };
 
+// A word it does not know asks for the stricter check.
 AuthorCheck author_check(const SchemeOptions& options) {
   auto at = options.find("sl3.author");
-  return at != options.end() && at->second == "signature" ? AuthorCheck::signature : AuthorCheck::session;
+  return at == options.end() || at->second == "session" ? AuthorCheck::session : AuthorCheck::signature;
 }
 
 class BrokerSide : public BrokerScheme {

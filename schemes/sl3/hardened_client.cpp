@@ -179,7 +179,10 @@ class ClientSide : public ClientScheme {
 
   Result<Checked<Received>> take_group_key(Bytes frame, Now now) {
     auto found = TRY(find(frame));
-    TRY(found.subscription->member->take_key(frame, *found.session, now));
+    auto taken = found.subscription->member->take_key(frame, *found.session, now);
+    // Perhaps a group that ended and was made anew, whose key counts only in a new session.
+    if (!taken) found.subscription->must_ask = true;
+    TRY(std::move(taken));
     return own();
   }
 

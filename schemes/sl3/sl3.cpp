@@ -10,6 +10,10 @@ constexpr std::string_view hardened_hazards[] = {
     "messages are never retained, and nothing waits for a subscriber that is away: a session ends with its connection",
 };
 
+constexpr SchemeOption hardened_options[] = {
+    {"author", "who checks at the broker that a message is its author's: \"session\" (default), or \"signature\" each time"},
+};
+
 constexpr std::string_view paper_hazards[] = {
     "the broker reads every message",
     "who holds the broker's key, now or later, reads everything that was ever recorded",
@@ -31,7 +35,8 @@ const SchemeInfo hardened_info{.name = scheme_name,
                                           .hides_publisher = false,
                                           .forward_secrecy = true,
                                           .revocable = true},
-                               .hazards = hardened_hazards};
+                               .hazards = hardened_hazards,
+                               .options = hardened_options};
 
 const SchemeInfo paper_info{.name = paper_scheme_name,
                             .title = "sessions and groups as published (Malina SL3)",

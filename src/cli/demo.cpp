@@ -114,34 +114,52 @@ class Tour {
       TRY(enrol(application_keys->identity(), scheme, false));
     }
 
+    std::unique_ptr<ClientScheme> stranger;
+    if (is_signed) {
+      ClientPorts ports{stranger_keys.get(), broker_identity_, {device_public}, random_};
+      stranger = TRY(find_scheme(scheme.name)->client_side(std::move(ports)));
+    }
+    // Some schemes hide the topic, and send everything to one of their own.
+    const bool is_hidden = stranger != nullptr && !stranger->wire_topic().empty();
+    const std::string on_the_wire = is_hidden ? std::string(stranger->wire_topic()) : topic_;
+
     Client application = TRY(connect(scheme, std::move(application_keys), device_public));
-    TRY(application.subscribe("plant/" + topic_word(scheme.name) + "/#", {.qos = mqtt::QoS::at_least_once}));
+    const std::string filter = is_hidden ? topic_ : "plant/" + topic_word(scheme.name) + "/#";
+    TRY(application.subscribe(filter, {.qos = mqtt::QoS::at_least_once}));
     Client device = TRY(connect(scheme, std::move(device_keys), device_public));
     wire_->clear();
     TRY(device.publish(topic_, reading, {.qos = mqtt::QoS::at_least_once}));
     paper_.row(device_name + " sent", topic_ + "  " + std::string(reading));
     TRY(tell_what_arrived(application, is_signed));
-    tell_what_the_wire_showed();
+    tell_what_the_wire_showed(on_the_wire);
 
-    std::optional<Buffer> captured = wire_->published(topic_);
+    std::optional<Buffer> captured = wire_->published(on_the_wire);
     if (!captured) return fail(Blame::environment, "the eavesdropper saw no message");
     Client attacker = TRY(connect_plain());
     Buffer forged = to_buffer(as_bytes("9.9 bar"));
-    if (is_signed) {
-      ClientPorts ports{stranger_keys.get(), broker_identity_, {device_public}, random_};
-      auto stranger = TRY(find_scheme(scheme.name)->client_side(std::move(ports)));
-      forged = TRY(stranger->protect(topic_, as_bytes("9.9 bar"), server::system_now()));
-    }
+    if (is_signed) forged = TRY(forge(*stranger));
     Buffer changed = *captured;
     std::string_view number_sent = reading.substr(0, 3);
     auto digit = std::search(changed.begin(), changed.end(), number_sent.begin(), number_sent.end());
-    if (digit != changed.end()) *digit = '9';
-    TRY(attack("forged by a stranger", attacker, application, topic_, forged));
-    TRY(attack("changed on the way", attacker, application, topic_, changed));
-    TRY(attack("sent again", attacker, application, topic_, *captured));
-    TRY(attack("moved to another topic", attacker, application, "plant/" + topic_word(scheme.name) + "/other", *captured));
+    if (digit != changed.end())
+      *digit = '9';
+    else
+      changed.back() ^= 1;
+    TRY(attack("forged by a stranger", attacker, application, on_the_wire, forged));
+    TRY(attack("changed on the way", attacker, application, on_the_wire, changed));
+    TRY(attack("sent again", attacker, application, on_the_wire, *captured));
+    if (!is_hidden)
+      TRY(attack("moved to another topic", attacker, application, "plant/" + topic_word(scheme.name) + "/other", *captured));
     if (is_signed && scheme.claims.revocable) TRY(revoke(device_name, device, application));
     return {};
+  }
+
+  /// A message of somebody who is not on the list; or where a session comes first, the request for one.
+  Result<Buffer> forge(ClientScheme& stranger) const {
+    const Now now = server::system_now();
+    if (stranger.may_publish(topic_, now)) return stranger.protect(topic_, as_bytes("9.9 bar"), now);
+    auto request = TRY(stranger.next_request(now));
+    return request ? std::move(request->payload) : Buffer{};
   }
 
   Result<> enrol(const PublicIdentity& identity, const SchemeInfo& scheme, bool publishes) {
@@ -183,7 +201,7 @@ class Tour {
     return {};
   }
 
-  void tell_what_the_wire_showed() const {
+  void tell_what_the_wire_showed(const std::string& wire_topic) const {
     Buffer all = wire_->everything();
     auto shows = [&](std::string_view text) {
       return std::search(all.begin(), all.end(), text.begin(), text.end()) != all.end();
@@ -193,7 +211,7 @@ class Tour {
     };
     line("the topic", shows(topic_));
     line("the payload", shows(reading));
-    auto payload = wire_->published(topic_).value_or(Buffer{});
+    auto payload = wire_->published(wire_topic).value_or(Buffer{});
     std::string bytes = to_hex(Bytes(payload).first(std::min<std::size_t>(payload.size(), 32)));
     paper_.row("", std::to_string(payload.size()) + " bytes: " + bytes + (payload.size() > 32 ? "…" : ""));
   }

@@ -16,10 +16,15 @@ struct Conversing : Party {
     connect();
   }
 
-  void connect(mqtt::Version version = mqtt::Version::v5, mqtt::QoS inbox_qos = mqtt::QoS::at_least_once) {
-    link = &broker.connect("link-" + std::to_string(++connections()), version);
+  void connect(mqtt::Version version = mqtt::Version::v5, std::uint16_t receive_maximum = 65535) {
+    const std::string client_id = "link-" + std::to_string(++connections());
+    mqtt::Connect packet;
+    packet.version = version;
+    packet.client_id = client_id;
+    if (version == mqtt::Version::v5) packet.properties.receive_maximum = receive_maximum;
+    link = &broker.connect(packet);
     taken_ = 0;
-    broker.subscribe(*link, scheme->inbox(), {.qos = inbox_qos});
+    broker.subscribe(*link, scheme->inbox(), {.qos = mqtt::QoS::at_least_once});
     scheme->connected(broker.now);
     go_on();
   }

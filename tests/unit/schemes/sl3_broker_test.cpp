@@ -339,13 +339,56 @@ TEST_P(Sl3Broker, APlainSubscriberThatPolicyAdmitsGetsTheBarePayload) {
 
 TEST_P(Sl3Broker, AQueuedMessageIsSealedWhenItsTurnComes) {
   rules(true);
+  control.connect(mqtt::Version::v5, 1);  // takes one after the other
   control.subscribe(filter());
   control.link->acknowledges = false;
   for (int i = 0; i < 3; ++i) device.publish("plant/7", "m" + std::to_string(i));
-  archive.subscribe(filter());  // a new epoch
+  control.go_on();
+  EXPECT_EQ(control.texts(), Texts{"m0"});
+  archive.subscribe(filter());
+  broker.cut(*archive.link);  // two new epochs
+  control.link->acknowledges = true;
+  broker.send(*control.link, mqtt::Puback{.packet_id = control.last().packet_id, .properties = {}});
+  control.go_on();
+  EXPECT_EQ(control.texts(), (Texts{"m0", "m1", "m2"})) << ::testing::PrintToString(control.errors);
+}
+
+TEST_P(Sl3Broker, AGroupThatIsMadeAnewIsJoinedInANewSession) {
+  if (is_paper()) return;
+  rules(true);
+  control.subscribe(filter());
+  device.publish("plant/7", "a");
+  control.go_on();
+  broker.advance(5'000);
+  rules(false);
+  rules(true);
+  device.publish("plant/7", "b");
+  control.go_on();  // refuses the key, asks for a session
+  EXPECT_EQ(control.requests.size(), 2U);
+  device.publish("plant/7", "c");
+  control.go_on();
+  EXPECT_EQ(control.texts(), (Texts{"a", "c"})) << ::testing::PrintToString(control.errors);
+}
+
+TEST_P(Sl3Broker, WhoIsRevokedOnASharedConnectionLeavesItsGroupThoughMessagesWait) {
+  if (!is_one_shard()) return;
+  rules(true);
+  control.connect(mqtt::Version::v5, 1);  // a gateway, of two subscribers
+  control.subscribe(filter());
+  archive.link = control.link;
+  EXPECT_EQ(archive.subscribe(filter()), Reason::success);
+  Conversing screen(broker, "screen", {}, {"plant/#"}, scheme());
+  screen.subscribe(filter());
+  control.link->acknowledges = false;
+  for (int i = 0; i < 3; ++i) device.publish("plant/7", "m" + std::to_string(i));
+  screen.go_on();
+  const std::size_t seen = screen.link->publishes.size();
+  broker.revoke("archive");
   device.publish("plant/7", "m3");
-  go_on({&control, &archive});
-  EXPECT_EQ(control.texts(), (Texts{"m0", "m1", "m2", "m3"})) << ::testing::PrintToString(control.errors);
+  screen.go_on();
+  ASSERT_EQ(screen.link->publishes.size(), seen + 2);
+  EXPECT_TRUE(is_key_frame(screen.link->publishes[seen].payload));
+  EXPECT_EQ(screen.texts().size(), 4U);
 }
 
 // -- only hardened -------------------------------------------------------------------------------------------------------------
