@@ -208,7 +208,7 @@ class BrokerSide : public BrokerScheme {
   std::shared_ptr<const RabinKeys> keys() const { return rabin_ ? rabin_() : nullptr; }
 
   Result<Secret> open_prepared(const SealedRequest& sealed, const Scene& scene) const {
-    const auto* prepared = static_cast<const Decapsulation*>(scene.prepared);
+    const auto* prepared = dynamic_cast<const Decapsulation*>(scene.prepared);
     if (prepared == nullptr)
       return fail(Blame::environment, "no Rabin key: the broker makes one at its start when a [[topic]] names sl2");
     return prepared->open(sealed, broker_id_, scene.now);

@@ -141,7 +141,7 @@ class BrokerSide : public BrokerScheme {
   std::shared_ptr<const RabinKeys> keys() const { return rabin_ ? rabin_() : nullptr; }
 
   static Result<Bytes> data_of(const Scene& scene) {
-    const auto* prepared = static_cast<const Decryption*>(scene.prepared);
+    const auto* prepared = dynamic_cast<const Decryption*>(scene.prepared);
     if (prepared == nullptr)
       return fail(Blame::environment, "no Rabin key: the broker makes one at its start when a [[topic]] names sl2@paper");
     return prepared->data(scene.now);

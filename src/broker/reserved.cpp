@@ -245,10 +245,13 @@ void Core::tick_receivers(Link& link, Now now) {
 
 void Core::queue_paced(Subscription& subscription, Publication& publication) {
   constexpr std::size_t most_waiting = 64;
+  constexpr std::size_t most_bytes = 256 * 1024;
   auto& waiting = subscription.paced->waiting;
-  if (waiting.size() >= most_waiting || !has_room_to_wait()) return drop(Drop::queue_full);
-  waiting.push_back(
-      {publication.keep(), 0, 0, QoS::at_most_once, false, subscription.scheme, subscription.subscriber, {}, 0, {}});
+  const auto& message = publication.keep();
+  std::size_t bytes = message->size();
+  for (const Delivery& delivery : waiting) bytes += delivery.message->size();
+  if (waiting.size() >= most_waiting || bytes > most_bytes || !has_room_to_wait()) return drop(Drop::queue_full);
+  waiting.push_back({message, 0, 0, QoS::at_most_once, false, subscription.scheme, subscription.subscriber, {}, 0, {}});
 }
 
 void Core::send_paced(Subscription& subscription, Now now) {
