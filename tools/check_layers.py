@@ -24,7 +24,7 @@ MAY_INCLUDE = {
     "schemes": {"base", "crypto", "mqtt", "registry", "keystore", "schemes"},
     "client": {"base", "crypto", "mqtt", "registry", "keystore", "net", "client"},
     "server": {"base", "crypto", "mqtt", "registry", "keystore", "authority", "broker", "net", "server"},
-    "cli": {"base", "crypto", "mqtt", "registry", "keystore", "authority", "broker", "net", "client", "server", "cli"},
+    "cli": {"base", "crypto", "mqtt", "registry", "keystore", "authority", "broker", "net", "schemes", "client", "server", "cli"},
 }
 SANS_IO = re.compile(r"#include <(boost/|sys/socket|sys/epoll|thread|mutex|fstream|sqlite3|openssl/)|system_clock::now|steady_clock::now")
 TLS = re.compile(r"src/net/(tls_\w+\.(h|cpp)|websocket_upgrade\.cpp)")  # the one named exception; WebSocket wants a SHA-1

@@ -8,4 +8,7 @@ namespace sealmq::cli {
 /// Its callback runs the load and leaves the exit code in `exit_code`, which must outlive the parsing of `app`.
 void add_bench(CLI::App& app, int& exit_code);
 
+/// A subcommand of bench.
+void add_bench_costs(CLI::App& bench, int& exit_code);
+
 }  // namespace sealmq::cli

@@ -8,6 +8,7 @@
 
 #include "crypto/hash.h"
 #include "crypto/must.h"
+#include "crypto/operations.h"
 #include "crypto/p256_openssl.h"
 
 namespace sealmq::crypto::ecdsa {
@@ -103,7 +104,12 @@ Result<VerifyingKey> VerifyingKey::from_sec1(Bytes sec1_compressed) {
   return VerifyingKey(point, std::make_shared<const Loaded>(Loaded{std::move(key), std::move(prepared)}));
 }
 
+// R = k*G, s = (h + r*a) / k
 Signature sign(const SigningKey& key, Bytes message) {
+  count(&Operations::h);
+  count(&Operations::sm);
+  count(&Operations::m, 2);
+  count(&Operations::a);
   Digest digest = sha256(message);
   std::array<std::uint8_t, longest_der> der;
   std::size_t size = der.size();
@@ -132,6 +138,11 @@ bool verify(const VerifyingKey& key, Bytes message, const Signature& signature) 
   int size = i2d_ECDSA_SIG(parts.get(), &at);
   must(size > 0, "i2d_ECDSA_SIG");
 
+  // (h/s)*G + (r/s)*A
+  count(&Operations::h);
+  count(&Operations::m, 2);
+  count(&Operations::sm, 2);
+  count(&Operations::a);
   Digest digest = sha256(message);
   int answer = EVP_PKEY_verify(copy(key.loaded().prepared).get(), der.data(), static_cast<std::size_t>(size), digest.data(),
                                digest.size());

@@ -14,7 +14,7 @@ namespace sealmq::crypto {
 
 struct Operations {
   std::uint64_t sm = 0;   ///< scalar multiplications in the group
-  std::uint64_t m = 0;    ///< multiplications modulo q
+  std::uint64_t m = 0;    ///< multiplications and divisions modulo q, squarings modulo n
   std::uint64_t a = 0;    ///< additions, of points or modulo q
   std::uint64_t h = 0;    ///< hashes
   std::uint64_t aes = 0;  ///< messages sealed or opened with AES

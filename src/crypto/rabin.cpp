@@ -215,6 +215,7 @@ Secret lower_of_both(const BigNumber& number, const PublicKey& key) {
 }  // namespace
 
 Encapsulated encapsulate_root(const PublicKey& key, const Secret& x) {
+  count(&Operations::m);
   const auto c = encode(square(decode(x.reveal()), key.loaded().n, new_context().get()), key.size());
   return {to_buffer(c.reveal()), derive_key(key, x, c.reveal())};
 }
@@ -229,6 +230,7 @@ Encapsulated encapsulate(const PublicKey& key, Random& random) {
     random.fill(chance);
     const auto y = decode(chance);
     if (BN_cmp(y.get(), n.get()) >= 0) continue;
+    count(&Operations::m);
     const auto y2 = square(y, n, work.get());
     const auto x = lower_of_both(y2, key);
     if (BN_is_zero(y2.get()) || BN_is_one(y2.get())) continue;  // never, but for a broken generator
@@ -466,6 +468,7 @@ Result<Buffer> encrypt(const PublicKey& key, Bytes data, Random& random) {
   const auto digest = sha3_256(data);
   std::copy_n(digest.begin(), checksum_size,
               std::copy(data.begin(), data.end(), padded.begin() + static_cast<std::ptrdiff_t>(begin)));
+  count(&Operations::m);
   const auto c = encode(square(decode(padded), key.loaded().n, new_context().get()), key.size());
   wipe(padded.data(), padded.size());
   return to_buffer(c.reveal());

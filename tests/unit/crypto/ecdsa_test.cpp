@@ -5,6 +5,7 @@
 #include <atomic>
 #include <thread>
 
+#include "crypto/operations.h"
 #include "crypto/random.h"
 #include "support.h"
 
@@ -46,6 +47,17 @@ TEST(Ecdsa, AcceptsWhatItSignedAndSignsAnewEachTime) {
   EXPECT_NE(first, second);
   EXPECT_TRUE(ecdsa::verify(verifier, sample, first));
   EXPECT_TRUE(ecdsa::verify(verifier, sample, second));
+}
+
+TEST(Ecdsa, CountsItsOperations) {
+  OsRandom random;
+  auto key = ecdsa::SigningKey::generate(random);
+  auto verifier = *ecdsa::VerifyingKey::from_sec1(key.public_key());
+  CountOperations both;
+  auto signature = ecdsa::sign(key, sample);
+  EXPECT_EQ(both.so_far(), (Operations{.sm = 1, .m = 2, .a = 1, .h = 1}));
+  EXPECT_TRUE(ecdsa::verify(verifier, sample, signature));
+  EXPECT_EQ(both.so_far(), (Operations{.sm = 3, .m = 4, .a = 2, .h = 2}));
 }
 
 TEST(Ecdsa, KeepsItsFixedLengthWhenRorSAreShort) {
