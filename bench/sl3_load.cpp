@@ -1,7 +1,8 @@
 // A load of SL3 for bench/compare: sl3_load PORT PID BROKER.pub PUBLISHER.key SUBSCRIBER.key MESSAGES SUBSCRIBERS WINDOW
 //
 // The frames are signed and sealed before the clock starts, so that the client's work is not in the figures; subscribers count
-// frames and open none. Prints one JSON object: CPU seconds of the broker (the process PID) for each million of delivered messages.
+// frames and open none. Prints one JSON object: CPU seconds of the broker (the process PID) for each million of delivered
+// messages.
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -43,7 +44,8 @@ Now now() {
 double cpu_seconds(pid_t process) {
   clockid_t clock{};
   timespec time{};
-  if (::clock_getcpuclockid(process, &clock) != 0 || ::clock_gettime(clock, &time) != 0) fail_with("cannot read the broker's CPU time");
+  if (::clock_getcpuclockid(process, &clock) != 0 || ::clock_gettime(clock, &time) != 0)
+    fail_with("cannot read the broker's CPU time");
   return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) / 1e9;
 }
 
@@ -113,7 +115,8 @@ class Peer {
       const auto header = mqtt::decode_header(rest, options_.version);
       if (!header || !*header || rest.size() < (*header)->size + (*header)->remaining) break;
       if ((*header)->type == mqtt::PacketType::publish) {
-        const auto got = mqtt::decode_publish((*header)->flags, rest.subspan((*header)->size, (*header)->remaining), options_.version);
+        const auto got =
+            mqtt::decode_publish((*header)->flags, rest.subspan((*header)->size, (*header)->remaining), options_.version);
         if (got && got->payload.size() > 1 && (got->payload[1] == 0x34 || got->payload[1] == 0x36)) ++messages;
       }
       at += (*header)->size + (*header)->remaining;

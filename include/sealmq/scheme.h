@@ -376,6 +376,15 @@ struct Scheme {
   Result<std::unique_ptr<ClientScheme>> (*client_side)(ClientPorts ports);
 };
 
+/// An order of a revocation authority.
+struct RevocationByAuthority {
+  std::uint64_t serial;
+  bool restores;  ///< otherwise it revokes
+  std::array<std::uint8_t, 32> id;
+};
+/// In either of its forms. Errors: malformed, peer_misbehaved (not signed by this ECDSA key).
+Result<RevocationByAuthority> read_authority_order(Bytes frame, const std::array<std::uint8_t, 33>& authority);
+
 /// Every scheme of this build; unprotected MQTT, which recognises every payload, is the last.
 std::span<const Scheme> all_schemes();
 /// Null if there is none of that name.

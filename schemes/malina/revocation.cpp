@@ -1,6 +1,7 @@
 #include "schemes/malina/revocation.h"
 
 #include "schemes/malina/frame.h"
+#include "sealmq/scheme.h"
 
 namespace sealmq::malina {
 namespace {
@@ -238,3 +239,15 @@ Result<OrderBook::Taken> OrderBook::take_paper(Bytes frame) {
 }
 
 }  // namespace sealmq::malina
+
+namespace sealmq {
+
+Result<RevocationByAuthority> read_authority_order(Bytes frame, const std::array<std::uint8_t, 33>& authority) {
+  const auto key = TRY(crypto::ecdsa::VerifyingKey::from_sec1(authority));
+  const bool is_paper = as_text(frame).starts_with(malina::paper_order_name);
+  const auto verified = TRY(is_paper ? malina::OrderReader::read_paper(frame, key) : malina::OrderReader::read(frame, key));
+  const malina::Order& order = *verified;
+  return RevocationByAuthority{order.serial, order.action == malina::Action::restore, order.id};
+}
+
+}  // namespace sealmq

@@ -76,6 +76,7 @@ class Tour {
     std::size_t number = 0;
     TRY(visit(*schemes.back().info, ++number));
     for (const auto& scheme : schemes.first(schemes.size() - 1)) TRY(visit(*scheme.info, ++number));
+    TRY(visit_a_group());
     std::cout << "\nnext: sealmq identity new boiler-7, then the session in README.md\n";
     return {};
   }
@@ -90,8 +91,14 @@ class Tour {
       std::string name(scheme.info->name);
       configuration.topics.push_back({"plant/" + topic_word(name) + "/#", {name}, {name}});
     }
+    configuration.topics.push_back({.filter = "hall/#", .publish = {"sl3"}, .subscribe = {"sl3"}, .multicast = true});
     auto parts = server::make_volatile_parts(1, random_);
-    broker_identity_ = broker_identity(parts.keys.front()->identity());
+    authority_ = make_memory_keys("authority", Kind::authority, random_);
+    parts.authority = {authority_->identity().keys.ecdsa, authority_->identity().keys.agreement};
+    std::cout << "making a Rabin key of 4096 bits for the broker, which takes seconds…" << std::endl;
+    parts.rabin = TRY(server::RabinRenewal::make_volatile(*parts.keys.front(), crypto::rabin::usual_bits, parts.authority,
+                                                          server::system_now().wall));
+    broker_identity_ = parts.rabin->identity();
     broker_ = TRY(server::BrokerServer::start(configuration, std::move(parts), random_, log_));
     wire_ = TRY(Eavesdropper::start(TRY(net::parse_url(broker_->urls().front())).port));
     std::cout << "broker " << broker_identity_.id << " on " << broker_->urls().front()
@@ -163,10 +170,13 @@ class Tour {
   }
 
   Result<> enrol(const PublicIdentity& identity, const SchemeInfo& scheme, bool publishes) {
+    return enrol_for(identity, "plant/" + topic_word(scheme.name) + "/#", scheme, publishes);
+  }
+
+  Result<> enrol_for(const PublicIdentity& identity, const std::string& filter, const SchemeInfo& scheme, bool publishes) {
     Identity entry;
     static_cast<PublicIdentity&>(entry) = identity;
-    auto& rights = publishes ? entry.publish : entry.subscribe;
-    rights.push_back("plant/" + topic_word(scheme.name) + "/#");
+    (publishes ? entry.publish : entry.subscribe).push_back(filter);
     entry.schemes = {std::string(scheme.name)};
     return broker_->registry().add(entry);
   }
@@ -228,6 +238,65 @@ class Tour {
     return {};
   }
 
+  /// One encryption for many, and a key that changes when somebody leaves.
+  Result<> visit_a_group() {
+    const SchemeInfo& scheme = *find_scheme("sl3")->info;
+    paper_.title("sl3 for a group: one encryption for all subscribers of a filter");
+    topic_ = "hall/door";
+    auto device_keys = make_memory_keys("door", Kind::device, random_);
+    const PublicIdentity door = device_keys->identity();
+    TRY(enrol_for(door, "hall/#", scheme, true));
+    std::vector<Client> members;
+    for (const char* name : {"guard", "office", "cleaner"}) {
+      auto keys = make_memory_keys(name, Kind::service, random_);
+      TRY(enrol_for(keys->identity(), "hall/#", scheme, false));
+      members.push_back(TRY(connect(scheme, std::move(keys), door)));
+      TRY(members.back().subscribe("hall/#", {.qos = mqtt::QoS::at_least_once}));
+    }
+    Client device = TRY(connect(scheme, std::move(device_keys), door));
+    TRY(send_to_group(device, members, "open"));
+    TRY(members.back().disconnect());
+    members.pop_back();
+    paper_.row("the cleaner left", "");
+    return send_to_group(device, members, "locked");
+  }
+
+  Result<> send_to_group(Client& device, std::vector<Client>& members, std::string_view text) {
+    wire_->clear();
+    TRY(device.publish(topic_, text, {.qos = mqtt::QoS::at_least_once}));
+    paper_.row("door sent", topic_ + "  " + std::string(text));
+    std::size_t readers = 0;
+    for (Client& member : members) {
+      const auto message = TRY(member.receive(5s));
+      if (message && as_text(message->payload) == text) ++readers;
+    }
+    paper_.row("read by", std::to_string(readers) + " of " + std::to_string(members.size()) + " members");
+    const auto frames = group_frames(wire_->everything());
+    if (frames.empty()) return fail(Blame::environment, "the eavesdropper saw no frame for the group");
+    const bool are_equal = std::ranges::all_of(frames, [&](const Buffer& frame) { return frame == frames.front(); });
+    const std::string epoch = std::to_string(std::uint32_t{frames.front()[19]} << 24 | std::uint32_t{frames.front()[20]} << 16 |
+                                             std::uint32_t{frames.front()[21]} << 8 | frames.front()[22]);
+    are_equal ? paper_.good("the wire showed", std::to_string(frames.size()) + " times the same bytes, sealed in epoch " + epoch)
+              : paper_.bad("the wire showed", "different bytes for the members");
+    return {};
+  }
+
+  /// What the broker sent to members: 02 36 01, the group (16), the epoch (4), and so on.
+  static std::vector<Buffer> group_frames(Bytes wire) {
+    constexpr std::string_view start = "$sl/inbox";
+    std::vector<Buffer> frames;
+    for (auto at = wire.begin();; ++at) {
+      at = std::search(at, wire.end(), start.begin(), start.end());
+      if (at == wire.end()) return frames;
+      const Bytes rest = wire.subspan(static_cast<std::size_t>(at - wire.begin()) + start.size());
+      for (const std::size_t before : {1, 3}) {  // the length of properties, and for QoS 1 an identifier before it
+        if (rest.size() < before + 64 || rest[before] != 0x02 || rest[before + 1] != 0x36) continue;
+        frames.push_back(to_buffer(rest.subspan(before, 64)));
+        break;
+      }
+    }
+  }
+
   Result<> revoke(const std::string& name, Client& device, Client& application) {
     auto order = TRY(broker_->registry().revoke(name, "stolen", server::system_now().wall));
     std::vector<Progress::Done> done;
@@ -255,6 +324,7 @@ class Tour {
   std::unique_ptr<server::BrokerServer> broker_;
   std::unique_ptr<Eavesdropper> wire_;
   BrokerIdentity broker_identity_;
+  std::unique_ptr<KeyStore> authority_;
   std::string topic_;
 };
 

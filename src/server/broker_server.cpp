@@ -6,8 +6,8 @@
 #include <mutex>
 
 #include "base/text.h"
+#include "broker/own_topics.h"
 #include "registry/open_registry.h"
-#include "schemes/malina/topics.h"
 
 namespace sealmq::server {
 namespace {
@@ -176,7 +176,7 @@ void BrokerServer::make_registrar() {
   registrar_ = std::make_unique<RegistryRegistrar>(
       *parts_.registry, authority, parts_.audit ? &*parts_.audit : nullptr, log_,
       [this](const std::array<std::uint8_t, 32>& id, Bytes frame) {
-        shards_.front()->post([topic = std::string(malina::orders_topic) + "/" + to_hex(id), frame = to_buffer(frame)](
+        shards_.front()->post([topic = std::string(broker::orders_topic) + "/" + to_hex(id), frame = to_buffer(frame)](
                                   broker::Shard& its, Now now) { its.publish_own(topic, as_text(frame), now); });
       });
 }
@@ -186,7 +186,7 @@ void BrokerServer::publish_parameters() {
   if (parts_.rabin == nullptr) return;
   const BrokerIdentity identity = parts_.rabin->identity();
   shards_.front()->post([bytes = encode(*identity.parameters, identity)](broker::Shard& its, Now now) {
-    its.publish_own(malina::parameters_topic, as_text(bytes), now);
+    its.publish_own(broker::parameters_topic, as_text(bytes), now);
   });
 }
 

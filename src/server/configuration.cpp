@@ -5,9 +5,9 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "broker/own_topics.h"
 #include "net/address.h"
 #include "net/url.h"
-#include "schemes/malina/topics.h"
 #include "sealmq/scheme.h"
 #include "server/settings.h"
 
@@ -100,7 +100,7 @@ Result<std::shared_ptr<const broker::Policy>> make_policy(const Configuration& c
   // What everybody has to know of this broker.
   broker::SchemeSet plain;
   plain.add(all_schemes().size() - 1);
-  for (const std::string_view filter : {malina::parameters_topic, malina::orders_filter})
+  for (const std::string_view filter : {broker::parameters_topic, broker::orders_filter})
     if (find_row(configuration.topics, filter) == nullptr) rules.push_back({std::string(filter), {}, plain});
   return std::make_shared<const broker::Policy>(TRY(broker::Policy::make(std::move(rules))));
 }

@@ -12,8 +12,10 @@ Result<std::unique_ptr<RabinRenewal>> RabinRenewal::open(const std::string& data
   return made;
 }
 
-Result<std::unique_ptr<RabinRenewal>> RabinRenewal::make_volatile(KeyStore& broker, unsigned bits, std::uint64_t wall) {
-  std::unique_ptr<RabinRenewal> made(new RabinRenewal({}, broker, std::nullopt));
+Result<std::unique_ptr<RabinRenewal>> RabinRenewal::make_volatile(KeyStore& broker, unsigned bits,
+                                                                  std::optional<BrokerParameters::Authority> authority,
+                                                                  std::uint64_t wall) {
+  std::unique_ptr<RabinRenewal> made(new RabinRenewal({}, broker, authority));
   auto key = std::make_shared<const crypto::rabin::PrivateKey>(crypto::rabin::PrivateKey::generate(bits));
   TRY(made->take({.current = {std::move(key), wall + rabin_key_life}, .previous = std::nullopt}));
   return made;

@@ -18,7 +18,9 @@ class RabinRenewal {
   static Result<std::unique_ptr<RabinRenewal>> open(const std::string& data_folder, KeyStore& broker,
                                                     std::optional<BrokerParameters::Authority> authority, std::uint64_t wall);
   /// For tests and the tour: a key of so many bits that is kept nowhere and never renewed.
-  static Result<std::unique_ptr<RabinRenewal>> make_volatile(KeyStore& broker, unsigned bits, std::uint64_t wall);
+  static Result<std::unique_ptr<RabinRenewal>> make_volatile(KeyStore& broker, unsigned bits,
+                                                             std::optional<BrokerParameters::Authority> authority,
+                                                             std::uint64_t wall);
 
   /// Any thread.
   std::shared_ptr<const RabinKeys> keys() const;

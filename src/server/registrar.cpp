@@ -5,7 +5,6 @@
 #include "base/text.h"
 #include "crypto/hash.h"
 #include "mqtt/topic.h"
-#include "schemes/malina/revocation.h"
 
 namespace sealmq::server {
 namespace {
@@ -53,15 +52,12 @@ Result<> RegistryRegistrar::join(Bytes code, const PublicKeys& keys, const std::
 
 Result<> RegistryRegistrar::take_order(Bytes frame, Now now) {
   if (!authority_) return refused("an order, but the configuration names no authority");
-  malina::OrderBook book(TRY(crypto::ecdsa::VerifyingKey::from_sec1(*authority_)), 0);
-  const bool is_paper = as_text(frame).starts_with("RVK1");
-  const auto taken = TRY(is_paper ? book.take_paper(frame) : book.take(frame));
-  const malina::Order& its = *taken.order;
+  const RevocationByAuthority its = TRY(read_authority_order(frame, *authority_));
   AuthorityOrder order;
   order.authority = crypto::sha256(*authority_);
   order.serial = its.serial;
   order.digest = crypto::sha256(frame);
-  order.restores = its.action == malina::Action::restore;
+  order.restores = its.restores;
   order.reason = "ordered by the authority, serial " + std::to_string(its.serial);
   order.wall = now.wall;
   for (const Identity& identity : TRY(registry_.list()))

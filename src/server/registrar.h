@@ -6,7 +6,6 @@
 #include <string>
 
 #include "authority/audit_log.h"
-#include "crypto/ecdsa.h"
 #include "sealmq/registry.h"
 #include "sealmq/scheme.h"
 #include "server/log.h"
