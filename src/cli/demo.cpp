@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <iomanip>
 #include <iostream>
@@ -67,6 +68,10 @@ std::string topic_word(std::string_view scheme) {
   return word;
 }
 
+bool subscribers_verify(const SchemeInfo& scheme) {
+  return scheme.claims.authorship == Authorship::verified_by_subscriber;
+}
+
 class Tour {
  public:
   Result<> run() {
@@ -123,7 +128,9 @@ class Tour {
 
     std::unique_ptr<ClientScheme> stranger;
     if (is_signed) {
-      ClientPorts ports{stranger_keys.get(), broker_identity_, {device_public}, random_};
+      std::vector<PublicIdentity> pinned;
+      if (subscribers_verify(scheme)) pinned.push_back(device_public);
+      ClientPorts ports{stranger_keys.get(), broker_identity_, std::move(pinned), random_};
       stranger = TRY(find_scheme(scheme.name)->client_side(std::move(ports)));
     }
     // Some schemes hide the topic, and send everything to one of their own.
@@ -196,7 +203,7 @@ class Tour {
       options.scheme = scheme.name;
       options.key = std::move(keys);
       options.broker = broker_identity_;
-      options.peers = {peer};
+      if (subscribers_verify(scheme)) options.peers = {peer};
       std::this_thread::sleep_for(500ms);  // a running broker notices a new identity in a small part of that
     }
     return Client::connect(std::move(options));
@@ -206,7 +213,9 @@ class Tour {
     auto message = TRY(application.receive(5s));
     if (!message) return fail(Blame::environment, "the application received nothing");
     std::string text = message->topic + "  " + std::string(as_text(message->payload));
-    text += is_signed ? "  from " + message->author + " (" + message->checked + ")" : "  from whom, nobody can say";
+    text += !is_signed                ? "  from whom, nobody can say"
+            : message->author.empty() ? "  (" + message->checked + ")"
+                                      : "  from " + message->author + " (" + message->checked + ")";
     paper_.row("the application read", text);
     return {};
   }
@@ -232,7 +241,7 @@ class Tour {
     if (arrived)
       paper_.bad(name, "the application read: " + std::string(as_text(arrived->payload)));
     else if (answer)
-      paper_.good(name, "acknowledged like the device's own repeat, and not forwarded");
+      paper_.good(name, "acknowledged, and not forwarded");
     else
       paper_.good(name, answer.error().what);
     return {};
@@ -281,20 +290,15 @@ class Tour {
     return {};
   }
 
-  /// What the broker sent to members: 02 36 01, the group (16), the epoch (4), and so on.
+  /// The beginnings of what the broker sent to members: 02 36 01, the group (16), the epoch (4), and so on.
   static std::vector<Buffer> group_frames(Bytes wire) {
-    constexpr std::string_view start = "$sl/inbox";
+    constexpr std::array<std::uint8_t, 3> start{0x02, 0x36, 0x01};
+    constexpr std::ptrdiff_t shown = 64;
     std::vector<Buffer> frames;
-    for (auto at = wire.begin();; ++at) {
-      at = std::search(at, wire.end(), start.begin(), start.end());
-      if (at == wire.end()) return frames;
-      const Bytes rest = wire.subspan(static_cast<std::size_t>(at - wire.begin()) + start.size());
-      for (const std::size_t before : {1, 3}) {  // the length of properties, and for QoS 1 an identifier before it
-        if (rest.size() < before + 64 || rest[before] != 0x02 || rest[before + 1] != 0x36) continue;
-        frames.push_back(to_buffer(rest.subspan(before, 64)));
-        break;
-      }
-    }
+    auto at = std::search(wire.begin(), wire.end(), start.begin(), start.end());
+    for (; wire.end() - at >= shown; at = std::search(at + shown, wire.end(), start.begin(), start.end()))
+      frames.emplace_back(at, at + shown);
+    return frames;
   }
 
   Result<> revoke(const std::string& name, Client& device, Client& application) {
