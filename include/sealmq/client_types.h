@@ -70,6 +70,7 @@ struct ConnectOptions {
   std::string broker_key_file;    ///< broker.pub; or what it holds:
   std::optional<BrokerIdentity> broker;
   std::vector<PublicIdentity> peers;  ///< the other ends of an end-to-end scheme; the pinned publishers of others
+  bool keep_evidence = false;         ///< messages come with ReceivedMessage::evidence
 
   /// For connecting, and for each answer of the broker.
   std::chrono::milliseconds timeout{10'000};
@@ -120,6 +121,7 @@ struct ReceivedMessage {
   bool verified = false;   ///< by that scheme; false exactly for "plain"
   std::string author;      ///< a pinned peer's name, or `id:` and the start of a key; empty if the scheme names none
   std::string checked;     ///< what was checked, in words
+  Buffer evidence;         ///< what `sealmq authority report` makes a complaint of; empty if not wanted, or the scheme has none
   std::vector<std::pair<std::string, std::string>> user_properties;
   MessageProperties properties;
   std::vector<std::uint32_t> subscription_identifiers;

@@ -96,6 +96,8 @@ class Registry {
   virtual Result<std::vector<RevocationOrder>> open_orders(std::string_view broker) = 0;
   virtual Result<> report(std::uint64_t order, std::string_view broker, const RevocationReport& report) = 0;
   virtual Result<Progress> progress(std::uint64_t order) = 0;
+  /// The number of the last order about it; 0: none.
+  virtual Result<std::uint64_t> last_order(std::string_view name) = 0;
 
   /// The first one makes the broker known. Time is that of the place where the registry is kept.
   virtual Result<> heartbeat(std::string_view broker) = 0;

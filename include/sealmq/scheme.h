@@ -289,7 +289,8 @@ struct ClientPorts {
   std::optional<BrokerIdentity> broker;  ///< the broker's public keys, if pinned
   std::vector<PublicIdentity> peers;     ///< --to and --from
   Random& random;
-  SchemeOptions options{};  ///< of the client: "sl2.capability"
+  SchemeOptions options{};      ///< of the client: "sl2.capability"
+  bool keeps_evidence = false;  ///< messages are wanted with their evidence
 };
 
 /// What arrived, and whether it may be old.
@@ -313,6 +314,7 @@ struct Received {
   std::string author;   ///< the name of a pinned peer, else `id:` and the start of its key; empty if none is claimed
   std::string checked;  ///< what was checked, in words
   bool repeat = false;  ///< an exact copy of one accepted before: not to be shown again
+  Buffer evidence{};    ///< if ClientPorts::keeps_evidence: what a revocation authority needs to judge the message
 };
 
 /// A PUBLISH to the broker itself.

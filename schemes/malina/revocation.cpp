@@ -10,6 +10,7 @@ constexpr std::size_t signature_size = 64;
 constexpr std::string_view request_tag = "MALINA-2 revocation request";
 constexpr std::string_view order_tag = "MALINA-2 revocation order";
 constexpr std::string_view paper_order_name = "RVK1";
+constexpr std::string_view paper_evidence_name = "EVID_";
 
 Failure refused(const char* why) {
   return fail(Blame::peer_misbehaved, why);
@@ -152,6 +153,32 @@ Result<Escrowed> decode_escrowed(Bytes plaintext) {
   e.sequence = in.u64();
   e.signature = in.array<64>();
   return in.finish(e);
+}
+
+Buffer encode(const Evidence& evidence) {
+  Buffer frame;
+  Writer out = begin_frame(frame, type_evidence);
+  write(evidence, out);
+  return frame;
+}
+
+Result<Evidence> decode_evidence(Bytes frame) {
+  Reader in = open_frame(frame, type_evidence);
+  Evidence e = read_evidence(in);
+  return in.finish(e);
+}
+
+Buffer encode_paper_evidence(const PaperRequest& evidence) {
+  Buffer frame = to_buffer(as_bytes(paper_evidence_name));
+  append(frame, encode(evidence));
+  return frame;
+}
+
+Result<PaperRequest> decode_paper_evidence(Bytes frame) {
+  if (!begins(frame, paper_evidence_name)) return fail(Blame::peer_misbehaved, "not evidence", malformed);
+  auto evidence = TRY(decode_paper_request(frame.subspan(paper_evidence_name.size())));
+  if (!evidence.reason.empty()) return fail(Blame::peer_misbehaved, "evidence has no reason", malformed);
+  return evidence;
 }
 
 Result<PaperRequest> decode_paper_request(Bytes bytes) {

@@ -14,6 +14,7 @@ namespace sealmq::malina {
 
 inline constexpr std::uint8_t type_revocation_request = 0x51;
 inline constexpr std::uint8_t type_revocation_order = 0x52;
+inline constexpr std::uint8_t type_evidence = 0x53;
 inline constexpr std::string_view authority_topic = "$sl/ra";
 
 /// By which level the message in question came.
@@ -35,6 +36,12 @@ struct Evidence {
   // SL2, where the receiver has no more than this:
   Bytes escrow;  ///< ECIES to the authority of ID || u64 sequence || z || e
 };
+
+/// What a receiver keeps of a message, to ask the authority with later: 02 53 01 || u8 level || … up to the proof, as in a
+/// REQUEST.
+Buffer encode(const Evidence& evidence);
+/// Views point into `frame`. Nothing of it is verified. Error: malformed.
+Result<Evidence> decode_evidence(Bytes frame);
 
 /// 02 51 01 || requester(33) || u64 number || u64 t || u8 level || lp16(broker id) || lp16(T) || lp32(M) || u64 time ||
 /// (ID || u64 sequence || z || e, or lp16(escrow)) || lp16(reason) || signature(64)
@@ -77,6 +84,9 @@ struct PaperRequest {
 };
 Result<PaperRequest> decode_paper_request(Bytes bytes);
 Buffer encode(const PaperRequest& request);
+/// What a receiver keeps: "EVID_" || a paper request without a reason.
+Buffer encode_paper_evidence(const PaperRequest& evidence);
+Result<PaperRequest> decode_paper_evidence(Bytes frame);
 /// Whether the message in question was signed by `id`.
 bool signed_by(const PaperRequest& request, const Id& id);
 /// The author among `candidates`, of which the caller has chosen those that could publish to the topic, revoked ones too. As many

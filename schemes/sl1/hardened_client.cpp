@@ -6,6 +6,7 @@
 #include "crypto/replay_window.h"
 #include "mqtt/topic.h"
 #include "schemes/malina/pinned.h"
+#include "schemes/malina/revocation.h"
 #include "schemes/sl1/messages.h"
 #include "schemes/sl1/sl1.h"
 
@@ -20,8 +21,13 @@ Failure refused(const char* why) {
 
 class ClientSide : public ClientScheme {
  public:
-  ClientSide(KeyStore* key, std::vector<PublicIdentity> peers, BrokerIdentity broker, crypto::ecdsa::VerifyingKey broker_key)
-      : key_(key), broker_(std::move(broker)), broker_key_(std::move(broker_key)), pinned_(std::move(peers)) {}
+  ClientSide(KeyStore* key, std::vector<PublicIdentity> peers, BrokerIdentity broker, crypto::ecdsa::VerifyingKey broker_key,
+             bool keeps_evidence)
+      : key_(key),
+        broker_(std::move(broker)),
+        broker_key_(std::move(broker_key)),
+        pinned_(std::move(peers)),
+        keeps_evidence_(keeps_evidence) {}
 
   const SchemeInfo& info() const override { return hardened_info; }
 
@@ -56,6 +62,7 @@ class ClientSide : public ClientScheme {
     received.author = pinned_.name_of(frame.id);
     received.checked = "signature, topic, order; listed by the broker";
     received.repeat = replay == Replay::repeat;
+    if (keeps_evidence_) received.evidence = evidence_of(frame);
     return verified(std::move(received));
   }
 
@@ -70,6 +77,14 @@ class ClientSide : public ClientScheme {
   }
 
  private:
+  Buffer evidence_of(const MessageFrame& frame) const {
+    malina::Evidence evidence{malina::Level::sl1, broker_.id, frame.topic, frame.message, frame.time};
+    evidence.id = frame.id;
+    evidence.sequence = frame.sequence;
+    evidence.signature = frame.signature;
+    return malina::encode(evidence);
+  }
+
   Result<> need_key() const {
     if (key_ == nullptr) return fail(Blame::caller_misused, "signing needs a private key; name one with --key");
     return {};
@@ -103,6 +118,7 @@ class ClientSide : public ClientScheme {
   BrokerIdentity broker_;
   crypto::ecdsa::VerifyingKey broker_key_;
   malina::Pinned pinned_;
+  const bool keeps_evidence_;
   malina::KnownKeys keys_;
   std::unordered_map<std::string, Listing> listings_;
   std::unordered_map<std::string, crypto::ReplayWindow> windows_;  // by author and topic
@@ -115,7 +131,7 @@ Result<std::unique_ptr<ClientScheme>> hardened_client(ClientPorts ports) {
     return fail(Blame::caller_misused, "this scheme needs the broker's public keys; name broker.pub with --broker-key");
   const BrokerIdentity& broker = *ports.broker;
   auto broker_key = TRY(crypto::ecdsa::VerifyingKey::from_sec1(broker.ecdsa));
-  return std::make_unique<ClientSide>(ports.key, std::move(ports.peers), broker, std::move(broker_key));
+  return std::make_unique<ClientSide>(ports.key, std::move(ports.peers), broker, std::move(broker_key), ports.keeps_evidence);
 }
 
 }  // namespace sealmq::sl1

@@ -3,6 +3,7 @@
 #include <unordered_map>
 
 #include "schemes/malina/pinned.h"
+#include "schemes/malina/revocation.h"
 #include "schemes/malina/seen.h"
 #include "schemes/sl1/messages.h"
 #include "schemes/sl1/sl1.h"
@@ -14,7 +15,8 @@ constexpr std::size_t remembered = 100'000;
 
 class ClientSide : public ClientScheme {
  public:
-  explicit ClientSide(ClientPorts ports) : key_(ports.key), pinned_(std::move(ports.peers)) {}
+  explicit ClientSide(ClientPorts ports)
+      : key_(ports.key), pinned_(std::move(ports.peers)), keeps_evidence_(ports.keeps_evidence) {}
 
   const SchemeInfo& info() const override { return paper_info; }
 
@@ -54,6 +56,9 @@ class ClientSide : public ClientScheme {
     received.payload = to_buffer(frame.message);
     received.author = pinned_.name_of(frame.id);
     received.checked = "signature, topic, time; publisher pinned";
+    if (keeps_evidence_)
+      received.evidence = malina::encode_paper_evidence(
+          {malina::Level::sl1, frame.topic, frame.message, frame.time, frame.signature, frame.id, {}});
     return verified(std::move(received));
   }
 
@@ -70,6 +75,7 @@ class ClientSide : public ClientScheme {
 
   KeyStore* key_;
   malina::Pinned pinned_;
+  const bool keeps_evidence_;
   malina::KnownKeys keys_;
   std::unordered_map<std::string, std::uint64_t> last_;
   malina::Seen seen_;

@@ -1,6 +1,7 @@
 // The device's and the application's part of SL2: seal for the broker, open what it seals under the key of each subscription.
 #include "crypto/replay_window.h"
 #include "mqtt/topic.h"
+#include "schemes/malina/revocation.h"
 #include "schemes/sl2/broker_key.h"
 #include "schemes/sl2/delivery.h"
 #include "schemes/sl2/options.h"
@@ -28,7 +29,8 @@ class ClientSide : public ClientScheme {
         random_(ports.random),
         broker_(std::move(broker)),
         capabilities_(std::move(capabilities)),
-        pins_authors_(!ports.peers.empty()) {}
+        pins_authors_(!ports.peers.empty()),
+        keeps_evidence_(ports.keeps_evidence) {}
 
   const SchemeInfo& info() const override { return hardened_info; }
   std::string_view inbox() const override { return inbox_topic; }
@@ -109,8 +111,15 @@ class ClientSide : public ClientScheme {
       received.payload = to_buffer(delivery.message);
       received.checked =
           "sealed by the broker under this subscription's key, order; the author, whom it hides, was checked by it";
+      if (keeps_evidence_ && !delivery.escrow.empty()) received.evidence = evidence_of(delivery);
     }
     return verified(std::move(received));
+  }
+
+  Buffer evidence_of(const Delivery& delivery) const {
+    malina::Evidence evidence{malina::Level::sl2, broker_.broker_id, delivery.topic, delivery.message, delivery.time};
+    evidence.escrow = delivery.escrow;
+    return malina::encode(evidence);
   }
 
   std::optional<Capability> capability_for(std::string_view filter) const {
@@ -123,6 +132,7 @@ class ClientSide : public ClientScheme {
   const BrokerKey broker_;
   const std::vector<ClosedTopics> capabilities_;
   const bool pins_authors_;
+  const bool keeps_evidence_;
   Wishes<Key> wishes_;
   std::vector<SubscriptionId> left_;  // given up; the broker does not know that before the connection ends
 };

@@ -3,6 +3,7 @@
 
 #include "mqtt/topic.h"
 #include "mqtt/types.h"
+#include "schemes/malina/revocation.h"
 #include "schemes/sl2/broker_key.h"
 #include "schemes/sl2/paper_messages.h"
 #include "schemes/sl2/wishes.h"
@@ -26,7 +27,11 @@ struct Key {
 class ClientSide : public ClientScheme {
  public:
   ClientSide(ClientPorts ports, BrokerKey broker)
-      : key_(ports.key), random_(ports.random), broker_(std::move(broker)), pins_authors_(!ports.peers.empty()) {}
+      : key_(ports.key),
+        random_(ports.random),
+        broker_(std::move(broker)),
+        pins_authors_(!ports.peers.empty()),
+        keeps_evidence_(ports.keeps_evidence) {}
 
   const SchemeInfo& info() const override { return paper_info; }
   std::string_view inbox() const override { return inbox_topic; }
@@ -86,6 +91,9 @@ class ClientSide : public ClientScheme {
     received.payload = to_buffer(delivery.message);
     received.checked = "sealed under this subscription's key, time; what its author signed was checked by the broker";
     received.repeat = !remember(std::string(as_text(delivery.signature)), now);
+    if (keeps_evidence_)
+      received.evidence = malina::encode_paper_evidence(
+          {malina::Level::sl2, delivery.topic, delivery.message, delivery.time, delivery.signature, std::nullopt, {}});
     return verified(std::move(received));
   }
 
@@ -102,6 +110,7 @@ class ClientSide : public ClientScheme {
   Random& random_;
   const BrokerKey broker_;
   const bool pins_authors_;
+  const bool keeps_evidence_;
   Wishes<Key> wishes_;
   std::unordered_set<std::string> seen_now_, seen_before_;
   std::uint64_t generation_ = 0;

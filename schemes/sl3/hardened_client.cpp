@@ -8,6 +8,7 @@
 #include "mqtt/topic.h"
 #include "schemes/malina/frame.h"
 #include "schemes/malina/pinned.h"
+#include "schemes/malina/revocation.h"
 #include "schemes/sl3/asking.h"
 #include "schemes/sl3/group.h"
 #include "schemes/sl3/sl3.h"
@@ -25,8 +26,8 @@ Failure refused(const char* why) {
 
 class ClientSide : public ClientScheme {
  public:
-  ClientSide(KeyStore& key, BrokerIdentity broker, std::vector<PublicIdentity> peers, Random& random)
-      : key_(key), broker_(std::move(broker)), pinned_(std::move(peers)), random_(random) {}
+  ClientSide(KeyStore& key, BrokerIdentity broker, std::vector<PublicIdentity> peers, Random& random, bool keeps_evidence)
+      : key_(key), broker_(std::move(broker)), pinned_(std::move(peers)), random_(random), keeps_evidence_(keeps_evidence) {}
 
   const SchemeInfo& info() const override { return hardened_info; }
   std::string_view inbox() const override { return inbox_topic; }
@@ -219,13 +220,23 @@ class ClientSide : public ClientScheme {
     out.author = pinned_.name_of(message.id);
     out.checked = checked;
     out.repeat = received.repeat || replay == Replay::repeat;
+    if (keeps_evidence_) out.evidence = evidence_of(message);
     return verified(std::move(out));
+  }
+
+  Buffer evidence_of(const SignedMessage& message) const {
+    malina::Evidence evidence{malina::Level::sl3, broker_.id, message.topic, message.message, message.time};
+    evidence.id = message.id;
+    evidence.sequence = message.sequence;
+    evidence.signature = message.signature;
+    return malina::encode(evidence);
   }
 
   KeyStore& key_;
   BrokerIdentity broker_;
   malina::Pinned pinned_;
   Random& random_;
+  const bool keeps_evidence_;
   malina::KnownKeys keys_;
   Publishing publishing_;
   std::map<std::string, Subscription, std::less<>> subscriptions_;
@@ -238,7 +249,8 @@ Result<std::unique_ptr<ClientScheme>> hardened_client(ClientPorts ports) {
   if (!ports.broker)
     return fail(Blame::caller_misused, "this scheme needs the broker's public keys; name broker.pub with --broker-key");
   if (ports.key == nullptr) return fail(Blame::caller_misused, "this scheme needs a private key; name one with --key");
-  return std::make_unique<ClientSide>(*ports.key, *std::move(ports.broker), std::move(ports.peers), ports.random);
+  return std::make_unique<ClientSide>(*ports.key, *std::move(ports.broker), std::move(ports.peers), ports.random,
+                                      ports.keeps_evidence);
 }
 
 }  // namespace sealmq::sl3

@@ -5,6 +5,7 @@
 #include "mqtt/topic.h"
 #include "schemes/malina/frame.h"
 #include "schemes/malina/pinned.h"
+#include "schemes/malina/revocation.h"
 #include "schemes/malina/seen.h"
 #include "schemes/sl3/asking.h"
 #include "schemes/sl3/group.h"
@@ -21,8 +22,8 @@ Failure refused(const char* why) {
 
 class ClientSide : public ClientScheme {
  public:
-  ClientSide(KeyStore& key, BrokerIdentity broker, std::vector<PublicIdentity> peers, Random& random)
-      : key_(key), broker_(std::move(broker)), pinned_(std::move(peers)), random_(random) {}
+  ClientSide(KeyStore& key, BrokerIdentity broker, std::vector<PublicIdentity> peers, Random& random, bool keeps_evidence)
+      : key_(key), broker_(std::move(broker)), pinned_(std::move(peers)), random_(random), keeps_evidence_(keeps_evidence) {}
 
   const SchemeInfo& info() const override { return paper_info; }
   std::string_view inbox() const override { return inbox_topic; }
@@ -155,6 +156,9 @@ class ClientSide : public ClientScheme {
     received.payload = to_buffer(message.message);
     received.author = pinned_.name_of(message.id);
     received.checked = checked;
+    if (keeps_evidence_)
+      received.evidence = malina::encode_paper_evidence(
+          {malina::Level::sl3, message.topic, message.message, message.time, message.signature, message.id, {}});
     return verified(std::move(received));
   }
 
@@ -162,6 +166,7 @@ class ClientSide : public ClientScheme {
   BrokerIdentity broker_;
   malina::Pinned pinned_;
   Random& random_;
+  const bool keeps_evidence_;
   malina::KnownKeys keys_;
   malina::Seen seen_;
   std::optional<paper::ClientSession> publishing_;
@@ -174,7 +179,8 @@ Result<std::unique_ptr<ClientScheme>> paper_client(ClientPorts ports) {
   if (!ports.broker)
     return fail(Blame::caller_misused, "this scheme needs the broker's public keys; name broker.pub with --broker-key");
   if (ports.key == nullptr) return fail(Blame::caller_misused, "this scheme needs a private key; name one with --key");
-  return std::make_unique<ClientSide>(*ports.key, *std::move(ports.broker), std::move(ports.peers), ports.random);
+  return std::make_unique<ClientSide>(*ports.key, *std::move(ports.broker), std::move(ports.peers), ports.random,
+                                      ports.keeps_evidence);
 }
 
 }  // namespace sealmq::sl3

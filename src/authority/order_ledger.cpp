@@ -25,6 +25,11 @@ constexpr const char* schema = R"(
     wall     INTEGER NOT NULL,
     frame    BLOB NOT NULL
   ) STRICT;
+  CREATE TABLE served (
+    broker  TEXT PRIMARY KEY,
+    serial  INTEGER NOT NULL,
+    trouble TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID;
   CREATE TRIGGER issued_stays_as_it_is BEFORE UPDATE ON issued BEGIN SELECT raise(ABORT, 'an order cannot change'); END;
   CREATE TRIGGER issued_stays          BEFORE DELETE ON issued BEGIN SELECT raise(ABORT, 'an order cannot go'); END;
   PRAGMA user_version = 1;
@@ -101,6 +106,48 @@ Result<std::vector<IssuedOrder>> OrderLedger::after(std::uint64_t serial) {
     if (orders.back().serial != serial + orders.size()) return damaged("a number is missing");
   }
   return orders;
+}
+
+Result<> OrderLedger::serve(const std::vector<std::string>& brokers) {
+  const std::lock_guard lock(mutex_);
+  auto transaction = TRY(Transaction::begin(database_));
+  std::vector<std::string> known;
+  {
+    auto rows = TRY(database_.prepare("SELECT broker FROM served"));
+    while (TRY(rows.step())) known.push_back(rows.text(0));
+  }
+  auto forget = TRY(database_.prepare("DELETE FROM served WHERE broker = ?"));
+  for (const auto& broker : known)
+    if (std::find(brokers.begin(), brokers.end(), broker) == brokers.end()) TRY(forget.bind(std::string_view(broker)).run());
+  auto insert =
+      TRY(database_.prepare("INSERT INTO served VALUES (?, 0, '') ON CONFLICT (broker) DO UPDATE SET "
+                            "trouble = excluded.trouble"));
+  for (const auto& broker : brokers) TRY(insert.bind(std::string_view(broker)).run());
+  return transaction.commit();
+}
+
+Result<> OrderLedger::note(const Served& served) {
+  const std::lock_guard lock(mutex_);
+  auto update = TRY(database_.prepare("UPDATE served SET serial = ?, trouble = ? WHERE broker = ?"));
+  return update.bind(served.serial).bind(std::string_view(served.trouble)).bind(std::string_view(served.broker)).run();
+}
+
+Result<std::vector<Served>> OrderLedger::served() {
+  const std::lock_guard lock(mutex_);
+  auto rows = TRY(database_.prepare("SELECT broker, serial, trouble FROM served ORDER BY broker"));
+  std::vector<Served> all;
+  while (TRY(rows.step())) all.push_back({rows.text(0), rows.number(1), rows.text(2)});
+  return all;
+}
+
+Result<std::uint64_t> OrderLedger::version() {
+  const std::lock_guard lock(mutex_);
+  return database_.number("PRAGMA data_version");
+}
+
+Result<std::unique_ptr<KeyStore>> open_authority_key(const AuthorityFolder& folder, Random& random) {
+  if (!exists(folder.key())) return fail(Blame::environment, "there is no authority in " + folder.path);
+  return open_or_create_authority_key(folder, random);
 }
 
 Result<std::unique_ptr<KeyStore>> open_or_create_authority_key(const AuthorityFolder& folder, Random& random) {

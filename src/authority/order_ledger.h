@@ -33,6 +33,14 @@ struct IssuedOrder {
   bool operator==(const IssuedOrder&) const = default;
 };
 
+/// How far a broker has got, as the process that serves it wrote down.
+struct Served {
+  std::string broker;        ///< its URL
+  std::uint64_t serial = 0;  ///< the last that it has acknowledged; 0: none
+  std::string trouble;       ///< why it cannot be told more at present; empty: nothing is in the way
+  bool operator==(const Served&) const = default;
+};
+
 /// Makes the signed bytes of an order.
 using SignOrder = std::function<Result<Buffer>(std::uint64_t serial, const Decision& decision)>;
 
@@ -49,6 +57,15 @@ class OrderLedger {
   /// Those with a higher number, in order.
   Result<std::vector<IssuedOrder>> after(std::uint64_t serial);
 
+  /// From now on these brokers are served, and no others; what they have acknowledged stays.
+  Result<> serve(const std::vector<std::string>& brokers);
+  Result<> note(const Served& served);
+  /// By URL.
+  Result<std::vector<Served>> served();
+
+  /// Differs after any change by another process. Cheap.
+  Result<std::uint64_t> version();
+
  private:
   explicit OrderLedger(sqlite::Database database) : database_(std::move(database)) {}
   std::mutex mutex_;
@@ -61,9 +78,13 @@ struct AuthorityFolder {
   std::string key() const { return path + "/authority.key"; }
   std::string pub() const { return path + "/authority.pub"; }
   std::string ledger() const { return path + "/authority.db"; }
+  std::string complaints() const { return path + "/complaints.db"; }
+  std::string lock() const { return path + "/authority.lock"; }
 };
 
 /// Makes the folder and the key when they are missing. Errors: environment; caller_misused for a key that is not of an authority.
 Result<std::unique_ptr<KeyStore>> open_or_create_authority_key(const AuthorityFolder& folder, Random& random);
+/// Refuses a folder without a key: a wrong name shall not make a second authority.
+Result<std::unique_ptr<KeyStore>> open_authority_key(const AuthorityFolder& folder, Random& random);
 
 }  // namespace sealmq::authority

@@ -52,7 +52,8 @@ void add_broker(CLI::App& app, int& exit_code);
 void add_demo(CLI::App& app, int& exit_code);
 void add_doctor(CLI::App& app, int& exit_code);
 void add_identity(CLI::App& app, int& exit_code);
-/// A subcommand of identity.
+/// Subcommands of identity.
+void add_identity_join(CLI::App& identity, int& exit_code);
 void add_identity_password(CLI::App& identity, int& exit_code);
 void add_pub(CLI::App& app, int& exit_code);
 void add_sub(CLI::App& app, int& exit_code);

@@ -1,16 +1,14 @@
 // sealmq identity: makes keys, and keeps the broker's list of who may do what.
 #include <charconv>
-#include <chrono>
-#include <cstdio>
 #include <iostream>
 #include <map>
 #include <nlohmann/json.hpp>
-#include <thread>
 
 #include "base/text.h"
 #include "cli/audit.h"
 #include "cli/command.h"
 #include "cli/registry_choice.h"
+#include "cli/revocation_progress.h"
 #include "crypto/ecdsa.h"
 #include "crypto/hash.h"
 #include "crypto/random.h"
@@ -30,6 +28,8 @@ constexpr const char* usage = R"(usage: sealmq identity new NAME [--kind device|
        sealmq identity enroll NAME.pub [--publish FILTER]... [--subscribe FILTER]... [--scheme NAME]...
        sealmq identity ticket NAME [--kind KIND] [--publish FILTER]... [--subscribe FILTER]... [--scheme NAME]...
                                    [--expires TIME]
+       sealmq identity join CODE --key NAME.key --broker-key broker.pub [-h HOST] [-p PORT]
+                                 [--publish FILTER]... | [--subscribe FILTER]...
        sealmq identity list
        sealmq identity allow NAME [--publish FILTER]... [--subscribe FILTER]... [--scheme NAME]...
        sealmq identity deny NAME [--publish FILTER]... [--subscribe FILTER]... [--scheme NAME]...
@@ -41,6 +41,8 @@ new      makes a private key on this machine: NAME.key, for its owner only, and 
 show     tells what a .key or .pub file holds, never a secret
 enroll   puts NAME.pub on the broker's list; a running broker notices by itself
 ticket   prints a code with which NAME can put a key of its own on the list, once
+join     asks a broker, over the network, to put NAME.key on its list by such a code; exit 3 if it refuses. Options of the connection
+         as in sealmq pub
 list     who is on the list, with which rights
 allow    adds rights; deny takes away rights that were given in the same words
 revoke   ends everything the identity has at the broker, now and from now on
@@ -317,90 +319,18 @@ Result<> run_deny(const Options& options) {
 
 // -- revocation ----------------------------------------------------------------------------------------------------------------
 
-std::string counted(std::uint64_t count, const char* noun) {
-  return std::to_string(count) + " " + noun + (count == 1 ? "" : "s");
-}
-
-std::string in_milliseconds(std::uint64_t microseconds) {
-  char text[32];
-  std::snprintf(text, sizeof text, microseconds < 10'000 ? "%.1f ms" : "%.0f ms", static_cast<double>(microseconds) / 1000);
-  return text;
-}
-
-Json to_json(const RevocationReport& report) {
-  return {{"microseconds", report.microseconds},   {"sessions", report.sessions},
-          {"subscriptions", report.subscriptions}, {"queued", report.queued},
-          {"retained", report.retained},           {"groups", report.groups}};
-}
-
-void print_revoked(const Options& options, const Progress& progress) {
-  if (options.json) {
-    Json json{{"revoked", options.name}, {"carried_out", !progress.done.empty() && progress.owed.empty()}};
-    if (!progress.done.empty()) json.update(to_json(progress.total()));
-    json["brokers"] = Json::array();
-    for (const auto& one : progress.done) {
-      Json broker{{"broker", one.broker}};
-      broker.update(to_json(one.report));
-      json["brokers"].push_back(std::move(broker));
-    }
-    json["missing"] = Json::array();
-    for (const auto& one : progress.owed)
-      json["missing"].push_back(
-          {{"broker", one.broker}, {"silent_milliseconds", one.silence ? Json(one.silence->count()) : Json()}});
-    return print(json);
-  }
-  std::cout << "revoked " << options.name;
-  if (!progress.done.empty()) {
-    const RevocationReport all = progress.total();
-    std::cout << " in " << in_milliseconds(all.microseconds) << ": " << counted(all.sessions, "session") << ", "
-              << counted(all.subscriptions, "subscription") << ", " << all.queued << " queued, " << all.retained << " retained, "
-              << counted(all.groups, "group");
-    if (progress.done.size() > 1) std::cout << " at " << progress.done.size() << " brokers";
-  }
-  std::cout << '\n';
-}
-
-/// Until every broker that runs has reported. One that has died stops counting as running, and is waited for no longer.
-Result<Progress> wait_for_brokers(Registry& registry, std::uint64_t order) {
-  using namespace std::chrono_literals;
-  const auto deadline = std::chrono::steady_clock::now() + longest_silence + 2s;
-  while (true) {
-    auto progress = TRY(registry.progress(order));
-    if (!progress.is_awaited() || std::chrono::steady_clock::now() > deadline) return progress;
-    std::this_thread::sleep_for(5ms);
-  }
-}
-
-/// What the person who revokes has to know of those that have not carried it out.
-Result<> tell_missing(const Progress& progress) {
-  for (const auto& one : progress.owed) {
-    if (one.is_running()) continue;
-    if (one.silence)
-      notice("warning: " + one.broker + " was last heard of " + std::to_string(one.silence->count() / 1000) +
-             " s ago; it carries this out when it reaches the registry again");
-    else
-      notice(one.broker + " does not run; it carries this out when it starts");
-  }
-  for (const auto& one : progress.owed) {
-    if (one.is_running())
-      return fail_with_hint(Blame::environment, "the identity is revoked, but " + one.broker + " runs and has not carried it out",
-                            "the broker's log says why; a restart carries it out too");
-  }
-  return {};
-}
-
 Result<> run_revoke(const Options& options) {
   const auto registry = TRY(open_registry(options.registry));
   const auto order = TRY(registry->revoke(options.name, options.reason, wall_milliseconds()));
   const auto recorded = record(options.registry, "revoke", options.name, options.reason);
   if (!recorded) notice(recorded.error().what);  // who waits for the revocation hears of that first
   if (is_idle_file(options.registry)) {
-    print_revoked(options, TRY(registry->progress(order)));
+    print_revoked(options.name, TRY(registry->progress(order)), options.json);
     notice("no broker runs on " + options.registry.data + "; the next one to start there carries it out");
     return {};
   }
   const Progress progress = TRY(wait_for_brokers(*registry, order));
-  print_revoked(options, progress);
+  print_revoked(options.name, progress, options.json);
   if (progress.done.empty() && progress.owed.empty()) notice("no broker works with this registry yet");
   return tell_missing(progress);
 }
@@ -480,6 +410,7 @@ void add_identity(CLI::App& app, int& exit_code) {
   for (auto* command : {enroll, ticket, allow, deny}) add_rights_options(*command, *options);
   for (auto* command : {enroll, ticket, list, allow, deny, revoke, restore}) add_registry_options(*command, options->registry);
   revoke->add_option("--reason", options->reason)->required();
+  add_identity_join(*identity, exit_code);
   add_identity_password(*identity, exit_code);
 }
 

@@ -1,19 +1,23 @@
 // sealmq sub: prints the messages of its subscriptions.
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <iostream>
 #include <memory>
 #include <optional>
 #include <thread>
 
+#include "base/error_text.h"
 #include "base/text.h"
 #include "cli/client_options.h"
 #include "cli/command.h"
 #include "cli/message_format.h"
 #include "cli/property_options.h"
+#include "keystore/file_access.h"
 #include "mqtt/topic.h"
 #include "sealmq/client.h"
 
@@ -44,6 +48,7 @@ prints messages, one a line, until it is interrupted; connects again when the br
   -D connect PROPERTY VALUE    session-expiry-interval, receive-maximum, maximum-packet-size, user-property
   -D will PROPERTY VALUE       will-delay-interval, content-type, response-topic, correlation-data, message-expiry-interval,
                       payload-format-indicator, user-property
+  --evidence DIR      keeps of each message what `sealmq authority report` needs, a file each, on the disk before it is printed
   --from NAME.pub     the other end, for end-to-end schemes; for others a publisher to accept, all others being refused (repeatable))";
 
 constexpr const char* usage_end = R"(
@@ -69,6 +74,7 @@ struct Options {
   std::uint64_t count = 0;
   double seconds = 0;
   std::string format;
+  std::string evidence;  // a folder
   PropertyOptions properties;
 };
 
@@ -94,6 +100,9 @@ class Subscriber {
     format_ = TRY(MessageFormat::parse(options_.format.empty() ? (options_.verbose ? "%t %p" : "%p") : options_.format));
     ConnectOptions connect = TRY(connect_options(options_.client));
     TRY(apply(options_.properties, {.connect = &connect, .subscribe = &subscribe_}));
+    connect.keep_evidence = !options_.evidence.empty();
+    if (connect.keep_evidence && ::mkdir(options_.evidence.c_str(), 0700) != 0 && errno != EEXIST)
+      return fail(Blame::environment, "cannot make the folder " + options_.evidence + ": " + error_text(errno));
     subscribe_.qos = static_cast<mqtt::QoS>(options_.client.qos);
     connect.on_refused = [](const RefusedMessage& refused) {
       std::cerr << "refused: " + printable(refused.topic, 200) + ": " + refused.why + "\n";
@@ -146,12 +155,21 @@ class Subscriber {
     return print(*message);
   }
 
-  Result<> print(const ReceivedMessage& message) const {
+  Result<> print(const ReceivedMessage& message) {
+    TRY(keep_evidence(message));
     std::string text = options_.json ? to_json(message) : format_.apply(message, wall_milliseconds());
     std::cout << (to_terminal_ && !options_.json ? harmless(std::move(text)) : text);
     if (!options_.no_newline) std::cout << '\n';
     if (!std::cout.flush()) return fail(Blame::environment, "cannot write the messages");
     return {};
+  }
+
+  /// For its owner only: it holds the message.
+  Result<> keep_evidence(const ReceivedMessage& message) {
+    if (message.evidence.empty()) return {};
+    const std::string path = options_.evidence + "/" + std::to_string(wall_milliseconds()) + "-" + std::to_string(::getpid()) +
+                             "-" + std::to_string(++kept_) + ".evidence";
+    return write_new_file(path, as_text(message.evidence), Audience::owner);
   }
 
   static bool may_pass(const Error& error) {
@@ -180,6 +198,7 @@ class Subscriber {
   bool to_terminal_;
   bool done_ = false;
   std::uint64_t printed_ = 0;
+  std::uint64_t kept_ = 0;
 };
 
 Result<int> run(const Options& options) {
@@ -205,6 +224,7 @@ void add_sub(CLI::App& app, int& exit_code) {
   auto* verbose = command->add_flag("-v,--verbose", options->verbose);
   auto* json = command->add_flag("--json", options->json);
   command->add_option("-F,--format", options->format)->excludes(verbose)->excludes(json);
+  command->add_option("--evidence", options->evidence);
   command->add_flag("-N", options->no_newline);
   command->add_flag("-R", options->no_retained)->excludes(command->add_flag("--retained-only", options->retained_only));
   command->add_option("-C", options->count)->check(CLI::PositiveNumber);

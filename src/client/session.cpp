@@ -558,6 +558,7 @@ Result<> ClientSession::on_publish(const mqtt::Publish& publish) {
     message.payload = (*verified)->payload;
     message.author = (*verified)->author;
     message.checked = (*verified)->checked;
+    message.evidence = (*verified)->evidence;
     message.scheme = scheme_->info().name;
     message.verified = true;
   }

@@ -38,22 +38,30 @@ Result<DataFolder> find_data_folder(const std::string& path) {
   return DataFolder{path};
 }
 
-Result<DataFolderLock> lock_data_folder(const DataFolder& folder) {
-  Descriptor file(::open(folder.lock().c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
-  if (!file.is_open()) return trouble("cannot open " + folder.lock());
+Result<DataFolderLock> lock_file(const std::string& path, const std::string& taken) {
+  Descriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (!file.is_open()) return trouble("cannot open " + path);
   auto lock = whole_file();
   if (::fcntl(file.number(), F_OFD_SETLK, &lock) != 0) {
-    if (errno == EAGAIN || errno == EACCES) return fail(Blame::environment, "another broker works in " + folder.path);
-    return trouble("cannot lock " + folder.lock());
+    if (errno == EAGAIN || errno == EACCES) return fail(Blame::environment, taken);
+    return trouble("cannot lock " + path);
   }
   return DataFolderLock(std::move(file));
 }
 
-bool broker_runs(const DataFolder& folder) {
-  const Descriptor file(::open(folder.lock().c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC));
+bool is_locked(const std::string& path) {
+  const Descriptor file(::open(path.c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC));
   if (!file.is_open()) return false;
   auto lock = whole_file();
   return ::fcntl(file.number(), F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+}
+
+Result<DataFolderLock> lock_data_folder(const DataFolder& folder) {
+  return lock_file(folder.lock(), "another broker works in " + folder.path);
+}
+
+bool broker_runs(const DataFolder& folder) {
+  return is_locked(folder.lock());
 }
 
 }  // namespace sealmq

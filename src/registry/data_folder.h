@@ -36,6 +36,11 @@ class DataFolderLock {
   Descriptor file_;
 };
 
+/// Makes the file (0600) if it is missing. An error, in the words of `taken`, if somebody holds it, also in this process.
+Result<DataFolderLock> lock_file(const std::string& path, const std::string& taken);
+/// Only looks.
+bool is_locked(const std::string& path);
+
 /// An error if another broker works in this folder, also one in this process.
 Result<DataFolderLock> lock_data_folder(const DataFolder& folder);
 

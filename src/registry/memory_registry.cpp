@@ -82,6 +82,13 @@ class MemoryRegistry : public Registry {
     return {};
   }
 
+  Result<std::uint64_t> last_order(std::string_view name) override {
+    const std::lock_guard lock(mutex_);
+    for (std::size_t i = orders_.size(); i > 0; --i)
+      if (orders_[i - 1].name == name) return i;
+    return 0;
+  }
+
   Result<Progress> progress(std::uint64_t order) override {
     const std::lock_guard lock(mutex_);
     if (order == 0 || order > orders_.size()) return rules::unknown_order(order);

@@ -352,6 +352,13 @@ class PostgresRegistry : public Registry {
     });
   }
 
+  Result<std::uint64_t> last_order(std::string_view name) override {
+    return read_transaction([&](Connection& on) -> Result<std::uint64_t> {
+      const auto rows = TRY(on.query("SELECT coalesce(max(number), 0) FROM revocation WHERE name = $1", name));
+      return rows.number(0, 0);
+    });
+  }
+
   Result<Progress> progress(std::uint64_t order) override {
     return read_transaction([&](Connection& on) -> Result<Progress> {
       TRY(need_order(on, order));

@@ -291,6 +291,13 @@ class SqliteRegistry : public Registry {
     return progress;
   }
 
+  Result<std::uint64_t> last_order(std::string_view name) override {
+    const std::lock_guard lock(mutex_);
+    auto row = TRY(database_.prepare("SELECT coalesce(max(number), 0) FROM revocation WHERE name = ?"));
+    if (!TRY(row.bind(name).step())) return rules::damaged("no order");
+    return row.number(0);
+  }
+
   /// Nothing is lost with the heartbeats of the last moments, so the disk is not waited for every two seconds.
   Result<> heartbeat(std::string_view broker) override {
     const std::lock_guard lock(mutex_);

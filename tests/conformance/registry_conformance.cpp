@@ -419,6 +419,18 @@ TEST_P(RegistryConformance, CarriesOutTheOrdersOfAnAuthorityOnceEach) {
   EXPECT_EQ(registry_->last_serial({8}).value(), 0U);
 }
 
+TEST_P(RegistryConformance, KnowsTheLastOrderAboutAName) {
+  add(identity_named("boiler-7"));
+  EXPECT_EQ(registry_->last_order("boiler-7").value(), 0U);
+  const auto first = registry_->revoke("boiler-7", "stolen", 1).value();
+  EXPECT_EQ(registry_->last_order("boiler-7").value(), first);
+  EXPECT_TRUE(registry_->take_order(authority_order(1, "boiler-7", true)).value());
+  EXPECT_EQ(registry_->last_order("boiler-7").value(), first) << "a restoration has no number";
+  EXPECT_TRUE(registry_->take_order(authority_order(2, "boiler-7")).value());
+  EXPECT_GT(registry_->last_order("boiler-7").value(), first);
+  EXPECT_EQ(registry_->last_order("nobody").value(), 0U);
+}
+
 TEST_P(RegistryConformance, RemembersOrdersThatChangeNothing) {
   EXPECT_TRUE(registry_->take_order(authority_order(1, "nobody")).value());
   EXPECT_TRUE(registry_->take_order(authority_order(2, "")).value());

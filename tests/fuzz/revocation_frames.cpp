@@ -16,6 +16,15 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (!std::equal(again.begin(), again.end(), input.begin(), input.end())) std::abort();
     (void)malina::signed_by(*request, request->id.value_or(malina::Id{}));
   }
+  if (auto evidence = malina::decode_evidence(input)) {
+    Buffer again = malina::encode(*evidence);
+    if (!std::equal(again.begin(), again.end(), input.begin(), input.end())) std::abort();
+    (void)malina::holds(*evidence);
+  }
+  if (auto evidence = malina::decode_paper_evidence(input)) {
+    Buffer again = malina::encode_paper_evidence(*evidence);
+    if (!std::equal(again.begin(), again.end(), input.begin(), input.end())) std::abort();
+  }
   if (auto request = malina::read_revocation_request(input)) (void)malina::holds((*request)->evidence);
   (void)malina::decode_escrowed(input);
   malina::OrderBook book(key, 0);

@@ -74,6 +74,24 @@ TEST_F(OrderLedgerTest, TwoProcessesNeverGiveOneNumberTwice) {
   EXPECT_EQ(one->after(19)->front().serial, 20U);
 }
 
+TEST_F(OrderLedgerTest, RemembersHowFarEachBrokerHasGot) {
+  EXPECT_TRUE(open()->serve({"mqtt://b:1", "mqtt://a:1"}));
+  EXPECT_TRUE(open()->note({"mqtt://a:1", 5, "refuses order 6"}));
+  EXPECT_EQ(open()->served().value(), (std::vector<Served>{{"mqtt://a:1", 5, "refuses order 6"}, {"mqtt://b:1", 0, ""}}));
+  EXPECT_TRUE(open()->serve({"mqtt://a:1"}));
+  EXPECT_EQ(open()->served().value(), (std::vector<Served>{{"mqtt://a:1", 5, ""}})) << "the trouble was that of another process";
+  EXPECT_TRUE(open()->note({"mqtt://nobody:1", 5, ""}));
+  EXPECT_EQ(open()->served()->size(), 1U);
+}
+
+TEST_F(OrderLedgerTest, SeesThatAnotherProcessHasGivenAnOrder) {
+  const auto one = open(), other = open();
+  const auto before = one->version().value();
+  EXPECT_EQ(one->version().value(), before);
+  EXPECT_TRUE(other->issue(revoking(1), sign));
+  EXPECT_NE(one->version().value(), before);
+}
+
 TEST_F(OrderLedgerTest, BelongsToOneKey) {
   static_cast<void>(open());
   const auto opened = OrderLedger::open(folder_ / "authority.db", {2, 8});

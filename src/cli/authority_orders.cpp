@@ -1,0 +1,268 @@
+// sealmq authority new, revoke, restore, orders: the authority's key, and what it orders.
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "base/text.h"
+#include "cli/authority_options.h"
+#include "cli/command.h"
+#include "cli/revocation_progress.h"
+#include "crypto/hash.h"
+#include "crypto/random.h"
+#include "keystore/file_access.h"
+#include "keystore/fingerprint.h"
+#include "registry/data_folder.h"
+#include "schemes/malina/revocation.h"
+
+namespace sealmq::cli {
+namespace {
+
+using namespace std::chrono_literals;
+using authority::Decision;
+using authority::IssuedOrder;
+using authority::Served;
+using Json = nlohmann::ordered_json;
+using Clock = std::chrono::steady_clock;
+
+constexpr auto patience = 8s;  // for brokers to acknowledge
+
+struct Options {
+  std::string folder;
+  RegistryChoice registry;
+  std::string whom;
+  std::string reason;
+  std::uint64_t after = 0;
+  bool json = false;
+};
+
+void print(const Json& line) {
+  std::cout << line.dump(-1, ' ', false, Json::error_handler_t::replace) << '\n';
+}
+
+Result<> run_new(const Options& options) {
+  crypto::OsRandom random;
+  const bool is_new = !exists(authority::AuthorityFolder{options.folder}.key());
+  const OpenAuthority opened = TRY(open_or_make_authority(options.folder, random));
+  const PublicIdentity& identity = opened.key->identity();
+  if (!is_new) notice("there was one in " + options.folder + " already; nothing is changed");
+  if (options.json)
+    print({{"name", identity.name}, {"fingerprint", fingerprint(identity.keys)}, {"pub", opened.folder.pub()}});
+  else
+    std::cout << to_line(identity) << '\n' << fingerprint(identity.keys) << '\n';
+  return {};
+}
+
+// -- whom
+
+struct Whom {
+  malina::Id id{};
+  std::string name;  // empty: not known here
+};
+
+std::string described(const Whom& whom) {
+  return whom.name.empty() ? "id " + to_hex(whom.id) : whom.name;
+}
+
+/// NAME.pub, an ID in hexadecimal, or a name on the list.
+Result<Whom> find_whom(const std::string& text, Registry* registry) {
+  Whom whom;
+  if (text.ends_with(".pub")) {
+    const PublicIdentity identity = TRY(read_public_identity(text));
+    whom.id = identity.keys.schnorr;
+    whom.name = identity.name;
+    return whom;
+  }
+  std::vector<Identity> listed;
+  if (registry != nullptr) listed = TRY(registry->list());
+  const auto id = from_hex(text);
+  if (id && id->size() == whom.id.size()) {
+    std::copy(id->begin(), id->end(), whom.id.begin());
+    if (const auto known = find_by_id(listed, whom.id)) whom.name = known->name;
+    return whom;
+  }
+  for (const Identity& identity : listed) {
+    if (identity.name != text) continue;
+    whom.id = identity.keys.schnorr;
+    whom.name = text;
+    return whom;
+  }
+  if (registry != nullptr) return fail(Blame::caller_misused, "no identity " + printable(text) + " on the list");
+  return fail_with_hint(Blame::caller_misused, "who " + printable(text) + " is cannot be seen from here",
+                        "NAME.pub or the ID in hexadecimal says it; --data DIR or --registry URL names the list");
+}
+
+/// A number is the order's own reason; words are for the ledger.
+void set_reason(const std::string& text, Decision& decision) {
+  unsigned number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error == std::errc() && end == text.data() + text.size() && number <= 255)
+    decision.reason = static_cast<std::uint8_t>(number);
+  else
+    decision.remark = text;
+}
+
+// -- waiting
+
+bool has_got(const Served& broker, std::uint64_t serial) {
+  return broker.serial >= serial;
+}
+
+/// Until every broker that can be reached has acknowledged the order.
+Result<std::vector<Served>> wait_until_told(authority::OrderLedger& ledger, std::uint64_t serial) {
+  const auto deadline = Clock::now() + patience;
+  while (true) {
+    auto served = TRY(ledger.served());
+    bool waits = false;
+    for (const Served& broker : served) waits = waits || (!has_got(broker, serial) && broker.trouble.empty());
+    if (!waits || Clock::now() > deadline) return served;
+    std::this_thread::sleep_for(2ms);
+  }
+}
+
+Result<> tell_untold(const std::vector<Served>& served, std::uint64_t serial) {
+  bool is_silent = false;
+  for (const Served& broker : served) {
+    if (has_got(broker, serial)) continue;
+    is_silent = is_silent || broker.trouble.empty();
+    notice("warning: " + broker.broker + " has not got it: " + (broker.trouble.empty() ? "no answer" : broker.trouble));
+  }
+  if (is_silent) return fail(Blame::environment, "the order is given, but not every broker has answered in time");
+  return {};
+}
+
+/// What the brokers of a registry made of the order: they report there.
+Result<> wait_until_carried_out(Registry& registry, const OpenAuthority& its, const IssuedOrder& order, const Whom& whom,
+                                bool json) {
+  const auto authority = crypto::sha256(its.key->identity().keys.ecdsa);
+  const auto deadline = Clock::now() + patience;
+  while (TRY(registry.last_serial(authority)) < order.serial) {
+    if (Clock::now() > deadline) return fail(Blame::environment, "the order has not come to this registry");
+    std::this_thread::sleep_for(2ms);
+  }
+  const std::uint64_t number = whom.name.empty() ? 0 : TRY(registry.last_order(whom.name));
+  if (order.decision.restores || number == 0) return {};
+  const Progress progress = TRY(wait_for_brokers(registry, number));
+  print_revoked(whom.name, progress, json);
+  return tell_missing(progress);
+}
+
+void print_order(const IssuedOrder& order, const Whom& whom, const std::vector<Served>& served, Clock::duration taken,
+                 bool json) {
+  const std::string action = order.decision.restores ? "restore" : "revoke";
+  std::size_t told = 0;
+  for (const Served& broker : served) told += has_got(broker, order.serial);
+  if (json) {
+    Json line{{"order", order.serial}, {"action", action}, {"id", to_hex(whom.id)}, {"name", whom.name}};
+    line["brokers"] = Json::array();
+    for (const Served& broker : served)
+      line["brokers"].push_back(
+          {{"broker", broker.broker}, {"acknowledged", has_got(broker, order.serial)}, {"trouble", broker.trouble}});
+    line["milliseconds"] = std::chrono::duration<double, std::milli>(taken).count();
+    return print(line);
+  }
+  std::cout << "order " << order.serial << ": " << action << " " << described(whom);
+  if (told > 0)
+    std::cout << "; acknowledged by " << told << (told == 1 ? " broker in " : " brokers in ")
+              << std::chrono::ceil<std::chrono::milliseconds>(taken).count() << " ms";
+  std::cout << '\n';
+}
+
+// -- deciding
+
+Result<> decide(const Options& options, bool restores) {
+  crypto::OsRandom random;
+  const auto registry = TRY(visible_registry(options.registry));
+  const OpenAuthority its = TRY(open_authority(options.folder, random));
+  const Whom whom = TRY(find_whom(options.whom, registry.get()));
+  Decision decision;
+  decision.restores = restores;
+  decision.id = whom.id;
+  decision.wall = wall_milliseconds();
+  set_reason(options.reason, decision);
+
+  const auto start = Clock::now();
+  const IssuedOrder order =
+      TRY(its.ledger->issue(decision, [&](std::uint64_t serial, const Decision& its_decision) -> Result<Buffer> {
+        return malina::revocation_order(
+            {serial, its_decision.wall, its_decision.restores ? malina::Action::restore : malina::Action::revoke, its_decision.id,
+             its_decision.reason},
+            *its.key);
+      }));
+  const bool is_served = is_locked(its.folder.lock());
+  std::vector<Served> served;
+  if (is_served) served = TRY(wait_until_told(*its.ledger, order.serial));
+  print_order(order, whom, served, Clock::now() - start, options.json);
+  if (restores) notice("warning: whoever has the key of " + described(whom) + " can use it again where the order is carried out");
+  if (!is_served) {
+    notice("no sealmq authority serve works in " + options.folder + "; the next one to start there sends the order");
+    return {};
+  }
+  const auto told = tell_untold(served, order.serial);
+  const bool one_has_it = std::ranges::any_of(served, [&](const Served& broker) { return has_got(broker, order.serial); });
+  if (registry != nullptr && one_has_it) TRY(wait_until_carried_out(*registry, its, order, whom, options.json));
+  return told;
+}
+
+Result<> run_revoke(const Options& options) {
+  return decide(options, false);
+}
+Result<> run_restore(const Options& options) {
+  return decide(options, true);
+}
+
+// -- looking
+
+Result<> run_orders(const Options& options) {
+  crypto::OsRandom random;
+  const OpenAuthority its = TRY(open_authority(options.folder, random));
+  const auto registry = TRY(visible_registry(options.registry));
+  std::vector<Identity> listed;
+  if (registry != nullptr) listed = TRY(registry->list());
+  for (const IssuedOrder& order : TRY(its.ledger->after(options.after))) {
+    const auto known = find_by_id(listed, order.decision.id);
+    const Whom whom{order.decision.id, known ? known->name : std::string()};
+    const std::string action = order.decision.restores ? "restore" : "revoke";
+    if (options.json)
+      print({{"order", order.serial},
+             {"action", action},
+             {"id", to_hex(whom.id)},
+             {"name", whom.name},
+             {"reason", order.decision.reason},
+             {"remark", order.decision.remark},
+             {"time", order.decision.wall}});
+    else
+      std::cout << order.serial << "  " << action << "  " << described(whom) << "  reason " << +order.decision.reason
+                << (order.decision.remark.empty() ? "" : "  " + printable(order.decision.remark, 200)) << '\n';
+  }
+  for (const Served& broker : TRY(its.ledger->served()))
+    notice(broker.broker + " has those up to " + std::to_string(broker.serial) +
+           (broker.trouble.empty() ? "" : "; " + broker.trouble));
+  return {};
+}
+
+}  // namespace
+
+void add_authority_orders(CLI::App& authority, int& exit_code) {
+  const auto options = std::make_shared<Options>();  // the callbacks own it
+  const auto add = [&](const char* word, Result<> (*run)(const Options&)) {
+    auto* command = authority.add_subcommand(word);
+    add_folder_option(*command, options->folder);
+    command->add_flag("--json", options->json);
+    command->callback([options, run, &exit_code] { exit_code = finish(run(*options)); });
+    return command;
+  };
+  add("new", run_new);
+  auto* revoke = add("revoke", run_revoke);
+  auto* restore = add("restore", run_restore);
+  auto* orders = add("orders", run_orders);
+  for (auto* command : {revoke, restore, orders}) add_registry_options(*command, options->registry);
+  for (auto* command : {revoke, restore}) command->add_option("NAME", options->whom)->required();
+  revoke->add_option("--reason", options->reason)->required();
+  restore->add_option("--reason", options->reason);
+  orders->add_option("--after", options->after);
+}
+
+}  // namespace sealmq::cli

@@ -1,0 +1,432 @@
+// sealmq authority serve: sends the orders of the ledger to every broker, and takes complaints.
+//
+// One thread runs the connections; a second one judges complaints, because the list of identities may be slow to answer.
+#include <algorithm>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <csignal>
+
+#include "authority/complaint_book.h"
+#include "base/text.h"
+#include "broker/own_topics.h"
+#include "cli/authority_options.h"
+#include "cli/client_options.h"
+#include "cli/command.h"
+#include "cli/evidence.h"
+#include "crypto/random.h"
+#include "net/url.h"
+#include "registry/data_folder.h"
+#include "sealmq/async_client.h"
+
+namespace sealmq::cli {
+namespace {
+
+namespace asio = boost::asio;
+using asio::awaitable;
+using authority::IssuedOrder;
+using authority::Served;
+using std::chrono::milliseconds;
+
+constexpr milliseconds look_interval{5};  // at the ledger
+constexpr milliseconds shortest_pause{1000};
+constexpr milliseconds longest_pause{30'000};
+constexpr milliseconds longest_goodbye{2000};
+constexpr milliseconds quiet_after_refusal{1000};  // strangers shall not fill the log
+
+struct Options {
+  std::string folder;
+  RegistryChoice registry;
+  ClientOptions client;
+  std::vector<std::string> brokers;
+  std::string complaints;
+};
+
+awaitable<void> wait_for(asio::steady_timer& timer, milliseconds time) {
+  boost::system::error_code cancelled;
+  timer.expires_after(time);
+  co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
+}
+
+void say(const std::string& broker, const std::string& what) {
+  notice(broker + ": " + what);
+}
+
+/// A broker as people know it: without user and password.
+Result<std::string> label_of(const ConnectOptions& options) {
+  const net::Url url = TRY(net::parse_url(options.url));
+  if (url.transport == net::Transport::unix_socket) return std::string(net::prefix(url.transport)) + url.path;
+  const std::string host = url.host.find(':') == url.host.npos ? url.host : "[" + url.host + "]";
+  return std::string(net::prefix(url.transport)) + host + ":" + std::to_string(url.port);
+}
+
+/// What complaints have to get past. One thread.
+class Desk {
+ public:
+  Desk(KeyStore& key, std::unique_ptr<authority::ComplaintBook> book, std::unique_ptr<Registry> registry)
+      : key_(key), book_(std::move(book)), registry_(std::move(registry)) {}
+
+  /// Answers what to tell about it.
+  Result<std::string> take(Bytes frame) {
+    const Shown shown = TRY(read_shown(frame));
+    if (!shown.has_requester) return fail(Blame::peer_misbehaved, "not a signed request");
+    std::vector<Identity> listed;
+    if (registry_ != nullptr) {
+      listed = TRY(registry_->list());
+      const bool may = std::ranges::any_of(
+          listed, [&](const Identity& one) { return one.keys.ecdsa == shown.requester && one.status == Status::active; });
+      if (!may) return fail(Blame::not_authorised, "its requester is not on the list");
+    }
+    const malina::Id author = TRY(author_of(shown, key_, listed));
+    authority::Complaint complaint;
+    complaint.requester = shown.requester;
+    complaint.request = shown.number;
+    complaint.wall = wall_milliseconds();
+    complaint.frame = to_buffer(frame);
+    const auto number = TRY(book_->add(complaint));
+    const auto known = find_by_id(listed, author);
+    return "complaint " + std::to_string(number) + " about " + (known ? known->name : "id " + to_hex(author)) + ": " +
+           printable(shown.reason, 200);
+  }
+
+ private:
+  KeyStore& key_;
+  std::unique_ptr<authority::ComplaintBook> book_;
+  std::unique_ptr<Registry> registry_;
+};
+
+class Service;
+
+/// One broker, for as long as the program runs. Coroutines hold it until they end.
+class Line : public std::enable_shared_from_this<Line> {
+ public:
+  Line(Service& service, ClientOptions options, Served served);
+
+  void start();
+  /// The ledger may hold more.
+  void look() {
+    changed_ = true;
+    work_.cancel();
+  }
+  void stop();
+  bool is_over() const { return over_; }
+
+ private:
+  using Self = std::shared_ptr<Line>;
+  static awaitable<void> run(Self self) { co_await self->serve(); }
+  static awaitable<void> read(Self self) { co_await self->take_messages(); }
+  awaitable<void> serve();
+  awaitable<Result<>> attend();
+  awaitable<Result<>> send_orders();
+  awaitable<Result<>> send(const IssuedOrder& order, bool& starts_over);
+  awaitable<void> take_messages();
+  static awaitable<Result<std::string>> judge(Desk& desk, Buffer frame) { co_return desk.take(frame); }
+  awaitable<void> take_complaint(Buffer payload);
+  void check_known_order(Bytes frame);
+  void note();
+
+  Service& service_;
+  ClientOptions options_;
+  Served served_;
+  std::optional<AsyncClient> client_;
+  asio::steady_timer work_;   // cancelled when there is something to do
+  asio::steady_timer pause_;  // between attempts to connect
+  milliseconds next_pause_ = shortest_pause;
+  std::optional<Error> ended_;  // the connection
+  std::optional<std::chrono::steady_clock::time_point> last_refusal_;
+  bool reading_ = false;
+  bool changed_ = false;
+  bool stopping_ = false;
+  bool over_ = false;
+};
+
+class Service {
+ public:
+  Service(OpenAuthority& its, Desk* desk, std::string complaints) : its_(its), desk_(desk), complaints_(std::move(complaints)) {}
+
+  Result<> run(const std::vector<std::pair<ClientOptions, Served>>& brokers) {
+    for (const auto& [options, served] : brokers) lines_.push_back(std::make_shared<Line>(*this, options, served));
+    for (const auto& line : lines_) line->start();
+    asio::co_spawn(loop_, watch(), asio::detached);
+    asio::signal_set signals(loop_, SIGINT, SIGTERM);
+    signals.async_wait([this](const boost::system::error_code& error, int) {
+      if (!error) stop();
+    });
+    notice("ready");
+    loop_.run();
+    judges_.join();
+    if (failure_) return Failure(*failure_);
+    return {};
+  }
+
+  /// Something that going on would make worse.
+  void give_up(Error why) {
+    if (!failure_) failure_ = std::move(why);
+    stop();
+  }
+
+  asio::io_context& loop() { return loop_; }
+  asio::thread_pool& judges() { return judges_; }
+  OpenAuthority& its() { return its_; }
+  Desk* desk() { return desk_; }
+  const std::string& complaints() const { return complaints_; }
+
+ private:
+  void stop() {
+    if (std::exchange(stopping_, true)) return;
+    for (const auto& line : lines_) line->stop();
+    // A broker that does not answer keeps nobody waiting.
+    ending_.expires_after(longest_goodbye);
+    ending_.async_wait([this](const boost::system::error_code&) { loop_.stop(); });
+  }
+
+  awaitable<void> watch() {
+    asio::steady_timer timer(loop_);
+    std::optional<std::uint64_t> seen;
+    while (true) {
+      co_await wait_for(timer, look_interval);
+      if (stopping_ && std::ranges::all_of(lines_, [](const auto& line) { return line->is_over(); })) break;
+      const auto version = its_.ledger->version();
+      if (version && seen == *version) continue;
+      if (version) seen = *version;
+      for (const auto& line : lines_) line->look();
+    }
+    loop_.stop();
+  }
+
+  OpenAuthority& its_;
+  Desk* desk_;
+  const std::string complaints_;
+  asio::io_context loop_{1};
+  asio::thread_pool judges_{1};
+  asio::steady_timer ending_{loop_};
+  std::vector<std::shared_ptr<Line>> lines_;
+  std::optional<Error> failure_;
+  bool stopping_ = false;
+};
+
+Line::Line(Service& service, ClientOptions options, Served served)
+    : service_(service),
+      options_(std::move(options)),
+      served_(std::move(served)),
+      work_(service.loop()),
+      pause_(service.loop()) {}
+
+void Line::start() {
+  asio::co_spawn(service_.loop(), run(shared_from_this()), asio::detached);
+}
+
+void Line::stop() {
+  stopping_ = true;
+  work_.cancel();
+  pause_.cancel();
+}
+
+void Line::note() {
+  if (const auto noted = service_.its().ledger->note(served_); !noted) say(served_.broker, "not noted: " + noted.error().what);
+}
+
+awaitable<void> Line::serve() {
+  while (!stopping_) {
+    const auto result = co_await attend();
+    if (stopping_) break;
+    if (!result && served_.trouble != result.error().what) {
+      say(served_.broker, result.error().what);
+      served_.trouble = result.error().what;
+      note();
+    }
+    co_await wait_for(pause_, next_pause_);
+    next_pause_ = std::min(next_pause_ * 2, longest_pause);
+  }
+  over_ = true;
+}
+
+/// One connection, from its beginning to its end.
+awaitable<Result<>> Line::attend() {
+  auto options = connect_options(options_);
+  if (!options) co_return Failure(options.error());
+  options->scheme.clear();  // orders and complaints protect themselves
+  options->key_file.clear();
+  auto client = co_await AsyncClient::connect(*std::move(options));
+  if (!client) co_return Failure(with_hint(client.error(), options_));
+  client_.emplace(*std::move(client));
+  ended_.reset();
+  say(served_.broker, "connected");
+
+  // What is given to the client has names: g++ 12 destroys temporaries of a co_await twice.
+  SubscribeOptions subscribing;
+  subscribing.qos = mqtt::QoS::at_least_once;
+  // Not every broker lets us see what orders it has; without, nothing is lost but an early warning.
+  std::string filter(broker::orders_filter);
+  static_cast<void>(co_await client_->subscribe(filter, subscribing));
+  if (!service_.complaints().empty()) {
+    filter = service_.complaints();
+    const auto granted = co_await client_->subscribe(filter, subscribing);
+    if (!granted) say(served_.broker, "no complaints come from here: " + granted.error().what);
+  }
+  reading_ = true;
+  asio::co_spawn(service_.loop(), read(shared_from_this()), asio::detached);
+  const auto result = co_await send_orders();
+  static_cast<void>(co_await client_->disconnect());
+  client_.reset();
+  while (reading_) co_await wait_for(work_, look_interval);
+  co_return result;
+}
+
+/// In order, and the last one again: a broker that has lost it shall say so now, and not when the next one is given.
+awaitable<Result<>> Line::send_orders() {
+  std::uint64_t sent = served_.serial > 0 ? served_.serial - 1 : 0;
+  bool is_from_start = sent == 0;
+  while (!stopping_) {
+    changed_ = false;
+    const auto orders = service_.its().ledger->after(sent);
+    if (!orders) co_return Failure(orders.error());
+    const std::uint64_t had = std::exchange(served_.serial, sent);
+    bool starts_over = false;
+    for (const IssuedOrder& order : *orders) {
+      const auto result = co_await send(order, starts_over);
+      if (result) {
+        sent = served_.serial = order.serial;
+        continue;
+      }
+      if (!starts_over || is_from_start) {
+        note();
+        co_return result;
+      }
+      say(served_.broker, "lacks earlier orders; all are sent again");
+      sent = served_.serial = 0;
+      break;
+    }
+    is_from_start = is_from_start || starts_over;
+    if (starts_over) continue;
+    next_pause_ = shortest_pause;
+    if (served_.serial != had || !served_.trouble.empty()) {
+      served_.trouble.clear();
+      note();
+      if (served_.serial != had) say(served_.broker, "has all orders up to " + std::to_string(served_.serial));
+    }
+    if (!changed_ && !ended_ && !stopping_) co_await wait_for(work_, std::chrono::hours(1));
+    if (ended_) co_return Failure(*ended_);
+  }
+  co_return Result<>{};
+}
+
+/// `starts_over`: the broker answered, and refused.
+awaitable<Result<>> Line::send(const IssuedOrder& order, bool& starts_over) {
+  std::string topic(broker::orders_topic);
+  Buffer frame = order.frame;
+  PublishOptions publishing;
+  publishing.qos = mqtt::QoS::at_least_once;
+  auto result = co_await client_->publish(std::move(topic), std::move(frame), publishing);
+  if (result || result.error().code == 0) co_return result;
+  starts_over = true;
+  Error error = std::move(result).error();
+  error.what = "refuses order " + std::to_string(order.serial) + ": " + error.what +
+               "; its log says why: it may not know this authority, or know another with the same key";
+  co_return Failure(std::move(error));
+}
+
+awaitable<void> Line::take_messages() {
+  while (true) {
+    auto message = co_await client_->receive();
+    if (!message) {
+      ended_ = message.error();
+      break;
+    }
+    if (message->topic.starts_with(broker::orders_topic))
+      check_known_order(message->payload);
+    else
+      co_await take_complaint(std::move(message->payload));
+    if (!client_) break;
+  }
+  reading_ = false;
+  work_.cancel();
+}
+
+/// An order with our signature that we have not given, or not so, was given by somebody else with the same key, or before this
+/// folder was set back. Brokers take one of the two; going on would only make more of them.
+void Line::check_known_order(Bytes frame) {
+  auto key = crypto::ecdsa::VerifyingKey::from_sec1(service_.its().key->identity().keys.ecdsa);
+  if (!key) return;
+  malina::OrderBook book(*std::move(key), 0);
+  auto taken = book.take(frame);
+  if (!taken) taken = book.take_paper(frame);
+  if (!taken) return;  // not ours
+  const std::uint64_t serial = taken->order->serial;
+  const auto ours = service_.its().ledger->after(serial - 1);
+  if (!ours || (!ours->empty() && ours->front().frame == to_buffer(frame))) return;
+  service_.give_up({Blame::peer_misbehaved,
+                    served_.broker + " has an order " + std::to_string(serial) +
+                        " of this key that is not in this ledger: another authority works with the key, or this folder was set "
+                        "back to an older state\nhint: end the other one, and work with the folder that has the later orders"});
+}
+
+awaitable<void> Line::take_complaint(Buffer payload) {
+  if (service_.desk() == nullptr) co_return;
+  auto judging = judge(*service_.desk(), std::move(payload));
+  auto taken = co_await asio::co_spawn(service_.judges(), std::move(judging), asio::use_awaitable);
+  if (taken) co_return say(served_.broker, *taken);
+  const auto now = std::chrono::steady_clock::now();
+  if (last_refusal_ && now - *last_refusal_ < quiet_after_refusal) co_return;
+  last_refusal_ = now;
+  say(served_.broker, "a complaint is not taken: " + taken.error().what);
+}
+
+// -- the command
+
+Result<> run(const Options& options) {
+  crypto::OsRandom random;
+  OpenAuthority its = TRY(open_or_make_authority(options.folder, random));
+  const auto lock = TRY(lock_file(its.folder.lock(), "another sealmq authority serve works in " + options.folder));
+
+  std::vector<ClientOptions> wanted;
+  for (const auto& url : options.brokers) {
+    wanted.push_back(options.client);
+    wanted.back().url = url;
+  }
+  if (wanted.empty()) wanted.push_back(options.client);
+  std::vector<std::string> labels;
+  for (const auto& one : wanted) {
+    const ConnectOptions connect = TRY(connect_options(one));
+    if (connect.version != mqtt::Version::v5)
+      return fail_with_hint(Blame::caller_misused, "older versions of MQTT do not tell whether an order was taken", "-V 5");
+    labels.push_back(TRY(label_of(connect)));
+    if (std::ranges::count(labels, labels.back()) > 1) return fail(Blame::caller_misused, labels.back() + " is named twice");
+  }
+  TRY(its.ledger->serve(labels));
+  std::vector<std::pair<ClientOptions, Served>> brokers;
+  const auto known = TRY(its.ledger->served());
+  for (std::size_t i = 0; i < wanted.size(); ++i)
+    brokers.emplace_back(wanted[i], *std::ranges::find(known, labels[i], &Served::broker));
+
+  std::optional<Desk> desk;
+  if (!options.complaints.empty()) {
+    auto book = TRY(authority::ComplaintBook::open(its.folder.complaints()));
+    auto registry = TRY(visible_registry(options.registry));
+    desk.emplace(*its.key, std::move(book), std::move(registry));
+  }
+  notice("the authority " + its.key->identity().name + " serves " + std::to_string(brokers.size()) +
+         (brokers.size() == 1 ? " broker" : " brokers"));
+  return Service(its, desk ? &*desk : nullptr, options.complaints).run(brokers);
+}
+
+}  // namespace
+
+void add_authority_serve(CLI::App& authority, int& exit_code) {
+  const auto options = std::make_shared<Options>();  // the callback owns it
+  auto* serve = authority.add_subcommand("serve");
+  add_folder_option(*serve, options->folder);
+  add_client_options(*serve, options->client, "--to");
+  add_registry_options(*serve, options->registry);
+  serve->add_option("--broker", options->brokers)->allow_extra_args(false);
+  serve->add_option("--complaints", options->complaints);
+  serve->callback([options, &exit_code] { exit_code = finish(run(*options)); });
+}
+
+}  // namespace sealmq::cli

@@ -1,0 +1,140 @@
+// sealmq identity join: puts a key on a broker's list with a ticket, from where the key is.
+#include <algorithm>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "base/text.h"
+#include "cli/client_options.h"
+#include "cli/command.h"
+#include "crypto/random.h"
+#include "keystore/fingerprint.h"
+#include "schemes/malina/join.h"
+#include "sealmq/client.h"
+#include "sealmq/scheme.h"
+
+namespace sealmq::cli {
+namespace {
+
+using malina::JoinRole;
+using malina::JoinStatus;
+using namespace std::chrono_literals;
+using Clock = std::chrono::steady_clock;
+
+constexpr std::string_view answers_topic = "$sl/inbox";  // "this connection", to every broker
+constexpr auto patience = 10s;
+
+struct Options {
+  ClientOptions client;
+  std::string code;
+  std::vector<std::string> publish;
+  std::vector<std::string> subscribe;
+  bool json = false;
+};
+
+Result<malina::Ticket> read_code(const std::string& text) {
+  const auto bytes = from_hex(text);
+  malina::Ticket ticket{};
+  if (!bytes || bytes->size() != ticket.size())
+    return fail_with_hint(Blame::caller_misused, "this is not the code of a ticket",
+                          "sealmq identity ticket NAME, at the broker, prints one: 32 hexadecimal digits");
+  std::copy(bytes->begin(), bytes->end(), ticket.begin());
+  return ticket;
+}
+
+/// A request is for one role; the frame has room for one.
+Result<JoinRole> role_of(const Options& options) {
+  if (options.publish.empty() == options.subscribe.empty())
+    return fail_with_hint(Blame::caller_misused,
+                          options.publish.empty() ? "join for which topics?" : "a ticket joins as publisher or as subscriber",
+                          options.publish.empty() ? "--publish FILTER or --subscribe FILTER, within what the ticket allows"
+                                                  : "name one kind; sealmq identity allow NAME, at the broker, adds the other");
+  return options.publish.empty() ? JoinRole::subscriber : JoinRole::publisher;
+}
+
+class Joining {
+ public:
+  static Result<Joining> prepare(const Options& options) {
+    Joining joining;
+    joining.is_paper_ = options.client.scheme.ends_with("@paper");
+    const auto ticket = TRY(read_code(options.code));
+    const JoinRole role = TRY(role_of(options));
+    if (options.client.key.empty()) return fail_with_hint(Blame::caller_misused, "whose key is to join?", "--key NAME.key");
+    if (options.client.broker_key.empty())
+      return fail_with_hint(Blame::caller_misused, "the request is sealed for one broker", "--broker-key broker.pub");
+    joining.key_ = TRY(open_key_file(options.client.key, *joining.random_));
+    joining.broker_ = TRY(read_broker_identity(options.client.broker_key));
+    const auto& topics = role == JoinRole::publisher ? options.publish : options.subscribe;
+    const Now now{.steady = 0, .wall = wall_milliseconds()};
+    const auto make = joining.is_paper_ ? malina::paper_join_request : malina::join_request;
+    joining.request_.emplace(TRY(make(role, ticket, topics, *joining.key_, joining.broker_, *joining.random_, now)));
+    return joining;
+  }
+
+  Result<JoinStatus> ask(Client& client) {
+    TRY(client.subscribe(answers_topic, {.qos = mqtt::QoS::at_least_once}));
+    TRY(client.publish(malina::join_topic, request_->frame, {.qos = mqtt::QoS::at_least_once}));
+    for (const auto end = Clock::now() + patience; Clock::now() < end;) {
+      const auto message = TRY(client.receive(std::chrono::ceil<std::chrono::milliseconds>(end - Clock::now())));
+      if (!message || message->topic != answers_topic) continue;
+      const auto read = is_paper_ ? malina::read_paper_join_answer : malina::read_join_answer;
+      // What is not an answer to this request may be anybody's.
+      if (auto status = read(message->payload, request_->answer_key, key_->identity().keys.schnorr)) return *status;
+    }
+    return fail_with_hint(
+        Blame::environment, "the broker has not answered the request",
+        "it may not offer sl3, which takes such requests, or have another key than " + broker_.id + " in this file");
+  }
+
+  const PublicIdentity& identity() const { return key_->identity(); }
+  const BrokerIdentity& broker() const { return broker_; }
+
+ private:
+  std::unique_ptr<crypto::OsRandom> random_ = std::make_unique<crypto::OsRandom>();
+  std::unique_ptr<KeyStore> key_;
+  BrokerIdentity broker_;
+  std::optional<malina::JoinRequest> request_;
+  bool is_paper_ = false;
+};
+
+Result<> run(const Options& options) {
+  auto joining = TRY(Joining::prepare(options));
+  ConnectOptions connect = TRY(connect_options(options.client));
+  connect.scheme.clear();  // the request protects itself
+  connect.key_file.clear();
+  connect.broker_key_file.clear();
+  auto client = TRY(Client::connect(std::move(connect)));
+  const JoinStatus status = TRY(joining.ask(client));
+  static_cast<void>(client.disconnect());  // everything that was wanted is there
+  const bool accepted = status == JoinStatus::accepted;
+  const std::string print = fingerprint(joining.identity().keys);
+  if (options.json)
+    std::cout << nlohmann::ordered_json{{"joined", accepted}, {"broker", joining.broker().id}, {"fingerprint", print}}.dump()
+              << '\n';
+  else if (accepted)
+    std::cout << "joined " << joining.broker().id << " with " << print << '\n';
+  if (!accepted)
+    return fail_with_hint(
+        Blame::not_authorised,
+        "the broker refuses: the ticket is unknown, used or expired, or does not allow these topics, or the key "
+        "is on the list already",
+        "a ticket is used up by its first use; sealmq identity ticket NAME, at the broker, makes another");
+  return {};
+}
+
+}  // namespace
+
+void add_identity_join(CLI::App& identity, int& exit_code) {
+  const auto options = std::make_shared<Options>();  // the callback owns it
+  auto* join = identity.add_subcommand("join");
+  join->add_option("CODE", options->code)->required();
+  add_client_options(*join, options->client, "--to");
+  join->add_option("--publish", options->publish)->allow_extra_args(false);
+  join->add_option("--subscribe", options->subscribe)->allow_extra_args(false);
+  join->add_flag("--json", options->json);
+  join->callback([options, &exit_code] {
+    const auto result = run(*options);
+    exit_code = result ? static_cast<int>(exit_done) : tell(with_hint(result.error(), options->client).value());
+  });
+}
+
+}  // namespace sealmq::cli

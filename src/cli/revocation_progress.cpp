@@ -1,0 +1,89 @@
+#include "cli/revocation_progress.h"
+
+#include <chrono>
+#include <cstdio>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "cli/command.h"
+
+namespace sealmq::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string counted(std::uint64_t count, const char* noun) {
+  return std::to_string(count) + " " + noun + (count == 1 ? "" : "s");
+}
+
+std::string in_milliseconds(std::uint64_t microseconds) {
+  char text[32];
+  std::snprintf(text, sizeof text, microseconds < 10'000 ? "%.1f ms" : "%.0f ms", static_cast<double>(microseconds) / 1000);
+  return text;
+}
+
+Json to_json(const RevocationReport& report) {
+  return {{"microseconds", report.microseconds},   {"sessions", report.sessions},
+          {"subscriptions", report.subscriptions}, {"queued", report.queued},
+          {"retained", report.retained},           {"groups", report.groups}};
+}
+
+}  // namespace
+
+void print_revoked(const std::string& revoked, const Progress& progress, bool in_json) {
+  if (in_json) {
+    Json json{{"revoked", revoked}, {"carried_out", !progress.done.empty() && progress.owed.empty()}};
+    if (!progress.done.empty()) json.update(to_json(progress.total()));
+    json["brokers"] = Json::array();
+    for (const auto& one : progress.done) {
+      Json broker{{"broker", one.broker}};
+      broker.update(to_json(one.report));
+      json["brokers"].push_back(std::move(broker));
+    }
+    json["missing"] = Json::array();
+    for (const auto& one : progress.owed)
+      json["missing"].push_back(
+          {{"broker", one.broker}, {"silent_milliseconds", one.silence ? Json(one.silence->count()) : Json()}});
+    std::cout << json.dump(-1, ' ', false, Json::error_handler_t::replace) << '\n';
+    return;
+  }
+  std::cout << "revoked " << revoked;
+  if (!progress.done.empty()) {
+    const RevocationReport all = progress.total();
+    std::cout << " in " << in_milliseconds(all.microseconds) << ": " << counted(all.sessions, "session") << ", "
+              << counted(all.subscriptions, "subscription") << ", " << all.queued << " queued, " << all.retained << " retained, "
+              << counted(all.groups, "group");
+    if (progress.done.size() > 1) std::cout << " at " << progress.done.size() << " brokers";
+  }
+  std::cout << '\n';
+}
+
+Result<Progress> wait_for_brokers(Registry& registry, std::uint64_t order) {
+  using namespace std::chrono_literals;
+  const auto deadline = std::chrono::steady_clock::now() + longest_silence + 2s;
+  while (true) {
+    auto progress = TRY(registry.progress(order));
+    if (!progress.is_awaited() || std::chrono::steady_clock::now() > deadline) return progress;
+    std::this_thread::sleep_for(5ms);
+  }
+}
+
+Result<> tell_missing(const Progress& progress) {
+  for (const auto& one : progress.owed) {
+    if (one.is_running()) continue;
+    if (one.silence)
+      notice("warning: " + one.broker + " was last heard of " + std::to_string(one.silence->count() / 1000) +
+             " s ago; it carries this out when it reaches the registry again");
+    else
+      notice(one.broker + " does not run; it carries this out when it starts");
+  }
+  for (const auto& one : progress.owed) {
+    if (one.is_running())
+      return fail_with_hint(Blame::environment, "the identity is revoked, but " + one.broker + " runs and has not carried it out",
+                            "the broker's log says why; a restart carries it out too");
+  }
+  return {};
+}
+
+}  // namespace sealmq::cli

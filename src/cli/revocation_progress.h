@@ -1,0 +1,19 @@
+// What commands that revoke tell about the brokers that carry it out.
+#pragma once
+
+#include <string>
+
+#include "sealmq/registry.h"
+
+namespace sealmq::cli {
+
+/// Until every broker that runs has reported. One that has died stops counting as running, and is waited for no longer.
+Result<Progress> wait_for_brokers(Registry& registry, std::uint64_t order);
+
+/// On standard output: what the brokers have ended, and in how long.
+void print_revoked(const std::string& revoked, const Progress& progress, bool in_json);
+
+/// What the person who revokes has to know of those that have not carried it out. An error if one of them runs.
+Result<> tell_missing(const Progress& progress);
+
+}  // namespace sealmq::cli
