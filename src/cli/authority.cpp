@@ -53,7 +53,7 @@ constexpr const char* usage_end = R"(
   $ sealmq authority new
   $ sealmq authority serve --broker mqtt://north.example --broker mqtt://south.example
   $ sealmq authority revoke boiler-7.pub --reason 'stolen from the yard'
-  order 1: revoke boiler-7; acknowledged by 2 brokers in 9 ms
+  order 1: revoke boiler-7; acknowledged by 2 brokers in 22 ms
   $ sealmq authority audit
   12 entries hold together
   12:5f3c0e…
