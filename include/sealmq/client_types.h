@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -70,7 +71,8 @@ struct ConnectOptions {
   std::string broker_key_file;    ///< broker.pub; or what it holds:
   std::optional<BrokerIdentity> broker;
   std::vector<PublicIdentity> peers;  ///< the other ends of an end-to-end scheme; the pinned publishers of others
-  bool keep_evidence = false;         ///< messages come with ReceivedMessage::evidence
+  std::map<std::string, std::string, std::less<>> scheme_options;  ///< what the scheme's README lists: "sl2.capability"
+  bool keep_evidence = false;                                      ///< messages come with ReceivedMessage::evidence
 
   /// For connecting, and for each answer of the broker.
   std::chrono::milliseconds timeout{10'000};

@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "cli/command.h"
+#include "keystore/file_access.h"
 #include "net/url.h"
 #include "sealmq/scheme.h"
 
@@ -62,6 +63,7 @@ std::string ClientOptions::usage() {
   --scheme NAME       protects every message by this scheme; without, plain MQTT
   --key FILE          NAME.key, your private keys
   --broker-key FILE   broker.pub, which tells the broker from others
+  --scheme-option NAME=@FILE   what a scheme's README asks for, such as sl2.capability, in a file for its owner only (repeatable)
 )";
 }
 
@@ -95,6 +97,7 @@ void add_client_options(CLI::App& command, ClientOptions& options, const char* p
   command.add_option("--scheme", options.scheme);
   command.add_option("--key", options.key);
   command.add_option("--broker-key", options.broker_key);
+  command.add_option("--scheme-option", options.scheme_options)->allow_extra_args(false);
   command.add_option(peers, options.peers)->allow_extra_args(false);
   command.parse_complete_callback([password, psk] {
     if (psk->count() > 0 && !is_in_environment("SEALMQ_PSK"))
@@ -129,6 +132,12 @@ Result<ConnectOptions> connect_options(const ClientOptions& options) {
   connect.key_file = options.key;
   connect.broker_key_file = options.broker_key;
   for (const auto& file : options.peers) connect.peers.push_back(TRY(read_public_identity(file)));
+  for (const auto& option : options.scheme_options) {
+    const auto equals = option.find("=@");
+    if (equals == option.npos) return fail(Blame::caller_misused, "--scheme-option is NAME=@FILE, not " + printable(option));
+    const Secret value = TRY(read_private_file(option.substr(equals + 2), 64 * 1024));
+    connect.scheme_options[option.substr(0, equals)] = trimmed(as_text(value.reveal()));
+  }
   warn_of_hazards(options.scheme);
   return connect;
 }

@@ -31,6 +31,7 @@ struct ClientOptions {
   std::string key;
   std::string broker_key;
   std::vector<std::string> peers;  // NAME.pub files
+  std::vector<std::string> scheme_options;
 
   /// The part of a usage text that tells of them.
   static std::string usage();
