@@ -86,6 +86,7 @@ struct Opened {
   std::optional<ReplayMark> mark{};      ///< to be judged once rights are known to be there
   Bytes carried{};                       ///< what seal() will need of it (`Outgoing::wire`); empty: the payload as it came in
   std::optional<ReplayMark> key_mark{};  ///< of a key that it came by and that must be new; judged before `mark`
+  bool repeat = false;                   ///< an exact copy of one opened before, as the scheme's own counters tell: not passed on
 };
 
 /// A message inside the core, on its way out.

@@ -117,7 +117,10 @@ class BrokerSide : public BrokerScheme {
     opened.carried = opened.plaintext;
     opened.author = scene.directory.find_by_schnorr(taken.message.id);
     opened.names_author = true;
-    opened.mark = taken.mark;
+    opened.repeat = taken.repeat;
+    // Where the session vouches for the author, its counters are the memory: nobody else can seal in it, and it ends with the
+    // connection. Where each signature is checked, each is remembered too.
+    if (check_ == AuthorCheck::signature) opened.mark = taken.mark;
     return verified(std::move(opened));
   }
 

@@ -110,6 +110,7 @@ Admission<Core::Admitted> Core::entitle(Link& link, BrokerScheme::Checked<Opened
   if (auto judged = judge_once(o.key_mark, "by a key that was used before", now); !judged) return tl::unexpected(judged.error());
   bool repeat = false;
   if (auto judged = judge_replay(o.mark, repeat, now); !judged) return tl::unexpected(judged.error());
+  repeat = repeat || o.repeat;
   if (author != nullptr && !repeat && link.session != nullptr) remember_identity(*link.session, author->name);
   return Admitted{std::move(opened), author, scheme, repeat};
 }

@@ -88,6 +88,9 @@ Core::Accepted Core::take_reserved(Link& link, const mqtt::Publish& packet, Prep
 
 Admission<Core::Accepted> Core::take_hidden(Link& link, const mqtt::Publish& packet, std::size_t scheme, Preparation* prepared,
                                             Now now) {
+  // Before it is opened: a scheme that has seen it would take the next try for a copy.
+  if (packet.qos != QoS::at_most_once && ports.budget != nullptr && !ports.budget->has_room())
+    return refused(Refusal::limit_reached, "memory is short", Reason::quota_exceeded);
   auto opened = ports.schemes[scheme]->open({packet.topic, packet.payload}, this->scene(link, scheme, prepared, now));
   if (!opened) return not_verified(opened.error());
   std::string_view topic = (*opened)->topic;
