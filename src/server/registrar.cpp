@@ -71,8 +71,17 @@ Result<> RegistryRegistrar::take_order(Bytes frame, Now now) {
                    (order.name.empty() ? "somebody who is not on this list" : order.name));
     record(what, order.name, order.reason, now);
   }
-  ordered_(its.id, frame);
+  if (is_latest_here(its)) ordered_(its.id, frame);
   return {};
+}
+
+/// Orders are public, so anybody can send an old one again: it must not take the place of a later one.
+bool RegistryRegistrar::is_latest_here(const RevocationByAuthority& order) {
+  const std::lock_guard lock(mutex_);
+  std::uint64_t& told = told_[order.id];
+  if (order.serial <= told) return false;
+  told = order.serial;
+  return true;
 }
 
 void RegistryRegistrar::record(std::string_view what, std::string_view name, const std::string& text, Now now) {

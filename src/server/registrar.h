@@ -3,6 +3,8 @@
 #pragma once
 
 #include <functional>
+#include <map>
+#include <mutex>
 #include <string>
 
 #include "authority/audit_log.h"
@@ -24,12 +26,15 @@ class RegistryRegistrar final : public Registrar {
   Result<> take_order(Bytes frame, Now now) override;
 
  private:
+  bool is_latest_here(const RevocationByAuthority& order);
   void record(std::string_view what, std::string_view name, const std::string& text, Now now);
 
   Registry& registry_;
   const std::optional<std::array<std::uint8_t, 33>> authority_;
   const authority::AuditLog* const audit_;
   Log& log_;
+  std::mutex mutex_;
+  std::map<std::array<std::uint8_t, 32>, std::uint64_t> told_;  // the highest serial that ordered_ was told of, for each ID
   const std::function<void(const std::array<std::uint8_t, 32>& id, Bytes frame)> ordered_;
 };
 

@@ -1,0 +1,43 @@
+// What an order of the authority does at a broker, and what an old one sent again does not.
+#include "server/registrar.h"
+
+#include <gtest/gtest.h>
+
+#include "schemes/malina/revocation.h"
+#include "support/fakes.h"
+
+namespace sealmq::server {
+namespace {
+
+class Silent final : public Log {
+ public:
+  void write(Severity, std::string_view) override {}
+};
+
+TEST(RegistryRegistrar, AnOldOrderSentAgainDoesNotTakeThePlaceOfALaterOne) {
+  testing::CountingRandom random;
+  Silent log;
+  const auto registry = make_memory_registry();
+  const auto authority = make_memory_keys("authority", Kind::authority, random);
+  std::vector<Buffer> told;
+  RegistryRegistrar registrar(*registry, authority->identity().keys.ecdsa, nullptr, log,
+                              [&](const std::array<std::uint8_t, 32>&, Bytes frame) { told.push_back(to_buffer(frame)); });
+  const auto order = [&](std::uint64_t serial, malina::Action action) {
+    malina::Order made;
+    made.serial = serial;
+    made.action = action;
+    made.id.fill(7);
+    return malina::revocation_order(made, *authority).value();
+  };
+  const Buffer restores = order(1, malina::Action::restore);
+  const Buffer revokes = order(2, malina::Action::revoke);
+  EXPECT_TRUE(registrar.take_order(restores, {}));
+  EXPECT_TRUE(registrar.take_order(revokes, {}));
+  static_cast<void>(registrar.take_order(restores, {}));  // an answer of either kind: it was taken long ago
+  EXPECT_TRUE(registrar.take_order(revokes, {}));
+  ASSERT_EQ(told.size(), 2U);
+  EXPECT_EQ(told.back(), revokes);
+}
+
+}  // namespace
+}  // namespace sealmq::server
