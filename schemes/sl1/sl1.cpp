@@ -5,7 +5,7 @@ namespace {
 
 constexpr std::string_view hardened_hazards[] = {
     "payloads are not encrypted: whoever sees the connection reads them",
-    "a subscriber that starts anew can be shown a message of the last 60 s again by whoever holds the wire to it",
+    "a subscriber that starts anew can be shown a message of any age, held back or shown before, by whoever holds the wire to it",
     "a Will counts as signed at connect time: give it a topic of its own, or it may be older than what its readers have seen",
 };
 
