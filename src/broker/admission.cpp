@@ -36,10 +36,8 @@ tl::unexpected<Refused> not_verified(const Error& error) {
                    : refused(Refusal::verification_failed, error.what);
 }
 
-void remember_identity(Session& session, const std::string& name) {
-  constexpr std::size_t enough = 1000;  // more only matters for ending a session that is nobody's alone anyway
-  if (session.identities.size() < enough && std::ranges::find(session.identities, name) == session.identities.end())
-    session.identities.push_back(name);
+void Core::hear(Session& session, const std::string& name) {
+  if (session.speakers.add(name)) save(session);
 }
 
 void Core::refuse(Link& link, const Refused& why, Now now, bool may_disconnect) {
@@ -111,7 +109,7 @@ Admission<Core::Admitted> Core::entitle(Link& link, BrokerScheme::Checked<Opened
   bool repeat = false;
   if (auto judged = judge_replay(o.mark, repeat, now); !judged) return tl::unexpected(judged.error());
   repeat = repeat || o.repeat;
-  if (author != nullptr && !repeat && link.session != nullptr) remember_identity(*link.session, author->name);
+  if (author != nullptr && !repeat && link.session != nullptr) hear(*link.session, author->name);
   return Admitted{std::move(opened), author, scheme, repeat};
 }
 

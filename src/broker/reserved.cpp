@@ -138,7 +138,7 @@ Admission<std::monostate> Core::grant_publishing(Link& link, std::size_t scheme,
   if (rule == nullptr || !rule->publish.contains(scheme) || !access.may_publish(*asked.identity, scheme, asked.topic))
     return refused(Refusal::topic_not_allowed, asked.identity->name + " may not publish here");
   if (auto judged = judge_once(asked.mark, "a copy of a request", now); !judged) return judged;
-  remember_identity(*link.session, asked.identity->name);
+  hear(*link.session, asked.identity->name);
   return {};
 }
 
@@ -179,7 +179,7 @@ Admission<std::monostate> Core::grant_own(Link& link, std::size_t scheme, Asked&
   account_tree();
   ++counters.subscriptions;
   link.own_subscriptions.push_back(std::move(made));
-  if (subscriber != nullptr) remember_identity(*link.session, subscriber->name);
+  if (subscriber != nullptr) hear(*link.session, subscriber->name);
   return {};
 }
 
