@@ -80,7 +80,7 @@ struct Settings {
 Rate message_rate(const Settings& settings);
 Rate byte_rate(const Settings& settings);
 
-/// Why a message or a client was refused; one counter each, and the key by which the log is kept from flooding.
+/// Why a message or a client was refused; the key by which refusals are counted, and the log is kept from flooding.
 enum class Refusal : std::uint8_t {
   malformed_packet,
   protocol_error,
@@ -136,7 +136,6 @@ struct Counters {
   std::uint64_t logins = 0;                                                     ///< connections that were accepted by CONNACK
   std::array<std::uint64_t, static_cast<std::size_t>(Ending::count_)> ended{};  ///< of those
   std::uint64_t expired_sessions = 0;
-  std::array<std::uint64_t, static_cast<std::size_t>(Refusal::count_)> refused{};
   std::array<std::uint64_t, static_cast<std::size_t>(Drop::count_)> dropped{};
 };
 
