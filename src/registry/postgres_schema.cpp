@@ -1,13 +1,13 @@
 #include "registry/postgres_schema.h"
 
+#include <iterator>
+
 namespace sealmq::postgres {
 namespace {
 
-constexpr std::uint64_t schema_version = 1;
-
 // The collation makes names sort by their bytes, as everywhere else. Triggers count changes and tell those who listen, so that a
 // change by hand counts too, and a heartbeat does not.
-constexpr const char* schema = R"(
+constexpr const char* schema_1 = R"(
   CREATE SCHEMA IF NOT EXISTS sealmq;
 
   CREATE TABLE sealmq.identity (
@@ -98,26 +98,51 @@ constexpr const char* schema = R"(
     FOR EACH STATEMENT EXECUTE FUNCTION sealmq.count_change();
 )";
 
+// A key that there is not has no octets, and is unlike any other.
+constexpr const char* schema_2 = R"(
+  UPDATE sealmq.identity SET ecdsa = '' WHERE ecdsa = decode(repeat('00', 33), 'hex');
+  UPDATE sealmq.identity SET agreement = '' WHERE agreement = decode(repeat('00', 33), 'hex');
+  DROP INDEX sealmq.identity_ecdsa;
+  DROP INDEX sealmq.identity_agreement;
+  CREATE UNIQUE INDEX identity_ecdsa ON sealmq.identity (substr(ecdsa, 2)) WHERE length(ecdsa) > 0;
+  CREATE UNIQUE INDEX identity_agreement ON sealmq.identity (substr(agreement, 2)) WHERE length(agreement) > 0;
+
+  UPDATE sealmq.state SET schema = 2;
+)";
+
+// Each leads from the one before.
+constexpr const char* schemas[] = {schema_1, schema_2};
+
+/// 0: there are no tables.
+Result<std::uint64_t> find_schema(Connection& connection) {
+  const auto is_there = TRY(connection.query("SELECT to_regclass('sealmq.state') IS NOT NULL"));
+  if (TRY(is_there.text(0, 0)) != "t") return 0;
+  const auto found = TRY(connection.query("SELECT schema FROM sealmq.state"));
+  return found.number(0, 0);
+}
+
+Result<> take_steps(Connection& connection) {
+  TRY(connection.execute("BEGIN"));
+  for (auto step = TRY(find_schema(connection)); step < std::size(schemas); ++step) TRY(connection.execute(schemas[step]));
+  return connection.execute("COMMIT");
+}
+
 }  // namespace
 
 Result<> prepare_registry(Connection& connection) {
-  const auto is_there = TRY(connection.query("SELECT to_regclass('sealmq.state') IS NOT NULL"));
-  if (TRY(is_there.text(0, 0)) != "t") {
-    // Two that come first at the same time take turns; the number has no meaning. The second must look in a transaction that
-    // begins after it has got the lock, or it would not see what the first has made.
+  auto found = TRY(find_schema(connection));
+  if (found < std::size(schemas)) {
+    // Those that come at the same time take turns; the number has no meaning. The second must look in a transaction that begins
+    // after it has got the lock, or it would not see what the first has made. A failure ends the connection, and the lock with
+    // it.
     TRY(connection.query("SELECT pg_advisory_lock(8338642351)"));
-    const auto is_there_now = TRY(connection.query("SELECT to_regclass('sealmq.state') IS NOT NULL"));
-    if (TRY(is_there_now.text(0, 0)) != "t") {
-      TRY(connection.execute("BEGIN"));
-      TRY(connection.execute(schema));
-      TRY(connection.execute("COMMIT"));
-    }
+    TRY(take_steps(connection));
     TRY(connection.query("SELECT pg_advisory_unlock(8338642351)"));
+    found = TRY(find_schema(connection));
   }
-  const auto found = TRY(connection.query("SELECT schema FROM sealmq.state"));
-  const auto number = TRY(found.number(0, 0));
-  if (number != schema_version)
-    return fail(Blame::environment, "the registry has schema " + std::to_string(number) + ", this program knows 1");
+  if (found > std::size(schemas))
+    return fail(Blame::environment, "the registry is of a newer program: it has schema " + std::to_string(found) +
+                                        ", this one knows those up to " + std::to_string(std::size(schemas)));
   return {};
 }
 

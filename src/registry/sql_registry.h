@@ -99,13 +99,15 @@ Result<> write_identity(Session& on, const Identity& identity) {
   return write_rights(on, insert_entitlement, identity.name, identity);
 }
 
+/// `keys` has a Schnorr key.
 template <class Session>
 Result<std::optional<std::string>> owner_of_a_key(Session& on, const PublicKeys& keys) {
-  const auto [schnorr, ecdsa, agreement] = rules::coordinates(keys);
-  const auto rows =
-      TRY(on.query("SELECT name FROM identity WHERE schnorr IN ($1, $2, $3) OR substr(ecdsa, 2) IN ($1, $2, $3) OR "
-                   "substr(agreement, 2) IN ($1, $2, $3)",
-                   schnorr, ecdsa, agreement));
+  auto sought = rules::coordinates(keys);
+  sought.resize(3, sought.front());
+  const auto rows = TRY(on.query(
+      "SELECT name FROM identity WHERE schnorr IN ($1, $2, $3) OR (length(ecdsa) > 0 AND substr(ecdsa, 2) IN ($1, $2, $3)) OR "
+      "(length(agreement) > 0 AND substr(agreement, 2) IN ($1, $2, $3))",
+      sought[0], sought[1], sought[2]));
   if (rows.count() == 0) return std::nullopt;
   return TRY(rows.text(0, 0));
 }
@@ -155,8 +157,8 @@ class SqlRegistry final : public Registry {
       if (TRY(exists(on, "SELECT 1 FROM identity WHERE name = $1", identity.name))) return rules::name_is_taken(identity.name);
       if (const auto owner = TRY(owner_of_a_key(on, identity.keys))) return rules::key_is_taken(*owner);
       TRY(on.query("INSERT INTO identity VALUES ($1, $2, $3, $4, $5, $6, $7, $8)", identity.name, name(identity.kind),
-                   name(identity.status), Bytes(identity.keys.schnorr), Bytes(identity.keys.ecdsa),
-                   Bytes(identity.keys.agreement), identity.revocation_reason, identity.changed));
+                   name(identity.status), Bytes(identity.keys.schnorr), rules::in_row(identity.keys.ecdsa),
+                   rules::in_row(identity.keys.agreement), identity.revocation_reason, identity.changed));
       return write_rights(on, insert_entitlement, identity.name, identity);
     });
   }

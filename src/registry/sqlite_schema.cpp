@@ -109,8 +109,20 @@ constexpr const char* schema_2 = R"(
   PRAGMA user_version = 2;
 )";
 
+// A key that there is not has no octets, and is unlike any other.
+constexpr const char* schema_3 = R"(
+  UPDATE identity SET ecdsa = x'' WHERE ecdsa = zeroblob(33);
+  UPDATE identity SET agreement = x'' WHERE agreement = zeroblob(33);
+  DROP INDEX identity_ecdsa;
+  DROP INDEX identity_agreement;
+  CREATE UNIQUE INDEX identity_ecdsa ON identity (substr(ecdsa, 2)) WHERE length(ecdsa) > 0;
+  CREATE UNIQUE INDEX identity_agreement ON identity (substr(agreement, 2)) WHERE length(agreement) > 0;
+
+  PRAGMA user_version = 3;
+)";
+
 // Each leads from the one before; an empty file has version 0.
-constexpr const char* schemas[] = {schema_1, schema_2};
+constexpr const char* schemas[] = {schema_1, schema_2, schema_3};
 
 }  // namespace
 
@@ -119,8 +131,8 @@ Result<> prepare_registry(Database& database) {
   const auto found = TRY(database.number("PRAGMA user_version"));
   if (found == std::size(schemas)) return {};
   if (found > std::size(schemas)) {
-    return fail(Blame::environment, "the registry has schema " + std::to_string(found) + ", this program knows " +
-                                        std::to_string(std::size(schemas)));
+    return fail(Blame::environment, "the registry is of a newer program: it has schema " + std::to_string(found) +
+                                        ", this one knows those up to " + std::to_string(std::size(schemas)));
   }
   for (auto step = found; step < std::size(schemas); ++step) TRY(database.execute(schemas[step]));
   return transaction.commit();
