@@ -317,6 +317,9 @@ class SqlRegistry final : public Registry {
   }
 
   Result<std::optional<Ticket>> burn_ticket(const TicketHash& hash, std::uint64_t wall) override {
+    // Anybody may come with any code: for one that there is not, nothing is locked or written.
+    const auto look = [&](Session& on) { return exists(on, "SELECT 1 FROM ticket WHERE hash = $1", Bytes(hash)); };
+    if (!TRY(store_.read(look))) return std::nullopt;
     return store_.write([&](Session& on) -> Result<std::optional<Ticket>> {
       const auto row = TRY(on.query("SELECT name, kind, expires FROM ticket WHERE hash = $1", Bytes(hash)));
       if (row.count() == 0) return std::nullopt;
