@@ -295,6 +295,8 @@ class Core {
   void queue_paced(Subscription& subscription, Publication& publication);
   void send_paced(Subscription& subscription, Now now);
   void begin_work(Link& link);
+  bool may_try(const Link& link, const BrokerScheme& scheme, const Incoming& incoming, Now now) const;
+  void count_failed_try(const Link& link, Now now);
   void work_is_over(const std::string& address);
 
   // delivery.cpp
