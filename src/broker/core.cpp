@@ -136,6 +136,7 @@ void Core::end(Link& link, Ending ending, bool with_will, Now now) {
     link.logging_in.reset();
   }
   effects.closing.push_back(link.id);
+  if (link.preparing != nullptr) turns_.leave(link.peer.address, link.preparing->ticket);
   link.preparing.reset();
   Session* session = std::exchange(link.session, nullptr);
   if (session == nullptr) return;

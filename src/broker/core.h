@@ -10,6 +10,7 @@
 #include "broker/shard.h"
 #include "broker/shared_groups.h"
 #include "broker/topic_tree.h"
+#include "broker/turns.h"
 
 namespace sealmq::broker {
 
@@ -294,7 +295,7 @@ class Core {
   void forget_own(Link& link, std::size_t place);
   void queue_paced(Subscription& subscription, Publication& publication);
   void send_paced(Subscription& subscription, Now now);
-  void begin_work(Link& link);
+  void begin_work();
   void work_is_over(const std::string& address);
 
   // delivery.cpp
@@ -348,12 +349,8 @@ class Core {
 
   std::vector<Slot> slots_;
   std::vector<std::uint32_t> free_slots_;
-  std::multimap<std::uint64_t, ConnectionId> slowed_;  // until that steady moment
-  struct Source {
-    std::size_t working = 0;
-    std::deque<ConnectionId> waiting;
-  };
-  TextMap<Source> sources_;  // addresses whose messages are being prepared
+  std::multimap<std::uint64_t, ConnectionId> slowed_;                                     // until that steady moment
+  Turns turns_{settings.maximum_preparations_of_address, settings.maximum_preparations};  // of messages that are prepared
   Charge tree_charge_;
   std::uint64_t stamp_ = 0;
   std::uint64_t last_number_ = 0;

@@ -6,6 +6,7 @@
 #include "broker/budget.h"
 #include "broker/session.h"
 #include "broker/shard.h"
+#include "broker/turns.h"
 #include "mqtt/connection.h"
 
 namespace sealmq::broker {
@@ -30,6 +31,7 @@ struct PendingMessage {
   };
   Buffer packet;
   std::shared_ptr<Work> work;
+  Turns::Ticket ticket = 0;
 };
 
 class Link final : public mqtt::Events {

@@ -13,7 +13,6 @@ using mqtt::Reason;
 
 // -- what takes long is done elsewhere -----------------------------------------------------------------------------------------
 
-// Messages of one address take turns, so that a flood from there keeps nobody else waiting.
 bool Core::prepare(Link& link, const mqtt::Publish& packet, Now now) {
   if (!packet.topic.starts_with('$')) return false;
   Incoming incoming{packet.topic, packet.payload, now};
@@ -29,38 +28,29 @@ bool Core::prepare(Link& link, const mqtt::Publish& packet, Now now) {
     copy.properties.topic_alias.reset();
     mqtt::encode(copy, link.connection.version(), link.preparing->packet);
     link.connection.hold();
-    Source& source = sources_[link.peer.address];
-    if (source.working < settings.maximum_preparations)
-      begin_work(link);
-    else
-      source.waiting.push_back(link.id);
+    link.preparing->ticket = turns_.wait(link.peer.address, link.id);
+    begin_work();
     return true;
   }
   return false;
 }
 
 // A client that has left costs no more work.
-void Core::begin_work(Link& link) {
-  ++sources_[link.peer.address].working;
-  effects.jobs.push_back({{Job::Kind::message, link.id, link.peer.address}, [pending = std::weak_ptr(link.preparing->work)] {
-                            auto work = pending.lock();
-                            if (work == nullptr) return;
-                            work->preparation->run();
-                            work->done = true;
-                          }});
+void Core::begin_work() {
+  while (const auto next = turns_.next()) {
+    const Link& link = *find(*next);  // who ends leaves the line
+    effects.jobs.push_back({{Job::Kind::message, link.id, link.peer.address}, [pending = std::weak_ptr(link.preparing->work)] {
+                              auto work = pending.lock();
+                              if (work == nullptr) return;
+                              work->preparation->run();
+                              work->done = true;
+                            }});
+  }
 }
 
 void Core::work_is_over(const std::string& address) {
-  auto at = sources_.find(address);
-  if (at == sources_.end()) return;
-  Source& source = at->second;
-  --source.working;
-  while (!source.waiting.empty() && source.working < settings.maximum_preparations) {
-    Link* next = find(source.waiting.front());
-    source.waiting.pop_front();
-    if (next != nullptr && !next->ended) begin_work(*next);
-  }
-  if (source.working == 0) sources_.erase(at);
+  turns_.over(address);
+  begin_work();
 }
 
 // -- messages and requests -----------------------------------------------------------------------------------------------------
