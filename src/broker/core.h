@@ -295,8 +295,8 @@ class Core {
   void forget_own(Link& link, std::size_t place);
   void queue_paced(Subscription& subscription, Publication& publication);
   void send_paced(Subscription& subscription, Now now);
-  void begin_work();
-  void work_is_over(const std::string& address);
+  void begin_work(std::size_t scheme);
+  void work_is_over(const Job::Name& job);
 
   // delivery.cpp
   void spread(Publication& publication, Now now);
@@ -349,8 +349,8 @@ class Core {
 
   std::vector<Slot> slots_;
   std::vector<std::uint32_t> free_slots_;
-  std::multimap<std::uint64_t, ConnectionId> slowed_;                                     // until that steady moment
-  Turns turns_{settings.maximum_preparations_of_address, settings.maximum_preparations};  // of messages that are prepared
+  std::multimap<std::uint64_t, ConnectionId> slowed_;  // until that steady moment
+  std::vector<Turns> turns_;  // of messages that are prepared; by scheme, so that dear work does not hold up cheap
   Charge tree_charge_;
   std::uint64_t stamp_ = 0;
   std::uint64_t last_number_ = 0;

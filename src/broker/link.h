@@ -31,6 +31,7 @@ struct PendingMessage {
   };
   Buffer packet;
   std::shared_ptr<Work> work;
+  std::size_t scheme = 0;  ///< in whose line it waits
   Turns::Ticket ticket = 0;
 };
 

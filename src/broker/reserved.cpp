@@ -28,29 +28,31 @@ bool Core::prepare(Link& link, const mqtt::Publish& packet, Now now) {
     copy.properties.topic_alias.reset();
     mqtt::encode(copy, link.connection.version(), link.preparing->packet);
     link.connection.hold();
-    link.preparing->ticket = turns_.wait(link.peer.address, link.id);
-    begin_work();
+    link.preparing->scheme = i;
+    link.preparing->ticket = turns_[i].wait(link.peer.address, link.id);
+    begin_work(i);
     return true;
   }
   return false;
 }
 
 // A client that has left costs no more work.
-void Core::begin_work() {
-  while (const auto next = turns_.next()) {
+void Core::begin_work(std::size_t scheme) {
+  while (const auto next = turns_[scheme].next()) {
     const Link& link = *find(*next);  // who ends leaves the line
-    effects.jobs.push_back({{Job::Kind::message, link.id, link.peer.address}, [pending = std::weak_ptr(link.preparing->work)] {
-                              auto work = pending.lock();
-                              if (work == nullptr) return;
-                              work->preparation->run();
-                              work->done = true;
-                            }});
+    effects.jobs.push_back(
+        {{Job::Kind::message, link.id, link.peer.address, scheme}, [pending = std::weak_ptr(link.preparing->work)] {
+           auto work = pending.lock();
+           if (work == nullptr) return;
+           work->preparation->run();
+           work->done = true;
+         }});
   }
 }
 
-void Core::work_is_over(const std::string& address) {
-  turns_.over(address);
-  begin_work();
+void Core::work_is_over(const Job::Name& job) {
+  turns_[job.scheme].over(job.address);
+  begin_work(job.scheme);
 }
 
 // -- messages and requests -----------------------------------------------------------------------------------------------------

@@ -35,7 +35,7 @@ class Turns {
   using Sources = std::map<std::string, Source, std::less<>>;
   void line_up(Sources::iterator at);
 
-  const std::size_t most_of_one_, most_;
+  std::size_t most_of_one_, most_;
   Sources sources_;
   std::deque<Sources::iterator> line_;  // those with somebody waiting, perhaps, and a free place
   std::size_t working_ = 0;
