@@ -46,7 +46,6 @@ struct Sides {
       Incoming incoming{request->topic, request->payload, world.now};
       auto work = broker->prepare(incoming);
       if (work != nullptr) work->run();
-      if (!broker->is_request(incoming)) continue;
       auto asked = broker->read_request(incoming, {world.now, world.directory, &state, work.get()});
       if (asked) (void)client->unprotect({client->inbox(), (*asked)->reply}, world.now);
     }
