@@ -55,6 +55,10 @@ std::string_view ClientScheme::inbox() const {
   return {};
 }
 
+std::string_view ClientScheme::news() const {
+  return {};
+}
+
 std::string_view ClientScheme::wire_topic() const {
   return {};
 }

@@ -351,6 +351,9 @@ class ClientScheme {
 
   /// The topic on which the broker answers; it is subscribed first of all on every connection. Empty: no such ability.
   virtual std::string_view inbox() const;
+  /// A topic on which the broker tells everybody what the scheme has to know, retained; subscribed on every connection too.
+  /// Empty: none.
+  virtual std::string_view news() const;
   /// The topic on which a message to `topic` travels; empty: its own.
   virtual std::string_view wire_topic() const;
   /// A connection begins: what was agreed on the one before is over, what was subscribed is asked for again.

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "crypto/ecdsa.h"
+#include "mqtt/own_topics.h"
 #include "schemes/malina/signature.h"
 
 namespace sealmq::malina {
@@ -15,7 +16,7 @@ namespace sealmq::malina {
 inline constexpr std::uint8_t type_revocation_request = 0x51;
 inline constexpr std::uint8_t type_revocation_order = 0x52;
 inline constexpr std::uint8_t type_evidence = 0x53;
-inline constexpr std::string_view authority_topic = "$sl/ra";
+inline constexpr std::string_view authority_topic = mqtt::orders_topic;
 
 /// By which level the message in question came.
 enum class Level : std::uint8_t { sl1 = 1, sl2 = 2, sl3 = 3 };

@@ -34,21 +34,22 @@ class ClientSide : public ClientScheme {
 
   const SchemeInfo& info() const override { return hardened_info; }
   std::string_view inbox() const override { return inbox_topic; }
+  std::string_view news() const override { return parameters_topic; }
   std::string_view wire_topic() const override { return message_topic; }
   bool confirms() const override { return true; }
 
+  bool may_publish(std::string_view, Now now) override { return broker_.is_current(now); }
   Result<Buffer> protect(std::string_view topic, Bytes payload, Now now) override {
     if (key_ == nullptr) return fail(Blame::caller_misused, "signing needs a private key; name one with --key");
-    TRY(broker_.must_be_current(now));
+    if (!broker_.is_current(now)) return fail(Blame::caller_misused, "there is no Rabin key of the broker to seal for");
     Message message{topic, key_->identity().keys.schnorr, payload, now.wall, 0, {}};
     message.sequence = TRY(key_->sequence().next());
-    message.signature = TRY(malina::sign(*key_, statement_of(message, broker_.broker_id)));
-    return seal(message, broker_.rabin, broker_.broker_id, random_);
+    message.signature = TRY(malina::sign(*key_, statement_of(message, broker_.broker_id())));
+    return seal(message, broker_.rabin(), broker_.broker_id(), random_);
   }
 
-  Result<> subscribe(std::string_view filter, Now now) override {
+  Result<> subscribe(std::string_view filter, Now) override {
     if (pins_authors_) return fail(Blame::caller_misused, "this scheme hides who wrote a message, so --from cannot be heeded");
-    TRY(broker_.must_be_current(now));
     wishes_.add(filter);
     return {};
   }
@@ -57,27 +58,32 @@ class ClientSide : public ClientScheme {
       for (const Key& key : wish->keys) left_.push_back(key.cipher.subscription());
     wishes_.remove(filter);
   }
-  void connected(Now) override {
+  void connected(Now now) override {
+    broker_.connected(now);
     wishes_.connected();
     left_.clear();
   }
   void request_refused(const Request& request) override { wishes_.refused(request.filter); }
 
   Result<std::optional<Request>> next_request(Now now) override {
-    TRY(broker_.must_be_current(now));  // also for who only publishes: it is told here what to do
+    if (!TRY(broker_.is_ready(now))) return std::nullopt;  // also for who only publishes: it is told here what to do
     auto* wish = wishes_.due(now);
     if (wish == nullptr) return std::nullopt;
     Buffer chance(subscription_key_size);
     random_.fill(chance);
     const Secret fresh(std::move(chance));  // a key for each request, so counters may begin anew
     const SubscribeRequest request{now.wall, wish->filter, fresh.reveal(), capability_for(wish->filter)};
-    Request asked{std::string(request_topic), seal(request, broker_.rabin, broker_.broker_id, random_), wish->filter};
+    Request asked{std::string(request_topic), seal(request, broker_.rabin(), broker_.broker_id(), random_), wish->filter};
     const auto sealed = TRY(decode_sealed(asked.payload, type_sl2_1));
     wishes_.asked(*wish, Key{DeliveryKey(fresh.reveal(), subscription_id(sealed.c))}, now);
     return asked;
   }
 
   Result<Checked<Received>> unprotect(const Arrived& message, Now now) override {
+    if (message.topic == parameters_topic) {
+      TRY(broker_.take(message.payload));
+      return verified(Received{.what = Received::What::own});
+    }
     if (message.topic != inbox_topic) return refused("came in the open");
     const auto frame = TRY(decode_delivery_frame(message.payload));
     if (std::ranges::find(left_, frame.subscription) != left_.end()) return verified(Received{.what = Received::What::own});
@@ -117,7 +123,7 @@ class ClientSide : public ClientScheme {
   }
 
   Buffer evidence_of(const Delivery& delivery) const {
-    malina::Evidence evidence{malina::Level::sl2, broker_.broker_id, delivery.topic, delivery.message, delivery.time};
+    malina::Evidence evidence{malina::Level::sl2, broker_.broker_id(), delivery.topic, delivery.message, delivery.time};
     evidence.escrow = delivery.escrow;
     return malina::encode(evidence);
   }
@@ -129,7 +135,7 @@ class ClientSide : public ClientScheme {
 
   KeyStore* key_;
   Random& random_;
-  const BrokerKey broker_;
+  BrokerKey broker_;
   const std::vector<ClosedTopics> capabilities_;
   const bool pins_authors_;
   const bool keeps_evidence_;

@@ -35,43 +35,51 @@ class ClientSide : public ClientScheme {
 
   const SchemeInfo& info() const override { return paper_info; }
   std::string_view inbox() const override { return inbox_topic; }
+  std::string_view news() const override { return parameters_topic; }
   std::string_view wire_topic() const override { return message_topic; }
 
+  bool may_publish(std::string_view, Now now) override { return broker_.is_current(now); }
   Result<Buffer> protect(std::string_view topic, Bytes payload, Now now) override {
     if (key_ == nullptr) return fail(Blame::caller_misused, "signing needs a private key; name one with --key");
-    TRY(broker_.must_be_current(now));
+    if (!broker_.is_current(now)) return fail(Blame::caller_misused, "there is no Rabin key of the broker to seal for");
     PaperMessage message{topic, key_->identity().keys.schnorr, payload, now.wall, {}};
     message.signature = TRY(malina::sign(*key_, statement_of(message)));
-    auto frame = seal(message, broker_.rabin, random_);
+    auto frame = seal(message, broker_.rabin(), random_);
     if (!frame) frame.error().code = static_cast<std::uint8_t>(mqtt::Reason::packet_too_large);
     return frame;
   }
 
-  Result<> subscribe(std::string_view filter, Now now) override {
+  Result<> subscribe(std::string_view filter, Now) override {
     if (pins_authors_) return fail(Blame::caller_misused, "this scheme names no authors, so --from cannot be heeded");
     if (!mqtt::is_topic_name(filter)) return fail(Blame::caller_misused, "the published form has no wildcards");
-    TRY(broker_.must_be_current(now));
     wishes_.add(filter);
     return {};
   }
   void unsubscribe(std::string_view filter) override { wishes_.remove(filter); }
-  void connected(Now) override { wishes_.connected(); }
+  void connected(Now now) override {
+    broker_.connected(now);
+    wishes_.connected();
+  }
   void request_refused(const Request& request) override { wishes_.refused(request.filter); }
 
   Result<std::optional<Request>> next_request(Now now) override {
-    TRY(broker_.must_be_current(now));  // also for who only publishes: it is told here what to do
+    if (!TRY(broker_.is_ready(now))) return std::nullopt;  // also for who only publishes: it is told here what to do
     auto* wish = wishes_.due(now);
     if (wish == nullptr) return std::nullopt;
     Buffer chance(key_size);
     random_.fill(chance);
     const Secret fresh(std::move(chance));
-    auto frame = TRY(seal(PaperSubscribe{wish->filter, fresh.reveal()}, broker_.rabin, random_));
+    auto frame = TRY(seal(PaperSubscribe{wish->filter, fresh.reveal()}, broker_.rabin(), random_));
     wishes_.asked(*wish, Key{crypto::AesGcm(fresh.reveal())}, now);
     wishes_.granted(*wish, now);  // nobody will say so
     return Request{std::string(request_topic), std::move(frame), wish->filter};
   }
 
   Result<Checked<Received>> unprotect(const Arrived& message, Now now) override {
+    if (message.topic == parameters_topic) {
+      TRY(broker_.take(message.payload));
+      return verified(Received{.what = Received::What::own});
+    }
     if (message.topic != inbox_topic) return refused("came in the open");
     for (auto& wish : wishes_.all())
       for (Key& key : wish.keys)
@@ -108,7 +116,7 @@ class ClientSide : public ClientScheme {
 
   KeyStore* key_;
   Random& random_;
-  const BrokerKey broker_;
+  BrokerKey broker_;
   const bool pins_authors_;
   const bool keeps_evidence_;
   Wishes<Key> wishes_;

@@ -2,6 +2,7 @@
 // subscribers or into a group's.
 #include "schemes/malina/frame.h"
 #include "schemes/malina/join_broker.h"
+#include "schemes/malina/prepared.h"
 #include "schemes/sl3/group.h"
 #include "schemes/sl3/kept.h"
 #include "schemes/sl3/sl3.h"
@@ -10,6 +11,13 @@ namespace sealmq::sl3 {
 namespace {
 
 using malina::begins;
+
+/// A request that has been verified, and the session that its sender gets if it may have one.
+struct Introduction {
+  BrokerSession::Request request;
+  BrokerSession::Answered answered;
+};
+using PreparedIntroduction = malina::Prepared<Introduction>;
 
 class Subscriber : public Receiver {
  public:
@@ -75,16 +83,24 @@ class BrokerSide : public BrokerScheme {
 
   bool tries_a_secret(const Incoming& request) const override { return malina::is_join(request); }
 
+  // Two agreements and a signature are worth more of the broker's time than they cost whoever sends garbage.
   std::unique_ptr<Preparation> prepare(const Incoming& incoming) override {
-    if (!malina::takes_registration(incoming.topic)) return nullptr;
-    return malina::prepare_registration(incoming, Profile::hardened, ports_);
+    if (malina::takes_registration(incoming.topic)) return malina::prepare_registration(incoming, Profile::hardened, ports_);
+    if (!is_request(incoming)) return nullptr;
+    return std::make_unique<PreparedIntroduction>([&key = ports_.key, &random = ports_.random,
+                                                   frame = to_buffer(incoming.payload),
+                                                   now = incoming.now]() -> Result<Introduction> {
+      auto request = TRY(BrokerSession::read_request(frame, key, now));
+      auto answered = TRY(BrokerSession::answer(request, random, now));
+      return Introduction{std::move(request), std::move(answered)};
+    });
   }
 
-  // Rights, status and the memory are the core's to ask, when this has answered. Nobody but those on the list costs the broker
-  // more than the reading.
+  // Rights, status and the memory are the core's to ask, when this has answered.
   Result<Checked<Asked>> read_request(const Incoming& request, const Scene& scene) override {
     if (malina::takes_registration(request.topic)) return read_registration(scene);
-    auto read = TRY(BrokerSession::read_request(request.payload, ports_.key, scene.now));
+    auto introduction = TRY(PreparedIntroduction::take(scene.prepared));
+    const auto& read = introduction.request;
     Asked asked;
     asked.what = read->role == Role::publisher ? Asked::What::publishing : Asked::What::subscription;
     asked.plaintext = to_buffer(as_bytes(read->topic));
@@ -94,7 +110,7 @@ class BrokerSide : public BrokerScheme {
     asked.mark = read->mark;
     if (asked.identity == nullptr || asked.identity->status == Status::revoked) return verified(std::move(asked));
 
-    auto answered = TRY(BrokerSession::answer(read, ports_.random, scene.now));
+    auto& answered = introduction.answered;
     asked.reply = std::move(answered.frame);
     if (read->role == Role::subscriber)
       asked.receiver = std::make_unique<Subscriber>(std::move(answered.session), groups_, ports_.key);

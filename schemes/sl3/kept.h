@@ -60,7 +60,8 @@ class Publishers : public ConnectionState {
   std::vector<Kept> kept_;  // the oldest first
 };
 
-/// The groups of one shard. One is gone with its last member; the next of its filter is another one.
+/// The groups of one shard. One lasts as long as any subscription that has been in it: whoever comes back to it in the same
+/// session finds the same group in another epoch, because a client takes no second group's key from one session.
 template <class Group>
 class Groups {
  public:
@@ -69,22 +70,25 @@ class Groups {
   /// A name that no other member has or had.
   std::string next_member() { return std::to_string(++members_); }
 
-  Group& join(const std::string& filter, const std::string& member) {
-    Group& group = groups_.try_emplace(filter, random_).first->second;
-    group.join(member);
-    return group;
+  Group& hold(const std::string& filter) {
+    auto& place = groups_.try_emplace(filter, random_).first->second;
+    ++place.holders;
+    return place.group;
   }
-  void leave(const std::string& filter, const std::string& member) {
+  void let_go(const std::string& filter) {
     auto at = groups_.find(filter);
-    if (at == groups_.end()) return;
-    at->second.leave(member);
-    if (at->second.members().empty()) groups_.erase(at);
+    if (--at->second.holders == 0) groups_.erase(at);
   }
 
  private:
+  struct Place {
+    explicit Place(Random& random) : group(random) {}
+    Group group;
+    std::size_t holders = 0;
+  };
   Random& random_;
   std::uint64_t members_ = 0;
-  std::map<std::string, Group> groups_;
+  std::map<std::string, Place> groups_;
 };
 
 /// One subscriber's place in a group, while it has one.
@@ -93,28 +97,32 @@ class Membership {
  public:
   Membership(std::shared_ptr<Groups<Group>> groups, std::string filter)
       : groups_(std::move(groups)), filter_(std::move(filter)), member_(groups_->next_member()) {}
-  ~Membership() { set(false); }
+  ~Membership() {
+    set(false);
+    if (group_ != nullptr) groups_->let_go(filter_);
+  }
   Membership(const Membership&) = delete;
   Membership& operator=(const Membership&) = delete;
 
   void set(bool is_member) {
-    if (is_member == (group_ != nullptr)) return;
-    if (is_member) {
-      group_ = &groups_->join(filter_, member_);
-    } else {
-      group_ = nullptr;
-      groups_->leave(filter_, member_);
-    }
+    if (is_member == is_member_) return;
+    is_member_ = is_member;
+    if (group_ == nullptr) group_ = &groups_->hold(filter_);
+    if (is_member)
+      group_->join(member_);
+    else
+      group_->leave(member_);
   }
-  Group* group() const { return group_; }
+  Group* group() const { return is_member_ ? group_ : nullptr; }
   const std::string& member() const { return member_; }
-  bool lacks_key(Now now) const { return group_ != nullptr && group_->lacks_key(member_, now); }
+  bool lacks_key(Now now) const { return is_member_ && group_->lacks_key(member_, now); }
 
  private:
   std::shared_ptr<Groups<Group>> groups_;
   std::string filter_;
   std::string member_;
-  Group* group_ = nullptr;
+  Group* group_ = nullptr;  // once it has been in it
+  bool is_member_ = false;
 };
 
 }  // namespace sealmq::sl3

@@ -2,6 +2,7 @@
 // signature is verified.
 #include "schemes/malina/frame.h"
 #include "schemes/malina/join_broker.h"
+#include "schemes/malina/prepared.h"
 #include "schemes/sl3/group.h"
 #include "schemes/sl3/kept.h"
 #include "schemes/sl3/sl3.h"
@@ -10,6 +11,8 @@ namespace sealmq::sl3 {
 namespace {
 
 using malina::begins;
+using PreparedSubscription = malina::Prepared<paper::BrokerSession::Subscribed>;
+using PreparedPublishing = malina::Prepared<paper::BrokerSession::Published>;
 
 class Subscriber : public Receiver {
  public:
@@ -65,9 +68,18 @@ class BrokerSide : public BrokerScheme {
 
   bool tries_a_secret(const Incoming& request) const override { return malina::is_join(request); }
 
+  // What makes a session costs an agreement and a signature, whoever sends it.
   std::unique_ptr<Preparation> prepare(const Incoming& incoming) override {
-    if (!malina::takes_registration(incoming.topic)) return nullptr;
-    return malina::prepare_registration(incoming, Profile::paper, ports_);
+    if (malina::takes_registration(incoming.topic)) return malina::prepare_registration(incoming, Profile::paper, ports_);
+    if (is_request(incoming))
+      return std::make_unique<PreparedSubscription>([&key = ports_.key, frame = to_buffer(incoming.payload), now = incoming.now] {
+        return paper::BrokerSession::subscribe(frame, key, now);
+      });
+    if (begins(incoming.payload, "SL3_2"))
+      return std::make_unique<PreparedPublishing>([&key = ports_.key, frame = to_buffer(incoming.payload), now = incoming.now] {
+        return paper::BrokerSession::publish(frame, key, now);
+      });
+    return nullptr;
   }
 
   Result<Checked<Asked>> read_request(const Incoming& request, const Scene& scene) override {
@@ -81,7 +93,7 @@ class BrokerSide : public BrokerScheme {
       if (asked.mark) asked.mark->scheme = paper_scheme_name;
       return verified(std::move(asked));
     }
-    auto subscribed = TRY(paper::BrokerSession::subscribe(request.payload, ports_.key, scene.now));
+    auto subscribed = TRY(PreparedSubscription::take(scene.prepared));
     asked.plaintext = to_buffer(as_bytes(subscribed.topic));
     asked.topic = as_text(asked.plaintext);
     asked.identity = scene.directory.find_by_schnorr(subscribed.id);
@@ -93,7 +105,7 @@ class BrokerSide : public BrokerScheme {
   }
 
   Result<Checked<Opened>> open(const Incoming& message, const Scene& scene) override {
-    return begins(message.payload, "SL3_2") ? open_first(message, scene) : open_later(message, scene);
+    return begins(message.payload, "SL3_2") ? open_first(scene) : open_later(message, scene);
   }
 
   Result<> seal(const Outgoing&, const Scene&, Buffer&) override {
@@ -104,8 +116,8 @@ class BrokerSide : public BrokerScheme {
   using Taken = Verified<paper::TakenMessage, paper::BrokerSession>;
   using Sessions = Publishers<paper::BrokerSession>;
 
-  Result<Checked<Opened>> open_first(const Incoming& message, const Scene& scene) {
-    auto published = TRY(paper::BrokerSession::publish(message.payload, ports_.key, scene.now));
+  Result<Checked<Opened>> open_first(const Scene& scene) {
+    auto published = TRY(PreparedPublishing::take(scene.prepared));
     const Identity* author = scene.directory.find_by_schnorr(published.session.author());
     if (author != nullptr && scene.state != nullptr)
       TRY(Sessions::of(*scene.state).add(author->name, std::move(published.session), scene.now));

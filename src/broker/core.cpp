@@ -41,6 +41,7 @@ Core::Core(std::size_t index_, std::size_t count_, Settings settings_, Ports por
       ports(std::move(ports_)),
       access(ports.schemes, std::move(policy), std::move(directory)),
       retained(settings.maximum_retained, settings.maximum_retained_bytes, ports.budget),
+      turns_(ports.schemes.size(), Turns(settings.maximum_preparations_of_address, settings.maximum_preparations)),
       tree_charge_(ports.budget, 0, true),
       sealed_(ports.schemes.size()) {}
 
@@ -90,7 +91,7 @@ void Core::receive(Link& link, Bytes bytes, Now now) {
 }
 
 void Core::finish(const Job::Name& job, Now now) {
-  if (job.kind == Job::Kind::message) work_is_over(job.address);
+  if (job.kind == Job::Kind::message) work_is_over(job);
   Link* link = find(job.connection);
   if (link == nullptr || link->ended) return;
   bool is_awaited = job.kind == Job::Kind::login ? link->logging_in != nullptr : link->preparing != nullptr;
@@ -136,6 +137,7 @@ void Core::end(Link& link, Ending ending, bool with_will, Now now) {
     link.logging_in.reset();
   }
   effects.closing.push_back(link.id);
+  if (link.preparing != nullptr) turns_[link.preparing->scheme].leave(link.place(), link.preparing->ticket);
   link.preparing.reset();
   Session* session = std::exchange(link.session, nullptr);
   if (session == nullptr) return;

@@ -10,6 +10,7 @@
 #include "broker/shard.h"
 #include "broker/shared_groups.h"
 #include "broker/topic_tree.h"
+#include "broker/turns.h"
 
 namespace sealmq::broker {
 
@@ -294,10 +295,10 @@ class Core {
   void forget_own(Link& link, std::size_t place);
   void queue_paced(Subscription& subscription, Publication& publication);
   void send_paced(Subscription& subscription, Now now);
-  void begin_work(Link& link);
+  void begin_work(std::size_t scheme);
+  void work_is_over(const Job::Name& job);
   bool may_try(const Link& link, const BrokerScheme& scheme, const Incoming& incoming, Now now) const;
   void count_failed_try(const Link& link, Now now);
-  void work_is_over(const std::string& address);
 
   // delivery.cpp
   void spread(Publication& publication, Now now);
@@ -351,11 +352,7 @@ class Core {
   std::vector<Slot> slots_;
   std::vector<std::uint32_t> free_slots_;
   std::multimap<std::uint64_t, ConnectionId> slowed_;  // until that steady moment
-  struct Source {
-    std::size_t working = 0;
-    std::deque<ConnectionId> waiting;
-  };
-  TextMap<Source> sources_;  // addresses whose messages are being prepared
+  std::vector<Turns> turns_;  // of messages that are prepared; by scheme, so that dear work does not hold up cheap
   Charge tree_charge_;
   std::uint64_t stamp_ = 0;
   std::uint64_t last_number_ = 0;

@@ -6,6 +6,7 @@
 #include "broker/budget.h"
 #include "broker/session.h"
 #include "broker/shard.h"
+#include "broker/turns.h"
 #include "mqtt/connection.h"
 
 namespace sealmq::broker {
@@ -30,6 +31,8 @@ struct PendingMessage {
   };
   Buffer packet;
   std::shared_ptr<Work> work;
+  std::size_t scheme = 0;  ///< in whose line it waits
+  Turns::Ticket ticket = 0;
 };
 
 class Link final : public mqtt::Events {
@@ -56,6 +59,7 @@ class Link final : public mqtt::Events {
   bool is_v5() const { return connection.version() == mqtt::Version::v5; }
   /// For the log: the identifier, or the address before there is one.
   std::string_view label() const { return session != nullptr ? std::string_view(session->client_id) : peer.address; }
+  const std::string& place() const { return peer.place.empty() ? peer.address : peer.place; }
 
   mqtt::Connection connection;
   const ConnectionId id;

@@ -1,14 +1,12 @@
-// Topics on which a broker tells everybody something, retained (index of specifications, section 5).
+// The broker's own topics, under the names that the server uses.
 #pragma once
 
-#include <string_view>
+#include "mqtt/own_topics.h"
 
 namespace sealmq::broker {
 
-/// The broker's parameters, as parse_parameters() reads them.
-inline constexpr std::string_view parameters_topic = "$sl/params";
-/// Below it, by the ID in hexadecimal: the last order of the authority about each. To the topic itself the authority publishes.
-inline constexpr std::string_view orders_topic = "$sl/ra";
-inline constexpr std::string_view orders_filter = "$sl/ra/#";
+using mqtt::orders_filter;
+using mqtt::orders_topic;
+using mqtt::parameters_topic;
 
 }  // namespace sealmq::broker

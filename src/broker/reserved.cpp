@@ -13,11 +13,6 @@ using mqtt::Reason;
 
 // -- what takes long is done elsewhere -----------------------------------------------------------------------------------------
 
-static const std::string& place_of(const Link& link) {
-  return link.peer.place.empty() ? link.peer.address : link.peer.place;
-}
-
-// Messages of one address take turns, so that a flood from there keeps nobody else waiting.
 bool Core::prepare(Link& link, const mqtt::Publish& packet, Now now) {
   if (!packet.topic.starts_with('$')) return false;
   Incoming incoming{packet.topic, packet.payload, now};
@@ -34,11 +29,9 @@ bool Core::prepare(Link& link, const mqtt::Publish& packet, Now now) {
     copy.properties.topic_alias.reset();
     mqtt::encode(copy, link.connection.version(), link.preparing->packet);
     link.connection.hold();
-    Source& source = sources_[place_of(link)];
-    if (source.working < settings.maximum_preparations)
-      begin_work(link);
-    else
-      source.waiting.push_back(link.id);
+    link.preparing->scheme = i;
+    link.preparing->ticket = turns_[i].wait(link.place(), link.id);
+    begin_work(i);
     return true;
   }
   return false;
@@ -54,27 +47,21 @@ void Core::count_failed_try(const Link& link, Now now) {
 }
 
 // A client that has left costs no more work.
-void Core::begin_work(Link& link) {
-  ++sources_[place_of(link)].working;
-  effects.jobs.push_back({{Job::Kind::message, link.id, place_of(link)}, [pending = std::weak_ptr(link.preparing->work)] {
-                            auto work = pending.lock();
-                            if (work == nullptr) return;
-                            work->preparation->run();
-                            work->done = true;
-                          }});
+void Core::begin_work(std::size_t scheme) {
+  while (const auto next = turns_[scheme].next()) {
+    const Link& link = *find(*next);  // who ends leaves the line
+    effects.jobs.push_back({{Job::Kind::message, link.id, link.place(), scheme}, [pending = std::weak_ptr(link.preparing->work)] {
+                              auto work = pending.lock();
+                              if (work == nullptr) return;
+                              work->preparation->run();
+                              work->done = true;
+                            }});
+  }
 }
 
-void Core::work_is_over(const std::string& address) {
-  auto at = sources_.find(address);
-  if (at == sources_.end()) return;
-  Source& source = at->second;
-  --source.working;
-  while (!source.waiting.empty() && source.working < settings.maximum_preparations) {
-    Link* next = find(source.waiting.front());
-    source.waiting.pop_front();
-    if (next != nullptr && !next->ended) begin_work(*next);
-  }
-  if (source.working == 0) sources_.erase(at);
+void Core::work_is_over(const Job::Name& job) {
+  turns_[job.scheme].over(job.address);
+  begin_work(job.scheme);
 }
 
 // -- messages and requests -----------------------------------------------------------------------------------------------------

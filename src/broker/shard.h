@@ -71,7 +71,8 @@ struct Settings {
   std::size_t maximum_wildcards = 16;                ///< '+' in one filter
   std::uint16_t topic_alias_maximum_out = 32;        ///< aliases used towards one client, if it allows them
   std::size_t maximum_logins = 256;                  ///< undecided at the same time, per shard
-  std::size_t maximum_preparations = 8;              ///< of messages of one address at the same time, per shard; others wait
+  std::size_t maximum_preparations = 16;             ///< of messages at the same time, per shard and scheme; others wait,
+  std::size_t maximum_preparations_of_address = 8;   ///< and of messages of one address
   std::size_t maximum_receivers = 64;                ///< subscriptions with a key of their own, per connection
   bool durable = false;                              ///< changes go to a store, and promises wait for it
   std::uint32_t store_delay = 0;  ///< milliseconds that a QoS 1 message may be kept from the store, if its client is there: most
@@ -184,7 +185,8 @@ struct Job {
   struct Name {
     Kind kind;
     ConnectionId connection;
-    std::string address;  ///< of a message: whose places it takes
+    std::string address;     ///< of a message: whose places it takes
+    std::size_t scheme = 0;  ///< likewise, and in which line
   };
   Name name;
   std::function<void()> work;

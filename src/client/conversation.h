@@ -26,6 +26,8 @@ class Conversation {
 
   /// A connection has begun. Answers the topic on which the broker will answer, to be subscribed before anything else.
   std::string_view begin(Now now);
+  /// What it wants to read beside that; empty: nothing.
+  std::string_view news() const { return scheme_->news(); }
   /// What the broker is to be asked next; nothing: all that is needed has been asked. Errors end the connection.
   Result<std::optional<Request>> next_request(Now now) { return scheme_->next_request(now); }
 

@@ -289,9 +289,10 @@ Result<> ClientSession::on_granted(std::uint16_t packet_id, const std::vector<Re
   // Each asked for one filter; UNSUBACK of MQTT 3 carries no reasons.
   if (reasons.size() > 1) return protocol_error("answers more filters than were asked for");  // [MQTT-3.8.4-6]
   const Reason reason = reasons.empty() ? Reason::success : reasons.front();
-  if (asked->second != 0)
+  const bool is_own = asked->second == inbox_handle || asked->second == news_handle;
+  if (!is_own)
     events_.push_back(Subscribed{asked->second, reason});
-  else if (is_error(reason))
+  else if (is_error(reason) && asked->second == inbox_handle)  // without news the scheme may have all it needs
     return fail(Blame::peer_incompatible, "the broker does not know this scheme", code(reason));
   asked_.erase(asked);
   return {};

@@ -107,6 +107,9 @@ class ClientSession {
     bool here;  // came on the present connection
   };
   class PacketEvents;
+  // In asked_, for what nobody but the scheme has asked for.
+  static constexpr Handle inbox_handle = 0;
+  static constexpr Handle news_handle = UINT64_MAX;
 
   Result<> on_connack(const mqtt::Connack& connack);
   Result<> on_publish(const mqtt::Publish& publish);
@@ -127,6 +130,7 @@ class ClientSession {
   void answered(const Message& message, mqtt::Reason reason);
   void forget_unfinished();
   void begin_conversation();
+  void listen(std::string_view topic, Handle handle);
   void converse();
   Result<bool> make_ready(Message& message);
   static mqtt::Reason reason_of(const Error& error);

@@ -191,12 +191,17 @@ void ClientSession::on_pubcomp(const mqtt::Pubcomp& pubcomp) {
 // -- the scheme's own conversation ----------------------------------------------------------------------------------------------
 
 void ClientSession::begin_conversation() {
-  mqtt::Subscribe subscribe;
-  subscribe.entries.push_back({conversation_.begin(now_), {.qos = QoS::at_least_once}});
-  subscribe.packet_id = free_packet_id();
-  asked_[subscribe.packet_id] = 0;
-  connection_.send(subscribe);
+  listen(conversation_.begin(now_), inbox_handle);
+  if (!conversation_.news().empty()) listen(conversation_.news(), news_handle);
   converse();
+}
+
+void ClientSession::listen(std::string_view topic, Handle handle) {
+  mqtt::Subscribe subscribe;
+  subscribe.entries.push_back({topic, {.qos = QoS::at_least_once}});
+  subscribe.packet_id = free_packet_id();
+  asked_[subscribe.packet_id] = handle;
+  connection_.send(subscribe);
 }
 
 void ClientSession::converse() {

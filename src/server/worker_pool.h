@@ -1,4 +1,4 @@
-// WorkerPool: threads for work that may block: a card, a slow hash. The queue is bounded.
+// WorkerPool: threads for work that may block: a card, a slow hash. The queue is bounded, and they give way to all other threads.
 #pragma once
 
 #include <condition_variable>

@@ -43,7 +43,10 @@ struct Sides {
     (void)client->may_publish("plant/7", world.now);
     // Sessions of both kinds, so that frames within them are tried as well.
     while (auto request = client->next_request(world.now).value()) {
-      auto asked = broker->read_request({request->topic, request->payload}, {world.now, world.directory, &state});
+      Incoming incoming{request->topic, request->payload, world.now};
+      auto work = broker->prepare(incoming);
+      if (work != nullptr) work->run();
+      auto asked = broker->read_request(incoming, {world.now, world.directory, &state, work.get()});
       if (asked) (void)client->unprotect({client->inbox(), (*asked)->reply}, world.now);
     }
   }

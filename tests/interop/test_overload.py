@@ -79,6 +79,7 @@ class Attacker:
 
     def __init__(self, ports, seconds, count):
         self.ports = ports
+        self.source = ATTACKER
         self._end = time.monotonic() + seconds
         self._count = count
         self._open = {}  # in order
@@ -95,7 +96,7 @@ class Attacker:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         made.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
         try:
-            made.bind((ATTACKER, 0))
+            made.bind((self.source, 0))
             made.settimeout(5)
             made.connect(("127.0.0.1", self.ports[port]))
         except OSError:
@@ -304,6 +305,44 @@ def reconnect_storm(a):
         a.counts(len(crowd))
 
 
+def sl2_requests(a, addresses):
+    """Requests with numbers made up by chance: each costs the broker a Rabin root."""
+    def request():
+        return publish("$sl/sub", b"\2\x21\1\2\0" + bytes([os.urandom(1)[0] & 0x7F]) + os.urandom(511 + 64), 1)
+
+    everybody = {}
+    for number in range(200):
+        everybody[number] = None
+    while a.goes_on():
+        for number, connection in everybody.items():
+            if connection is None:
+                a.source = f"127.0.2.{number % addresses + 1}"
+                connection = everybody[number] = a.login(f"roots-{number}")
+                if connection is None:
+                    continue
+            try:
+                connection.setblocking(False)
+                connection.send(request())
+                a.counts()
+                while connection.recv(4096):
+                    pass
+                raise ConnectionResetError
+            except BlockingIOError:
+                pass
+            except OSError:
+                a.close(connection)
+                everybody[number] = None
+        time.sleep(0.005)
+
+
+def sl2_requests_of_one_address(a):
+    sl2_requests(a, 1)
+
+
+def sl2_requests_of_many_addresses(a):
+    sl2_requests(a, 100)
+
+
 class Bystanders:
     """Two clients that talk to each other all the time, and, if they should get in, newcomers."""
 
@@ -463,6 +502,19 @@ class Overload(unittest.TestCase):
 
     def test_reconnect_storm(self):
         self.under(reconnect_storm)
+
+    ASKS_FOR_ROOTS = """
+[[topic]]
+filter = "hidden/#"
+publish = ["sl2"]
+subscribe = ["sl2"]
+"""
+
+    def test_sl2_requests_of_one_address(self):
+        self.under(sl2_requests_of_one_address, self.ASKS_FOR_ROOTS, said="verification failed")
+
+    def test_sl2_requests_of_many_addresses(self):
+        self.under(sl2_requests_of_many_addresses, self.ASKS_FOR_ROOTS, said="verification failed")
 
     def test_replayed_frames(self):
         with Broker("--allow-plain", configuration=CONFIGURATION % {"limits": "", "durability": "memory"},

@@ -1,6 +1,7 @@
 #include "server/worker_pool.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <atomic>
 #include <future>
@@ -35,6 +36,16 @@ TEST(WorkerPool, TakesABoundedNumberAndDropsTheRestAtItsEnd) {
   pool.stop();
   opener.join();
   EXPECT_LE(done, WorkerPool::most_waiting);
+}
+
+// On Linux each thread has a priority of its own.
+TEST(WorkerPool, GivesWayToOtherThreads) {
+  const int ours = ::getpriority(PRIO_PROCESS, 0);
+  std::promise<int> theirs;
+  WorkerPool pool(1);
+  pool.post([&] { theirs.set_value(::getpriority(PRIO_PROCESS, 0)); });
+  EXPECT_GT(theirs.get_future().get(), std::min(ours, 18));
+  EXPECT_EQ(::getpriority(PRIO_PROCESS, 0), ours);
 }
 
 }  // namespace
