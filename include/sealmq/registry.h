@@ -117,7 +117,7 @@ class Registry {
   /// The serial of the last that was taken; 0: none.
   virtual Result<std::uint64_t> last_serial(const std::array<std::uint8_t, 32>& authority) = 0;
 
-  /// A number that differs after any change of the list and any order, by anybody, also another process.
+  /// A number that is higher after any change of the list and any order, by anybody, also another process.
   virtual Result<std::uint64_t> version() = 0;
   /// Returns the version as soon as it is not `seen`, and after `patience` at the latest. One thread at a time.
   virtual Result<std::uint64_t> wait_for_change(std::uint64_t seen, std::chrono::milliseconds patience) = 0;

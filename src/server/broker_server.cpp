@@ -151,8 +151,8 @@ BrokerServer::BrokerServer(const Configuration& configuration, Parts parts, Log&
       service_(std::move(service)),
       refusals_(log),
       gate_(configuration.gate, budget_, refusals_),
-      maintenance_(*parts_.registry, parts_.keys.front()->identity().name, parts_.audit ? &*parts_.audit : nullptr, refusals_,
-                   readiness_, log, shards_),
+      maintenance_(*parts_.registry, followed_, parts_.keys.front()->identity().name, parts_.audit ? &*parts_.audit : nullptr,
+                   refusals_, readiness_, log, shards_),
       operations_(readiness_, *service_, shards_, refusals_),
       workers_(login_threads) {}
 
@@ -174,7 +174,7 @@ void BrokerServer::make_registrar() {
   std::optional<std::array<std::uint8_t, 33>> authority;
   if (parts_.authority) authority = parts_.authority->ecdsa;
   registrar_ = std::make_unique<RegistryRegistrar>(
-      *parts_.registry, authority, parts_.audit ? &*parts_.audit : nullptr, log_,
+      *parts_.registry, followed_, authority, parts_.audit ? &*parts_.audit : nullptr, log_,
       [this](const std::array<std::uint8_t, 32>& id, Bytes frame) {
         shards_.front()->post([topic = std::string(broker::orders_topic) + "/" + to_hex(id), frame = to_buffer(frame)](
                                   broker::Shard& its, Now now) { its.publish_own(topic, as_text(frame), now); });
@@ -264,6 +264,7 @@ Result<> BrokerServer::reload(const Configuration& configuration) {
 
 void BrokerServer::stop() {
   if (!std::exchange(running_, false)) return;
+  followed_.stop();
   maintenance_.stop();  // it waits for shards, so they still run
   operations_.stop();
 

@@ -13,6 +13,7 @@
 #include "server/configuration.h"
 #include "server/connection_gate.h"
 #include "server/entrance.h"
+#include "server/followed_version.h"
 #include "server/login_throttle.h"
 #include "server/maintenance.h"
 #include "server/operations.h"
@@ -95,6 +96,7 @@ class BrokerServer final {
   Readiness readiness_;
   std::vector<std::unique_ptr<ShardThread>> shards_;
   std::vector<std::unique_ptr<Entrance>> entrances_;  // in the loop of the first shard
+  FollowedVersion followed_;
   std::unique_ptr<RegistryRegistrar> registrar_;
   Maintenance maintenance_;
   Operations operations_;

@@ -2,6 +2,7 @@
 
 #include <condition_variable>
 #include <future>
+#include <latch>
 #include <mutex>
 
 namespace sealmq::server {
@@ -16,9 +17,11 @@ Result<std::shared_ptr<const Directory>> load_directory(Registry& registry) {
   return std::make_shared<const Directory>(TRY(registry.list()));
 }
 
-Maintenance::Maintenance(Registry& registry, std::string broker, const authority::AuditLog* audit, RefusalLog& refusals,
-                         Readiness& readiness, Log& log, const std::vector<std::unique_ptr<ShardThread>>& shards)
+Maintenance::Maintenance(Registry& registry, FollowedVersion& reached, std::string broker, const authority::AuditLog* audit,
+                         RefusalLog& refusals, Readiness& readiness, Log& log,
+                         const std::vector<std::unique_ptr<ShardThread>>& shards)
     : registry_(registry),
+      reached_(reached),
       broker_(std::move(broker)),
       audit_(audit),
       refusals_(refusals),
@@ -76,11 +79,18 @@ Result<> Maintenance::follow_registry() {
   }
 
   const auto directory = TRY(load_directory(registry_));
-  for (const auto& shard : shards_) shard->post([directory](broker::Shard& its, Now now) { its.set_directory(directory, now); });
+  std::latch everywhere(static_cast<std::ptrdiff_t>(shards_.size()));
+  for (const auto& shard : shards_)
+    shard->post([directory, &everywhere](broker::Shard& its, Now now) {
+      its.set_directory(directory, now);
+      everywhere.count_down();
+    });
+  everywhere.wait();
   log_.debug("the list of identities has changed: " + std::to_string(directory->all().size()) + " identities");
 
   for (const RevocationOrder& order : TRY(registry_.open_orders(broker_))) TRY(carry_out(order, seen));
   followed_ = version;
+  reached_.reach(version);
   const auto now = std::chrono::steady_clock::now();
   follow_due_ = now + std::min<std::chrono::steady_clock::duration>(4 * (now - seen), round_time);
   return {};

@@ -9,6 +9,7 @@
 
 #include "authority/audit_log.h"
 #include "sealmq/registry.h"
+#include "server/followed_version.h"
 #include "server/log.h"
 #include "server/readiness.h"
 #include "server/refusal_log.h"
@@ -23,8 +24,8 @@ class Maintenance {
  public:
   /// `broker` is its name in the registry; `audit` may be null. All others must outlive it; the shards' threads run as long as
   /// this one.
-  Maintenance(Registry& registry, std::string broker, const authority::AuditLog* audit, RefusalLog& refusals,
-              Readiness& readiness, Log& log, const std::vector<std::unique_ptr<ShardThread>>& shards);
+  Maintenance(Registry& registry, FollowedVersion& reached, std::string broker, const authority::AuditLog* audit,
+              RefusalLog& refusals, Readiness& readiness, Log& log, const std::vector<std::unique_ptr<ShardThread>>& shards);
 
   void start();
   /// Returns when the thread has ended.
@@ -39,6 +40,7 @@ class Maintenance {
   void tell(std::string_view component, std::optional<Error>& last, const Result<>& result, const std::string& consequence);
 
   Registry& registry_;
+  FollowedVersion& reached_;
   const std::string broker_;
   const authority::AuditLog* const audit_;
   std::chrono::steady_clock::time_point heartbeat_due_{};

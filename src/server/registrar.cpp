@@ -21,10 +21,10 @@ bool all_covered(const std::vector<std::string>& wanted, const std::vector<std::
 
 }  // namespace
 
-RegistryRegistrar::RegistryRegistrar(Registry& registry, std::optional<std::array<std::uint8_t, 33>> authority,
-                                     const authority::AuditLog* audit, Log& log,
-                                     std::function<void(const std::array<std::uint8_t, 32>&, Bytes)> ordered)
-    : registry_(registry), authority_(authority), audit_(audit), log_(log), ordered_(std::move(ordered)) {}
+RegistryRegistrar::RegistryRegistrar(Registry& registry, FollowedVersion& followed,
+                                     std::optional<std::array<std::uint8_t, 33>> authority, const authority::AuditLog* audit,
+                                     Log& log, std::function<void(const std::array<std::uint8_t, 32>&, Bytes)> ordered)
+    : registry_(registry), followed_(followed), authority_(authority), audit_(audit), log_(log), ordered_(std::move(ordered)) {}
 
 Result<> RegistryRegistrar::join(Bytes code, const PublicKeys& keys, const std::vector<std::string>& publish,
                                  const std::vector<std::string>& subscribe, Now now) {
@@ -48,6 +48,8 @@ Result<> RegistryRegistrar::join(Bytes code, const PublicKeys& keys, const std::
   const LogField fields[] = {{"identity", identity.name}};
   log_.event(Severity::info, "joined", fields, identity.name + " has joined with its ticket");
   record("join", identity.name, fingerprint(keys), now);
+  // Whoever is told to be accepted connects at once. If this takes too long it is accepted all the same.
+  if (const auto version = registry_.version()) static_cast<void>(followed_.wait_for(*version));
   return {};
 }
 
@@ -73,7 +75,7 @@ Result<> RegistryRegistrar::take_order(Bytes frame, Now now) {
     record(what, order.name, order.reason, now);
   }
   if (is_latest_here(its)) ordered_(its.id, frame);
-  return {};
+  return followed_.wait_for(TRY(registry_.version()));
 }
 
 /// Orders are public, so anybody can send an old one again: it must not take the place of a later one.

@@ -10,6 +10,7 @@
 #include "authority/audit_log.h"
 #include "sealmq/registry.h"
 #include "sealmq/scheme.h"
+#include "server/followed_version.h"
 #include "server/log.h"
 
 namespace sealmq::server {
@@ -17,9 +18,11 @@ namespace sealmq::server {
 class RegistryRegistrar final : public Registrar {
  public:
   /// `authority`: its ECDSA key; nothing: orders are refused. `audit` may be null. `ordered` is told, on any thread, of each
-  /// order that was taken here, with the frame it came in. All outlive this.
-  RegistryRegistrar(Registry& registry, std::optional<std::array<std::uint8_t, 33>> authority, const authority::AuditLog* audit,
-                    Log& log, std::function<void(const std::array<std::uint8_t, 32>& id, Bytes frame)> ordered);
+  /// order that was taken here, with the frame it came in. All outlive this. What it answers is in force: it waits for
+  /// `followed`.
+  RegistryRegistrar(Registry& registry, FollowedVersion& followed, std::optional<std::array<std::uint8_t, 33>> authority,
+                    const authority::AuditLog* audit, Log& log,
+                    std::function<void(const std::array<std::uint8_t, 32>& id, Bytes frame)> ordered);
 
   Result<> join(Bytes ticket, const PublicKeys& keys, const std::vector<std::string>& publish,
                 const std::vector<std::string>& subscribe, Now now) override;
@@ -30,6 +33,7 @@ class RegistryRegistrar final : public Registrar {
   void record(std::string_view what, std::string_view name, const std::string& text, Now now);
 
   Registry& registry_;
+  FollowedVersion& followed_;
   const std::optional<std::array<std::uint8_t, 33>> authority_;
   const authority::AuditLog* const audit_;
   Log& log_;

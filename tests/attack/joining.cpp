@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "crypto/hash.h"
 #include "registry/sqlite.h"
@@ -27,7 +28,10 @@ struct Silent final : server::Log {
 
 class Joining : public ::testing::TestWithParam<std::string> {
  protected:
-  Joining() { broker.allow({GetParam()}, {GetParam()}, "plant/#"); }
+  Joining() {
+    followed.reach(std::numeric_limits<std::uint64_t>::max());
+    broker.allow({GetParam()}, {GetParam()}, "plant/#");
+  }
   bool is_paper() const { return GetParam() == "sl3@paper"; }
 
   std::unique_ptr<BrokerScheme> broker_side() {
@@ -73,7 +77,9 @@ class Joining : public ::testing::TestWithParam<std::string> {
   CountingRandom random;
   Silent log;
   server::LoginThrottle throttle;
-  server::RegistryRegistrar registrar{*registry, std::nullopt, nullptr, log, [](const std::array<std::uint8_t, 32>&, Bytes) {}};
+  server::FollowedVersion followed;
+  server::RegistryRegistrar registrar{*registry, followed, std::nullopt,
+                                      nullptr,   log,      [](const std::array<std::uint8_t, 32>&, Bytes) {}};
   std::unique_ptr<KeyStore> key = make_memory_keys("broker-9", Kind::broker, random);
   BrokerBench broker{1, {}, nullptr, [this](broker::Ports& ports) {
                        ports.gate = &throttle;

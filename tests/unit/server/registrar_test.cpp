@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <future>
+#include <limits>
+
 #include "schemes/malina/revocation.h"
 #include "support/fakes.h"
 
@@ -20,7 +23,9 @@ TEST(RegistryRegistrar, AnOldOrderSentAgainDoesNotTakeThePlaceOfALaterOne) {
   const auto registry = make_memory_registry();
   const auto authority = make_memory_keys("authority", Kind::authority, random);
   std::vector<Buffer> told;
-  RegistryRegistrar registrar(*registry, authority->identity().keys.ecdsa, nullptr, log,
+  FollowedVersion followed;
+  followed.reach(std::numeric_limits<std::uint64_t>::max());
+  RegistryRegistrar registrar(*registry, followed, authority->identity().keys.ecdsa, nullptr, log,
                               [&](const std::array<std::uint8_t, 32>&, Bytes frame) { told.push_back(to_buffer(frame)); });
   const auto order = [&](std::uint64_t serial, malina::Action action) {
     malina::Order made;
@@ -37,6 +42,37 @@ TEST(RegistryRegistrar, AnOldOrderSentAgainDoesNotTakeThePlaceOfALaterOne) {
   EXPECT_TRUE(registrar.take_order(revokes, {}));
   ASSERT_EQ(told.size(), 2U);
   EXPECT_EQ(told.back(), revokes);
+}
+
+// Whoever ordered it tells people that it is done.
+TEST(RegistryRegistrar, AnOrderIsAnsweredWhenTheShardsFollowTheList) {
+  testing::CountingRandom random;
+  Silent log;
+  const auto registry = make_memory_registry();
+  const auto authority = make_memory_keys("authority", Kind::authority, random);
+  const auto frame = malina::revocation_order({.serial = 1, .action = malina::Action::revoke}, *authority).value();
+  FollowedVersion followed;
+  RegistryRegistrar registrar(*registry, followed, authority->identity().keys.ecdsa, nullptr, log,
+                              [](const std::array<std::uint8_t, 32>&, Bytes) {});
+  auto answer = std::async(std::launch::async, [&] { return registrar.take_order(frame, {}).has_value(); });
+  EXPECT_EQ(answer.wait_for(std::chrono::milliseconds(20)), std::future_status::timeout);
+  followed.reach(registry->version().value());
+  EXPECT_TRUE(answer.get());
+}
+
+TEST(RegistryRegistrar, AnOrderThatIsNotFollowedIsNotAcknowledged) {
+  testing::CountingRandom random;
+  Silent log;
+  const auto registry = make_memory_registry();
+  const auto authority = make_memory_keys("authority", Kind::authority, random);
+  const auto frame = malina::revocation_order({.serial = 1, .action = malina::Action::revoke}, *authority).value();
+  FollowedVersion followed;
+  followed.stop();
+  RegistryRegistrar registrar(*registry, followed, authority->identity().keys.ecdsa, nullptr, log,
+                              [](const std::array<std::uint8_t, 32>&, Bytes) {});
+  EXPECT_EQ(registrar.take_order(frame, {}).error().blame, Blame::environment);
+  followed.reach(registry->version().value());
+  EXPECT_TRUE(registrar.take_order(frame, {}));  // it is sent again
 }
 
 }  // namespace
