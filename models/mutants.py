@@ -12,6 +12,7 @@ import tempfile
 
 from run import HERE, find_prover, notes_of, prove
 
+
 def mutants():
     """Those of every folder, as (folder, mutant)."""
     for path in sorted(HERE.glob("*/mutants.py")):
