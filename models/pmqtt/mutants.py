@@ -6,11 +6,14 @@ ESCROW = ("fun escrow(skey, exponent): bitstring.\n"
 
 # model, what is taken out, [(text, what stands there instead)], a claim that must fall
 MUTANTS = [
-    ("pmqtt_login", "broker id in th1", [("cid, u, b, cb, m1", "cid, u, cb, m1")], "client-at-broker"),
+    ("pmqtt_login", "broker id in th1", [("(PMQTT2, cid, u, b, ", "(PMQTT2, cid, u, ")], "client-at-broker"),
     ("pmqtt_login", "client id in th1", [("(PMQTT2, cid, u", "(PMQTT2, u")], "broker-verified"),
-    ("pmqtt_login", "channel binding in th1", [("b, cb, m1", "b, m1")], "client-agrees"),
+    ("pmqtt_login", "channel binding in th1", [("(PMQTT2, cid, u, b, cb, ", "(PMQTT2, cid, u, b, ")], "client-agrees"),
     ("pmqtt_login", "what was offered in th1",
-     [("head2, offer, hash((cid, u, offer, rest, m1)))", "head2, hash((cid, u, rest, m1)))")], "hop-kept"),
+     [("head2, offer, hash((cid, u, offer, rest, m1)))", "head2, hash((cid, u, rest, m1)))")], "client-agrees"),
+    ("pmqtt_login", "what was offered in th1 and chosen in th3",
+     [("head2, offer, hash((cid, u, offer, rest, m1)))", "head2, hash((cid, u, rest, m1)))"),
+      ("hash((th2, m3, chosen))", "hash((th2, m3))")], "hop-kept"),
     ("pmqtt_login", "what was chosen in th3", [("hash((th2, m3, chosen))", "hash((th2, m3))")], "broker-verified"),
     ("pmqtt_login", "broker's signature",
      [("  if checkecdsa(sb, pkb, (BROKER, th1)) then                (* before the password is used *)\n", "")], "client-key-secret"),
