@@ -1,0 +1,51 @@
+"""What is taken out of the models here; ../mutants.py reads it."""
+
+# What an end sends along that does not forget its ephemeral key.
+ESCROW = ("fun escrow(skey, exponent): bitstring.\n"
+          "reduc forall k: skey, x: exponent; robbed_of(k, escrow(k, x)) = x.\n")
+
+# model, what is taken out, [(text, what stands there instead)], a claim that must fall
+MUTANTS = [
+    ("scacauth_login", "method in th1", [("(SCACAUTH2, method, u", "(SCACAUTH2, u")], "broker-verified"),
+    ("scacauth_login", "broker id in th1", [("u, b, cb, m1", "u, cb, m1")], "client-at-broker"),
+    ("scacauth_login", "channel binding in th1", [("b, cb, m1", "b, m1")], "client-agrees"),
+    ("scacauth_login", "what was offered in th1", [("Y, offer)) in", "Y)) in")], "hop-kept"),
+    ("scacauth_login", "what was chosen in macB", [("(th2, m3, chosen)", "(th2, m3)")], "hop-kept"),
+    ("scacauth_login", "broker's signature", [("  if checkecdsa(sb, pkb, (BROKER, th1)) then\n", "")], "client-key-secret"),
+    ("scacauth_login", "broker's signature over what it sends", [("(BROKER, th1)", "(BROKER, m1)")], "publication-secret"),
+    ("scacauth_login", "card's signature", [("checkecdsa(sc, id, (CLIENT, th2)) && mac", "mac")], "client-verified"),
+    ("scacauth_login", "card's signature over this login", [("(CLIENT, th2)", "(CLIENT, u)")], "broker-key-secret"),
+    ("scacauth_login", "macB", [("  if mac = hmac(kdf(z, th2, BROKER_MAC), hash((th2, m3, chosen))) then\n", "")], "broker-verified"),
+    ("scacauth_login", "client's name in th1",
+     [("method, u, b, cb, m1, nB", "method, b, cb, nC, X, nB"),
+      ("let m1 = (u, nC, exp(g, x)) in", "let X = exp(g, x) in let m1 = (u, nC, X) in")],
+     "one-session"),
+    ("scacauth_login", "forgetting the ephemeral key",
+     [("fun hmac(", ESCROW + "fun hmac("),
+      ("  out(c, (nB, Y, sb));", "  out(c, escrow(kb, y)); out(c, (nB, Y, sb));")],
+     "client-forward-secrecy"),
+    ("scacauth_login", "forgetting the ephemeral key, at the client",
+     [("fun hmac(", ESCROW + "fun hmac("), ("  out(c, m3);", "  out(c, escrow(a, x)); out(c, m3);")], "broker-forward-secrecy"),
+    ("scacauth_login@whole", "rest of CONNECT in th1", [("offer, rest)) in", "offer)) in")], "connect-whole"),
+    ("scacauth_login@whole", "rest of CONNACK in macB", [("chosen, limits)))", "chosen)))")], "connack-whole"),
+    ("scacauth_login@paper", "RN1 in the broker's part",
+     [("if checkcpr(first, pkb, (u, r)) then", "if checkcpr(first, pkb, (u, CONNACK)) then"),
+      ("cpr((u, r), kb)", "cpr((u, CONNACK), kb)")],
+     "broker-alive"),
+    ("scacauth_login@paper", "step 3",
+     [("  in(c, third: bitstring);\n  if decrypt(kb, third) = (u, r, p, s) then\n", "")], "client-verified"),
+    ("scacauth_login@paper", "card's signature",
+     [("  if checkcpr(first, id, (u, r)) then\n", ""), ("if decrypt(kb, third) = (u, r, p, s) then", "")], "client-at-honest-broker"),
+    ("scacauth_login@paper", "encryption of step 2",
+     [("cpu(id, (u, p, s), x)))", "cpu(id, (u, p, s), x), p))")], "honest-broker-key-secret"),
+    ("scacauth_chain", "topic under the cipher", [("(HPP1, d, n, T)", "(HPP1, d, n)")], "topic-kept"),
+    ("scacauth_chain", "direction in k_0 and cipher",
+     [("start(session_key, B2C)", "start(session_key, C2B)"), ("(HPP1, d, n, T)", "(HPP1, n, T)")], "taken-was-sent"),
+    ("scacauth_chain", "direction in k_0", [("start(session_key, B2C)", "start(session_key, C2B)")], "directions-apart"),
+    ("scacauth_chain", "steps that lead one way",
+     [("fun next(key): key.", "fun next(key): key.\nreduc forall k: key; former(next(k)) = k.")], "backward-secrecy"),
+    ("scacauth_chain", "a message key that says nothing of k_n",
+     [("fun message(key): key.", "fun message(key): key [data].")], "private-stays-private"),
+    ("scacauth_chain", "one message under a key",
+     [("event(Takes(u, d, n, T2, m2, o2)) ==> o = o2.", "event(Takes(u, d, n, T2, m2, o2)) ==> o = o.")], "taken-once"),
+]
