@@ -40,6 +40,18 @@ std::unique_ptr<Login> BrokerScheme::begin_login(LoginRequest&) {
   return nullptr;
 }
 
+std::unique_ptr<Login> BrokerScheme::begin_login_in_connect(LoginRequest&) {
+  return nullptr;
+}
+
+bool BrokerScheme::may_send(std::string_view, std::string_view) const {
+  return true;
+}
+
+bool BrokerScheme::may_get(std::string_view, std::string_view) const {
+  return true;
+}
+
 Result<std::optional<std::pair<std::string, std::string>>> ClientScheme::subscribe_property(std::string_view, Now) {
   return std::nullopt;
 }
@@ -77,5 +89,31 @@ Result<std::optional<Request>> ClientScheme::next_request(Now) {
 }
 
 void ClientScheme::request_refused(const Request&) {}
+
+Result<std::unique_ptr<ClientLogin>> ClientScheme::begin_login(const ClientLoginRequest&) {
+  return nullptr;
+}
+
+// -- logins
+
+std::string_view name(Hop hop) {
+  switch (hop) {
+    case Hop::hpp1:
+      return "HPP1";
+    case Hop::hrl1:
+      return "HRL1";
+    case Hop::none:
+      break;
+  }
+  return {};
+}
+
+Result<Buffer> ClientLogin::answer(Bytes) {
+  return fail(Blame::peer_misbehaved, "the broker asks for more than this login has");
+}
+
+Result<Secret> ClientLogin::finish(Bytes, std::string_view) {
+  return Secret();
+}
 
 }  // namespace sealmq

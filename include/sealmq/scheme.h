@@ -20,6 +20,7 @@
 
 #include "sealmq/identity.h"
 #include "sealmq/keystore.h"
+#include "sealmq/login.h"
 #include "sealmq/ports.h"
 #include "sealmq/registry.h"
 #include "sealmq/result.h"
@@ -64,6 +65,8 @@ struct SchemeInfo {
   Claims claims;
   std::span<const std::string_view> hazards;  ///< known weaknesses, one line each; what the warning lists
   std::span<const SchemeOption> options = {};
+  bool needs_login = false;  ///< its messages come from, and go to, connections that passed a scheme's login; no others
+  bool names_ends = false;   ///< its topics name who may publish and subscribe: may_send() and may_get() are asked
   bool needs_rabin = false;  ///< the broker has to make Rabin keys: it does that when its policy names the scheme
 };
 
@@ -165,44 +168,6 @@ struct Asked {
   Buffer reply{};                        ///< for this connection, on reply_topic(), when it is granted
 };
 
-// -- logging in
-
-/// A login as it begins: what CONNECT said and what the transport proved.
-struct LoginRequest {
-  std::string method;                              ///< Authentication Method of MQTT 5; empty: user name and password
-  std::string client_id;                           ///< as sent; may be empty
-  std::string user_name;                           ///< empty if none was sent
-  Secret password;                                 ///< likewise
-  Buffer connect;                                  ///< the whole packet; some logins sign it
-  std::string address;                             ///< for the log
-  std::array<std::uint8_t, 32> channel_binding{};  ///< tls-exporter (RFC 9266); zeroes without TLS
-};
-
-/// Who has proved to be who.
-struct LoggedIn {
-  std::string identity;  ///< its name on the list
-};
-
-/// The broker's side of one login: it reads like the conversation. One call at a time, each perhaps on another thread, never on
-/// an event loop: a call may block for a card or a slow hash.
-class Login {
- public:
-  struct Step {
-    Buffer data;                                    ///< for the next AUTH, or with `done` for CONNACK
-    std::optional<Verified<LoggedIn, Login>> done;  ///< nothing: the client's next AUTH is awaited
-  };
-  virtual ~Login() = default;
-  /// `data` is the Authentication Data of CONNECT or AUTH. Any error refuses the login: the client learns "not authorised", the
-  /// cause goes to the log.
-  virtual Result<Step> advance(Bytes data, const Scene& scene) = 0;
-
- protected:
-  static Step reply(Buffer data) { return {std::move(data), std::nullopt}; }
-  static Step done(std::string identity, Buffer data = {}) {
-    return {std::move(data), Verified<LoggedIn, Login>(LoggedIn{std::move(identity)})};
-  }
-};
-
 /// Questions to the registry. They block: for Preparation::run() alone. Any thread.
 class Registrar {
  public:
@@ -226,6 +191,7 @@ struct BrokerPorts {
   std::function<std::shared_ptr<const RabinKeys>()> rabin{};
   std::optional<std::array<std::uint8_t, 33>> authority{};  ///< the revocation authority's key for agreement
   Registrar* registrar = nullptr;                           ///< null: nobody can join, no orders are taken
+  PasswordSource passwords{};
   SchemeOptions options{};
 };
 
@@ -274,6 +240,14 @@ class BrokerScheme {
   /// A login by an Authentication Method; null if the method is not this scheme's. Re-authentication is a new login that has to
   /// end with the same identity.
   virtual std::unique_ptr<Login> begin_login(LoginRequest& request);
+  /// The same for a login that is in CONNECT itself; asked only while policy names the scheme. Null: it is none of this scheme's.
+  virtual std::unique_ptr<Login> begin_login_in_connect(LoginRequest& request);
+
+  /// Of a scheme whose topics name their ends: may somebody logged in under this name (empty: nobody in particular) publish
+  /// there,
+  virtual bool may_send(std::string_view identity, std::string_view topic) const;
+  /// and get what is published there? Asked for filters too, which may be wider than what is delivered by them.
+  virtual bool may_get(std::string_view identity, std::string_view filter) const;
 
  protected:
   /// Only a scheme can say that something is verified.
@@ -362,6 +336,10 @@ class ClientScheme {
   virtual Result<std::optional<Request>> next_request(Now now);
   /// The broker has refused it.
   virtual void request_refused(const Request& request);
+
+  /// A login of the scheme's own, anew on each connection on which a user name is to be proved. Null: there is no such ability.
+  /// Errors: caller_misused (no key, no broker key, a name it cannot take).
+  virtual Result<std::unique_ptr<ClientLogin>> begin_login(const ClientLoginRequest& request);
 
  protected:
   template <class T>

@@ -42,7 +42,9 @@ Core::Core(std::size_t index_, std::size_t count_, Settings settings_, Ports por
       access(ports.schemes, std::move(policy), std::move(directory)),
       retained(settings.maximum_retained, settings.maximum_retained_bytes, ports.budget),
       tree_charge_(ports.budget, 0, true),
-      sealed_(ports.schemes.size()) {}
+      sealed_(ports.schemes.size()) {
+  for (const auto& scheme : ports.schemes) is_restricted_.push_back(scheme->info().needs_login || scheme->info().names_ends);
+}
 
 Session* Core::find(Number session) {
   auto at = by_number.find(session);
@@ -348,7 +350,7 @@ mqtt::Outbox* Shard::outbox(ConnectionId connection, std::size_t unsent) {
   if (link == nullptr) return nullptr;
   link->writable_told = false;
   link->unsent = unsent;
-  return &link->connection.outbox();
+  return &link->connection.to_wire();
 }
 
 void Shard::drained(ConnectionId connection, Now now, std::size_t written) {

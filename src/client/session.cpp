@@ -172,7 +172,7 @@ void ClientSession::resume(Now now) {
 
 void ClientSession::connection_lost(Error error) {
   if (connection_.state() != State::Closed) connection_.abort(error);
-  connection_.outbox().clear();
+  connection_.discard_unwritten();
   close(std::move(error));
 }
 

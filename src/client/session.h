@@ -64,7 +64,7 @@ class ClientSession {
   void resume(Now now);
 
   /// What is to be written. After Closed it may still hold the last DISCONNECT.
-  mqtt::Outbox& outbox() { return connection_.outbox(); }
+  mqtt::Outbox& outbox() { return connection_.to_wire(); }
   bool is_open() const { return connection_.state() == mqtt::Connection::State::Open; }
 
   // -- asking. Errors are the caller's: illegal topic, too large, something the broker has said it lacks.
