@@ -64,7 +64,8 @@ struct SchemeInfo {
   Claims claims;
   std::span<const std::string_view> hazards;  ///< known weaknesses, one line each; what the warning lists
   std::span<const SchemeOption> options = {};
-  bool needs_rabin = false;  ///< the broker has to make Rabin keys: it does that when its policy names the scheme
+  bool needs_rabin = false;       ///< the broker has to make Rabin keys: it does that when its policy names the scheme
+  bool between_partners = false;  ///< the ends name each other, and the broker cannot tell who wrote what
 };
 
 // -- broker side ----------------------------------------------------------------------------------------------------------------
