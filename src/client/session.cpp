@@ -1,7 +1,6 @@
 #include "client/session.h"
 
 #include <algorithm>
-#include <cassert>
 #include <limits>
 
 #include "base/text.h"
@@ -17,9 +16,6 @@ using mqtt::Version;
 using State = mqtt::Connection::State;
 
 namespace {
-
-constexpr std::size_t most_in_flight = 1024;   // however much the broker would take
-constexpr std::size_t most_waiting = 100'000;  // messages the caller may ask for before the first of them is answered
 
 std::uint8_t code(Reason reason) {
   return static_cast<std::uint8_t>(reason);
@@ -75,6 +71,7 @@ class ClientSession::PacketEvents : public mqtt::Events {
 ClientSession::ClientSession(const ConnectOptions& options, ClientScheme* scheme)
     : options_(options),
       scheme_(scheme),
+      conversation_(scheme),
       connection_(mqtt::Role::client, limits_of(options), {}),
       client_id_(options.client_id) {}
 
@@ -103,7 +100,7 @@ Result<> ClientSession::start(Now now) {
   Buffer will_payload;
   if (const auto& will = options_.will) {
     if (!mqtt::is_topic_name(will->topic)) return fail(Blame::caller_misused, "the will's topic is not a topic name");
-    if (converses()) return fail(Blame::caller_misused, "this scheme has no wills: its keys end with the connection");
+    if (conversation_.exists()) return fail(Blame::caller_misused, "this scheme has no wills: its keys end with the connection");
     will_payload = scheme_ ? TRY(scheme_->protect(will->topic, will->payload, now)) : will->payload;
     if (will_payload.size() > 65535) return fail(Blame::caller_misused, "the will's payload is too large");
     connect.will = mqtt::Will{will->topic, will_payload, will->qos, will->retain, {}};
@@ -207,7 +204,7 @@ Result<> ClientSession::on_connack(const mqtt::Connack& connack) {
   topic_alias_maximum_ = properties.topic_alias_maximum.value_or(0);
   was_connected_ = true;
   events_.push_back(Connected{connack.session_present, client_id_});
-  if (converses()) begin_conversation();
+  if (conversation_.exists()) begin_conversation();
   send_waiting();
   return {};
 }
@@ -221,224 +218,6 @@ void ClientSession::forget_unfinished() {
     answered(outgoing_.finish(outgoing_.begin()->packet_id), broker_has_it ? Reason::success : Reason::unspecified_error);
   }
 }
-
-// -- outwards -------------------------------------------------------------------------------------------------------------------
-
-Result<> ClientSession::check(std::string_view topic, const PublishOptions& options) const {
-  if (!mqtt::is_topic_name(topic))
-    return fail(Blame::caller_misused, "not a topic name: " + printable(topic), code(Reason::topic_name_invalid));
-  if (options.qos > maximum_qos_)  // [MQTT-3.2.2-11]
-    return fail(Blame::caller_misused, "the broker does not take this qos", code(Reason::qos_not_supported));
-  if (options.retain && !retain_available_)  // [MQTT-3.2.2-14]
-    return fail(Blame::caller_misused, "the broker retains no messages", code(Reason::retain_not_supported));
-  TRY(check_properties(options.user_properties));
-  return check_properties(options.properties);
-}
-
-mqtt::Publish ClientSession::packet(const Message& message, std::uint16_t packet_id, bool dup) const {
-  mqtt::Publish publish;
-  publish.dup = dup;
-  publish.qos = message.qos;
-  publish.retain = message.retain;
-  const bool is_hidden = message.plaintext && !scheme_->wire_topic().empty();
-  publish.topic = is_hidden ? scheme_->wire_topic() : std::string_view(message.topic);
-  publish.packet_id = packet_id;
-  publish.payload = message.payload;
-  if (options_.version == Version::v5) {
-    put(message.properties, publish.properties);
-    put(message.user_properties, publish.properties);
-    if (message.topic_alias != 0 && message.topic_alias <= topic_alias_maximum_)  // [MQTT-3.2.2-17] [MQTT-3.2.2-18]
-      publish.properties.topic_alias = message.topic_alias;
-  }
-  return publish;
-}
-
-Result<Handle> ClientSession::publish(std::string_view topic, Bytes payload, const PublishOptions& options, Now now) {
-  now_ = now;
-  TRY(check(topic, options));
-  Message message;
-  message.topic = topic;
-  if (converses())
-    message.plaintext = to_buffer(payload);
-  else
-    message.payload = scheme_ ? TRY(scheme_->protect(topic, payload, now)) : to_buffer(payload);
-  message.qos = options.qos;
-  message.retain = options.retain;
-  message.user_properties = options.user_properties;
-  message.properties = options.properties;
-  message.topic_alias = options.topic_alias;
-  return enqueue(std::move(message));
-}
-
-Result<Handle> ClientSession::enqueue(Message message) {
-  std::size_t size = mqtt::encoded_size(packet(message, message.qos == QoS::at_most_once ? 0 : 1, false), options_.version);
-  if (size > connection_.peer_maximum_packet_size() || size > mqtt::largest_remaining_length)
-    return fail(Blame::caller_misused, "the broker takes no messages of this size", code(Reason::packet_too_large));
-  if (waiting_.size() >= most_waiting) return fail(Blame::environment, "too many messages wait to be sent");
-  Handle handle = message.handle = ++last_handle_;
-  waiting_.push_back(std::move(message));
-  send_waiting();
-  if (!waiting_.empty()) converse();
-  return handle;
-}
-
-/// Sends what the broker's Receive Maximum allows: first what a former connection left open, then what waits. [MQTT-3.3.4-9]
-void ClientSession::send_waiting() {
-  if (!is_open()) return;
-  std::size_t window = std::min<std::size_t>(connection_.peer_receive_maximum(), most_in_flight);
-  std::size_t in_flight = 0;
-  for (auto& entry : outgoing_) {
-    if (!entry.sent && in_flight >= window) return;
-    ++in_flight;
-    if (entry.sent) continue;
-    if (entry.awaiting != Awaiting::pubcomp && !make_ready(entry.message).value_or(false)) return;
-    entry.sent = true;
-    if (entry.awaiting == Awaiting::pubcomp)
-      connection_.send(mqtt::Pubrel{.packet_id = entry.packet_id, .reason = Reason::success, .properties = {}});
-    else
-      connection_.send(packet(entry.message, entry.packet_id, true));  // [MQTT-3.3.1-1] [MQTT-4.4.0-1]
-  }
-  while (!waiting_.empty() && (waiting_.front().qos == QoS::at_most_once || in_flight < window)) {
-    auto ready = make_ready(waiting_.front());
-    if (ready && !*ready) return;
-    Message message = std::move(waiting_.front());
-    waiting_.pop_front();
-    if (!ready) {
-      answered(message, reason_of(ready.error()));
-      continue;
-    }
-    if (message.qos > maximum_qos_ || (message.retain && !retain_available_)) {
-      answered(message, message.qos > maximum_qos_ ? Reason::qos_not_supported : Reason::retain_not_supported);
-    } else if (message.qos == QoS::at_most_once) {
-      bool fits = connection_.send(packet(message, 0, false));
-      answered(message, fits ? Reason::success : Reason::packet_too_large);
-    } else {
-      auto& entry = start_exchange(std::move(message));
-      entry.sent = true;
-      ++in_flight;
-      if (connection_.send(packet(entry.message, entry.packet_id, false))) continue;
-      answered(outgoing_.finish(entry.packet_id), Reason::packet_too_large);
-      --in_flight;
-    }
-  }
-}
-
-/// False: the scheme has to agree on something with the broker first. An error: it will never go.
-Result<bool> ClientSession::make_ready(Message& message) {
-  if (!message.plaintext) return true;
-  if (!scheme_->may_publish(message.topic, now_)) return false;
-  message.payload = TRY(scheme_->protect(message.topic, *message.plaintext, now_));
-  return true;
-}
-
-Reason ClientSession::reason_of(const Error& error) {
-  return error.code != 0 ? static_cast<Reason>(error.code) : Reason::implementation_specific_error;
-}
-
-// -- the scheme's own conversation
-// ------------------------------------------------------------------------------------------------
-
-void ClientSession::begin_conversation() {
-  mqtt::Subscribe subscribe;
-  subscribe.entries.push_back({scheme_->inbox(), {.qos = QoS::at_least_once}});
-  subscribe.packet_id = free_packet_id();
-  asked_[subscribe.packet_id] = 0;
-  connection_.send(subscribe);
-  scheme_->connected(now_);
-  converse();
-}
-
-void ClientSession::converse() {
-  if (!converses() || !is_open()) return;
-  for (;;) {
-    auto request = scheme_->next_request(now_);
-    if (!request) return close(std::move(request).error());
-    if (!*request) break;
-    Message message;
-    message.topic = (*request)->topic;
-    message.payload = (*request)->payload;
-    message.qos = QoS::at_least_once;
-    message.request = **std::move(request);
-    auto& entry = start_exchange(std::move(message));
-    entry.sent = true;
-    connection_.send(packet(entry.message, entry.packet_id, false));
-  }
-}
-
-void ClientSession::answered_request(const Request& request, Reason reason) {
-  if (is_error(reason)) scheme_->request_refused(request);
-  if (!request.filter.empty()) {
-    if (is_error(reason) || !scheme_->confirms()) grant(request.filter, reason);
-    return;
-  }
-  if (!is_error(reason)) return;
-  // What waited for it will not be sent.
-  for (Message& message : std::exchange(waiting_, {})) {
-    if (message.plaintext && !scheme_->may_publish(message.topic, now_))
-      answered(message, reason);
-    else
-      waiting_.push_back(std::move(message));
-  }
-}
-
-void ClientSession::grant(std::string_view filter, Reason reason) {
-  auto [first, last] = granting_.equal_range(filter);
-  for (auto at = first; at != last; ++at) events_.push_back(Subscribed{at->second, reason});
-  granting_.erase(first, last);
-}
-
-/// PUBLISH, SUBSCRIBE and UNSUBSCRIBE share one set of packet identifiers. [MQTT-2.2.1-3]
-mqtt::Outgoing<ClientSession::Message>& ClientSession::start_exchange(Message message) {
-  QoS qos = message.qos;
-  auto* entry = &outgoing_.start(std::move(message), qos);
-  while (asked_.contains(entry->packet_id)) entry = &outgoing_.start(outgoing_.finish(entry->packet_id), qos);
-  return *entry;
-}
-
-std::uint16_t ClientSession::free_packet_id() {
-  do {
-    if (++last_asked_id_ == 0) last_asked_id_ = 1;  // [MQTT-2.2.1-3] never 0
-  } while (outgoing_.in_use(last_asked_id_) || asked_.contains(last_asked_id_));
-  return last_asked_id_;
-}
-
-void ClientSession::answered(const Message& message, Reason reason) {
-  if (message.request) return answered_request(*message.request, reason);
-  if (message.asks_to_subscribe)
-    events_.push_back(Subscribed{message.handle, reason});
-  else
-    events_.push_back(Published{message.handle, reason});
-}
-
-void ClientSession::on_puback(const mqtt::Puback& puback) {
-  if (!outgoing_.find(puback.packet_id, Awaiting::puback)) return;  // answers nothing that is known: harmless
-  answered(outgoing_.finish(puback.packet_id), puback.reason);
-  send_waiting();
-}
-
-void ClientSession::on_pubrec(const mqtt::Pubrec& pubrec) {
-  auto* entry = outgoing_.find(pubrec.packet_id, Awaiting::pubrec);
-  if (entry && is_error(pubrec.reason)) {
-    answered(outgoing_.finish(pubrec.packet_id), pubrec.reason);
-    return send_waiting();
-  }
-  bool known = entry || outgoing_.find(pubrec.packet_id, Awaiting::pubcomp);
-  if (!known && is_error(pubrec.reason)) return;
-  if (entry) {
-    entry->awaiting = Awaiting::pubcomp;
-    entry->message.payload = {};  // only the identifier matters from now on
-  }
-  auto reason = known || options_.version != Version::v5 ? Reason::success : Reason::packet_identifier_not_found;
-  connection_.send(mqtt::Pubrel{.packet_id = pubrec.packet_id, .reason = reason, .properties = {}});  // [MQTT-4.3.3-4]
-}
-
-void ClientSession::on_pubcomp(const mqtt::Pubcomp& pubcomp) {
-  if (!outgoing_.find(pubcomp.packet_id, Awaiting::pubcomp)) return;
-  // PUBREC has said that the broker took the message; "identifier not found" says no more than that an answer was lost.
-  answered(outgoing_.finish(pubcomp.packet_id), Reason::success);
-  send_waiting();
-}
-
 // -- subscriptions --------------------------------------------------------------------------------------------------------------
 
 Result<Handle> ClientSession::subscribe(std::string_view filter, const SubscribeOptions& options, Now now) {
@@ -447,10 +226,9 @@ Result<Handle> ClientSession::subscribe(std::string_view filter, const Subscribe
     return fail(Blame::caller_misused, "not a topic filter: " + printable(filter), code(Reason::topic_filter_invalid));
   if (!is_open()) return fail(Blame::environment, "not connected");
 
-  if (converses()) {
-    TRY(scheme_->subscribe(filter, now));
-    granting_.emplace(filter, ++last_handle_);
-    Handle handle = last_handle_;
+  if (conversation_.exists()) {
+    TRY(conversation_.subscribe(filter, last_handle_ + 1, now));
+    Handle handle = ++last_handle_;
     converse();
     return handle;
   }
@@ -493,8 +271,8 @@ Result<Handle> ClientSession::unsubscribe(std::string_view filter, Now now) {
   if (!is_filter(filter))
     return fail(Blame::caller_misused, "not a topic filter: " + printable(filter), code(Reason::topic_filter_invalid));
   if (!is_open()) return fail(Blame::environment, "not connected");
-  if (converses()) {  // its key is forgotten; for the broker it ends with the connection
-    scheme_->unsubscribe(filter);
+  if (conversation_.exists()) {  // its key is forgotten; for the broker it ends with the connection
+    conversation_.unsubscribe(filter);
     events_.push_back(Subscribed{++last_handle_, Reason::success});
     return last_handle_;
   }
@@ -518,109 +296,4 @@ Result<> ClientSession::on_granted(std::uint16_t packet_id, const std::vector<Re
   asked_.erase(asked);
   return {};
 }
-
-// -- inwards --------------------------------------------------------------------------------------------------------------------
-
-Result<> ClientSession::on_publish(const mqtt::Publish& publish) {
-  if (came_before(publish)) return {};
-  ReceivedMessage message;
-  message.topic = publish.topic;
-  message.qos = publish.qos;
-  message.retain = publish.retain;
-  message.duplicate = publish.dup;
-  for (const auto& user : publish.properties.user) message.user_properties.emplace_back(user.name, user.value);
-  message.properties = copy_of(publish.properties);
-  message.subscription_identifiers = publish.properties.subscription_identifiers;
-  message.packet_id = publish.packet_id;
-
-  if (!scheme_) {
-    message.payload = to_buffer(publish.payload);
-    message.scheme = "plain";
-  } else {
-    auto verified = scheme_->unprotect({publish.topic, publish.payload, publish.retain}, now_);
-    bool repeat = verified && (*verified)->repeat;
-    if (verified && (*verified)->what == Received::What::grant) grant((*verified)->topic, Reason::success);
-    bool is_own = verified && (*verified)->what != Received::What::message;
-    if (is_own) {
-      expect_acknowledgement(publish, true);
-      acknowledge_taken();
-      converse();
-      send_waiting();
-      return {};
-    }
-    if (!verified) events_.push_back(RefusedMessage{std::string(publish.topic), verified.error().what});
-    if (!verified || repeat) {
-      expect_acknowledgement(publish, true);
-      acknowledge_taken();
-      return {};
-    }
-    message.topic = (*verified)->topic;
-    message.payload = (*verified)->payload;
-    message.author = (*verified)->author;
-    message.checked = (*verified)->checked;
-    message.evidence = (*verified)->evidence;
-    message.scheme = scheme_->info().name;
-    message.verified = true;
-  }
-  std::uint64_t receipt = expect_acknowledgement(publish, false);
-  events_.push_back(Arrival{std::move(message), receipt});
-  return {};
-}
-
-/// A copy that the broker sent because it has no acknowledgement yet: of a message the application took, or is about to.
-bool ClientSession::came_before(const mqtt::Publish& publish) {
-  if (publish.qos == QoS::at_most_once) return false;
-  auto entry = std::ranges::find(unacknowledged_, publish.packet_id, &Unacknowledged::packet_id);
-  if (entry != unacknowledged_.end()) {
-    bool copy = entry->here || (publish.dup && entry->qos == publish.qos);
-    if (!copy) unacknowledged_.erase(entry);  // the broker gave the old one up, as an expired one, and uses its identifier again
-    if (copy) entry->here = true;
-    acknowledge_taken();
-    if (copy) return true;
-  }
-  if (publish.qos != QoS::exactly_once || !incoming_.contains(publish.packet_id)) return false;
-  connection_.send(mqtt::Pubrec{.packet_id = publish.packet_id, .reason = Reason::success, .properties = {}});  // [MQTT-4.3.3-10]
-  return true;
-}
-
-std::uint64_t ClientSession::expect_acknowledgement(const mqtt::Publish& publish, bool taken) {
-  if (publish.qos == QoS::at_most_once) return 0;
-  unacknowledged_.push_back({++last_receipt_, publish.packet_id, publish.qos, taken, true});
-  return last_receipt_;
-}
-
-void ClientSession::take(std::uint64_t receipt) {
-  auto entry = std::ranges::find(unacknowledged_, receipt, &Unacknowledged::receipt);
-  if (entry == unacknowledged_.end()) return;  // QoS 0, or of a session that the broker has forgotten
-  entry->taken = true;
-  acknowledge_taken();
-}
-
-/// In the order in which the messages came. [MQTT-4.6.0-2] [MQTT-4.6.0-3]
-void ClientSession::acknowledge_taken() {
-  if (!is_open()) return;
-  for (auto entry = unacknowledged_.begin(); entry != unacknowledged_.end();) {
-    if (!entry->here) {
-      ++entry;
-      continue;
-    }
-    if (!entry->taken) return;
-    if (entry->qos == QoS::exactly_once) {
-      incoming_.receive(entry->packet_id);
-      connection_.send(mqtt::Pubrec{.packet_id = entry->packet_id, .reason = Reason::success, .properties = {}});
-    } else {
-      connection_.send(mqtt::Puback{.packet_id = entry->packet_id, .reason = Reason::success, .properties = {}});
-      connection_.answered();
-    }
-    entry = unacknowledged_.erase(entry);
-  }
-}
-
-void ClientSession::on_pubrel(const mqtt::Pubrel& pubrel) {
-  bool known = incoming_.release(pubrel.packet_id);
-  if (known) connection_.answered();
-  auto reason = known || options_.version != Version::v5 ? Reason::success : Reason::packet_identifier_not_found;
-  connection_.send(mqtt::Pubcomp{.packet_id = pubrel.packet_id, .reason = reason, .properties = {}});  // [MQTT-4.3.3-11]
-}
-
 }  // namespace sealmq

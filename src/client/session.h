@@ -14,15 +14,13 @@
 #include <map>
 #include <variant>
 
+#include "client/conversation.h"
 #include "mqtt/connection.h"
 #include "mqtt/session_state.h"
 #include "sealmq/client_types.h"
 #include "sealmq/scheme.h"
 
 namespace sealmq {
-
-/// Names what was asked for until its answer comes. Never 0, never used twice.
-using Handle = std::uint64_t;
 
 struct Connected {
   bool session_present;
@@ -128,24 +126,22 @@ class ClientSession {
   void send_waiting();
   void answered(const Message& message, mqtt::Reason reason);
   void forget_unfinished();
-  bool converses() const { return scheme_ != nullptr && !scheme_->inbox().empty(); }
   void begin_conversation();
   void converse();
   Result<bool> make_ready(Message& message);
   static mqtt::Reason reason_of(const Error& error);
   void answered_request(const Request& request, mqtt::Reason reason);
-  void grant(std::string_view filter, mqtt::Reason reason);
   void close(Error error);
 
   const ConnectOptions& options_;
   ClientScheme* scheme_;
+  Conversation conversation_;
   mqtt::Connection connection_;
   mqtt::OutgoingState<Message> outgoing_;
   mqtt::IncomingState incoming_;
   std::deque<Message> waiting_;
   std::deque<Unacknowledged> unacknowledged_;
-  std::multimap<std::string, Handle, std::less<>> granting_;  // filters whose grant by the scheme is awaited
-  std::map<std::uint16_t, Handle> asked_;                     // SUBSCRIBE and UNSUBSCRIBE without an answer, by packet identifier
+  std::map<std::uint16_t, Handle> asked_;  // SUBSCRIBE and UNSUBSCRIBE without an answer, by packet identifier
   std::vector<ClientEvent> events_;
   std::string client_id_;
   Handle last_handle_ = 0;

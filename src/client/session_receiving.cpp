@@ -1,0 +1,116 @@
+// What a client receives: messages, verified by its scheme, and their acknowledgements.
+#include <algorithm>
+
+#include "client/message_properties.h"
+#include "client/session.h"
+
+namespace sealmq {
+
+using mqtt::QoS;
+using mqtt::Reason;
+using mqtt::Version;
+
+Result<> ClientSession::on_publish(const mqtt::Publish& publish) {
+  if (came_before(publish)) return {};
+  ReceivedMessage message;
+  message.topic = publish.topic;
+  message.qos = publish.qos;
+  message.retain = publish.retain;
+  message.duplicate = publish.dup;
+  for (const auto& user : publish.properties.user) message.user_properties.emplace_back(user.name, user.value);
+  message.properties = copy_of(publish.properties);
+  message.subscription_identifiers = publish.properties.subscription_identifiers;
+  message.packet_id = publish.packet_id;
+
+  if (!scheme_) {
+    message.payload = to_buffer(publish.payload);
+    message.scheme = "plain";
+  } else {
+    auto verified = scheme_->unprotect({publish.topic, publish.payload, publish.retain}, now_);
+    bool repeat = verified && (*verified)->repeat;
+    if (verified && (*verified)->what == Received::What::grant)
+      for (Handle handle : conversation_.granted((*verified)->topic)) events_.push_back(Subscribed{handle, Reason::success});
+    bool is_own = verified && (*verified)->what != Received::What::message;
+    if (is_own) {
+      expect_acknowledgement(publish, true);
+      acknowledge_taken();
+      converse();
+      send_waiting();
+      return {};
+    }
+    if (!verified) events_.push_back(RefusedMessage{std::string(publish.topic), verified.error().what});
+    if (!verified || repeat) {
+      expect_acknowledgement(publish, true);
+      acknowledge_taken();
+      return {};
+    }
+    message.topic = (*verified)->topic;
+    message.payload = (*verified)->payload;
+    message.author = (*verified)->author;
+    message.checked = (*verified)->checked;
+    message.evidence = (*verified)->evidence;
+    message.scheme = scheme_->info().name;
+    message.verified = true;
+  }
+  std::uint64_t receipt = expect_acknowledgement(publish, false);
+  events_.push_back(Arrival{std::move(message), receipt});
+  return {};
+}
+
+/// A copy that the broker sent because it has no acknowledgement yet: of a message the application took, or is about to.
+bool ClientSession::came_before(const mqtt::Publish& publish) {
+  if (publish.qos == QoS::at_most_once) return false;
+  auto entry = std::ranges::find(unacknowledged_, publish.packet_id, &Unacknowledged::packet_id);
+  if (entry != unacknowledged_.end()) {
+    bool copy = entry->here || (publish.dup && entry->qos == publish.qos);
+    if (!copy) unacknowledged_.erase(entry);  // the broker gave the old one up, as an expired one, and uses its identifier again
+    if (copy) entry->here = true;
+    acknowledge_taken();
+    if (copy) return true;
+  }
+  if (publish.qos != QoS::exactly_once || !incoming_.contains(publish.packet_id)) return false;
+  connection_.send(mqtt::Pubrec{.packet_id = publish.packet_id, .reason = Reason::success, .properties = {}});  // [MQTT-4.3.3-10]
+  return true;
+}
+
+std::uint64_t ClientSession::expect_acknowledgement(const mqtt::Publish& publish, bool taken) {
+  if (publish.qos == QoS::at_most_once) return 0;
+  unacknowledged_.push_back({++last_receipt_, publish.packet_id, publish.qos, taken, true});
+  return last_receipt_;
+}
+
+void ClientSession::take(std::uint64_t receipt) {
+  auto entry = std::ranges::find(unacknowledged_, receipt, &Unacknowledged::receipt);
+  if (entry == unacknowledged_.end()) return;  // QoS 0, or of a session that the broker has forgotten
+  entry->taken = true;
+  acknowledge_taken();
+}
+
+/// In the order in which the messages came. [MQTT-4.6.0-2] [MQTT-4.6.0-3]
+void ClientSession::acknowledge_taken() {
+  if (!is_open()) return;
+  for (auto entry = unacknowledged_.begin(); entry != unacknowledged_.end();) {
+    if (!entry->here) {
+      ++entry;
+      continue;
+    }
+    if (!entry->taken) return;
+    if (entry->qos == QoS::exactly_once) {
+      incoming_.receive(entry->packet_id);
+      connection_.send(mqtt::Pubrec{.packet_id = entry->packet_id, .reason = Reason::success, .properties = {}});
+    } else {
+      connection_.send(mqtt::Puback{.packet_id = entry->packet_id, .reason = Reason::success, .properties = {}});
+      connection_.answered();
+    }
+    entry = unacknowledged_.erase(entry);
+  }
+}
+
+void ClientSession::on_pubrel(const mqtt::Pubrel& pubrel) {
+  bool known = incoming_.release(pubrel.packet_id);
+  if (known) connection_.answered();
+  auto reason = known || options_.version != Version::v5 ? Reason::success : Reason::packet_identifier_not_found;
+  connection_.send(mqtt::Pubcomp{.packet_id = pubrel.packet_id, .reason = reason, .properties = {}});  // [MQTT-4.3.3-11]
+}
+
+}  // namespace sealmq

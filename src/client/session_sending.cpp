@@ -1,0 +1,231 @@
+// What a client sends: messages, their exchanges, and the requests of its scheme.
+#include <algorithm>
+
+#include "base/text.h"
+#include "client/message_properties.h"
+#include "client/session.h"
+#include "mqtt/topic.h"
+
+namespace sealmq {
+
+using mqtt::Awaiting;
+using mqtt::QoS;
+using mqtt::Reason;
+using mqtt::Version;
+
+namespace {
+
+constexpr std::size_t most_in_flight = 1024;   // however much the broker would take
+constexpr std::size_t most_waiting = 100'000;  // messages the caller may ask for before the first of them is answered
+
+std::uint8_t code(Reason reason) {
+  return static_cast<std::uint8_t>(reason);
+}
+
+}  // namespace
+
+Result<> ClientSession::check(std::string_view topic, const PublishOptions& options) const {
+  if (!mqtt::is_topic_name(topic))
+    return fail(Blame::caller_misused, "not a topic name: " + printable(topic), code(Reason::topic_name_invalid));
+  if (options.qos > maximum_qos_)  // [MQTT-3.2.2-11]
+    return fail(Blame::caller_misused, "the broker does not take this qos", code(Reason::qos_not_supported));
+  if (options.retain && !retain_available_)  // [MQTT-3.2.2-14]
+    return fail(Blame::caller_misused, "the broker retains no messages", code(Reason::retain_not_supported));
+  TRY(check_properties(options.user_properties));
+  return check_properties(options.properties);
+}
+
+mqtt::Publish ClientSession::packet(const Message& message, std::uint16_t packet_id, bool dup) const {
+  mqtt::Publish publish;
+  publish.dup = dup;
+  publish.qos = message.qos;
+  publish.retain = message.retain;
+  const bool is_hidden = message.plaintext && !scheme_->wire_topic().empty();
+  publish.topic = is_hidden ? scheme_->wire_topic() : std::string_view(message.topic);
+  publish.packet_id = packet_id;
+  publish.payload = message.payload;
+  if (options_.version == Version::v5) {
+    put(message.properties, publish.properties);
+    put(message.user_properties, publish.properties);
+    if (message.topic_alias != 0 && message.topic_alias <= topic_alias_maximum_)  // [MQTT-3.2.2-17] [MQTT-3.2.2-18]
+      publish.properties.topic_alias = message.topic_alias;
+  }
+  return publish;
+}
+
+Result<Handle> ClientSession::publish(std::string_view topic, Bytes payload, const PublishOptions& options, Now now) {
+  now_ = now;
+  TRY(check(topic, options));
+  Message message;
+  message.topic = topic;
+  if (conversation_.exists())
+    message.plaintext = to_buffer(payload);
+  else
+    message.payload = scheme_ ? TRY(scheme_->protect(topic, payload, now)) : to_buffer(payload);
+  message.qos = options.qos;
+  message.retain = options.retain;
+  message.user_properties = options.user_properties;
+  message.properties = options.properties;
+  message.topic_alias = options.topic_alias;
+  return enqueue(std::move(message));
+}
+
+Result<Handle> ClientSession::enqueue(Message message) {
+  std::size_t size = mqtt::encoded_size(packet(message, message.qos == QoS::at_most_once ? 0 : 1, false), options_.version);
+  if (size > connection_.peer_maximum_packet_size() || size > mqtt::largest_remaining_length)
+    return fail(Blame::caller_misused, "the broker takes no messages of this size", code(Reason::packet_too_large));
+  if (waiting_.size() >= most_waiting) return fail(Blame::environment, "too many messages wait to be sent");
+  Handle handle = message.handle = ++last_handle_;
+  waiting_.push_back(std::move(message));
+  send_waiting();
+  if (!waiting_.empty()) converse();
+  return handle;
+}
+
+/// Sends what the broker's Receive Maximum allows: first what a former connection left open, then what waits. [MQTT-3.3.4-9]
+void ClientSession::send_waiting() {
+  if (!is_open()) return;
+  std::size_t window = std::min<std::size_t>(connection_.peer_receive_maximum(), most_in_flight);
+  std::size_t in_flight = 0;
+  for (auto& entry : outgoing_) {
+    if (!entry.sent && in_flight >= window) return;
+    ++in_flight;
+    if (entry.sent) continue;
+    if (entry.awaiting != Awaiting::pubcomp && !make_ready(entry.message).value_or(false)) return;
+    entry.sent = true;
+    if (entry.awaiting == Awaiting::pubcomp)
+      connection_.send(mqtt::Pubrel{.packet_id = entry.packet_id, .reason = Reason::success, .properties = {}});
+    else
+      connection_.send(packet(entry.message, entry.packet_id, true));  // [MQTT-3.3.1-1] [MQTT-4.4.0-1]
+  }
+  while (!waiting_.empty() && (waiting_.front().qos == QoS::at_most_once || in_flight < window)) {
+    auto ready = make_ready(waiting_.front());
+    if (ready && !*ready) return;
+    Message message = std::move(waiting_.front());
+    waiting_.pop_front();
+    if (!ready) {
+      answered(message, reason_of(ready.error()));
+      continue;
+    }
+    if (message.qos > maximum_qos_ || (message.retain && !retain_available_)) {
+      answered(message, message.qos > maximum_qos_ ? Reason::qos_not_supported : Reason::retain_not_supported);
+    } else if (message.qos == QoS::at_most_once) {
+      bool fits = connection_.send(packet(message, 0, false));
+      answered(message, fits ? Reason::success : Reason::packet_too_large);
+    } else {
+      auto& entry = start_exchange(std::move(message));
+      entry.sent = true;
+      ++in_flight;
+      if (connection_.send(packet(entry.message, entry.packet_id, false))) continue;
+      answered(outgoing_.finish(entry.packet_id), Reason::packet_too_large);
+      --in_flight;
+    }
+  }
+}
+
+/// False: the scheme has to agree on something with the broker first. An error: it will never go.
+Result<bool> ClientSession::make_ready(Message& message) {
+  if (!message.plaintext) return true;
+  auto payload = TRY(conversation_.protect(message.topic, *message.plaintext, now_));
+  if (!payload) return false;
+  message.payload = std::move(*payload);
+  return true;
+}
+
+Reason ClientSession::reason_of(const Error& error) {
+  return error.code != 0 ? static_cast<Reason>(error.code) : Reason::implementation_specific_error;
+}
+
+/// PUBLISH, SUBSCRIBE and UNSUBSCRIBE share one set of packet identifiers. [MQTT-2.2.1-3]
+mqtt::Outgoing<ClientSession::Message>& ClientSession::start_exchange(Message message) {
+  QoS qos = message.qos;
+  auto* entry = &outgoing_.start(std::move(message), qos);
+  while (asked_.contains(entry->packet_id)) entry = &outgoing_.start(outgoing_.finish(entry->packet_id), qos);
+  return *entry;
+}
+
+std::uint16_t ClientSession::free_packet_id() {
+  do {
+    if (++last_asked_id_ == 0) last_asked_id_ = 1;  // [MQTT-2.2.1-3] never 0
+  } while (outgoing_.in_use(last_asked_id_) || asked_.contains(last_asked_id_));
+  return last_asked_id_;
+}
+
+void ClientSession::answered(const Message& message, Reason reason) {
+  if (message.request) return answered_request(*message.request, reason);
+  if (message.asks_to_subscribe)
+    events_.push_back(Subscribed{message.handle, reason});
+  else
+    events_.push_back(Published{message.handle, reason});
+}
+
+void ClientSession::on_puback(const mqtt::Puback& puback) {
+  if (!outgoing_.find(puback.packet_id, Awaiting::puback)) return;  // answers nothing that is known: harmless
+  answered(outgoing_.finish(puback.packet_id), puback.reason);
+  send_waiting();
+}
+
+void ClientSession::on_pubrec(const mqtt::Pubrec& pubrec) {
+  auto* entry = outgoing_.find(pubrec.packet_id, Awaiting::pubrec);
+  if (entry && is_error(pubrec.reason)) {
+    answered(outgoing_.finish(pubrec.packet_id), pubrec.reason);
+    return send_waiting();
+  }
+  bool known = entry || outgoing_.find(pubrec.packet_id, Awaiting::pubcomp);
+  if (!known && is_error(pubrec.reason)) return;
+  if (entry) {
+    entry->awaiting = Awaiting::pubcomp;
+    entry->message.payload = {};  // only the identifier matters from now on
+  }
+  auto reason = known || options_.version != Version::v5 ? Reason::success : Reason::packet_identifier_not_found;
+  connection_.send(mqtt::Pubrel{.packet_id = pubrec.packet_id, .reason = reason, .properties = {}});  // [MQTT-4.3.3-4]
+}
+
+void ClientSession::on_pubcomp(const mqtt::Pubcomp& pubcomp) {
+  if (!outgoing_.find(pubcomp.packet_id, Awaiting::pubcomp)) return;
+  // PUBREC has said that the broker took the message; "identifier not found" says no more than that an answer was lost.
+  answered(outgoing_.finish(pubcomp.packet_id), Reason::success);
+  send_waiting();
+}
+
+// -- the scheme's own conversation ----------------------------------------------------------------------------------------------
+
+void ClientSession::begin_conversation() {
+  mqtt::Subscribe subscribe;
+  subscribe.entries.push_back({conversation_.begin(now_), {.qos = QoS::at_least_once}});
+  subscribe.packet_id = free_packet_id();
+  asked_[subscribe.packet_id] = 0;
+  connection_.send(subscribe);
+  converse();
+}
+
+void ClientSession::converse() {
+  if (!conversation_.exists() || !is_open()) return;
+  for (;;) {
+    auto request = conversation_.next_request(now_);
+    if (!request) return close(std::move(request).error());
+    if (!*request) break;
+    Message message;
+    message.topic = (*request)->topic;
+    message.payload = (*request)->payload;
+    message.qos = QoS::at_least_once;
+    message.request = **std::move(request);
+    auto& entry = start_exchange(std::move(message));
+    entry.sent = true;
+    connection_.send(packet(entry.message, entry.packet_id, false));
+  }
+}
+
+void ClientSession::answered_request(const Request& request, Reason reason) {
+  for (Handle handle : conversation_.answered(request, is_error(reason))) events_.push_back(Subscribed{handle, reason});
+  if (!request.filter.empty() || !is_error(reason)) return;
+  // What waited for it will not be sent.
+  for (Message& message : std::exchange(waiting_, {})) {
+    if (message.plaintext && !conversation_.may_publish(message.topic, now_))
+      answered(message, reason);
+    else
+      waiting_.push_back(std::move(message));
+  }
+}
+
+}  // namespace sealmq
