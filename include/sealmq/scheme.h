@@ -65,9 +65,10 @@ struct SchemeInfo {
   Claims claims;
   std::span<const std::string_view> hazards;  ///< known weaknesses, one line each; what the warning lists
   std::span<const SchemeOption> options = {};
-  bool needs_login = false;  ///< its messages come from, and go to, connections that passed a scheme's login; no others
-  bool names_ends = false;   ///< its topics name who may publish and subscribe: may_send() and may_get() are asked
-  bool needs_rabin = false;  ///< the broker has to make Rabin keys: it does that when its policy names the scheme
+  bool needs_login = false;       ///< its messages come from, and go to, connections that passed a scheme's login; no others
+  bool names_ends = false;        ///< its topics name who may publish and subscribe: may_send() and may_get() are asked
+  bool needs_rabin = false;       ///< the broker has to make Rabin keys: it does that when its policy names the scheme
+  bool between_partners = false;  ///< the ends name each other, and the broker cannot tell who wrote what
 };
 
 // -- broker side ----------------------------------------------------------------------------------------------------------------

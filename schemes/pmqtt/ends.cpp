@@ -19,9 +19,9 @@ std::optional<std::string_view> next_level(std::optional<std::string_view>& rest
 }
 
 /// Nothing: not a topic with ends.
-std::optional<Ends> ends_of(std::string_view topic) {
-  std::optional<std::string_view> rest = topic;
-  if (next_level(rest) != "pmqtt") return std::nullopt;
+std::optional<Ends> ends_of(std::string_view prefix, std::string_view topic) {
+  if (!topic.starts_with(prefix) || topic.size() <= prefix.size() || topic[prefix.size()] != '/') return std::nullopt;
+  std::optional<std::string_view> rest = topic.substr(prefix.size() + 1);
   const auto kind = next_level(rest);
   if (kind != "kx" && kind != "e2e" && kind != "+") return std::nullopt;
   Ends ends;
@@ -34,13 +34,13 @@ std::optional<Ends> ends_of(std::string_view topic) {
 
 }  // namespace
 
-bool may_send_to(std::string_view identity, std::string_view topic) {
-  const auto ends = ends_of(topic);
+bool may_send_to(std::string_view prefix, std::string_view identity, std::string_view topic) {
+  const auto ends = ends_of(prefix, topic);
   return !ends || (!identity.empty() && ends->from == identity);
 }
 
-bool may_get_from(std::string_view identity, std::string_view filter) {
-  const auto ends = ends_of(filter);
+bool may_get_from(std::string_view prefix, std::string_view identity, std::string_view filter) {
+  const auto ends = ends_of(prefix, filter);
   return !ends || !ends->to || (!identity.empty() && *ends->to == identity);
 }
 

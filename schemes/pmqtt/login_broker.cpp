@@ -52,9 +52,9 @@ struct Failed {};
 
 }  // namespace
 
-class BrokerSide final : public Login {
+class LoginBrokerSide final : public Login {
  public:
-  BrokerSide(const LoginPlace& place, LoginRequest& request) : place_(place), hop_(name(request.hop)) {
+  LoginBrokerSide(const LoginPlace& place, LoginRequest& request) : place_(place), hop_(name(request.hop)) {
     facts_.client_id = request.client_id;
     facts_.user_name = request.user_name;
     facts_.broker_id = place.key_->identity().name;
@@ -167,7 +167,7 @@ PasswordCost LoginPlace::made_up_cost(std::string_view name) const {
 
 std::unique_ptr<Login> LoginPlace::begin(LoginRequest& request) const {
   if (request.method != login_method) return nullptr;
-  return std::make_unique<BrokerSide>(*this, request);
+  return std::make_unique<LoginBrokerSide>(*this, request);
 }
 
 }  // namespace sealmq::pmqtt

@@ -17,7 +17,7 @@ class LoginPlace {
   std::unique_ptr<Login> begin(LoginRequest& request) const;
 
  private:
-  friend class BrokerSide;
+  friend class LoginBrokerSide;
   /// Of a name that is not there, the same each time it is asked for, also after a restart.
   PasswordCost made_up_cost(std::string_view name) const;
 

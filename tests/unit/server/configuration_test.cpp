@@ -46,13 +46,14 @@ TEST(Configuration, WithoutAFileListensOnTheLoopbackInterfaceOnly) {
   EXPECT_EQ(defaults.listeners, (std::vector<Listener>{{"127.0.0.1", 1883}}));
 }
 
-TEST(Configuration, WithoutAFileLetsInEveryHardenedSchemeThatNamesAuthorsAndNothingElse) {
+TEST(Configuration, WithoutAFileLetsInEveryHardenedSchemeWhoseAuthorsItCanVerifyAndNothingElse) {
   const auto policy = make_policy(Configuration()).value();
   const broker::TopicRule* rule = policy->find("any/topic");
   ASSERT_NE(rule, nullptr);
   for (std::size_t i = 0; i < all_schemes().size(); ++i) {
     const SchemeInfo& info = *all_schemes()[i].info;
-    const bool trusted = info.profile == Profile::hardened && info.claims.authorship != Authorship::none && !info.needs_rabin;
+    const bool trusted = info.profile == Profile::hardened && info.claims.authorship != Authorship::none && !info.needs_rabin &&
+                         !info.between_partners;
     EXPECT_EQ(rule->publish.contains(i), trusted) << info.name;
     EXPECT_EQ(rule->subscribe.contains(i), trusted) << info.name;
   }
