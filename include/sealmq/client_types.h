@@ -46,6 +46,14 @@ struct RefusedMessage {
   std::string why;
 };
 
+/// What protects the connection after a login by a scheme that makes keys for it (schemes/pmqtt/README.md).
+enum class HopWish : std::uint8_t {
+  automatic,  ///< HRL1, unless TLS or a socket of this machine protects it already
+  none,
+  hpp1,  ///< the payloads of messages; or the connection is given up
+  hrl1,  ///< everything; likewise
+};
+
 struct ConnectOptions {
   /// `mqtt://user:password@host:port`, likewise mqtts://, ws:// and wss:// (these with a path, `/mqtt` if none is named), or
   /// `unix:/path`. What it names goes before the fields below.
@@ -62,6 +70,9 @@ struct ConnectOptions {
   std::optional<WillMessage> will;
   std::string user_name;
   Secret password;
+  /// User name and password go to the broker as MQTT has them, also with a scheme that would log in itself.
+  bool plain_login = false;
+  HopWish hop = HopWish::automatic;
   std::vector<std::pair<std::string, std::string>> user_properties;  ///< MQTT 5
 
   /// Empty or "plain": unprotected MQTT. Otherwise every message out is protected, and every message in verified, by this scheme.

@@ -72,7 +72,7 @@ awaitable<Result<>> AsyncClient::Link::open() {
   ++connection_;
   reading_ = paused_ = awaits_writable_ = leaving_ = said_goodbye_ = false;
   clock_set_to_ = std::numeric_limits<std::uint64_t>::max();
-  auto started = session_.start(now());
+  auto started = session_.start(now(), underneath());
   if (!started) {
     lost(started.error());
     co_return started;
@@ -87,6 +87,17 @@ awaitable<Result<>> AsyncClient::Link::open() {
   Error error{Blame::environment, "the broker did not answer in time", 0};
   lost(error);
   co_return Failure(error);
+}
+
+Underneath AsyncClient::Link::underneath() const {
+  Underneath known;
+  known.is_private = options_.open_socket != nullptr || destination_.transport == net::Transport::unix_socket;
+  if (channel_ == nullptr) return known;
+  net::PeerInfo peer;
+  channel_->describe(peer);
+  known.channel_binding = peer.channel_binding;
+  known.is_private = known.is_private || peer.encrypted;
+  return known;
 }
 
 awaitable<Result<net::Dialled>> AsyncClient::Link::dial() {

@@ -49,7 +49,7 @@ class ClientSession::PacketEvents : public mqtt::Events {
  public:
   explicit PacketEvents(ClientSession& session) : session_(session) {}
 
-  using mqtt::Events::on;  // what only servers receive, and AUTH, which is never asked for
+  using mqtt::Events::on;  // what only servers receive
   Result<> on(const mqtt::Connack& connack) override { return session_.on_connack(connack); }
   Result<> on(const mqtt::Publish& publish) override { return session_.on_publish(publish); }
   Result<> on(const mqtt::Puback& puback) override { return session_.on_puback(puback), Result<>{}; }
@@ -59,6 +59,7 @@ class ClientSession::PacketEvents : public mqtt::Events {
   Result<> on(const mqtt::Suback& suback) override { return session_.on_granted(suback.packet_id, suback.reasons); }
   Result<> on(const mqtt::Unsuback& unsuback) override { return session_.on_granted(unsuback.packet_id, unsuback.reasons); }
   Result<> on(const mqtt::Pingresp&) override { return {}; }
+  Result<> on(const mqtt::Auth& auth) override { return session_.on_auth(auth); }
   Result<> on(const mqtt::Disconnect& disconnect) override {
     session_.close(refusal("the broker ended the connection", disconnect.reason));
     return {};
@@ -75,7 +76,7 @@ ClientSession::ClientSession(const ConnectOptions& options, ClientScheme* scheme
       connection_(mqtt::Role::client, limits_of(options), {}),
       client_id_(options.client_id) {}
 
-Result<> ClientSession::start(Now now) {
+Result<> ClientSession::start(Now now, const Underneath& underneath) {
   now_ = now;
   bool is_v5 = options_.version == Version::v5;
   mqtt::Connect connect;
@@ -86,7 +87,17 @@ Result<> ClientSession::start(Now now) {
   connect.keep_alive = whole_seconds<std::uint16_t>(options_.keep_alive);
   connect.client_id = client_id_;
   if (!options_.user_name.empty()) connect.user_name = options_.user_name;
-  if (!options_.password.empty()) connect.password = options_.password.reveal();
+  login_.reset();
+  auto login = TRY(begin_login(underneath));
+  const bool sends_password = login == nullptr || login->wants_password();
+  if (!options_.password.empty() && sends_password) connect.password = options_.password.reveal();
+  Buffer login_data;
+  if (login != nullptr && !login->method().empty()) {
+    login_data = TRY(login->first());
+    connect.properties.authentication_method = login->method();
+    connect.properties.authentication_data = login_data;
+    if (hop_ != Hop::none) connect.properties.user.push_back({hop_property, name(hop_)});
+  }
   if (is_v5) {
     if (options_.session_expiry.count() > 0)
       connect.properties.session_expiry_interval = whole_seconds<std::uint32_t>(options_.session_expiry);
@@ -113,7 +124,16 @@ Result<> ClientSession::start(Now now) {
     }
   }
 
+  Buffer encoded;
+  if (login != nullptr) {
+    mqtt::encode(connect, encoded);
+    const Secret unsent(std::move(encoded));  // there may be a password in it
+    encoded = TRY(login->send_as(unsent.reveal()));
+  }
+
   connection_ = mqtt::Connection(mqtt::Role::client, limits_of(options_), now);
+  login_ = std::move(login);
+  payloads_.reset();
   closed_ = false;
   paused_ = false;
   maximum_qos_ = QoS::exactly_once;
@@ -122,7 +142,7 @@ Result<> ClientSession::start(Now now) {
   outgoing_.erase_if([](const auto& entry) { return entry.message.request.has_value(); });
   for (auto& entry : outgoing_) entry.sent = false;
   for (auto& entry : unacknowledged_) entry.here = false;
-  connection_.send(connect);
+  connection_.send(connect, encoded);
   return {};
 }
 
@@ -193,6 +213,7 @@ Result<> ClientSession::on_connack(const mqtt::Connack& connack) {
     return {};
   }
   const mqtt::Properties& properties = connack.properties;
+  if (!TRY(finish_login(properties))) return {};
   bool asked_clean = options_.clean_start && (options_.version != Version::v5 || !was_connected_);
   if (asked_clean && connack.session_present)
     return protocol_error("the broker kept a session that was to be new");  // [MQTT-3.2.2-2]

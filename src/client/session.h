@@ -15,6 +15,7 @@
 #include <variant>
 
 #include "client/conversation.h"
+#include "crypto/hop.h"
 #include "mqtt/connection.h"
 #include "mqtt/session_state.h"
 #include "sealmq/client_types.h"
@@ -45,6 +46,12 @@ struct Closed {
 };
 using ClientEvent = std::variant<Connected, Published, Subscribed, Arrival, RefusedMessage, Closed>;
 
+/// What is known of the transport.
+struct Underneath {
+  std::array<std::uint8_t, 32> channel_binding{};  ///< tls-exporter; zeroes without TLS
+  bool is_private = false;                         ///< nobody else reads or writes there: TLS, a socket of this machine
+};
+
 class ClientSession {
  public:
   /// Of the options it reads what is MQTT's: they and the scheme (null: unprotected) outlive it.
@@ -52,8 +59,10 @@ class ClientSession {
 
   // -- the connection
 
-  /// A connection has been opened: sends CONNECT. Errors: the will cannot be protected or is not legal.
-  Result<> start(Now now);
+  /// A connection has been opened: sends CONNECT. Errors: the will cannot be protected or is not legal; the scheme cannot log in.
+  Result<> start(Now now, const Underneath& underneath = {});
+  /// Proves once more who this is, by the login of the scheme, while everything goes on. Errors: caller_misused.
+  Result<> log_in_again(Now now);
   void receive(Bytes in, Now now);
   void tick(Now now);
   std::uint64_t deadline() const { return paused_ ? next_blind_ping_ : connection_.deadline(); }
@@ -109,7 +118,9 @@ class ClientSession {
   class PacketEvents;
 
   Result<> on_connack(const mqtt::Connack& connack);
+  Result<> on_auth(const mqtt::Auth& auth);
   Result<> on_publish(const mqtt::Publish& publish);
+  Result<> on_message(const mqtt::Publish& publish);
   Result<> on_granted(std::uint16_t packet_id, const std::vector<mqtt::Reason>& reasons);
   void on_puback(const mqtt::Puback& puback);
   void on_pubrec(const mqtt::Pubrec& pubrec);
@@ -120,7 +131,11 @@ class ClientSession {
   void acknowledge_taken();
   std::uint64_t expect_acknowledgement(const mqtt::Publish& publish, bool taken);
   bool came_before(const mqtt::Publish& publish);
+  Result<std::unique_ptr<ClientLogin>> begin_login(const Underneath& underneath);
+  Result<bool> finish_login(const mqtt::Properties& connack);
+  void leave_broker(Error error);
   mqtt::Publish packet(const Message& message, std::uint16_t packet_id, bool dup) const;
+  bool send(const Message& message, std::uint16_t packet_id, bool dup);
   mqtt::Outgoing<Message>& start_exchange(Message message);
   std::uint16_t free_packet_id();
   void send_waiting();
@@ -155,6 +170,10 @@ class ClientSession {
   mqtt::QoS maximum_qos_ = mqtt::QoS::exactly_once;
   bool retain_available_ = true;
   std::uint16_t topic_alias_maximum_ = 0;
+  Underneath underneath_;
+  std::unique_ptr<ClientLogin> login_;             // under way
+  Hop hop_ = Hop::none;                            // asked for
+  std::unique_ptr<crypto::HopPayloads> payloads_;  // null: payloads go as they are
 };
 
 }  // namespace sealmq

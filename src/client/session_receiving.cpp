@@ -10,8 +10,7 @@ using mqtt::QoS;
 using mqtt::Reason;
 using mqtt::Version;
 
-Result<> ClientSession::on_publish(const mqtt::Publish& publish) {
-  if (came_before(publish)) return {};
+Result<> ClientSession::on_message(const mqtt::Publish& publish) {
   ReceivedMessage message;
   message.topic = publish.topic;
   message.qos = publish.qos;

@@ -53,6 +53,16 @@ mqtt::Publish ClientSession::packet(const Message& message, std::uint16_t packet
   return publish;
 }
 
+bool ClientSession::send(const Message& message, std::uint16_t packet_id, bool dup) {
+  mqtt::Publish publish = packet(message, packet_id, dup);
+  Buffer sealed;
+  if (payloads_ != nullptr) {
+    if (!payloads_->seal(publish.topic, publish.payload, sealed)) return false;
+    publish.payload = sealed;
+  }
+  return connection_.send(publish);
+}
+
 Result<Handle> ClientSession::publish(std::string_view topic, Bytes payload, const PublishOptions& options, Now now) {
   now_ = now;
   TRY(check(topic, options));
@@ -72,6 +82,7 @@ Result<Handle> ClientSession::publish(std::string_view topic, Bytes payload, con
 
 Result<Handle> ClientSession::enqueue(Message message) {
   std::size_t size = mqtt::encoded_size(packet(message, message.qos == QoS::at_most_once ? 0 : 1, false), options_.version);
+  if (payloads_ != nullptr) size += crypto::HopPayloads::overhead + 1;  // the remaining length may need one byte more
   if (size > connection_.peer_maximum_packet_size() || size > mqtt::largest_remaining_length)
     return fail(Blame::caller_misused, "the broker takes no messages of this size", code(Reason::packet_too_large));
   if (waiting_.size() >= most_waiting) return fail(Blame::environment, "too many messages wait to be sent");
@@ -96,7 +107,7 @@ void ClientSession::send_waiting() {
     if (entry.awaiting == Awaiting::pubcomp)
       connection_.send(mqtt::Pubrel{.packet_id = entry.packet_id, .reason = Reason::success, .properties = {}});
     else
-      connection_.send(packet(entry.message, entry.packet_id, true));  // [MQTT-3.3.1-1] [MQTT-4.4.0-1]
+      send(entry.message, entry.packet_id, true);  // [MQTT-3.3.1-1] [MQTT-4.4.0-1]
   }
   while (!waiting_.empty() && (waiting_.front().qos == QoS::at_most_once || in_flight < window)) {
     auto ready = make_ready(waiting_.front());
@@ -110,13 +121,13 @@ void ClientSession::send_waiting() {
     if (message.qos > maximum_qos_ || (message.retain && !retain_available_)) {
       answered(message, message.qos > maximum_qos_ ? Reason::qos_not_supported : Reason::retain_not_supported);
     } else if (message.qos == QoS::at_most_once) {
-      bool fits = connection_.send(packet(message, 0, false));
+      bool fits = send(message, 0, false);
       answered(message, fits ? Reason::success : Reason::packet_too_large);
     } else {
       auto& entry = start_exchange(std::move(message));
       entry.sent = true;
       ++in_flight;
-      if (connection_.send(packet(entry.message, entry.packet_id, false))) continue;
+      if (send(entry.message, entry.packet_id, false)) continue;
       answered(outgoing_.finish(entry.packet_id), Reason::packet_too_large);
       --in_flight;
     }
@@ -212,7 +223,7 @@ void ClientSession::converse() {
     message.request = **std::move(request);
     auto& entry = start_exchange(std::move(message));
     entry.sent = true;
-    connection_.send(packet(entry.message, entry.packet_id, false));
+    send(entry.message, entry.packet_id, false);
   }
 }
 
