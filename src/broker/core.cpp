@@ -88,7 +88,7 @@ void Core::receive(Link& link, Bytes bytes, Now now) {
     return;
   }
   look_after(link);
-  if (!link.connection.outbox().empty()) tell_writable(link);
+  if (link.connection.unwritten() > 0) tell_writable(link);
 }
 
 void Core::finish(const Job::Name& job, Now now) {
@@ -103,7 +103,7 @@ void Core::finish(const Job::Name& job, Now now) {
     gone_on = link->connection.release(*link, now);
   if (!gone_on && !link->ended) abort(*link, gone_on.error());
   look_after(*link);
-  if (!link->connection.outbox().empty()) tell_writable(*link);
+  if (link->connection.unwritten() > 0) tell_writable(*link);
 }
 
 void Core::gone(Link& link, Now now) {

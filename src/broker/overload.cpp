@@ -144,7 +144,7 @@ void Core::read_on(Now now) {
     if (link->preparing == nullptr)
       if (auto released = link->connection.release(*link, now); !released && !link->ended) abort(*link, released.error());
     look_after(*link);
-    if (!link->connection.outbox().empty()) tell_writable(*link);
+    if (link->connection.unwritten() > 0) tell_writable(*link);
   }
 }
 
