@@ -90,6 +90,35 @@ Result<std::optional<Request>> ClientScheme::next_request(Now) {
 
 void ClientScheme::request_refused(const Request&) {}
 
+std::vector<ClientScheme::Inbox> ClientScheme::inboxes() const {
+  if (inbox().empty()) return {};
+  return {{std::string(inbox()), 1}};
+}
+
+std::vector<std::string> ClientScheme::addresses(std::string_view) const {
+  return {};
+}
+
+std::uint64_t ClientScheme::delivery() const {
+  return 0;
+}
+
+bool ClientScheme::is_current(std::uint64_t, Now) const {
+  return false;
+}
+
+std::vector<Delivered> ClientScheme::deliveries() {
+  return {};
+}
+
+void ClientScheme::undelivered(std::uint64_t, Now) {}
+
+void ClientScheme::taken(std::uint64_t) {}
+
+std::string ClientScheme::awaited(std::string_view) const {
+  return {};
+}
+
 Result<std::unique_ptr<ClientLogin>> ClientScheme::begin_login(const ClientLoginRequest&) {
   return nullptr;
 }

@@ -87,6 +87,8 @@ struct ConnectOptions {
 
   /// For connecting, and for each answer of the broker.
   std::chrono::milliseconds timeout{10'000};
+  /// Between partners: for what the other end has to answer; 0: as `timeout`.
+  std::chrono::milliseconds partner_timeout{0};
   std::uint16_t receive_maximum = 100;                   ///< MQTT 5: unacknowledged messages inwards
   std::uint32_t maximum_packet_size = 16 * 1024 * 1024;  ///< inwards
   std::size_t inbox = 1000;  ///< messages kept for receive(); beyond it nothing is read from the broker
@@ -134,6 +136,7 @@ struct ReceivedMessage {
   bool verified = false;   ///< by that scheme; false exactly for "plain"
   std::string author;      ///< a pinned peer's name, or `id:` and the start of a key; empty if the scheme names none
   std::string checked;     ///< what was checked, in words
+  std::string notice;      ///< what else is to be known of it, in words: others before it have not come. Mostly empty
   Buffer evidence;         ///< what `sealmq authority report` makes a complaint of; empty if not wanted, or the scheme has none
   std::vector<std::pair<std::string, std::string>> user_properties;
   MessageProperties properties;

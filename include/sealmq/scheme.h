@@ -274,7 +274,8 @@ struct Arrived {
   std::string_view topic;
   Bytes payload;
   bool retain = false;
-  bool stored = false;  ///< the session was there before this connection: the message may have waited in it
+  bool stored = false;         ///< the session was there before this connection: the message may have waited in it
+  bool at_least_once = false;  ///< QoS 1 or 2: whoever sent it wants to know what becomes of it
 };
 
 /// What the client side has verified.
@@ -287,13 +288,27 @@ struct Received {
   What what = What::message;
   std::string topic;
   Buffer payload;
-  std::string author;   ///< the name of a pinned peer, else `id:` and the start of its key; empty if none is claimed
-  std::string checked;  ///< what was checked, in words
-  bool repeat = false;  ///< an exact copy of one accepted before: not to be shown again
-  Buffer evidence{};    ///< if ClientPorts::keeps_evidence: what a revocation authority needs to judge the message
+  std::string author;          ///< the name of a pinned peer, else `id:` and the start of its key; empty if none is claimed
+  std::string checked;         ///< what was checked, in words
+  bool repeat = false;         ///< an exact copy of one accepted before: not to be shown again
+  Buffer evidence{};           ///< if ClientPorts::keeps_evidence: what a revocation authority needs to judge the message
+  std::uint64_t delivery = 0;  ///< to be told to taken(); 0: nobody asks
+  std::string notice{};        ///< what its user should know besides: that others before it have not come
 };
 
-/// A PUBLISH to the broker itself.
+/// What has become of messages that went to a partner. Both numbers are of delivery().
+struct Delivered {
+  enum class Outcome : std::uint8_t {
+    taken,     ///< the application at the other end has it
+    unwanted,  ///< it got there, and no subscription asks for it
+    lost,      ///< whatever has no receipt by now will not be read: to be protected and sent once more
+  };
+  std::uint64_t first = 0;
+  std::uint64_t last = 0;
+  Outcome outcome = Outcome::taken;
+};
+
+/// A PUBLISH to the broker itself, or to a partner.
 struct Request {
   std::string topic;
   Buffer payload;
@@ -341,6 +356,30 @@ class ClientScheme {
   /// A login of the scheme's own, anew on each connection on which a user name is to be proved. Null: there is no such ability.
   /// Errors: caller_misused (no key, no broker key, a name it cannot take).
   virtual Result<std::unique_ptr<ClientLogin>> begin_login(const ClientLoginRequest& request);
+
+  // -- abilities of a scheme between partners, whose conversation goes through any broker, under keys that outlive connections.
+
+  /// Filters to subscribe first of all on every connection, each with its QoS; inbox() alone if not overridden.
+  struct Inbox {
+    std::string filter;
+    std::uint8_t qos = 1;
+  };
+  virtual std::vector<Inbox> inboxes() const;
+  /// The topics on which copies of a message to `topic` travel, one to each partner; they are what may_publish() and protect()
+  /// are then given. Empty: no such ability.
+  virtual std::vector<std::string> addresses(std::string_view topic) const;
+  /// The number of what protect() has made last, which deliveries() will tell of; 0: nothing more is heard of it.
+  virtual std::uint64_t delivery() const;
+  /// What was protected under that number may still be sent as it is.
+  virtual bool is_current(std::uint64_t delivery, Now now) const;
+  /// What has become known since the last call.
+  virtual std::vector<Delivered> deliveries();
+  /// The other end has told nothing of a message for some seconds.
+  virtual void undelivered(std::uint64_t delivery, Now now);
+  /// The application has a message that was received with this number.
+  virtual void taken(std::uint64_t delivery);
+  /// Who is waited for before a message to this address can go, in words.
+  virtual std::string awaited(std::string_view address) const;
 
  protected:
   template <class T>

@@ -3,6 +3,7 @@
 #include "crypto/agree.h"
 #include "crypto/hash.h"
 #include "crypto/kdf.h"
+#include "schemes/pmqtt/paper_login.h"
 
 namespace sealmq::pmqtt {
 namespace {
@@ -81,11 +82,22 @@ Result<Secret> PasswordHasher::hash(Bytes password, const PasswordCost& cost) {
   return Secret(verifier_.reveal());
 }
 
+Result<std::unique_ptr<ClientLogin>> ClientLogins::begin(const ClientLoginRequest& request) {
+  return begin_client_login(request, ports_, hasher_);
+}
+
+Result<std::unique_ptr<ClientLogin>> ClientLogins::begin_paper(const ClientLoginRequest& request) {
+  return begin_paper_client_login(request, ports_);
+}
+
 Result<std::unique_ptr<ClientLogin>> begin_client_login(const ClientLoginRequest& request, const ClientPorts& ports,
                                                         PasswordHasher& hasher) {
   if (!request.is_v5) return fail(Blame::caller_misused, "this login needs MQTT 5");
   if (ports.key == nullptr) return fail(Blame::caller_misused, "this login needs a key\nhint: --key NAME.key");
-  if (!ports.broker) return fail(Blame::caller_misused, "this login needs the broker's key\nhint: --broker-key broker.pub");
+  if (!ports.broker)
+    return fail(Blame::caller_misused,
+                "this login needs the broker's key\nhint: --broker-key broker.pub; or --plain-login for a broker that knows "
+                "passwords only");
   if (!is_identity_name(request.user_name)) return fail(Blame::caller_misused, "the user name is no name of an identity");
   return std::unique_ptr<ClientLogin>(std::make_unique<ClientSide>(request, ports, hasher));
 }

@@ -139,11 +139,18 @@ Result<> ClientSession::start(Now now, const Underneath& underneath) {
   maximum_qos_ = QoS::exactly_once;
   retain_available_ = true;
   asked_.clear();  // [MQTT-4.4.0-1] only PUBLISH and PUBREL are ever sent again
+  awaiting_inbox_.clear();
   outgoing_.erase_if([](const auto& entry) { return entry.message.request.has_value(); });
   for (auto& entry : outgoing_) entry.sent = false;
   for (auto& entry : unacknowledged_) entry.here = false;
   connection_.send(connect, encoded);
   return {};
+}
+
+std::uint64_t ClientSession::deadline() const {
+  if (paused_) return next_blind_ping_;
+  const bool converses = conversation_.exists() && is_open();
+  return converses ? std::min(connection_.deadline(), now_.steady + 1000) : connection_.deadline();
 }
 
 void ClientSession::receive(Bytes in, Now now) {
@@ -165,6 +172,7 @@ void ClientSession::tick(Now now) {
   }
   auto result = connection_.tick(now);
   if (result) {
+    ask_for_receipts();
     converse();
     return send_waiting();
   }
@@ -247,6 +255,15 @@ Result<Handle> ClientSession::subscribe(std::string_view filter, const Subscribe
     return fail(Blame::caller_misused, "not a topic filter: " + printable(filter), code(Reason::topic_filter_invalid));
   if (!is_open()) return fail(Blame::environment, "not connected");
 
+  if (conversation_.is_between_partners()) {
+    TRY(scheme_->subscribe(filter, now));
+    converse();
+    if (inboxes_left_ == 0)
+      events_.push_back(Subscribed{++last_handle_, Reason::success});
+    else
+      awaiting_inbox_.push_back(++last_handle_);
+    return last_handle_;
+  }
   if (conversation_.exists()) {
     TRY(conversation_.subscribe(filter, last_handle_ + 1, now));
     Handle handle = ++last_handle_;
@@ -312,8 +329,12 @@ Result<> ClientSession::on_granted(std::uint16_t packet_id, const std::vector<Re
   const Reason reason = reasons.empty() ? Reason::success : reasons.front();
   if (asked->second != 0)
     events_.push_back(Subscribed{asked->second, reason});
+  else if (is_error(reason) && conversation_.is_between_partners())
+    return Failure(refusal("the broker refused the topics of this scheme", reason));
   else if (is_error(reason))
     return fail(Blame::peer_incompatible, "the broker does not know this scheme", code(reason));
+  else if (--inboxes_left_ == 0)
+    for (Handle handle : std::exchange(awaiting_inbox_, {})) events_.push_back(Subscribed{handle, Reason::success});
   asked_.erase(asked);
   return {};
 }

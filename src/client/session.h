@@ -65,7 +65,7 @@ class ClientSession {
   Result<> log_in_again(Now now);
   void receive(Bytes in, Now now);
   void tick(Now now);
-  std::uint64_t deadline() const { return paused_ ? next_blind_ping_ : connection_.deadline(); }
+  std::uint64_t deadline() const;
   /// The transport broke. Emits Closed unless the end was known already.
   void connection_lost(Error error);
   /// Nothing is read for a while, because the application is slow: the peer's silence means nothing. Keeps the connection alive.
@@ -87,6 +87,10 @@ class ClientSession {
   Result<Handle> unsubscribe(std::string_view filter, Now now);
   void disconnect(mqtt::Reason reason, Now now);
 
+  /// Nobody waits for the answer to publish() any more: what has not gone will not go. Answers who has not answered, if it was a
+  /// partner, in words.
+  std::string give_up(Handle handle);
+
   /// The application has an Arrival now: its acknowledgement is due.
   void take(std::uint64_t receipt);
 
@@ -106,6 +110,21 @@ class ClientSession {
     bool asks_to_subscribe = false;
     std::optional<Buffer> plaintext;  ///< of one that is protected when it is sent
     std::optional<Request> request;   ///< of the scheme's own
+
+    // Between partners:
+    std::uint64_t delivery = 0;             ///< the scheme's number for `payload`; 0: no receipt is awaited
+    std::optional<mqtt::Reason> delivered;  ///< what the receipt said, if it came before the broker's acknowledgement
+    bool is_lost = false;                   ///< to be sent once more when the broker has acknowledged it
+  };
+  /// A message that the broker has and whose partner has not confirmed it.
+  struct Unconfirmed {
+    Message message;
+    std::uint64_t since;  // steady
+  };
+  /// What publish() was asked for, where it takes several messages.
+  struct Copies {
+    std::size_t left;
+    mqtt::Reason worst;
   };
   /// An incoming QoS 1 or 2 message whose acknowledgement has not been sent.
   struct Unacknowledged {
@@ -128,6 +147,7 @@ class ClientSession {
   void on_pubcomp(const mqtt::Pubcomp& pubcomp);
   Result<> check(std::string_view topic, const PublishOptions& options) const;
   Result<Handle> enqueue(Message message);
+  Result<Handle> enqueue_copies(const Message& message, const std::vector<std::string>& addresses);
   void acknowledge_taken();
   std::uint64_t expect_acknowledgement(const mqtt::Publish& publish, bool taken);
   bool came_before(const mqtt::Publish& publish);
@@ -140,6 +160,11 @@ class ClientSession {
   std::uint16_t free_packet_id();
   void send_waiting();
   void answered(const Message& message, mqtt::Reason reason);
+  void acknowledged(Message message, mqtt::Reason reason);
+  void settle();
+  void settle(const Delivered& delivered);
+  void send_again(const Delivered& delivered);
+  void ask_for_receipts();
   void forget_unfinished();
   void begin_conversation();
   void converse();
@@ -156,6 +181,11 @@ class ClientSession {
   mqtt::IncomingState incoming_;
   std::deque<Message> waiting_;
   std::deque<Unacknowledged> unacknowledged_;
+  std::deque<Unconfirmed> unconfirmed_;
+  std::map<Handle, Copies> copies_;
+  std::map<std::uint64_t, std::uint64_t> not_confirmed_here_;  // receipts of arrivals, and the scheme's numbers for them
+  std::vector<Handle> awaiting_inbox_;                         // subscriptions that begin with the scheme's own
+  std::size_t inboxes_left_ = 0;                               // its subscriptions without an answer
   std::map<std::uint16_t, Handle> asked_;  // SUBSCRIBE and UNSUBSCRIBE without an answer, by packet identifier
   std::vector<ClientEvent> events_;
   std::string client_id_;
