@@ -382,6 +382,7 @@ std::uint64_t Connection::deadline() const {
 Result<> Connection::tick(Now now) {
   now_ = now.steady;
   outbox_.rest();
+  if (protection_ != nullptr) protection_->sealed.rest();
   if (now_ < deadline()) return {};
   if (state_ != State::Open) {
     failed_ = true;
