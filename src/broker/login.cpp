@@ -68,13 +68,15 @@ Result<> Link::begin(const mqtt::Connect& packet, Bytes raw) {
   request.connect = to_buffer(raw);
   request.address = peer.address;
   request.channel_binding = peer.channel_binding;
-  request.hop_offer = TRY(read_hop_offer(packet.properties));
   std::unique_ptr<Login> login;
   bool by_scheme = method.has_value();
   if (method) {
-    request.hop = TRY(choose_hop(request.hop_offer, by_scheme));
+    request.hop_offer = TRY(read_hop_offer(packet.properties));
+    const auto hop = choose_hop(request.hop_offer, by_scheme);
+    request.hop = hop.value_or(Hop::none);
     login = core_.begin_login(request);
     if (login == nullptr) return refused("no scheme has this authentication method", Reason::bad_authentication_method);
+    if (!hop) return Failure(hop.error());
   } else {
     if (packet.user_name) login = core_.begin_login_in_connect(request);
     by_scheme = login != nullptr;
