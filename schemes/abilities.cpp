@@ -43,6 +43,18 @@ std::unique_ptr<Login> BrokerScheme::begin_login(LoginRequest&) {
   return nullptr;
 }
 
+std::unique_ptr<Login> BrokerScheme::begin_login_in_connect(LoginRequest&) {
+  return nullptr;
+}
+
+bool BrokerScheme::may_send(std::string_view, std::string_view) const {
+  return true;
+}
+
+bool BrokerScheme::may_get(std::string_view, std::string_view) const {
+  return true;
+}
+
 Result<std::optional<std::pair<std::string, std::string>>> ClientScheme::subscribe_property(std::string_view, Now) {
   return std::nullopt;
 }
@@ -51,11 +63,7 @@ Result<std::optional<Request>> ClientScheme::subscribe_request(std::string_view,
   return std::nullopt;
 }
 
-std::string_view ClientScheme::inbox() const {
-  return {};
-}
-
-std::string_view ClientScheme::news() const {
+std::vector<ClientScheme::Inbox> ClientScheme::inboxes() const {
   return {};
 }
 
@@ -84,5 +92,55 @@ Result<std::optional<Request>> ClientScheme::next_request(Now) {
 }
 
 void ClientScheme::request_refused(const Request&) {}
+
+std::vector<std::string> ClientScheme::addresses(std::string_view) const {
+  return {};
+}
+
+std::uint64_t ClientScheme::delivery() const {
+  return 0;
+}
+
+bool ClientScheme::is_current(std::uint64_t, Now) const {
+  return false;
+}
+
+std::vector<Delivered> ClientScheme::deliveries() {
+  return {};
+}
+
+void ClientScheme::undelivered(std::uint64_t, Now) {}
+
+void ClientScheme::taken(std::uint64_t) {}
+
+std::string ClientScheme::awaited(std::string_view) const {
+  return {};
+}
+
+Result<std::unique_ptr<ClientLogin>> ClientScheme::begin_login(const ClientLoginRequest&) {
+  return nullptr;
+}
+
+// -- logins
+
+std::string_view name(Hop hop) {
+  switch (hop) {
+    case Hop::hpp1:
+      return "HPP1";
+    case Hop::hrl1:
+      return "HRL1";
+    case Hop::none:
+      break;
+  }
+  return {};
+}
+
+Result<Buffer> ClientLogin::answer(Bytes) {
+  return fail(Blame::peer_misbehaved, "the broker asks for more than this login has");
+}
+
+Result<Secret> ClientLogin::finish(Bytes, std::string_view) {
+  return Secret();
+}
 
 }  // namespace sealmq

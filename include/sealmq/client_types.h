@@ -46,6 +46,14 @@ struct RefusedMessage {
   std::string why;
 };
 
+/// What protects the connection after a login by a scheme that makes keys for it (schemes/pmqtt/README.md).
+enum class HopWish : std::uint8_t {
+  automatic,  ///< HRL1, unless TLS or a socket of this machine protects it already
+  none,
+  hpp1,  ///< the payloads of messages; or the connection is given up
+  hrl1,  ///< everything; likewise
+};
+
 struct ConnectOptions {
   /// `mqtt://user:password@host:port`, likewise mqtts://, ws:// and wss:// (these with a path, `/mqtt` if none is named), or
   /// `unix:/path`. What it names goes before the fields below.
@@ -62,6 +70,9 @@ struct ConnectOptions {
   std::optional<WillMessage> will;
   std::string user_name;
   Secret password;
+  /// User name and password go to the broker as MQTT has them, also with a scheme that would log in itself.
+  bool plain_login = false;
+  HopWish hop = HopWish::automatic;
   std::vector<std::pair<std::string, std::string>> user_properties;  ///< MQTT 5
 
   /// Empty or "plain": unprotected MQTT. Otherwise every message out is protected, and every message in verified, by this scheme.
@@ -76,6 +87,8 @@ struct ConnectOptions {
 
   /// For connecting, and for each answer of the broker.
   std::chrono::milliseconds timeout{10'000};
+  /// Between partners: for what the other end has to answer; 0: as `timeout`.
+  std::chrono::milliseconds partner_timeout{0};
   std::uint16_t receive_maximum = 100;                   ///< MQTT 5: unacknowledged messages inwards
   std::uint32_t maximum_packet_size = 16 * 1024 * 1024;  ///< inwards
   std::size_t inbox = 1000;  ///< messages kept for receive(); beyond it nothing is read from the broker
@@ -123,6 +136,7 @@ struct ReceivedMessage {
   bool verified = false;   ///< by that scheme; false exactly for "plain"
   std::string author;      ///< a pinned peer's name, or `id:` and the start of a key; empty if the scheme names none
   std::string checked;     ///< what was checked, in words
+  std::string notice;      ///< what else is to be known of it, in words: others before it have not come. Mostly empty
   Buffer evidence;         ///< what `sealmq authority report` makes a complaint of; empty if not wanted, or the scheme has none
   std::vector<std::pair<std::string, std::string>> user_properties;
   MessageProperties properties;

@@ -22,6 +22,8 @@ class KeyStore {
   virtual Result<std::array<std::uint8_t, 64>> sign_schnorr(std::span<const Bytes> elements) = 0;
   /// ECDSA P-256 with SHA-256: r (32) || s (32).
   virtual Result<std::array<std::uint8_t, 64>> sign_ecdsa(Bytes message) = 0;
+  /// The same with SHA-1 and the nonce of RFC 6979, for a published protocol. Error: caller_misused, where a store cannot.
+  virtual Result<std::array<std::uint8_t, 64>> sign_ecdsa_sha1(Bytes message);
   /// ECDH P-256: the x coordinate. An error if `peer` is not a point of the curve.
   virtual Result<Secret> agree(const std::array<std::uint8_t, 33>& peer) = 0;
 

@@ -20,6 +20,7 @@
 
 #include "sealmq/identity.h"
 #include "sealmq/keystore.h"
+#include "sealmq/login.h"
 #include "sealmq/ports.h"
 #include "sealmq/registry.h"
 #include "sealmq/result.h"
@@ -64,7 +65,10 @@ struct SchemeInfo {
   Claims claims;
   std::span<const std::string_view> hazards;  ///< known weaknesses, one line each; what the warning lists
   std::span<const SchemeOption> options = {};
-  bool needs_rabin = false;  ///< the broker has to make Rabin keys: it does that when its policy names the scheme
+  bool needs_login = false;       ///< its messages come from, and go to, connections that passed a scheme's login; no others
+  bool names_ends = false;        ///< its topics name who may publish and subscribe: may_send() and may_get() are asked
+  bool needs_rabin = false;       ///< the broker has to make Rabin keys: it does that when its policy names the scheme
+  bool between_partners = false;  ///< the ends name each other, and the broker cannot tell who wrote what
 };
 
 // -- broker side ----------------------------------------------------------------------------------------------------------------
@@ -166,44 +170,6 @@ struct Asked {
   std::optional<Error> refusal{};        ///< of `other`: the reply says no, and this is why, for the log
 };
 
-// -- logging in
-
-/// A login as it begins: what CONNECT said and what the transport proved.
-struct LoginRequest {
-  std::string method;                              ///< Authentication Method of MQTT 5; empty: user name and password
-  std::string client_id;                           ///< as sent; may be empty
-  std::string user_name;                           ///< empty if none was sent
-  Secret password;                                 ///< likewise
-  Buffer connect;                                  ///< the whole packet; some logins sign it
-  std::string address;                             ///< for the log
-  std::array<std::uint8_t, 32> channel_binding{};  ///< tls-exporter (RFC 9266); zeroes without TLS
-};
-
-/// Who has proved to be who.
-struct LoggedIn {
-  std::string identity;  ///< its name on the list
-};
-
-/// The broker's side of one login: it reads like the conversation. One call at a time, each perhaps on another thread, never on
-/// an event loop: a call may block for a card or a slow hash.
-class Login {
- public:
-  struct Step {
-    Buffer data;                                    ///< for the next AUTH, or with `done` for CONNACK
-    std::optional<Verified<LoggedIn, Login>> done;  ///< nothing: the client's next AUTH is awaited
-  };
-  virtual ~Login() = default;
-  /// `data` is the Authentication Data of CONNECT or AUTH. Any error refuses the login: the client learns "not authorised", the
-  /// cause goes to the log.
-  virtual Result<Step> advance(Bytes data, const Scene& scene) = 0;
-
- protected:
-  static Step reply(Buffer data) { return {std::move(data), std::nullopt}; }
-  static Step done(std::string identity, Buffer data = {}) {
-    return {std::move(data), Verified<LoggedIn, Login>(LoggedIn{std::move(identity)})};
-  }
-};
-
 /// Questions to the registry. They block: for Preparation::run() alone. Any thread.
 class Registrar {
  public:
@@ -227,6 +193,7 @@ struct BrokerPorts {
   std::function<std::shared_ptr<const RabinKeys>()> rabin{};
   std::optional<std::array<std::uint8_t, 33>> authority{};  ///< the revocation authority's key for agreement
   Registrar* registrar = nullptr;                           ///< null: nobody can join, no orders are taken
+  PasswordSource passwords{};
   SchemeOptions options{};
 };
 
@@ -278,6 +245,14 @@ class BrokerScheme {
   /// A login by an Authentication Method; null if the method is not this scheme's. Re-authentication is a new login that has to
   /// end with the same identity.
   virtual std::unique_ptr<Login> begin_login(LoginRequest& request);
+  /// The same for a login that is in CONNECT itself; asked only while policy names the scheme. Null: it is none of this scheme's.
+  virtual std::unique_ptr<Login> begin_login_in_connect(LoginRequest& request);
+
+  /// Of a scheme whose topics name their ends: may somebody logged in under this name (empty: nobody in particular) publish
+  /// there,
+  virtual bool may_send(std::string_view identity, std::string_view topic) const;
+  /// and get what is published there? Asked for filters too, which may be wider than what is delivered by them.
+  virtual bool may_get(std::string_view identity, std::string_view filter) const;
 
  protected:
   /// Only a scheme can say that something is verified.
@@ -303,7 +278,8 @@ struct Arrived {
   std::string_view topic;
   Bytes payload;
   bool retain = false;
-  bool stored = false;  ///< the session was there before this connection: the message may have waited in it
+  bool stored = false;         ///< the session was there before this connection: the message may have waited in it
+  bool at_least_once = false;  ///< QoS 1 or 2: whoever sent it wants to know what becomes of it
 };
 
 /// What the client side has verified.
@@ -316,13 +292,27 @@ struct Received {
   What what = What::message;
   std::string topic;
   Buffer payload;
-  std::string author;   ///< the name of a pinned peer, else `id:` and the start of its key; empty if none is claimed
-  std::string checked;  ///< what was checked, in words
-  bool repeat = false;  ///< an exact copy of one accepted before: not to be shown again
-  Buffer evidence{};    ///< if ClientPorts::keeps_evidence: what a revocation authority needs to judge the message
+  std::string author;          ///< the name of a pinned peer, else `id:` and the start of its key; empty if none is claimed
+  std::string checked;         ///< what was checked, in words
+  bool repeat = false;         ///< an exact copy of one accepted before: not to be shown again
+  Buffer evidence{};           ///< if ClientPorts::keeps_evidence: what a revocation authority needs to judge the message
+  std::uint64_t delivery = 0;  ///< to be told to taken(); 0: nobody asks
+  std::string notice{};        ///< what its user should know besides: that others before it have not come
 };
 
-/// A PUBLISH to the broker itself.
+/// What has become of messages that went to a partner. Both numbers are of delivery().
+struct Delivered {
+  enum class Outcome : std::uint8_t {
+    taken,     ///< the application at the other end has it
+    unwanted,  ///< it got there, and no subscription asks for it
+    lost,      ///< whatever has no receipt by now will not be read: to be protected and sent once more
+  };
+  std::uint64_t first = 0;
+  std::uint64_t last = 0;
+  Outcome outcome = Outcome::taken;
+};
+
+/// A PUBLISH to the broker itself, or to a partner.
 struct Request {
   std::string topic;
   Buffer payload;
@@ -349,11 +339,14 @@ class ClientScheme {
   // -- abilities of a scheme that has its own conversation with the broker, under keys that end with the connection. protect() is
   // -- then called when the message is sent, and again when it has to be sent on another connection.
 
-  /// The topic on which the broker answers; it is subscribed first of all on every connection. Empty: no such ability.
-  virtual std::string_view inbox() const;
-  /// A topic on which the broker tells everybody what the scheme has to know, retained; subscribed on every connection too.
-  /// Empty: none.
-  virtual std::string_view news() const;
+  /// Where the scheme's own messages come, subscribed first of all on every connection.
+  struct Inbox {
+    std::string filter;
+    std::uint8_t qos = 1;
+    bool is_optional = false;  ///< the scheme may have all it needs without it
+  };
+  /// Where the broker answers, or partners do. Empty: no such ability.
+  virtual std::vector<Inbox> inboxes() const;
   /// The topic on which a message to `topic` travels; empty: its own.
   virtual std::string_view wire_topic() const;
   /// A connection begins: what was agreed on the one before is over, what was subscribed is asked for again.
@@ -369,6 +362,28 @@ class ClientScheme {
   virtual Result<std::optional<Request>> next_request(Now now);
   /// The broker has refused it.
   virtual void request_refused(const Request& request);
+
+  /// A login of the scheme's own, anew on each connection on which a user name is to be proved. Null: there is no such ability.
+  /// Errors: caller_misused (no key, no broker key, a name it cannot take).
+  virtual Result<std::unique_ptr<ClientLogin>> begin_login(const ClientLoginRequest& request);
+
+  // -- abilities of a scheme between partners, whose conversation goes through any broker, under keys that outlive connections.
+
+  /// The topics on which copies of a message to `topic` travel, one to each partner; they are what may_publish() and protect()
+  /// are then given. Empty: no such ability.
+  virtual std::vector<std::string> addresses(std::string_view topic) const;
+  /// The number of what protect() has made last, which deliveries() will tell of; 0: nothing more is heard of it.
+  virtual std::uint64_t delivery() const;
+  /// What was protected under that number may still be sent as it is.
+  virtual bool is_current(std::uint64_t delivery, Now now) const;
+  /// What has become known since the last call.
+  virtual std::vector<Delivered> deliveries();
+  /// The other end has told nothing of a message for some seconds.
+  virtual void undelivered(std::uint64_t delivery, Now now);
+  /// The application has a message that was received with this number.
+  virtual void taken(std::uint64_t delivery);
+  /// Who is waited for before a message to this address can go, in words.
+  virtual std::string awaited(std::string_view address) const;
 
  protected:
   template <class T>

@@ -30,7 +30,7 @@ class ClientSide : public ClientScheme {
       : key_(key), broker_(std::move(broker)), pinned_(std::move(peers)), random_(random), keeps_evidence_(keeps_evidence) {}
 
   const SchemeInfo& info() const override { return hardened_info; }
-  std::string_view inbox() const override { return inbox_topic; }
+  std::vector<Inbox> inboxes() const override { return {Inbox{std::string(inbox_topic)}}; }
   std::string_view wire_topic() const override { return publish_topic; }
   bool confirms() const override { return true; }
 

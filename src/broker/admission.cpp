@@ -96,6 +96,13 @@ Admission<Core::Admitted> Core::admit(Link& link, std::string_view topic, Bytes 
 Admission<Core::Admitted> Core::entitle(Link& link, BrokerScheme::Checked<Opened> opened, std::size_t scheme, Now now) {
   const Opened& o = *opened;
   const Identity* author = o.author;
+  if (is_restricted_[scheme]) {
+    const BrokerScheme& its = *ports.schemes[scheme];
+    if (its.info().needs_login && !link.proved)
+      return refused(Refusal::topic_not_allowed, "this scheme is for who has logged in by it");
+    if (its.info().names_ends && !its.may_send(link.identity, o.topic))
+      return refused(Refusal::topic_not_allowed, "the topic names another sender");
+  }
   if (!o.names_author && !link.identity.empty()) author = access.directory().find(link.identity);
   if (o.names_author || !link.identity.empty()) {
     if (author == nullptr) return refused(Refusal::author_not_listed, "its author is not on the list");

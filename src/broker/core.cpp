@@ -43,7 +43,9 @@ Core::Core(std::size_t index_, std::size_t count_, Settings settings_, Ports por
       retained(settings.maximum_retained, settings.maximum_retained_bytes, ports.budget),
       turns_(ports.schemes.size(), Turns(settings.maximum_preparations_of_address, settings.maximum_preparations)),
       tree_charge_(ports.budget, 0, true),
-      sealed_(ports.schemes.size()) {}
+      sealed_(ports.schemes.size()) {
+  for (const auto& scheme : ports.schemes) is_restricted_.push_back(scheme->info().needs_login || scheme->info().names_ends);
+}
 
 Session* Core::find(Number session) {
   auto at = by_number.find(session);
@@ -87,7 +89,7 @@ void Core::receive(Link& link, Bytes bytes, Now now) {
     return;
   }
   look_after(link);
-  if (!link.connection.outbox().empty()) tell_writable(link);
+  if (link.connection.unwritten() > 0) tell_writable(link);
 }
 
 void Core::finish(const Job::Name& job, Now now) {
@@ -102,7 +104,7 @@ void Core::finish(const Job::Name& job, Now now) {
     gone_on = link->connection.release(*link, now);
   if (!gone_on && !link->ended) abort(*link, gone_on.error());
   look_after(*link);
-  if (!link->connection.outbox().empty()) tell_writable(*link);
+  if (link->connection.unwritten() > 0) tell_writable(*link);
 }
 
 void Core::gone(Link& link, Now now) {
@@ -350,7 +352,7 @@ mqtt::Outbox* Shard::outbox(ConnectionId connection, std::size_t unsent) {
   if (link == nullptr) return nullptr;
   link->writable_told = false;
   link->unsent = unsent;
-  return &link->connection.outbox();
+  return &link->connection.to_wire();
 }
 
 void Shard::drained(ConnectionId connection, Now now, std::size_t written) {

@@ -62,6 +62,8 @@ class Core {
   /// False: the session there is another identity's.
   bool may_take(std::string_view client_id, std::string_view identity) const;
   std::unique_ptr<Login> begin_login(LoginRequest& request);
+  /// By a scheme, in CONNECT itself.
+  std::unique_ptr<Login> begin_login_in_connect(LoginRequest& request);
   void destroy(Session& session, Now now);
   void tell_writable(Link& link);
   Session* find(Number session);
@@ -237,6 +239,7 @@ class Core {
     Buffer bytes;
     std::size_t id_at;
     std::size_t topic_size;
+    std::size_t payload_size;
     mutable std::shared_ptr<const Buffer>
         shared_rest;  ///< made when first wanted, of a large one: what follows the packet identifier
   };
@@ -311,8 +314,10 @@ class Core {
   void queue(Session& session, Delivery delivery);
   void start(Session& session, Delivery&& delivery, Now now);
   bool sendable(const Session& session) const;
-  bool still_due(const Delivery& delivery, Now now) const;
-  bool still_entitled(const Delivery& delivery) const;
+  bool still_due(const Session& session, const Delivery& delivery, Now now) const;
+  bool still_entitled(const Session& session, const Delivery& delivery) const;
+  /// What the scheme by which it came says of who gets it, beyond policy and rights.
+  bool may_reach(const Session& session, const MessageView& view) const;
   /// An unfinished delivery of the session, once more or for the first time on this connection.
   /// False if this client cannot take it.
   bool send_unfinished(Link& link, mqtt::Outgoing<Delivery>& entry, bool dup, Now now);
@@ -332,6 +337,9 @@ class Core {
   Sealed& place_of_sealed(std::size_t scheme, const Receiver* receiver);
   const Buffer* seal(const MessageView& view, std::size_t scheme, Receiver* receiver, Now now);
   const Encoded* encode(const MessageView& view, const Leaving& as, Now now);
+  /// With what a sealed payload is longer on this connection.
+  std::size_t size_on(const Link& link, const Encoded& encoded) const;
+  void append_sealed(Link& link, const Encoded& encoded, std::uint16_t packet_id, bool dup);
   bool append_with_alias(Link& link, const Encoded& encoded, std::string_view topic, std::uint16_t packet_id, bool dup);
   /// Sends, or drops what the client cannot take.
   void send(Link& link, const Encoded& encoded, std::uint16_t packet_id, bool dup);
@@ -349,6 +357,7 @@ class Core {
 
   void drop(Drop why) { ++counters.dropped[static_cast<std::size_t>(why)]; }
 
+  std::vector<bool> is_restricted_;  // schemes that say more about who sends and gets their messages
   std::vector<Slot> slots_;
   std::vector<std::uint32_t> free_slots_;
   std::multimap<std::uint64_t, ConnectionId> slowed_;  // until that steady moment

@@ -97,7 +97,8 @@ void Core::deliver(Publication& publication, Now now, const std::function<bool(c
     Session& session = *subscription->session;
     if (only != nullptr && !(*only)(session)) continue;
     if (options.no_local && view.publisher == session.client_id) continue;  // [MQTT-3.8.3-3]
-    if (!access.may_receive(subscription->subscriber.get(), subscription->scheme, view.topic, rule)) {
+    if (!access.may_receive(subscription->subscriber.get(), subscription->scheme, view.topic, rule) ||
+        !may_reach(session, view)) {
       drop(Drop::not_entitled);
       continue;
     }
@@ -162,7 +163,7 @@ void Core::give_target(Target& target, Publication& publication, Now now) {
 
 bool Core::sendable(const Session& session) const {
   if (session.link == nullptr) return false;
-  const std::size_t unwritten = session.link->connection.outbox().size();
+  const std::size_t unwritten = session.link->connection.unwritten();
   return unwritten < owed_when_full || unwritten < outbox_limit();
 }
 
@@ -186,14 +187,22 @@ void Core::queue(Session& session, Delivery delivery) {
   account(session);
 }
 
-bool Core::still_due(const Delivery& delivery, Now now) const {
-  const MessageView& view = delivery.message->view();
-  return view.expires > now.steady && still_entitled(delivery);
+bool Core::may_reach(const Session& session, const MessageView& view) const {
+  if (!is_restricted_[view.scheme]) return true;
+  const BrokerScheme& scheme = *ports.schemes[view.scheme];
+  // While the client is away it may be kept for it; how it logs in when it comes back will decide.
+  if (scheme.info().needs_login && session.link != nullptr && !session.link->proved) return false;
+  return !scheme.info().names_ends || scheme.may_get(session.owner, view.topic);
 }
 
-bool Core::still_entitled(const Delivery& delivery) const {
+bool Core::still_due(const Session& session, const Delivery& delivery, Now now) const {
   const MessageView& view = delivery.message->view();
-  return access.may_still_publish(view.author, view.scheme, view.topic) &&
+  return view.expires > now.steady && still_entitled(session, delivery);
+}
+
+bool Core::still_entitled(const Session& session, const Delivery& delivery) const {
+  const MessageView& view = delivery.message->view();
+  return may_reach(session, view) && access.may_still_publish(view.author, view.scheme, view.topic) &&
          access.may_receive(delivery.subscriber.get(), delivery.scheme, view.topic, access.rule(view.topic));
 }
 
@@ -206,7 +215,7 @@ void Core::pump(Session& session, Now now) {
   if (link.in_flight < session.outgoing.size()) {
     session.outgoing.erase_if([&](const auto& entry) {
       // What was sent once does not expire any more. [MQTT-4.3.3-7]
-      if (entry.sent || entry.awaiting == mqtt::Awaiting::pubcomp || still_entitled(entry.message)) return false;
+      if (entry.sent || entry.awaiting == mqtt::Awaiting::pubcomp || still_entitled(session, entry.message)) return false;
       drop(Drop::not_entitled);
       finished(session, entry.message);
       return true;
@@ -239,7 +248,7 @@ void Core::pump(Session& session, Now now) {
     if (delivery.message->view().expires <= now.steady) {
       drop(Drop::expired);
       finished(session, delivery);
-    } else if (!still_due(delivery, now)) {
+    } else if (!still_due(session, delivery, now)) {
       drop(Drop::not_entitled);
       finished(session, delivery);
     } else {
@@ -261,7 +270,7 @@ void Core::start(Session& session, Delivery&& delivery, Now now) {
   const Encoded* encoded = encode(view, leaving(delivery, link), now);
   if (encoded == nullptr) return finished(session, delivery);
   if (delivery.qos == QoS::at_most_once) return send(link, *encoded, 0, false);
-  if (encoded->bytes.size() > link.connection.peer_maximum_packet_size()) {
+  if (size_on(link, *encoded) > link.connection.peer_maximum_packet_size()) {
     drop(Drop::too_large);  // as if it had been delivered [MQTT-3.1.2-25]
     return finished(session, delivery);
   }
@@ -288,7 +297,7 @@ bool Core::send_unfinished(Link& link, mqtt::Outgoing<Delivery>& entry, bool dup
   begin_message();
   const Encoded* encoded = encode(delivery.message->view(), leaving(delivery, link), now);
   if (encoded == nullptr) return false;
-  if (encoded->bytes.size() > link.connection.peer_maximum_packet_size()) {
+  if (size_on(link, *encoded) > link.connection.peer_maximum_packet_size()) {
     drop(Drop::too_large);
     return false;
   }
@@ -309,7 +318,7 @@ void Core::send_retained(const Subscription& subscription, Now now) {
     Delivery delivery{
         message, 0, 0, std::min(subscription.options.qos, view.qos), true, subscription.scheme, subscription.subscriber, {}};
     if (subscription.identifier != 0) delivery.identifiers.push_back(subscription.identifier);
-    if (!still_due(delivery, now)) return drop(Drop::not_entitled);
+    if (!still_due(session, delivery, now)) return drop(Drop::not_entitled);
     begin_message();
     give(session, std::move(delivery), now);
   });

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "broker/core.h"
+#include "mqtt/wire.h"
 
 namespace sealmq::broker {
 
@@ -112,6 +113,7 @@ const Core::Encoded* Core::encode(const MessageView& view, const Leaving& as, No
   encoded.bytes.clear();
   mqtt::encode(packet_, v5 ? mqtt::Version::v5 : mqtt::Version::v3_1_1, encoded.bytes);
   encoded.topic_size = packet_.topic.size();
+  encoded.payload_size = packet_.payload.size();
   encoded.id_at = mqtt::header_size(encoded.bytes) + 2 + packet_.topic.size();
   return &encoded;
 }
@@ -134,8 +136,33 @@ bool Core::append_with_alias(Link& link, const Encoded& encoded, std::string_vie
   return true;
 }
 
+std::size_t Core::size_on(const Link& link, const Encoded& encoded) const {
+  constexpr std::size_t longer_length = 1;  // of the remaining length
+  return encoded.bytes.size() + (link.payloads != nullptr ? crypto::HopPayloads::overhead + longer_length : 0);
+}
+
+/// The same packet with its payload sealed for this connection.
+void Core::append_sealed(Link& link, const Encoded& encoded, std::uint16_t packet_id, bool dup) {
+  const Bytes bytes = encoded.bytes;
+  const std::size_t header = mqtt::header_size(bytes);
+  const auto topic = as_text(bytes.subspan(encoded.id_at - encoded.topic_size, encoded.topic_size));
+  Buffer payload;
+  if (!link.payloads->seal(topic, bytes.last(encoded.payload_size), payload)) return drop(Drop::cannot_seal);
+  Buffer& tail = link.connection.outbox().tail();
+  tail.push_back(bytes[0] | (dup ? 0x08 : 0));
+  mqtt::write_variable(bytes.size() - header - encoded.payload_size + payload.size(), tail);
+  const std::size_t body = tail.size();
+  append(tail, bytes.subspan(header, bytes.size() - header - encoded.payload_size));
+  if (encoded.qos != QoS::at_most_once) {
+    const std::size_t id_at = body + encoded.id_at - header;
+    tail[id_at] = static_cast<std::uint8_t>(packet_id >> 8);
+    tail[id_at + 1] = static_cast<std::uint8_t>(packet_id);
+  }
+  append(tail, payload);
+}
+
 void Core::send(Link& link, const Encoded& encoded, std::uint16_t packet_id, bool dup) {
-  if (encoded.bytes.size() > link.connection.peer_maximum_packet_size()) {
+  if (size_on(link, encoded) > link.connection.peer_maximum_packet_size()) {
     drop(Drop::too_large);  // [MQTT-3.1.2-24]
     return;
   }
@@ -143,6 +170,10 @@ void Core::send(Link& link, const Encoded& encoded, std::uint16_t packet_id, boo
   ++counters.delivered_by_qos[static_cast<std::size_t>(encoded.qos)];
   counters.delivered_bytes += encoded.bytes.size();
   ++counters.packets.sent[static_cast<std::size_t>(mqtt::PacketType::publish)];
+  if (link.payloads != nullptr) {
+    append_sealed(link, encoded, packet_id, dup);
+    return tell_writable(link);
+  }
   mqtt::Outbox& outbox = link.connection.outbox();
   Bytes bytes = encoded.bytes;
   if (link.alias_maximum != 0) {

@@ -61,7 +61,9 @@ bool Core::deliver_to_member(Number number, std::string_view group, Publication&
   auto at = session->subscriptions.find(group);
   if (at == session->subscriptions.end()) return false;
   Subscription& subscription = *at->second;
-  if (!access.may_receive(subscription.subscriber.get(), subscription.scheme, view.topic, access.rule(view.topic))) return false;
+  if (!access.may_receive(subscription.subscriber.get(), subscription.scheme, view.topic, access.rule(view.topic)) ||
+      !may_reach(*session, view))
+    return false;
   QoS qos = std::min(subscription.options.qos, view.qos);
   if (qos == QoS::at_most_once && !sendable(*session)) return false;
   begin_message();

@@ -73,6 +73,20 @@ Result<> Link::on(const mqtt::Publish& packet) {
   if (packet.qos == QoS::exactly_once && session->incoming.size() >= few && !core_.has_room_to_wait())
     return violation("too many messages without PUBREL while memory is short", Reason::quota_exceeded);
   core_.meter(*this, packet);
+  if (payloads == nullptr) return admit(packet);
+  auto opened = payloads->open(packet.topic, packet.payload);
+  if (!opened) {
+    const Refused why = not_verified(opened.error()).value();
+    core_.refuse(*this, why, now);
+    return answer(packet, why.reason, false);
+  }
+  if (opened->repeat) return answer(packet, Reason::success, true);  // sent again on the same connection
+  mqtt::Publish plain = packet;
+  plain.payload = opened->plaintext;
+  return admit(plain);
+}
+
+Result<> Link::admit(const mqtt::Publish& packet) {
   if (core_.prepare(*this, packet, now)) return {};
   return take(packet, nullptr);
 }

@@ -7,6 +7,7 @@
 #include "broker/session.h"
 #include "broker/shard.h"
 #include "broker/turns.h"
+#include "crypto/hop.h"
 #include "mqtt/connection.h"
 
 namespace sealmq::broker {
@@ -18,9 +19,11 @@ struct PendingLogin {
   std::shared_ptr<Login> login;
   std::shared_ptr<std::optional<Result<Login::Step>>> answer;  ///< of the present step; nothing: no thread had time for it
   std::string method;
-  std::string name;      ///< under which failures are counted
-  Buffer connect;        ///< the packet, until it is done; empty when logging in again
-  bool running = false;  ///< a step is being worked on
+  std::string name;        ///< under which failures are counted
+  Buffer connect;          ///< the packet, until it is done; empty when logging in again
+  bool running = false;    ///< a step is being worked on
+  bool by_scheme = false;  ///< not by user name and password alone
+  Hop hop = Hop::none;     ///< chosen
 };
 
 /// A PUBLISH whose slow part is being worked on.
@@ -64,7 +67,9 @@ class Link final : public mqtt::Events {
   mqtt::Connection connection;
   const ConnectionId id;
   const Peer peer;
-  std::string identity;  ///< who logged in; empty: nobody, or not yet
+  std::string identity;                           ///< who logged in; empty: nobody, or not yet
+  bool proved = false;                            ///< by a scheme's login
+  std::unique_ptr<crypto::HopPayloads> payloads;  ///< seals the payloads of its messages; null: they go as they are
   std::unique_ptr<PendingLogin> logging_in;
   std::unique_ptr<PendingMessage> preparing;
   std::vector<std::unique_ptr<ConnectionState>> states;          ///< of the schemes, by their index
@@ -99,9 +104,18 @@ class Link final : public mqtt::Events {
   void promise(mqtt::PacketType type, const Answer& answer, bool relies);
   // login.cpp
   Result<> begin(const mqtt::Connect& packet, Bytes raw);
-  Result<> take_part(std::unique_ptr<Login> login, LoginRequest request, bool again, Bytes data);
+  Result<Hop> choose_hop(std::string_view offer, bool by_scheme) const;
+  Result<> take_part(std::unique_ptr<Login> login, LoginRequest request, bool by_scheme, Bytes data);
   void step(Bytes data);
-  Result<> enter(const mqtt::Connect& packet, const mqtt::Properties& login);
+  /// How it logged in.
+  struct Proof {
+    mqtt::Properties properties{};  ///< for CONNACK
+    Hop hop = Hop::none;
+    Secret session_key{};
+  };
+  Result<> enter(const mqtt::Connect& packet, const Proof& proof);
+  Result<> protect(const Proof& proof);
+  Result<> admit(const mqtt::Publish& packet);
 
   Core& core_;
 };

@@ -23,7 +23,40 @@ std::string make_client_id(Random& random, std::size_t shard, std::size_t count)
   }
 }
 
+/// What the client offers to protect its connection with.
+Result<std::string> read_hop_offer(const mqtt::Properties& properties) {
+  constexpr std::size_t longest = 255;
+  std::string offer;
+  for (const auto& user : properties.user)
+    if (user.name == hop_property) offer.append(offer.empty() ? "" : ",").append(user.value);
+  if (offer.size() > longest) return refused("offers too much to protect the connection with", Reason::protocol_error);
+  return offer;
+}
+
+bool has_offered(std::string_view offer, Hop hop) {
+  while (!offer.empty()) {
+    const auto end = std::min(offer.find(','), offer.size());
+    if (offer.substr(0, end) == name(hop)) return true;
+    offer.remove_prefix(std::min(end + 1, offer.size()));
+  }
+  return false;
+}
+
 }  // namespace
+
+/// Decided before anybody has said who they are, so that the answer tells nothing of users.
+Result<Hop> Link::choose_hop(std::string_view offer, bool by_scheme) const {
+  const HopRule rule = peer.hop;
+  Hop chosen = Hop::none;
+  for (const auto& [hop, wanted] : {std::pair(Hop::hpp1, HopRule::hpp1), std::pair(Hop::hrl1, HopRule::hrl1)})
+    if (by_scheme && has_offered(offer, hop) && (rule == HopRule::as_offered || rule == wanted)) chosen = hop;
+  const bool is_required = rule == HopRule::hpp1 || rule == HopRule::hrl1;
+  if (is_required && chosen == Hop::none && !peer.is_own)
+    return refused("its connection would not be protected as this listener asks for");
+  if (by_scheme && peer.must_be_protected && chosen == Hop::none)
+    return refused("nothing would protect its connection after the login");
+  return chosen;
+}
 
 Result<> Link::begin(const mqtt::Connect& packet, Bytes raw) {
   const auto& method = packet.properties.authentication_method;
@@ -33,15 +66,25 @@ Result<> Link::begin(const mqtt::Connect& packet, Bytes raw) {
   if (packet.user_name) request.user_name = *packet.user_name;
   if (packet.password) request.password = Secret(*packet.password);
   request.connect = to_buffer(raw);
+  request.address = peer.address;
+  request.channel_binding = peer.channel_binding;
   std::unique_ptr<Login> login;
+  bool by_scheme = method.has_value();
   if (method) {
+    request.hop_offer = TRY(read_hop_offer(packet.properties));
+    const auto hop = choose_hop(request.hop_offer, by_scheme);
+    request.hop = hop.value_or(Hop::none);
     login = core_.begin_login(request);
     if (login == nullptr) return refused("no scheme has this authentication method", Reason::bad_authentication_method);
-  } else if (packet.user_name && core_.ports.password_login) {
-    login = core_.ports.password_login(request);
+    if (!hop) return Failure(hop.error());
+  } else {
+    if (packet.user_name) login = core_.begin_login_in_connect(request);
+    by_scheme = login != nullptr;
+    TRY(choose_hop({}, by_scheme));  // it makes no key
+    if (packet.user_name && login == nullptr && core_.ports.password_login) login = core_.ports.password_login(request);
   }
   if (login != nullptr)
-    return take_part(std::move(login), std::move(request), false, packet.properties.authentication_data.value_or(Bytes{}));
+    return take_part(std::move(login), std::move(request), by_scheme, packet.properties.authentication_data.value_or(Bytes{}));
   // No login, or a user name where nothing is known of names.
   if (peer.identity.empty() && !peer.may_be_anonymous) return refused("no login where one is needed");
   identity = peer.identity;
@@ -60,6 +103,9 @@ Result<> Link::on(const mqtt::Auth& packet) {
   LoginRequest request;
   request.method = *packet.properties.authentication_method;
   request.client_id = session->client_id;
+  request.user_name = identity;
+  request.address = peer.address;
+  request.channel_binding = peer.channel_binding;
   auto login = core_.begin_login(request);
   if (login == nullptr) return refused("no scheme has this authentication method", Reason::bad_authentication_method);
   return take_part(std::move(login), std::move(request), true, data);
@@ -71,7 +117,15 @@ std::unique_ptr<Login> Core::begin_login(LoginRequest& request) {
   return nullptr;
 }
 
-Result<> Link::take_part(std::unique_ptr<Login> login, LoginRequest request, bool again, Bytes data) {
+std::unique_ptr<Login> Core::begin_login_in_connect(LoginRequest& request) {
+  for (std::size_t i = 0; i < ports.schemes.size(); ++i)
+    if (access.is_offered(i))
+      if (auto login = ports.schemes[i]->begin_login_in_connect(request)) return login;
+  return nullptr;
+}
+
+Result<> Link::take_part(std::unique_ptr<Login> login, LoginRequest request, bool by_scheme, Bytes data) {
+  const bool again = session != nullptr;
   std::string name = !identity.empty() ? identity : request.user_name.empty() ? request.client_id : request.user_name;
   if (core_.ports.gate != nullptr && !core_.ports.gate->may_try(name, peer.address, now))
     return refused("too many logins have failed", Reason::quota_exceeded);
@@ -81,6 +135,8 @@ Result<> Link::take_part(std::unique_ptr<Login> login, LoginRequest request, boo
   logging_in->login = std::move(login);
   logging_in->method = std::move(request.method);
   logging_in->name = std::move(name);
+  logging_in->by_scheme = by_scheme;
+  logging_in->hop = request.hop;
   if (!again) {
     logging_in->connect = std::move(request.connect);
     connection.hold();
@@ -104,7 +160,7 @@ Result<> Link::go_on_with_login() {
   PendingLogin& pending = *logging_in;
   pending.running = false;
   if (!*pending.answer) return refused("too many logins are being worked on");
-  Result<Login::Step> result = **std::move(pending.answer);
+  Result<Login::Step> result = std::move(**pending.answer);
   bool again = pending.connect.empty();
   mqtt::Properties properties;
   if (!pending.method.empty()) properties.authentication_method = pending.method;  // [MQTT-4.12.0-5]
@@ -117,33 +173,44 @@ Result<> Link::go_on_with_login() {
   auto decided = std::move(logging_in);
   --core_.logins;
   LoginGate* gate = core_.ports.gate;
-  std::string who = result ? (*result->done)->identity : std::string();
+  LoggedIn logged_in;
+  if (result) logged_in = std::move(*result->done).release();
+  const std::string& who = logged_in.identity;
   const Identity* listed = result ? core_.access.directory().find(who) : nullptr;
   bool may_enter = listed != nullptr && listed->status == Status::active && (!again || who == identity);
   if (!may_enter) {
     if (gate != nullptr) gate->failed(decided->name, peer.address, now);
-    return refused(!result ? result.error().what : again ? "another identity than before" : "its identity is not active");
+    const bool is_malformed = !result && result.error().code == static_cast<std::uint8_t>(Reason::protocol_error);
+    return refused(!result ? result.error().what
+                   : again ? "another identity than before"
+                           : "its identity is not active",
+                   is_malformed ? Reason::protocol_error : Reason::not_authorized);
   }
   if (gate != nullptr) gate->succeeded(decided->name);
   if (again) {
     connection.send(mqtt::Auth{.reason = Reason::success, .properties = properties});
     return {};
   }
-  identity = std::move(who);
+  identity = who;
+  proved = decided->by_scheme;
   auto header = TRY(mqtt::decode_header(decided->connect, connection.version()));
   auto packet = TRY(mqtt::decode_connect(Bytes(decided->connect).subspan(header->size)));
-  return enter(packet, properties);
+  Proof proof;
+  proof.properties = properties;
+  proof.hop = decided->hop;
+  proof.session_key = std::move(logged_in.session_key);
+  return enter(packet, proof);
 }
 
 // The client is who it says it is; it gets its session.
-Result<> Link::enter(const mqtt::Connect& packet, const mqtt::Properties& login) {
+Result<> Link::enter(const mqtt::Connect& packet, const Proof& proof) {
   if (!identity.empty()) {
     const Identity* listed = core_.access.directory().find(identity);
     if (listed == nullptr || listed->status != Status::active) return refused("its identity is not active");
   }
   mqtt::Connack answer;
-  answer.properties.authentication_method = login.authentication_method;
-  answer.properties.authentication_data = login.authentication_data;
+  answer.properties = proof.properties;
+  if (proof.hop != Hop::none) answer.properties.user.push_back({hop_property, name(proof.hop)});
   std::string assigned;
   std::string_view client_id = packet.client_id;
   if (client_id.empty()) {
@@ -189,7 +256,18 @@ Result<> Link::enter(const mqtt::Connect& packet, const mqtt::Properties& login)
   connection.send(answer);
   if (connection.state() != mqtt::Connection::State::Open)
     return refused("its maximum packet size is smaller than our CONNACK", Reason::packet_too_large);
+  if (proof.hop != Hop::none) TRY(protect(proof));
   core_.pump(*session, now);
+  return {};
+}
+
+/// From here on, which is right behind CONNACK.
+Result<> Link::protect(const Proof& proof) {
+  if (proof.session_key.empty()) return refused("its login made no key to protect the connection with");
+  if (proof.hop == Hop::hrl1)
+    return connection.protect_with(mqtt::records_by(crypto::HopRecords(proof.session_key, crypto::HopEnd::broker)));
+  payloads = std::make_unique<crypto::HopPayloads>(proof.session_key, session->client_id, crypto::HopEnd::broker);
+  alias_maximum = 0;  // an alias would be of use for the bytes that others get too
   return {};
 }
 

@@ -50,7 +50,7 @@ Rate byte_rate(const Settings& s) {
 
 void Core::account(Link& link) {
   const mqtt::Connection& c = link.connection;
-  std::size_t changing = c.kept() + c.outbox().memory() + link.unsent + link.alias_bytes;
+  std::size_t changing = c.kept() + c.unwritten_memory() + link.unsent + link.alias_bytes;
   if (link.preparing != nullptr) changing += 2 * link.preparing->packet.capacity();  // the job has a part of it
   for (const auto& state : link.states) changing += state != nullptr ? state->memory() : 0;
   if (link.logging_in != nullptr) changing += 3 * link.logging_in->connect.capacity();  // its login and the job have copies
@@ -109,7 +109,7 @@ void Core::look_after(Link& link) {
     return account(link);
   }
   // Messages stop at the high water. Only answers go beyond it, and one message that was begun below.
-  const std::size_t unwritten = link.connection.outbox().size();
+  const std::size_t unwritten = link.connection.unwritten();
   if (unwritten > settings.outbox_high_water + settings.limits.maximum_packet_size || link.promised > most_promised)
     link.owes_reading = true;
   else if (unwritten < settings.outbox_high_water && link.promised <= most_promised / 2)
@@ -144,7 +144,7 @@ void Core::read_on(Now now) {
     if (link->preparing == nullptr)
       if (auto released = link->connection.release(*link, now); !released && !link->ended) abort(*link, released.error());
     look_after(*link);
-    if (!link->connection.outbox().empty()) tell_writable(*link);
+    if (link->connection.unwritten() > 0) tell_writable(*link);
   }
 }
 
@@ -159,7 +159,7 @@ void Core::update_reading(Link& link) {
 void Core::end_if_stalled(Link& link, Now now) {
   look_after(link);
   if (link.ended || settings.slow_consumer_timeout == 0) return;
-  const std::size_t unwritten = link.connection.outbox().size();
+  const std::size_t unwritten = link.connection.unwritten();
   if (unwritten == 0)
     link.stalled_since = 0;
   else if (link.stalled_since == 0)
@@ -168,7 +168,7 @@ void Core::end_if_stalled(Link& link, Now now) {
       unwritten != 0 && now.steady - link.stalled_since >= std::uint64_t{1000} * settings.slow_consumer_timeout;
   if (!is_stalled || unwritten < outbox_limit()) return;
   refuse(link, {Refusal::slow_consumer, mqtt::Reason::quota_exceeded, "it does not take what it asked for"}, now);
-  link.connection.outbox().clear();  // a goodbye would stand behind all that it does not read
+  link.connection.discard_unwritten();  // a goodbye would stand behind all that it does not read
   end(link, Ending::error, true, now);
 }
 

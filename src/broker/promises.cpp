@@ -133,7 +133,7 @@ void Core::keep(Promise& promise) {
       pump(*link.session, link.now);
     }
   }
-  if (!link.connection.outbox().empty()) tell_writable(link);
+  if (link.connection.unwritten() > 0) tell_writable(link);
 }
 
 // -- batches on their way to the store

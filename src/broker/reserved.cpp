@@ -279,7 +279,7 @@ void Core::send_paced(Subscription& subscription, Now now) {
   while (!paced.waiting.empty()) {
     const Delivery delivery = std::move(paced.waiting.front());
     paced.waiting.pop_front();
-    if (!still_due(delivery, now)) {
+    if (!still_due(*subscription.session, delivery, now)) {
       drop(delivery.message->view().expires <= now.steady ? Drop::expired : Drop::not_entitled);
       continue;
     }
@@ -332,6 +332,11 @@ void Core::send_frame(Link& link, std::string_view topic, Bytes payload) {
   mqtt::Publish packet;
   packet.topic = topic;
   packet.payload = payload;
+  Buffer sealed;
+  if (link.payloads != nullptr) {
+    if (!link.payloads->seal(topic, payload, sealed)) return drop(Drop::cannot_seal);
+    packet.payload = sealed;
+  }
   link.connection.send(packet);
   tell_writable(link);
 }

@@ -34,12 +34,22 @@ struct ConnectionId {
   bool operator==(const ConnectionId&) const = default;
 };
 
+/// What protects connections after a login by a scheme.
+enum class HopRule : std::uint8_t {
+  as_offered,  ///< the strongest that the client offers
+  none,        ///< nothing
+  hpp1,        ///< this, or nobody comes in
+  hrl1,        ///< likewise
+};
+
 /// What is known of a client before its CONNECT.
 struct Peer {
   std::string address;           ///< for the log, and for throttling
   std::string identity{};        ///< proven by the transport: a certificate's name, a pre-shared key's; empty: none
   bool is_own = false;           ///< the broker's other half: it alone may use own_names
   bool may_be_anonymous = true;  ///< else it has to prove an identity
+  HopRule hop = HopRule::as_offered;
+  bool must_be_protected = false;  ///< nothing of its transport hides what is sent: whoever logs in by a scheme needs a Hop
   std::array<std::uint8_t, 32> channel_binding{};  ///< see LoginRequest
   std::size_t memory = 0;                          ///< bytes that its transport takes beyond a socket
   std::string place{};  ///< the address without its port, or the network of it: its connections share what one may take. Empty:

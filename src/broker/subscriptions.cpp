@@ -41,8 +41,12 @@ Admission<const Identity*> Core::may_subscribe(const Link& link, std::string_vie
   if (subscriber != nullptr && subscriber->status == Status::revoked)
     return refused(Refusal::author_revoked, subscriber->name + " is revoked");
   auto shared = SharedFilter::parse(filter);
-  if (!access.may_subscribe(subscriber, scheme, shared ? shared->filter : filter))
+  const std::string_view topics = shared ? shared->filter : filter;
+  if (!access.may_subscribe(subscriber, scheme, topics))
     return refused(Refusal::subscription_refused, "no right to any topic of this filter");
+  for (std::size_t i = 0; i < ports.schemes.size(); ++i)
+    if (is_restricted_[i] && access.is_offered(i) && !ports.schemes[i]->may_get(link.identity, topics))
+      return refused(Refusal::subscription_refused, "the filter names another receiver");
   if (asked != nullptr) {
     bool repeat = false;
     if (auto judged = judge_replay(asked->mark, repeat, now); !judged) return tl::unexpected(judged.error());

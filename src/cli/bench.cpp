@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cstdlib>
 #include <iomanip>
 #include <iostream>
 #include <memory>
@@ -13,6 +14,8 @@
 
 #include "cli/bench_load.h"
 #include "cli/command.h"
+#include "crypto/random.h"
+#include "schemes/pmqtt/login_client.h"
 
 namespace sealmq::cli {
 namespace {
@@ -46,6 +49,9 @@ SealMQ broker lets them in when started with --allow-plain.
   --hold N            open N connections, then read the memory of the broker
   --churn N           connect and disconnect N times
   --parallel N        connections being opened at the same time (32)
+  --login             with --hold and --churn: each connection logs in by PMQTT-2, as -u NAME with --key and --broker-key; the password
+                      is in SEALMQ_PASSWORD, and hashed once. The listener needs insecure_channel = true, or hop = "none" and TLS
+  --tls-cert FILE, --tls-key FILE  with mqtts:// and wss://: the certificate of the clients and its key
   --cafile FILE       with mqtts:// and wss://: who signed the broker's certificate
   --insecure          does not check that the certificate is for this host
   --pid PID           process of the broker: measures its CPU time over the same interval, and its memory
@@ -66,6 +72,8 @@ struct Settings {
   std::string version = "311";
   unsigned hold = 0;
   unsigned churn = 0;
+  bool login = false;
+  std::string user_name, key, broker_key;
   int pid = 0;
   double seconds = 0;
   bool json = false;
@@ -177,11 +185,39 @@ Results results_of(const Settings& settings, const load::ChurnReport& report) {
   return results;
 }
 
+/// Who logs in, for as long as the run takes.
+struct LoginParty {
+  crypto::OsRandom random;
+  std::unique_ptr<KeyStore> key;
+  Secret password;
+  std::optional<pmqtt::ClientLogins> logins;
+};
+
+Result<> prepare_login(const Settings& settings, LoginParty& party, load::Common& options) {
+  party.key = TRY(open_key_file(settings.key, party.random));
+  auto broker = TRY(read_broker_identity(settings.broker_key));
+  const char* password = std::getenv("SEALMQ_PASSWORD");
+  party.password = Secret(as_bytes(password != nullptr ? password : ""));
+  party.logins.emplace(ClientPorts{party.key.get(), std::move(broker), {}, party.random});
+  options.version = mqtt::Version::v5;
+  options.user_name = settings.user_name;
+  options.login = [&party, user = settings.user_name](const std::string& client_id) {
+    ClientLoginRequest request;
+    request.client_id = client_id;
+    request.user_name = user;
+    request.password = &party.password;
+    return party.logins->begin(request);
+  };
+  return {};
+}
+
 Result<Results> measure(Settings& settings) {
   load::TrafficOptions& options = settings.traffic;
   options.broker = TRY(load::resolve(settings.url, settings.tls));
   options.version = settings.version.ends_with('5') ? mqtt::Version::v5 : mqtt::Version::v3_1_1;
   options.qos = static_cast<mqtt::QoS>(settings.qos);
+  LoginParty party;
+  if (settings.login) TRY(prepare_login(settings, party, options));
   if (settings.pid > 0) options.pid = settings.pid;
   const load::Progress progress = [quiet = !settings.verbose && ::isatty(STDERR_FILENO) == 0](const std::string& line) {
     if (!quiet) notice(line);
@@ -241,6 +277,12 @@ void add_bench(CLI::App& app, int& exit_code) {
   bench->add_flag("--persistent", traffic.persistent, "sessions of subscribers outlive their connections, until the run ends");
   bench->add_flag("--busy", traffic.busy, "never sleep; for a generator that has a core of its own");
   bench->add_option("--parallel", traffic.parallel, "connections being opened at the same time")->check(CLI::PositiveNumber);
+  CLI::Option* login = bench->add_flag("--login", settings->login, "log in by PMQTT-2");
+  login->needs(bench->add_option("-u,--username", settings->user_name, "who logs in"));
+  login->needs(bench->add_option("--key", settings->key, "its private keys"));
+  login->needs(bench->add_option("--broker-key", settings->broker_key, "broker.pub"));
+  bench->add_option("--tls-cert", settings->tls.cert, "certificate of the clients");
+  bench->add_option("--tls-key", settings->tls.key, "its key");
   bench->add_option("--cafile", settings->tls.ca_file, "who signed the broker's certificate");
   bench->add_flag("--insecure", settings->tls.insecure, "does not check that the certificate is for this host");
   bench->add_option("--pid", settings->pid, "process of the broker, to measure its CPU time and memory")

@@ -57,6 +57,7 @@ class SessionOpener {
     std::optional<Link> link;
     unsigned number = 0;
     std::uint64_t started_at = 0;
+    std::unique_ptr<ClientLogin> login;
   };
 
   Result<void> start(std::size_t slot) {
@@ -73,6 +74,14 @@ class SessionOpener {
     connect.client_id = client_id;
     connect.clean_start = !options_.lasting;
     if (options_.lasting && options_.version == mqtt::Version::v5) connect.properties.session_expiry_interval = 3600;
+    Buffer login_data;
+    if (options_.login) {
+      opening.login = TRY(options_.login(client_id));
+      login_data = TRY(opening.login->first());
+      connect.user_name = options_.user_name;
+      connect.properties.authentication_method = opening.login->method();
+      connect.properties.authentication_data = login_data;
+    }
     mqtt::encode(connect, link->out());
     poller_.add(link->fd(), slot);
     poller_.watch_writable(link->fd(), slot, true);  // which also tells when it is connected
@@ -91,6 +100,7 @@ class SessionOpener {
     if ((event.events & ~EPOLLOUT) == 0) return {};
     std::optional<mqtt::Connack> connack;
     Result<void> received = opening.link->receive(space_, [&](const ScannedPacket& packet) -> Result<void> {
+      if (packet.type() == mqtt::PacketType::auth && opening.login != nullptr) return answer(slot, packet.body);
       if (packet.type() != mqtt::PacketType::connack) return fail(Blame::peer_misbehaved, "expected CONNACK");
       connack = TRY(mqtt::decode_connack(packet.body, options_.version));
       return {};
@@ -98,11 +108,26 @@ class SessionOpener {
     if (!received) return Failure(cannot_connect(options_, received.error()));
     if (!connack) return {};
     if (is_error(connack->reason)) return Failure(refused(connack->reason));
+    if (opening.login != nullptr) TRY(opening.login->finish(connack->properties.authentication_data.value_or(Bytes{}), {}));
     ++opened_;
     poller_.remove(opening.link->fd());
     TRY(on_session(opening.number, std::move(*opening.link), *connack, opening.started_at));
     opening.link.reset();
     return start(slot);
+  }
+
+  Result<void> answer(std::size_t slot, Bytes body) {
+    Opening& opening = openings_[slot];
+    const mqtt::Auth challenge = TRY(mqtt::decode_auth(body));
+    const Buffer data = TRY(opening.login->answer(challenge.properties.authentication_data.value_or(Bytes{})));
+    mqtt::Auth proof;
+    proof.reason = mqtt::Reason::continue_authentication;
+    proof.properties.authentication_method = opening.login->method();
+    proof.properties.authentication_data = data;
+    mqtt::encode(proof, options_.version, opening.link->out());
+    TRY(opening.link->flush());
+    poller_.watch_writable(opening.link->fd(), slot, opening.link->pending() > 0);
+    return {};
   }
 
   const Common& options_;

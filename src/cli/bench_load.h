@@ -10,6 +10,7 @@
 #include "cli/bench_histogram.h"
 #include "cli/bench_link.h"
 #include "mqtt/types.h"
+#include "sealmq/login.h"
 #include "sealmq/result.h"
 
 namespace sealmq::load {
@@ -21,6 +22,9 @@ struct Common {
   unsigned parallel = 32;    ///< connections being opened at the same time
   double patience = 5;       ///< seconds to wait for an answer before giving up
   bool lasting = false;      ///< sessions are meant to outlive their connections
+  std::string user_name{};   ///< who logs in, by `login`; MQTT 5
+  /// Begins the login of the connection with this client identifier. Empty: nobody logs in.
+  std::function<Result<std::unique_ptr<ClientLogin>>(const std::string& client_id)> login{};
 };
 
 struct TrafficOptions : Common {

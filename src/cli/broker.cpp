@@ -44,6 +44,8 @@ a listener of the configuration, whose url may also be mqtts://, ws://, wss:// o
   client_ca = "devices.pem"       # who signs clients' certificates; client_crl: which of them are revoked
   require_certificate = true      # without, clients may show one
   psk_file = "devices.psk"        # lines of identity:hexadecimal key
+  hop = "offered"                 # what protects connections after a login by a scheme: "none"; "hpp1" or "hrl1" lets nobody else in
+  insecure_channel = false        # mqtt and ws: true lets such a login in without
   proxy_protocol = true           # not unix: a load balancer tells for whom it connects (version 2)
   path = "/mqtt"                  # ws and wss
   origins = ["https://app.example"]   # ws and wss: pages that browsers may connect from; without, all

@@ -38,6 +38,19 @@ std::string url_of(const ClientOptions& options) {
   return std::string(net::prefix(with_tls ? net::Transport::tls : net::Transport::tcp)) + host + ":" + std::to_string(port);
 }
 
+Result<Secret> password_of(const ClientOptions& options) {
+  if (options.password_file.empty()) return Secret(as_bytes(options.password));
+  const Secret text = TRY(read_private_file(options.password_file));
+  const auto line = as_text(text.reveal());
+  return Secret(as_bytes(line.substr(0, line.find_first_of("\r\n"))));
+}
+
+HopWish hop_wish(std::string_view text) {
+  if (text == "none") return HopWish::none;
+  if (text == "hpp1") return HopWish::hpp1;
+  return text == "hrl1" ? HopWish::hrl1 : HopWish::automatic;
+}
+
 }  // namespace
 
 std::string ClientOptions::usage() {
@@ -58,11 +71,15 @@ std::string ClientOptions::usage() {
   -V 5|311|31         MQTT version (5)
   -c, --no-clean      keep the session when disconnecting; needs -i
   -x SECONDS          how long the broker keeps it (MQTT 5)
-  -u NAME, -P PASSWORD  user name and password; SEALMQ_PASSWORD keeps the password off the command line
+  -u NAME, -P PASSWORD  user name and password; SEALMQ_PASSWORD or --password-file keeps the password off the command line
+  --password-file FILE  the password is its first line; for its owner only
   --will-topic TOPIC --will-payload TEXT --will-qos QOS --will-retain   what the broker publishes if the connection is lost
   --scheme NAME       protects every message by this scheme; without, plain MQTT
   --key FILE          NAME.key, your private keys
   --broker-key FILE   broker.pub, which tells the broker from others
+  --plain-login       -u and the password go to the broker as MQTT has them, also with a scheme that logs in itself
+  --hop none|hpp1|hrl1  what protects the connection after such a login: nothing, the payloads of messages, or everything
+                      (hrl1, unless TLS does)
   --scheme-option NAME=@FILE   what a scheme's README asks for, such as sl2.capability, in a file for its owner only (repeatable)
 )";
 }
@@ -90,6 +107,9 @@ void add_client_options(CLI::App& command, ClientOptions& options, const char* p
       ->check(CLI::Range(std::int64_t{0}, std::int64_t{std::numeric_limits<std::uint32_t>::max()}));
   command.add_option("-u,--username", options.user_name);
   auto* password = command.add_option("-P,--pw", options.password)->envname("SEALMQ_PASSWORD");
+  command.add_option("--password-file", options.password_file)->excludes(command.get_option("-P"));
+  command.add_flag("--plain-login", options.plain_login);
+  command.add_option("--hop", options.hop)->check(CLI::IsMember({"none", "hpp1", "hrl1"}));
   command.add_option("--will-topic", options.will_topic);
   command.add_option("--will-payload", options.will_payload);
   command.add_option("--will-qos", options.will_qos)->check(CLI::Range(0, 2));
@@ -122,7 +142,9 @@ Result<ConnectOptions> connect_options(const ClientOptions& options) {
   else if (options.no_clean)
     connect.session_expiry = std::chrono::seconds(std::numeric_limits<std::uint32_t>::max());  // for ever
   connect.user_name = options.user_name;
-  connect.password = Secret(as_bytes(options.password));
+  connect.password = TRY(password_of(options));
+  connect.plain_login = options.plain_login;
+  connect.hop = hop_wish(options.hop);
   if (!options.will_topic.empty())
     connect.will = WillMessage{options.will_topic, to_buffer(as_bytes(options.will_payload)),
                                static_cast<mqtt::QoS>(options.will_qos), options.will_retain};

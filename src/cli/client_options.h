@@ -23,6 +23,9 @@ struct ClientOptions {
   std::int64_t session_expiry = -1;  // not given
   std::string user_name;
   std::string password;
+  std::string password_file;
+  bool plain_login = false;
+  std::string hop;
   std::string will_topic;
   std::string will_payload;
   int will_qos = 0;

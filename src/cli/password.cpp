@@ -11,16 +11,21 @@
 #include "registry/data_folder.h"
 #include "sealmq/registry.h"
 #include "server/password_file.h"
+#include "server/recoverable_passwords.h"
 
 namespace sealmq::cli {
 namespace {
 
-constexpr const char* usage = R"(usage: sealmq identity password NAME [--remove]
+constexpr const char* usage = R"(usage: sealmq identity password NAME [--remove] [--recoverable]
 
 Lets a client that has no keys log in as NAME by user name and password; it gets NAME's rights on topics that policy opens to
 plain MQTT. The password is asked for twice on a terminal; otherwise it is the first line of standard input. A running broker
 takes it from the next login on.
 
+A client that logs in by a scheme (pmqtt) proves the same password without sending it.
+
+  --recoverable       for clients of pmqtt@paper alone: keeps the password itself, in a file of its own that only that profile
+                      reads. Whoever gets the file has the password
   --remove            takes the password away
   --data DIR          the broker's data folder (or SEALMQ_DATA), ./sealmq-data if not given
   --registry URL      where the list is, if not there (or SEALMQ_REGISTRY)
@@ -79,13 +84,16 @@ struct Options {
   RegistryChoice registry;
   std::string name;
   bool remove = false;
+  bool recoverable = false;
 };
 
 Result<> run(const Options& options) {
   const std::string& name = options.name;
   const DataFolder folder = TRY(find_data_folder(options.registry.data));
   if (options.remove) {
-    if (!TRY(server::remove_password(folder.passwords(), name))) return fail(Blame::caller_misused, name + " has no password");
+    const bool was_there = options.recoverable ? TRY(server::remove_recoverable_password(folder.recoverable_passwords(), name))
+                                               : TRY(server::remove_password(folder.passwords(), name));
+    if (!was_there) return fail(Blame::caller_misused, name + " has no password");
     std::cout << "removed the password of " << name << '\n';
     return record(options.registry, "password", name, "removed");
   }
@@ -94,7 +102,14 @@ Result<> run(const Options& options) {
   if (!known)
     return fail_with_hint(Blame::caller_misused, name + " is not on the broker's list",
                           "sealmq identity new " + name + ", then sealmq identity enroll " + name + ".pub");
-  const Secret password = TRY(new_password());
+  Secret password = TRY(new_password());
+  if (options.recoverable) {
+    notice("warning: this password can be read by whoever gets " + folder.recoverable_passwords() +
+           "\nhint: use it nowhere else; a scheme without @paper needs no such file");
+    TRY(server::set_recoverable_password(folder.recoverable_passwords(), name, std::move(password)));
+    std::cout << "set the recoverable password of " << name << '\n';
+    return {};
+  }
   crypto::OsRandom random;
   const auto entry = TRY(server::hash_password(password.reveal(), random));
   TRY(server::set_password(folder.passwords(), name, entry));
@@ -110,6 +125,7 @@ void add_identity_password(CLI::App& identity, int& exit_code) {
   const auto options = std::make_shared<Options>();  // the callback owns it
   command->add_option("NAME", options->name)->required();
   command->add_flag("--remove", options->remove);
+  command->add_flag("--recoverable", options->recoverable);
   add_registry_options(*command, options->registry);
   command->callback([options, &exit_code] { exit_code = finish(run(*options)); });
 }

@@ -13,6 +13,7 @@
 #include "cli/command.h"
 #include "cli/property_options.h"
 #include "sealmq/client.h"
+#include "sealmq/scheme.h"
 
 namespace sealmq::cli {
 namespace {
@@ -33,13 +34,15 @@ publishes a message; with -q 1 or 2 it ends well only when the broker has taken 
                       payload-format-indicator, topic-alias; user-property NAME VALUE (MQTT 5, unprotected, repeatable)
   -D connect PROPERTY VALUE    session-expiry-interval, receive-maximum, maximum-packet-size, user-property
   -D will PROPERTY VALUE       will-delay-interval and all of publish but topic-alias
-  --to NAME.pub       the other end, for end-to-end schemes (repeatable))";
+  --to NAME.pub       the other end, for end-to-end schemes (repeatable)
+  -W SECONDS          how long to wait for what the other end has to answer (30); -q 1 and 2 then end well only when it has the message)";
 
 constexpr const char* usage_end = R"(
-exit codes: 0 done, 1 usage, 2 cannot connect, 3 not authorised, 4 refused otherwise
+exit codes: 0 done, 1 usage, 2 cannot connect, 3 not authorised, 4 refused otherwise, 27 -W ran out
 
   $ sealmq pub -t plant/7/pressure -m 4.2
   $ sealmq pub -t plant/7/pressure -m 4.2 -q 1 --scheme sl1 --key boiler-7.key --broker-key broker.pub
+  $ sealmq pub -t vitals -m 72 -q 1 --scheme pmqtt --key patient1.key --to doctor.pub
   $ tail -f readings.txt | sealmq pub -L mqtt://broker.example/plant/7/log -l
 )";
 
@@ -54,6 +57,7 @@ struct Options {
   bool retain = false;
   unsigned repeat = 1;
   double repeat_delay = 0;
+  double partner_seconds = 30;
   std::vector<std::string> user_properties;
   PropertyOptions properties;
 };
@@ -101,7 +105,24 @@ Result<> publish_message(Client& client, const std::string& topic, const std::st
   return {};
 }
 
-Result<> run(const Options& options) {
+bool is_between_partners(const Options& options) {
+  const Scheme* scheme = find_scheme(options.client.scheme);
+  return scheme != nullptr && scheme->info->between_partners;
+}
+
+/// An error of publishing that came when -W ran out, which has a code of its own.
+class PatienceOver {
+ public:
+  explicit PatienceOver(std::chrono::milliseconds patience) : end_(std::chrono::steady_clock::now() + patience) {}
+  bool explains(const Error& error) const {
+    return error.blame == Blame::environment && std::chrono::steady_clock::now() >= end_;
+  }
+
+ private:
+  std::chrono::steady_clock::time_point end_;
+};
+
+Result<int> run(const Options& options) {
   const std::string topic_in_url = TRY(topic_of_url(options.client));
   if (!topic_in_url.empty() && !options.topic.empty()) return fail(Blame::caller_misused, "-t and the URL both name a topic");
   const std::string& topic = options.topic.empty() ? topic_in_url : options.topic;
@@ -111,9 +132,23 @@ Result<> run(const Options& options) {
   if (!options.lines) message = TRY(message_of(options));
   ConnectOptions connect = TRY(connect_options(options.client));
   TRY(apply(options.properties, {.connect = &connect, .publish = &publish}));
+  const bool has_partners = is_between_partners(options);
+  connect.partner_timeout = std::chrono::milliseconds(static_cast<std::int64_t>(options.partner_seconds * 1000));
+  if (has_partners)  // others are told nothing, and have nothing to tell
+    connect.on_refused = [](const RefusedMessage& refused) {
+      std::cerr << "refused: " + printable(refused.topic, 200) + ": " + refused.why + "\n";
+    };
+  const PatienceOver patience(connect.partner_timeout);
   Client client = TRY(Client::connect(std::move(connect)));
-  TRY(options.lines ? publish_lines(client, topic, publish) : publish_message(client, topic, message, publish, options));
-  return client.disconnect();
+  auto published =
+      options.lines ? publish_lines(client, topic, publish) : publish_message(client, topic, message, publish, options);
+  if (!published && has_partners && patience.explains(published.error())) {
+    tell(published.error());
+    return exit_timed_out;
+  }
+  TRY(std::move(published));
+  TRY(client.disconnect());
+  return exit_done;
 }
 
 }  // namespace
@@ -133,13 +168,14 @@ void add_pub(CLI::App& app, int& exit_code) {
   source->add_flag("-n,--null-message", options->empty);
   source->require_option(1);
   command->add_flag("-r,--retain", options->retain);
+  command->add_option("-W", options->partner_seconds)->check(CLI::PositiveNumber);
   command->add_option("--repeat", options->repeat);
   command->add_option("--repeat-delay", options->repeat_delay)->check(CLI::NonNegativeNumber);
   command->add_option("--user-property", options->user_properties)->allow_extra_args(false);
   add_property_option(*command, options->properties);
   command->callback([options, &exit_code] {
     auto result = run(*options);
-    exit_code = finish(result ? result : with_hint(result.error(), options->client));
+    exit_code = result ? *result : tell(with_hint(result.error(), options->client).value());
   });
 }
 

@@ -57,6 +57,7 @@ A message that does not verify is not printed: standard error has a line `refuse
 exit codes: 0 done, 1 usage, 2 cannot connect, 3 not authorised, 4 refused otherwise, 27 -W ran out
 
   $ sealmq sub -t 'plant/#' -v
+  $ sealmq sub -t vitals -F '%f: %p' --scheme pmqtt --key doctor.key --from patient1.pub
   $ sealmq sub -t 'plant/#' --json --scheme sl1 --key desk.key --broker-key broker.pub --from boiler-7.pub
 )";
 
@@ -157,6 +158,7 @@ class Subscriber {
 
   Result<> print(const ReceivedMessage& message) {
     TRY(keep_evidence(message));
+    if (!message.notice.empty()) notice("warning: " + printable(message.topic, 200) + ": " + message.notice);
     std::string text = options_.json ? to_json(message) : format_.apply(message, wall_milliseconds());
     std::cout << (to_terminal_ && !options_.json ? harmless(std::move(text)) : text);
     if (!options_.no_newline) std::cout << '\n';

@@ -2,9 +2,9 @@
 
 namespace sealmq {
 
-std::string_view Conversation::begin(Now now) {
+std::vector<ClientScheme::Inbox> Conversation::begin(Now now) {
   scheme_->connected(now);
-  return scheme_->inbox();
+  return scheme_->inboxes();
 }
 
 Result<std::optional<Buffer>> Conversation::protect(std::string_view topic, Bytes plaintext, Now now) {

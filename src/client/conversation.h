@@ -1,5 +1,6 @@
-// Conversation: what a scheme agrees on with the broker, under keys that end with the connection. It decides what has to be
-// asked, what may go out already and which subscriptions have been granted; ClientSession sends and receives.
+// Conversation: what a scheme agrees on with the broker, under keys that end with the connection, or with partners through it. It
+// decides what has to be asked, what may go out already and which subscriptions have been granted; ClientSession sends and
+// receives.
 //
 // Schemes without such an ability, and no scheme at all, have no conversation: exists() tells, and nothing else is called then.
 //
@@ -21,13 +22,12 @@ using Handle = std::uint64_t;
 class Conversation {
  public:
   /// The scheme, which may be null, outlives it.
-  explicit Conversation(ClientScheme* scheme) : scheme_(scheme) {}
-  bool exists() const { return scheme_ != nullptr && !scheme_->inbox().empty(); }
+  explicit Conversation(ClientScheme* scheme) : scheme_(scheme), exists_(scheme != nullptr && !scheme->inboxes().empty()) {}
+  bool exists() const { return exists_; }
+  bool is_between_partners() const { return exists_ && scheme_->info().between_partners; }
 
-  /// A connection has begun. Answers the topic on which the broker will answer, to be subscribed before anything else.
-  std::string_view begin(Now now);
-  /// What it wants to read beside that; empty: nothing.
-  std::string_view news() const { return scheme_->news(); }
+  /// A connection has begun. Answers the filters under which answers will come, to be subscribed before anything else.
+  std::vector<ClientScheme::Inbox> begin(Now now);
   /// What the broker is to be asked next; nothing: all that is needed has been asked. Errors end the connection.
   Result<std::optional<Request>> next_request(Now now) { return scheme_->next_request(now); }
 
@@ -46,6 +46,7 @@ class Conversation {
 
  private:
   ClientScheme* scheme_;
+  bool exists_;
   std::multimap<std::string, Handle, std::less<>> granting_;  // filters whose grant is awaited
 };
 

@@ -72,7 +72,7 @@ awaitable<Result<>> AsyncClient::Link::open() {
   ++connection_;
   reading_ = paused_ = awaits_writable_ = leaving_ = said_goodbye_ = false;
   clock_set_to_ = std::numeric_limits<std::uint64_t>::max();
-  auto started = session_.start(now());
+  auto started = session_.start(now(), underneath());
   if (!started) {
     lost(started.error());
     co_return started;
@@ -87,6 +87,17 @@ awaitable<Result<>> AsyncClient::Link::open() {
   Error error{Blame::environment, "the broker did not answer in time", 0};
   lost(error);
   co_return Failure(error);
+}
+
+Underneath AsyncClient::Link::underneath() const {
+  Underneath known;
+  known.is_private = options_.open_socket != nullptr || destination_.transport == net::Transport::unix_socket;
+  if (channel_ == nullptr) return known;
+  net::PeerInfo peer;
+  channel_->describe(peer);
+  known.channel_binding = peer.channel_binding;
+  known.is_private = known.is_private || peer.encrypted;
+  return known;
 }
 
 awaitable<Result<net::Dialled>> AsyncClient::Link::dial() {
@@ -130,14 +141,18 @@ awaitable<Result<>> AsyncClient::Link::unsubscribe(std::string filter) {
 }
 
 awaitable<Result<>> AsyncClient::Link::answer_to(Handle handle, bool outlives_connection) {
-  auto answer =
-      outlives_connection ? std::make_shared<Answer>(executor_, Clock::time_point::max()) : answer_within(options_.timeout);
+  const bool waits_for_partner = scheme_ && scheme_->info().between_partners && options_.partner_timeout.count() > 0;
+  auto answer = outlives_connection ? std::make_shared<Answer>(executor_, Clock::time_point::max())
+                                    : answer_within(waits_for_partner ? options_.partner_timeout : options_.timeout);
   answer->outlives_connection = outlives_connection;
   answers_[handle] = answer;
   turn();
   co_await wait(answer);
   answers_.erase(handle);
-  if (!answer->result) co_return fail(Blame::environment, "the broker did not answer in time");
+  if (!answer->result) {
+    const std::string partner = session_.give_up(handle);
+    co_return fail(Blame::environment, partner.empty() ? "the broker did not answer in time" : partner);
+  }
   co_return *answer->result;
 }
 
@@ -331,6 +346,10 @@ void AsyncClient::Link::answer(Handle handle, std::string_view what, mqtt::Reaso
 }
 
 void AsyncClient::Link::on(Published event) {
+  const bool is_unwanted = scheme_ && scheme_->info().between_partners && event.reason == mqtt::Reason::no_matching_subscribers;
+  if (const auto waiting = answers_.find(event.handle); is_unwanted && waiting != answers_.end())
+    return give(waiting->second, fail(Blame::peer_incompatible, "the other end has no subscription to this topic",
+                                      static_cast<std::uint8_t>(event.reason)));
   answer(event.handle, "the broker refused the message", event.reason);
 }
 void AsyncClient::Link::on(Subscribed event) {

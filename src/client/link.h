@@ -53,6 +53,7 @@ class AsyncClient::Link : public std::enable_shared_from_this<Link> {
   std::shared_ptr<Answer> answer_within(std::chrono::milliseconds timeout);
   awaitable<Result<>> answer_to(Handle handle, bool outlives_connection = false);
   awaitable<Result<net::Dialled>> dial();
+  Underneath underneath() const;
   awaitable<Result<>> sent();
 
   void turn();

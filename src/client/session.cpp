@@ -49,7 +49,7 @@ class ClientSession::PacketEvents : public mqtt::Events {
  public:
   explicit PacketEvents(ClientSession& session) : session_(session) {}
 
-  using mqtt::Events::on;  // what only servers receive, and AUTH, which is never asked for
+  using mqtt::Events::on;  // what only servers receive
   Result<> on(const mqtt::Connack& connack) override { return session_.on_connack(connack); }
   Result<> on(const mqtt::Publish& publish) override { return session_.on_publish(publish); }
   Result<> on(const mqtt::Puback& puback) override { return session_.on_puback(puback), Result<>{}; }
@@ -59,6 +59,7 @@ class ClientSession::PacketEvents : public mqtt::Events {
   Result<> on(const mqtt::Suback& suback) override { return session_.on_granted(suback.packet_id, suback.reasons); }
   Result<> on(const mqtt::Unsuback& unsuback) override { return session_.on_granted(unsuback.packet_id, unsuback.reasons); }
   Result<> on(const mqtt::Pingresp&) override { return {}; }
+  Result<> on(const mqtt::Auth& auth) override { return session_.on_auth(auth); }
   Result<> on(const mqtt::Disconnect& disconnect) override {
     session_.close(refusal("the broker ended the connection", disconnect.reason));
     return {};
@@ -75,7 +76,7 @@ ClientSession::ClientSession(const ConnectOptions& options, ClientScheme* scheme
       connection_(mqtt::Role::client, limits_of(options), {}),
       client_id_(options.client_id) {}
 
-Result<> ClientSession::start(Now now) {
+Result<> ClientSession::start(Now now, const Underneath& underneath) {
   now_ = now;
   bool is_v5 = options_.version == Version::v5;
   mqtt::Connect connect;
@@ -86,7 +87,17 @@ Result<> ClientSession::start(Now now) {
   connect.keep_alive = whole_seconds<std::uint16_t>(options_.keep_alive);
   connect.client_id = client_id_;
   if (!options_.user_name.empty()) connect.user_name = options_.user_name;
-  if (!options_.password.empty()) connect.password = options_.password.reveal();
+  login_.reset();
+  auto login = TRY(begin_login(underneath));
+  const bool sends_password = login == nullptr || login->wants_password();
+  if (!options_.password.empty() && sends_password) connect.password = options_.password.reveal();
+  Buffer login_data;
+  if (login != nullptr && !login->method().empty()) {
+    login_data = TRY(login->first());
+    connect.properties.authentication_method = login->method();
+    connect.properties.authentication_data = login_data;
+    if (hop_ != Hop::none) connect.properties.user.push_back({hop_property, name(hop_)});
+  }
   if (is_v5) {
     if (options_.session_expiry.count() > 0)
       connect.properties.session_expiry_interval = whole_seconds<std::uint32_t>(options_.session_expiry);
@@ -113,17 +124,33 @@ Result<> ClientSession::start(Now now) {
     }
   }
 
+  Buffer encoded;
+  if (login != nullptr) {
+    mqtt::encode(connect, encoded);
+    const Secret unsent(std::move(encoded));  // there may be a password in it
+    encoded = TRY(login->send_as(unsent.reveal()));
+  }
+
   connection_ = mqtt::Connection(mqtt::Role::client, limits_of(options_), now);
+  login_ = std::move(login);
+  payloads_.reset();
   closed_ = false;
   paused_ = false;
   maximum_qos_ = QoS::exactly_once;
   retain_available_ = true;
   asked_.clear();  // [MQTT-4.4.0-1] only PUBLISH and PUBREL are ever sent again
+  awaiting_inbox_.clear();
   outgoing_.erase_if([](const auto& entry) { return entry.message.request.has_value(); });
   for (auto& entry : outgoing_) entry.sent = false;
   for (auto& entry : unacknowledged_) entry.here = false;
-  connection_.send(connect);
+  connection_.send(connect, encoded);
   return {};
+}
+
+std::uint64_t ClientSession::deadline() const {
+  if (paused_) return next_blind_ping_;
+  const bool converses = conversation_.exists() && is_open();
+  return converses ? std::min(connection_.deadline(), now_.steady + 1000) : connection_.deadline();
 }
 
 void ClientSession::receive(Bytes in, Now now) {
@@ -145,6 +172,7 @@ void ClientSession::tick(Now now) {
   }
   auto result = connection_.tick(now);
   if (result) {
+    ask_for_receipts();
     converse();
     return send_waiting();
   }
@@ -172,7 +200,7 @@ void ClientSession::resume(Now now) {
 
 void ClientSession::connection_lost(Error error) {
   if (connection_.state() != State::Closed) connection_.abort(error);
-  connection_.outbox().clear();
+  connection_.discard_unwritten();
   close(std::move(error));
 }
 
@@ -193,6 +221,7 @@ Result<> ClientSession::on_connack(const mqtt::Connack& connack) {
     return {};
   }
   const mqtt::Properties& properties = connack.properties;
+  if (!TRY(finish_login(properties))) return {};
   bool asked_clean = options_.clean_start && (options_.version != Version::v5 || !was_connected_);
   if (asked_clean && connack.session_present)
     return protocol_error("the broker kept a session that was to be new");  // [MQTT-3.2.2-2]
@@ -226,6 +255,15 @@ Result<Handle> ClientSession::subscribe(std::string_view filter, const Subscribe
     return fail(Blame::caller_misused, "not a topic filter: " + printable(filter), code(Reason::topic_filter_invalid));
   if (!is_open()) return fail(Blame::environment, "not connected");
 
+  if (conversation_.is_between_partners()) {
+    TRY(scheme_->subscribe(filter, now));
+    converse();
+    if (inboxes_left_ == 0)
+      events_.push_back(Subscribed{++last_handle_, Reason::success});
+    else
+      awaiting_inbox_.push_back(++last_handle_);
+    return last_handle_;
+  }
   if (conversation_.exists()) {
     TRY(conversation_.subscribe(filter, last_handle_ + 1, now));
     Handle handle = ++last_handle_;
@@ -289,11 +327,15 @@ Result<> ClientSession::on_granted(std::uint16_t packet_id, const std::vector<Re
   // Each asked for one filter; UNSUBACK of MQTT 3 carries no reasons.
   if (reasons.size() > 1) return protocol_error("answers more filters than were asked for");  // [MQTT-3.8.4-6]
   const Reason reason = reasons.empty() ? Reason::success : reasons.front();
-  const bool is_own = asked->second == inbox_handle || asked->second == news_handle;
-  if (!is_own)
+  const bool is_needed = asked->second == needed_inbox;
+  if (!is_needed && asked->second != optional_inbox)
     events_.push_back(Subscribed{asked->second, reason});
-  else if (is_error(reason) && asked->second == inbox_handle)  // without news the scheme may have all it needs
+  else if (is_error(reason) && is_needed && conversation_.is_between_partners())
+    return Failure(refusal("the broker refused the topics of this scheme", reason));
+  else if (is_error(reason) && is_needed)
     return fail(Blame::peer_incompatible, "the broker does not know this scheme", code(reason));
+  else if (--inboxes_left_ == 0)
+    for (Handle handle : std::exchange(awaiting_inbox_, {})) events_.push_back(Subscribed{handle, Reason::success});
   asked_.erase(asked);
   return {};
 }

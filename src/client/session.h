@@ -15,6 +15,7 @@
 #include <variant>
 
 #include "client/conversation.h"
+#include "crypto/hop.h"
 #include "mqtt/connection.h"
 #include "mqtt/session_state.h"
 #include "sealmq/client_types.h"
@@ -45,6 +46,12 @@ struct Closed {
 };
 using ClientEvent = std::variant<Connected, Published, Subscribed, Arrival, RefusedMessage, Closed>;
 
+/// What is known of the transport.
+struct Underneath {
+  std::array<std::uint8_t, 32> channel_binding{};  ///< tls-exporter; zeroes without TLS
+  bool is_private = false;                         ///< nobody else reads or writes there: TLS, a socket of this machine
+};
+
 class ClientSession {
  public:
   /// Of the options it reads what is MQTT's: they and the scheme (null: unprotected) outlive it.
@@ -52,11 +59,13 @@ class ClientSession {
 
   // -- the connection
 
-  /// A connection has been opened: sends CONNECT. Errors: the will cannot be protected or is not legal.
-  Result<> start(Now now);
+  /// A connection has been opened: sends CONNECT. Errors: the will cannot be protected or is not legal; the scheme cannot log in.
+  Result<> start(Now now, const Underneath& underneath = {});
+  /// Proves once more who this is, by the login of the scheme, while everything goes on. Errors: caller_misused.
+  Result<> log_in_again(Now now);
   void receive(Bytes in, Now now);
   void tick(Now now);
-  std::uint64_t deadline() const { return paused_ ? next_blind_ping_ : connection_.deadline(); }
+  std::uint64_t deadline() const;
   /// The transport broke. Emits Closed unless the end was known already.
   void connection_lost(Error error);
   /// Nothing is read for a while, because the application is slow: the peer's silence means nothing. Keeps the connection alive.
@@ -64,7 +73,7 @@ class ClientSession {
   void resume(Now now);
 
   /// What is to be written. After Closed it may still hold the last DISCONNECT.
-  mqtt::Outbox& outbox() { return connection_.outbox(); }
+  mqtt::Outbox& outbox() { return connection_.to_wire(); }
   bool is_open() const { return connection_.state() == mqtt::Connection::State::Open; }
 
   // -- asking. Errors are the caller's: illegal topic, too large, something the broker has said it lacks.
@@ -77,6 +86,10 @@ class ClientSession {
   Result<Handle> subscribe(std::string_view filter, const SubscribeOptions& options, Now now);
   Result<Handle> unsubscribe(std::string_view filter, Now now);
   void disconnect(mqtt::Reason reason, Now now);
+
+  /// Nobody waits for the answer to publish() any more: what has not gone will not go. Answers who has not answered, if it was a
+  /// partner, in words.
+  std::string give_up(Handle handle);
 
   /// The application has an Arrival now: its acknowledgement is due.
   void take(std::uint64_t receipt);
@@ -97,6 +110,21 @@ class ClientSession {
     bool asks_to_subscribe = false;
     std::optional<Buffer> plaintext;  ///< of one that is protected when it is sent
     std::optional<Request> request;   ///< of the scheme's own
+
+    // Between partners:
+    std::uint64_t delivery = 0;             ///< the scheme's number for `payload`; 0: no receipt is awaited
+    std::optional<mqtt::Reason> delivered;  ///< what the receipt said, if it came before the broker's acknowledgement
+    bool is_lost = false;                   ///< to be sent once more when the broker has acknowledged it
+  };
+  /// A message that the broker has and whose partner has not confirmed it.
+  struct Unconfirmed {
+    Message message;
+    std::uint64_t since;  // steady
+  };
+  /// What publish() was asked for, where it takes several messages.
+  struct Copies {
+    std::size_t left;
+    mqtt::Reason worst;
   };
   /// An incoming QoS 1 or 2 message whose acknowledgement has not been sent.
   struct Unacknowledged {
@@ -108,11 +136,13 @@ class ClientSession {
   };
   class PacketEvents;
   // In asked_, for what nobody but the scheme has asked for.
-  static constexpr Handle inbox_handle = 0;
-  static constexpr Handle news_handle = UINT64_MAX;
+  static constexpr Handle needed_inbox = 0;
+  static constexpr Handle optional_inbox = UINT64_MAX;
 
   Result<> on_connack(const mqtt::Connack& connack);
+  Result<> on_auth(const mqtt::Auth& auth);
   Result<> on_publish(const mqtt::Publish& publish);
+  Result<> on_message(const mqtt::Publish& publish);
   Result<> on_granted(std::uint16_t packet_id, const std::vector<mqtt::Reason>& reasons);
   void on_puback(const mqtt::Puback& puback);
   void on_pubrec(const mqtt::Pubrec& pubrec);
@@ -120,17 +150,26 @@ class ClientSession {
   void on_pubcomp(const mqtt::Pubcomp& pubcomp);
   Result<> check(std::string_view topic, const PublishOptions& options) const;
   Result<Handle> enqueue(Message message);
+  Result<Handle> enqueue_copies(const Message& message, const std::vector<std::string>& addresses);
   void acknowledge_taken();
   std::uint64_t expect_acknowledgement(const mqtt::Publish& publish, bool taken);
   bool came_before(const mqtt::Publish& publish);
+  Result<std::unique_ptr<ClientLogin>> begin_login(const Underneath& underneath);
+  Result<bool> finish_login(const mqtt::Properties& connack);
+  void leave_broker(Error error);
   mqtt::Publish packet(const Message& message, std::uint16_t packet_id, bool dup) const;
+  bool send(const Message& message, std::uint16_t packet_id, bool dup);
   mqtt::Outgoing<Message>& start_exchange(Message message);
   std::uint16_t free_packet_id();
   void send_waiting();
   void answered(const Message& message, mqtt::Reason reason);
+  void acknowledged(Message message, mqtt::Reason reason);
+  void settle();
+  void settle(const Delivered& delivered);
+  void send_again(const Delivered& delivered);
+  void ask_for_receipts();
   void forget_unfinished();
   void begin_conversation();
-  void listen(std::string_view topic, Handle handle);
   void converse();
   Result<bool> make_ready(Message& message);
   static mqtt::Reason reason_of(const Error& error);
@@ -145,6 +184,11 @@ class ClientSession {
   mqtt::IncomingState incoming_;
   std::deque<Message> waiting_;
   std::deque<Unacknowledged> unacknowledged_;
+  std::deque<Unconfirmed> unconfirmed_;
+  std::map<Handle, Copies> copies_;
+  std::map<std::uint64_t, std::uint64_t> not_confirmed_here_;  // receipts of arrivals, and the scheme's numbers for them
+  std::vector<Handle> awaiting_inbox_;                         // subscriptions that begin with the scheme's own
+  std::size_t inboxes_left_ = 0;                               // its subscriptions without an answer
   std::map<std::uint16_t, Handle> asked_;  // SUBSCRIBE and UNSUBSCRIBE without an answer, by packet identifier
   std::vector<ClientEvent> events_;
   std::string client_id_;
@@ -159,6 +203,10 @@ class ClientSession {
   mqtt::QoS maximum_qos_ = mqtt::QoS::exactly_once;
   bool retain_available_ = true;
   std::uint16_t topic_alias_maximum_ = 0;
+  Underneath underneath_;
+  std::unique_ptr<ClientLogin> login_;             // under way
+  Hop hop_ = Hop::none;                            // asked for
+  std::unique_ptr<crypto::HopPayloads> payloads_;  // null: payloads go as they are
 };
 
 }  // namespace sealmq

@@ -10,8 +10,7 @@ using mqtt::QoS;
 using mqtt::Reason;
 using mqtt::Version;
 
-Result<> ClientSession::on_publish(const mqtt::Publish& publish) {
-  if (came_before(publish)) return {};
+Result<> ClientSession::on_message(const mqtt::Publish& publish) {
   ReceivedMessage message;
   message.topic = publish.topic;
   message.qos = publish.qos;
@@ -22,26 +21,35 @@ Result<> ClientSession::on_publish(const mqtt::Publish& publish) {
   message.subscription_identifiers = publish.properties.subscription_identifiers;
   message.packet_id = publish.packet_id;
 
+  std::uint64_t delivery = 0;
   if (!scheme_) {
     message.payload = to_buffer(publish.payload);
     message.scheme = "plain";
   } else {
-    auto verified = scheme_->unprotect({publish.topic, publish.payload, publish.retain}, now_);
+    auto verified = scheme_->unprotect({.topic = publish.topic,
+                                        .payload = publish.payload,
+                                        .retain = publish.retain,
+                                        .at_least_once = publish.qos != QoS::at_most_once},
+                                       now_);
     bool repeat = verified && (*verified)->repeat;
     if (verified && (*verified)->what == Received::What::grant)
-      for (Handle handle : conversation_.granted((*verified)->topic)) events_.push_back(Subscribed{handle, Reason::success});
+      for (Handle handle : conversation_.granted((*verified)->topic))
+        events_.emplace_back(std::in_place_type<Subscribed>, Subscribed{handle, Reason::success});
     bool is_own = verified && (*verified)->what != Received::What::message;
     if (is_own) {
       expect_acknowledgement(publish, true);
       acknowledge_taken();
+      settle();
       converse();
       send_waiting();
       return {};
     }
-    if (!verified) events_.push_back(RefusedMessage{std::string(publish.topic), verified.error().what});
+    if (!verified)
+      events_.emplace_back(std::in_place_type<RefusedMessage>, RefusedMessage{std::string(publish.topic), verified.error().what});
     if (!verified || repeat) {
       expect_acknowledgement(publish, true);
       acknowledge_taken();
+      converse();  // it may want to ask for something, or to tell once more what has become of a copy
       return {};
     }
     message.topic = (*verified)->topic;
@@ -49,11 +57,14 @@ Result<> ClientSession::on_publish(const mqtt::Publish& publish) {
     message.author = (*verified)->author;
     message.checked = (*verified)->checked;
     message.evidence = (*verified)->evidence;
+    message.notice = (*verified)->notice;
+    delivery = (*verified)->delivery;
     message.scheme = scheme_->info().name;
     message.verified = true;
   }
   std::uint64_t receipt = expect_acknowledgement(publish, false);
-  events_.push_back(Arrival{std::move(message), receipt});
+  if (delivery != 0) not_confirmed_here_[receipt] = delivery;
+  events_.emplace_back(std::in_place_type<Arrival>, Arrival{std::move(message), receipt});
   return {};
 }
 
@@ -80,6 +91,10 @@ std::uint64_t ClientSession::expect_acknowledgement(const mqtt::Publish& publish
 }
 
 void ClientSession::take(std::uint64_t receipt) {
+  if (const auto due = not_confirmed_here_.extract(receipt)) {
+    scheme_->taken(due.mapped());
+    converse();
+  }
   auto entry = std::ranges::find(unacknowledged_, receipt, &Unacknowledged::receipt);
   if (entry == unacknowledged_.end()) return;  // QoS 0, or of a session that the broker has forgotten
   entry->taken = true;

@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::size_t most_in_flight = 1024;   // however much the broker would take
 constexpr std::size_t most_waiting = 100'000;  // messages the caller may ask for before the first of them is answered
+constexpr std::size_t most_stepped_over = 64;  // messages to partners who have not answered yet
 
 std::uint8_t code(Reason reason) {
   return static_cast<std::uint8_t>(reason);
@@ -53,9 +54,22 @@ mqtt::Publish ClientSession::packet(const Message& message, std::uint16_t packet
   return publish;
 }
 
+bool ClientSession::send(const Message& message, std::uint16_t packet_id, bool dup) {
+  mqtt::Publish publish = packet(message, packet_id, dup);
+  Buffer sealed;
+  if (payloads_ != nullptr) {
+    if (!payloads_->seal(publish.topic, publish.payload, sealed)) return false;
+    publish.payload = sealed;
+  }
+  return connection_.send(publish);
+}
+
 Result<Handle> ClientSession::publish(std::string_view topic, Bytes payload, const PublishOptions& options, Now now) {
   now_ = now;
   TRY(check(topic, options));
+  if (options.retain && conversation_.is_between_partners())
+    return fail(Blame::caller_misused, "under this scheme nothing is retained: who came later could not open it",
+                code(Reason::retain_not_supported));
   Message message;
   message.topic = topic;
   if (conversation_.exists())
@@ -67,11 +81,30 @@ Result<Handle> ClientSession::publish(std::string_view topic, Bytes payload, con
   message.user_properties = options.user_properties;
   message.properties = options.properties;
   message.topic_alias = options.topic_alias;
+  if (conversation_.is_between_partners()) return enqueue_copies(message, scheme_->addresses(topic));
   return enqueue(std::move(message));
+}
+
+Result<Handle> ClientSession::enqueue_copies(const Message& message, const std::vector<std::string>& addresses) {
+  for (const std::string& address : addresses)
+    if (!mqtt::is_topic_name(address))
+      return fail(Blame::caller_misused, "the topic is too long", code(Reason::topic_name_invalid));
+  if (waiting_.size() + addresses.size() > most_waiting) return fail(Blame::environment, "too many messages wait to be sent");
+  const Handle handle = ++last_handle_;
+  copies_[handle] = {addresses.size(), Reason::success};
+  for (const std::string& address : addresses) {
+    Message& copy = waiting_.emplace_back(message);
+    copy.topic = address;
+    copy.handle = handle;
+  }
+  send_waiting();
+  if (!waiting_.empty()) converse();
+  return handle;
 }
 
 Result<Handle> ClientSession::enqueue(Message message) {
   std::size_t size = mqtt::encoded_size(packet(message, message.qos == QoS::at_most_once ? 0 : 1, false), options_.version);
+  if (payloads_ != nullptr) size += crypto::HopPayloads::overhead + 1;  // the remaining length may need one byte more
   if (size > connection_.peer_maximum_packet_size() || size > mqtt::largest_remaining_length)
     return fail(Blame::caller_misused, "the broker takes no messages of this size", code(Reason::packet_too_large));
   if (waiting_.size() >= most_waiting) return fail(Blame::environment, "too many messages wait to be sent");
@@ -91,18 +124,27 @@ void ClientSession::send_waiting() {
     if (!entry.sent && in_flight >= window) return;
     ++in_flight;
     if (entry.sent) continue;
-    if (entry.awaiting != Awaiting::pubcomp && !make_ready(entry.message).value_or(false)) return;
+    if (entry.awaiting != Awaiting::pubcomp && !make_ready(entry.message).value_or(false)) {
+      if (!conversation_.is_between_partners()) return;
+      continue;
+    }
     entry.sent = true;
     if (entry.awaiting == Awaiting::pubcomp)
       connection_.send(mqtt::Pubrel{.packet_id = entry.packet_id, .reason = Reason::success, .properties = {}});
     else
-      connection_.send(packet(entry.message, entry.packet_id, true));  // [MQTT-3.3.1-1] [MQTT-4.4.0-1]
+      send(entry.message, entry.packet_id, true);  // [MQTT-3.3.1-1] [MQTT-4.4.0-1]
   }
-  while (!waiting_.empty() && (waiting_.front().qos == QoS::at_most_once || in_flight < window)) {
-    auto ready = make_ready(waiting_.front());
-    if (ready && !*ready) return;
-    Message message = std::move(waiting_.front());
-    waiting_.pop_front();
+  const std::size_t may_step_over = conversation_.is_between_partners() ? most_stepped_over : 0;
+  for (std::size_t stepped_over = 0; stepped_over < waiting_.size();) {
+    const auto next = waiting_.begin() + static_cast<std::ptrdiff_t>(stepped_over);
+    if (next->qos != QoS::at_most_once && in_flight >= window) return;
+    auto ready = make_ready(*next);
+    if (ready && !*ready) {
+      if (++stepped_over > may_step_over) return;
+      continue;
+    }
+    Message message = std::move(*next);
+    waiting_.erase(next);
     if (!ready) {
       answered(message, reason_of(ready.error()));
       continue;
@@ -110,13 +152,13 @@ void ClientSession::send_waiting() {
     if (message.qos > maximum_qos_ || (message.retain && !retain_available_)) {
       answered(message, message.qos > maximum_qos_ ? Reason::qos_not_supported : Reason::retain_not_supported);
     } else if (message.qos == QoS::at_most_once) {
-      bool fits = connection_.send(packet(message, 0, false));
+      bool fits = send(message, 0, false);
       answered(message, fits ? Reason::success : Reason::packet_too_large);
     } else {
       auto& entry = start_exchange(std::move(message));
       entry.sent = true;
       ++in_flight;
-      if (connection_.send(packet(entry.message, entry.packet_id, false))) continue;
+      if (send(entry.message, entry.packet_id, false)) continue;
       answered(outgoing_.finish(entry.packet_id), Reason::packet_too_large);
       --in_flight;
     }
@@ -126,9 +168,11 @@ void ClientSession::send_waiting() {
 /// False: the scheme has to agree on something with the broker first. An error: it will never go.
 Result<bool> ClientSession::make_ready(Message& message) {
   if (!message.plaintext) return true;
+  if (message.delivery != 0 && scheme_->is_current(message.delivery, now_)) return true;  // the same bytes, once more
   auto payload = TRY(conversation_.protect(message.topic, *message.plaintext, now_));
   if (!payload) return false;
   message.payload = std::move(*payload);
+  if (message.qos != QoS::at_most_once) message.delivery = scheme_->delivery();
   return true;
 }
 
@@ -153,15 +197,22 @@ std::uint16_t ClientSession::free_packet_id() {
 
 void ClientSession::answered(const Message& message, Reason reason) {
   if (message.request) return answered_request(*message.request, reason);
-  if (message.asks_to_subscribe)
+  if (message.asks_to_subscribe) {
     events_.push_back(Subscribed{message.handle, reason});
-  else
-    events_.push_back(Published{message.handle, reason});
+    return;
+  }
+  if (const auto copies = copies_.find(message.handle); copies != copies_.end()) {
+    if (copies->second.worst == Reason::success || is_error(reason)) copies->second.worst = reason;
+    if (--copies->second.left > 0) return;
+    reason = copies->second.worst;
+    copies_.erase(copies);
+  }
+  events_.push_back(Published{message.handle, reason});
 }
 
 void ClientSession::on_puback(const mqtt::Puback& puback) {
   if (!outgoing_.find(puback.packet_id, Awaiting::puback)) return;  // answers nothing that is known: harmless
-  answered(outgoing_.finish(puback.packet_id), puback.reason);
+  acknowledged(outgoing_.finish(puback.packet_id), puback.reason);
   send_waiting();
 }
 
@@ -184,24 +235,23 @@ void ClientSession::on_pubrec(const mqtt::Pubrec& pubrec) {
 void ClientSession::on_pubcomp(const mqtt::Pubcomp& pubcomp) {
   if (!outgoing_.find(pubcomp.packet_id, Awaiting::pubcomp)) return;
   // PUBREC has said that the broker took the message; "identifier not found" says no more than that an answer was lost.
-  answered(outgoing_.finish(pubcomp.packet_id), Reason::success);
+  acknowledged(outgoing_.finish(pubcomp.packet_id), Reason::success);
   send_waiting();
 }
 
 // -- the scheme's own conversation ----------------------------------------------------------------------------------------------
 
 void ClientSession::begin_conversation() {
-  listen(conversation_.begin(now_), inbox_handle);
-  if (!conversation_.news().empty()) listen(conversation_.news(), news_handle);
+  const auto inboxes = conversation_.begin(now_);
+  inboxes_left_ = inboxes.size();
+  for (const auto& inbox : inboxes) {
+    mqtt::Subscribe subscribe;
+    subscribe.entries.push_back({inbox.filter, {.qos = static_cast<QoS>(inbox.qos)}});
+    subscribe.packet_id = free_packet_id();
+    asked_[subscribe.packet_id] = inbox.is_optional ? optional_inbox : needed_inbox;
+    connection_.send(subscribe);
+  }
   converse();
-}
-
-void ClientSession::listen(std::string_view topic, Handle handle) {
-  mqtt::Subscribe subscribe;
-  subscribe.entries.push_back({topic, {.qos = QoS::at_least_once}});
-  subscribe.packet_id = free_packet_id();
-  asked_[subscribe.packet_id] = handle;
-  connection_.send(subscribe);
 }
 
 void ClientSession::converse() {
@@ -217,7 +267,7 @@ void ClientSession::converse() {
     message.request = **std::move(request);
     auto& entry = start_exchange(std::move(message));
     entry.sent = true;
-    connection_.send(packet(entry.message, entry.packet_id, false));
+    send(entry.message, entry.packet_id, false);
   }
 }
 

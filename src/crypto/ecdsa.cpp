@@ -124,6 +124,10 @@ Signature sign(const SigningKey& key, Bytes message) {
 }
 
 bool verify(const VerifyingKey& key, Bytes message, const Signature& signature) {
+  return verify_digest(key, sha256(message), signature);
+}
+
+bool verify_digest(const VerifyingKey& key, Bytes digest, const Signature& signature) {
   auto r = Scalar::decode(Bytes(signature).first(32));
   auto s = Scalar::decode(Bytes(signature).last(32));
   if (!r || !s || r->is_zero() || s->is_zero()) return false;
@@ -143,7 +147,6 @@ bool verify(const VerifyingKey& key, Bytes message, const Signature& signature) 
   count(&Operations::m, 2);
   count(&Operations::sm, 2);
   count(&Operations::a);
-  Digest digest = sha256(message);
   int answer = EVP_PKEY_verify(copy(key.loaded().prepared).get(), der.data(), static_cast<std::size_t>(size), digest.data(),
                                digest.size());
   if (answer != 1) ERR_clear_error();

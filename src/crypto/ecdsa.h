@@ -21,6 +21,8 @@ class SigningKey {
   const Sec1Compressed& public_key() const { return public_key_; }
   /// For the key store.
   Secret export_secret() const;
+  /// For the arithmetic of signing.
+  const Scalar& scalar() const { return scalar_; }
 
   struct Loaded;
   const Loaded& loaded() const { return *loaded_; }
@@ -55,5 +57,7 @@ Signature sign(const SigningKey& key, Bytes message);
 
 /// Refuses r or s outside [1, q-1].
 bool verify(const VerifyingKey& key, Bytes message, const Signature& signature);
+/// The same for a hash, of at most 32 bytes, that the caller has computed.
+bool verify_digest(const VerifyingKey& key, Bytes digest, const Signature& signature);
 
 }  // namespace sealmq::crypto::ecdsa

@@ -104,6 +104,25 @@ Result<Point> Point::decode(Bytes sec1_compressed) {
   return Point(std::move(decoded));
 }
 
+Sec1Uncompressed uncompressed(const Point& point) {
+  Sec1Uncompressed out;
+  must(EC_POINT_point2oct(p256(), point.decoded().element.get(), POINT_CONVERSION_UNCOMPRESSED, out.data(), out.size(),
+                          Workspace::of_this_thread().context.get()) == out.size(),
+       "EC_POINT_point2oct");
+  return out;
+}
+
+Result<Sec1Compressed> compressed(Bytes sec1_uncompressed) {
+  if (sec1_uncompressed.size() != std::tuple_size_v<Sec1Uncompressed> || sec1_uncompressed[0] != 4)
+    return fail(Blame::peer_misbehaved, "not an uncompressed point");
+  auto& work = Workspace::of_this_thread();
+  if (EC_POINT_oct2point(p256(), work.point.get(), sec1_uncompressed.data(), sec1_uncompressed.size(), work.context.get()) != 1) {
+    ERR_clear_error();
+    return fail(Blame::peer_misbehaved, "no point of the curve");
+  }
+  return encode(work);
+}
+
 const Sec1Compressed& generator() {
   static const Sec1Compressed encoded = [] {
     Sec1Compressed out;

@@ -35,6 +35,12 @@ class Point {
   std::shared_ptr<const Decoded> decoded_;
 };
 
+/// The long form, 04 || x || y, which published protocols use; and back. Strict: 65 bytes, 04 and on the curve, else
+/// peer_misbehaved.
+using Sec1Uncompressed = std::array<std::uint8_t, 65>;
+Sec1Uncompressed uncompressed(const Point& point);
+Result<Sec1Compressed> compressed(Bytes sec1_uncompressed);
+
 /// The generator G.
 const Sec1Compressed& generator();
 

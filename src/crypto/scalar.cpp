@@ -147,4 +147,16 @@ Scalar Scalar::operator*(const Scalar& other) const {
   return Scalar(montgomery(montgomery(limbs_, other.limbs_), r_squared));
 }
 
+// x^(q-2), by Fermat. The exponent is public, so a branch on its bits tells nothing of x.
+Scalar Scalar::inverse() const {
+  Limbs exponent = q;
+  exponent[0] -= 2;
+  Scalar result({1, 0, 0, 0});
+  for (std::size_t bit = 256; bit-- > 0;) {
+    result = result * result;
+    if ((exponent[bit / 64] >> (bit % 64) & 1) != 0) result = result * *this;
+  }
+  return result;
+}
+
 }  // namespace sealmq::crypto

@@ -37,6 +37,8 @@ class Scalar {
   Scalar operator+(const Scalar& other) const;
   Scalar operator-(const Scalar& other) const;
   Scalar operator*(const Scalar& other) const;
+  /// 1/x; of zero, zero.
+  Scalar inverse() const;
 
  private:
   using Limbs = std::array<std::uint64_t, 4>;  // least significant first, always below q

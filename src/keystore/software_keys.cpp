@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "crypto/ecdsa_deterministic.h"
+
 namespace sealmq {
 namespace {
 
@@ -12,6 +14,10 @@ Result<const Secret*> find(const KeyFile& file, Purpose purpose, std::string_vie
 }
 
 }  // namespace
+
+Result<std::array<std::uint8_t, 64>> KeyStore::sign_ecdsa_sha1(Bytes) {
+  return fail(Blame::caller_misused, "this key store does not sign with SHA-1");
+}
 
 PrivateKeys PrivateKeys::generate(Random& random) {
   return {crypto::schnorr::SigningKey::generate(random), crypto::ecdsa::SigningKey::generate(random),
@@ -56,6 +62,10 @@ Result<std::array<std::uint8_t, 64>> SoftwareKeys::sign_schnorr(std::span<const 
 
 Result<std::array<std::uint8_t, 64>> SoftwareKeys::sign_ecdsa(Bytes message) {
   return crypto::ecdsa::sign(keys_.ecdsa, message);
+}
+
+Result<std::array<std::uint8_t, 64>> SoftwareKeys::sign_ecdsa_sha1(Bytes message) {
+  return crypto::ecdsa::sign_sha1(keys_.ecdsa, message);
 }
 
 Result<Secret> SoftwareKeys::agree(const std::array<std::uint8_t, 33>& peer) {

@@ -29,6 +29,7 @@ class SoftwareKeys : public KeyStore {
   const PublicIdentity& identity() const override { return identity_; }
   Result<std::array<std::uint8_t, 64>> sign_schnorr(std::span<const Bytes> elements) override;
   Result<std::array<std::uint8_t, 64>> sign_ecdsa(Bytes message) override;
+  Result<std::array<std::uint8_t, 64>> sign_ecdsa_sha1(Bytes message) override;
   Result<Secret> agree(const std::array<std::uint8_t, 33>& peer) override;
   SequenceCounter& sequence() override { return *sequence_; }
 

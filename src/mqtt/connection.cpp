@@ -81,7 +81,7 @@ Connection::Connection(Role role, Limits limits, Now now)
 Result<> Connection::receive(Bytes in, Events& events, Now now) {
   now_ = now.steady;
   if (over()) return {};
-  auto result = accept(in, events);
+  auto result = protection_ != nullptr ? accept_records(in, events) : accept(in, events);
   failed_ = !result;
   return result;
 }
@@ -93,6 +93,8 @@ Result<> Connection::release(Events& events, Now now) {
   if (over()) return {};
   Buffer waiting = std::exchange(unread_, {});
   auto result = accept(waiting, events);
+  if (result && protection_ != nullptr && !held_ && !unread_.empty() && !over())
+    result = broken({Blame::peer_misbehaved, "a record ends within a packet", 0});
   failed_ = !result;
   return result;
 }
@@ -103,6 +105,7 @@ Buffer Connection::take_unread() {
 
 void Connection::forget_kept() {
   unread_ = Buffer();
+  if (protection_ != nullptr) protection_->unread = Buffer();
   aliases_.clear();
   aliases_.shrink_to_fit();
   alias_bytes_ = 0;
@@ -112,6 +115,7 @@ Result<> Connection::accept(Bytes in, Events& events) {
   if (held_) return keep(in);
   if (!unread_.empty()) in = TRY(complete_unread(in, events));
   in = TRY(take(in, events));
+  if (std::exchange(protection_begins_, false)) return accept_records(in, events);
   if (!over()) sealmq::append(unread_, in);
   return {};
 }
@@ -141,7 +145,7 @@ Result<Bytes> Connection::complete_unread(Bytes in, Events& events) {
 
 /// Hands over the whole packets at the front; answers the rest.
 Result<Bytes> Connection::take(Bytes in, Events& events) {
-  while (!in.empty() && !held_ && !over()) {
+  while (!in.empty() && !held_ && !over() && !protection_begins_) {
     auto header = next_header(in);
     if (!header) return Failure(std::move(header).error());
     if (!*header) break;
@@ -378,6 +382,7 @@ std::uint64_t Connection::deadline() const {
 Result<> Connection::tick(Now now) {
   now_ = now.steady;
   outbox_.rest();
+  if (protection_ != nullptr) protection_->sealed.rest();
   if (now_ < deadline()) return {};
   if (state_ != State::Open) {
     failed_ = true;

@@ -15,6 +15,7 @@
 
 #include "mqtt/outbox.h"
 #include "mqtt/packet.h"
+#include "mqtt/records.h"
 #include "sealmq/ports.h"
 
 namespace sealmq::mqtt {
@@ -89,7 +90,8 @@ class Connection {
   // -- sending: encodes into outbox() and obeys the peer's Maximum Packet Size. After Closed nothing is sent. [MQTT-3.14.4-1]
   // ------
 
-  void send(const Connect& packet);  ///< client; learns version, keep-alive and limits from it
+  /// Client; learns version, keep-alive and limits from it. `encoded`: the packet's bytes, where a login has changed them.
+  void send(const Connect& packet, Bytes encoded = {});
   void send(const Connack& packet);  ///< server; Open on success, Closed if it refuses or is too large for the client
   void send(const Auth& packet);
   void send(const Disconnect& packet);  ///< closes; see disconnect()
@@ -128,12 +130,28 @@ class Connection {
   /// Server Keep Alive: what the server decided instead of the client's wish. [MQTT-3.1.2-21]
   void set_keep_alive(std::uint16_t seconds, Now now);
 
+  // -- records -------------------------------------------------------------------------------------------------------------
+
+  /// To be called when CONNACK with success has been sent or is being handled: all that follows, both ways, is in records. A
+  /// record that does not open ends the connection without a word. Error: the peer has sent more before it knew that it may.
+  Result<> protect_with(std::unique_ptr<Records> records);
+  /// What the transport writes, and consumes: outbox() itself, or its packets in records. Its pieces are valid until the next
+  /// call of any member.
+  Outbox& to_wire();
+  /// Bytes that stand in either.
+  std::size_t unwritten() const;
+  std::size_t unwritten_memory() const;  ///< that they take, as Outbox::memory()
+  /// Throws them away; the connection is over.
+  void discard_unwritten();
+
   State state() const { return state_; }
   Version version() const { return version_; }
   Outbox& outbox() { return outbox_; }
   const Outbox& outbox() const { return outbox_; }
-  /// Bytes kept of what the peer has sent: an incomplete packet, or what came while held, and topic aliases.
-  std::size_t kept() const { return unread_.capacity() + alias_bytes_; }
+  /// Bytes kept of what the peer has sent: an incomplete packet or record, or what came while held, and topic aliases.
+  std::size_t kept() const {
+    return unread_.capacity() + alias_bytes_ + (protection_ != nullptr ? protection_->unread.capacity() : 0);
+  }
   /// Gives them back; once it is over. Not from within a handler.
   void forget_kept();
   std::uint16_t keep_alive() const { return keep_alive_; }
@@ -159,6 +177,16 @@ class Connection {
   void on_pingreq();
   Result<> on_pingresp(Events& events);
   Result<> resolve_alias(Publish& publish);
+
+  // -- records
+  struct Protection {
+    std::unique_ptr<Records> records;
+    Outbox sealed;
+    Buffer unread;  // an incomplete record
+  };
+  Result<> accept_records(Bytes in, Events& events);
+  void seal_waiting();
+  Failure broken(Error error);
 
   // -- sending
   template <class Packet>
@@ -206,7 +234,9 @@ class Connection {
   std::optional<std::string> authentication_method_;  // of CONNECT; every AUTH repeats it. [MQTT-4.12.0-5]
   Buffer unread_;                                     // an incomplete packet, or what came while held
   Outbox outbox_;
-  std::vector<std::string> aliases_;  // inwards, index alias - 1
+  std::unique_ptr<Protection> protection_;  // null: packets go as they are
+  bool protection_begins_ = false;          // client: what follows in the bytes being read is records
+  std::vector<std::string> aliases_;        // inwards, index alias - 1
   std::size_t alias_bytes_ = 0;
 };
 

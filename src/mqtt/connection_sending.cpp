@@ -60,7 +60,7 @@ bool Connection::sent(std::size_t tail_before) {
   return true;
 }
 
-void Connection::send(const Connect& packet) {
+void Connection::send(const Connect& packet, Bytes encoded) {
   const Properties& properties = packet.properties;
   version_ = packet.version;
   keep_alive_ = packet.keep_alive;
@@ -71,7 +71,10 @@ void Connection::send(const Connect& packet) {
     limits_.topic_alias_maximum = properties.topic_alias_maximum.value_or(0);
     limits_.maximum_packet_size = properties.maximum_packet_size.value_or(limits_.maximum_packet_size);
   }
-  encode(packet, outbox_.tail());
+  if (encoded.empty())
+    encode(packet, outbox_.tail());
+  else
+    sealmq::append(outbox_.tail(), encoded);
   last_sent_ = now_;
   state_ = State::ExpectConnack;
 }

@@ -16,6 +16,7 @@ struct DataFolder {
   std::string broker_key() const { return path + "/broker.key"; }
   std::string rabin_key() const { return path + "/rabin.key"; }
   std::string passwords() const { return path + "/passwords"; }
+  std::string recoverable_passwords() const { return path + "/passwords-recoverable"; }
   std::string broker_pub() const { return path + "/broker.pub"; }
   std::string audit_log() const { return path + "/audit.log"; }
   std::string configuration() const { return path + "/sealmq.toml"; }

@@ -72,6 +72,7 @@ Result<Parts> open_parts(const DataFolder& folder, const Configuration& configur
   parts.stored_replays = replays.get();
   parts.replays = std::move(replays);
   parts.password_file = configuration.password_file.empty() ? folder.passwords() : configuration.password_file;
+  parts.recoverable_passwords = folder.recoverable_passwords();
   if (configuration.durability == "disk")
     parts.sessions = TRY(open_session_store(folder.sessions(), *parts.keys.front(), random));
   return parts;
@@ -98,6 +99,8 @@ Result<std::unique_ptr<BrokerServer>> BrokerServer::start(const Configuration& c
   std::unique_ptr<BrokerServer> server(new BrokerServer(configuration, std::move(parts), log, std::move(service)));
   if (!server->parts_.password_file.empty())
     server->passwords_ = std::make_unique<PasswordFile>(server->parts_.password_file, random);
+  if (!server->parts_.recoverable_passwords.empty())
+    server->recoverable_passwords_ = std::make_unique<RecoverablePasswords>(server->parts_.recoverable_passwords);
   broker::Settings settings = configuration.limits;
   settings.durable = server->parts_.sessions != nullptr;
   settings.store_delay = store_delay;
@@ -166,6 +169,10 @@ BrokerPorts BrokerServer::scheme_ports(std::size_t shard, Random& random) {
   if (parts_.authority) ports.authority = parts_.authority->agreement;
   ports.options = configuration_.scheme_options;
   ports.registrar = registrar_.get();
+  if (passwords_ != nullptr)
+    ports.passwords.record = [file = passwords_.get()](std::string_view name) { return file->find(name); };
+  if (recoverable_passwords_ != nullptr)
+    ports.passwords.recoverable = [file = recoverable_passwords_.get()](std::string_view name) { return file->find(name); };
   return ports;
 }
 

@@ -20,6 +20,7 @@
 #include "server/password_file.h"
 #include "server/rabin_renewal.h"
 #include "server/readiness.h"
+#include "server/recoverable_passwords.h"
 #include "server/refusal_log.h"
 #include "server/registrar.h"
 #include "server/shard_thread.h"
@@ -37,6 +38,7 @@ struct Parts {
   std::unique_ptr<SessionStore> sessions;        ///< null: nothing outlives the process
   std::unique_ptr<RabinRenewal> rabin;           ///< null: no scheme needs it
   std::optional<BrokerParameters::Authority> authority;
+  std::string recoverable_passwords;         ///< empty: there are none
   std::string password_file;                 ///< empty: user names and passwords mean nothing
   std::optional<authority::AuditLog> audit;  ///< of what it has carried out
   std::optional<DataFolderLock> lock;
@@ -90,6 +92,7 @@ class BrokerServer final {
   ConnectionGate gate_;
   LoginThrottle throttle_;
   std::atomic<std::size_t> lasting_subscriptions_ = 0;
+  std::unique_ptr<RecoverablePasswords> recoverable_passwords_;
   std::unique_ptr<PasswordFile> passwords_;     // null: user names and passwords mean nothing
   std::unique_ptr<broker::Restored> restored_;  // what the store held, until the shards have it
   std::unique_ptr<StorageThread> storage_;      // null: nothing outlives the process

@@ -19,8 +19,9 @@ constexpr std::string_view every_topic = "#";
 std::vector<std::string> trusted_schemes() {
   std::vector<std::string> names;
   for (const Scheme& scheme : all_schemes())
+    // What only the other end can verify comes in where the configuration says so.
     if (scheme.info->profile == Profile::hardened && scheme.info->claims.authorship != Authorship::none &&
-        !scheme.info->needs_rabin)
+        !scheme.info->needs_rabin && !scheme.info->between_partners)
       names.emplace_back(scheme.info->name);
   return names;
 }

@@ -32,7 +32,9 @@ struct Listener {
   net::UpgradeRules upgrade{};  ///< WebSocket
   net::TlsServerFiles tls{};
   IdentityFrom identity = IdentityFrom::nothing;
-  bool anonymous = true;  ///< whoever proves no identity may come in, and do what policy leaves to nobody in particular
+  broker::HopRule hop = broker::HopRule::as_offered;
+  bool insecure_channel = false;  ///< who logs in by a scheme may go on without protection, also where TLS gives none
+  bool anonymous = true;          ///< whoever proves no identity may come in, and do what policy leaves to nobody in particular
   bool operator==(const Listener&) const = default;
 };
 

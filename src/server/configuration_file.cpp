@@ -134,6 +134,10 @@ class FileReader {
       listener.tls.require_certificate = TRY(truth(node, name));
     else if (name == "identity")
       listener.identity = TRY(identity_from(node));
+    else if (name == "hop")
+      listener.hop = TRY(hop_rule(node));
+    else if (name == "insecure_channel")
+      listener.insecure_channel = TRY(truth(node, name));
     else if (name == "anonymous")
       listener.anonymous = TRY(truth(node, name));
     else if (name == "proxy_protocol")
@@ -156,6 +160,15 @@ class FileReader {
     if (word == "san") return IdentityFrom::alternative_name;
     if (word == "psk") return IdentityFrom::shared_key;
     return refuse(node.source(), "identity must be \"none\", \"cn\", \"san\" or \"psk\"");
+  }
+
+  Result<broker::HopRule> hop_rule(const toml::node& node) {
+    const std::string word = TRY(text(node, "hop"));
+    if (word == "offered") return broker::HopRule::as_offered;
+    if (word == "none") return broker::HopRule::none;
+    if (word == "hpp1") return broker::HopRule::hpp1;
+    if (word == "hrl1") return broker::HopRule::hrl1;
+    return refuse(node.source(), "hop must be \"offered\", \"none\", \"hpp1\" or \"hrl1\"");
   }
 
   Result<std::string> web_path(const toml::node& node) {

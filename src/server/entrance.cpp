@@ -16,8 +16,9 @@ Result<std::unique_ptr<Entrance>> Entrance::open(const Listener& listener,
   std::unique_ptr<Entrance> entrance(new Entrance(listener, shards, gate, log));
   auto tls = TRY(load_tls(listener));
   entrance->entry_ = std::make_shared<net::Entry>(listener.transport, listener.proxy_protocol, listener.upgrade, std::move(tls));
-  entrance->door_ =
-      std::make_shared<const ShardThread::Door>(ShardThread::Door{entrance->entry_, listener.identity, listener.anonymous});
+  const bool is_private = needs_tls(listener) || listener.transport == net::Transport::unix_socket;
+  entrance->door_ = std::make_shared<const ShardThread::Door>(ShardThread::Door{
+      entrance->entry_, listener.identity, listener.anonymous, listener.hop, !is_private && !listener.insecure_channel});
   auto& loop = shards.front()->loop();
   if (listener.transport == net::Transport::unix_socket)
     entrance->listener_ = TRY(net::TcpListener::open_unix(loop, listener.socket_path, listener.mode, *entrance));

@@ -140,6 +140,15 @@ std::unique_ptr<Login> PasswordFile::begin(LoginRequest& request) {
   return std::make_unique<Check>(*this, request);
 }
 
+Result<std::optional<PasswordRecord>> PasswordFile::find(std::string_view name) {
+  if (!exists(path_)) return std::nullopt;
+  const auto known = TRY(entries());
+  const auto at = known->find(name);
+  if (at == known->end()) return std::nullopt;
+  const PasswordEntry& entry = at->second;
+  return PasswordRecord{entry.cost.log2_n, entry.cost.r, entry.cost.p, entry.salt, Secret(Bytes(entry.hash))};
+}
+
 Result<std::shared_ptr<const PasswordEntries>> PasswordFile::entries() {
   struct stat found {};
   if (::stat(path_.c_str(), &found) != 0) return fail(Blame::environment, "cannot read " + path_ + ": " + error_text(errno));

@@ -43,6 +43,8 @@ class PasswordFile {
 
   /// Null while there is no such file: then user names and passwords mean nothing.
   std::unique_ptr<Login> begin(LoginRequest& request);
+  /// For logins of schemes; nothing: the name has no password.
+  Result<std::optional<PasswordRecord>> find(std::string_view name);
 
  private:
   class Check;

@@ -53,6 +53,8 @@ broker::Peer peer_at(const ShardThread::Door& door, const net::Stream& stream) {
   return {.address = std::move(info.address),
           .identity = identity_of(info, door.identity),
           .may_be_anonymous = door.anonymous,
+          .hop = door.hop,
+          .must_be_protected = door.must_be_protected,
           .channel_binding = info.channel_binding,
           .place = std::move(place)};
 }

@@ -54,6 +54,8 @@ class ShardThread final : private net::ByteSink, private net::HandshakeHandler {
     std::shared_ptr<const net::Entry> entry;
     IdentityFrom identity = IdentityFrom::nothing;
     bool anonymous = true;
+    broker::HopRule hop = broker::HopRule::as_offered;
+    bool must_be_protected = false;
   };
   /// With a ticket, unless a PROXY header comes first.
   void welcome(Descriptor socket, std::shared_ptr<const Door> door, ConnectionGate::Ticket ticket);

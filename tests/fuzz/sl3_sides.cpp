@@ -47,7 +47,7 @@ struct Sides {
       auto work = broker->prepare(incoming);
       if (work != nullptr) work->run();
       auto asked = broker->read_request(incoming, {world.now, world.directory, &state, work.get()});
-      if (asked) (void)client->unprotect({client->inbox(), (*asked)->reply}, world.now);
+      if (asked) (void)client->unprotect({"$sl/inbox", (*asked)->reply}, world.now);
     }
   }
 
@@ -62,7 +62,7 @@ struct Sides {
                                        : broker->open(incoming, scene).has_value())
         std::abort();
     }
-    if (client->unprotect({client->inbox(), input}, world.now)) std::abort();
+    if (client->unprotect({"$sl/inbox", input}, world.now)) std::abort();
   }
 
   World& world;

@@ -216,7 +216,7 @@ void BrokerBench::carry_out() {
         TestClient* client = find(i, id);
         mqtt::Outbox* outbox = shards_[i]->outbox(id);
         if (client == nullptr || outbox == nullptr || !client->reads) continue;
-        while (!outbox->empty()) {
+        for (; !outbox->empty(); outbox = shards_[i]->outbox(id)) {
           iovec parts[8];
           std::size_t count = outbox->gather(parts);
           std::size_t bytes = 0;

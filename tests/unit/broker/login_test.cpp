@@ -312,5 +312,168 @@ TEST_P(LoginTest, BoundsUndecidedLogins) {
   EXPECT_FALSE(bounded.connect(packet).connack);
 }
 
+// -- schemes whose topics name their ends, and that want both to have logged in
+
+/// Plain MQTT on topics FROM/TO/..., for those who have talked themselves in.
+class BetweenLoggedIn : public WithLogin {
+ public:
+  explicit BetweenLoggedIn(std::unique_ptr<BrokerScheme> inner) : WithLogin(std::move(inner)), info_(WithLogin::info()) {
+    info_.needs_login = info_.names_ends = true;
+  }
+  const SchemeInfo& info() const override { return info_; }
+  bool may_send(std::string_view identity, std::string_view topic) const override {
+    return !identity.empty() && topic.starts_with(std::string(identity) + "/");
+  }
+  bool may_get(std::string_view identity, std::string_view filter) const override {
+    return filter == "#" || (!identity.empty() && filter.find("/" + std::string(identity)) != filter.npos);
+  }
+
+ private:
+  SchemeInfo info_;
+};
+
+class BetweenLoggedInTest : public ::testing::TestWithParam<std::size_t> {
+ protected:
+  BetweenLoggedInTest() {
+    for (const char* name : {"pc", "dr", "other"}) {
+      Identity made = identity_named(name);
+      made.publish = made.subscribe = {"#"};
+      broker.enroll(made);
+    }
+  }
+  mqtt::Connect talking(std::string_view name) {
+    mqtt::Connect packet;
+    packet.client_id = name;
+    packet.properties.authentication_method = "TALK";
+    packet.properties.authentication_data = as_bytes("hello");
+    packet.properties.session_expiry_interval = 3600;
+    packet.clean_start = false;
+    return packet;
+  }
+  TestClient& talked_in(std::string_view name) {
+    auto& client = broker.connect(talking(name));
+    for (const char* word : {"one", "two"}) {
+      mqtt::Auth packet;
+      packet.reason = Reason::continue_authentication;
+      packet.properties.authentication_method = "TALK";
+      packet.properties.authentication_data = as_bytes(word);
+      broker.send(client, packet);
+    }
+    EXPECT_EQ(client.connack, Reason::success);
+    return client;
+  }
+  TestClient& with_password(std::string_view name) {
+    const std::string password = "secret of " + std::string(name);
+    mqtt::Connect packet = talking(name);
+    packet.properties.authentication_method.reset();
+    packet.properties.authentication_data.reset();
+    packet.user_name = name;
+    packet.password = as_bytes(password);
+    return broker.connect(packet);
+  }
+  Reason publish(TestClient& client, std::string_view topic) {
+    broker.publish(client, topic, "x", QoS::at_least_once);
+    return client.answers.back().reasons[0];
+  }
+  Reason subscribe(TestClient& client, std::string_view filter) {
+    broker.subscribe(client, filter, {.qos = QoS::at_least_once});
+    return client.answers.back().reasons[0];
+  }
+
+  BrokerBench broker{GetParam(), {}, nullptr, [](broker::Ports& ports) {
+                       ports.password_login = [](LoginRequest& request) { return std::make_unique<PasswordLogin>(request); };
+                       ports.schemes.back() = std::make_unique<BetweenLoggedIn>(std::move(ports.schemes.back()));
+                     }};
+};
+INSTANTIATE_TEST_SUITE_P(Shards, BetweenLoggedInTest, ::testing::Values(1, 3));
+
+TEST_P(BetweenLoggedInTest, TheTopicSaysWhoSendsAndWhoGets) {
+  auto &pc = talked_in("pc"), &dr = talked_in("dr"), &other = talked_in("other");
+  EXPECT_EQ(subscribe(dr, "+/dr/#"), Reason::granted_qos_1);
+  EXPECT_EQ(subscribe(other, "+/dr/#"), Reason::not_authorized);
+  EXPECT_EQ(subscribe(other, "#"), Reason::granted_qos_1);
+  EXPECT_EQ(publish(pc, "pc/dr/vitals"), Reason::success);
+  EXPECT_EQ(publish(other, "pc/dr/vitals"), Reason::not_authorized);
+  EXPECT_EQ(dr.publishes.size(), 1U);
+  EXPECT_EQ(other.publishes.size(), 0U);
+  EXPECT_EQ(publish(pc, "pc/other/vitals"), Reason::success);
+  EXPECT_EQ(other.publishes.size(), 1U);
+}
+
+TEST_P(BetweenLoggedInTest, BothHaveToHaveLoggedInByAScheme) {
+  auto& dr = talked_in("dr");
+  subscribe(dr, "+/dr/#");
+  auto& pc = with_password("pc");
+  EXPECT_EQ(publish(pc, "pc/dr/vitals"), Reason::not_authorized);
+  broker.cut(pc);
+  EXPECT_EQ(publish(talked_in("pc"), "pc/dr/vitals"), Reason::success);
+  EXPECT_EQ(dr.publishes.size(), 1U);
+}
+
+TEST_P(BetweenLoggedInTest, WhatWaitsForASessionIsForTheSameKindOfLogin) {
+  auto& pc = talked_in("pc");
+  for (const bool same : {true, false}) {
+    auto& before = talked_in("dr");
+    subscribe(before, "+/dr/#");
+    broker.cut(before);
+    EXPECT_EQ(publish(pc, "pc/dr/vitals"), Reason::success);
+    auto& after = same ? talked_in("dr") : with_password("dr");
+    EXPECT_TRUE(after.session_present);
+    EXPECT_EQ(after.publishes.size(), same ? 1U : 0U);
+    broker.cut(after);
+  }
+}
+
+// -- what protects the connection after a login
+
+class HopTest : public LoginTest {};
+INSTANTIATE_TEST_SUITE_P(Shards, HopTest, ::testing::Values(1));
+
+TEST_P(HopTest, ALoginWithoutAKeyProtectsNothing) {
+  mqtt::Connect packet;
+  packet.client_id = "device";
+  packet.properties.authentication_method = "TALK";
+  packet.properties.authentication_data = as_bytes("hello");
+  packet.properties.user.push_back({"hop", "HRL1"});
+  auto& device = broker.connect(packet);
+  say(device, "one");
+  say(device, "two");
+  EXPECT_TRUE(device.closed);
+}
+
+TEST_P(HopTest, OnlyWhatIsKnownIsChosen) {
+  mqtt::Connect packet;
+  packet.client_id = "device";
+  packet.properties.authentication_method = "TALK";
+  packet.properties.authentication_data = as_bytes("hello");
+  packet.properties.user.push_back({"hop", "HRL2"});
+  auto& device = broker.connect(packet);
+  say(device, "one");
+  say(device, "two");
+  EXPECT_EQ(device.connack, Reason::success);
+  // Who logs in otherwise may call its properties as it likes.
+  const std::string long_offer(300, 'x');
+  mqtt::Connect other = connect("c", "device", "secret of device");
+  other.properties.user.push_back({"hop", long_offer});
+  EXPECT_EQ(broker.connect(other).connack, Reason::success);
+  packet.properties.user.back().value = long_offer;
+  EXPECT_EQ(broker.connect(packet).connack, Reason::protocol_error);
+}
+
+TEST_P(HopTest, AListenerThatAsksForOneLetsNobodyElseIn) {
+  broker.peer.hop = broker::HopRule::hrl1;
+  EXPECT_EQ(talk("device").connack, Reason::not_authorized);
+  EXPECT_EQ(broker.connect(connect("c", "device", "secret of device")).connack, Reason::not_authorized);
+  EXPECT_EQ(broker.connect("anybody").connack, Reason::not_authorized);
+  broker.peer.is_own = true;
+  EXPECT_EQ(broker.connect("sealmq-own-bridge").connack, Reason::success);
+}
+
+TEST_P(HopTest, WithoutEncryptionALoginByASchemeNeedsOne) {
+  broker.peer.must_be_protected = true;
+  EXPECT_EQ(talk("device").connack, Reason::not_authorized);
+  EXPECT_EQ(broker.connect(connect("c", "device", "secret of device")).connack, Reason::success);
+}
+
 }  // namespace
 }  // namespace sealmq::testing

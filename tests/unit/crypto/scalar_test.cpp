@@ -96,3 +96,13 @@ RC_GTEST_PROP(Scalar, ReducesWideNumbersAsTheLibraryDoes, ()) {
   std::copy(b.begin(), b.end(), wide.begin() + 16);
   RC_ASSERT(text(Scalar::reduce_wide(wide)) == library(BN_mod_add, wide, Scalar32{}));
 }
+
+RC_GTEST_PROP(Scalar, TimesItsInverseIsOne, ()) {
+  Scalar x = Scalar::reduce(*any_32_bytes());
+  RC_PRE(!x.is_zero());
+  RC_ASSERT(text(x * x.inverse()) == one);
+}
+
+TEST(Scalar, HasNoInverseIfItIsZero) {
+  EXPECT_TRUE(Scalar().inverse().is_zero());
+}

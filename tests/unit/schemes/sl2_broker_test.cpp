@@ -61,12 +61,12 @@ TEST_P(Sl2, TheRabinKeyComesFromTheBrokerWhereItsFileLacksIt) {
   pinned.parameters.reset();
   ClientPorts ports{nullptr, pinned, {}, broker.random};
   to.scheme = find_scheme(scheme())->client_side(std::move(ports)).value();
-  EXPECT_EQ(to.scheme->news(), "$sl/params");
+  EXPECT_EQ(to.scheme->inboxes().back().filter, "$sl/params");
   to.connect();
   EXPECT_FALSE(to.scheme->may_publish("plant/7", broker.now));
   to.subscribe("plant/7");
   EXPECT_TRUE(to.requests.empty()) << "nothing to seal for";
-  EXPECT_TRUE(to.scheme->unprotect({to.scheme->news(), announcement(broker), true, false}, broker.now));
+  EXPECT_TRUE(to.scheme->unprotect({"$sl/params", announcement(broker), true, false}, broker.now));
   to.go_on();
   EXPECT_EQ(to.requests.size(), 1U);
   from.publish("plant/7", "a");

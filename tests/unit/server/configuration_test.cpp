@@ -46,13 +46,14 @@ TEST(Configuration, WithoutAFileListensOnTheLoopbackInterfaceOnly) {
   EXPECT_EQ(defaults.listeners, (std::vector<Listener>{{"127.0.0.1", 1883}}));
 }
 
-TEST(Configuration, WithoutAFileLetsInEveryHardenedSchemeThatNamesAuthorsAndNothingElse) {
+TEST(Configuration, WithoutAFileLetsInEveryHardenedSchemeWhoseAuthorsItCanVerifyAndNothingElse) {
   const auto policy = make_policy(Configuration()).value();
   const broker::TopicRule* rule = policy->find("any/topic");
   ASSERT_NE(rule, nullptr);
   for (std::size_t i = 0; i < all_schemes().size(); ++i) {
     const SchemeInfo& info = *all_schemes()[i].info;
-    const bool trusted = info.profile == Profile::hardened && info.claims.authorship != Authorship::none && !info.needs_rabin;
+    const bool trusted = info.profile == Profile::hardened && info.claims.authorship != Authorship::none && !info.needs_rabin &&
+                         !info.between_partners;
     EXPECT_EQ(rule->publish.contains(i), trusted) << info.name;
     EXPECT_EQ(rule->subscribe.contains(i), trusted) << info.name;
   }
@@ -132,6 +133,9 @@ TEST(Configuration, RefusesInvalidFilters) {
 }
 
 TEST(Configuration, RefusesListenersItDoesNotHave) {
+  EXPECT_EQ(error_of("[[listener]]\nurl = \"mqtt://a\"\nhop = \"tls\"\n"),
+            "sealmq.toml:3:7: hop must be \"offered\", \"none\", \"hpp1\" or \"hrl1\"");
+  EXPECT_TRUE(error_of("[[listener]]\nurl = \"mqtt://a\"\ninsecure_channel = \"allowed\"\n").starts_with("sealmq.toml:3:20: "));
   EXPECT_EQ(error_of("[[listener]]\n"), "sealmq.toml:1:1: [[listener]] needs a url");
   EXPECT_EQ(error_of("[[listener]]\nurl = \"wss://127.0.0.1\"\n"), "sealmq.toml:2:7: TLS needs cert and key, or psk_file");
   EXPECT_EQ(error_of("[[listener]]\nurl = \"mqtt://127.0.0.1/topic\"\n"),

@@ -1,7 +1,9 @@
 #include "server/password_file.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
+#include "server/recoverable_passwords.h"
 #include "support/fakes.h"
 #include "support/temporary_folder.h"
 
@@ -69,6 +71,40 @@ TEST(PasswordText, RefusesWhatItDoesNotUnderstand) {
         "boiler-7 scrypt 40 8 1" + good.substr(22), "boiler-7 scrypt 15 0 1" + good.substr(22), std::string("x")})
     EXPECT_FALSE(parse_passwords(bad)) << bad;
   EXPECT_EQ(parse_passwords("# one\nx\n").error().what.substr(0, 6), "line 2");
+}
+
+TEST_F(PasswordFileTest, TheSameRecordServesLoginsOfSchemes) {
+  EXPECT_FALSE(file.find("boiler-7").value());
+  set("boiler-7", "secret");
+  const auto record = file.find("boiler-7").value();
+  ASSERT_TRUE(record);
+  EXPECT_EQ(record->log2_n, 15U);
+  const auto hash = crypto::scrypt(as_bytes("secret"), record->salt, {record->log2_n, record->r, record->p}, 32).value();
+  EXPECT_TRUE(same(hash.reveal(), record->verifier.reveal()));
+  EXPECT_FALSE(file.find("boiler-8").value());
+}
+
+TEST_F(PasswordFileTest, RecoverablePasswordsAreInAFileOfTheirOwn) {
+  const std::string own = folder / "recoverable";
+  const RecoverablePasswords passwords(own);
+  EXPECT_FALSE(passwords.find("patient1").value());
+  ASSERT_TRUE(set_recoverable_password(own, "patient1", Secret(as_bytes("s3cret pass"))));
+  ASSERT_TRUE(set_recoverable_password(own, "doctor1", Secret(as_bytes("other"))));
+  EXPECT_EQ(as_text(passwords.find("patient1").value()->reveal()), "s3cret pass");
+  EXPECT_FALSE(file.find("patient1").value());
+  ASSERT_EQ(::chmod(own.c_str(), 0640), 0);
+  EXPECT_EQ(passwords.find("patient1").error().blame, Blame::caller_misused);
+  ASSERT_EQ(::chmod(own.c_str(), 0600), 0);
+  EXPECT_TRUE(remove_recoverable_password(own, "patient1").value());
+  EXPECT_FALSE(remove_recoverable_password(own, "patient1").value());
+  EXPECT_FALSE(passwords.find("patient1").value());
+}
+
+TEST_F(PasswordFileTest, RecoverablePasswordsAreReadStrictly) {
+  EXPECT_TRUE(parse_recoverable_passwords("# a comment\n\npatient1 czNjcmV0\n"));
+  for (const char* text :
+       {"patient1\n", "patient1 \n", "patient1 not*base64\n", "no/name czNjcmV0\n", "a czNjcmV0\na czNjcmV0\n"})
+    EXPECT_FALSE(parse_recoverable_passwords(text)) << text;
 }
 
 }  // namespace

@@ -1,0 +1,47 @@
+#include "schemes/pmqtt/ends.h"
+
+#include <algorithm>
+#include <optional>
+
+namespace sealmq::pmqtt {
+namespace {
+
+struct Ends {
+  std::optional<std::string_view> from, to;
+};
+
+std::optional<std::string_view> next_level(std::optional<std::string_view>& rest) {
+  if (!rest) return std::nullopt;
+  const auto end = rest->find('/');
+  const std::string_view level = rest->substr(0, end);
+  rest = end == rest->npos ? std::nullopt : std::optional(rest->substr(end + 1));
+  return level;
+}
+
+/// Nothing: not a topic with ends.
+std::optional<Ends> ends_of(std::string_view prefix, std::string_view topic) {
+  if (!topic.starts_with(prefix) || topic.size() <= prefix.size() || topic[prefix.size()] != '/') return std::nullopt;
+  std::optional<std::string_view> rest = topic.substr(prefix.size() + 1);
+  const auto kind = next_level(rest);
+  if (kind != "kx" && kind != "e2e" && kind != "+") return std::nullopt;
+  Ends ends;
+  ends.from = next_level(rest);
+  if (ends.from == "#") return Ends{};
+  ends.to = next_level(rest);
+  if (ends.to == "#") ends.to.reset();
+  return ends;
+}
+
+}  // namespace
+
+bool may_send_to(std::string_view prefix, std::string_view identity, std::string_view topic) {
+  const auto ends = ends_of(prefix, topic);
+  return !ends || (!identity.empty() && ends->from == identity);
+}
+
+bool may_get_from(std::string_view prefix, std::string_view identity, std::string_view filter) {
+  const auto ends = ends_of(prefix, filter);
+  return !ends || !ends->to || (!identity.empty() && *ends->to == identity);
+}
+
+}  // namespace sealmq::pmqtt

@@ -1,0 +1,14 @@
+// Whose topics these are: PREFIX/kx/FROM/TO and PREFIX/e2e/FROM/TO, and what lies below, are published to by FROM and read by TO.
+#pragma once
+
+#include <string_view>
+
+namespace sealmq::pmqtt {
+
+/// On other topics everybody may. Empty identity: nobody in particular.
+bool may_send_to(std::string_view prefix, std::string_view identity, std::string_view topic);
+/// Of a filter too: one that names another receiver, or any of them, is refused; one that ends in '#' before the receiver is not,
+/// because what is delivered by it is asked about again.
+bool may_get_from(std::string_view prefix, std::string_view identity, std::string_view filter);
+
+}  // namespace sealmq::pmqtt

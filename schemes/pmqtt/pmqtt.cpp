@@ -1,0 +1,73 @@
+#include "schemes/pmqtt/pmqtt.h"
+
+namespace sealmq::pmqtt {
+namespace {
+
+constexpr std::string_view hardened_hazards[] = {
+    "the broker sees who writes to whom, when, how much and under which topic",
+    "user properties of MQTT 5 are not encrypted: keep secrets out of them",
+    "messages are never retained; what waits for somebody who restarts cannot be opened any more, and is asked for again",
+};
+
+constexpr std::string_view paper_hazards[] = {
+    "the broker, or anybody on the wire, can put its own keys in place of the ends' and read and change everything",
+    "a message can be changed, sent again, held back or moved to another topic, and nobody notices",
+    "whoever sees which messages are taken can decrypt one that was recorded, byte by byte (padding oracle)",
+    "an end that starts anew cannot open what the other one sends, and neither is told",
+    "whoever has seen a login can log in with it again, from anywhere, for ever, and test passwords against it (SHA-1, no nonce)",
+    "the broker keeps passwords that can be read, and never proves who it is",
+};
+
+constexpr SchemeOption options[] = {
+    {"prefix", "what the topics of both ends and the broker begin with: \"pmqtt\" (default)"},
+};
+
+constexpr Claims hardened_claims{.authorship = Authorship::verified_by_subscriber,
+                                 .confidentiality = Confidentiality::end_to_end,
+                                 .bound_to_topic = true,
+                                 .refuses_replay = true,
+                                 .hides_subscriber = false,
+                                 .hides_publisher = false,
+                                 .forward_secrecy = true,
+                                 .revocable = false};
+
+}  // namespace
+
+const SchemeInfo hardened_info{.name = "pmqtt",
+                               .title = "patient and doctor, end to end (PMQTT)",
+                               .profile = Profile::hardened,
+                               .claims = hardened_claims,
+                               .hazards = hardened_hazards,
+                               .options = options,
+                               .names_ends = true,
+                               .between_partners = true};
+
+const SchemeInfo paper_info{.name = "pmqtt@paper",
+                            .title = "patient and doctor as published (PMQTT)",
+                            .profile = Profile::paper,
+                            .claims = {},
+                            .hazards = paper_hazards,
+                            .names_ends = true,
+                            .between_partners = true};
+
+const SchemeInfo smqtt_info{.name = "smqtt",
+                            .title = "patient and doctor, both logged in (SMQTT)",
+                            .profile = Profile::hardened,
+                            .claims = hardened_claims,
+                            .hazards = hardened_hazards,
+                            .options = options,
+                            .needs_login = true,
+                            .names_ends = true,
+                            .between_partners = true};
+
+Scheme hardened_scheme() {
+  return {&hardened_info, hardened_broker, hardened_client};
+}
+Scheme paper_scheme() {
+  return {&paper_info, paper_broker, paper_client};
+}
+Scheme smqtt_scheme() {
+  return {&smqtt_info, smqtt_broker, smqtt_client};
+}
+
+}  // namespace sealmq::pmqtt

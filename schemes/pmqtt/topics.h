@@ -1,0 +1,40 @@
+// The topics of PMQTT. Keys are agreed on at PREFIX/kx/FROM/TO, messages travel on PREFIX/e2e/FROM/TO/TOPIC, and what only the
+// two ends have to tell each other on PREFIX/e2e/FROM/TO.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "sealmq/scheme.h"
+
+namespace sealmq::pmqtt {
+
+/// What a topic says. Views into it.
+struct Address {
+  bool is_exchange = false;  ///< of keys; otherwise of messages
+  std::string_view from;
+  std::string_view to;
+  std::string_view topic;  ///< the application's; empty: none is named
+};
+
+class Topics {
+ public:
+  explicit Topics(std::string prefix = "pmqtt") : prefix_(std::move(prefix)) {}
+  /// By the option `prefix` of the scheme. Error: caller_misused if it cannot begin a topic.
+  static Result<Topics> make(const SchemeOptions& options);
+
+  const std::string& prefix() const { return prefix_; }
+
+  /// Nothing if it is none of this scheme, also if FROM or TO is not an identity's name.
+  std::optional<Address> read(std::string_view topic) const;
+
+  std::string exchange(std::string_view from, std::string_view to) const;
+  std::string messages(std::string_view from, std::string_view to) const;
+  std::string message(std::string_view from, std::string_view to, std::string_view topic) const;
+
+ private:
+  std::string prefix_;
+};
+
+}  // namespace sealmq::pmqtt

@@ -1,0 +1,67 @@
+// What protects a connection after a login that ended with a session key, between one client and its broker:
+//
+//   HPP1  seals the payload of each PUBLISH; topics, acknowledgements and subscriptions stay visible
+//   HRL1  wraps all packets behind CONNACK in records
+//
+// Both know two directions with keys of their own; sequence numbers count up from zero in each, so no nonce comes twice while the
+// session key belongs to one connection, which is what a login makes it for.
+#pragma once
+
+#include <optional>
+
+#include "crypto/channel.h"
+
+namespace sealmq::crypto {
+
+/// Which of the two ends this is.
+enum class HopEnd : std::uint8_t { client, broker };
+
+/// HPP1. One thread at a time.
+///
+///   payload = 48 01 || u64 number || AES-128-GCM(key, iv XOR number, "HPP1" || direction || u64 number || lp16(topic),
+///   plaintext)
+class HopPayloads {
+ public:
+  /// The client identifier in use, of at most 65535 bytes.
+  HopPayloads(const Secret& session_key, std::string_view client_id, HopEnd own);
+
+  /// How much longer a payload gets.
+  static constexpr std::size_t overhead = 2 + 8 + AesGcm::tag_size;
+
+  /// The full topic name, also where an alias is sent instead. Appends to `out`. Error: caller_misused once the key is used up.
+  Result<> seal(std::string_view topic, Bytes plaintext, Buffer& out);
+  /// Errors: peer_misbehaved; with payload_format_invalid as code for what is no such payload at all.
+  Result<OpeningChannel::Opened> open(std::string_view topic, Bytes payload);
+
+ private:
+  std::string_view own_direction_, peer_direction_;  // of literals
+  SealingChannel sealing_;
+  OpeningChannel opening_;
+};
+
+/// HRL1. One thread at a time.
+///
+///   record = 17 || u24 length || AES-128-GCM(key, iv XOR number, the 4 bytes before, one or more whole packets)
+class HopRecords {
+ public:
+  HopRecords(const Secret& session_key, HopEnd own);
+
+  static constexpr std::size_t header_size = 4;
+  /// Ciphertext and tag of one record.
+  static constexpr std::size_t longest = std::size_t{1} << 22;
+  static constexpr std::size_t most_plaintext = longest - AesGcm::tag_size;
+
+  /// One record with these packets, 1 to most_plaintext bytes; others are a bug and end in an exception. Appends to `out`.
+  Result<> seal(Bytes packets, Buffer& out);
+  /// How long the record at the front is, header included; nothing: that is not known yet. Errors: peer_misbehaved.
+  static Result<std::optional<std::size_t>> size_of(Bytes from_peer);
+  /// What one whole record, the next one, holds. Errors: peer_misbehaved; the connection is to be closed without another word.
+  Result<Buffer> open(Bytes record);
+
+ private:
+  SealingChannel sealing_;
+  OpeningChannel opening_;
+  std::uint64_t next_ = 0;
+};
+
+}  // namespace sealmq::crypto
