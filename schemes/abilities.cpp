@@ -7,6 +7,9 @@ bool BrokerScheme::takes(std::string_view) const {
   return false;
 }
 
+bool BrokerScheme::tries_a_secret(const Incoming&) const {
+  return false;
+}
 bool BrokerScheme::is_request(const Incoming&) const {
   return true;
 }

@@ -21,13 +21,16 @@ std::string_view name(Status status);
 std::optional<Kind> kind_from(std::string_view name);
 std::optional<Status> status_from(std::string_view name);
 
-/// One key per purpose, all on P-256; no scheme borrows another's.
+/// One key per purpose, all on P-256; no scheme borrows another's. Who joined by the published form has a Schnorr key alone.
 struct PublicKeys {
   std::array<std::uint8_t, 32> schnorr{};    ///< x coordinate, even y: Malina's ID
   std::array<std::uint8_t, 33> ecdsa{};      ///< SEC1 compressed
   std::array<std::uint8_t, 33> agreement{};  ///< SEC1 compressed
   bool operator==(const PublicKeys&) const = default;
 };
+
+/// False: all zeroes, which stand for a key that there is not. It is nobody's, and equals no key, not even itself.
+bool is_there(Bytes key);
 
 /// What NAME.pub holds.
 struct PublicIdentity {

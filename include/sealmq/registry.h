@@ -107,7 +107,7 @@ class Registry {
   /// The name must be free. Forgets tickets that have expired by `wall`.
   virtual Result<> add_ticket(const TicketHash& hash, const Ticket& ticket, std::uint64_t wall) = 0;
   /// Takes the ticket away, whatever comes of it, so that of several who ask at a time one gets it. Nothing: there is none, or it
-  /// has expired.
+  /// has expired; for one that there is not, nothing is written.
   virtual Result<std::optional<Ticket>> burn_ticket(const TicketHash& hash, std::uint64_t wall) = 0;
 
   /// Carries out what the authority has ordered, and remembers that, so that all brokers agree; false: it was taken before, by

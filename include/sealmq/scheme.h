@@ -164,6 +164,7 @@ struct Asked {
   Buffer plaintext{};                    ///< holds the topic where it had to be decrypted
   std::unique_ptr<Receiver> receiver{};  ///< of a subscription that ends with the connection; null: an ordinary one
   Buffer reply{};                        ///< for this connection, on reply_topic(), when it is granted
+  std::optional<Error> refusal{};        ///< of `other`: the reply says no, and this is why, for the log
 };
 
 // -- logging in
@@ -208,8 +209,8 @@ class Login {
 class Registrar {
  public:
   virtual ~Registrar() = default;
-  /// Somebody with this ticket wants its keys on the list, with rights to these topics. The ticket is used up, whatever the
-  /// answer.
+  /// Somebody with this ticket wants its keys on the list, with rights to these topics, or if none are named to all that the
+  /// ticket allows. The ticket is used up, whatever the answer.
   virtual Result<> join(Bytes ticket, const PublicKeys& keys, const std::vector<std::string>& publish,
                         const std::vector<std::string>& subscribe, Now now) = 0;
   /// An order of the revocation authority, as it was published. Verifies it, and sees to it that every broker carries it out.
@@ -257,6 +258,9 @@ class BrokerScheme {
   /// Of a PUBLISH on such a topic that it recognises: a request, not a message.
   virtual bool is_request(const Incoming& incoming) const;
   virtual Result<Checked<Asked>> read_request(const Incoming& request, const Scene& scene);
+  /// Of a request: it tries something that can be guessed. Those that fail count like failed logins, and an address from which
+  /// too many failed must wait.
+  virtual bool tries_a_secret(const Incoming& request) const;
   /// The slow part of open() or read_request(), if there is one.
   virtual std::unique_ptr<Preparation> prepare(const Incoming& incoming);
   /// Where replies and frames for receivers go: a topic under '$' that means "this connection" to everybody. Empty: no such

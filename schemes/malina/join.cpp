@@ -14,13 +14,22 @@ Failure refused(const char* why) {
   return fail(Blame::peer_misbehaved, why);
 }
 
+/// The byte that says which lists of topics follow.
+enum class Role : std::uint8_t {
+  publisher = 1,   ///< those to publish to
+  subscriber = 2,  ///< those to subscribe to
+  both = 3,        ///< one and the other; or none and none, for whatever the ticket allows
+};
+
+Role role_of(const JoinRights& rights) {
+  if (rights.publish.empty() == rights.subscribe.empty()) return Role::both;
+  return rights.subscribe.empty() ? Role::publisher : Role::subscriber;
+}
+
 /// u16 count || lp16(topic) ...
-Buffer encode_topics(const std::vector<std::string>& topics) {
-  Buffer out;
-  Writer writer(out);
-  writer.u16(static_cast<std::uint16_t>(topics.size()));
-  for (const auto& topic : topics) writer.lp16(topic);
-  return out;
+void write_topics(const std::vector<std::string>& topics, Writer& out) {
+  out.u16(static_cast<std::uint16_t>(topics.size()));
+  for (const auto& topic : topics) out.lp16(topic);
 }
 
 std::vector<std::string> read_topics(Reader& in) {
@@ -29,20 +38,38 @@ std::vector<std::string> read_topics(Reader& in) {
     topics.emplace_back(as_text(in.lp16()));
     if (!in.failed() && !mqtt::is_topic_filter(topics.back())) in.fail("not a topic filter");
   }
-  if (!in.failed() && topics.empty()) in.fail("no topic");
   return topics;
 }
 
-JoinRole read_role(Reader& in) {
+Role read_role(Reader& in) {
   std::uint8_t role = in.u8();
-  if (!in.failed() && role != 1 && role != 2) in.fail("no such role");
-  return static_cast<JoinRole>(role);
+  if (!in.failed() && (role < 1 || role > 3)) in.fail("no such role");
+  return static_cast<Role>(role);
 }
 
-Result<> check_topics(const std::vector<std::string>& topics) {
-  if (topics.empty() || topics.size() > 0xFFFF) return fail(Blame::caller_misused, "joining needs 1 to 65535 topics");
-  for (const auto& topic : topics)
-    if (!mqtt::is_topic_filter(topic)) return fail(Blame::caller_misused, "not a topic filter: " + topic);
+Buffer encode_topics(const JoinRights& rights) {
+  Buffer out;
+  Writer writer(out);
+  Role role = role_of(rights);
+  if (role != Role::subscriber) write_topics(rights.publish, writer);
+  if (role != Role::publisher) write_topics(rights.subscribe, writer);
+  return out;
+}
+
+JoinRights read_topics(Role role, Reader& in) {
+  JoinRights rights;
+  if (role != Role::subscriber) rights.publish = read_topics(in);
+  if (role != Role::publisher) rights.subscribe = read_topics(in);
+  if (!in.failed() && role_of(rights) != role) in.fail("its topics are not of its role");
+  return rights;
+}
+
+Result<> check_rights(const JoinRights& rights) {
+  for (const auto* topics : {&rights.publish, &rights.subscribe}) {
+    if (topics->size() > 0xFFFF) return fail(Blame::caller_misused, "joining takes at most 65535 topics");
+    for (const auto& topic : *topics)
+      if (!mqtt::is_topic_filter(topic)) return fail(Blame::caller_misused, "not a topic filter: " + topic);
+  }
   return {};
 }
 
@@ -57,12 +84,12 @@ struct JoinBody {
 Result<JoinBody> decode_body(Bytes bytes) {
   Reader in = open_inside(bytes);
   JoinBody b;
-  b.joining.role = read_role(in);
+  Role role = read_role(in);
   b.joining.ticket = in.array<16>();
   b.joining.keys.schnorr = in.array<32>();
   b.joining.keys.ecdsa = in.array<33>();
   b.joining.keys.agreement = in.array<33>();
-  b.joining.topics = read_topics(in);
+  b.joining.rights = read_topics(role, in);
   b.joining.time = in.u64();
   b.sequence = in.u64();
   b.signature = in.array<64>();
@@ -72,12 +99,12 @@ Result<JoinBody> decode_body(Bytes bytes) {
 Buffer encode(const JoinBody& b) {
   Buffer out;
   Writer(out)
-      .u8(static_cast<std::uint8_t>(b.joining.role))
+      .u8(static_cast<std::uint8_t>(role_of(b.joining.rights)))
       .bytes(b.joining.ticket)
       .bytes(b.joining.keys.schnorr)
       .bytes(b.joining.keys.ecdsa)
       .bytes(b.joining.keys.agreement)
-      .bytes(encode_topics(b.joining.topics))
+      .bytes(encode_topics(b.joining.rights))
       .u64(b.joining.time)
       .u64(b.sequence)
       .bytes(b.signature);
@@ -88,11 +115,11 @@ Buffer encode(const JoinBody& b) {
 Buffer signed_message(const JoinBody& b, Bytes th) {
   Buffer out = to_buffer(th);
   Writer(out)
-      .u8(static_cast<std::uint8_t>(b.joining.role))
+      .u8(static_cast<std::uint8_t>(role_of(b.joining.rights)))
       .bytes(b.joining.ticket)
       .bytes(b.joining.keys.ecdsa)
       .bytes(b.joining.keys.agreement)
-      .bytes(encode_topics(b.joining.topics));
+      .bytes(encode_topics(b.joining.rights));
   return out;
 }
 
@@ -159,10 +186,10 @@ struct PaperBody {
 Result<PaperBody> decode_paper_body(Bytes bytes) {
   Reader in = open_inside(bytes);
   PaperBody b;
-  b.joining.role = read_role(in);
+  Role role = read_role(in);
   b.joining.ticket = in.array<16>();
   b.joining.keys.schnorr = in.array<32>();
-  b.joining.topics = read_topics(in);
+  b.joining.rights = read_topics(role, in);
   b.joining.time = in.u64();
   b.signature = in.array<64>();
   return in.finish(std::move(b));
@@ -171,20 +198,20 @@ Result<PaperBody> decode_paper_body(Bytes bytes) {
 Buffer encode(const PaperBody& b) {
   Buffer out;
   Writer(out)
-      .u8(static_cast<std::uint8_t>(b.joining.role))
+      .u8(static_cast<std::uint8_t>(role_of(b.joining.rights)))
       .bytes(b.joining.ticket)
       .bytes(b.joining.keys.schnorr)
-      .bytes(encode_topics(b.joining.topics))
+      .bytes(encode_topics(b.joining.rights))
       .u64(b.joining.time)
       .bytes(b.signature);
   return out;
 }
 
-/// ("JOIN", role, ticket, ID, u16 count || lp16(topic) ..., t)
+/// ("JOIN", role, ticket, ID, topics, t)
 template <class Use>
 auto with_paper_list(const Joining& joining, Use use) {
-  const std::array<std::uint8_t, 1> role{static_cast<std::uint8_t>(joining.role)};
-  Buffer topics = encode_topics(joining.topics);
+  const std::array<std::uint8_t, 1> role{static_cast<std::uint8_t>(role_of(joining.rights))};
+  Buffer topics = encode_topics(joining.rights);
   Buffer time;
   Writer(time).u64(joining.time);
   const std::array<Bytes, 6> list{as_bytes("JOIN"), role, joining.ticket, joining.keys.schnorr, topics, time};
@@ -229,15 +256,15 @@ class JoinReader {
   }
 };
 
-Result<JoinRequest> join_request(JoinRole role, const Ticket& ticket, const std::vector<std::string>& topics, KeyStore& key,
-                                 const BrokerIdentity& broker, Random& random, Now now) {
-  TRY(check_topics(topics));
+Result<JoinRequest> join_request(const Ticket& ticket, const JoinRights& rights, KeyStore& key, const BrokerIdentity& broker,
+                                 Random& random, Now now) {
+  TRY(check_rights(rights));
   auto ephemeral = crypto::AgreementKey::generate(random);
   Buffer frame;
   begin_frame(frame, type_join).bytes(ephemeral.public_key());
   auto encapsulation = TRY(encapsulate(Bytes(frame).first(frame_start_size), {broker.id, broker.agreement}, ephemeral));
   JoinBody body;
-  body.joining = {role, ticket, key.identity().keys, topics, now.wall};
+  body.joining = {ticket, key.identity().keys, rights, now.wall};
   body.sequence = TRY(key.sequence().next());
   Buffer message = signed_message(body, encapsulation.exchange.hash());
   body.signature = TRY(sign(key, statement_of(body, broker.id, message)));
@@ -246,13 +273,13 @@ Result<JoinRequest> join_request(JoinRole role, const Ticket& ticket, const std:
   return JoinRequest{std::move(frame), std::move(answers)};
 }
 
-Result<JoinRequest> paper_join_request(JoinRole role, const Ticket& ticket, const std::vector<std::string>& topics, KeyStore& key,
+Result<JoinRequest> paper_join_request(const Ticket& ticket, const JoinRights& rights, KeyStore& key,
                                        const BrokerIdentity& broker, Random& random, Now now) {
-  TRY(check_topics(topics));
+  TRY(check_rights(rights));
   auto ephemeral = crypto::AgreementKey::generate(random);
   JoinAnswerKey shared(paper_key(TRY(crypto::agree(ephemeral, broker.agreement))), {});
   PaperBody body;
-  body.joining = {role, ticket, key.identity().keys, topics, now.wall};
+  body.joining = {ticket, key.identity().keys, rights, now.wall};
   body.signature = TRY(with_paper_list(body.joining, [&](auto list) { return key.sign_schnorr(list); }));
   Buffer frame = to_buffer(as_bytes("JOIN_"));
   append(frame, ephemeral.public_key());

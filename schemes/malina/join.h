@@ -20,15 +20,21 @@ inline constexpr std::string_view join_topic = "$sl/join";
 
 using Ticket = std::array<std::uint8_t, 16>;
 
-enum class JoinRole : std::uint8_t { publisher = 1, subscriber = 2 };
 enum class JoinStatus : std::uint8_t { accepted = 0, refused = 1 };  ///< all causes of a refusal look the same
 
-/// What the joiner asks for. Its topics must be within what its ticket allows; that is the caller's to check.
+/// Filters, at most 65535 of each. They must be within what the ticket allows; that is the broker's to check. None at all:
+/// whatever the ticket allows.
+struct JoinRights {
+  std::vector<std::string> publish;
+  std::vector<std::string> subscribe;
+  bool operator==(const JoinRights&) const = default;
+};
+
+/// What the joiner asks for.
 struct Joining {
-  JoinRole role = JoinRole::publisher;
   Ticket ticket{};
-  PublicKeys keys;                  ///< the paper form carries keys.schnorr only
-  std::vector<std::string> topics;  ///< filters; at most 65535
+  PublicKeys keys;  ///< the paper form carries keys.schnorr only
+  JoinRights rights;
   std::uint64_t time = 0;
 };
 
@@ -52,10 +58,10 @@ struct JoinRequest {
   Buffer frame;
   JoinAnswerKey answer_key;
 };
-/// Errors: caller_misused (no or too many topics, no filters), the key store's.
-Result<JoinRequest> join_request(JoinRole role, const Ticket& ticket, const std::vector<std::string>& topics, KeyStore& key,
-                                 const BrokerIdentity& broker, Random& random, Now now);
-Result<JoinRequest> paper_join_request(JoinRole role, const Ticket& ticket, const std::vector<std::string>& topics, KeyStore& key,
+/// Errors: caller_misused (too many topics, no filters), the key store's.
+Result<JoinRequest> join_request(const Ticket& ticket, const JoinRights& rights, KeyStore& key, const BrokerIdentity& broker,
+                                 Random& random, Now now);
+Result<JoinRequest> paper_join_request(const Ticket& ticket, const JoinRights& rights, KeyStore& key,
                                        const BrokerIdentity& broker, Random& random, Now now);
 
 struct ReadJoin {

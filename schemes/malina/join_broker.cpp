@@ -28,10 +28,7 @@ class Registration : public Preparation {
     const bool is_paper = profile_ == Profile::paper;
     auto read = TRY(is_paper ? read_paper_join(frame_, key_, now_) : read_join(frame_, key_, now_));
     const Joining& joining = *read.joining;
-    const std::vector<std::string> none;
-    const bool publishes = joining.role == JoinRole::publisher;
-    auto joined =
-        registrar_.join(joining.ticket, joining.keys, publishes ? joining.topics : none, publishes ? none : joining.topics, now_);
+    auto joined = registrar_.join(joining.ticket, joining.keys, joining.rights.publish, joining.rights.subscribe, now_);
     const Id& id = joining.keys.schnorr;
     const JoinStatus status = joined ? JoinStatus::accepted : JoinStatus::refused;
     Registered registered;
@@ -44,6 +41,8 @@ class Registration : public Preparation {
       mark.digest = read.used_point;
       mark.forget_after = now_.wall + point_is_remembered;
       registered.mark = mark;
+    } else {
+      registered.refusal = joined.error();
     }
     return registered;
   }
@@ -74,6 +73,10 @@ bool is_registration(const Incoming& incoming, Profile profile) {
   if (!joins && incoming.topic != authority_topic) return false;
   if (profile == Profile::paper) return begins(incoming.payload, joins ? "JOIN_" : "RVK1");
   return begins(incoming.payload, joins ? type_join : type_revocation_order);
+}
+
+bool is_join(const Incoming& incoming) {
+  return incoming.topic == join_topic;
 }
 
 std::unique_ptr<Preparation> prepare_registration(const Incoming& incoming, Profile profile, const BrokerPorts& ports) {

@@ -73,6 +73,8 @@ class BrokerSide : public BrokerScheme {
 
   bool is_request(const Incoming& incoming) const override { return !begins(incoming.payload, type_message_in); }
 
+  bool tries_a_secret(const Incoming& request) const override { return malina::is_join(request); }
+
   std::unique_ptr<Preparation> prepare(const Incoming& incoming) override {
     if (!malina::takes_registration(incoming.topic)) return nullptr;
     return malina::prepare_registration(incoming, Profile::hardened, ports_);
@@ -134,6 +136,7 @@ class BrokerSide : public BrokerScheme {
     Asked asked;
     asked.what = Asked::What::other;
     asked.reply = std::move(outcome.reply);
+    asked.refusal = std::move(outcome.refusal);
     asked.mark = outcome.mark;
     if (asked.mark) asked.mark->scheme = scheme_name;
     return verified(std::move(asked));

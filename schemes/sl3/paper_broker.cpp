@@ -63,6 +63,8 @@ class BrokerSide : public BrokerScheme {
 
   bool is_request(const Incoming& incoming) const override { return incoming.topic != publish_topic; }
 
+  bool tries_a_secret(const Incoming& request) const override { return malina::is_join(request); }
+
   std::unique_ptr<Preparation> prepare(const Incoming& incoming) override {
     if (!malina::takes_registration(incoming.topic)) return nullptr;
     return malina::prepare_registration(incoming, Profile::paper, ports_);
@@ -74,6 +76,7 @@ class BrokerSide : public BrokerScheme {
       auto outcome = TRY(malina::registered(scene.prepared));
       asked.what = Asked::What::other;
       asked.reply = std::move(outcome.reply);
+      asked.refusal = std::move(outcome.refusal);
       asked.mark = outcome.mark;
       if (asked.mark) asked.mark->scheme = paper_scheme_name;
       return verified(std::move(asked));

@@ -24,7 +24,7 @@ struct AuditEntry {
   std::uint64_t number = 0;  ///< from 1
   std::uint64_t time = 0;    ///< wall milliseconds
   crypto::Digest before{};   ///< of the line before, without its end; zeros for the first
-  std::string what;          ///< one word: enroll, allow, deny, revoke, restore, ticket, join, carried-out, mended
+  std::string what;          ///< one word: enroll, allow, deny, revoke, restore, ticket, join, password, carried-out, mended
   std::string name;          ///< whom it is about
   std::string by;            ///< who did it
   std::string text;          ///< the rest: rights, reason, figures

@@ -36,14 +36,11 @@ tl::unexpected<Refused> not_verified(const Error& error) {
                    : refused(Refusal::verification_failed, error.what);
 }
 
-void remember_identity(Session& session, const std::string& name) {
-  constexpr std::size_t enough = 1000;  // more only matters for ending a session that is nobody's alone anyway
-  if (session.identities.size() < enough && std::ranges::find(session.identities, name) == session.identities.end())
-    session.identities.push_back(name);
+void Core::hear(Session& session, const std::string& name) {
+  if (session.speakers.add(name)) save(session);
 }
 
 void Core::refuse(Link& link, const Refused& why, Now now, bool may_disconnect) {
-  ++counters.refused[static_cast<std::size_t>(why.kind)];
   ports.journal.refused(why.kind, link.label(), why.cause, now);
   if (link.ended || !may_disconnect || !counts_as_failure(why.kind)) return;
   if (now.steady - link.failures_since > 60'000) {
@@ -51,7 +48,6 @@ void Core::refuse(Link& link, const Refused& why, Now now, bool may_disconnect) 
     link.failures = 0;
   }
   if (++link.failures < settings.failures_until_disconnect) return;
-  ++counters.refused[static_cast<std::size_t>(Refusal::too_many_failures)];
   ports.journal.refused(Refusal::too_many_failures, link.label(), "disconnected", now);
   link.connection.disconnect(Reason::not_authorized);
   tell_writable(link);
@@ -111,7 +107,7 @@ Admission<Core::Admitted> Core::entitle(Link& link, BrokerScheme::Checked<Opened
   bool repeat = false;
   if (auto judged = judge_replay(o.mark, repeat, now); !judged) return tl::unexpected(judged.error());
   repeat = repeat || o.repeat;
-  if (author != nullptr && !repeat && link.session != nullptr) remember_identity(*link.session, author->name);
+  if (author != nullptr && !repeat && link.session != nullptr) hear(*link.session, author->name);
   return Admitted{std::move(opened), author, scheme, repeat};
 }
 
@@ -150,7 +146,6 @@ Core::Accepted Core::accept(Link& link, const mqtt::Publish& packet, Preparation
 
 Core::Accepted Core::pass_on(Link& link, const mqtt::Publish& packet, const Admitted& admitted, Now now) {
   if (admitted.repeat) {  // acknowledged again, not forwarded again: a client's DUP, or somebody's replay
-    ++counters.refused[static_cast<std::size_t>(Refusal::replay)];
     ports.journal.refused(Refusal::replay, link.label(), "an exact copy", now);
     return {Reason::success, true};  // what the first one brought may not be stored yet
   }

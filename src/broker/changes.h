@@ -18,6 +18,29 @@ namespace sealmq::broker {
 /// Names a session, a delivery or a message; unique in a broker and its store, never 0.
 using Number = std::uint64_t;
 
+/// Who spoke through a session: nobody yet, one identity, or several (a gateway).
+class Speakers {
+ public:
+  /// False: nothing new.
+  bool add(std::string_view name) {
+    if (several_ || name == only_) return false;
+    several_ = !only_.empty();
+    only_ = several_ ? "" : name;
+    return true;
+  }
+  static Speakers several() {
+    Speakers made;
+    made.several_ = true;
+    return made;
+  }
+  bool are_several() const { return several_; }
+  const std::string& only() const { return only_; }  ///< empty: nobody, or several
+
+ private:
+  std::string only_;
+  bool several_ = false;
+};
+
 struct SessionSaved {
   Number session;
   std::string client_id;
@@ -26,6 +49,7 @@ struct SessionSaved {
   std::uint64_t expires;                ///< steady; UINT64_MAX while the client is there, or never
   std::shared_ptr<const Message> will;  ///< null: none
   std::uint32_t will_delay;             ///< seconds
+  Speakers speakers{};
 };
 /// With its subscriptions, deliveries and identifiers.
 struct SessionEnded {

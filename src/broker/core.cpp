@@ -300,7 +300,7 @@ RevocationReport Core::revoke(std::string_view name, Now now) {
     recount(*session);
     if (session->link != nullptr) report.subscriptions += forget_receivers(*session->link, name, report.groups);
     // A connection that spoke for others too (a gateway) goes on for them.
-    bool its_own = session->identities.size() == 1 && session->identities.front() == name;
+    bool its_own = session->speakers.only() == name;
     if (its_own || session->owner == name) ending.push_back(session);
   }
   for (Session* session : ending) {

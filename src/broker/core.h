@@ -27,8 +27,6 @@ using Admission = tl::expected<T, Refused>;
 tl::unexpected<Refused> refused(Refusal kind, std::string cause, mqtt::Reason reason = mqtt::Reason::not_authorized);
 /// What a scheme has not verified.
 tl::unexpected<Refused> not_verified(const Error& error);
-/// Of somebody whose messages or requests come through the session; for revocation.
-void remember_identity(Session& session, const std::string& name);
 
 /// A packet that leaves when a batch is stored.
 struct Promise {
@@ -107,6 +105,8 @@ class Core {
     mqtt::Reason reason;  ///< what the acknowledgement says
     bool relies = false;  ///< on changes that may not be stored yet
   };
+  /// Somebody's message or request came through the session.
+  void hear(Session& session, const std::string& name);
   /// A client's PUBLISH: admitted, stored if retained, delivered.
   Accepted accept(Link& link, const mqtt::Publish& packet, Preparation* prepared, Now now);
   Admission<PendingWill> admit_will(Link& link, const mqtt::Will& will, Now now);
@@ -295,6 +295,8 @@ class Core {
   void queue_paced(Subscription& subscription, Publication& publication);
   void send_paced(Subscription& subscription, Now now);
   void begin_work(Link& link);
+  bool may_try(const Link& link, const BrokerScheme& scheme, const Incoming& incoming, Now now) const;
+  void count_failed_try(const Link& link, Now now);
   void work_is_over(const std::string& address);
 
   // delivery.cpp

@@ -14,7 +14,7 @@ void Core::save(Session& session) {
   if (!session.lasts() && !session.will && !session.saved) return;
   session.saved = true;
   change(SessionSaved{session.number, session.client_id, session.owner, session.expiry_interval, session.expires,
-                      session.will ? session.will->message : nullptr, session.will ? session.will->delay : 0});
+                      session.will ? session.will->message : nullptr, session.will ? session.will->delay : 0, session.speakers});
 }
 
 void Core::save(const Session& session, Delivery& delivery, std::uint16_t packet_id) {
@@ -236,6 +236,7 @@ void Core::restore(const Restored::Session& from, Now now) {
   account(session);
   session.saved = true;
   session.owner = from.saved.owner;
+  session.speakers = from.saved.speakers;
   session.expiry_interval = from.saved.expiry_interval;
   session.expires = from.saved.expires;
   if (session.expires == UINT64_MAX && session.expiry_interval != UINT32_MAX)  // its client was there: it has just gone
@@ -253,7 +254,6 @@ void Core::restore(const Restored::Session& from, Now now) {
     subscription->identifier = saved.identifier;
     subscription->scheme = saved.scheme;
     subscription->subscriber = saved.subscriber;
-    if (saved.subscriber != nullptr) session.identities.push_back(*saved.subscriber);
     Subscription& placed = *subscription;
     session.subscriptions.emplace(saved.filter, std::move(subscription));
     ++counters.subscriptions;

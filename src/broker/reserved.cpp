@@ -13,6 +13,10 @@ using mqtt::Reason;
 
 // -- what takes long is done elsewhere -----------------------------------------------------------------------------------------
 
+static const std::string& place_of(const Link& link) {
+  return link.peer.place.empty() ? link.peer.address : link.peer.place;
+}
+
 // Messages of one address take turns, so that a flood from there keeps nobody else waiting.
 bool Core::prepare(Link& link, const mqtt::Publish& packet, Now now) {
   if (!packet.topic.starts_with('$')) return false;
@@ -20,6 +24,7 @@ bool Core::prepare(Link& link, const mqtt::Publish& packet, Now now) {
   for (std::size_t i = 0; i < ports.schemes.size(); ++i) {
     BrokerScheme& scheme = *ports.schemes[i];
     if (!scheme.takes(packet.topic) || !scheme.recognises(incoming)) continue;
+    if (!may_try(link, scheme, incoming, now)) return false;
     auto preparation = access.is_offered(i) ? scheme.prepare(incoming) : nullptr;
     if (preparation == nullptr) return false;
     link.preparing = std::make_unique<PendingMessage>();
@@ -29,7 +34,7 @@ bool Core::prepare(Link& link, const mqtt::Publish& packet, Now now) {
     copy.properties.topic_alias.reset();
     mqtt::encode(copy, link.connection.version(), link.preparing->packet);
     link.connection.hold();
-    Source& source = sources_[link.peer.address];
+    Source& source = sources_[place_of(link)];
     if (source.working < settings.maximum_preparations)
       begin_work(link);
     else
@@ -39,10 +44,19 @@ bool Core::prepare(Link& link, const mqtt::Publish& packet, Now now) {
   return false;
 }
 
+bool Core::may_try(const Link& link, const BrokerScheme& scheme, const Incoming& incoming, Now now) const {
+  return ports.gate == nullptr || !scheme.is_request(incoming) || !scheme.tries_a_secret(incoming) ||
+         ports.gate->may_try({}, link.peer.address, now);
+}
+
+void Core::count_failed_try(const Link& link, Now now) {
+  if (ports.gate != nullptr) ports.gate->failed({}, link.peer.address, now);
+}
+
 // A client that has left costs no more work.
 void Core::begin_work(Link& link) {
-  ++sources_[link.peer.address].working;
-  effects.jobs.push_back({{Job::Kind::message, link.id, link.peer.address}, [pending = std::weak_ptr(link.preparing->work)] {
+  ++sources_[place_of(link)].working;
+  effects.jobs.push_back({{Job::Kind::message, link.id, place_of(link)}, [pending = std::weak_ptr(link.preparing->work)] {
                             auto work = pending.lock();
                             if (work == nullptr) return;
                             work->preparation->run();
@@ -75,9 +89,15 @@ Core::Accepted Core::take_reserved(Link& link, const mqtt::Publish& packet, Prep
   for (std::size_t i = 0; i < ports.schemes.size(); ++i) {
     BrokerScheme& scheme = *ports.schemes[i];
     if (!scheme.takes(packet.topic) || !scheme.recognises(incoming) || !access.is_offered(i)) continue;
+    // What has been prepared was allowed to be tried, and is answered.
+    if (prepared == nullptr && !may_try(link, scheme, incoming, now)) {
+      refuse(link, {Refusal::limit_reached, Reason::quota_exceeded, "too many tries have failed"}, now);
+      return {Reason::quota_exceeded};
+    }
     auto taken = scheme.is_request(incoming) ? answer_request(link, packet, i, prepared, now)
                                              : take_hidden(link, packet, i, prepared, now);
     if (taken) return *taken;
+    if (scheme.is_request(incoming) && scheme.tries_a_secret(incoming)) count_failed_try(link, now);
     bool tells = scheme.tells_refusals();
     refuse(link, taken.error(), now, tells);
     return {tells ? taken.error().reason : Reason::success};
@@ -128,6 +148,12 @@ Admission<Core::Accepted> Core::answer_request(Link& link, const mqtt::Publish& 
   if (!granted) return tl::unexpected(granted.error());
   if (!asked.reply.empty()) send_frame(link, its.reply_topic(), asked.reply);
   if (with_retained != nullptr) send_retained(*with_retained, now);
+  if (asked.refusal) {
+    const bool is_theirs = asked.refusal->blame != Blame::environment;
+    if (is_theirs) count_failed_try(link, now);
+    refuse(link, {is_theirs ? Refusal::verification_failed : Refusal::limit_reached, Reason::not_authorized, asked.refusal->what},
+           now);
+  }
   return Accepted{Reason::success, true};
 }
 
@@ -138,7 +164,7 @@ Admission<std::monostate> Core::grant_publishing(Link& link, std::size_t scheme,
   if (rule == nullptr || !rule->publish.contains(scheme) || !access.may_publish(*asked.identity, scheme, asked.topic))
     return refused(Refusal::topic_not_allowed, asked.identity->name + " may not publish here");
   if (auto judged = judge_once(asked.mark, "a copy of a request", now); !judged) return judged;
-  remember_identity(*link.session, asked.identity->name);
+  hear(*link.session, asked.identity->name);
   return {};
 }
 
@@ -179,7 +205,7 @@ Admission<std::monostate> Core::grant_own(Link& link, std::size_t scheme, Asked&
   account_tree();
   ++counters.subscriptions;
   link.own_subscriptions.push_back(std::move(made));
-  if (subscriber != nullptr) remember_identity(*link.session, subscriber->name);
+  if (subscriber != nullptr) hear(*link.session, subscriber->name);
   return {};
 }
 

@@ -97,9 +97,9 @@ struct Session {
   mqtt::IncomingState incoming;
   std::deque<Delivery> queue;  ///< not yet in flight
   std::size_t queued_bytes = 0;
-  Charge charge;                        ///< of itself,
-  Charge waiting;                       ///< and of the lists of what it is owed; the messages have their own
-  std::vector<std::string> identities;  ///< whose verified messages and requests came through it; for revocation
+  Charge charge;      ///< of itself,
+  Charge waiting;     ///< and of the lists of what it is owed; the messages have their own
+  Speakers speakers;  ///< whose verified messages and requests came through it; for revocation
 
   std::uint64_t last_publication = 0;  ///< merges overlapping subscriptions of one publication
   std::size_t last_target = 0;

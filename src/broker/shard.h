@@ -42,6 +42,8 @@ struct Peer {
   bool may_be_anonymous = true;  ///< else it has to prove an identity
   std::array<std::uint8_t, 32> channel_binding{};  ///< see LoginRequest
   std::size_t memory = 0;                          ///< bytes that its transport takes beyond a socket
+  std::string place{};  ///< the address without its port, or the network of it: its connections share what one may take. Empty:
+                        ///< the address
 };
 
 /// Client identifiers that begin so are the broker's.
@@ -80,7 +82,7 @@ struct Settings {
 Rate message_rate(const Settings& settings);
 Rate byte_rate(const Settings& settings);
 
-/// Why a message or a client was refused; one counter each, and the key by which the log is kept from flooding.
+/// Why a message or a client was refused; the key by which refusals are counted, and the log is kept from flooding.
 enum class Refusal : std::uint8_t {
   malformed_packet,
   protocol_error,
@@ -136,7 +138,6 @@ struct Counters {
   std::uint64_t logins = 0;                                                     ///< connections that were accepted by CONNACK
   std::array<std::uint64_t, static_cast<std::size_t>(Ending::count_)> ended{};  ///< of those
   std::uint64_t expired_sessions = 0;
-  std::array<std::uint64_t, static_cast<std::size_t>(Refusal::count_)> refused{};
   std::array<std::uint64_t, static_cast<std::size_t>(Drop::count_)> dropped{};
 };
 
@@ -148,7 +149,8 @@ class Journal {
   virtual void refused(Refusal refusal, std::string_view client, std::string_view cause, Now now) = 0;
 };
 
-/// Keeps guessing slow (index of specifications, section 3 rule 5); one for all shards. Any thread.
+/// Keeps guessing slow (index of specifications, section 3 rule 5); one for all shards. Any thread. Who has no name is known by
+/// its address alone: a name that all share would let one shut the others out.
 class LoginGate {
  public:
   virtual ~LoginGate() = default;

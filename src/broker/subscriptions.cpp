@@ -95,7 +95,7 @@ Admission<Core::Granted> Core::grant(Link& link, std::string_view filter, const 
   subscription.identifier = identifier;
   subscription.scheme = static_cast<std::uint8_t>(scheme);
   subscription.subscriber = subscriber != nullptr ? std::make_shared<const std::string>(subscriber->name) : nullptr;
-  if (subscriber != nullptr) remember_identity(session, subscriber->name);
+  if (subscriber != nullptr) hear(session, subscriber->name);
   recount(session);
   if (session.lasts())
     change(SubscriptionSaved{session.number, subscription.filter, options, identifier, subscription.scheme,

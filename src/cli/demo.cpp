@@ -6,15 +6,22 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <chrono>
-#include <iomanip>
+#include <filesystem>
 #include <iostream>
 #include <thread>
 
+#include "authority/order_ledger.h"
+#include "base/error_text.h"
 #include "base/text.h"
 #include "cli/command.h"
+#include "cli/demo_paper.h"
+#include "cli/demo_partners.h"
 #include "cli/eavesdropper.h"
+#include "cli/own_program.h"
 #include "crypto/random.h"
+#include "keystore/file_access.h"
 #include "net/url.h"
 #include "sealmq/client.h"
 #include "sealmq/scheme.h"
@@ -30,31 +37,14 @@ constexpr const char* usage = R"(usage: sealmq demo
 
 the guided tour: a broker of its own, a device, an application, and an attacker on the wire between them. For each scheme: what was
 sent, what the wire showed, what a forged, a changed, a repeated and a moved copy achieved, what the application read, and how a revoked
-device is turned away. Nothing is left behind.
+device is turned away. At last a hidden author misbehaves: the revocation authority, a process of its own, finds it out and orders it to be
+ended. Nothing is left behind.
 
   $ sealmq demo
 )";
 
 constexpr std::string_view reading = "4.2 bar";
 constexpr auto patience = 300ms;  // in which a message would arrive on the loopback interface
-
-/// Colours on a terminal, nothing in a pipe.
-class Paper {
- public:
-  void title(std::string_view text) const { std::cout << '\n' << paint("1", text) << '\n'; }
-  void row(std::string_view label, std::string_view text, const char* colour = "") const {
-    std::cout << "  " << std::left << std::setw(28) << label << paint(colour, text) << std::endl;
-  }
-  void good(std::string_view label, std::string_view text) const { row(label, text, "32"); }
-  void bad(std::string_view label, std::string_view text) const { row(label, text, "31"); }
-
- private:
-  std::string paint(const char* code, std::string_view text) const {
-    if (!colours_ || *code == '\0') return std::string(text);
-    return "\033[" + std::string(code) + "m" + std::string(text) + "\033[0m";
-  }
-  bool colours_ = ::isatty(STDOUT_FILENO) != 0;
-};
 
 /// The broker tells its log nothing here: the tour says what happened.
 class NoLog final : public server::Log {
@@ -72,6 +62,27 @@ bool subscribers_verify(const SchemeInfo& scheme) {
   return scheme.claims.authorship == Authorship::verified_by_subscriber;
 }
 
+/// A folder for its owner only, and no longer than its owner lives.
+class PassingFolder {
+ public:
+  static Result<PassingFolder> make() {
+    std::string path = std::filesystem::temp_directory_path() / "sealmq-demo-XXXXXX";
+    if (::mkdtemp(path.data()) == nullptr) return fail(Blame::environment, "cannot make " + path + ": " + error_text(errno));
+    return PassingFolder(std::move(path));
+  }
+  PassingFolder(PassingFolder&& other) noexcept : path_(std::exchange(other.path_, {})) {}
+  PassingFolder& operator=(PassingFolder&&) = delete;
+  ~PassingFolder() {
+    std::error_code ignored;
+    if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
+  }
+  std::string operator/(std::string_view name) const { return path_ + "/" + std::string(name); }
+
+ private:
+  explicit PassingFolder(std::string path) : path_(std::move(path)) {}
+  std::string path_;
+};
+
 class Tour {
  public:
   Result<> run() {
@@ -83,6 +94,8 @@ class Tour {
     for (const auto& scheme : schemes.first(schemes.size() - 1))
       if (!scheme.info->between_partners) TRY(visit(*scheme.info, ++number));
     TRY(visit_a_group());
+    TRY(visit_the_authority());
+    TRY(show_partners(paper_));
     std::cout << "\nnext: sealmq identity new boiler-7, then the session in README.md\n";
     return {};
   }
@@ -94,13 +107,20 @@ class Tour {
     configuration.threads = 1;
     configuration.topics.clear();
     for (const auto& scheme : all_schemes()) {
+      if (scheme.info->between_partners) continue;
       std::string name(scheme.info->name);
       configuration.topics.push_back({"plant/" + topic_word(name) + "/#", {name}, {name}});
     }
     configuration.topics.push_back({.filter = "hall/#", .publish = {"sl3"}, .subscribe = {"sl3"}, .multicast = true});
     auto parts = server::make_volatile_parts(1, random_);
-    authority_ = make_memory_keys("authority", Kind::authority, random_);
-    parts.authority = {authority_->identity().keys.ecdsa, authority_->identity().keys.agreement};
+    // The authority comes as another process, and has to see the same list.
+    folder_.emplace(TRY(PassingFolder::make()));
+    const DataFolder data = TRY(open_data_folder(*folder_ / "broker"));
+    parts.registry = TRY(open_sqlite_registry(data.registry()));
+    parts.lock = TRY(lock_data_folder(data));
+    TRY(TRY(OwnProgram::start({"authority", "new", "--folder", *folder_ / "authority"})).finish());
+    const auto authority = TRY(read_public_identity(authority::AuthorityFolder{*folder_ / "authority"}.pub())).keys;
+    parts.authority = {authority.ecdsa, authority.agreement};
     std::cout << "making a Rabin key of 4096 bits for the broker, which takes seconds…" << std::endl;
     parts.rabin = TRY(server::RabinRenewal::make_volatile(*parts.keys.front(), crypto::rabin::usual_bits, parts.authority,
                                                           server::system_now().wall));
@@ -181,6 +201,17 @@ class Tour {
     return enrol_for(identity, "plant/" + topic_word(scheme.name) + "/#", scheme, publishes);
   }
 
+  /// May publish by sl2, whose authors are hidden, and read what the group reads. Its key lies in a file.
+  Result<> enrol_a_valve(const std::string& name) {
+    Identity entry;
+    static_cast<PublicIdentity&>(entry) =
+        TRY(create_key_files(name, Kind::device, *folder_ / (name + ".key"), *folder_ / (name + ".pub"), random_));
+    entry.publish = {"plant/sl2/#"};
+    entry.subscribe = {"hall/#"};
+    entry.schemes = {"sl2", "sl3"};
+    return broker_->registry().add(entry);
+  }
+
   Result<> enrol_for(const PublicIdentity& identity, const std::string& filter, const SchemeInfo& scheme, bool publishes) {
     Identity entry;
     static_cast<PublicIdentity&>(entry) = identity;
@@ -252,29 +283,118 @@ class Tour {
   Result<> visit_a_group() {
     const SchemeInfo& scheme = *find_scheme("sl3")->info;
     paper_.title("sl3 for a group: one encryption for all subscribers of a filter");
-    topic_ = "hall/door";
     auto device_keys = make_memory_keys("door", Kind::device, random_);
     const PublicIdentity door = device_keys->identity();
     TRY(enrol_for(door, "hall/#", scheme, true));
-    std::vector<Client> members;
+    auto& members = hall_;
     for (const char* name : {"guard", "office", "cleaner"}) {
       auto keys = make_memory_keys(name, Kind::service, random_);
       TRY(enrol_for(keys->identity(), "hall/#", scheme, false));
       members.push_back(TRY(connect(scheme, std::move(keys), door)));
       TRY(members.back().subscribe("hall/#", {.qos = mqtt::QoS::at_least_once}));
     }
-    Client device = TRY(connect(scheme, std::move(device_keys), door));
-    TRY(send_to_group(device, members, "open"));
+    door_.emplace(TRY(connect(scheme, std::move(device_keys), door)));
+    TRY(send_to_group(*door_, members, "open"));
     TRY(members.back().disconnect());
     members.pop_back();
     paper_.row("the cleaner left", "");
-    return send_to_group(device, members, "locked");
+    return send_to_group(*door_, members, "locked");
+  }
+
+  /// Nobody but the authority can tell who wrote a message of sl2; it finds out, and its order ends the author everywhere.
+  Result<> visit_the_authority() {
+    paper_.title("trace and revoke: a hidden author answers to the authority");
+    const std::vector<std::string> where{"--folder", *folder_ / "authority", "--data", *folder_ / "broker"};
+    auto authority = TRY(OwnProgram::start(with({"authority", "serve", "--broker", broker_->urls().front()}, where)));
+    while (TRY(authority.line()).find("connected") == std::string::npos) {
+    }
+    paper_.row("the authority", "a process of its own, with a key of its own, connected to the broker");
+
+    topic_ = "plant/sl2/valve";
+    TRY(enrol_a_valve("valve-8"));
+    TRY(enrol_a_valve("valve-9"));
+    std::this_thread::sleep_for(500ms);
+    Client application = TRY(connect_to_sl2(""));
+    TRY(application.subscribe(topic_, {.qos = mqtt::QoS::at_least_once}));
+    Client honest = TRY(connect_to_sl2("valve-8"));
+    Client offender = TRY(connect_to_sl2("valve-9"));
+    hall_.push_back(TRY(connect_by_file("sl3", "valve-9")));
+    TRY(hall_.back().subscribe("hall/#", {.qos = mqtt::QoS::at_least_once}));
+
+    TRY(tell_of_a_valve("valve-8", honest, application, "closed"));
+    const auto bad = TRY(tell_of_a_valve("valve-9", offender, application, "open, at full pressure"));
+    TRY(write_new_file(*folder_ / "evidence", as_text(bad.evidence), Audience::owner));
+    paper_.row("the application kept",
+               std::to_string(bad.evidence.size()) + " bytes of evidence, and takes them to the authority");
+    const auto traced = TRY(ask_the_authority({"authority", "trace", *folder_ / "evidence"}, where));
+    for (const std::string& line : traced)
+      if (line.starts_with("written by")) paper_.row("the authority found out", line);
+
+    paper_.row("valve-9", "is in the group of the hall as well");
+    TRY(send_to_group(*door_, hall_, "open"));
+    const auto ordered = TRY(ask_the_authority({"authority", "revoke", "valve-9", "--reason", "1"}, where));
+    paper_.row("the authority ordered", ordered.front());
+    if (ordered.size() > 1) paper_.row("the broker reported", ordered[1]);
+    return tell_what_became_of(offender, honest, application);
+  }
+
+  Result<> tell_what_became_of(Client& offender, Client& honest, Client& application) {
+    const auto answer = offender.publish(topic_, "open", {.qos = mqtt::QoS::at_least_once});
+    if (answer || TRY(application.receive(patience)))
+      paper_.bad("valve-9's next message", "arrived");
+    else
+      paper_.good("valve-9's next message", answer.error().what);
+    TRY(tell_of_a_valve("valve-8", honest, application, "closed"));
+    const auto in_the_group = hall_.back().receive(patience);
+    in_the_group ? paper_.bad("valve-9 in the group", "is still connected")
+                 : paper_.good("valve-9 in the group", in_the_group.error().what);
+    hall_.pop_back();
+    return send_to_group(*door_, hall_, "locked");
+  }
+
+  Result<ReceivedMessage> tell_of_a_valve(const std::string& name, Client& valve, Client& application, std::string_view text) {
+    TRY(valve.publish(topic_, text, {.qos = mqtt::QoS::at_least_once}));
+    paper_.row(name + " sent", topic_ + "  " + std::string(text));
+    auto message = TRY(application.receive(5s));
+    if (!message) return fail(Blame::environment, "the application received nothing");
+    paper_.row("the application read", std::string(as_text(message->payload)) + "  (from whom, it cannot tell)");
+    return std::move(*message);
+  }
+
+  static std::vector<std::string> with(std::vector<std::string> words, const std::vector<std::string>& more) {
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+  }
+
+  static Result<std::vector<std::string>> ask_the_authority(std::vector<std::string> words,
+                                                            const std::vector<std::string>& where) {
+    const std::string all = TRY(TRY(OwnProgram::start(with(std::move(words), where))).finish());
+    std::vector<std::string> lines;
+    for (std::size_t at = 0; at < all.size();) {
+      const std::size_t end = std::min(all.find('\n', at), all.size());
+      lines.push_back(all.substr(at, end - at));
+      at = end + 1;
+    }
+    if (lines.empty()) return fail(Blame::environment, "the authority says nothing");
+    return lines;
+  }
+
+  /// An empty name: nobody in particular, who keeps evidence of what it reads.
+  Result<Client> connect_to_sl2(const std::string& name) { return connect_by_file("sl2", name); }
+
+  Result<Client> connect_by_file(std::string_view scheme, const std::string& name) {
+    ConnectOptions options = through_the_wire();
+    options.scheme = scheme;
+    if (!name.empty()) options.key_file = *folder_ / (name + ".key");
+    options.broker = broker_identity_;
+    options.keep_evidence = name.empty();
+    return Client::connect(std::move(options));
   }
 
   Result<> send_to_group(Client& device, std::vector<Client>& members, std::string_view text) {
     wire_->clear();
-    TRY(device.publish(topic_, text, {.qos = mqtt::QoS::at_least_once}));
-    paper_.row("door sent", topic_ + "  " + std::string(text));
+    TRY(device.publish("hall/door", text, {.qos = mqtt::QoS::at_least_once}));
+    paper_.row("door sent", "hall/door  " + std::string(text));
     std::size_t readers = 0;
     for (Client& member : members) {
       const auto message = TRY(member.receive(5s));
@@ -326,10 +446,12 @@ class Tour {
   Paper paper_;
   crypto::OsRandom random_;
   NoLog log_;
+  std::optional<PassingFolder> folder_;  // goes after whatever works in it
   std::unique_ptr<server::BrokerServer> broker_;
   std::unique_ptr<Eavesdropper> wire_;
   BrokerIdentity broker_identity_;
-  std::unique_ptr<KeyStore> authority_;
+  std::vector<Client> hall_;
+  std::optional<Client> door_;
   std::string topic_;
 };
 

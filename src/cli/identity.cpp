@@ -29,7 +29,7 @@ constexpr const char* usage = R"(usage: sealmq identity new NAME [--kind device|
        sealmq identity ticket NAME [--kind KIND] [--publish FILTER]... [--subscribe FILTER]... [--scheme NAME]...
                                    [--expires TIME]
        sealmq identity join CODE --key NAME.key --broker-key broker.pub [-h HOST] [-p PORT]
-                                 [--publish FILTER]... | [--subscribe FILTER]...
+                                 [--publish FILTER]... [--subscribe FILTER]...
        sealmq identity list
        sealmq identity allow NAME [--publish FILTER]... [--subscribe FILTER]... [--scheme NAME]...
        sealmq identity deny NAME [--publish FILTER]... [--subscribe FILTER]... [--scheme NAME]...
@@ -41,8 +41,8 @@ new      makes a private key on this machine: NAME.key, for its owner only, and 
 show     tells what a .key or .pub file holds, never a secret
 enroll   puts NAME.pub on the broker's list; a running broker notices by itself
 ticket   prints a code with which NAME can put a key of its own on the list, once
-join     asks a broker, over the network, to put NAME.key on its list by such a code; exit 3 if it refuses. Options of the connection
-         as in sealmq pub
+join     asks a broker, over the network, to put NAME.key on its list by such a code, with all rights that the ticket allows or with
+         those that are named; exit 3 if it refuses. Options of the connection as in sealmq pub
 list     who is on the list, with which rights
 allow    adds rights; deny takes away rights that were given in the same words
 revoke   ends everything the identity has at the broker, now and from now on

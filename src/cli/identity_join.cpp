@@ -15,7 +15,6 @@
 namespace sealmq::cli {
 namespace {
 
-using malina::JoinRole;
 using malina::JoinStatus;
 using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
@@ -41,32 +40,21 @@ Result<malina::Ticket> read_code(const std::string& text) {
   return ticket;
 }
 
-/// A request is for one role; the frame has room for one.
-Result<JoinRole> role_of(const Options& options) {
-  if (options.publish.empty() == options.subscribe.empty())
-    return fail_with_hint(Blame::caller_misused,
-                          options.publish.empty() ? "join for which topics?" : "a ticket joins as publisher or as subscriber",
-                          options.publish.empty() ? "--publish FILTER or --subscribe FILTER, within what the ticket allows"
-                                                  : "name one kind; sealmq identity allow NAME, at the broker, adds the other");
-  return options.publish.empty() ? JoinRole::subscriber : JoinRole::publisher;
-}
-
 class Joining {
  public:
   static Result<Joining> prepare(const Options& options) {
     Joining joining;
     joining.is_paper_ = options.client.scheme.ends_with("@paper");
     const auto ticket = TRY(read_code(options.code));
-    const JoinRole role = TRY(role_of(options));
     if (options.client.key.empty()) return fail_with_hint(Blame::caller_misused, "whose key is to join?", "--key NAME.key");
     if (options.client.broker_key.empty())
       return fail_with_hint(Blame::caller_misused, "the request is sealed for one broker", "--broker-key broker.pub");
     joining.key_ = TRY(open_key_file(options.client.key, *joining.random_));
     joining.broker_ = TRY(read_broker_identity(options.client.broker_key));
-    const auto& topics = role == JoinRole::publisher ? options.publish : options.subscribe;
     const Now now{.steady = 0, .wall = wall_milliseconds()};
     const auto make = joining.is_paper_ ? malina::paper_join_request : malina::join_request;
-    joining.request_.emplace(TRY(make(role, ticket, topics, *joining.key_, joining.broker_, *joining.random_, now)));
+    joining.request_.emplace(
+        TRY(make(ticket, {options.publish, options.subscribe}, *joining.key_, joining.broker_, *joining.random_, now)));
     return joining;
   }
 

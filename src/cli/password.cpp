@@ -4,6 +4,7 @@
 
 #include <iostream>
 
+#include "cli/audit.h"
 #include "cli/command.h"
 #include "cli/registry_choice.h"
 #include "crypto/random.h"
@@ -86,7 +87,7 @@ Result<> run(const Options& options) {
   if (options.remove) {
     if (!TRY(server::remove_password(folder.passwords(), name))) return fail(Blame::caller_misused, name + " has no password");
     std::cout << "removed the password of " << name << '\n';
-    return {};
+    return record(options.registry, "password", name, "removed");
   }
   const auto registry = TRY(open_registry(options.registry));
   const auto known = TRY(registry->find(name));
@@ -98,7 +99,7 @@ Result<> run(const Options& options) {
   const auto entry = TRY(server::hash_password(password.reveal(), random));
   TRY(server::set_password(folder.passwords(), name, entry));
   std::cout << "set the password of " << name << '\n';
-  return {};
+  return record(options.registry, "password", name, "set");
 }
 
 }  // namespace

@@ -89,6 +89,8 @@ Secret SigningKey::export_secret() const {
 }
 
 Result<VerifyingKey> VerifyingKey::from_id(const Id& id) {
+  // P-256 has a point with x = 0, but zeroes are how a key is left out.
+  if (id == Id{}) return fail(Blame::peer_misbehaved, "no key");
   Sec1Compressed encoded{even_y};
   std::copy(id.begin(), id.end(), encoded.begin() + 1);
   return VerifyingKey(id, TRY(Point::decode(encoded)));

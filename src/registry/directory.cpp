@@ -6,7 +6,7 @@ Directory::Directory(std::vector<Identity> identities) : identities_(std::move(i
   // The keys are views into identities_, whose elements stay where they are, also when the Directory itself is moved.
   for (const Identity& identity : identities_) {
     by_name_.emplace(identity.name, &identity);
-    by_schnorr_.emplace(as_text(identity.keys.schnorr), &identity);
+    if (is_there(identity.keys.schnorr)) by_schnorr_.emplace(as_text(identity.keys.schnorr), &identity);
   }
 }
 

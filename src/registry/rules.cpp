@@ -44,17 +44,22 @@ bool equal(Bytes a, Bytes b) {
 
 }  // namespace
 
-std::array<Bytes, 3> coordinates(const PublicKeys& keys) {
-  return {Bytes(keys.schnorr), Bytes(keys.ecdsa).subspan(1), Bytes(keys.agreement).subspan(1)};
+std::vector<Bytes> coordinates(const PublicKeys& keys) {
+  std::vector<Bytes> all;
+  if (is_there(keys.schnorr)) all.emplace_back(keys.schnorr);
+  for (const Bytes key : {Bytes(keys.ecdsa), Bytes(keys.agreement)})
+    if (is_there(key)) all.push_back(key.subspan(1));
+  return all;
 }
 
 Result<> may_add(const Identity& identity) {
   if (!is_identity_name(identity.name)) return refuse("a name is 1 to 64 of A-Z a-z 0-9 . _ -");
   if (identity.status == Status::revoked) return refuse("an identity cannot be added as revoked");
-  const auto [schnorr, ecdsa, agreement] = coordinates(identity.keys);
-  if (equal(schnorr, ecdsa) || equal(schnorr, agreement) || equal(ecdsa, agreement)) {
-    return refuse(identity.name + " uses one key for two purposes");
-  }
+  if (!is_there(identity.keys.schnorr)) return refuse(identity.name + " has no Schnorr key");
+  const auto keys = coordinates(identity.keys);
+  for (std::size_t i = 0; i < keys.size(); ++i)
+    for (std::size_t j = 0; j < i; ++j)
+      if (equal(keys[i], keys[j])) return refuse(identity.name + " uses one key for two purposes");
   return {};
 }
 
@@ -143,6 +148,10 @@ bool read(Bytes from, std::array<std::uint8_t, N>& to) {
 
 }  // namespace
 
+Bytes in_row(Bytes key) {
+  return is_there(key) ? key : Bytes{};
+}
+
 Result<Identity> read_row(const IdentityRow& row) {
   const auto kind = kind_from(row.kind);
   const auto status = status_from(row.status);
@@ -151,8 +160,8 @@ Result<Identity> read_row(const IdentityRow& row) {
   identity.name = row.name;
   identity.kind = *kind;
   identity.status = *status;
-  if (!read(row.schnorr, identity.keys.schnorr) || !read(row.ecdsa, identity.keys.ecdsa) ||
-      !read(row.agreement, identity.keys.agreement)) {
+  if (!read(row.schnorr, identity.keys.schnorr) || (!row.ecdsa.empty() && !read(row.ecdsa, identity.keys.ecdsa)) ||
+      (!row.agreement.empty() && !read(row.agreement, identity.keys.agreement))) {
     return damaged("a key of the wrong length");
   }
   identity.revocation_reason = row.revocation_reason;

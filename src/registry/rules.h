@@ -5,8 +5,9 @@
 
 namespace sealmq::rules {
 
-/// The x coordinates of the keys. Comparing these catches a key that comes back for another purpose or with the other sign.
-std::array<Bytes, 3> coordinates(const PublicKeys& keys);
+/// The x coordinates of the keys that are there, the Schnorr key's first. Comparing these catches a key that comes back for
+/// another purpose or with the other sign.
+std::vector<Bytes> coordinates(const PublicKeys& keys);
 
 /// What can be said about a new identity without looking at the list.
 Result<> may_add(const Identity& identity);
@@ -30,7 +31,7 @@ Failure already_reported(std::uint64_t order, std::string_view broker);
 Failure unknown_broker(std::string_view id);
 Failure ticket_is_taken();
 
-/// An identity as a database holds it, without its rights.
+/// An identity as a database holds it, without its rights. A key that there is not has no octets.
 struct IdentityRow {
   std::string name;
   std::string kind;
@@ -43,6 +44,7 @@ struct IdentityRow {
 };
 
 Result<Identity> read_row(const IdentityRow& row);
+Bytes in_row(Bytes key);
 Result<Ticket> read_ticket(std::string name, std::string_view kind, std::uint64_t expires);
 
 /// The rights of an Identity or a Ticket, by the words that a database has for them; null for any other word.

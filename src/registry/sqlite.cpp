@@ -104,6 +104,23 @@ bool Statement::is_null(int column) const {
   return sqlite3_column_type(handle_.get(), column) == SQLITE_NULL;
 }
 
+Statement::Type Statement::type(int column) const {
+  switch (sqlite3_column_type(handle_.get(), column)) {
+    case SQLITE_NULL:
+      return Type::null;
+    case SQLITE_INTEGER:
+      return Type::number;
+    case SQLITE_BLOB:
+      return Type::blob;
+    default:
+      return Type::text;
+  }
+}
+
+int Statement::columns() const {
+  return sqlite3_column_count(handle_.get());
+}
+
 Result<Database> Database::open(const std::string& path, Durability durability) {
   TRY(make_private(path));
   sqlite3* handle = nullptr;

@@ -40,6 +40,9 @@ class Statement {
   /// Valid until the next step, run or reset.
   Bytes blob(int column) const;
   bool is_null(int column) const;
+  enum class Type : std::uint8_t { null, number, text, blob };
+  Type type(int column) const;  ///< as it is kept; a fraction counts as text
+  int columns() const;
 
  private:
   struct Finalize {

@@ -153,7 +153,7 @@ BrokerServer::BrokerServer(const Configuration& configuration, Parts parts, Log&
       gate_(configuration.gate, budget_, refusals_),
       maintenance_(*parts_.registry, parts_.keys.front()->identity().name, parts_.audit ? &*parts_.audit : nullptr, refusals_,
                    readiness_, log, shards_),
-      operations_(readiness_, *service_, shards_),
+      operations_(readiness_, *service_, shards_, refusals_),
       workers_(login_threads) {}
 
 BrokerServer::~BrokerServer() {

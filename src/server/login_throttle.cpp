@@ -39,12 +39,12 @@ void LoginThrottle::count(Records& records, const std::string& key, std::uint32_
 
 bool LoginThrottle::may_try(std::string_view name, std::string_view address, Now now) {
   const std::lock_guard lock(mutex_);
-  return is_open(names_, key_of(name), now) && is_open(addresses_, net::place_of(address), now);
+  return (name.empty() || is_open(names_, key_of(name), now)) && is_open(addresses_, net::place_of(address), now);
 }
 
 void LoginThrottle::failed(std::string_view name, std::string_view address, Now now) {
   const std::lock_guard lock(mutex_);
-  count(names_, key_of(name), failures_of_a_name, now);
+  if (!name.empty()) count(names_, key_of(name), failures_of_a_name, now);
   count(addresses_, net::place_of(address), failures_of_an_address, now);
 }
 

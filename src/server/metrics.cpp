@@ -115,7 +115,7 @@ void of_broker(Page& page, const Totals& totals) {
   each<broker::Ending>(page, "reason", c.ended);
   page.simple_counter("sealmq_sessions_expired_total", "Sessions whose client stayed away too long.", c.expired_sessions);
   page.counter("sealmq_refused_total", "What was refused, by cause.");
-  each<broker::Refusal>(page, "cause", c.refused);
+  each<broker::Refusal>(page, "cause", totals.refused);
   page.counter("sealmq_dropped_total", "Messages that a subscriber did not get, by cause.");
   each<broker::Drop>(page, "cause", c.dropped);
 }

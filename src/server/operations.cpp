@@ -23,8 +23,8 @@ constexpr const char* prometheus_text = "text/plain; version=0.0.4; charset=utf-
 }  // namespace
 
 Operations::Operations(Readiness& readiness, const ServiceNotify& service,
-                       const std::vector<std::unique_ptr<ShardThread>>& shards)
-    : readiness_(readiness), service_(service), shards_(shards), statistics_(loop_, shards), watchdog_(loop_) {}
+                       const std::vector<std::unique_ptr<ShardThread>>& shards, const RefusalLog& refusals)
+    : readiness_(readiness), service_(service), shards_(shards), statistics_(loop_, shards, refusals), watchdog_(loop_) {}
 
 Operations::~Operations() {
   stop();

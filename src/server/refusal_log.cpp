@@ -8,6 +8,7 @@ namespace sealmq::server {
 
 void RefusalLog::refused(broker::Refusal refusal, std::string_view client, std::string_view cause, Now now) {
   const std::lock_guard lock(mutex_);
+  ++counts_[static_cast<std::size_t>(refusal)];
   Kind& kind = kinds_[static_cast<std::size_t>(refusal)];
   sum_up(refusal, kind, now);
   if (now.steady < kind.quiet_until) {
@@ -25,6 +26,11 @@ void RefusalLog::refused(broker::Refusal refusal, std::string_view client, std::
 void RefusalLog::sum_up(Now now) {
   const std::lock_guard lock(mutex_);
   for (std::size_t i = 0; i < kinds_.size(); ++i) sum_up(static_cast<broker::Refusal>(i), kinds_[i], now);
+}
+
+RefusalCounts RefusalLog::counts() const {
+  const std::lock_guard lock(mutex_);
+  return counts_;
 }
 
 void RefusalLog::sum_up(broker::Refusal refusal, Kind& kind, Now now) {

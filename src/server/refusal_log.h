@@ -4,11 +4,15 @@
 
 #include <array>
 #include <mutex>
+#include <tuple>
 
 #include "broker/shard.h"
 #include "server/log.h"
 
 namespace sealmq::server {
+
+/// By broker::Refusal.
+using RefusalCounts = std::array<std::uint64_t, static_cast<std::size_t>(broker::Refusal::count_)>;
 
 /// Any thread.
 class RefusalLog : public broker::Journal {
@@ -18,6 +22,9 @@ class RefusalLog : public broker::Journal {
   void refused(broker::Refusal refusal, std::string_view client, std::string_view cause, Now now) override;
   /// Tells what has been counted long enough. To be called about once a second.
   void sum_up(Now now);
+
+  /// All that were refused, told or not.
+  RefusalCounts counts() const;
 
   static constexpr std::uint64_t period = 10'000;  ///< milliseconds
 
@@ -29,8 +36,9 @@ class RefusalLog : public broker::Journal {
   void sum_up(broker::Refusal refusal, Kind& kind, Now now);
 
   Log& log_;
-  std::mutex mutex_;
-  std::array<Kind, static_cast<std::size_t>(broker::Refusal::count_)> kinds_;
+  mutable std::mutex mutex_;
+  std::array<Kind, std::tuple_size_v<RefusalCounts>> kinds_;
+  RefusalCounts counts_{};
 };
 
 }  // namespace sealmq::server

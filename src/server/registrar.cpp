@@ -30,6 +30,7 @@ Result<> RegistryRegistrar::join(Bytes code, const PublicKeys& keys, const std::
                                  const std::vector<std::string>& subscribe, Now now) {
   const auto ticket = TRY(registry_.burn_ticket(crypto::sha256(code), now.wall));
   if (!ticket) return refused("joins with a ticket that is unknown, used or expired");
+  const bool wants_all = publish.empty() && subscribe.empty();
   for (const auto* topics : {&publish, &subscribe})
     if (!std::ranges::all_of(*topics, [](const std::string& filter) { return mqtt::is_topic_filter(filter); }))
       return refused(ticket->name + " joins for what is not a topic filter");
@@ -39,8 +40,8 @@ Result<> RegistryRegistrar::join(Bytes code, const PublicKeys& keys, const std::
   identity.name = ticket->name;
   identity.kind = ticket->kind;
   identity.keys = keys;
-  identity.publish = publish;
-  identity.subscribe = subscribe;
+  identity.publish = wants_all ? ticket->publish : publish;
+  identity.subscribe = wants_all ? ticket->subscribe : subscribe;
   identity.schemes = ticket->schemes;
   identity.changed = now.wall;
   TRY(registry_.add(identity));

@@ -72,8 +72,19 @@ class Loader {
                static_cast<std::uint32_t>(rows.number(3)),
                steady_of(rows.number(4), now_),
                find(messages, rows.number(5)),
-               static_cast<std::uint32_t>(rows.number(6))};
+               static_cast<std::uint32_t>(rows.number(6)),
+               {}};
       loaded.restored.last_number = std::max(loaded.restored.last_number, saved.session);
+    }
+    auto speakers = TRY(database_.prepare("SELECT session, identity FROM speaker_1"));
+    while (TRY(speakers.step())) {
+      const auto session = sessions.find(speakers.number(0));
+      if (session == sessions.end()) continue;
+      const std::string only = speakers.text(1);
+      if (only.empty())
+        session->second.saved.speakers = broker::Speakers::several();
+      else
+        session->second.saved.speakers.add(only);
     }
     auto subscriptions =
         TRY(database_.prepare("SELECT session, filter, options, identifier, scheme, subscriber FROM subscription_1"));

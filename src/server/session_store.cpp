@@ -54,7 +54,8 @@ class SqliteStore final : public SessionStore {
 
   struct Statements {
     Statement put_message, drop_message;
-    Statement put_session, will_of, drop_session, drop_subscriptions, drop_deliveries, drop_incoming;
+    Statement put_session, will_of, drop_session, put_speaker, drop_speaker, drop_subscriptions;
+    Statement drop_deliveries, drop_incoming;
     Statement put_subscription, end_subscription;
     Statement put_delivery, start_delivery, receive_delivery, message_of_delivery, end_delivery;
     Statement put_incoming, end_incoming;
@@ -67,6 +68,8 @@ class SqliteStore final : public SessionStore {
       auto put_session = TRY(d.prepare("INSERT OR REPLACE INTO session_1 VALUES (?, ?, ?, ?, ?, ?, ?)"));
       auto will_of = TRY(d.prepare("SELECT will FROM session_1 WHERE number = ?"));
       auto drop_session = TRY(d.prepare("DELETE FROM session_1 WHERE number = ? RETURNING will"));
+      auto put_speaker = TRY(d.prepare("INSERT OR REPLACE INTO speaker_1 VALUES (?, ?)"));
+      auto drop_speaker = TRY(d.prepare("DELETE FROM speaker_1 WHERE session = ?"));
       auto drop_subscriptions = TRY(d.prepare("DELETE FROM subscription_1 WHERE session = ?"));
       auto drop_deliveries = TRY(d.prepare("DELETE FROM delivery_1 WHERE session = ? RETURNING message"));
       auto drop_incoming = TRY(d.prepare("DELETE FROM incoming_1 WHERE session = ?"));
@@ -87,12 +90,13 @@ class SqliteStore final : public SessionStore {
       auto message_of_transit = TRY(d.prepare("SELECT message FROM transit_1 WHERE transit = ? AND shard = ?"));
       auto end_transit = TRY(d.prepare("DELETE FROM transit_1 WHERE transit = ? AND shard = ?"));
       return Statements{
-          std::move(put_message),      std::move(drop_message),        std::move(put_session),        std::move(will_of),
-          std::move(drop_session),     std::move(drop_subscriptions),  std::move(drop_deliveries),    std::move(drop_incoming),
-          std::move(put_subscription), std::move(end_subscription),    std::move(put_delivery),       std::move(start_delivery),
-          std::move(receive_delivery), std::move(message_of_delivery), std::move(end_delivery),       std::move(put_incoming),
-          std::move(end_incoming),     std::move(find_retained),       std::move(put_retained),       std::move(end_retained),
-          std::move(purge_retained),   std::move(put_transit),         std::move(message_of_transit), std::move(end_transit)};
+          std::move(put_message),        std::move(drop_message),   std::move(put_session),      std::move(will_of),
+          std::move(drop_session),       std::move(put_speaker),    std::move(drop_speaker),     std::move(drop_subscriptions),
+          std::move(drop_deliveries),    std::move(drop_incoming),  std::move(put_subscription), std::move(end_subscription),
+          std::move(put_delivery),       std::move(start_delivery), std::move(receive_delivery), std::move(message_of_delivery),
+          std::move(end_delivery),       std::move(put_incoming),   std::move(end_incoming),     std::move(find_retained),
+          std::move(put_retained),       std::move(end_retained),   std::move(purge_retained),   std::move(put_transit),
+          std::move(message_of_transit), std::move(end_transit)};
     }
   };
 
@@ -154,11 +158,13 @@ class SqliteStore final : public SessionStore {
             .bind(std::uint64_t{c.will_delay})
             .run());
     for (Number message : before) TRY(release(message));
-    return {};
+    if (!c.speakers.are_several() && c.speakers.only().empty()) return statements_.drop_speaker.bind(c.session).run();
+    return statements_.put_speaker.bind(c.session).bind(c.speakers.only()).run();
   }
   Result<> on(const broker::SessionEnded& c) {
     TRY(release_all(statements_.drop_session.bind(c.session)));
     TRY(release_all(statements_.drop_deliveries.bind(c.session)));
+    TRY(statements_.drop_speaker.bind(c.session).run());
     TRY(statements_.drop_subscriptions.bind(c.session).run());
     return statements_.drop_incoming.bind(c.session).run();
   }

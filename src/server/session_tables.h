@@ -26,6 +26,10 @@ inline constexpr const char* session_schema = R"(
     will            INTEGER NOT NULL,
     will_delay      INTEGER NOT NULL
   ) STRICT;
+  CREATE TABLE IF NOT EXISTS speaker_1 (
+    session  INTEGER PRIMARY KEY,
+    identity TEXT NOT NULL  -- empty: several
+  ) STRICT;
   CREATE TABLE IF NOT EXISTS subscription_1 (
     session    INTEGER NOT NULL,
     filter     TEXT NOT NULL,

@@ -49,10 +49,12 @@ std::string identity_of(const net::PeerInfo& peer, IdentityFrom from) {
 
 broker::Peer peer_at(const ShardThread::Door& door, const net::Stream& stream) {
   net::PeerInfo info = net::peer_of(stream);
+  std::string place = net::place_of(info.address);
   return {.address = std::move(info.address),
           .identity = identity_of(info, door.identity),
           .may_be_anonymous = door.anonymous,
-          .channel_binding = info.channel_binding};
+          .channel_binding = info.channel_binding,
+          .place = std::move(place)};
 }
 
 }  // namespace

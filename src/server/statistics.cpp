@@ -81,12 +81,12 @@ void add(broker::Counters& sum, const broker::Counters& shard) {
   add_all(sum.published_by_qos, shard.published_by_qos);
   add_all(sum.delivered_by_qos, shard.delivered_by_qos);
   add_all(sum.ended, shard.ended);
-  add_all(sum.refused, shard.refused);
   add_all(sum.dropped, shard.dropped);
 }
 
-Statistics::Statistics(boost::asio::io_context& loop, const std::vector<std::unique_ptr<ShardThread>>& shards)
-    : loop_(loop), shards_(shards), timer_(loop) {}
+Statistics::Statistics(boost::asio::io_context& loop, const std::vector<std::unique_ptr<ShardThread>>& shards,
+                       const RefusalLog& refusals)
+    : loop_(loop), shards_(shards), refusals_(refusals), timer_(loop) {}
 
 void Statistics::start(std::function<void()> each_second) {
   each_second_ = std::move(each_second);
@@ -126,6 +126,7 @@ void Statistics::ask(std::size_t index) {
 }
 
 void Statistics::sum_up() {
+  totals_.refused = refusals_.counts();
   broker::Counters sum;
   for (const broker::Counters& counters : latest_) add(sum, counters);
   totals_.counters = sum;

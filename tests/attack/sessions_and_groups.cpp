@@ -282,6 +282,30 @@ TEST_P(Sessions, OldKeysOfAGroupOpenNothingNew) {
   EXPECT_EQ(archive.texts(), Texts{"a"});
 }
 
+TEST_P(Sessions, WhoLeavesAGroupListensOnWithItsOldKeyInVain) {
+  rules(true);
+  Conversing leaver(broker, "leaver", {}, {"plant/#"}, GetParam());
+  leaver.subscribe("plant/7");
+  device.publish("plant/7", "a");
+  go_on({&leaver, &control});
+  ASSERT_EQ(leaver.texts(), Texts{"a"});
+  const auto seen = control.link->publishes.size();
+  broker.cut(*leaver.link);  // it keeps all its keys, and hears what the wire carries to the others
+  device.publish("plant/7", "b");
+  EXPECT_EQ(arrived(), (Texts{"a", "b"}));
+  ASSERT_GT(control.link->publishes.size(), seen + 1) << "a new key, and the message";
+  for (std::size_t i = seen; i < control.link->publishes.size(); ++i) EXPECT_FALSE(leaver.take(control.link->publishes[i]));
+  EXPECT_EQ(leaver.texts(), Texts{"a"});
+
+  Conversing newcomer(broker, "newcomer", {}, {"plant/#"}, GetParam());
+  newcomer.subscribe("plant/7");
+  device.publish("plant/7", "c");
+  go_on({&newcomer, &control});
+  ASSERT_EQ(newcomer.texts(), Texts{"c"});
+  for (std::size_t i = seen; i + 1 < control.link->publishes.size(); ++i) newcomer.take(control.link->publishes[i]);
+  EXPECT_EQ(newcomer.texts(), Texts{"c"}) << "nothing from before it came";
+}
+
 // Claim: a member of a group cannot speak for the broker.
 TEST_P(Sessions, AMemberOfAGroupSealsAMessageOfItsOwn) {
   rules(true);

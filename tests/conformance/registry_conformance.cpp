@@ -147,6 +147,36 @@ TEST_P(RegistryConformance, RefusesOneKeyForTwoPurposes) {
   expect_misuse(registry_->add(identity));
 }
 
+TEST_P(RegistryConformance, KeysThatThereAreNotAreNobodysAndNotTwice) {
+  for (const char* name : {"first", "second"}) {
+    Identity identity = identity_named(name);
+    identity.keys.ecdsa = {};
+    identity.keys.agreement = {};
+    add(identity);
+    EXPECT_EQ(registry_->find(name).value(), identity);
+    EXPECT_TRUE(registry_->change(name, [](Identity& its) -> Result<> {
+      its.publish = {"a"};
+      return {};
+    }));
+  }
+  add(identity_named("third"));
+  EXPECT_EQ(registry_->list().value().size(), 3U);
+  Identity fourth = identity_named("fourth");
+  fourth.keys.ecdsa = {};
+  std::copy_n(identity_named("first").keys.schnorr.begin(), 32, fourth.keys.agreement.begin() + 1);
+  expect_misuse(registry_->add(fourth));
+  fourth.keys.agreement = identity_named("third").keys.ecdsa;
+  expect_misuse(registry_->add(fourth));
+}
+
+TEST_P(RegistryConformance, RefusesAnIdentityWithoutASchnorrKey) {
+  Identity identity = identity_named("boiler-7");
+  identity.keys.schnorr = {};
+  expect_misuse(registry_->add(identity));
+  identity.keys = {};
+  expect_misuse(registry_->add(identity));
+}
+
 TEST_P(RegistryConformance, KeepsNameAndKeysOfARevokedIdentityForEver) {
   const Identity first = identity_named("first");
   add(first);

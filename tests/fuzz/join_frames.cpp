@@ -13,9 +13,9 @@ struct World {
   Now now{1000, 1767225600000};
   std::unique_ptr<KeyStore> broker = make_memory_keys("broker-1", Kind::broker, random);
   std::unique_ptr<KeyStore> device = make_memory_keys("boiler-7", Kind::device, random);
-  malina::JoinRequest request =
-      malina::join_request(malina::JoinRole::publisher, {}, {"#"}, *device, broker_identity(broker->identity()), random, now)
-          .value();
+  malina::JoinRequest request = malina::join_request({}, {.publish = {"#"}, .subscribe = {"a/+"}}, *device,
+                                                     broker_identity(broker->identity()), random, now)
+                                    .value();
 };
 
 }  // namespace

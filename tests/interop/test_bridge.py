@@ -7,7 +7,8 @@ import tempfile
 import time
 import unittest
 
-from servers import PATIENCE, SEALMQ, Broker, Lines, require, wait_until
+from servers import PATIENCE, Broker, Lines, require, wait_until
+from transports import MAKE_CERTIFICATES
 
 require("mosquitto", "mosquitto_sub", "mosquitto_pub")
 
@@ -116,6 +117,28 @@ class WithMosquitto(unittest.TestCase):
 
     def test_messages_go_both_ways_by_their_rows(self):
         self.both_directions()
+
+    def test_over_tls_only_to_whom_the_authority_vouches_for(self):
+        with tempfile.TemporaryDirectory() as folder:
+            os.chmod(folder, 0o755)
+            subprocess.run(["sh", MAKE_CERTIFICATES, folder], check=True, capture_output=True)
+            for name in os.listdir(folder):
+                os.chmod(os.path.join(folder, name), 0o644)  # mosquitto reads them as a user of its own
+            with Mosquitto() as other:
+                tls_port = free_port()
+                with open(other.configuration, "a") as file:
+                    file.write(f"listener {tls_port} 127.0.0.1\nallow_anonymous true\ncertfile {folder}/server.pem\nkeyfile {folder}/server.key\n")
+                other.stop()
+                other.start()
+                row = '{filter = "a/#", direction = "out", qos = 1}'
+                to_tls = {"url": f"mqtts://localhost:{tls_port}"}
+                with Broker(configuration=PLAIN + bridge("office", 0, row, cafile=f"{folder}/ca.pem", **to_tls)) as broker:
+                    connected(broker, "office")
+                    with Subscriber(other.port, "#") as there:
+                        publish(broker.port, "a/b", "1", "-q", "1")
+                        there.wait_for("a/b 1 1 0")
+                with Broker(configuration=PLAIN + bridge("office", 0, row, cafile=f"{folder}/other-ca.pem", **to_tls)) as broker:
+                    self.assertTrue(broker.log.wait_for(lambda lines: any("other side" in line and "certificate" in line for line in lines)), broker.log.all())
 
     def test_likewise_with_mqtt_3(self):
         self.both_directions(version="3.1.1")

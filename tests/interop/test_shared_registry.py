@@ -110,6 +110,13 @@ class SharedRegistry(unittest.TestCase):
     def test_a_broker_outlives_its_registry(self):
         broker = self.broker()
         self.enroll(broker)
+        for name in ("pump-1", "pump-2"):
+            sealmq("identity", "new", name, "-o", f"{self.key}-{name}.key")
+        ticket = self.identity("ticket", "pump-1", "--publish", "plant/1/#").stdout.strip()
+
+        def join(code):
+            return sealmq("identity", "join", ticket, "--key", f"{self.key}-pump-1.key", "--broker-key", f"{broker.data}/broker.pub",
+                          "-p", str(broker.port), code=code)
 
         def registry_state():
             status, _, text = get(broker, "/readyz")
@@ -123,8 +130,19 @@ class SharedRegistry(unittest.TestCase):
         self.assertIn("the list of identities stays as it was", registry_state()["text"])
         self.assertEqual(self.answer_to_login(broker), 0)
         self.assertIn("cannot reach the database", self.identity("list", code=2).stderr)
+        # no new rights meanwhile: not by commands, not by a ticket, which stays good
+        self.assertIn("cannot reach the database", self.identity("allow", "boiler-7", "--publish", "alarm", code=2).stderr)
+        self.assertIn("cannot reach the database", self.identity("enroll", f"{self.key}-pump-2.pub", code=2).stderr)
+        join(code=3)
+        self.assertTrue(any("cannot reach the database" in line for line in broker.log.all()))
+        self.assertEqual(self.answer_to_login(broker), 0)
         self.postgres.start()
         self.assertTrue(wait_until(lambda: registry_state()["ok"]))
+        join(code=0)
+        listed = self.identity("list").stdout
+        self.assertIn("pump-1", listed)
+        self.assertNotIn("alarm", listed)
+        self.assertNotIn("pump-2", listed)
         told, _ = self.revoke()
         self.assertTrue(told["carried_out"])
         self.assertEqual(self.answer_to_login(broker), NOT_AUTHORIZED)

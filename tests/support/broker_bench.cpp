@@ -312,14 +312,13 @@ broker::Counters BrokerBench::counters() const {
     sum.subscriptions += c.subscriptions;
     sum.published += c.published;
     sum.delivered += c.delivered;
-    for (std::size_t i = 0; i < sum.refused.size(); ++i) sum.refused[i] += c.refused[i];
     for (std::size_t i = 0; i < sum.dropped.size(); ++i) sum.dropped[i] += c.dropped[i];
   }
   return sum;
 }
 
 std::size_t BrokerBench::refused(broker::Refusal refusal) const {
-  return counters().refused[static_cast<std::size_t>(refusal)];
+  return static_cast<std::size_t>(std::ranges::count(journal.refusals, refusal));
 }
 
 }  // namespace sealmq::testing

@@ -269,7 +269,7 @@ TEST_P(DurableTest, ASessionThatEndedDoesNotComeBack) {
   EXPECT_FALSE(returning("short").session_present);
 }
 
-TEST_P(DurableTest, WhatWasRevokedStaysAway) {
+TEST_P(DurableTest, ASubscriptionThatEndedDoesNotComeBack) {
   auto& reader = returning("reader");
   broker.subscribe(reader, "t", {.qos = QoS::at_least_once});
   broker.crash();
@@ -279,6 +279,21 @@ TEST_P(DurableTest, WhatWasRevokedStaysAway) {
   auto& writer = broker.connect("writer");
   broker.publish(writer, "t", "x", QoS::at_least_once);
   EXPECT_EQ(payloads(returning("reader")), "");
+}
+
+TEST_P(DurableTest, RevocationEndsSessionsByWhatWasSaidInThemBeforeTheCrash) {
+  broker.allow({"sl1"}, {"plain"});
+  Party boiler(broker, "boiler", {"t"}, {}, "sl1");
+  Party other(broker, "other", {"t"}, {}, "sl1");
+  auto& its_own = returning("its-own");
+  auto& gateway = returning("gateway");
+  broker.publish(its_own, "t", protect(boiler, broker, "t", "one"), QoS::at_least_once, false, 1);
+  broker.publish(gateway, "t", protect(boiler, broker, "t", "two"), QoS::at_least_once, false, 1);
+  broker.publish(gateway, "t", protect(other, broker, "t", "three"), QoS::at_least_once, false, 2);
+  broker.crash();
+  EXPECT_EQ(broker.revoke("boiler").sessions, 1U);
+  EXPECT_FALSE(returning("its-own").session_present);
+  EXPECT_TRUE(returning("gateway").session_present);
 }
 
 // -- what is acknowledged before it is written

@@ -9,6 +9,7 @@
 
 #include "base/reader.h"
 #include "base/writer.h"
+#include "crypto/ecdsa.h"
 #include "crypto/operations.h"
 #include "crypto/random.h"
 #include "crypto/schnorr_testing.h"
@@ -133,6 +134,13 @@ TEST(Schnorr, RefusesTheSameNumberUnderASecondName) {
     EXPECT_FALSE(verify(verifier, list, {z_plus_q, signature.e}));
     return;
   }
+}
+
+TEST(Schnorr, ZeroesAreNobodysKey) {
+  EXPECT_TRUE(Point::decode(Sec1Compressed{2})) << "there is such a point";
+  EXPECT_FALSE(VerifyingKey::from_id({}));
+  EXPECT_FALSE(crypto::ecdsa::VerifyingKey::from_sec1({}));
+  EXPECT_FALSE(Point::decode(Sec1Compressed{}));
 }
 
 TEST(Schnorr, RefusesTheEdges) {

@@ -25,6 +25,14 @@ TEST(Directory, AnswersNullForTheUnknown) {
   EXPECT_EQ(Directory().find("a"), nullptr);
 }
 
+TEST(Directory, AKeyThatThereIsNotFindsNobody) {
+  Identity without = identity_named("a");
+  without.keys = {};
+  const Directory directory({without});
+  EXPECT_NE(directory.find("a"), nullptr);
+  EXPECT_EQ(directory.find_by_schnorr({}), nullptr);
+}
+
 TEST(Directory, StillFindsAfterItWasMoved) {
   Directory first({identity_named("a"), identity_named("a-name-too-long-for-the-string-object-itself")});
   const Directory second(std::move(first));

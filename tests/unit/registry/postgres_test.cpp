@@ -137,6 +137,15 @@ TEST_F(PostgresRegistry, ReportsARowItCannotRead) {
   }
 }
 
+TEST_F(PostgresRegistry, ATicketThatThereIsNotIsLookedForWithoutAWrite) {
+  ASSERT_TRUE(
+      by_hand_.execute("BEGIN; LOCK TABLE sealmq.state IN EXCLUSIVE MODE"));  // who wants to write waits for it, and gives up
+  const auto burned = registry_->burn_ticket({1}, 0);
+  ASSERT_TRUE(by_hand_.execute("ROLLBACK"));
+  ASSERT_TRUE(burned) << burned.error().what;
+  EXPECT_EQ(*burned, std::nullopt);
+}
+
 TEST_F(PostgresRegistry, NoticesAChangeByHand) {
   const auto before = registry_->version().value();
   ASSERT_TRUE(by_hand_.execute("UPDATE sealmq.identity SET changed = 5"));

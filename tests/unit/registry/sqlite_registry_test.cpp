@@ -56,6 +56,16 @@ TEST(SqliteRegistry, RefusesASchemaItDoesNotKnow) {
   EXPECT_NE(opened.error().what.find("schema 99"), std::string::npos) << opened.error().what;
 }
 
+TEST(SqliteRegistry, ATicketThatThereIsNotIsLookedForWithoutAWrite) {
+  const TemporaryFolder folder;
+  const auto registry = open_sqlite_registry(folder / "registry.db").value();
+  auto other = sqlite::Database::open(folder / "registry.db", sqlite::Durability::every_commit).value();
+  const auto lock = sqlite::Transaction::begin(other).value();  // who wants to write waits for it, and gives up
+  const auto burned = registry->burn_ticket({1}, 0);
+  ASSERT_TRUE(burned) << burned.error().what;
+  EXPECT_EQ(*burned, std::nullopt);
+}
+
 TEST(SqliteRegistry, ReportsARowItCannotRead) {
   const TemporaryFolder folder;
   ASSERT_TRUE(open_sqlite_registry(folder / "registry.db").value()->add(identity_named("a")));

@@ -521,9 +521,9 @@ class Join : public ::testing::TestWithParam<std::string> {
     return ports;
   }
   bool is_paper() const { return GetParam() != "sl3"; }
-  Result<malina::JoinRequest> request(malina::JoinRole role, const malina::Ticket& ticket) {
+  Result<malina::JoinRequest> request(const malina::JoinRights& rights, const malina::Ticket& ticket) {
     auto make = is_paper() ? malina::paper_join_request : malina::join_request;
-    return make(role, ticket, {"plant/7"}, *newcomer, broker_identity(key->identity()), broker.random, broker.now);
+    return make(ticket, rights, *newcomer, broker_identity(key->identity()), broker.random, broker.now);
   }
   Reason ask(std::string_view topic, Bytes frame) {
     broker.publish(*link, topic, as_text(frame), QoS::at_least_once);
@@ -549,7 +549,7 @@ INSTANTIATE_TEST_SUITE_P(Schemes, Join, ::testing::Values("sl3", "sl3@paper"),
                          [](const auto& its) { return std::string(its.param == "sl3" ? "hardened" : "paper"); });
 
 TEST_P(Join, WhoHoldsATicketIsPutOnTheListAndAnswered) {
-  auto asked = request(malina::JoinRole::publisher, registrar.good).value();
+  auto asked = request({.publish = {"plant/7"}, .subscribe = {}}, registrar.good).value();
   EXPECT_EQ(ask("$sl/join", asked.frame), Reason::success);
   ASSERT_EQ(link->publishes.size(), 1U);
   EXPECT_EQ(link->publishes[0].topic, "$sl/inbox");
@@ -564,14 +564,29 @@ TEST_P(Join, WhoHoldsATicketIsPutOnTheListAndAnswered) {
 }
 
 TEST_P(Join, AWrongTicketIsAnsweredWithARefusal) {
-  auto asked = request(malina::JoinRole::subscriber, {9}).value();
+  auto asked = request({.publish = {}, .subscribe = {"plant/7"}}, {9}).value();
   EXPECT_EQ(ask("$sl/join", asked.frame), Reason::success);
   ASSERT_EQ(link->publishes.size(), 1U);
   EXPECT_EQ(status(asked), malina::JoinStatus::refused);
 }
 
+TEST_P(Join, OneTicketGivesBothKindsOfRightsOrAllThatItAllows) {
+  const malina::JoinRights both{{"plant/7", "alarm"}, {"orders/+"}};
+  auto asked = request(both, registrar.good).value();
+  EXPECT_EQ(ask("$sl/join", asked.frame), Reason::success);
+  EXPECT_EQ(status(asked), malina::JoinStatus::accepted);
+  EXPECT_EQ(registrar.may_publish, both.publish);
+  EXPECT_EQ(registrar.may_subscribe, both.subscribe);
+  registrar.good = {7};
+  auto all = request({}, registrar.good).value();
+  EXPECT_EQ(ask("$sl/join", all.frame), Reason::success);
+  EXPECT_EQ(status(all), malina::JoinStatus::accepted);
+  EXPECT_TRUE(registrar.may_publish.empty());
+  EXPECT_TRUE(registrar.may_subscribe.empty());
+}
+
 TEST_P(Join, ChangedAndForeignFramesReachNobody) {
-  auto asked = request(malina::JoinRole::publisher, registrar.good).value();
+  auto asked = request({.publish = {"plant/7"}, .subscribe = {}}, registrar.good).value();
   asked.frame.back() ^= 1;
   EXPECT_EQ(ask("$sl/join", asked.frame), Reason::not_authorized);
   EXPECT_EQ(ask("$sl/join", as_bytes("anything")), Reason::not_authorized);

@@ -370,7 +370,7 @@ TEST_F(Sl3, CostsOfTheHardenedFormAreThoseOfItsReadme) {
 
 TEST_F(Sl3, JoiningProvesTheKeyAndNamesTheTicket) {
   const malina::Ticket ticket{7};
-  auto request = malina::join_request(malina::JoinRole::subscriber, ticket, {"plant/#"}, *app, pinned, random, now).value();
+  auto request = malina::join_request(ticket, {.publish = {}, .subscribe = {"plant/#"}}, *app, pinned, random, now).value();
   for (std::size_t at = 0; at < request.frame.size(); at += 9) {
     Buffer changed = request.frame;
     changed[at] ^= 1;
@@ -390,7 +390,8 @@ TEST_F(Sl3, JoiningProvesTheKeyAndNamesTheTicket) {
   yes.back() ^= 1;
   EXPECT_FALSE(malina::read_join_answer(yes, request.answer_key, id));
 
-  auto paper = malina::paper_join_request(malina::JoinRole::publisher, ticket, {"plant/7"}, *device, pinned, random, now).value();
+  auto paper =
+      malina::paper_join_request(ticket, {.publish = {"plant/7"}, .subscribe = {}}, *device, pinned, random, now).value();
   auto taken = malina::read_paper_join(paper.frame, *broker, now).value();
   EXPECT_EQ(taken.joining->ticket, ticket);
   Buffer answer =

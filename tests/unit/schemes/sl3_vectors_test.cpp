@@ -184,10 +184,10 @@ TEST_F(Hardened, JoinIsTheBytesOfTheVectors) {
   random.add_scalar(v["join"]["r"]);
   auto ticket = hex_array<16>(v["join"]["ticket"]);
   const std::vector<std::string> topics{"plant/7/#", "plant/8/+"};
-  auto request = malina::join_request(malina::JoinRole::publisher, ticket, topics, *joiner, pinned, random, now).value();
+  auto request = malina::join_request(ticket, {.publish = topics, .subscribe = {}}, *joiner, pinned, random, now).value();
   EXPECT_EQ(request.frame, hex(v["join"]["request"]));
   auto read = malina::read_join(request.frame, *broker, now).value();
-  EXPECT_EQ(read.joining->topics, topics);
+  EXPECT_EQ(read.joining->rights, (malina::JoinRights{topics, {}}));
   EXPECT_EQ(read.joining->ticket, ticket);
   EXPECT_EQ(read.joining->keys, joiner->identity().keys);
   Buffer answer = malina::answer_join(read.answer_key, malina::JoinStatus::accepted, read.joining->keys.schnorr, iv, later(4));

@@ -36,6 +36,17 @@ TEST(LoginThrottle, AnAddressIsClosedAfterTwentyWhateverTheNames) {
   EXPECT_FALSE(throttle.may_try("another", "10.0.0.1:99", at(0))) << "one known password opens nothing";
 }
 
+TEST(LoginThrottle, WhoHasNoNameIsKnownByItsAddressAlone) {
+  LoginThrottle throttle;
+  for (int i = 0; i < 19; ++i) {
+    EXPECT_TRUE(throttle.may_try("", "one", {.steady = 1000}));
+    throttle.failed("", "one", {.steady = 1000});
+  }
+  throttle.failed("", "one", {.steady = 1000});
+  EXPECT_FALSE(throttle.may_try("", "one", {.steady = 1000}));
+  EXPECT_TRUE(throttle.may_try("", "two", {.steady = 1000})) << "others without a name are somebody else";
+}
+
 TEST(LoginThrottle, FailuresFarApartDoNotCount) {
   LoginThrottle throttle;
   for (std::uint64_t i = 0; i < 20; ++i) throttle.failed("boiler-7", "10.0.0.1:1", at(i * 61));

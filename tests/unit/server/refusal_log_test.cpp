@@ -43,6 +43,7 @@ TEST_F(RefusalLogTest, AMillionInTenSecondsAreTwoLines) {
   sum_up(11'000);
   ASSERT_EQ(lines_.lines.size(), 2U);
   EXPECT_EQ(lines_.lines[1], std::string(name(Refusal::replay)) + ": 999999 more in 10 s");
+  EXPECT_EQ(log_.counts()[static_cast<std::size_t>(Refusal::replay)], 1'000'000U);
 }
 
 TEST_F(RefusalLogTest, AFloodThatGoesOnIsOneLineEachTenSecondsWhoeverAsks) {

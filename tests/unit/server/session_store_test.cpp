@@ -41,7 +41,8 @@ std::vector<std::string> lines(const broker::Restored& restored) {
   for (const auto& s : restored.sessions) {
     const std::string head = std::to_string(s.saved.session) + " ";
     all.push_back(head + s.saved.client_id + " " + s.saved.owner + " " + std::to_string(s.saved.expiry_interval) + " " +
-                  std::to_string(s.saved.expires) + " " + text(s.saved.will) + " " + std::to_string(s.saved.will_delay));
+                  std::to_string(s.saved.expires) + " " + text(s.saved.will) + " " + std::to_string(s.saved.will_delay) + " " +
+                  (s.saved.speakers.are_several() ? "*" : s.saved.speakers.only()));
     for (const auto& c : s.subscriptions)
       all.push_back(head + "sub " + c.filter + std::to_string(static_cast<int>(c.options.qos)) +
                     std::to_string(c.options.no_local) + std::to_string(c.options.retain_as_published) +
@@ -223,6 +224,11 @@ TEST_F(SessionStoreTest, HoldsWhatPlainMapsWouldHold) {
       if (messages.empty() || below(3) == 0) messages.push_back(new_message("p"));
       return messages[messages.size() - 1 - below(std::min<std::size_t>(messages.size(), 4))];
     };
+    const auto any_speakers = [&] {
+      broker::Speakers speakers;
+      for (auto count = below(3); count > 0; --count) speakers.add("speaker-" + std::to_string(count));
+      return speakers;
+    };
     for (const char* suffix : {"", "-wal", "-shm"}) std::remove((folder.path() + "/sessions.db" + suffix).c_str());
     open();
     for (int round = 0; round < 60; ++round) {
@@ -239,7 +245,7 @@ TEST_F(SessionStoreTest, HoldsWhatPlainMapsWouldHold) {
           auto& [session, deliveries] = *std::next(sessions.begin(), static_cast<std::ptrdiff_t>(below(sessions.size())));
           if (what == 1) {
             to.push_back(broker::SessionSaved{session, "client-" + std::to_string(session), "owner", 70, now.steady + 1000,
-                                              below(2) == 0 ? any_message() : nullptr, 5});
+                                              below(2) == 0 ? any_message() : nullptr, 5, any_speakers()});
           } else if (what == 2 && below(4) == 0) {
             to.push_back(broker::SessionEnded{session});
             sessions.erase(session);

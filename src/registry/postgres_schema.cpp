@@ -1,0 +1,149 @@
+#include "registry/postgres_schema.h"
+
+#include <iterator>
+
+namespace sealmq::postgres {
+namespace {
+
+// The collation makes names sort by their bytes, as everywhere else. Triggers count changes and tell those who listen, so that a
+// change by hand counts too, and a heartbeat does not.
+constexpr const char* schema_1 = R"(
+  CREATE SCHEMA IF NOT EXISTS sealmq;
+
+  CREATE TABLE sealmq.identity (
+    name              text COLLATE "C" PRIMARY KEY,
+    kind              text NOT NULL,
+    status            text NOT NULL,
+    schnorr           bytea NOT NULL UNIQUE,
+    ecdsa             bytea NOT NULL,
+    agreement         bytea NOT NULL,
+    revocation_reason text NOT NULL,
+    changed           bigint NOT NULL      -- wall milliseconds
+  );
+  CREATE UNIQUE INDEX identity_ecdsa ON sealmq.identity (substr(ecdsa, 2));
+  CREATE UNIQUE INDEX identity_agreement ON sealmq.identity (substr(agreement, 2));
+
+  CREATE TABLE sealmq.entitlement (
+    name     text COLLATE "C" NOT NULL REFERENCES sealmq.identity (name),
+    what     text COLLATE "C" NOT NULL CHECK (what IN ('publish', 'subscribe', 'scheme')),
+    position integer NOT NULL,
+    value    text NOT NULL,
+    PRIMARY KEY (name, what, position)
+  );
+
+  CREATE TABLE sealmq.revocation (
+    number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name   text COLLATE "C" NOT NULL REFERENCES sealmq.identity (name),
+    reason text NOT NULL,
+    wall   bigint NOT NULL
+  );
+
+  CREATE TABLE sealmq.broker (
+    id    text COLLATE "C" PRIMARY KEY,
+    seen  timestamptz,           -- its last heartbeat; NULL: it has said goodbye
+    since bigint NOT NULL        -- the last order that was given before it was known
+  );
+
+  CREATE TABLE sealmq.report (
+    number        bigint NOT NULL REFERENCES sealmq.revocation (number),
+    broker        text COLLATE "C" NOT NULL REFERENCES sealmq.broker (id),
+    sessions      bigint NOT NULL,
+    subscriptions bigint NOT NULL,
+    queued        bigint NOT NULL,
+    retained      bigint NOT NULL,
+    groups        bigint NOT NULL,
+    microseconds  bigint NOT NULL,
+    PRIMARY KEY (number, broker)
+  );
+
+  CREATE TABLE sealmq.ticket (
+    hash    bytea PRIMARY KEY,
+    name    text COLLATE "C" NOT NULL,
+    kind    text NOT NULL,
+    expires bigint NOT NULL      -- wall milliseconds
+  );
+  CREATE TABLE sealmq.ticket_right (
+    hash     bytea NOT NULL REFERENCES sealmq.ticket (hash) ON DELETE CASCADE,
+    what     text COLLATE "C" NOT NULL CHECK (what IN ('publish', 'subscribe', 'scheme')),
+    position integer NOT NULL,
+    value    text NOT NULL,
+    PRIMARY KEY (hash, what, position)
+  );
+
+  CREATE TABLE sealmq.authority_order (
+    authority bytea NOT NULL,
+    serial    bigint NOT NULL,
+    digest    bytea NOT NULL,
+    PRIMARY KEY (authority, serial)
+  );
+
+  CREATE TABLE sealmq.state (
+    only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    schema   bigint NOT NULL,
+    version  bigint NOT NULL
+  );
+  INSERT INTO sealmq.state (schema, version) VALUES (1, 0);
+
+  CREATE FUNCTION sealmq.count_change() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+  BEGIN
+    UPDATE sealmq.state SET version = version + 1;
+    PERFORM pg_notify('sealmq', '');
+    RETURN NULL;
+  END $$;
+  CREATE TRIGGER count_change AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON sealmq.identity
+    FOR EACH STATEMENT EXECUTE FUNCTION sealmq.count_change();
+  CREATE TRIGGER count_change AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON sealmq.entitlement
+    FOR EACH STATEMENT EXECUTE FUNCTION sealmq.count_change();
+  CREATE TRIGGER count_change AFTER INSERT ON sealmq.revocation
+    FOR EACH STATEMENT EXECUTE FUNCTION sealmq.count_change();
+)";
+
+// A key that there is not has no octets, and is unlike any other.
+constexpr const char* schema_2 = R"(
+  UPDATE sealmq.identity SET ecdsa = '' WHERE ecdsa = decode(repeat('00', 33), 'hex');
+  UPDATE sealmq.identity SET agreement = '' WHERE agreement = decode(repeat('00', 33), 'hex');
+  DROP INDEX sealmq.identity_ecdsa;
+  DROP INDEX sealmq.identity_agreement;
+  CREATE UNIQUE INDEX identity_ecdsa ON sealmq.identity (substr(ecdsa, 2)) WHERE length(ecdsa) > 0;
+  CREATE UNIQUE INDEX identity_agreement ON sealmq.identity (substr(agreement, 2)) WHERE length(agreement) > 0;
+
+  UPDATE sealmq.state SET schema = 2;
+)";
+
+// Each leads from the one before.
+constexpr const char* schemas[] = {schema_1, schema_2};
+
+/// 0: there are no tables.
+Result<std::uint64_t> find_schema(Connection& connection) {
+  const auto is_there = TRY(connection.query("SELECT to_regclass('sealmq.state') IS NOT NULL"));
+  if (TRY(is_there.text(0, 0)) != "t") return 0;
+  const auto found = TRY(connection.query("SELECT schema FROM sealmq.state"));
+  return found.number(0, 0);
+}
+
+Result<> take_steps(Connection& connection) {
+  TRY(connection.execute("BEGIN"));
+  for (auto step = TRY(find_schema(connection)); step < std::size(schemas); ++step) TRY(connection.execute(schemas[step]));
+  return connection.execute("COMMIT");
+}
+
+}  // namespace
+
+Result<> prepare_registry(Connection& connection) {
+  auto found = TRY(find_schema(connection));
+  if (found < std::size(schemas)) {
+    // Those that come at the same time take turns; the number has no meaning. The second must look in a transaction that begins
+    // after it has got the lock, or it would not see what the first has made. A failure ends the connection, and the lock with
+    // it.
+    TRY(connection.query("SELECT pg_advisory_lock(8338642351)"));
+    TRY(take_steps(connection));
+    TRY(connection.query("SELECT pg_advisory_unlock(8338642351)"));
+    found = TRY(find_schema(connection));
+  }
+  if (found > std::size(schemas))
+    return fail(Blame::environment, "the registry is of a newer program: it has schema " + std::to_string(found) +
+                                        ", this one knows those up to " + std::to_string(std::size(schemas)));
+  return {};
+}
+
+}  // namespace sealmq::postgres

@@ -1,0 +1,375 @@
+// The questions of a registry in SQL, which SQLite and PostgreSQL are asked in the same words. What differs between them is their
+// Store: the connection, its transactions, and how a change is noticed.
+//
+//   using Session;                   within a transaction: query("… $1 …", values...) answers Rows
+//   read(work), write(work)          work(Session&) as one transaction, undone when it answers an error; perhaps done again
+//   write_lightly(work)              one that a power failure may undo
+//   moment                           SQL: this moment, as broker.seen has it
+//   silence                          SQL: milliseconds since broker.seen, not less than 0; NULL if that is
+//   version(), wait_for_change()     as in Registry
+//
+// Rows read strictly: a field that is not what it is asked for is an error of the environment. In each statement the first uses
+// of $1, $2, … come in this order: SQLite takes them for names.
+#pragma once
+
+#include <limits>
+#include <type_traits>
+
+#include "registry/rules.h"
+#include "sealmq/registry.h"
+
+namespace sealmq::sql {
+
+/// The databases count with one bit less.
+inline Result<> need_signed(std::uint64_t value) {
+  if (value > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()))
+    return fail(Blame::caller_misused, "a number too large for the registry");
+  return {};
+}
+
+// -- within a transaction ------------------------------------------------------------------------------------------------------
+
+inline constexpr const char* identity_columns =
+    "SELECT name, kind, status, schnorr, ecdsa, agreement, revocation_reason, changed FROM identity";
+inline constexpr const char* insert_entitlement = "INSERT INTO entitlement VALUES ($1, $2, $3, $4)";
+
+/// A row of identity_columns; the rights are still to be added.
+template <class Rows>
+Result<Identity> read_identity(const Rows& rows, int row) {
+  const Buffer schnorr = TRY(rows.blob(row, 3));
+  const Buffer ecdsa = TRY(rows.blob(row, 4));
+  const Buffer agreement = TRY(rows.blob(row, 5));
+  rules::IdentityRow read;
+  read.name = TRY(rows.text(row, 0));
+  read.kind = TRY(rows.text(row, 1));
+  read.status = TRY(rows.text(row, 2));
+  read.schnorr = schnorr;
+  read.ecdsa = ecdsa;
+  read.agreement = agreement;
+  read.revocation_reason = TRY(rows.text(row, 6));
+  read.changed = TRY(rows.number(row, 7));
+  return rules::read_row(read);
+}
+
+/// One right, of which what and value stand at `column` and after.
+template <class Rows, class Holder>
+Result<> read_right(const Rows& rows, int row, int column, Holder& holder) {
+  auto* list = rules::rights(holder, TRY(rows.text(row, column)));
+  if (list == nullptr) return rules::damaged("an unknown kind of right");
+  list->push_back(TRY(rows.text(row, column + 1)));
+  return {};
+}
+
+template <class Rows, class Holder>
+Result<> read_rights(const Rows& rows, Holder& holder) {
+  for (int row = 0; row < rows.count(); ++row) TRY(read_right(rows, row, 0, holder));
+  return {};
+}
+
+template <class Session, class Key, class Holder>
+Result<> write_rights(Session& on, const char* statement, const Key& key, const Holder& holder) {
+  for (const auto what : rules::kinds_of_right) {
+    const auto& values = *rules::rights(holder, what);
+    for (std::uint64_t i = 0; i < values.size(); ++i) TRY(on.query(statement, key, what, i, values[i]));
+  }
+  return {};
+}
+
+template <class Session, class... Values>
+Result<bool> exists(Session& on, const char* statement, const Values&... values) {
+  return TRY(on.query(statement, values...)).count() > 0;
+}
+
+template <class Session>
+Result<std::optional<Identity>> find_identity(Session& on, std::string_view name) {
+  const auto rows = TRY(on.query((std::string(identity_columns) + " WHERE name = $1").c_str(), name));
+  if (rows.count() == 0) return std::nullopt;
+  auto identity = TRY(read_identity(rows, 0));
+  TRY(read_rights(TRY(on.query("SELECT what, value FROM entitlement WHERE name = $1 ORDER BY what, position", name)), identity));
+  return identity;
+}
+
+/// Everything but the name and the keys, which never change.
+template <class Session>
+Result<> write_identity(Session& on, const Identity& identity) {
+  TRY(need_signed(identity.changed));
+  TRY(on.query("UPDATE identity SET kind = $1, status = $2, revocation_reason = $3, changed = $4 WHERE name = $5",
+               name(identity.kind), name(identity.status), identity.revocation_reason, identity.changed, identity.name));
+  TRY(on.query("DELETE FROM entitlement WHERE name = $1", identity.name));
+  return write_rights(on, insert_entitlement, identity.name, identity);
+}
+
+/// `keys` has a Schnorr key.
+template <class Session>
+Result<std::optional<std::string>> owner_of_a_key(Session& on, const PublicKeys& keys) {
+  auto sought = rules::coordinates(keys);
+  sought.resize(3, sought.front());
+  const auto rows = TRY(on.query(
+      "SELECT name FROM identity WHERE schnorr IN ($1, $2, $3) OR (length(ecdsa) > 0 AND substr(ecdsa, 2) IN ($1, $2, $3)) OR "
+      "(length(agreement) > 0 AND substr(agreement, 2) IN ($1, $2, $3))",
+      sought[0], sought[1], sought[2]));
+  if (rows.count() == 0) return std::nullopt;
+  return TRY(rows.text(0, 0));
+}
+
+template <class Session>
+Result<std::uint64_t> insert_order(Session& on, std::string_view name, std::string_view reason, std::uint64_t wall) {
+  const auto order =
+      TRY(on.query("INSERT INTO revocation (name, reason, wall) VALUES ($1, $2, $3) RETURNING number", name, reason, wall));
+  return order.number(0, 0);
+}
+
+template <class Session>
+Result<std::uint64_t> find_last_serial(Session& on, Bytes authority) {
+  const auto rows = TRY(on.query("SELECT coalesce(max(serial), 0) FROM authority_order WHERE authority = $1", authority));
+  return rows.number(0, 0);
+}
+
+template <class Session>
+Result<> need_order(Session& on, std::uint64_t order) {
+  if (!need_signed(order) || !TRY(exists(on, "SELECT 1 FROM revocation WHERE number = $1", order)))
+    return rules::unknown_order(order);
+  return {};
+}
+
+template <class Session>
+Result<> need_broker(Session& on, std::string_view id) {
+  if (!TRY(exists(on, "SELECT 1 FROM broker WHERE id = $1", id))) return rules::unknown_broker(id);
+  return {};
+}
+
+// -- the registry --------------------------------------------------------------------------------------------------------------
+
+template <class Store>
+class SqlRegistry final : public Registry {
+  using Session = typename Store::Session;
+
+ public:
+  template <class... Parts>
+  explicit SqlRegistry(Parts&&... parts) : store_(std::forward<Parts>(parts)...) {}
+
+  // the list
+
+  Result<> add(const Identity& identity) override {
+    TRY(rules::may_add(identity));
+    TRY(need_signed(identity.changed));
+    return store_.write([&](Session& on) -> Result<> {
+      if (TRY(exists(on, "SELECT 1 FROM identity WHERE name = $1", identity.name))) return rules::name_is_taken(identity.name);
+      if (const auto owner = TRY(owner_of_a_key(on, identity.keys))) return rules::key_is_taken(*owner);
+      TRY(on.query("INSERT INTO identity VALUES ($1, $2, $3, $4, $5, $6, $7, $8)", identity.name, name(identity.kind),
+                   name(identity.status), Bytes(identity.keys.schnorr), rules::in_row(identity.keys.ecdsa),
+                   rules::in_row(identity.keys.agreement), identity.revocation_reason, identity.changed));
+      return write_rights(on, insert_entitlement, identity.name, identity);
+    });
+  }
+
+  Result<Identity> change(std::string_view name, const std::function<Result<>(Identity&)>& change) override {
+    return store_.write([&](Session& on) -> Result<Identity> {
+      const auto before = TRY(find_identity(on, name));
+      if (!before) return rules::unknown_name(name);
+      Identity after = *before;
+      TRY(change(after));
+      TRY(rules::may_become(*before, after));
+      TRY(write_identity(on, after));
+      return after;
+    });
+  }
+
+  Result<std::optional<Identity>> find(std::string_view name) override {
+    return store_.read([&](Session& on) { return find_identity(on, name); });
+  }
+
+  Result<std::vector<Identity>> list() override {
+    return store_.read([](Session& on) -> Result<std::vector<Identity>> {
+      std::vector<Identity> all;
+      const auto identities = TRY(on.query((std::string(identity_columns) + " ORDER BY name").c_str()));
+      for (int row = 0; row < identities.count(); ++row) all.push_back(TRY(read_identity(identities, row)));
+
+      // Both lists are in the order of names, so one walk joins them.
+      const auto rights = TRY(on.query("SELECT name, what, value FROM entitlement ORDER BY name, what, position"));
+      auto at = all.begin();
+      for (int row = 0; row < rights.count(); ++row) {
+        const auto owner = TRY(rights.text(row, 0));
+        while (at != all.end() && at->name < owner) ++at;
+        if (at == all.end() || at->name != owner) return rules::damaged("a right of nobody");
+        TRY(read_right(rights, row, 1, *at));
+      }
+      return all;
+    });
+  }
+
+  // revocations, and the brokers that carry them out
+
+  Result<std::uint64_t> revoke(std::string_view name, std::string_view reason, std::uint64_t wall) override {
+    TRY(need_signed(wall));
+    return store_.write([&](Session& on) -> Result<std::uint64_t> {
+      auto identity = TRY(find_identity(on, name));
+      if (!identity) return rules::unknown_name(name);
+      TRY(rules::may_revoke(*identity));
+      identity->status = Status::revoked;
+      identity->revocation_reason = reason;
+      identity->changed = wall;
+      TRY(write_identity(on, *identity));
+      return insert_order(on, name, reason, wall);
+    });
+  }
+
+  Result<std::vector<RevocationOrder>> open_orders(std::string_view broker) override {
+    return store_.read([&](Session& on) -> Result<std::vector<RevocationOrder>> {
+      TRY(need_broker(on, broker));
+      const auto rows =
+          TRY(on.query("SELECT number, name FROM revocation WHERE number > (SELECT since FROM broker WHERE id = $1) AND "
+                       "number NOT IN (SELECT number FROM report WHERE broker = $1) ORDER BY number",
+                       broker));
+      std::vector<RevocationOrder> open;
+      for (int row = 0; row < rows.count(); ++row) {
+        const auto number = TRY(rows.number(row, 0));
+        open.push_back({number, TRY(rows.text(row, 1))});
+      }
+      return open;
+    });
+  }
+
+  Result<> report(std::uint64_t order, std::string_view broker, const RevocationReport& report) override {
+    return store_.write([&](Session& on) -> Result<> {
+      TRY(need_order(on, order));
+      TRY(need_broker(on, broker));
+      if (TRY(exists(on, "SELECT 1 FROM report WHERE number = $1 AND broker = $2", order, broker)))
+        return rules::already_reported(order, broker);
+      TRY(on.query("INSERT INTO report VALUES ($1, $2, $3, $4, $5, $6, $7, $8)", order, broker, report.sessions,
+                   report.subscriptions, report.queued, report.retained, report.groups, report.microseconds));
+      return {};
+    });
+  }
+
+  Result<std::uint64_t> last_order(std::string_view name) override {
+    return store_.read([&](Session& on) -> Result<std::uint64_t> {
+      const auto rows = TRY(on.query("SELECT coalesce(max(number), 0) FROM revocation WHERE name = $1", name));
+      return rows.number(0, 0);
+    });
+  }
+
+  Result<Progress> progress(std::uint64_t order) override {
+    return store_.read([&](Session& on) -> Result<Progress> {
+      TRY(need_order(on, order));
+      Progress progress;
+      const auto done =
+          TRY(on.query("SELECT broker, sessions, subscriptions, queued, retained, groups, microseconds FROM report "
+                       "WHERE number = $1 ORDER BY broker",
+                       order));
+      for (int row = 0; row < done.count(); ++row) {
+        Progress::Done one;
+        one.broker = TRY(done.text(row, 0));
+        std::uint64_t* const figures[] = {&one.report.sessions, &one.report.subscriptions, &one.report.queued,
+                                          &one.report.retained, &one.report.groups,        &one.report.microseconds};
+        for (int i = 0; i < 6; ++i) *figures[i] = TRY(done.number(row, 1 + i));
+        progress.done.push_back(std::move(one));
+      }
+      const auto owed = TRY(on.query(("SELECT id, " + std::string(Store::silence) +
+                                      " FROM broker WHERE since < $1 AND "
+                                      "id NOT IN (SELECT broker FROM report WHERE number = $1) ORDER BY id")
+                                         .c_str(),
+                                     order));
+      for (int row = 0; row < owed.count(); ++row) {
+        Progress::Owed one;
+        one.broker = TRY(owed.text(row, 0));
+        if (!owed.is_null(row, 1)) one.silence = std::chrono::milliseconds(TRY(owed.number(row, 1)));
+        progress.owed.push_back(std::move(one));
+      }
+      return progress;
+    });
+  }
+
+  /// Nothing is lost with the heartbeats of the last moments, so the disk is not waited for every two seconds.
+  Result<> heartbeat(std::string_view broker) override {
+    TRY(rules::may_be_broker(broker));
+    return store_.write_lightly([&](Session& on) -> Result<> {
+      TRY(on.query(("INSERT INTO broker SELECT $1, " + std::string(Store::moment) +
+                    ", coalesce(max(number), 0) FROM revocation WHERE true "
+                    "ON CONFLICT (id) DO UPDATE SET seen = excluded.seen")
+                       .c_str(),
+                   broker));
+      return {};
+    });
+  }
+
+  Result<> goodbye(std::string_view broker) override {
+    return store_.write([&](Session& on) -> Result<> {
+      TRY(need_broker(on, broker));
+      TRY(on.query("UPDATE broker SET seen = NULL WHERE id = $1", broker));
+      return {};
+    });
+  }
+
+  // tickets
+
+  Result<> add_ticket(const TicketHash& hash, const Ticket& ticket, std::uint64_t wall) override {
+    TRY(rules::may_add(ticket));
+    TRY(need_signed(ticket.expires));
+    TRY(need_signed(wall));
+    return store_.write([&](Session& on) -> Result<> {
+      if (TRY(exists(on, "SELECT 1 FROM identity WHERE name = $1", ticket.name))) return rules::name_is_taken(ticket.name);
+      TRY(on.query("DELETE FROM ticket WHERE expires <= $1", wall));
+      if (TRY(exists(on, "SELECT 1 FROM ticket WHERE hash = $1", Bytes(hash)))) return rules::ticket_is_taken();
+      TRY(on.query("INSERT INTO ticket VALUES ($1, $2, $3, $4)", Bytes(hash), ticket.name, name(ticket.kind), ticket.expires));
+      return write_rights(on, "INSERT INTO ticket_right VALUES ($1, $2, $3, $4)", Bytes(hash), ticket);
+    });
+  }
+
+  Result<std::optional<Ticket>> burn_ticket(const TicketHash& hash, std::uint64_t wall) override {
+    // Anybody may come with any code: for one that there is not, nothing is locked or written.
+    const auto look = [&](Session& on) { return exists(on, "SELECT 1 FROM ticket WHERE hash = $1", Bytes(hash)); };
+    if (!TRY(store_.read(look))) return std::nullopt;
+    return store_.write([&](Session& on) -> Result<std::optional<Ticket>> {
+      const auto row = TRY(on.query("SELECT name, kind, expires FROM ticket WHERE hash = $1", Bytes(hash)));
+      if (row.count() == 0) return std::nullopt;
+      auto name = TRY(row.text(0, 0));
+      const auto kind = TRY(row.text(0, 1));
+      const auto expires = TRY(row.number(0, 2));
+      auto ticket = TRY(rules::read_ticket(std::move(name), kind, expires));
+      TRY(read_rights(TRY(on.query("SELECT what, value FROM ticket_right WHERE hash = $1 ORDER BY what, position", Bytes(hash))),
+                      ticket));
+      TRY(on.query("DELETE FROM ticket WHERE hash = $1", Bytes(hash)));
+      if (ticket.expires <= wall) return std::nullopt;
+      return ticket;
+    });
+  }
+
+  // orders of a revocation authority
+
+  Result<bool> take_order(const AuthorityOrder& order) override {
+    TRY(need_signed(order.serial));
+    TRY(need_signed(order.wall));
+    return store_.write([&](Session& on) -> Result<bool> {
+      const auto last = TRY(find_last_serial(on, order.authority));
+      const auto same = TRY(on.query("SELECT digest FROM authority_order WHERE authority = $1 AND serial = $2",
+                                     Bytes(order.authority), order.serial));
+      Buffer digest;
+      if (same.count() > 0) digest = TRY(same.blob(0, 0));
+      if (!TRY(rules::judge(order, last, same.count() > 0 ? std::optional(Bytes(digest)) : std::nullopt))) return false;
+      TRY(on.query("INSERT INTO authority_order VALUES ($1, $2, $3)", Bytes(order.authority), order.serial, Bytes(order.digest)));
+      auto identity = TRY(find_identity(on, order.name));
+      if (identity && rules::apply(order, *identity)) {
+        TRY(write_identity(on, *identity));
+        if (!order.restores) TRY(insert_order(on, order.name, order.reason, order.wall));
+      }
+      return true;
+    });
+  }
+
+  Result<std::uint64_t> last_serial(const std::array<std::uint8_t, 32>& authority) override {
+    return store_.read([&](Session& on) { return find_last_serial(on, authority); });
+  }
+
+  // changes
+
+  Result<std::uint64_t> version() override { return store_.version(); }
+  Result<std::uint64_t> wait_for_change(std::uint64_t seen, std::chrono::milliseconds patience) override {
+    return store_.wait_for_change(seen, patience);
+  }
+
+ private:
+  Store store_;
+};
+
+}  // namespace sealmq::sql

@@ -1,0 +1,141 @@
+#include "registry/sqlite_schema.h"
+
+#include <iterator>
+
+namespace sealmq::sqlite {
+namespace {
+
+// The unique indexes on x coordinates repeat what rules::coordinates says: a key is new for every purpose.
+constexpr const char* schema_1 = R"(
+  CREATE TABLE identity (
+    name              TEXT PRIMARY KEY,
+    kind              TEXT NOT NULL,
+    status            TEXT NOT NULL,
+    schnorr           BLOB NOT NULL UNIQUE,
+    ecdsa             BLOB NOT NULL,
+    agreement         BLOB NOT NULL,
+    revocation_reason TEXT NOT NULL,
+    changed           INTEGER NOT NULL      -- wall milliseconds
+  ) STRICT;
+  CREATE UNIQUE INDEX identity_ecdsa ON identity (substr(ecdsa, 2));
+  CREATE UNIQUE INDEX identity_agreement ON identity (substr(agreement, 2));
+
+  CREATE TABLE entitlement (
+    name     TEXT NOT NULL REFERENCES identity (name),
+    what     TEXT NOT NULL CHECK (what IN ('publish', 'subscribe', 'scheme')),
+    position INTEGER NOT NULL,
+    value    TEXT NOT NULL,
+    PRIMARY KEY (name, what, position)
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE revocation (
+    number        INTEGER PRIMARY KEY AUTOINCREMENT,
+    name          TEXT NOT NULL REFERENCES identity (name),
+    reason        TEXT NOT NULL,
+    wall          INTEGER NOT NULL,
+    reported      INTEGER NOT NULL DEFAULT 0,
+    sessions      INTEGER NOT NULL DEFAULT 0,
+    subscriptions INTEGER NOT NULL DEFAULT 0,
+    queued        INTEGER NOT NULL DEFAULT 0,
+    retained      INTEGER NOT NULL DEFAULT 0,
+    groups        INTEGER NOT NULL DEFAULT 0,
+    microseconds  INTEGER NOT NULL DEFAULT 0
+  ) STRICT;
+  CREATE INDEX revocation_open ON revocation (number) WHERE reported = 0;
+
+  PRAGMA user_version = 1;
+)";
+
+// Triggers count the changes, so that a change by hand counts too, and a heartbeat does not.
+constexpr const char* schema_2 = R"(
+  CREATE TABLE state (version INTEGER NOT NULL) STRICT;
+  INSERT INTO state VALUES (0);
+  CREATE TRIGGER identity_added      AFTER INSERT ON identity    BEGIN UPDATE state SET version = version + 1; END;
+  CREATE TRIGGER identity_changed    AFTER UPDATE ON identity    BEGIN UPDATE state SET version = version + 1; END;
+  CREATE TRIGGER identity_removed    AFTER DELETE ON identity    BEGIN UPDATE state SET version = version + 1; END;
+  CREATE TRIGGER entitlement_added   AFTER INSERT ON entitlement BEGIN UPDATE state SET version = version + 1; END;
+  CREATE TRIGGER entitlement_changed AFTER UPDATE ON entitlement BEGIN UPDATE state SET version = version + 1; END;
+  CREATE TRIGGER entitlement_removed AFTER DELETE ON entitlement BEGIN UPDATE state SET version = version + 1; END;
+  CREATE TRIGGER order_added         AFTER INSERT ON revocation  BEGIN UPDATE state SET version = version + 1; END;
+
+  CREATE TABLE broker (
+    id    TEXT PRIMARY KEY,
+    seen  INTEGER,             -- wall milliseconds of its last heartbeat; NULL: it has said goodbye
+    since INTEGER NOT NULL     -- the last order that was given before it was known
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE report (
+    number        INTEGER NOT NULL REFERENCES revocation (number),
+    broker        TEXT NOT NULL REFERENCES broker (id),
+    sessions      INTEGER NOT NULL,
+    subscriptions INTEGER NOT NULL,
+    queued        INTEGER NOT NULL,
+    retained      INTEGER NOT NULL,
+    groups        INTEGER NOT NULL,
+    microseconds  INTEGER NOT NULL,
+    PRIMARY KEY (number, broker)
+  ) STRICT, WITHOUT ROWID;
+
+  DROP INDEX revocation_open;
+  ALTER TABLE revocation DROP COLUMN reported;
+  ALTER TABLE revocation DROP COLUMN sessions;
+  ALTER TABLE revocation DROP COLUMN subscriptions;
+  ALTER TABLE revocation DROP COLUMN queued;
+  ALTER TABLE revocation DROP COLUMN retained;
+  ALTER TABLE revocation DROP COLUMN groups;
+  ALTER TABLE revocation DROP COLUMN microseconds;
+
+  CREATE TABLE ticket (
+    hash    BLOB PRIMARY KEY,
+    name    TEXT NOT NULL,
+    kind    TEXT NOT NULL,
+    expires INTEGER NOT NULL      -- wall milliseconds
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE ticket_right (
+    hash     BLOB NOT NULL REFERENCES ticket (hash) ON DELETE CASCADE,
+    what     TEXT NOT NULL CHECK (what IN ('publish', 'subscribe', 'scheme')),
+    position INTEGER NOT NULL,
+    value    TEXT NOT NULL,
+    PRIMARY KEY (hash, what, position)
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE authority_order (
+    authority BLOB NOT NULL,
+    serial    INTEGER NOT NULL,
+    digest    BLOB NOT NULL,
+    PRIMARY KEY (authority, serial)
+  ) STRICT, WITHOUT ROWID;
+
+  PRAGMA user_version = 2;
+)";
+
+// A key that there is not has no octets, and is unlike any other.
+constexpr const char* schema_3 = R"(
+  UPDATE identity SET ecdsa = x'' WHERE ecdsa = zeroblob(33);
+  UPDATE identity SET agreement = x'' WHERE agreement = zeroblob(33);
+  DROP INDEX identity_ecdsa;
+  DROP INDEX identity_agreement;
+  CREATE UNIQUE INDEX identity_ecdsa ON identity (substr(ecdsa, 2)) WHERE length(ecdsa) > 0;
+  CREATE UNIQUE INDEX identity_agreement ON identity (substr(agreement, 2)) WHERE length(agreement) > 0;
+
+  PRAGMA user_version = 3;
+)";
+
+// Each leads from the one before; an empty file has version 0.
+constexpr const char* schemas[] = {schema_1, schema_2, schema_3};
+
+}  // namespace
+
+Result<> prepare_registry(Database& database) {
+  auto transaction = TRY(Transaction::begin(database));
+  const auto found = TRY(database.number("PRAGMA user_version"));
+  if (found == std::size(schemas)) return {};
+  if (found > std::size(schemas)) {
+    return fail(Blame::environment, "the registry is of a newer program: it has schema " + std::to_string(found) +
+                                        ", this one knows those up to " + std::to_string(std::size(schemas)));
+  }
+  for (auto step = found; step < std::size(schemas); ++step) TRY(database.execute(schemas[step]));
+  return transaction.commit();
+}
+
+}  // namespace sealmq::sqlite
