@@ -1,6 +1,7 @@
 """Patient and doctor, end to end: through our broker, through mosquitto, through mosquitto over TLS; through a broker that means no
 good; and when either end dies."""
 import asyncio
+import getpass
 import os
 import pathlib
 import shutil
@@ -28,22 +29,6 @@ subscribe = ["pmqtt", "smqtt", "plain"]
 """
 
 
-class SecureMosquitto(Mosquitto):
-    """The same behind TLS."""
-
-    def __init__(self, port, certificates):
-        self.plain = free_port()
-        self._folder = tempfile.mkdtemp(prefix="sealmq-interop-")
-        subprocess.run([MAKE_CERTIFICATES, certificates], check=True, timeout=PATIENCE)
-        path = os.path.join(self._folder, "conf")
-        with open(path, "w") as file:
-            file.write(f"listener {port} 127.0.0.1\nallow_anonymous true\nlog_type subscribe\nlog_dest stderr\n"
-                       f"certfile {certificates}/server.pem\nkeyfile {certificates}/server.key\n")
-        self.port = port
-        self._process = subprocess.Popen([MOSQUITTO, "-c", path], stderr=subprocess.PIPE, text=True)
-        self.log = Lines(self._process.stderr)
-
-
 class HostileBroker:
     """Between the ends and mosquitto, on a loop of its own."""
 
@@ -59,6 +44,15 @@ class HostileBroker:
     def stop(self):
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(PATIENCE)
+        tasks = asyncio.all_tasks(self._loop)
+        for task in tasks:
+            task.cancel()
+
+        async def ended():
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+        self._loop.run_until_complete(ended())
+        self._loop.close()
 
 
 class Partners(unittest.TestCase):
@@ -97,6 +91,9 @@ class Partners(unittest.TestCase):
         if process.poll() is None:
             process.send_signal(signal.SIGKILL)
         process.wait(PATIENCE)
+        for stream in process.stdin, process.stdout, process.stderr:
+            if stream is not None:
+                stream.close()
 
     def expect_lines(self, process, *lines):
         self.assertTrue(process.out.wait_for(lambda got: len(got) >= len(lines)), (process.out.all(), process.err.all()))
@@ -121,12 +118,11 @@ class Partners(unittest.TestCase):
 
     def test_through_mosquitto_over_tls(self):
         certificates = self.folder / "certificates"
-        broker = SecureMosquitto(free_port(), str(certificates))
-        try:
-            time.sleep(0.5)
-            self.conversation("--cafile", f"{certificates}/ca.pem", port=broker.port)
-        finally:
-            broker.stop()
+        subprocess.run([MAKE_CERTIFICATES, certificates], check=True, timeout=PATIENCE)
+        broker = Mosquitto(free_port(), f"user {getpass.getuser()}", f"certfile {certificates}/server.pem",
+                           f"keyfile {certificates}/server.key")
+        self.addCleanup(broker.stop)
+        self.conversation("--cafile", f"{certificates}/ca.pem", port=broker.port)
 
     def test_through_our_broker(self):
         with Broker(configuration=CONFIGURATION) as broker:
