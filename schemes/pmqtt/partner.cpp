@@ -45,12 +45,16 @@ Partner::Partner(std::uint32_t place, Pinned pinned, const Topics& topics, KeySt
       last_number_(first_number_) {}
 
 void Partner::connected() {
-  // What was under way may be lost, and so may what was sent to us meanwhile.
+  // What was under way may be lost. Messages are not: their authors send them again.
   next_offer_ = 0;
   if (!offered_.empty()) greets_ = true;
-  if (!listens_) return;
+  if (!listens_ || is_written_to()) return;
   has_to_request_ = true;
   unknown_ = {};
+}
+
+bool Partner::is_written_to() const {
+  return std::ranges::any_of(answered_, [](const Kept& kept) { return kept.session.is_confirmed(); });
 }
 
 void Partner::listen() {
@@ -216,8 +220,7 @@ Result<FromPartner> Partner::take_frame(std::string_view topic, Bytes frame, boo
   if (kept == nullptr) {
     if (!listens_ || type == type_receipt) return FromPartner{};  // for another program of the same identity
     has_to_request_ = true;
-    const bool has_another = std::ranges::any_of(answered_, [](const Kept& its) { return its.session.is_confirmed(); });
-    unknown_ = has_another ? sealed.session : SessionId{};
+    unknown_ = is_written_to() ? sealed.session : SessionId{};
     return refused("sealed for a session that is not known here (any more); " + pinned_.name + " is asked for a new one");
   }
   const bool was_confirmed = kept->session.is_confirmed();

@@ -73,6 +73,7 @@ class Partner {
   Result<> take_answer(Bytes frame, Now now);
   Result<> take_request(Bytes frame, Now now);
   Result<> take_receipts(Bytes body, const Kept& kept);
+  bool is_written_to() const;  ///< in a session that the partner has offered
   Kept* find(const SessionId& id);
   Kept* find_by(std::uint64_t delivery);
   void drop_surplus();

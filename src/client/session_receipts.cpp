@@ -49,6 +49,14 @@ void ClientSession::settle(const Delivered& delivered) {
     answered(at->message, reason);
     at = unconfirmed_.erase(at);
   }
+  for (auto at = waiting_.begin(); at != waiting_.end();) {  // to be sent again, which is not needed any more
+    if (!is_among(at->delivery, delivered)) {
+      ++at;
+      continue;
+    }
+    answered(*at, reason);
+    at = waiting_.erase(at);
+  }
   for (auto& entry : outgoing_)
     if (is_among(entry.message.delivery, delivered)) entry.message.delivered = reason;
 }
@@ -89,6 +97,8 @@ std::string ClientSession::give_up(Handle handle) {
       who = "the broker has the message, and " + scheme_->awaited(unconfirmed.message.topic) + " has not confirmed it in time";
   std::erase_if(waiting_, [&](const Message& message) { return message.handle == handle; });
   std::erase_if(unconfirmed_, [&](const Unconfirmed& unconfirmed) { return unconfirmed.message.handle == handle; });
+  for (auto& entry : outgoing_)
+    if (entry.message.handle == handle) entry.message.delivery = 0;  // its acknowledgement will end it
   copies_.erase(handle);
   return who;
 }
