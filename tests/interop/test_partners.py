@@ -20,6 +20,7 @@ from transports import MAKE_CERTIFICATES
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "examples" / "telemedicine"))
 import hostile_broker  # noqa: E402
 
+EXAMPLES = os.environ["EXAMPLES"]  # the folder with their programs
 PASSWORDS = {"patient1": "the patient's", "patient2": "another's", "dr.house": "the doctor's"}
 CONFIGURATION = """
 [[topic]]
@@ -267,6 +268,25 @@ class Partners(unittest.TestCase):
         refused = "\n".join(doctor.err.all())
         self.assertIn("does not open", refused)
         self.assertIn("a copy of a message that came before", refused)
+
+    def test_the_telemedicine_example_through_a_hostile_broker(self):
+        series = pathlib.Path(hostile_broker.__file__).with_name("vital_signs.csv")
+        made = subprocess.run([sys.executable, series.with_name("make_vital_signs.py"), "-"], capture_output=True, text=True, check=True)
+        self.assertEqual(made.stdout, series.read_text())
+        rows = made.stdout.splitlines()[:9]
+        (self.folder / "short.csv").write_text("\n".join(rows) + "\n")
+        hostile = self.through_hostile_broker("read", "change", "replay", "move", "drop")
+        environment = {**os.environ, "BROKER": f"mqtt://127.0.0.1:{hostile.port}", "ROWS": "8", "RATE": "20"}
+        view = subprocess.Popen([f"{EXAMPLES}/doctor_view", "dr.house.key", "patient1.pub"], cwd=self.folder, env=environment, text=True,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.addCleanup(self.end, view)
+        monitor = subprocess.run([f"{EXAMPLES}/patient_monitor", "patient1.key", "dr.house.pub", "short.csv"], cwd=self.folder,
+                                 env=environment, capture_output=True, text=True, timeout=2 * PATIENCE)
+        self.assertEqual((monitor.returncode, monitor.stderr), (0, ""))
+        out, err = view.communicate(timeout=PATIENCE)
+        expected = ["patient1: pulse {1} oxygen {2} breaths {3}".format(*row.split(",")) for row in rows[1:]]
+        self.assertEqual(out.splitlines(), expected, err)
+        self.assertIn("refused: sealed message does not open", err)
 
     def test_what_is_missing_or_late_is_told(self):
         hostile = self.through_hostile_broker("drop", "reorder")
