@@ -109,8 +109,6 @@ std::vector<Delivered> ClientScheme::deliveries() {
   return {};
 }
 
-void ClientScheme::undelivered(std::uint64_t, Now) {}
-
 void ClientScheme::taken(std::uint64_t) {}
 
 std::string ClientScheme::awaited(std::string_view) const {

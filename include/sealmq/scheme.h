@@ -378,8 +378,6 @@ class ClientScheme {
   virtual bool is_current(std::uint64_t delivery, Now now) const;
   /// What has become known since the last call.
   virtual std::vector<Delivered> deliveries();
-  /// The other end has told nothing of a message for some seconds.
-  virtual void undelivered(std::uint64_t delivery, Now now);
   /// The application has a message that was received with this number.
   virtual void taken(std::uint64_t delivery);
   /// Who is waited for before a message to this address can go, in words.

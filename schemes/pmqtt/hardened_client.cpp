@@ -65,10 +65,6 @@ class ClientSide : public ClientScheme {
     const auto place = Partner::place_of(delivery);
     return place < partners_.size() && partners_[place].is_current(delivery, now);
   }
-  void undelivered(std::uint64_t delivery, Now now) override {
-    const auto place = Partner::place_of(delivery);
-    if (place < partners_.size()) partners_[place].undelivered(now);
-  }
   std::vector<Delivered> deliveries() override {
     std::vector<Delivered> all;
     for (Partner& partner : partners_)

@@ -9,12 +9,12 @@ namespace {
 
 constexpr std::uint64_t between_offers = 10'000;    // milliseconds, while nobody answers
 constexpr std::uint64_t between_requests = 10'000;  // at most one request in so long a time
-constexpr std::uint64_t between_greetings = 10'000;
-constexpr std::size_t offered_kept = 3;      // the newest and what may still be on its way in older ones
-constexpr std::size_t confirmed_kept = 8;    // a partner may have so many programs running
-constexpr std::size_t unconfirmed_kept = 4;  // offers of which nothing more was heard
-constexpr std::size_t marks_kept = 10'000;   // of a partner that has gone mad; they are signed
+constexpr std::size_t offered_kept = 3;             // the newest and what may still be on its way in older ones
+constexpr std::size_t confirmed_kept = 8;           // a partner may have so many programs running
+constexpr std::size_t unconfirmed_kept = 4;         // offers of which nothing more was heard
+constexpr std::size_t marks_kept = 10'000;          // of a partner that has gone mad; they are signed
 constexpr std::size_t answers_kept = 16;
+constexpr std::uint64_t safely_within_window = crypto::ReplayWindow::size - 4;
 
 Failure refused(std::string why) {
   return fail(Blame::peer_misbehaved, std::move(why));
@@ -45,12 +45,16 @@ Partner::Partner(std::uint32_t place, Pinned pinned, const Topics& topics, KeySt
       last_number_(first_number_) {}
 
 void Partner::connected() {
-  // What was under way may be lost, and so may what was sent to us meanwhile.
-  next_offer_ = next_greeting_ = 0;
+  // What was under way may be lost. Messages are not: their authors send them again.
+  next_offer_ = 0;
   if (!offered_.empty()) greets_ = true;
-  if (!listens_) return;
+  if (!listens_ || is_written_to()) return;
   has_to_request_ = true;
   unknown_ = {};
+}
+
+bool Partner::is_written_to() const {
+  return std::ranges::any_of(answered_, [](const Kept& kept) { return kept.session.is_confirmed(); });
 }
 
 void Partner::listen() {
@@ -77,12 +81,7 @@ Result<Buffer> Partner::protect(std::string_view address, Bytes payload, Now now
 
 bool Partner::is_current(std::uint64_t delivery, Now now) const {
   return !offered_.empty() && !was_lost_ && offered_.back().number == session_of(delivery) &&
-         !offered_.back().session.is_over(now);
-}
-
-void Partner::undelivered(Now now) {
-  if (now.steady < next_greeting_ || offered_.empty()) return;
-  greets_ = true;  // an end that cannot open this asks for a new session
+         !offered_.back().session.is_over(now) && number_of(delivery) + safely_within_window >= offered_.back().session.sealed();
 }
 
 // -- what is to be sent next
@@ -95,7 +94,6 @@ Result<std::optional<Request>> Partner::next_request(Now now) {
   }
   if (greets_ && !offered_.empty() && !offered_.back().session.is_over(now)) {
     greets_ = false;
-    next_greeting_ = now.steady + between_greetings;
     Request request{message_topic_, {}};
     TRY(offered_.back().session.seal(type_message, message_topic_, {}, now, request.payload));
     return request;
@@ -154,8 +152,6 @@ Result<> Partner::take_offer(Bytes frame, Now now) {
   auto accepted = TRY(invitation.accept(key_, random_, now));
   answers_.push_back(std::move(accepted.frame));
   answered_.push_back(Kept{++last_number_, std::move(accepted.session)});
-  // It has somebody to write to again.
-  has_to_request_ = false;
   drop_surplus();
   return {};
 }
@@ -224,13 +220,13 @@ Result<FromPartner> Partner::take_frame(std::string_view topic, Bytes frame, boo
   if (kept == nullptr) {
     if (!listens_ || type == type_receipt) return FromPartner{};  // for another program of the same identity
     has_to_request_ = true;
-    const bool has_another = std::ranges::any_of(answered_, [](const Kept& its) { return its.session.is_confirmed(); });
-    unknown_ = has_another ? sealed.session : SessionId{};
+    unknown_ = is_written_to() ? sealed.session : SessionId{};
     return refused("sealed for a session that is not known here (any more); " + pinned_.name + " is asked for a new one");
   }
   const bool was_confirmed = kept->session.is_confirmed();
   auto opened = TRY(kept->session.open(type, topic, frame, now));
   if (!was_confirmed) {
+    has_to_request_ = false;  // not before: an old offer, sent again, must not silence us
     const auto place = std::ranges::find_if(answered_, [&](const Kept& its) { return &its == kept; });
     if (place != answered_.end()) answered_.splice(answered_.end(), answered_, place);
     drop_surplus();  // never the last one
@@ -242,8 +238,8 @@ Result<FromPartner> Partner::take_frame(std::string_view topic, Bytes frame, boo
   }
   const std::uint64_t delivery = at_least_once ? delivery_of(kept->number, opened.number) : 0;
   if (opened.repeat) {
-    const bool is_answered = !kept->not_taken.contains(opened.number);
-    if (delivery != 0 && is_answered)
+    if (kept->not_taken.contains(opened.number)) return FromPartner{};  // its author is impatient, and the application slow
+    if (delivery != 0)
       kept->receipts.push_back({opened.number, kept->refused.contains(opened.number) ? Verdict::unwanted : Verdict::taken});
     return refused("a copy of a message that came before");
   }

@@ -43,8 +43,8 @@ class Partner {
   Result<Buffer> protect(std::string_view address, Bytes payload, Now now);
   /// Of the last protect(): the session's number here above the message's number in it.
   std::uint64_t delivery() const { return delivery_; }
+  /// The other end could still tell it from a copy of itself.
   bool is_current(std::uint64_t delivery, Now now) const;
-  void undelivered(Now now);
 
   // -- what is to be sent next
 
@@ -73,6 +73,7 @@ class Partner {
   Result<> take_answer(Bytes frame, Now now);
   Result<> take_request(Bytes frame, Now now);
   Result<> take_receipts(Bytes body, const Kept& kept);
+  bool is_written_to() const;  ///< in a session that the partner has offered
   Kept* find(const SessionId& id);
   Kept* find_by(std::uint64_t delivery);
   void drop_surplus();
@@ -100,7 +101,6 @@ class Partner {
   bool was_lost_ = false;         ///< the other end could not read what was sent
   std::uint64_t next_offer_ = 0;  ///< steady
   bool greets_ = false;           ///< a first frame is due, by which the other end knows that the session is real
-  std::uint64_t next_greeting_ = 0;
 
   bool listens_ = false;
   bool has_to_request_ = false;

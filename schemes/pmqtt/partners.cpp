@@ -33,7 +33,8 @@ Result<> check_ends(const ClientPorts& ports) {
 std::string tell_gap(std::uint64_t missing, bool late) {
   if (late) return "came after others that were sent later";
   if (missing == 0) return {};
-  return std::to_string(missing) + (missing == 1 ? " frame" : " frames") + " sent just before this one have not come";
+  if (missing == 1) return "a frame sent just before this one has not come";
+  return std::to_string(missing) + " frames sent just before this one have not come";
 }
 
 }  // namespace sealmq::pmqtt

@@ -42,6 +42,8 @@ class Session {
   /// In the last sixteenth of its life, by age or by messages: time to offer a new one.
   bool must_be_renewed(Now now) const;
   bool is_over(Now now) const;
+  /// How many frames it has sealed.
+  std::uint64_t sealed() const { return outwards_.counter(); }
 
   /// Appends the frame to `out` and answers its number. Errors: caller_misused when it is over, or not confirmed yet.
   Result<std::uint64_t> seal(std::uint8_t type, std::string_view topic, Bytes plaintext, Now now, Buffer& out);

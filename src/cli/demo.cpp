@@ -9,7 +9,6 @@
 #include <cerrno>
 #include <chrono>
 #include <filesystem>
-#include <iomanip>
 #include <iostream>
 #include <thread>
 
@@ -17,6 +16,8 @@
 #include "base/error_text.h"
 #include "base/text.h"
 #include "cli/command.h"
+#include "cli/demo_paper.h"
+#include "cli/demo_partners.h"
 #include "cli/eavesdropper.h"
 #include "cli/own_program.h"
 #include "crypto/random.h"
@@ -44,24 +45,6 @@ ended. Nothing is left behind.
 
 constexpr std::string_view reading = "4.2 bar";
 constexpr auto patience = 300ms;  // in which a message would arrive on the loopback interface
-
-/// Colours on a terminal, nothing in a pipe.
-class Paper {
- public:
-  void title(std::string_view text) const { std::cout << '\n' << paint("1", text) << '\n'; }
-  void row(std::string_view label, std::string_view text, const char* colour = "") const {
-    std::cout << "  " << std::left << std::setw(28) << label << paint(colour, text) << std::endl;
-  }
-  void good(std::string_view label, std::string_view text) const { row(label, text, "32"); }
-  void bad(std::string_view label, std::string_view text) const { row(label, text, "31"); }
-
- private:
-  std::string paint(const char* code, std::string_view text) const {
-    if (!colours_ || *code == '\0') return std::string(text);
-    return "\033[" + std::string(code) + "m" + std::string(text) + "\033[0m";
-  }
-  bool colours_ = ::isatty(STDOUT_FILENO) != 0;
-};
 
 /// The broker tells its log nothing here: the tour says what happened.
 class NoLog final : public server::Log {
@@ -112,6 +95,7 @@ class Tour {
       if (!scheme.info->between_partners) TRY(visit(*scheme.info, ++number));
     TRY(visit_a_group());
     TRY(visit_the_authority());
+    TRY(show_partners(paper_));
     std::cout << "\nnext: sealmq identity new boiler-7, then the session in README.md\n";
     return {};
   }
@@ -123,6 +107,7 @@ class Tour {
     configuration.threads = 1;
     configuration.topics.clear();
     for (const auto& scheme : all_schemes()) {
+      if (scheme.info->between_partners) continue;
       std::string name(scheme.info->name);
       configuration.topics.push_back({"plant/" + topic_word(name) + "/#", {name}, {name}});
     }

@@ -172,7 +172,7 @@ void ClientSession::tick(Now now) {
   }
   auto result = connection_.tick(now);
   if (result) {
-    ask_for_receipts();
+    send_unconfirmed_again();
     converse();
     return send_waiting();
   }

@@ -167,7 +167,7 @@ class ClientSession {
   void settle();
   void settle(const Delivered& delivered);
   void send_again(const Delivered& delivered);
-  void ask_for_receipts();
+  void send_unconfirmed_again();
   void forget_unfinished();
   void begin_conversation();
   void converse();

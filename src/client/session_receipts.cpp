@@ -1,4 +1,6 @@
 // What becomes of messages to partners after the broker has them: receipts, and what has to be sent once more.
+#include <algorithm>
+
 #include "client/session.h"
 
 namespace sealmq {
@@ -24,7 +26,6 @@ void ClientSession::acknowledged(Message message, Reason reason) {
   }
   if (message.delivery == 0 || is_error(reason)) return answered(message, reason);
   if (message.delivered) return answered(message, *message.delivered);
-  if (reason == Reason::no_matching_subscribers) scheme_->undelivered(message.delivery, now_);
   unconfirmed_.push_back({std::move(message), now_.steady});
 }
 
@@ -48,6 +49,14 @@ void ClientSession::settle(const Delivered& delivered) {
     answered(at->message, reason);
     at = unconfirmed_.erase(at);
   }
+  for (auto at = waiting_.begin(); at != waiting_.end();) {  // to be sent again, which is not needed any more
+    if (!is_among(at->delivery, delivered)) {
+      ++at;
+      continue;
+    }
+    answered(*at, reason);
+    at = waiting_.erase(at);
+  }
   for (auto& entry : outgoing_)
     if (is_among(entry.message.delivery, delivered)) entry.message.delivered = reason;
 }
@@ -68,11 +77,13 @@ void ClientSession::send_again(const Delivered& delivered) {
     if (is_among(entry.message.delivery, delivered) && !entry.message.delivered) entry.message.is_lost = true;
 }
 
-void ClientSession::ask_for_receipts() {
-  for (const Unconfirmed& unconfirmed : unconfirmed_) {
-    if (now_.steady - unconfirmed.since < longest_unconfirmed) break;
-    scheme_->undelivered(unconfirmed.message.delivery, now_);
-  }
+/// The same bytes once more: an end that has them takes them for the copy they are, and one that cannot open them asks for a new
+/// session.
+void ClientSession::send_unconfirmed_again() {
+  const auto young =
+      std::ranges::find_if(unconfirmed_, [&](const Unconfirmed& its) { return now_.steady - its.since < longest_unconfirmed; });
+  for (auto old = young; old != unconfirmed_.begin();) waiting_.push_front(std::move((--old)->message));
+  unconfirmed_.erase(unconfirmed_.begin(), young);
 }
 
 std::string ClientSession::give_up(Handle handle) {
@@ -86,6 +97,8 @@ std::string ClientSession::give_up(Handle handle) {
       who = "the broker has the message, and " + scheme_->awaited(unconfirmed.message.topic) + " has not confirmed it in time";
   std::erase_if(waiting_, [&](const Message& message) { return message.handle == handle; });
   std::erase_if(unconfirmed_, [&](const Unconfirmed& unconfirmed) { return unconfirmed.message.handle == handle; });
+  for (auto& entry : outgoing_)
+    if (entry.message.handle == handle) entry.message.delivery = 0;  // its acknowledgement will end it
   copies_.erase(handle);
   return who;
 }

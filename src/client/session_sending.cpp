@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::size_t most_in_flight = 1024;   // however much the broker would take
 constexpr std::size_t most_waiting = 100'000;  // messages the caller may ask for before the first of them is answered
+constexpr std::size_t most_unconfirmed = 32;   // to partners, who tell copies of later ones apart no more
 constexpr std::size_t most_stepped_over = 64;  // messages to partners who have not answered yet
 
 std::uint8_t code(Reason reason) {
@@ -118,14 +119,16 @@ Result<Handle> ClientSession::enqueue(Message message) {
 /// Sends what the broker's Receive Maximum allows: first what a former connection left open, then what waits. [MQTT-3.3.4-9]
 void ClientSession::send_waiting() {
   if (!is_open()) return;
-  std::size_t window = std::min<std::size_t>(connection_.peer_receive_maximum(), most_in_flight);
-  std::size_t in_flight = 0;
+  const bool has_partners = conversation_.is_between_partners();
+  std::size_t window =
+      std::min<std::size_t>(connection_.peer_receive_maximum(), has_partners ? most_unconfirmed : most_in_flight);
+  std::size_t in_flight = unconfirmed_.size();
   for (auto& entry : outgoing_) {
     if (!entry.sent && in_flight >= window) return;
     ++in_flight;
     if (entry.sent) continue;
     if (entry.awaiting != Awaiting::pubcomp && !make_ready(entry.message).value_or(false)) {
-      if (!conversation_.is_between_partners()) return;
+      if (!has_partners) return;
       continue;
     }
     entry.sent = true;
@@ -134,7 +137,7 @@ void ClientSession::send_waiting() {
     else
       send(entry.message, entry.packet_id, true);  // [MQTT-3.3.1-1] [MQTT-4.4.0-1]
   }
-  const std::size_t may_step_over = conversation_.is_between_partners() ? most_stepped_over : 0;
+  const std::size_t may_step_over = has_partners ? most_stepped_over : 0;
   for (std::size_t stepped_over = 0; stepped_over < waiting_.size();) {
     const auto next = waiting_.begin() + static_cast<std::ptrdiff_t>(stepped_over);
     if (next->qos != QoS::at_most_once && in_flight >= window) return;
@@ -226,7 +229,7 @@ void ClientSession::on_pubrec(const mqtt::Pubrec& pubrec) {
   if (!known && is_error(pubrec.reason)) return;
   if (entry) {
     entry->awaiting = Awaiting::pubcomp;
-    entry->message.payload = {};  // only the identifier matters from now on
+    if (entry->message.delivery == 0) entry->message.payload = {};  // only the identifier matters from now on
   }
   auto reason = known || options_.version != Version::v5 ? Reason::success : Reason::packet_identifier_not_found;
   connection_.send(mqtt::Pubrel{.packet_id = pubrec.packet_id, .reason = reason, .properties = {}});  // [MQTT-4.3.3-4]

@@ -22,12 +22,14 @@ def free_port():
 
 
 class Mosquitto:
-    def __init__(self, port):
+    def __init__(self, port, *more):
+        """`more`: lines of its configuration, about the listener."""
         self.port = port
         self._folder = tempfile.mkdtemp(prefix="sealmq-interop-")
         path = os.path.join(self._folder, "conf")
         with open(path, "w") as file:
             file.write(f"listener {port} 127.0.0.1\nallow_anonymous true\nlog_type subscribe\nlog_dest stderr\n")
+            file.write("".join(line + "\n" for line in more))
         self._process = subprocess.Popen([MOSQUITTO, "-c", path], stderr=subprocess.PIPE, text=True)
         self.log = Lines(self._process.stderr)
         until = time.monotonic() + PATIENCE

@@ -139,6 +139,30 @@ TEST_F(Conversation, WhatNobodyHasTakenIsNotConfirmed) {
   EXPECT_TRUE(patient.deliveries.empty());
 }
 
+TEST_F(Conversation, ACopyOfWhatTheApplicationHasNotTakenYetIsNoNews) {
+  doctor.takes = false;
+  wire.listen(doctor);
+  wire.send(patient, "vitals", "72");
+  wire.bring(wire.last("pmqtt/e2e/patient1/dr.house/vitals"));
+  EXPECT_EQ(doctor.texts, Texts{"72"});
+  EXPECT_TRUE(doctor.refusals.empty());
+  EXPECT_TRUE(patient.deliveries.empty());
+}
+
+TEST_F(Conversation, AReceiptThatWasLostIsGivenOnceMoreForTheCopy) {
+  wire.listen(doctor);
+  wire.send(patient, "vitals", "1");
+  wire.meddle = [](Passing& passing) { return !passing.topic.starts_with("pmqtt/e2e/dr.house"); };
+  patient.deliveries.clear();
+  wire.send(patient, "vitals", "2");
+  EXPECT_TRUE(patient.deliveries.empty());
+  wire.meddle = {};
+  wire.bring(wire.last("pmqtt/e2e/patient1/dr.house/vitals"));
+  wire.go_on();
+  EXPECT_TRUE(patient.was_told_that(Outcome::taken));
+  EXPECT_EQ(doctor.texts, (Texts{"1", "2"}));
+}
+
 TEST_F(Conversation, TheAuthorLearnsThatNobodyAskedForATopic) {
   wire.listen(doctor, "ecg");
   wire.send(patient, "vitals", "72");
@@ -185,7 +209,7 @@ TEST_F(Conversation, AFrameOfAForgottenSessionIsToldAndAskedFor) {
   EXPECT_EQ(doctor.texts.back(), "4");
 }
 
-TEST_F(Conversation, AnAuthorWhoHearsNothingShowsItselfUntilItIsAskedForANewSession) {
+TEST_F(Conversation, AnAuthorWhoHearsNothingSendsItAgainAndIsAskedForANewSession) {
   wire.listen(doctor);
   wire.send(patient, "vitals", "1");
   wire.meddle = [](Passing& passing) { return !passing.topic.starts_with("pmqtt/kx/dr.house"); };
@@ -193,7 +217,8 @@ TEST_F(Conversation, AnAuthorWhoHearsNothingShowsItselfUntilItIsAskedForANewSess
   wire.meddle = {};
   wire.advance(11'000);
   EXPECT_FALSE(patient.was_told_that(Outcome::lost));
-  patient.scheme->undelivered(patient.deliveries.front().first, wire.now);
+  EXPECT_TRUE(patient.scheme->is_current(patient.deliveries.front().first, wire.now));
+  wire.bring(wire.last("pmqtt/e2e/patient1/dr.house/vitals"));
   wire.go_on();
   EXPECT_TRUE(patient.was_told_that(Outcome::lost));
 }
