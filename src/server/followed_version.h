@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <mutex>
 
-#include "base/result.h"
+#include "sealmq/result.h"
 
 namespace sealmq::server {
 
