@@ -28,7 +28,10 @@ enum class Hop : std::uint8_t {
   hrl1,  ///< everything
 };
 /// As the user property `hop` of CONNECT and CONNACK says it: "HPP1", "HRL1"; empty for none.
-std::string_view name(Hop hop);
+constexpr std::string_view name(Hop hop) {
+  if (hop == Hop::none) return {};
+  return hop == Hop::hrl1 ? "HRL1" : "HPP1";
+}
 inline constexpr std::string_view hop_property = "hop";
 
 // -- passwords, as a broker keeps them
