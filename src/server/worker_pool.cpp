@@ -35,6 +35,7 @@ void WorkerPool::run(const std::stop_token& stop) {
       waiting_.pop_front();
     }
     work();
+    std::this_thread::yield();  // whoever waits for the outcome goes first
   }
 }
 
