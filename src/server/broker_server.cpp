@@ -14,8 +14,8 @@
 namespace sealmq::server {
 namespace {
 
-// For logins and other slow work. One processor is left to the shards: a thread that wakes up where slow work runs may wait until
-// the next tick of the scheduler, whatever their priorities. Not many, as each password in work takes 32 MB.
+// For logins and other slow work. Where two of them share a processor, a shard's thread that wakes up there may find the other
+// one in the place of the first until the next tick of the scheduler. Not many, as each password in work takes 32 MB.
 std::size_t worker_threads() {
   return std::clamp<std::size_t>(std::thread::hardware_concurrency(), 2, 3) - 1;
 }
