@@ -9,6 +9,7 @@
 #include "sealmq/identity.h"
 #include "sealmq/ports.h"
 #include "sealmq/secret.h"
+#include "sealmq/smart_card.h"
 
 namespace sealmq {
 
@@ -16,6 +17,8 @@ class KeyStore {
  public:
   virtual ~KeyStore() = default;
 
+  /// Which keys there are: one that is missing in identity().keys cannot be used, and its calls answer caller_misused with a
+  /// hint.
   virtual const PublicIdentity& identity() const = 0;
 
   /// Schnorr on P-256 over a list of elements (crypto/schnorr.h): z (32) || e (32).
@@ -27,17 +30,30 @@ class KeyStore {
   /// ECDH P-256: the x coordinate. An error if `peer` is not a point of the curve.
   virtual Result<Secret> agree(const std::array<std::uint8_t, 33>& peer) = 0;
 
+  /// RSA-PSS with SHA-256 and 32 octets of salt, as long as the modulus (crypto/rsa.h).
+  virtual Result<Buffer> sign_rsa_pss(Bytes message);
+  /// PKCS#1 v1.5, block type 01 over the bare message, for a published protocol.
+  virtual Result<Buffer> seal_rsa(Bytes message);
+  /// PKCS#1 v1.5, block type 02, for a published protocol: always `length` octets, random ones if this was no encryption of
+  /// `length` octets. Compare them with what is expected; nothing else may depend on them.
+  virtual Result<Secret> decrypt_rsa(Bytes ciphertext, std::size_t length);
+
+  /// The card that this identity logs in with by a published protocol: a smart card, or one in software over the RSA key of this
+  /// store, which then outlives it. `key_size`: of the block cipher, 16 for real cards.
+  virtual Result<std::unique_ptr<SmartCard>> open_card(CardForm form, std::size_t key_size, Random& random);
+
   /// The number of this identity's next signed message.
   virtual SequenceCounter& sequence() = 0;
 };
 
 /// New keys on this machine: NAME.key (0600, never over an existing file) and NAME.pub.
+/// `rsa_bits`: an RSA key besides, of 2048, 3072 or 4096 bits; 0: none.
 Result<PublicIdentity> create_key_files(std::string_view name, Kind kind, const std::string& key_path,
-                                        const std::string& pub_path, Random& random);
+                                        const std::string& pub_path, Random& random, unsigned rsa_bits = 0);
 /// Refuses a file that others can read.
 Result<std::unique_ptr<KeyStore>> open_key_file(const std::string& path, Random& random);
 /// Keys that live only as long as the process; for tests and the tour.
-std::unique_ptr<KeyStore> make_memory_keys(std::string_view name, Kind kind, Random& random);
+std::unique_ptr<KeyStore> make_memory_keys(std::string_view name, Kind kind, Random& random, unsigned rsa_bits = 0);
 
 Result<PublicIdentity> read_public_identity(const std::string& path);
 

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "base/text.h"
+#include "crypto/rsa.h"
 #include "keystore/file_access.h"
 #include "keystore/file_keys.h"
 #include "keystore/fingerprint.h"
@@ -16,9 +17,10 @@ using PublicKey = std::array<std::uint8_t, 33>;
 constexpr std::string_view id_word = "broker";
 constexpr std::string_view ecdsa_word = "ecdsa-p256";
 constexpr std::string_view agreement_word = "ecdh-p256";
+constexpr std::string_view rsa_word = "rsa";
 constexpr std::string_view parameters_word = "malina-parameters";
 
-std::string key_line(std::string_view word, const PublicKey& key) {
+std::string key_line(std::string_view word, Bytes key) {
   return std::string(word) + " " + to_base64url(key) + " " + fingerprint_of(key) + "\n";
 }
 
@@ -46,11 +48,19 @@ Result<PublicKey> parse_key(const std::vector<std::string_view>& words) {
   return key;
 }
 
+Result<Buffer> parse_rsa(const std::vector<std::string_view>& words) {
+  auto modulus = words.size() == 3 ? from_base64url(words[1]) : std::nullopt;
+  if (!modulus || !crypto::rsa::PublicKey::from_modulus(*modulus)) return refuse("rsa is not a modulus and its fingerprint");
+  if (words[2] != fingerprint_of(*modulus)) return refuse("the fingerprint of rsa does not match the key");
+  return *std::move(modulus);
+}
+
 /// What has been read so far; each line may stand once.
 struct Found {
   std::optional<std::string> id;
   std::optional<PublicKey> ecdsa;
   std::optional<PublicKey> agreement;
+  std::optional<Buffer> rsa;
   std::optional<Buffer> parameters;  ///< looked into when the keys are known
 
   Result<> read(std::string_view line) {
@@ -61,6 +71,7 @@ struct Found {
     }
     if (words[0] == ecdsa_word) return set(ecdsa, TRY(parse_key(words)), ecdsa_word);
     if (words[0] == agreement_word) return set(agreement, TRY(parse_key(words)), agreement_word);
+    if (words[0] == rsa_word) return set(rsa, TRY(parse_rsa(words)), rsa_word);
     if (words[0] == parameters_word) {
       auto value = words.size() == 2 ? from_base64url(words[1]) : std::nullopt;
       if (!value) return refuse("malina-parameters is not base64url");
@@ -87,13 +98,14 @@ std::string new_broker_id(Random& random) {
 }  // namespace
 
 BrokerIdentity broker_identity(const PublicIdentity& identity) {
-  return {identity.name, identity.keys.ecdsa, identity.keys.agreement, std::nullopt};
+  return {identity.name, identity.keys.ecdsa, identity.keys.agreement, std::nullopt, identity.keys.rsa};
 }
 
 std::string to_text(const BrokerIdentity& broker) {
   std::string text = "# public keys of a sealmq broker: give this file to devices (--broker-key)\n";
   text.append(id_word).append(" ").append(broker.id).append("\n");
   text.append(key_line(ecdsa_word, broker.ecdsa)).append(key_line(agreement_word, broker.agreement));
+  if (!broker.rsa.empty()) text.append(key_line(rsa_word, broker.rsa));
   if (broker.parameters)
     text.append(parameters_word).append(" ").append(to_base64url(encode(*broker.parameters, broker))).append("\n");
   return text;
@@ -109,6 +121,7 @@ Result<BrokerIdentity> parse_broker_identity(std::string_view text) {
   if (!found.ecdsa) return refuse("the line ecdsa-p256 is missing");
   if (!found.agreement) return refuse("the line ecdh-p256 is missing");
   BrokerIdentity broker{*found.id, *found.ecdsa, *found.agreement};
+  if (found.rsa) broker.rsa = *std::move(found.rsa);
   if (found.parameters) {
     auto parameters = parse_parameters(*found.parameters, broker);
     if (!parameters) return refuse("malina-parameters: " + parameters.error().what);
@@ -130,7 +143,8 @@ std::optional<BrokerIdentity> published(const DataFolder& folder, const BrokerId
   if (!text) return std::nullopt;
   auto found = parse_broker_identity(*text);
   if (!found || to_text(*found) != *text) return std::nullopt;
-  const bool same_keys = found->id == broker.id && found->ecdsa == broker.ecdsa && found->agreement == broker.agreement;
+  const bool same_keys =
+      found->id == broker.id && found->ecdsa == broker.ecdsa && found->agreement == broker.agreement && found->rsa == broker.rsa;
   return same_keys ? std::optional(*std::move(found)) : std::nullopt;
 }
 
