@@ -68,6 +68,7 @@ struct SchemeInfo {
   bool needs_login = false;       ///< its messages come from, and go to, connections that passed a scheme's login; no others
   bool names_ends = false;        ///< its topics name who may publish and subscribe: may_send() and may_get() are asked
   bool needs_rabin = false;       ///< the broker has to make Rabin keys: it does that when its policy names the scheme
+  bool needs_rsa = false;         ///< likewise an RSA key of the broker's own
   bool login_protects = false;    ///< its messages are those of connections that its own login let in, and protects them there
   bool exactly_once = false;      ///< its connections have one message in flight each way, all of QoS 2, and end their session
   bool between_partners = false;  ///< the ends name each other, and the broker cannot tell who wrote what
