@@ -3,6 +3,7 @@
 // Calls may block (a card, a token, a file lock). Any thread; a store that can do one thing at a time makes its callers wait.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <span>
 
@@ -42,6 +43,11 @@ class KeyStore {
   /// store, which then outlives it. `key_size`: of the block cipher, 16 for real cards.
   virtual Result<std::unique_ptr<SmartCard>> open_card(CardForm form, std::size_t key_size, Random& random);
 
+  /// Whether the keys live in something that can be pulled out or lost.
+  virtual bool may_be_lost() const { return false; }
+  /// Whether the keys can be used now; looks for a token or card that was away. Errors: environment.
+  virtual Result<> check() { return {}; }
+
   /// The number of this identity's next signed message.
   virtual SequenceCounter& sequence() = 0;
 };
@@ -50,7 +56,26 @@ class KeyStore {
 /// `rsa_bits`: an RSA key besides, of 2048, 3072 or 4096 bits; 0: none.
 Result<PublicIdentity> create_key_files(std::string_view name, Kind kind, const std::string& key_path,
                                         const std::string& pub_path, Random& random, unsigned rsa_bits = 0);
-/// Refuses a file that others can read.
+
+/// Asks a person for a PIN. Errors: caller_misused if there is nobody to ask, or who is asked declines.
+using PinAsker = std::function<Result<Secret>(const std::string& question)>;
+
+/// `where`: NAME.key, or the address of the keys: `file:PATH`, `pkcs11:token=…;object=NAME?module-path=…`, `pcsc:READER`
+/// (keystore/key_uri.h). NAME.key of a token or card is a small file with that address. A PIN comes from the file that the
+/// address names (pin-source), the variable SEALMQ_PIN, or `asker`. Refuses a file that others can read.
+Result<std::unique_ptr<KeyStore>> open_keys(const std::string& where, Random& random, const PinAsker& asker = {});
+
+struct NewKeys {
+  std::string name;
+  Kind kind = Kind::device;
+  std::string key_path;
+  std::string pub_path;    ///< empty: none
+  unsigned rsa_bits = 0;   ///< an RSA key besides, of 2048, 3072 or 4096 bits
+  std::string keystore{};  ///< the address of a token or card; empty or `file`: the keys are in the file at key_path
+};
+Result<PublicIdentity> create_keys(const NewKeys& wanted, Random& random, const PinAsker& asker = {});
+
+/// open_keys() where nobody can be asked.
 Result<std::unique_ptr<KeyStore>> open_key_file(const std::string& path, Random& random);
 /// Keys that live only as long as the process; for tests and the tour.
 std::unique_ptr<KeyStore> make_memory_keys(std::string_view name, Kind kind, Random& random, unsigned rsa_bits = 0);

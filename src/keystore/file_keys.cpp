@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include "keystore/file_access.h"
-#include "keystore/sequence_file.h"
 
 namespace sealmq {
 
@@ -27,14 +26,6 @@ Result<PublicIdentity> create_key_files(std::string_view name, Kind kind, const 
     return Failure(std::move(written).error());
   }
   return identity;
-}
-
-Result<std::unique_ptr<KeyStore>> open_key_file(const std::string& path, Random& random) {
-  const auto text = TRY(read_private_file(path));
-  const auto name_the_file = [&path](Error error) { return Error{error.blame, path + ": " + error.what}; };
-  const auto file = TRY(parse_key_file(as_text(text.reveal())).map_error(name_the_file));
-  auto keys = TRY(PrivateKeys::load(file).map_error(name_the_file));
-  return std::make_unique<SoftwareKeys>(file.name, file.kind, std::move(keys), open_sequence_file(path + ".sequence"), random);
 }
 
 Result<PublicIdentity> read_public_identity(const std::string& path) {
