@@ -45,6 +45,18 @@ class SharedKeys final : public KeyStore {
     const std::lock_guard lock(store_->mutex);
     return store_->keys->agree(peer);
   }
+  Result<Buffer> sign_rsa_pss(Bytes message) override {
+    const std::lock_guard lock(store_->mutex);
+    return store_->keys->sign_rsa_pss(message);
+  }
+  Result<Buffer> seal_rsa(Bytes message) override {
+    const std::lock_guard lock(store_->mutex);
+    return store_->keys->seal_rsa(message);
+  }
+  Result<Secret> decrypt_rsa(Bytes ciphertext, std::size_t length) override {
+    const std::lock_guard lock(store_->mutex);
+    return store_->keys->decrypt_rsa(ciphertext, length);
+  }
   SequenceCounter& sequence() override { return store_->keys->sequence(); }
 
  private:
@@ -78,10 +90,10 @@ Result<Parts> open_parts(const DataFolder& folder, const Configuration& configur
   return parts;
 }
 
-Parts make_volatile_parts(std::size_t shards, Random& random) {
+Parts make_volatile_parts(std::size_t shards, Random& random, unsigned rsa_bits) {
   Parts parts;
   const auto store = std::make_shared<SharedKeys::Store>();
-  store->keys = make_memory_keys("broker", Kind::broker, random);
+  store->keys = make_memory_keys("broker", Kind::broker, random, rsa_bits);
   for (std::size_t i = 0; i < shards; ++i) parts.keys.push_back(std::make_unique<SharedKeys>(store));
   parts.registry = make_memory_registry();
   parts.replays = make_volatile_replay_memory();

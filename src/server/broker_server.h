@@ -47,7 +47,8 @@ struct Parts {
 /// What lies in a data folder, which is locked by this. Errors: environment; caller_misused for a malformed file.
 Result<Parts> open_parts(const DataFolder& folder, const Configuration& configuration, Random& random);
 /// For tests and the tour: nothing is left behind.
-Parts make_volatile_parts(std::size_t shards, Random& random);
+/// `rsa_bits`: of an RSA key besides; 0: none.
+Parts make_volatile_parts(std::size_t shards, Random& random, unsigned rsa_bits = 0);
 
 class BrokerServer final {
  public:
