@@ -115,6 +115,10 @@ std::string ClientScheme::awaited(std::string_view) const {
   return {};
 }
 
+std::string_view ClientScheme::client_id() const {
+  return {};
+}
+
 Result<std::unique_ptr<ClientLogin>> ClientScheme::begin_login(const ClientLoginRequest&) {
   return nullptr;
 }
@@ -125,6 +129,8 @@ std::string_view name(Hop hop) {
   switch (hop) {
     case Hop::hpp1:
       return "HPP1";
+    case Hop::ratchet:
+      return "RATCHET1";
     case Hop::hrl1:
       return "HRL1";
     case Hop::none:

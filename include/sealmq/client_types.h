@@ -50,8 +50,9 @@ struct RefusedMessage {
 enum class HopWish : std::uint8_t {
   automatic,  ///< HRL1, unless TLS or a socket of this machine protects it already
   none,
-  hpp1,  ///< the payloads of messages; or the connection is given up
-  hrl1,  ///< everything; likewise
+  hpp1,     ///< the payloads of messages; or the connection is given up
+  ratchet,  ///< likewise, each message under a key of its own
+  hrl1,     ///< everything; likewise
 };
 
 struct ConnectOptions {

@@ -14,6 +14,7 @@ namespace {
 
 // A password costs a worker some 80 ms; more of them would take the processors from the shards.
 constexpr std::size_t login_threads = 2;
+constexpr unsigned broker_rsa_bits = 2048;
 constexpr std::uint32_t store_delay = 2;  // milliseconds; a wait for a disk is seldom shorter
 
 /// Half of the machine's memory where nothing else is said.
@@ -74,6 +75,10 @@ Result<Parts> open_parts(const DataFolder& folder, const Configuration& configur
   const std::size_t shards = shard_count(configuration);
   Parts parts;
   parts.lock = TRY(lock_data_folder(folder));
+  if (needs_rsa(configuration)) {
+    TRY(open_or_create_broker_key(folder.path, random, keystore, asker));
+    TRY(add_broker_rsa_key(folder.path, broker_rsa_bits, random));
+  }
   for (std::size_t i = 0; i < shards; ++i)
     parts.keys.push_back(TRY(open_or_create_broker_key(folder.path, random, keystore, asker)));
   if (parts.keys.front()->may_be_lost()) parts.watched_key = TRY(open_or_create_broker_key(folder.path, random, keystore, asker));

@@ -119,6 +119,11 @@ std::string schemes_signing_on_shards(const Configuration& configuration) {
   return names;
 }
 
+bool needs_rsa(const Configuration& configuration) {
+  return std::ranges::any_of(
+      all_schemes(), [&](const Scheme& scheme) { return scheme.info->needs_rsa && is_named(configuration, *scheme.info); });
+}
+
 std::vector<std::string> warnings(const Configuration& configuration) {
   std::vector<std::string> lines;
   for (const Scheme& scheme : all_schemes()) {

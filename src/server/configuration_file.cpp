@@ -167,8 +167,9 @@ class FileReader {
     if (word == "offered") return broker::HopRule::as_offered;
     if (word == "none") return broker::HopRule::none;
     if (word == "hpp1") return broker::HopRule::hpp1;
+    if (word == "ratchet") return broker::HopRule::ratchet;
     if (word == "hrl1") return broker::HopRule::hrl1;
-    return refuse(node.source(), "hop must be \"offered\", \"none\", \"hpp1\" or \"hrl1\"");
+    return refuse(node.source(), "hop must be \"offered\", \"none\", \"hpp1\", \"ratchet\" or \"hrl1\"");
   }
 
   Result<std::string> web_path(const toml::node& node) {
