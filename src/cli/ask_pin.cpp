@@ -51,7 +51,8 @@ PinAsker pin_asker() {
 }
 
 Result<Secret> new_pin() {
-  if (const char* given = std::getenv("SEALMQ_NEW_PIN"); given != nullptr) return Secret(as_bytes(given));
+  const char* given = std::getenv("SEALMQ_NEW_PIN");  // NOLINT(concurrency-mt-unsafe)
+  if (given != nullptr) return Secret(as_bytes(given));
   if (!terminal().is_open())
     return fail_with_hint(Blame::caller_misused, "there is no terminal to ask for a new PIN", "set SEALMQ_NEW_PIN");
   auto first = TRY(ask("new PIN"));
