@@ -91,8 +91,13 @@ BrokerIdentity broker_identity(const PublicIdentity& identity);
 std::string to_text(const BrokerIdentity& broker);
 Result<BrokerIdentity> parse_broker_identity(std::string_view text);
 Result<BrokerIdentity> read_broker_identity(const std::string& path);
-/// Opens DATA/broker.key, or makes it and broker.pub; a new id is `broker-` and eight hexadecimal digits.
-Result<std::unique_ptr<KeyStore>> open_or_create_broker_key(const std::string& data_folder, Random& random);
+/// Opens DATA/broker.key, or makes it and broker.pub; a new id is `broker-` and eight hexadecimal digits. `keystore`: the address
+/// of a token for keys that are to be made. A card cannot hold a broker's keys: caller_misused.
+Result<std::unique_ptr<KeyStore>> open_or_create_broker_key(const std::string& data_folder, Random& random,
+                                                            const std::string& keystore = {}, const PinAsker& asker = {});
+/// Gives the broker an RSA key of `bits` besides, if it has none; then open it again. caller_misused if its keys live in a token,
+/// where they are made together.
+Result<> add_broker_rsa_key(const std::string& data_folder, unsigned bits, Random& random);
 
 /// `wanted` with the broker's signature. Errors: those of the key store.
 Result<BrokerParameters> sign_parameters(KeyStore& broker, BrokerParameters wanted);

@@ -71,6 +71,7 @@ struct SchemeInfo {
   bool needs_rsa = false;         ///< likewise an RSA key of the broker's own
   bool login_protects = false;    ///< its messages are those of connections that its own login let in, and protects them there
   bool exactly_once = false;      ///< its connections have one message in flight each way, all of QoS 2, and end their session
+  bool signs_on_shard = false;    ///< uses the broker's key in its event loop, where no token or card may be waited for
   bool between_partners = false;  ///< the ends name each other, and the broker cannot tell who wrote what
 };
 

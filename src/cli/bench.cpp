@@ -1,5 +1,6 @@
 // sealmq bench: load and cost figures of any MQTT broker, with plain clients.
 #include "cli/bench.h"
+#include "cli/ask_pin.h"
 
 #include <unistd.h>
 
@@ -211,7 +212,7 @@ Result<> prepare_login_by(const Scheme& scheme, LoginParty& party, ClientPorts p
 }
 
 Result<> prepare_login(const Settings& settings, LoginParty& party, load::Common& options) {
-  party.key = TRY(open_key_file(settings.key, party.random));
+  party.key = TRY(open_keys(settings.key, party.random, pin_asker()));
   auto broker = TRY(read_broker_identity(settings.broker_key));
   const char* password = std::getenv("SEALMQ_PASSWORD");
   party.password = Secret(as_bytes(password != nullptr ? password : ""));

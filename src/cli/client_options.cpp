@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "base/text.h"
+#include "cli/ask_pin.h"
 #include "cli/command.h"
 #include "keystore/file_access.h"
 #include "net/url.h"
@@ -76,7 +77,7 @@ std::string ClientOptions::usage() {
   --password-file FILE  the password is its first line; for its owner only
   --will-topic TOPIC --will-payload TEXT --will-qos QOS --will-retain   what the broker publishes if the connection is lost
   --scheme NAME       protects every message by this scheme; without, plain MQTT
-  --key FILE          NAME.key, your private keys
+  --key FILE          NAME.key, your private keys; or where they are: pkcs11:…, pcsc:READER, as in sealmq identity new --keystore
   --broker-key FILE   broker.pub, which tells the broker from others
   --plain-login       -u and the password go to the broker as MQTT has them, also with a scheme that logs in itself
   --hop none|hpp1|ratchet|hrl1  what protects the connection after such a login: nothing, the payloads of messages, each of them
@@ -153,6 +154,7 @@ Result<ConnectOptions> connect_options(const ClientOptions& options) {
     return fail_with_hint(Blame::caller_misused, "a will needs a topic", "--will-topic TOPIC");
   connect.scheme = options.scheme;
   connect.key_file = options.key;
+  connect.ask_pin = pin_asker();
   connect.broker_key_file = options.broker_key;
   for (const auto& file : options.peers) connect.peers.push_back(TRY(read_public_identity(file)));
   for (const auto& option : options.scheme_options) {

@@ -166,6 +166,8 @@ Result<PrivateKey> PrivateKey::from_secret(const Secret& secret) {
   must(BN_mul(n.get(), p.get(), q.get(), work.get()) == 1 && BN_sub(p1.get(), p.get(), BN_value_one()) == 1 &&
            BN_sub(q1.get(), q.get(), BN_value_one()) == 1 && BN_mul(phi.get(), p1.get(), q1.get(), work.get()) == 1,
        "BN_mul");
+  // Also keeps out 0 and 1, which nothing could be divided by.
+  if (static_cast<std::size_t>(BN_num_bytes(n.get())) != secret.size()) return refuse_private();
   if (BN_mod_inverse(d.get(), e.get(), phi.get(), work.get()) == nullptr ||
       BN_mod_inverse(qi.get(), q.get(), p.get(), work.get()) == nullptr) {
     ERR_clear_error();
@@ -173,7 +175,6 @@ Result<PrivateKey> PrivateKey::from_secret(const Secret& secret) {
   }
   must(BN_mod(dp.get(), d.get(), p1.get(), work.get()) == 1 && BN_mod(dq.get(), d.get(), q1.get(), work.get()) == 1, "BN_mod");
 
-  if (static_cast<std::size_t>(BN_num_bytes(n.get())) != secret.size()) return refuse_private();
   Buffer modulus(secret.size());
   write(n, modulus);
   auto open = PublicKey::from_modulus(modulus);

@@ -7,6 +7,7 @@
 #include "keystore/file_access.h"
 #include "keystore/file_keys.h"
 #include "keystore/fingerprint.h"
+#include "keystore/key_reference.h"
 #include "registry/data_folder.h"
 
 namespace sealmq {
@@ -150,14 +151,54 @@ std::optional<BrokerIdentity> published(const DataFolder& folder, const BrokerId
 
 }  // namespace
 
-Result<std::unique_ptr<KeyStore>> open_or_create_broker_key(const std::string& data_folder, Random& random) {
-  const auto folder = TRY(open_data_folder(data_folder));
-  if (!exists(folder.broker_key()))
-    TRY(create_private_key_file(new_broker_id(random), Kind::broker, folder.broker_key(), random));
+namespace {
 
-  auto keys = TRY(open_key_file(folder.broker_key(), random));
+constexpr unsigned token_rsa_bits = 2048;
+
+Result<> create_broker_key(const DataFolder& folder, Random& random, const std::string& keystore, const PinAsker& asker) {
+  if (keystore.empty()) {
+    TRY(create_private_key_file(new_broker_id(random), Kind::broker, folder.broker_key(), random));
+    return {};
+  }
+  // With an RSA key, because one cannot be added to a token unseen later.
+  NewKeys wanted{new_broker_id(random), Kind::broker, folder.broker_key(), "", token_rsa_bits, keystore};
+  if (TRY(parse_key_uri(keystore)).index() != KeyUri(TokenUri()).index())
+    return fail(Blame::caller_misused,
+                "a broker's keys live in a file or in a PKCS#11 token, not on a card: it has to agree on keys");
+  TRY(create_keys(wanted, random, asker));
+  return {};
+}
+
+}  // namespace
+
+Result<> add_broker_rsa_key(const std::string& data_folder, unsigned bits, Random& random) {
+  const auto folder = TRY(open_data_folder(data_folder));
+  const auto text = TRY(read_private_file(folder.broker_key()));
+  if (is_key_reference(as_text(text.reveal()))) {
+    if (!TRY(parse_key_reference(as_text(text.reveal()))).identity.keys.rsa.empty()) return {};
+    return fail(Blame::caller_misused,
+                "the broker's token holds no RSA key for it\nhint: sealmq broker --keystore makes one with new keys");
+  }
+  auto file = TRY(parse_key_file(as_text(text.reveal())));
+  if (file.find(Purpose::rsa) != nullptr) return {};
+  file.keys.push_back({Purpose::rsa, crypto::rsa::PrivateKey::generate(bits).export_secret()});
+  const auto keys = TRY(PrivateKeys::load(file));
+  const auto changed = encode_key_file(file, fingerprint(keys.public_keys()));
+  TRY(replace_file(folder.broker_key(), as_text(changed.reveal()), Audience::owner));
+  TRY(open_or_create_broker_key(data_folder, random));  // which writes broker.pub
+  return {};
+}
+
+Result<std::unique_ptr<KeyStore>> open_or_create_broker_key(const std::string& data_folder, Random& random,
+                                                            const std::string& keystore, const PinAsker& asker) {
+  const auto folder = TRY(open_data_folder(data_folder));
+  if (!exists(folder.broker_key())) TRY(create_broker_key(folder, random, keystore, asker));
+
+  auto keys = TRY(open_keys(folder.broker_key(), random, asker));
   if (keys->identity().kind != Kind::broker)
     return fail(Blame::caller_misused, folder.broker_key() + " is not the key of a broker");
+  if (!is_there(keys->identity().keys.ecdsa) || !is_there(keys->identity().keys.agreement))
+    return fail(Blame::caller_misused, folder.broker_key() + " lacks keys that a broker needs, to sign and to agree on keys");
 
   // broker.pub follows from the key: made again when it was lost or belongs to another key. What it says besides the keys stays.
   const auto identity = broker_identity(keys->identity());

@@ -22,7 +22,8 @@ Result<Secret> Pins::find(bool is_last) {
     const auto line = as_text(text.reveal());
     return Secret(as_bytes(line.substr(0, line.find_first_of("\r\n"))));
   }
-  if (const char* given = std::getenv("SEALMQ_PIN"); given != nullptr) return Secret(as_bytes(given));
+  const char* given = std::getenv("SEALMQ_PIN");  // NOLINT(concurrency-mt-unsafe): nothing in this program changes the environment
+  if (given != nullptr) return Secret(as_bytes(given));
   if (asker_) return asker_("PIN of " + what_);
   return fail(Blame::caller_misused,
               "no PIN for " + what_ + "\nhint: pin-source=file:PATH in the address of the key, or SEALMQ_PIN");

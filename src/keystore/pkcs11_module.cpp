@@ -95,7 +95,7 @@ Result<std::shared_ptr<Module>> Module::load(const std::string& path) {
   auto module = std::make_shared<Module>();
   module->library_ = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (module->library_ == nullptr) {
-    const char* why = ::dlerror();
+    const char* why = ::dlerror();  // NOLINT(concurrency-mt-unsafe): of this thread
     return fail(Blame::environment, "cannot load the PKCS#11 module " + path + ": " + printable(why != nullptr ? why : "", 200));
   }
   const auto get = reinterpret_cast<CK_C_GetFunctionList>(::dlsym(module->library_, "C_GetFunctionList"));

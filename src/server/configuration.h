@@ -119,6 +119,8 @@ Result<std::shared_ptr<const broker::Policy>> make_policy(const Configuration& c
 
 /// Whether some row names a scheme that needs Rabin keys.
 bool needs_rabin(const Configuration& configuration);
+/// Those that the policy names, for people; empty: none.
+std::string schemes_signing_on_shards(const Configuration& configuration);
 /// Likewise an RSA key.
 bool needs_rsa(const Configuration& configuration);
 

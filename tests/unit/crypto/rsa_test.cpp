@@ -56,6 +56,10 @@ TEST_F(Rsa, RefusesWhatIsNoPrivateKey) {
   for (std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{128}, std::size_t{255}, std::size_t{256}})
     EXPECT_FALSE(PrivateKey::from_secret(Secret(Buffer(size, 0xFF))));
   EXPECT_FALSE(PrivateKey::from_secret(Secret(Buffer(256, 0))));
+  Buffer one = to_buffer(some_key().export_secret().reveal());
+  std::fill_n(one.begin(), 127, std::uint8_t{0});
+  one[127] = 1;
+  EXPECT_FALSE(PrivateKey::from_secret(Secret(std::move(one))));
   Buffer changed = to_buffer(some_key().export_secret().reveal());
   changed[127] ^= 4;
   EXPECT_FALSE(PrivateKey::from_secret(Secret(std::move(changed)))) << "a number that is no prime";
