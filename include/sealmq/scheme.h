@@ -58,6 +58,9 @@ struct SchemeOption {
   std::string_view help;  ///< one line, with the default
 };
 
+/// What the configuration tells schemes: `cover` of `[scheme.sl2]` is "sl2.cover". Values as they stand there, without quotes.
+using SchemeOptions = std::map<std::string, std::string, std::less<>>;
+
 struct SchemeInfo {
   std::string_view name;  ///< as people type it: "sl1", "sl1@paper"
   std::string_view title;
@@ -73,6 +76,8 @@ struct SchemeInfo {
   bool exactly_once = false;      ///< its connections have one message in flight each way, all of QoS 2, and end their session
   bool signs_on_shard = false;    ///< uses the broker's key in its event loop, where no token or card may be waited for
   bool between_partners = false;  ///< the ends name each other, and the broker cannot tell who wrote what
+  /// Of those of a broker's configuration. Errors: caller_misused. Null: any values will do.
+  Result<> (*check_options)(const SchemeOptions& options) = nullptr;
 };
 
 // -- broker side ----------------------------------------------------------------------------------------------------------------
@@ -185,9 +190,6 @@ class Registrar {
   /// An order of the revocation authority, as it was published. Verifies it, and sees to it that every broker carries it out.
   virtual Result<> take_order(Bytes frame, Now now) = 0;
 };
-
-/// What the configuration tells schemes: `cover` of `[scheme.sl2]` is "sl2.cover". Values as they stand there, without quotes.
-using SchemeOptions = std::map<std::string, std::string, std::less<>>;
 
 /// What it is given for life.
 struct BrokerPorts {

@@ -1,5 +1,7 @@
 #include "schemes/scacauth/scacauth.h"
 
+#include "schemes/scacauth/method.h"
+
 namespace sealmq::scacauth {
 namespace {
 
@@ -27,6 +29,15 @@ constexpr SchemeOption options[] = {
     {"method", "of a client: the method it names (the first that its keys are for)"},
 };
 
+Result<> check_hardened(const SchemeOptions& given) {
+  TRY(AllowList::make(given, Profile::hardened));
+  return {};
+}
+Result<> check_paper(const SchemeOptions& given) {
+  TRY(AllowList::make(given, Profile::paper));
+  return {};
+}
+
 }  // namespace
 
 const SchemeInfo hardened_info{.name = "scacauth",
@@ -43,7 +54,8 @@ const SchemeInfo hardened_info{.name = "scacauth",
                                .hazards = hardened_hazards,
                                .options = options,
                                .needs_login = true,
-                               .login_protects = true};
+                               .login_protects = true,
+                               .check_options = check_hardened};
 
 const SchemeInfo paper_info{.name = "scacauth@paper",
                             .title = "logged in by a card, as published (SCACAuth)",
@@ -54,7 +66,8 @@ const SchemeInfo paper_info{.name = "scacauth@paper",
                             .needs_login = true,
                             .needs_rsa = true,
                             .login_protects = true,
-                            .exactly_once = true};
+                            .exactly_once = true,
+                            .check_options = check_paper};
 
 Scheme hardened_scheme() {
   return {&hardened_info, hardened_broker, hardened_client};
