@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "client/session.h"
+#include "crypto/random.h"
 #include "keystore/software_keys.h"
 #include "support/broker_bench.h"
 
@@ -60,7 +61,7 @@ class ScacBench {
     return {&of, broker_identity(broker_key->identity()), {}, broker.random, std::move(client_options)};
   }
 
-  CountingRandom random;
+  crypto::OsRandom random;  // not the one that clients have, which would make the same keys
   SchemeOptions options;
   std::unique_ptr<KeyStore> broker_key = scacauth_keys("broker-1", Kind::broker, "broker", random);
   std::unique_ptr<KeyStore> keys = scacauth_keys("CLIENTE1", Kind::device, "client", random);
