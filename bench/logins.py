@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""What letting somebody in costs a broker: hardened logins by PMQTT-2 here, beside TLS 1.3 handshakes with client certificates at
-mosquitto, in turns.
+"""What letting somebody in costs a broker: hardened logins by PMQTT-2 and by SCACAuth here, beside TLS 1.3 handshakes with client
+certificates at mosquitto, in turns.
 
 usage: logins.py [--sealmq PATH] [--connects 400] [--rounds 5] [--json]
 
 Connects per second on one broker core are 1 / CPU seconds of the broker's process for each connect. The bar: at least 2 logins for each
-handshake. The client's password is hashed once, before; so is it in a client that stays. Exit 1 if the bar does not hold.
+handshake, by either. SCACAuth as published is there to be looked at. The client's password is hashed once, before; so is it in a client that stays. Exit 1 if the bar does not hold.
 """
 import argparse
 import json
@@ -29,6 +29,10 @@ durability = "memory"
 [[listener]]
 url = "mqtt://127.0.0.1:{port}"
 insecure_channel = true
+[[topic]]
+filter = "#"
+publish = ["sl1", "scacauth", "scacauth@paper"]
+subscribe = ["sl1", "scacauth", "scacauth@paper"]
 [[listener]]
 url = "mqtts://127.0.0.1:{tls_port}"
 cert = "{folder}/server.pem"
@@ -101,13 +105,18 @@ def main():
             wait_for(each)
         sealmq("identity", "new", "patient1", "-o", folder + "/patient1.key")
         sealmq("identity", "enroll", folder + "/patient1.pub", "--data", data)
+        sealmq("identity", "new", "CLIENTE1", "--rsa", "2048", "-o", folder + "/CLIENTE1.key")
+        sealmq("identity", "enroll", folder + "/CLIENTE1.pub", "--scheme", "scacauth", "--scheme", "scacauth@paper", "--data", data)
         sealmq("identity", "password", "patient1", "--data", data, sent=PASSWORD + "\n")
         time.sleep(0.5)
 
         certificate = ["--tls-cert", folder + "/client.pem", "--tls-key", folder + "/client.key", "--cafile", folder + "/ca.pem"]
         login = ["--login", "-u", "patient1", "--key", folder + "/patient1.key", "--broker-key", data + "/broker.pub"]
+        card = ["--key", folder + "/CLIENTE1.key", "--broker-key", data + "/broker.pub", "--login-scheme"]
         rows = {
             "PMQTT-2, ours": (f"mqtt://127.0.0.1:{port}", login, ours),
+            "SCACAuth2, ours": (f"mqtt://127.0.0.1:{port}", [*card, "scacauth"], ours),
+            "SCACAuth as published, ours": (f"mqtt://127.0.0.1:{port}", [*card, "scacauth@paper"], ours),
             "TLS 1.3 with certificates, mosquitto": (f"mqtts://127.0.0.1:{mosquitto_port}", certificate, theirs),
             "TLS 1.3 with certificates, ours": (f"mqtts://127.0.0.1:{tls_port}", certificate, ours),
             "no login, ours": (f"mqtt://127.0.0.1:{port}", [], ours),
@@ -120,15 +129,18 @@ def main():
                 costs[name].append(json.loads(told)["broker_cpu_us_per_connect"])
         figures = {name: {"cpu_us": statistics.median(each), "per_core_second": 1e6 / statistics.median(each), "lowest": min(each),
                           "highest": max(each)} for name, each in costs.items()}
-        ratio = figures["PMQTT-2, ours"]["per_core_second"] / figures["TLS 1.3 with certificates, mosquitto"]["per_core_second"]
+        handshakes = figures["TLS 1.3 with certificates, mosquitto"]["per_core_second"]
+        ratios = {name: figures[name]["per_core_second"] / handshakes for name in ("PMQTT-2, ours", "SCACAuth2, ours")}
+        holds = min(ratios.values()) >= BAR
         if options.json:
-            print(json.dumps({"bench": "logins", "connects": options.connects, "rounds": options.rounds, "figures": figures, "ratio": ratio}))
+            print(json.dumps({"bench": "logins", "connects": options.connects, "rounds": options.rounds, "figures": figures, "ratios": ratios}))
         else:
             for name, figure in figures.items():
                 print(f"{name:38} {figure['cpu_us']:7.0f} µs CPU a connect [{figure['lowest']:.0f}–{figure['highest']:.0f}],"
                       f" {figure['per_core_second']:6.0f} a second on one core")
-            print(f"logins for each handshake of mosquitto: {ratio:.2f} (at least {BAR}: {'holds' if ratio >= BAR else 'DOES NOT HOLD'})")
-        return 0 if ratio >= BAR else 1
+            for name, ratio in ratios.items():
+                print(f"{name}: {ratio:.2f} for each handshake of mosquitto (at least {BAR}: {'holds' if ratio >= BAR else 'DOES NOT HOLD'})")
+        return 0 if holds else 1
     finally:
         for broker in started:
             broker.terminate()

@@ -12,7 +12,8 @@ target_include_directories(sealmq_library INTERFACE $<BUILD_INTERFACE:${CMAKE_SO
 # Boost is in the public face (async_client.h), the headers of the others are not.
 target_link_libraries(sealmq_library
   PUBLIC tl::expected Boost::headers Threads::Threads
-  PRIVATE OpenSSL::SSL OpenSSL::Crypto SQLite::SQLite3 PostgreSQL::PostgreSQL spdlog::spdlog tomlplusplus::tomlplusplus)
+  PRIVATE OpenSSL::SSL OpenSSL::Crypto SQLite::SQLite3 PostgreSQL::PostgreSQL spdlog::spdlog tomlplusplus::tomlplusplus
+          PkgConfig::PCSC ${CMAKE_DL_LIBS})
 if(SEALMQ_SANITIZE)
   target_link_options(sealmq_library INTERFACE $<BUILD_INTERFACE:-fsanitize=${SEALMQ_SANITIZE}>)
 endif()

@@ -115,6 +115,10 @@ std::string ClientScheme::awaited(std::string_view) const {
   return {};
 }
 
+std::string_view ClientScheme::client_id() const {
+  return {};
+}
+
 Result<std::unique_ptr<ClientLogin>> ClientScheme::begin_login(const ClientLoginRequest&) {
   return nullptr;
 }

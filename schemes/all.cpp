@@ -2,6 +2,7 @@
 
 #include "schemes/plain/plain.h"
 #include "schemes/pmqtt/pmqtt.h"
+#include "schemes/scacauth/scacauth.h"
 #include "schemes/sl1/sl1.h"
 #include "schemes/sl2/sl2.h"
 #include "schemes/sl3/sl3.h"
@@ -14,7 +15,7 @@ const Scheme schemes[] = {
     sl1::hardened(),          sl1::paper(),         //
     sl2::hardened(),          sl2::paper(),         //
     sl3::hardened_scheme(),   sl3::paper_scheme(),  //
-    pmqtt::hardened_scheme(), pmqtt::paper_scheme(), pmqtt::smqtt_scheme(),
+    pmqtt::hardened_scheme(), pmqtt::paper_scheme(), pmqtt::smqtt_scheme(), scacauth::hardened_scheme(), scacauth::paper_scheme(),
     plain::scheme(),  // recognises everything: last
 };
 

@@ -50,8 +50,9 @@ struct RefusedMessage {
 enum class HopWish : std::uint8_t {
   automatic,  ///< HRL1, unless TLS or a socket of this machine protects it already
   none,
-  hpp1,  ///< the payloads of messages; or the connection is given up
-  hrl1,  ///< everything; likewise
+  hpp1,     ///< the payloads of messages; or the connection is given up
+  ratchet,  ///< likewise, each message under a key of its own
+  hrl1,     ///< everything; likewise
 };
 
 struct ConnectOptions {
@@ -77,8 +78,9 @@ struct ConnectOptions {
 
   /// Empty or "plain": unprotected MQTT. Otherwise every message out is protected, and every message in verified, by this scheme.
   std::string scheme;
-  std::string key_file;           ///< NAME.key; or a store that is open already:
+  std::string key_file;           ///< NAME.key, or where keys are (open_keys()); or a store that is open already:
   std::unique_ptr<KeyStore> key;  ///< goes before key_file
+  PinAsker ask_pin;               ///< for a token or card, where neither a file nor SEALMQ_PIN has the PIN
   std::string broker_key_file;    ///< broker.pub; or what it holds:
   std::optional<BrokerIdentity> broker;
   std::vector<PublicIdentity> peers;  ///< the other ends of an end-to-end scheme; the pinned publishers of others

@@ -21,11 +21,13 @@ std::string_view name(Status status);
 std::optional<Kind> kind_from(std::string_view name);
 std::optional<Status> status_from(std::string_view name);
 
-/// One key per purpose, all on P-256; no scheme borrows another's. Who joined by the published form has a Schnorr key alone.
+/// One key per purpose; no scheme borrows another's. Who joined by the published form has a Schnorr key alone, a token has no
+/// Schnorr key, and a card of the published kind has an RSA key alone.
 struct PublicKeys {
   std::array<std::uint8_t, 32> schnorr{};    ///< x coordinate, even y: Malina's ID
   std::array<std::uint8_t, 33> ecdsa{};      ///< SEC1 compressed
   std::array<std::uint8_t, 33> agreement{};  ///< SEC1 compressed
+  Buffer rsa{};                              ///< the modulus, 2048 to 4096 bits; empty: there is none. The exponent is 65537
   bool operator==(const PublicKeys&) const = default;
 };
 
@@ -42,7 +44,8 @@ struct PublicIdentity {
 
 bool is_identity_name(std::string_view name);
 
-/// One line: `sealmq-identity boiler-7 device schnorr-p256=… ecdsa-p256=… ecdh-p256=…`, values in base64url.
+/// One line: `sealmq-identity boiler-7 device schnorr-p256=… ecdsa-p256=… ecdh-p256=… rsa=…`, values in base64url. A key that
+/// there is not is `-`; without an RSA key that word is left out.
 std::string to_line(const PublicIdentity& identity);
 /// Strict: unknown words, a missing or doubled key, or a wrong length is an error. Points are checked by whoever uses them.
 Result<PublicIdentity> parse_public_identity(std::string_view line);
@@ -69,6 +72,7 @@ struct BrokerIdentity {
   std::array<std::uint8_t, 33> ecdsa{};
   std::array<std::uint8_t, 33> agreement{};
   std::optional<BrokerParameters> parameters{};
+  Buffer rsa{};  ///< the modulus; empty: there is none
   bool operator==(const BrokerIdentity&) const = default;
 };
 

@@ -3,12 +3,14 @@
 // Calls may block (a card, a token, a file lock). Any thread; a store that can do one thing at a time makes its callers wait.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <span>
 
 #include "sealmq/identity.h"
 #include "sealmq/ports.h"
 #include "sealmq/secret.h"
+#include "sealmq/smart_card.h"
 
 namespace sealmq {
 
@@ -16,6 +18,8 @@ class KeyStore {
  public:
   virtual ~KeyStore() = default;
 
+  /// Which keys there are: one that is missing in identity().keys cannot be used, and its calls answer caller_misused with a
+  /// hint.
   virtual const PublicIdentity& identity() const = 0;
 
   /// Schnorr on P-256 over a list of elements (crypto/schnorr.h): z (32) || e (32).
@@ -27,17 +31,54 @@ class KeyStore {
   /// ECDH P-256: the x coordinate. An error if `peer` is not a point of the curve.
   virtual Result<Secret> agree(const std::array<std::uint8_t, 33>& peer) = 0;
 
+  /// RSA-PSS with SHA-256 and 32 octets of salt, as long as the modulus (crypto/rsa.h).
+  virtual Result<Buffer> sign_rsa_pss(Bytes message);
+  /// PKCS#1 v1.5, block type 01 over the bare message, for a published protocol.
+  virtual Result<Buffer> seal_rsa(Bytes message);
+  /// PKCS#1 v1.5, block type 02, for a published protocol: always `length` octets, random ones if this was no encryption of
+  /// `length` octets. Compare them with what is expected; nothing else may depend on them.
+  virtual Result<Secret> decrypt_rsa(Bytes ciphertext, std::size_t length);
+
+  /// The card that this identity logs in with by a published protocol: a smart card, or one in software over the RSA key of this
+  /// store, which then outlives it. `key_size`: of the block cipher, 16 for real cards.
+  virtual Result<std::unique_ptr<SmartCard>> open_card(CardForm form, std::size_t key_size, Random& random);
+
+  /// Whether the keys live in something that can be pulled out or lost.
+  virtual bool may_be_lost() const { return false; }
+  /// Whether the keys can be used now; looks for a token or card that was away. Errors: environment.
+  virtual Result<> check() { return {}; }
+
   /// The number of this identity's next signed message.
   virtual SequenceCounter& sequence() = 0;
 };
 
 /// New keys on this machine: NAME.key (0600, never over an existing file) and NAME.pub.
+/// `rsa_bits`: an RSA key besides, of 2048, 3072 or 4096 bits; 0: none.
 Result<PublicIdentity> create_key_files(std::string_view name, Kind kind, const std::string& key_path,
-                                        const std::string& pub_path, Random& random);
-/// Refuses a file that others can read.
+                                        const std::string& pub_path, Random& random, unsigned rsa_bits = 0);
+
+/// Asks a person for a PIN. Errors: caller_misused if there is nobody to ask, or who is asked declines.
+using PinAsker = std::function<Result<Secret>(const std::string& question)>;
+
+/// `where`: NAME.key, or the address of the keys: `file:PATH`, `pkcs11:token=…;object=NAME?module-path=…`, `pcsc:READER`
+/// (keystore/key_uri.h). NAME.key of a token or card is a small file with that address. A PIN comes from the file that the
+/// address names (pin-source), the variable SEALMQ_PIN, or `asker`. Refuses a file that others can read.
+Result<std::unique_ptr<KeyStore>> open_keys(const std::string& where, Random& random, const PinAsker& asker = {});
+
+struct NewKeys {
+  std::string name;
+  Kind kind = Kind::device;
+  std::string key_path;
+  std::string pub_path;    ///< empty: none
+  unsigned rsa_bits = 0;   ///< an RSA key besides, of 2048, 3072 or 4096 bits
+  std::string keystore{};  ///< the address of a token or card; empty or `file`: the keys are in the file at key_path
+};
+Result<PublicIdentity> create_keys(const NewKeys& wanted, Random& random, const PinAsker& asker = {});
+
+/// open_keys() where nobody can be asked.
 Result<std::unique_ptr<KeyStore>> open_key_file(const std::string& path, Random& random);
 /// Keys that live only as long as the process; for tests and the tour.
-std::unique_ptr<KeyStore> make_memory_keys(std::string_view name, Kind kind, Random& random);
+std::unique_ptr<KeyStore> make_memory_keys(std::string_view name, Kind kind, Random& random, unsigned rsa_bits = 0);
 
 Result<PublicIdentity> read_public_identity(const std::string& path);
 
@@ -50,8 +91,13 @@ BrokerIdentity broker_identity(const PublicIdentity& identity);
 std::string to_text(const BrokerIdentity& broker);
 Result<BrokerIdentity> parse_broker_identity(std::string_view text);
 Result<BrokerIdentity> read_broker_identity(const std::string& path);
-/// Opens DATA/broker.key, or makes it and broker.pub; a new id is `broker-` and eight hexadecimal digits.
-Result<std::unique_ptr<KeyStore>> open_or_create_broker_key(const std::string& data_folder, Random& random);
+/// Opens DATA/broker.key, or makes it and broker.pub; a new id is `broker-` and eight hexadecimal digits. `keystore`: the address
+/// of a token for keys that are to be made. A card cannot hold a broker's keys: caller_misused.
+Result<std::unique_ptr<KeyStore>> open_or_create_broker_key(const std::string& data_folder, Random& random,
+                                                            const std::string& keystore = {}, const PinAsker& asker = {});
+/// Gives the broker an RSA key of `bits` besides, if it has none; then open it again. caller_misused if its keys live in a token,
+/// where they are made together.
+Result<> add_broker_rsa_key(const std::string& data_folder, unsigned bits, Random& random);
 
 /// `wanted` with the broker's signature. Errors: those of the key store.
 Result<BrokerParameters> sign_parameters(KeyStore& broker, BrokerParameters wanted);

@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 
+#include "sealmq/payload_guard.h"
 #include "sealmq/ports.h"
 #include "sealmq/registry.h"
 #include "sealmq/result.h"
@@ -24,13 +25,14 @@ struct Scene;
 
 enum class Hop : std::uint8_t {
   none,
-  hpp1,  ///< the payload of each message
-  hrl1,  ///< everything
+  hpp1,     ///< the payload of each message
+  ratchet,  ///< likewise, each under a key of its own that is forgotten behind it
+  hrl1,     ///< everything
 };
-/// As the user property `hop` of CONNECT and CONNACK says it: "HPP1", "HRL1"; empty for none.
+/// As the user property `hop` of CONNECT and CONNACK says it: "HPP1", "RATCHET1", "HRL1"; empty for none.
 constexpr std::string_view name(Hop hop) {
-  if (hop == Hop::none) return {};
-  return hop == Hop::hrl1 ? "HRL1" : "HPP1";
+  constexpr std::string_view names[] = {"", "HPP1", "RATCHET1", "HRL1"};
+  return names[static_cast<std::size_t>(hop)];
 }
 inline constexpr std::string_view hop_property = "hop";
 
@@ -68,8 +70,10 @@ struct LoginRequest {
 
 /// Who has proved to be who.
 struct LoggedIn {
-  std::string identity;  ///< its name on the list
-  Secret session_key{};  ///< 32 bytes that this connection's ends alone know; empty: the login makes none
+  std::string identity;                   ///< its name on the list
+  Secret session_key{};                   ///< 32 bytes that this connection's ends alone know; empty: the login makes none
+  unsigned key_bits = 128;                ///< of the hop layer's AES
+  std::unique_ptr<PayloadGuard> guard{};  ///< brought by the login itself; then there is no hop layer
 };
 
 /// The broker's side of one login: it reads like the conversation. One call at a time, each perhaps on another thread, never on
@@ -88,8 +92,10 @@ class Login {
  protected:
   static Step reply(Buffer data) { return {std::move(data), std::nullopt}; }
   static Step done(std::string identity, Buffer data = {}, Secret session_key = {}) {
-    return {std::move(data), Verified<LoggedIn, Login>(LoggedIn{std::move(identity), std::move(session_key)})};
+    LoggedIn who{std::move(identity), std::move(session_key)};
+    return done(std::move(who), std::move(data));
   }
+  static Step done(LoggedIn who, Buffer data) { return {std::move(data), Verified<LoggedIn, Login>(std::move(who))}; }
 };
 
 // -- the client's side
@@ -102,6 +108,7 @@ struct ClientLoginRequest {
   std::array<std::uint8_t, 32> channel_binding{};  ///< as LoginRequest
   std::string hop_offer;                           ///< likewise
   bool is_v5 = true;
+  bool is_again = false;  ///< on a connection that has logged in before
 };
 
 /// The client's side of one login. The connection's thread; a step may take a moment, for a slow hash or a card. Errors end the
@@ -121,6 +128,13 @@ class ClientLogin {
   virtual Result<Buffer> answer(Bytes data);
   /// The broker says that it is done; `hop` is what it has chosen. The session key; empty: the login makes none.
   virtual Result<Secret> finish(Bytes data, std::string_view hop);
+  /// Whether finish() answers a key for a hop layer; asked from the start.
+  virtual bool makes_key() const { return !method().empty(); }
+  virtual unsigned key_bits() const { return 128; }
+  /// After finish(): what the login itself brings. Null: a hop layer protects the connection, or nothing does.
+  virtual std::unique_ptr<PayloadGuard> guard() { return nullptr; }
+  /// What the broker learns from DISCONNECT if it has not proved who it is.
+  virtual std::string_view farewell() const { return "auth"; }
 };
 
 }  // namespace sealmq

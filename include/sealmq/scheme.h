@@ -58,6 +58,9 @@ struct SchemeOption {
   std::string_view help;  ///< one line, with the default
 };
 
+/// What the configuration tells schemes: `cover` of `[scheme.sl2]` is "sl2.cover". Values as they stand there, without quotes.
+using SchemeOptions = std::map<std::string, std::string, std::less<>>;
+
 struct SchemeInfo {
   std::string_view name;  ///< as people type it: "sl1", "sl1@paper"
   std::string_view title;
@@ -68,7 +71,13 @@ struct SchemeInfo {
   bool needs_login = false;       ///< its messages come from, and go to, connections that passed a scheme's login; no others
   bool names_ends = false;        ///< its topics name who may publish and subscribe: may_send() and may_get() are asked
   bool needs_rabin = false;       ///< the broker has to make Rabin keys: it does that when its policy names the scheme
+  bool needs_rsa = false;         ///< likewise an RSA key of the broker's own
+  bool login_protects = false;    ///< its messages are those of connections that its own login let in, and protects them there
+  bool exactly_once = false;      ///< its connections have one message in flight each way, all of QoS 2, and end their session
+  bool signs_on_shard = false;    ///< uses the broker's key in its event loop, where no token or card may be waited for
   bool between_partners = false;  ///< the ends name each other, and the broker cannot tell who wrote what
+  /// Of those of a broker's configuration. Errors: caller_misused. Null: any values will do.
+  Result<> (*check_options)(const SchemeOptions& options) = nullptr;
 };
 
 // -- broker side ----------------------------------------------------------------------------------------------------------------
@@ -181,9 +190,6 @@ class Registrar {
   /// An order of the revocation authority, as it was published. Verifies it, and sees to it that every broker carries it out.
   virtual Result<> take_order(Bytes frame, Now now) = 0;
 };
-
-/// What the configuration tells schemes: `cover` of `[scheme.sl2]` is "sl2.cover". Values as they stand there, without quotes.
-using SchemeOptions = std::map<std::string, std::string, std::less<>>;
 
 /// What it is given for life.
 struct BrokerPorts {
@@ -363,6 +369,8 @@ class ClientScheme {
   /// The broker has refused it.
   virtual void request_refused(const Request& request);
 
+  /// The client identifier that its login proves, on each connection and without a user name; empty: any will do.
+  virtual std::string_view client_id() const;
   /// A login of the scheme's own, anew on each connection on which a user name is to be proved. Null: there is no such ability.
   /// Errors: caller_misused (no key, no broker key, a name it cannot take).
   virtual Result<std::unique_ptr<ClientLogin>> begin_login(const ClientLoginRequest& request);

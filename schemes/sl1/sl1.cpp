@@ -29,7 +29,8 @@ const SchemeInfo hardened_info{.name = "sl1",
                                           .hides_publisher = false,
                                           .forward_secrecy = false,
                                           .revocable = true},
-                               .hazards = hardened_hazards};
+                               .hazards = hardened_hazards,
+                               .signs_on_shard = true};
 
 const SchemeInfo paper_info{.name = "sl1@paper",
                             .title = "signed messages as published (Malina SL1)",

@@ -36,7 +36,8 @@ const SchemeInfo hardened_info{.name = scheme_name,
                                           .forward_secrecy = true,
                                           .revocable = true},
                                .hazards = hardened_hazards,
-                               .options = hardened_options};
+                               .options = hardened_options,
+                               .signs_on_shard = true};
 
 const SchemeInfo paper_info{.name = paper_scheme_name,
                             .title = "sessions and groups as published (Malina SL3)",

@@ -77,6 +77,7 @@ Admission<Core::Admitted> Core::admit(Link& link, std::string_view topic, Bytes 
   Incoming incoming{topic, payload};
   std::optional<Refused> malformed;
   for (std::size_t i = 0; i < ports.schemes.size(); ++i) {
+    if (is_of_login_[i] && link.proved_by != i) continue;
     if (!rule->publish.contains(i) || !ports.schemes[i]->recognises(incoming)) continue;
     auto opened = ports.schemes[i]->open(incoming, scene(link, i, nullptr, now));
     if (!opened) {
@@ -98,7 +99,7 @@ Admission<Core::Admitted> Core::entitle(Link& link, BrokerScheme::Checked<Opened
   const Identity* author = o.author;
   if (is_restricted_[scheme]) {
     const BrokerScheme& its = *ports.schemes[scheme];
-    if (its.info().needs_login && !link.proved)
+    if (its.info().needs_login && !link.proved_by)
       return refused(Refusal::topic_not_allowed, "this scheme is for who has logged in by it");
     if (its.info().names_ends && !its.may_send(link.identity, o.topic))
       return refused(Refusal::topic_not_allowed, "the topic names another sender");

@@ -44,7 +44,10 @@ Core::Core(std::size_t index_, std::size_t count_, Settings settings_, Ports por
       turns_(ports.schemes.size(), Turns(settings.maximum_preparations_of_address, settings.maximum_preparations)),
       tree_charge_(ports.budget, 0, true),
       sealed_(ports.schemes.size()) {
-  for (const auto& scheme : ports.schemes) is_restricted_.push_back(scheme->info().needs_login || scheme->info().names_ends);
+  for (const auto& scheme : ports.schemes) {
+    is_restricted_.push_back(scheme->info().needs_login || scheme->info().names_ends);
+    is_of_login_.push_back(scheme->info().login_protects);
+  }
 }
 
 Session* Core::find(Number session) {

@@ -61,9 +61,10 @@ class Core {
   std::pair<Session*, bool> take_session(std::string_view client_id, std::string_view identity, bool clean_start, Now now);
   /// False: the session there is another identity's.
   bool may_take(std::string_view client_id, std::string_view identity) const;
-  std::unique_ptr<Login> begin_login(LoginRequest& request);
+  /// `by` becomes the scheme's index.
+  std::unique_ptr<Login> begin_login(LoginRequest& request, std::optional<std::size_t>& by);
   /// By a scheme, in CONNECT itself.
-  std::unique_ptr<Login> begin_login_in_connect(LoginRequest& request);
+  std::unique_ptr<Login> begin_login_in_connect(LoginRequest& request, std::optional<std::size_t>& by);
   void destroy(Session& session, Now now);
   void tell_writable(Link& link);
   Session* find(Number session);
@@ -317,7 +318,11 @@ class Core {
   bool still_due(const Session& session, const Delivery& delivery, Now now) const;
   bool still_entitled(const Session& session, const Delivery& delivery) const;
   /// What the scheme by which it came says of who gets it, beyond policy and rights.
-  bool may_reach(const Session& session, const MessageView& view) const;
+  bool may_reach(const Session& session, const MessageView& view, std::size_t leaves_by) const;
+  /// What a session gets a message with that was published and asked for so.
+  static mqtt::QoS qos_for(const Session& session, mqtt::QoS published, mqtt::QoS wanted);
+  void send_pubrec(Link& link, std::uint16_t packet_id, mqtt::Reason reason);
+  void send_pubrel(Link& link, std::uint16_t packet_id);
   /// An unfinished delivery of the session, once more or for the first time on this connection.
   /// False if this client cannot take it.
   bool send_unfinished(Link& link, mqtt::Outgoing<Delivery>& entry, bool dup, Now now);
@@ -358,6 +363,7 @@ class Core {
   void drop(Drop why) { ++counters.dropped[static_cast<std::size_t>(why)]; }
 
   std::vector<bool> is_restricted_;  // schemes that say more about who sends and gets their messages
+  std::vector<bool> is_of_login_;    // schemes whose messages are what comes on connections of their login
   std::vector<Slot> slots_;
   std::vector<std::uint32_t> free_slots_;
   std::multimap<std::uint64_t, ConnectionId> slowed_;  // until that steady moment

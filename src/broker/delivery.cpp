@@ -98,7 +98,7 @@ void Core::deliver(Publication& publication, Now now, const std::function<bool(c
     if (only != nullptr && !(*only)(session)) continue;
     if (options.no_local && view.publisher == session.client_id) continue;  // [MQTT-3.8.3-3]
     if (!access.may_receive(subscription->subscriber.get(), subscription->scheme, view.topic, rule) ||
-        !may_reach(session, view)) {
+        !may_reach(session, view, subscription->scheme)) {
       drop(Drop::not_entitled);
       continue;
     }
@@ -110,7 +110,7 @@ void Core::deliver(Publication& publication, Now now, const std::function<bool(c
       target_receiver(*subscription, view.qos);
       continue;
     }
-    QoS qos = std::min(options.qos, view.qos);
+    QoS qos = qos_for(session, view.qos, options.qos);
     bool retain = options.retain_as_published && view.retain;
     Target* target = nullptr;
     if (session.last_publication == publication_)  // overlapping filters of one client: one copy, the highest QoS [MQTT-3.3.4-2]
@@ -187,11 +187,17 @@ void Core::queue(Session& session, Delivery delivery) {
   account(session);
 }
 
-bool Core::may_reach(const Session& session, const MessageView& view) const {
+QoS Core::qos_for(const Session& session, QoS published, QoS wanted) {
+  return session.exactly_once ? QoS::exactly_once : std::min(published, wanted);
+}
+
+bool Core::may_reach(const Session& session, const MessageView& view, std::size_t leaves_by) const {
+  // What was subscribed on a connection of that login leaves on no other.
+  if (is_of_login_[leaves_by] && session.link != nullptr && session.link->proved_by != leaves_by) return false;
   if (!is_restricted_[view.scheme]) return true;
   const BrokerScheme& scheme = *ports.schemes[view.scheme];
   // While the client is away it may be kept for it; how it logs in when it comes back will decide.
-  if (scheme.info().needs_login && session.link != nullptr && !session.link->proved) return false;
+  if (scheme.info().needs_login && session.link != nullptr && !session.link->proved_by) return false;
   return !scheme.info().names_ends || scheme.may_get(session.owner, view.topic);
 }
 
@@ -202,7 +208,7 @@ bool Core::still_due(const Session& session, const Delivery& delivery, Now now) 
 
 bool Core::still_entitled(const Session& session, const Delivery& delivery) const {
   const MessageView& view = delivery.message->view();
-  return may_reach(session, view) && access.may_still_publish(view.author, view.scheme, view.topic) &&
+  return may_reach(session, view, delivery.scheme) && access.may_still_publish(view.author, view.scheme, view.topic) &&
          access.may_receive(delivery.subscriber.get(), delivery.scheme, view.topic, access.rule(view.topic));
 }
 
@@ -287,9 +293,19 @@ void Core::start(Session& session, Delivery&& delivery, Now now) {
     send(link, *encoded, entry.packet_id, false);
 }
 
+void Core::send_pubrel(Link& link, std::uint16_t packet_id) {
+  mqtt::Pubrel packet{.packet_id = packet_id, .properties = {}};
+  KeyRelay* relay = link.relay();
+  if (relay == nullptr) return link.connection.send(packet);
+  const auto property = relay->release(packet_id);
+  if (!property) return static_cast<void>(link.part(property.error()));
+  if (*property) packet.properties.user.push_back({(*property)->name, (*property)->value});
+  link.connection.send(packet);
+}
+
 bool Core::send_unfinished(Link& link, mqtt::Outgoing<Delivery>& entry, bool dup, Now now) {
   if (entry.awaiting == mqtt::Awaiting::pubcomp) {
-    link.connection.send(mqtt::Pubrel{.packet_id = entry.packet_id, .properties = {}});
+    send_pubrel(link, entry.packet_id);
     tell_writable(link);
     return true;
   }
@@ -316,7 +332,8 @@ void Core::send_retained(const Subscription& subscription, Now now) {
   retained.for_each(subscription.filter, now.steady, [&](const std::shared_ptr<const Message>& message) {
     const MessageView& view = message->view();
     Delivery delivery{
-        message, 0, 0, std::min(subscription.options.qos, view.qos), true, subscription.scheme, subscription.subscriber, {}};
+        message, 0, 0, qos_for(session, view.qos, subscription.options.qos), true, subscription.scheme, subscription.subscriber,
+        {}};
     if (subscription.identifier != 0) delivery.identifiers.push_back(subscription.identifier);
     if (!still_due(session, delivery, now)) return drop(Drop::not_entitled);
     begin_message();

@@ -137,8 +137,9 @@ bool Core::append_with_alias(Link& link, const Encoded& encoded, std::string_vie
 }
 
 std::size_t Core::size_on(const Link& link, const Encoded& encoded) const {
+  if (link.guard == nullptr) return encoded.bytes.size();
   constexpr std::size_t longer_length = 1;  // of the remaining length
-  return encoded.bytes.size() + (link.payloads != nullptr ? crypto::HopPayloads::overhead + longer_length : 0);
+  return encoded.bytes.size() - encoded.payload_size + longer_length + link.guard->sealed_size(encoded.payload_size);
 }
 
 /// The same packet with its payload sealed for this connection.
@@ -147,7 +148,7 @@ void Core::append_sealed(Link& link, const Encoded& encoded, std::uint16_t packe
   const std::size_t header = mqtt::header_size(bytes);
   const auto topic = as_text(bytes.subspan(encoded.id_at - encoded.topic_size, encoded.topic_size));
   Buffer payload;
-  if (!link.payloads->seal(topic, bytes.last(encoded.payload_size), payload)) return drop(Drop::cannot_seal);
+  if (!link.guard->seal(topic, bytes.last(encoded.payload_size), payload)) return drop(Drop::cannot_seal);
   Buffer& tail = link.connection.outbox().tail();
   tail.push_back(bytes[0] | (dup ? 0x08 : 0));
   mqtt::write_variable(bytes.size() - header - encoded.payload_size + payload.size(), tail);
@@ -170,7 +171,7 @@ void Core::send(Link& link, const Encoded& encoded, std::uint16_t packet_id, boo
   ++counters.delivered_by_qos[static_cast<std::size_t>(encoded.qos)];
   counters.delivered_bytes += encoded.bytes.size();
   ++counters.packets.sent[static_cast<std::size_t>(mqtt::PacketType::publish)];
-  if (link.payloads != nullptr) {
+  if (link.guard != nullptr) {
     append_sealed(link, encoded, packet_id, dup);
     return tell_writable(link);
   }

@@ -62,9 +62,9 @@ bool Core::deliver_to_member(Number number, std::string_view group, Publication&
   if (at == session->subscriptions.end()) return false;
   Subscription& subscription = *at->second;
   if (!access.may_receive(subscription.subscriber.get(), subscription.scheme, view.topic, access.rule(view.topic)) ||
-      !may_reach(*session, view))
+      !may_reach(*session, view, subscription.scheme))
     return false;
-  QoS qos = std::min(subscription.options.qos, view.qos);
+  const QoS qos = qos_for(*session, view.qos, subscription.options.qos);
   if (qos == QoS::at_most_once && !sendable(*session)) return false;
   begin_message();
   Target target{&subscription, qos, subscription.options.retain_as_published && view.retain, {}};

@@ -73,8 +73,11 @@ Result<> Link::on(const mqtt::Publish& packet) {
   if (packet.qos == QoS::exactly_once && session->incoming.size() >= few && !core_.has_room_to_wait())
     return violation("too many messages without PUBREL while memory is short", Reason::quota_exceeded);
   core_.meter(*this, packet);
-  if (payloads == nullptr) return admit(packet);
-  auto opened = payloads->open(packet.topic, packet.payload);
+  if (guard == nullptr) return admit(packet);
+  if (relay() != nullptr && packet.qos != QoS::exactly_once)
+    return violation("all messages of this login have QoS 2", Reason::qos_not_supported);
+  auto opened = guard->open(packet.topic, packet.payload);
+  if (!opened && relay() != nullptr) return part(opened.error());
   if (!opened) {
     const Refused why = not_verified(opened.error()).value();
     core_.refuse(*this, why, now);
@@ -125,6 +128,15 @@ Result<> Link::answer(const mqtt::Publish& packet, Reason reason, bool relies) {
 }
 
 Result<> Link::on(const mqtt::Pubrel& packet) {
+  if (KeyRelay* relay = this->relay()) {
+    const bool is_awaited = session->incoming.contains(packet.packet_id);
+    const auto accepted = relay->released(packet.packet_id, packet.properties.user, is_awaited);
+    if (!accepted) return part(accepted.error());
+    if (*accepted && !is_awaited) {  // a copy of the last one
+      acknowledge(PacketType::pubcomp, packet.packet_id, Reason::success, true);
+      return {};
+    }
+  }
   bool known = session->incoming.release(packet.packet_id);
   if (known) {
     connection.answered();
@@ -152,6 +164,8 @@ Result<> Link::on(const mqtt::Pubrec& packet) {
     return {};
   }
   if (entry != nullptr && entry->sent) {
+    if (KeyRelay* relay = this->relay())
+      if (auto receipted = relay->receipted(packet.packet_id, packet.properties.user); !receipted) return part(receipted.error());
     entry->awaiting = mqtt::Awaiting::pubcomp;
     core_.received(*session, entry->message);
   }
@@ -167,9 +181,20 @@ Result<> Link::on(const mqtt::Pubrec& packet) {
 Result<> Link::on(const mqtt::Pubcomp& packet) {
   auto* entry = session->outgoing.find(packet.packet_id, mqtt::Awaiting::pubcomp);
   if (entry == nullptr || !entry->sent) return {};
+  if (KeyRelay* relay = this->relay()) relay->completed(packet.packet_id);
   core_.finished(*session, session->outgoing.finish(packet.packet_id));
   --in_flight;
   core_.pump(*session, now);
+  return {};
+}
+
+/// The peer does not hold the keys of this connection, or somebody changes what it says. It counts like a failed login.
+Result<> Link::part(const Error& error) {
+  core_.refuse(*this, {Refusal::verification_failed, Reason::unspecified_error, error.what}, now, false);
+  if (core_.ports.gate != nullptr) core_.ports.gate->failed(identity, peer.address, now);
+  connection.disconnect(Reason::unspecified_error, relay()->farewell());
+  core_.tell_writable(*this);
+  core_.end(*this, Ending::error, true, now);
   return {};
 }
 

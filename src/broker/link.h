@@ -7,8 +7,8 @@
 #include "broker/session.h"
 #include "broker/shard.h"
 #include "broker/turns.h"
-#include "crypto/hop.h"
 #include "mqtt/connection.h"
+#include "sealmq/payload_guard.h"
 
 namespace sealmq::broker {
 
@@ -19,11 +19,11 @@ struct PendingLogin {
   std::shared_ptr<Login> login;
   std::shared_ptr<std::optional<Result<Login::Step>>> answer;  ///< of the present step; nothing: no thread had time for it
   std::string method;
-  std::string name;        ///< under which failures are counted
-  Buffer connect;          ///< the packet, until it is done; empty when logging in again
-  bool running = false;    ///< a step is being worked on
-  bool by_scheme = false;  ///< not by user name and password alone
-  Hop hop = Hop::none;     ///< chosen
+  std::string name;                   ///< under which failures are counted
+  Buffer connect;                     ///< the packet, until it is done; empty when logging in again
+  bool running = false;               ///< a step is being worked on
+  std::optional<std::size_t> scheme;  ///< whose login it is; nothing: by user name and password alone
+  Hop hop = Hop::none;                ///< chosen
 };
 
 /// A PUBLISH whose slow part is being worked on.
@@ -59,6 +59,8 @@ class Link final : public mqtt::Events {
   /// So is what the message waited for.
   Result<> go_on_with_message();
 
+  /// The guard's part in acknowledgements; null: it has none.
+  KeyRelay* relay() const { return guard != nullptr ? guard->relay() : nullptr; }
   bool is_v5() const { return connection.version() == mqtt::Version::v5; }
   /// For the log: the identifier, or the address before there is one.
   std::string_view label() const { return session != nullptr ? std::string_view(session->client_id) : peer.address; }
@@ -67,9 +69,9 @@ class Link final : public mqtt::Events {
   mqtt::Connection connection;
   const ConnectionId id;
   const Peer peer;
-  std::string identity;                           ///< who logged in; empty: nobody, or not yet
-  bool proved = false;                            ///< by a scheme's login
-  std::unique_ptr<crypto::HopPayloads> payloads;  ///< seals the payloads of its messages; null: they go as they are
+  std::string identity;                  ///< who logged in; empty: nobody, or not yet
+  std::optional<std::size_t> proved_by;  ///< whose login it was, a scheme's index
+  std::unique_ptr<PayloadGuard> guard;   ///< seals the payloads of its messages; null: they go as they are
   std::unique_ptr<PendingLogin> logging_in;
   std::unique_ptr<PendingMessage> preparing;
   std::vector<std::unique_ptr<ConnectionState>> states;          ///< of the schemes, by their index
@@ -97,6 +99,8 @@ class Link final : public mqtt::Events {
   Charge charge;
 
  private:
+  friend class Core;  // for part()
+  Result<> part(const Error& error);
   Result<> take(const mqtt::Publish& packet, Preparation* prepared);
   Result<> answer(const mqtt::Publish& packet, mqtt::Reason reason, bool relies);
   void acknowledge(mqtt::PacketType type, std::uint16_t packet_id, mqtt::Reason reason, bool relies);
@@ -105,16 +109,16 @@ class Link final : public mqtt::Events {
   // login.cpp
   Result<> begin(const mqtt::Connect& packet, Bytes raw);
   Result<Hop> choose_hop(std::string_view offer, bool by_scheme) const;
-  Result<> take_part(std::unique_ptr<Login> login, LoginRequest request, bool by_scheme, Bytes data);
+  Result<> take_part(std::unique_ptr<Login> login, LoginRequest request, std::optional<std::size_t> scheme, Bytes data);
   void step(Bytes data);
   /// How it logged in.
   struct Proof {
     mqtt::Properties properties{};  ///< for CONNACK
     Hop hop = Hop::none;
-    Secret session_key{};
+    LoggedIn who{};
   };
-  Result<> enter(const mqtt::Connect& packet, const Proof& proof);
-  Result<> protect(const Proof& proof);
+  Result<> enter(const mqtt::Connect& packet, Proof proof);
+  Result<> protect(Proof proof);
   Result<> admit(const mqtt::Publish& packet);
 
   Core& core_;

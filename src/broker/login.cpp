@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "broker/core.h"
+#include "crypto/ratchet.h"
 
 namespace sealmq::broker {
 namespace {
@@ -48,9 +49,10 @@ bool has_offered(std::string_view offer, Hop hop) {
 Result<Hop> Link::choose_hop(std::string_view offer, bool by_scheme) const {
   const HopRule rule = peer.hop;
   Hop chosen = Hop::none;
-  for (const auto& [hop, wanted] : {std::pair(Hop::hpp1, HopRule::hpp1), std::pair(Hop::hrl1, HopRule::hrl1)})
+  for (const auto& [hop, wanted] :
+       {std::pair(Hop::hpp1, HopRule::hpp1), std::pair(Hop::ratchet, HopRule::ratchet), std::pair(Hop::hrl1, HopRule::hrl1)})
     if (by_scheme && has_offered(offer, hop) && (rule == HopRule::as_offered || rule == wanted)) chosen = hop;
-  const bool is_required = rule == HopRule::hpp1 || rule == HopRule::hrl1;
+  const bool is_required = rule != HopRule::as_offered && rule != HopRule::none;
   if (is_required && chosen == Hop::none && !peer.is_own)
     return refused("its connection would not be protected as this listener asks for");
   if (by_scheme && peer.must_be_protected && chosen == Hop::none)
@@ -69,22 +71,21 @@ Result<> Link::begin(const mqtt::Connect& packet, Bytes raw) {
   request.address = peer.address;
   request.channel_binding = peer.channel_binding;
   std::unique_ptr<Login> login;
-  bool by_scheme = method.has_value();
+  std::optional<std::size_t> scheme;
   if (method) {
     request.hop_offer = TRY(read_hop_offer(packet.properties));
-    const auto hop = choose_hop(request.hop_offer, by_scheme);
+    const auto hop = choose_hop(request.hop_offer, true);
     request.hop = hop.value_or(Hop::none);
-    login = core_.begin_login(request);
+    login = core_.begin_login(request, scheme);
     if (login == nullptr) return refused("no scheme has this authentication method", Reason::bad_authentication_method);
     if (!hop) return Failure(hop.error());
   } else {
-    if (packet.user_name) login = core_.begin_login_in_connect(request);
-    by_scheme = login != nullptr;
-    TRY(choose_hop({}, by_scheme));  // it makes no key
+    if (packet.user_name) login = core_.begin_login_in_connect(request, scheme);
+    TRY(choose_hop({}, scheme.has_value()));  // it makes no key
     if (packet.user_name && login == nullptr && core_.ports.password_login) login = core_.ports.password_login(request);
   }
   if (login != nullptr)
-    return take_part(std::move(login), std::move(request), by_scheme, packet.properties.authentication_data.value_or(Bytes{}));
+    return take_part(std::move(login), std::move(request), scheme, packet.properties.authentication_data.value_or(Bytes{}));
   // No login, or a user name where nothing is known of names.
   if (peer.identity.empty() && !peer.may_be_anonymous) return refused("no login where one is needed");
   identity = peer.identity;
@@ -106,25 +107,36 @@ Result<> Link::on(const mqtt::Auth& packet) {
   request.user_name = identity;
   request.address = peer.address;
   request.channel_binding = peer.channel_binding;
-  auto login = core_.begin_login(request);
+  std::optional<std::size_t> scheme;
+  auto login = core_.begin_login(request, scheme);
   if (login == nullptr) return refused("no scheme has this authentication method", Reason::bad_authentication_method);
-  return take_part(std::move(login), std::move(request), true, data);
+  return take_part(std::move(login), std::move(request), scheme, data);
 }
 
-std::unique_ptr<Login> Core::begin_login(LoginRequest& request) {
-  for (const auto& scheme : ports.schemes)
-    if (auto login = scheme->begin_login(request)) return login;
+/// Paper profiles let nobody in unless policy names them.
+std::unique_ptr<Login> Core::begin_login(LoginRequest& request, std::optional<std::size_t>& by) {
+  for (std::size_t i = 0; i < ports.schemes.size(); ++i) {
+    if (ports.schemes[i]->info().profile == Profile::paper && !access.is_offered(i)) continue;
+    auto login = ports.schemes[i]->begin_login(request);
+    if (login == nullptr) continue;
+    by = i;
+    return login;
+  }
   return nullptr;
 }
 
-std::unique_ptr<Login> Core::begin_login_in_connect(LoginRequest& request) {
-  for (std::size_t i = 0; i < ports.schemes.size(); ++i)
-    if (access.is_offered(i))
-      if (auto login = ports.schemes[i]->begin_login_in_connect(request)) return login;
+std::unique_ptr<Login> Core::begin_login_in_connect(LoginRequest& request, std::optional<std::size_t>& by) {
+  for (std::size_t i = 0; i < ports.schemes.size(); ++i) {
+    if (!access.is_offered(i)) continue;
+    auto login = ports.schemes[i]->begin_login_in_connect(request);
+    if (login == nullptr) continue;
+    by = i;
+    return login;
+  }
   return nullptr;
 }
 
-Result<> Link::take_part(std::unique_ptr<Login> login, LoginRequest request, bool by_scheme, Bytes data) {
+Result<> Link::take_part(std::unique_ptr<Login> login, LoginRequest request, std::optional<std::size_t> scheme, Bytes data) {
   const bool again = session != nullptr;
   std::string name = !identity.empty() ? identity : request.user_name.empty() ? request.client_id : request.user_name;
   if (core_.ports.gate != nullptr && !core_.ports.gate->may_try(name, peer.address, now))
@@ -135,7 +147,7 @@ Result<> Link::take_part(std::unique_ptr<Login> login, LoginRequest request, boo
   logging_in->login = std::move(login);
   logging_in->method = std::move(request.method);
   logging_in->name = std::move(name);
-  logging_in->by_scheme = by_scheme;
+  logging_in->scheme = scheme;
   logging_in->hop = request.hop;
   if (!again) {
     logging_in->connect = std::move(request.connect);
@@ -192,18 +204,19 @@ Result<> Link::go_on_with_login() {
     return {};
   }
   identity = who;
-  proved = decided->by_scheme;
+  proved_by = decided->scheme;
   auto header = TRY(mqtt::decode_header(decided->connect, connection.version()));
   auto packet = TRY(mqtt::decode_connect(Bytes(decided->connect).subspan(header->size)));
   Proof proof;
   proof.properties = properties;
   proof.hop = decided->hop;
-  proof.session_key = std::move(logged_in.session_key);
-  return enter(packet, proof);
+  proof.who = std::move(logged_in);
+  return enter(packet, std::move(proof));
 }
 
 // The client is who it says it is; it gets its session.
-Result<> Link::enter(const mqtt::Connect& packet, const Proof& proof) {
+Result<> Link::enter(const mqtt::Connect& packet, Proof proof) {
+  const bool one_at_a_time = proof.who.guard != nullptr && proof.who.guard->relay() != nullptr;
   if (!identity.empty()) {
     const Identity* listed = core_.access.directory().find(identity);
     if (listed == nullptr || listed->status != Status::active) return refused("its identity is not active");
@@ -230,6 +243,7 @@ Result<> Link::enter(const mqtt::Connect& packet, const Proof& proof) {
 
   session = taken;
   session->link = this;
+  session->exactly_once = one_at_a_time;
   session->will = std::move(will);
   std::uint32_t longest = core_.settings.maximum_session_expiry;
   if (packet.version == mqtt::Version::v5) {
@@ -237,6 +251,10 @@ Result<> Link::enter(const mqtt::Connect& packet, const Proof& proof) {
     session->expiry_interval = std::min(wanted, longest);
     if (wanted > longest) answer.properties.session_expiry_interval = longest;
     answer.properties.receive_maximum = core_.settings.limits.receive_maximum;
+    if (one_at_a_time) {
+      answer.properties.receive_maximum = 1;
+      connection.set_receive_maximum(1);
+    }
     answer.properties.maximum_packet_size = core_.settings.limits.maximum_packet_size;
     if (core_.settings.limits.topic_alias_maximum != 0)
       answer.properties.topic_alias_maximum = core_.settings.limits.topic_alias_maximum;
@@ -256,17 +274,28 @@ Result<> Link::enter(const mqtt::Connect& packet, const Proof& proof) {
   connection.send(answer);
   if (connection.state() != mqtt::Connection::State::Open)
     return refused("its maximum packet size is smaller than our CONNACK", Reason::packet_too_large);
-  if (proof.hop != Hop::none) TRY(protect(proof));
+  if (proof.hop != Hop::none || proof.who.guard != nullptr) TRY(protect(std::move(proof)));
   core_.pump(*session, now);
   return {};
 }
 
 /// From here on, which is right behind CONNACK.
-Result<> Link::protect(const Proof& proof) {
-  if (proof.session_key.empty()) return refused("its login made no key to protect the connection with");
-  if (proof.hop == Hop::hrl1)
-    return connection.protect_with(mqtt::records_by(crypto::HopRecords(proof.session_key, crypto::HopEnd::broker)));
-  payloads = std::make_unique<crypto::HopPayloads>(proof.session_key, session->client_id, crypto::HopEnd::broker);
+Result<> Link::protect(Proof proof) {
+  const Secret& key = proof.who.session_key;
+  const std::size_t key_size = proof.who.key_bits / 8;
+  if (proof.hop != Hop::none && key.empty()) return refused("its login made no key to protect the connection with");
+  switch (proof.hop) {
+    case Hop::hrl1:
+      return connection.protect_with(mqtt::records_by(crypto::HopRecords(key, crypto::HopEnd::broker, key_size)));
+    case Hop::hpp1:
+      guard = std::make_unique<crypto::HopPayloads>(key, session->client_id, crypto::HopEnd::broker, key_size);
+      break;
+    case Hop::ratchet:
+      guard = std::make_unique<crypto::RatchetPayloads>(key, crypto::HopEnd::broker, key_size);
+      break;
+    case Hop::none:
+      guard = std::move(proof.who.guard);
+  }
   alias_maximum = 0;  // an alias would be of use for the bytes that others get too
   return {};
 }

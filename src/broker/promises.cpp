@@ -114,7 +114,7 @@ void Core::keep(Promise& promise) {
       link.connection.answered();
       break;
     case PacketType::pubrec:
-      link.connection.send(mqtt::Pubrec{.packet_id = promise.packet_id, .reason = promise.reason, .properties = {}});
+      send_pubrec(link, promise.packet_id, promise.reason);
       break;
     case PacketType::pubcomp:
       link.connection.send(mqtt::Pubcomp{.packet_id = promise.packet_id, .reason = promise.reason, .properties = {}});
@@ -134,6 +134,16 @@ void Core::keep(Promise& promise) {
     }
   }
   if (link.connection.unwritten() > 0) tell_writable(link);
+}
+
+void Core::send_pubrec(Link& link, std::uint16_t packet_id, mqtt::Reason reason) {
+  mqtt::Pubrec answer{.packet_id = packet_id, .reason = reason, .properties = {}};
+  KeyRelay* relay = is_error(reason) ? nullptr : link.relay();
+  if (relay == nullptr) return link.connection.send(answer);
+  const auto property = relay->receipt(packet_id);
+  if (!property) return static_cast<void>(link.part(property.error()));
+  if (*property) answer.properties.user.push_back({(*property)->name, (*property)->value});
+  link.connection.send(answer);
 }
 
 // -- batches on their way to the store

@@ -333,8 +333,8 @@ void Core::send_frame(Link& link, std::string_view topic, Bytes payload) {
   packet.topic = topic;
   packet.payload = payload;
   Buffer sealed;
-  if (link.payloads != nullptr) {
-    if (!link.payloads->seal(topic, payload, sealed)) return drop(Drop::cannot_seal);
+  if (link.guard != nullptr) {
+    if (!link.guard->seal(topic, payload, sealed)) return drop(Drop::cannot_seal);
     packet.payload = sealed;
   }
   link.connection.send(packet);

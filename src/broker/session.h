@@ -87,6 +87,7 @@ struct Session {
   std::size_t counted = 0;             ///< of its subscriptions, in Ports::lasting_subscriptions
   bool saved = false;                  ///< the store knows it
   Link* link = nullptr;                ///< null while the client is away
+  bool exactly_once = false;           ///< its connection's login wants all messages with QoS 2; the session ends with it
   std::uint32_t expiry_interval = 0;   ///< seconds after the connection ends; UINT32_MAX: never
   std::uint64_t expires = UINT64_MAX;  ///< steady; set while the client is away
   std::optional<PendingWill> will;

@@ -39,6 +39,7 @@ enum class HopRule : std::uint8_t {
   as_offered,  ///< the strongest that the client offers
   none,        ///< nothing
   hpp1,        ///< this, or nobody comes in
+  ratchet,     ///< likewise
   hrl1,        ///< likewise
 };
 

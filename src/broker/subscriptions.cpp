@@ -16,6 +16,8 @@ Admission<Core::Granted> Core::subscribe(Link& link, const mqtt::SubscribeEntry&
   if (is_shared ? !shared : !mqtt::is_topic_filter(entry.filter))
     return refused(Refusal::subscription_refused, "not a topic filter", Reason::topic_filter_invalid);
   if (auto shape = check_shape(entry.filter); !shape) return tl::unexpected(shape.error());
+  if (link.relay() != nullptr && entry.options.qos != mqtt::QoS::exactly_once)
+    return refused(Refusal::subscription_refused, "all messages of this login have QoS 2", Reason::implementation_specific_error);
   std::uint32_t identifier = properties.subscription_identifiers.empty() ? 0 : properties.subscription_identifiers.front();
   for (std::size_t i = 0; i < ports.schemes.size(); ++i) {
     BrokerScheme& scheme = *ports.schemes[i];
@@ -28,7 +30,12 @@ Admission<Core::Granted> Core::subscribe(Link& link, const mqtt::SubscribeEntry&
       return grant(link, entry.filter, entry.options, identifier, i, &***asked, now);
     }
   }
-  return grant(link, entry.filter, entry.options, identifier, ports.schemes.size() - 1, nullptr, now);
+  std::size_t scheme = ports.schemes.size() - 1;
+  const bool has_own = link.proved_by && is_of_login_[*link.proved_by];
+  if (has_own &&
+      access.may_subscribe(access.directory().find(link.identity), *link.proved_by, shared ? shared->filter : entry.filter))
+    scheme = *link.proved_by;
+  return grant(link, entry.filter, entry.options, identifier, scheme, nullptr, now);
 }
 
 Admission<const Identity*> Core::may_subscribe(const Link& link, std::string_view filter, std::size_t scheme, const Asked* asked,

@@ -4,6 +4,7 @@
 
 #include "authority/complaint_book.h"
 #include "base/text.h"
+#include "cli/ask_pin.h"
 #include "cli/authority_options.h"
 #include "cli/client_options.h"
 #include "cli/command.h"
@@ -142,7 +143,7 @@ Result<> run_report(const Options& options) {
     return fail_with_hint(Blame::caller_misused, "where is the complaint to go?",
                           "-o FILE, to be handed to the authority, or -t TOPIC at the broker");
   crypto::OsRandom random;
-  const auto key = TRY(open_key_file(options.client.key, random));
+  const auto key = TRY(open_keys(options.client.key, random, pin_asker()));
   const Buffer evidence = TRY(read_file(path));
   const Buffer request = TRY(make_request(evidence, options.reason, *key, now()));
   if (!options.output.empty()) return write_new_file(options.output, as_text(request), Audience::owner);

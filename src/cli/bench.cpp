@@ -1,5 +1,6 @@
 // sealmq bench: load and cost figures of any MQTT broker, with plain clients.
 #include "cli/bench.h"
+#include "cli/ask_pin.h"
 
 #include <unistd.h>
 
@@ -51,6 +52,7 @@ SealMQ broker lets them in when started with --allow-plain.
   --parallel N        connections being opened at the same time (32)
   --login             with --hold and --churn: each connection logs in by PMQTT-2, as -u NAME with --key and --broker-key; the password
                       is in SEALMQ_PASSWORD, and hashed once. The listener needs insecure_channel = true, or hop = "none" and TLS
+  --login-scheme NAME  the same with --churn by scacauth or scacauth@paper, without -u, one connection after the other
   --tls-cert FILE, --tls-key FILE  with mqtts:// and wss://: the certificate of the clients and its key
   --cafile FILE       with mqtts:// and wss://: who signed the broker's certificate
   --insecure          does not check that the certificate is for this host
@@ -73,6 +75,7 @@ struct Settings {
   unsigned hold = 0;
   unsigned churn = 0;
   bool login = false;
+  std::string login_scheme;
   std::string user_name, key, broker_key;
   int pid = 0;
   double seconds = 0;
@@ -191,15 +194,36 @@ struct LoginParty {
   std::unique_ptr<KeyStore> key;
   Secret password;
   std::optional<pmqtt::ClientLogins> logins;
+  std::unique_ptr<ClientScheme> scheme;
 };
 
+Result<> prepare_login_by(const Scheme& scheme, LoginParty& party, ClientPorts ports, load::Common& options) {
+  party.scheme = TRY(scheme.client_side(std::move(ports)));
+  if (party.scheme->client_id().empty()) return fail(Blame::caller_misused, "bench cannot log in by this scheme");
+  options.client_id = party.scheme->client_id();
+  options.exactly_once = scheme.info->exactly_once;
+  options.parallel = 1;
+  options.login = [&party](const std::string& client_id) {
+    ClientLoginRequest request;
+    request.client_id = client_id;
+    return party.scheme->begin_login(request);
+  };
+  return {};
+}
+
 Result<> prepare_login(const Settings& settings, LoginParty& party, load::Common& options) {
-  party.key = TRY(open_key_file(settings.key, party.random));
+  party.key = TRY(open_keys(settings.key, party.random, pin_asker()));
   auto broker = TRY(read_broker_identity(settings.broker_key));
   const char* password = std::getenv("SEALMQ_PASSWORD");
   party.password = Secret(as_bytes(password != nullptr ? password : ""));
-  party.logins.emplace(ClientPorts{party.key.get(), std::move(broker), {}, party.random});
   options.version = mqtt::Version::v5;
+  ClientPorts ports{party.key.get(), std::move(broker), {}, party.random};
+  if (!settings.login_scheme.empty()) {
+    const Scheme* scheme = find_scheme(settings.login_scheme);
+    if (scheme == nullptr) return fail(Blame::caller_misused, "no scheme is called " + settings.login_scheme);
+    return prepare_login_by(*scheme, party, std::move(ports), options);
+  }
+  party.logins.emplace(std::move(ports));
   options.user_name = settings.user_name;
   options.login = [&party, user = settings.user_name](const std::string& client_id) {
     ClientLoginRequest request;
@@ -217,7 +241,7 @@ Result<Results> measure(Settings& settings) {
   options.version = settings.version.ends_with('5') ? mqtt::Version::v5 : mqtt::Version::v3_1_1;
   options.qos = static_cast<mqtt::QoS>(settings.qos);
   LoginParty party;
-  if (settings.login) TRY(prepare_login(settings, party, options));
+  if (settings.login || !settings.login_scheme.empty()) TRY(prepare_login(settings, party, options));
   if (settings.pid > 0) options.pid = settings.pid;
   const load::Progress progress = [quiet = !settings.verbose && ::isatty(STDERR_FILENO) == 0](const std::string& line) {
     if (!quiet) notice(line);
@@ -279,8 +303,13 @@ void add_bench(CLI::App& app, int& exit_code) {
   bench->add_option("--parallel", traffic.parallel, "connections being opened at the same time")->check(CLI::PositiveNumber);
   CLI::Option* login = bench->add_flag("--login", settings->login, "log in by PMQTT-2");
   login->needs(bench->add_option("-u,--username", settings->user_name, "who logs in"));
-  login->needs(bench->add_option("--key", settings->key, "its private keys"));
-  login->needs(bench->add_option("--broker-key", settings->broker_key, "broker.pub"));
+  CLI::Option* key = bench->add_option("--key", settings->key, "its private keys");
+  CLI::Option* broker_key = bench->add_option("--broker-key", settings->broker_key, "broker.pub");
+  login->needs(key)->needs(broker_key);
+  bench->add_option("--login-scheme", settings->login_scheme, "log in by this scheme")
+      ->excludes(login)
+      ->needs(key)
+      ->needs(broker_key);
   bench->add_option("--tls-cert", settings->tls.cert, "certificate of the clients");
   bench->add_option("--tls-key", settings->tls.key, "its key");
   bench->add_option("--cafile", settings->tls.ca_file, "who signed the broker's certificate");

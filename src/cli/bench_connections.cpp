@@ -67,7 +67,7 @@ class SessionOpener {
     opening.started_at = nanoseconds();
     Result<Link> link = Link::connect(options_.broker);
     if (!link) return Failure(cannot_connect(options_, link.error()));
-    const std::string client_id = prefix_ + std::to_string(opening.number);
+    const std::string client_id = options_.client_id.empty() ? prefix_ + std::to_string(opening.number) : options_.client_id;
     mqtt::Connect connect;
     connect.version = options_.version;
     connect.keep_alive = 3600;
@@ -78,7 +78,8 @@ class SessionOpener {
     if (options_.login) {
       opening.login = TRY(options_.login(client_id));
       login_data = TRY(opening.login->first());
-      connect.user_name = options_.user_name;
+      if (!options_.user_name.empty()) connect.user_name = options_.user_name;
+      if (options_.exactly_once) connect.properties.receive_maximum = 1;
       connect.properties.authentication_method = opening.login->method();
       connect.properties.authentication_data = login_data;
     }

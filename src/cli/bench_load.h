@@ -18,11 +18,13 @@ namespace sealmq::load {
 struct Common {
   Endpoint broker;
   mqtt::Version version = mqtt::Version::v3_1_1;
-  std::optional<pid_t> pid;  ///< the broker's process, to be measured
-  unsigned parallel = 32;    ///< connections being opened at the same time
-  double patience = 5;       ///< seconds to wait for an answer before giving up
-  bool lasting = false;      ///< sessions are meant to outlive their connections
-  std::string user_name{};   ///< who logs in, by `login`; MQTT 5
+  std::optional<pid_t> pid;   ///< the broker's process, to be measured
+  unsigned parallel = 32;     ///< connections being opened at the same time
+  double patience = 5;        ///< seconds to wait for an answer before giving up
+  bool lasting = false;       ///< sessions are meant to outlive their connections
+  std::string user_name{};    ///< who logs in, by `login`; MQTT 5
+  std::string client_id{};    ///< that the login wants, of one connection at a time; empty: each has its own
+  bool exactly_once = false;  ///< what the login wants of CONNECT, as SchemeInfo says
   /// Begins the login of the connection with this client identifier. Empty: nobody logs in.
   std::function<Result<std::unique_ptr<ClientLogin>>(const std::string& client_id)> login{};
 };

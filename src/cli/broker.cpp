@@ -4,6 +4,7 @@
 #include <csignal>
 #include <iostream>
 
+#include "cli/ask_pin.h"
 #include "cli/command.h"
 #include "crypto/random.h"
 #include "keystore/file_access.h"
@@ -16,7 +17,7 @@ namespace {
 
 constexpr const char* usage =
     R"(usage: sealmq broker [-c FILE] [--data DIR] [-p PORT] [--bind ADDR] [--allow-plain] [--threads N]
-                     [--registry URL] [--log-format text|json] [-v]
+                     [--registry URL] [--keystore URI] [--log-format text|json] [-v]
        sealmq broker --check [-c FILE]
        sealmq broker --help-settings
 
@@ -26,6 +27,8 @@ Without a configuration: 127.0.0.1:1883, and every topic to every hardened schem
   -c FILE          configuration; if not given, sealmq.toml in the data folder if it is there
   --data DIR       the broker's data folder (or SEALMQ_DATA), ./sealmq-data if not given
   --registry URL   the list of identities: postgresql://USER@HOST/DATABASE (or SEALMQ_REGISTRY); for several brokers
+  --keystore URI   at the first start: makes the broker's keys in a PKCS#11 token, 'pkcs11:token=NAME?module-path=FILE&pin-source=FILE';
+                   broker.key then says where they are
   -p PORT          listens on this port instead of the configuration's listeners; 0 picks a free one
   --bind ADDR      listens on this address instead of them, 127.0.0.1 if only -p is given
   --allow-plain    lets MQTT without protection use every topic for which no more specific row decides
@@ -64,6 +67,7 @@ struct Options {
   std::optional<std::string> bind;
   std::optional<std::uint32_t> threads;
   std::string registry;
+  std::string keystore;
   std::string log_format;
   bool allow_plain = false;
   bool check = false;
@@ -151,7 +155,7 @@ Result<> serve(const Options& options, const server::Configuration& configuratio
   crypto::OsRandom random;
 
   const DataFolder folder = TRY(open_data_folder(configuration.data));
-  auto parts = TRY(server::open_parts(folder, configuration, random));
+  auto parts = TRY(server::open_parts(folder, configuration, random, options.keystore, pin_asker()));
   auto broker = server::BrokerServer::start(configuration, std::move(parts), random, *log, service);
   if (!broker && broker.error().blame == Blame::environment)
     return fail_with_hint(Blame::environment, broker.error().what, "-p PORT listens on another port, -p 0 on a free one");
@@ -200,6 +204,7 @@ void add_broker(CLI::App& app, int& exit_code) {
   command->add_option("-c", options->file);
   add_data_option(*command, options->data);
   command->add_option("--registry", options->registry)->envname("SEALMQ_REGISTRY");
+  command->add_option("--keystore", options->keystore);
   command->add_option("-p", options->port);
   command->add_option("--bind", options->bind);
   command->add_option("--threads", options->threads)->check(CLI::Range(0, 256));

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "base/text.h"
+#include "cli/ask_pin.h"
 #include "cli/command.h"
 #include "keystore/file_access.h"
 #include "net/url.h"
@@ -48,6 +49,7 @@ Result<Secret> password_of(const ClientOptions& options) {
 HopWish hop_wish(std::string_view text) {
   if (text == "none") return HopWish::none;
   if (text == "hpp1") return HopWish::hpp1;
+  if (text == "ratchet") return HopWish::ratchet;
   return text == "hrl1" ? HopWish::hrl1 : HopWish::automatic;
 }
 
@@ -75,11 +77,11 @@ std::string ClientOptions::usage() {
   --password-file FILE  the password is its first line; for its owner only
   --will-topic TOPIC --will-payload TEXT --will-qos QOS --will-retain   what the broker publishes if the connection is lost
   --scheme NAME       protects every message by this scheme; without, plain MQTT
-  --key FILE          NAME.key, your private keys
+  --key FILE          NAME.key, your private keys; or where they are: pkcs11:…, pcsc:READER, as in sealmq identity new --keystore
   --broker-key FILE   broker.pub, which tells the broker from others
   --plain-login       -u and the password go to the broker as MQTT has them, also with a scheme that logs in itself
-  --hop none|hpp1|hrl1  what protects the connection after such a login: nothing, the payloads of messages, or everything
-                      (hrl1, unless TLS does)
+  --hop none|hpp1|ratchet|hrl1  what protects the connection after such a login: nothing, the payloads of messages, each of them
+                      under a key of its own, or everything (hrl1, unless TLS does)
   --scheme-option NAME=@FILE   what a scheme's README asks for, such as sl2.capability, in a file for its owner only (repeatable)
 )";
 }
@@ -109,7 +111,7 @@ void add_client_options(CLI::App& command, ClientOptions& options, const char* p
   auto* password = command.add_option("-P,--pw", options.password)->envname("SEALMQ_PASSWORD");
   command.add_option("--password-file", options.password_file)->excludes(command.get_option("-P"));
   command.add_flag("--plain-login", options.plain_login);
-  command.add_option("--hop", options.hop)->check(CLI::IsMember({"none", "hpp1", "hrl1"}));
+  command.add_option("--hop", options.hop)->check(CLI::IsMember({"none", "hpp1", "ratchet", "hrl1"}));
   command.add_option("--will-topic", options.will_topic);
   command.add_option("--will-payload", options.will_payload);
   command.add_option("--will-qos", options.will_qos)->check(CLI::Range(0, 2));
@@ -152,6 +154,7 @@ Result<ConnectOptions> connect_options(const ClientOptions& options) {
     return fail_with_hint(Blame::caller_misused, "a will needs a topic", "--will-topic TOPIC");
   connect.scheme = options.scheme;
   connect.key_file = options.key;
+  connect.ask_pin = pin_asker();
   connect.broker_key_file = options.broker_key;
   for (const auto& file : options.peers) connect.peers.push_back(TRY(read_public_identity(file)));
   for (const auto& option : options.scheme_options) {

@@ -49,6 +49,7 @@ bool is_in_environment(const char* variable);
 
 void add_authority(CLI::App& app, int& exit_code);
 void add_broker(CLI::App& app, int& exit_code);
+void add_card(CLI::App& app, int& exit_code);
 void add_demo(CLI::App& app, int& exit_code);
 void add_doctor(CLI::App& app, int& exit_code);
 void add_identity(CLI::App& app, int& exit_code);

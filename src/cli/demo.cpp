@@ -16,10 +16,12 @@
 #include "base/error_text.h"
 #include "base/text.h"
 #include "cli/command.h"
+#include "cli/demo_cards.h"
 #include "cli/demo_paper.h"
 #include "cli/demo_partners.h"
 #include "cli/eavesdropper.h"
 #include "cli/own_program.h"
+#include "cli/passing_folder.h"
 #include "crypto/random.h"
 #include "keystore/file_access.h"
 #include "net/url.h"
@@ -62,27 +64,6 @@ bool subscribers_verify(const SchemeInfo& scheme) {
   return scheme.claims.authorship == Authorship::verified_by_subscriber;
 }
 
-/// A folder for its owner only, and no longer than its owner lives.
-class PassingFolder {
- public:
-  static Result<PassingFolder> make() {
-    std::string path = std::filesystem::temp_directory_path() / "sealmq-demo-XXXXXX";
-    if (::mkdtemp(path.data()) == nullptr) return fail(Blame::environment, "cannot make " + path + ": " + error_text(errno));
-    return PassingFolder(std::move(path));
-  }
-  PassingFolder(PassingFolder&& other) noexcept : path_(std::exchange(other.path_, {})) {}
-  PassingFolder& operator=(PassingFolder&&) = delete;
-  ~PassingFolder() {
-    std::error_code ignored;
-    if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
-  }
-  std::string operator/(std::string_view name) const { return path_ + "/" + std::string(name); }
-
- private:
-  explicit PassingFolder(std::string path) : path_(std::move(path)) {}
-  std::string path_;
-};
-
 class Tour {
  public:
   Result<> run() {
@@ -92,10 +73,11 @@ class Tour {
     std::size_t number = 0;
     TRY(visit(*schemes.back().info, ++number));
     for (const auto& scheme : schemes.first(schemes.size() - 1))
-      if (!scheme.info->between_partners) TRY(visit(*scheme.info, ++number));
+      if (!scheme.info->between_partners && !scheme.info->login_protects) TRY(visit(*scheme.info, ++number));
     TRY(visit_a_group());
     TRY(visit_the_authority());
     TRY(show_partners(paper_));
+    TRY(show_cards(paper_));
     std::cout << "\nnext: sealmq identity new boiler-7, then the session in README.md\n";
     return {};
   }
@@ -107,7 +89,7 @@ class Tour {
     configuration.threads = 1;
     configuration.topics.clear();
     for (const auto& scheme : all_schemes()) {
-      if (scheme.info->between_partners) continue;
+      if (scheme.info->between_partners || scheme.info->login_protects) continue;
       std::string name(scheme.info->name);
       configuration.topics.push_back({"plant/" + topic_word(name) + "/#", {name}, {name}});
     }

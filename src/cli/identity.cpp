@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "cli/ask_pin.h"
 #include "cli/audit.h"
 #include "cli/command.h"
 #include "cli/registry_choice.h"
@@ -12,9 +13,11 @@
 #include "crypto/ecdsa.h"
 #include "crypto/hash.h"
 #include "crypto/random.h"
+#include "crypto/rsa.h"
 #include "crypto/schnorr.h"
 #include "keystore/file_access.h"
 #include "keystore/fingerprint.h"
+#include "keystore/key_uri.h"
 #include "mqtt/topic.h"
 #include "sealmq/keystore.h"
 #include "sealmq/registry.h"
@@ -23,7 +26,8 @@
 namespace sealmq::cli {
 namespace {
 
-constexpr const char* usage = R"(usage: sealmq identity new NAME [--kind device|service|person] [-o FILE]
+constexpr const char* usage =
+    R"(usage: sealmq identity new NAME [--kind device|service|person] [--keystore URI] [--rsa BITS] [-o FILE]
        sealmq identity show FILE
        sealmq identity enroll NAME.pub [--publish FILTER]... [--subscribe FILTER]... [--scheme NAME]...
        sealmq identity ticket NAME [--kind KIND] [--publish FILTER]... [--subscribe FILTER]... [--scheme NAME]...
@@ -50,6 +54,10 @@ restore  takes a revocation back
 password lets a client without keys log in by user name and password
 
   -o FILE             where new puts the private key; the public one goes beside it
+  --keystore URI      new: makes the keys in a token, 'pkcs11:token=plant?module-path=/usr/lib/softhsm/libsofthsm2.so', or on a
+                      smart card, pcsc:READER; NAME.key then only says where they are. A PIN comes from the terminal, a file
+                      (pin-source=file:PATH in the URI) or SEALMQ_PIN
+  --rsa BITS          new: an RSA key besides, of 2048, 3072 or 4096 bits, for schemes that want one
   --publish FILTER    topics it may publish to, such as plant/7/# (repeatable)
   --subscribe FILTER  topics it may subscribe to (repeatable)
   --scheme NAME       schemes it may use (repeatable); none: every hardened one
@@ -72,6 +80,8 @@ struct Options {
   std::string name;  // also the FILE of show and enroll
   std::string kind = "device";
   std::string key_path;
+  std::string keystore;
+  unsigned rsa_bits = 0;
   RegistryChoice registry;
   std::string reason;
   std::uint64_t expires = 3'600'000;  // milliseconds from now
@@ -119,7 +129,8 @@ Result<> run_new(const Options& options) {
   crypto::OsRandom random;
   const auto key_path = options.key_path.empty() ? options.name + ".key" : options.key_path;
   const auto pub_path = pub_path_for(key_path);
-  const auto identity = TRY(create_key_files(options.name, *kind_from(options.kind), key_path, pub_path, random));
+  const auto identity = TRY(create_keys(
+      {options.name, *kind_from(options.kind), key_path, pub_path, options.rsa_bits, options.keystore}, random, pin_asker()));
   if (options.json) {
     auto json = to_json(identity);
     json.update({{"key", key_path}, {"pub", pub_path}});
@@ -156,14 +167,17 @@ Result<FileKind> kind_of_file(const std::string& path) {
   const auto has_line = [&text](std::string_view start) {
     return text.starts_with(start) || text.find("\n" + std::string(start)) != text.npos;
   };
-  const auto kind = has_line("sealmq-identity ") ? FileKind::identity : has_line("broker ") ? FileKind::broker : FileKind::key;
+  const auto kind = has_line("keystore ")          ? FileKind::key
+                    : has_line("sealmq-identity ") ? FileKind::identity
+                    : has_line("broker ")          ? FileKind::broker
+                                                   : FileKind::key;
   wipe(text.data(), text.size());
   return kind;
 }
 
 Result<> run_show(const Options& options) {
   crypto::OsRandom random;
-  switch (TRY(kind_of_file(options.name))) {
+  switch (is_key_uri(options.name) ? FileKind::key : TRY(kind_of_file(options.name))) {
     case FileKind::identity:
       show(TRY(read_public_identity(options.name)), false, options.json);
       break;
@@ -171,7 +185,7 @@ Result<> run_show(const Options& options) {
       show(TRY(read_broker_identity(options.name)), options.json);
       break;
     case FileKind::key:
-      show(TRY(open_key_file(options.name, random))->identity(), true, options.json);
+      show(TRY(open_keys(options.name, random, pin_asker()))->identity(), true, options.json);
       break;
   }
   return {};
@@ -184,15 +198,35 @@ std::string given_rights(const Options& options) {
 }
 
 Result<> check_points(const PublicKeys& keys) {
-  const bool good = crypto::schnorr::VerifyingKey::from_id(keys.schnorr) && crypto::ecdsa::VerifyingKey::from_sec1(keys.ecdsa) &&
-                    crypto::Point::decode(keys.agreement);
+  const bool good = (!is_there(keys.schnorr) || crypto::schnorr::VerifyingKey::from_id(keys.schnorr)) &&
+                    (!is_there(keys.ecdsa) || crypto::ecdsa::VerifyingKey::from_sec1(keys.ecdsa)) &&
+                    (!is_there(keys.agreement) || crypto::Point::decode(keys.agreement)) &&
+                    (keys.rsa.empty() || crypto::rsa::PublicKey::from_modulus(keys.rsa));
   if (!good) return fail(Blame::caller_misused, "a key is not a point of the curve");
+  return {};
+}
+
+/// What a token or card cannot do is told here, not when the first message is refused.
+Result<> check_keys_for_schemes(const PublicIdentity& identity, const std::vector<std::string>& schemes) {
+  if (is_there(identity.keys.schnorr)) return {};
+  const auto wants_schnorr = [](std::string_view scheme) {
+    return scheme.starts_with("sl1") || scheme.starts_with("sl2") || scheme.starts_with("sl3");
+  };
+  constexpr std::string_view hint =
+      "scacauth and pmqtt sign with keys that tokens and cards can hold; keys in a file can do everything";
+  for (const auto& scheme : schemes)
+    if (wants_schnorr(scheme))
+      return fail_with_hint(Blame::caller_misused,
+                            scheme + " wants Schnorr signatures, and " + identity.name + " has no key for them", hint);
+  if (schemes.empty())
+    notice("warning: " + identity.name + " has no Schnorr key: sl1, sl2 and sl3 are not for it\nhint: " + std::string(hint));
   return {};
 }
 
 Result<> run_enroll(const Options& options) {
   Identity identity{TRY(read_public_identity(options.name))};
   TRY(check_points(identity.keys));
+  TRY(check_keys_for_schemes(identity, options.schemes));
   identity.publish = options.publish;
   identity.subscribe = options.subscribe;
   identity.schemes = options.schemes;
@@ -396,6 +430,8 @@ void add_identity(CLI::App& app, int& exit_code) {
 
   auto* make = add("new", "NAME", run_new);
   make->add_option("-o", options->key_path);
+  make->add_option("--keystore", options->keystore);
+  make->add_option("--rsa", options->rsa_bits)->check(CLI::IsMember({2048, 3072, 4096}));
   add("show", "FILE", run_show);
   auto* enroll = add("enroll", "FILE", run_enroll);
   auto* ticket = add("ticket", "NAME", run_ticket);

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "cli/ask_pin.h"
 #include "cli/client_options.h"
 #include "cli/command.h"
 #include "crypto/random.h"
@@ -49,7 +50,7 @@ class Joining {
     if (options.client.key.empty()) return fail_with_hint(Blame::caller_misused, "whose key is to join?", "--key NAME.key");
     if (options.client.broker_key.empty())
       return fail_with_hint(Blame::caller_misused, "the request is sealed for one broker", "--broker-key broker.pub");
-    joining.key_ = TRY(open_key_file(options.client.key, *joining.random_));
+    joining.key_ = TRY(open_keys(options.client.key, *joining.random_, pin_asker()));
     joining.broker_ = TRY(read_broker_identity(options.client.broker_key));
     const Now now{.steady = 0, .wall = wall_milliseconds()};
     const auto make = joining.is_paper_ ? malina::paper_join_request : malina::join_request;

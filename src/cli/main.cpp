@@ -32,6 +32,7 @@ int run(int argc, char** argv) {
   app.require_subcommand(1);
   add_authority(app, exit_code);
   add_broker(app, exit_code);
+  add_card(app, exit_code);
   add_identity(app, exit_code);
   add_pub(app, exit_code);
   add_sub(app, exit_code);

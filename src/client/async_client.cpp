@@ -51,7 +51,7 @@ Result<std::unique_ptr<ClientScheme>> open_scheme(ConnectOptions& options, Rando
   if (options.scheme.empty() || options.scheme == "plain") return nullptr;
   const Scheme* scheme = find_scheme(options.scheme);
   if (!scheme) return fail(Blame::caller_misused, "no scheme is called " + printable(options.scheme));
-  if (!options.key && !options.key_file.empty()) options.key = TRY(open_key_file(options.key_file, random));
+  if (!options.key && !options.key_file.empty()) options.key = TRY(open_keys(options.key_file, random, options.ask_pin));
   if (!options.broker && !options.broker_key_file.empty()) options.broker = TRY(read_broker_identity(options.broker_key_file));
   return scheme->client_side(
       {options.key.get(), options.broker, options.peers, random, options.scheme_options, options.keep_evidence});

@@ -84,6 +84,17 @@ Result<> ClientSession::start(Now now, const Underneath& underneath) {
   // What is kept for a session must not be thrown away by the reconnection. MQTT 3 has one flag for both ends of a session's
   // life.
   connect.clean_start = is_v5 ? options_.clean_start && !was_connected_ : options_.clean_start;
+  if (is_exactly_once()) {
+    if (!options_.clean_start || options_.session_expiry.count() > 0)
+      return fail(Blame::caller_misused, "this scheme's keys end with the connection, and so does its session");
+    connect.clean_start = true;
+  }
+  if (scheme_ != nullptr && !scheme_->client_id().empty()) {
+    if (!options_.client_id.empty() && options_.client_id != scheme_->client_id())
+      return fail(Blame::caller_misused,
+                  "this scheme's client id is " + std::string(scheme_->client_id()) + "\nhint: leave -i out");
+    client_id_ = scheme_->client_id();
+  }
   connect.keep_alive = whole_seconds<std::uint16_t>(options_.keep_alive);
   connect.client_id = client_id_;
   if (!options_.user_name.empty()) connect.user_name = options_.user_name;
@@ -101,7 +112,7 @@ Result<> ClientSession::start(Now now, const Underneath& underneath) {
   if (is_v5) {
     if (options_.session_expiry.count() > 0)
       connect.properties.session_expiry_interval = whole_seconds<std::uint32_t>(options_.session_expiry);
-    connect.properties.receive_maximum = std::max<std::uint16_t>(options_.receive_maximum, 1);
+    connect.properties.receive_maximum = is_exactly_once() ? 1 : std::max<std::uint16_t>(options_.receive_maximum, 1);
     connect.properties.maximum_packet_size = options_.maximum_packet_size;
     connect.properties.topic_alias_maximum = mqtt::Limits{}.topic_alias_maximum;
     TRY(check_properties(options_.user_properties));
@@ -133,7 +144,7 @@ Result<> ClientSession::start(Now now, const Underneath& underneath) {
 
   connection_ = mqtt::Connection(mqtt::Role::client, limits_of(options_), now);
   login_ = std::move(login);
-  payloads_.reset();
+  guard_.reset();
   closed_ = false;
   paused_ = false;
   maximum_qos_ = QoS::exactly_once;
@@ -222,7 +233,7 @@ Result<> ClientSession::on_connack(const mqtt::Connack& connack) {
   }
   const mqtt::Properties& properties = connack.properties;
   if (!TRY(finish_login(properties))) return {};
-  bool asked_clean = options_.clean_start && (options_.version != Version::v5 || !was_connected_);
+  bool asked_clean = options_.clean_start && (options_.version != Version::v5 || !was_connected_ || is_exactly_once());
   if (asked_clean && connack.session_present)
     return protocol_error("the broker kept a session that was to be new");  // [MQTT-3.2.2-2]
   // A session of an earlier process, of which nothing is known here, is gone on with: that is what its user asked for.
@@ -287,7 +298,7 @@ Result<Handle> ClientSession::subscribe(std::string_view filter, const Subscribe
   if (scheme_ && is_v5) property = TRY(scheme_->subscribe_property(filter, now));
   if (property) subscribe.properties.user.push_back({property->first, property->second});
   mqtt::SubscriptionOptions wish;
-  wish.qos = options.qos;
+  wish.qos = is_exactly_once() ? QoS::exactly_once : options.qos;
   if (is_v5) {
     TRY(check_properties(options.user_properties));
     put(options.user_properties, subscribe.properties);

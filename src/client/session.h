@@ -15,10 +15,10 @@
 #include <variant>
 
 #include "client/conversation.h"
-#include "crypto/hop.h"
 #include "mqtt/connection.h"
 #include "mqtt/session_state.h"
 #include "sealmq/client_types.h"
+#include "sealmq/payload_guard.h"
 #include "sealmq/scheme.h"
 
 namespace sealmq {
@@ -156,7 +156,11 @@ class ClientSession {
   bool came_before(const mqtt::Publish& publish);
   Result<std::unique_ptr<ClientLogin>> begin_login(const Underneath& underneath);
   Result<bool> finish_login(const mqtt::Properties& connack);
-  void leave_broker(Error error);
+  void leave_broker(Error error, std::string_view farewell);
+  KeyRelay* relay() const { return guard_ != nullptr ? guard_->relay() : nullptr; }
+  bool is_exactly_once() const { return scheme_ != nullptr && scheme_->info().exactly_once; }
+  void send_pubrec(std::uint16_t packet_id);
+  void send_pubrel(std::uint16_t packet_id);
   mqtt::Publish packet(const Message& message, std::uint16_t packet_id, bool dup) const;
   bool send(const Message& message, std::uint16_t packet_id, bool dup);
   mqtt::Outgoing<Message>& start_exchange(Message message);
@@ -204,9 +208,9 @@ class ClientSession {
   bool retain_available_ = true;
   std::uint16_t topic_alias_maximum_ = 0;
   Underneath underneath_;
-  std::unique_ptr<ClientLogin> login_;             // under way
-  Hop hop_ = Hop::none;                            // asked for
-  std::unique_ptr<crypto::HopPayloads> payloads_;  // null: payloads go as they are
+  std::unique_ptr<ClientLogin> login_;   // under way
+  Hop hop_ = Hop::none;                  // asked for
+  std::unique_ptr<PayloadGuard> guard_;  // null: payloads go as they are
 };
 
 }  // namespace sealmq

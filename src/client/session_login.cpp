@@ -2,6 +2,8 @@
 #include <algorithm>
 
 #include "client/session.h"
+#include "crypto/ratchet.h"
+#include "mqtt/properties.h"
 
 namespace sealmq {
 
@@ -20,14 +22,30 @@ std::string_view hop_of(const mqtt::Properties& properties) {
   return found == properties.user.end() ? std::string_view() : found->value;
 }
 
+Hop hop_of(HopWish wish, bool is_private) {
+  switch (wish) {
+    case HopWish::automatic:
+      return is_private ? Hop::none : Hop::hrl1;
+    case HopWish::none:
+      return Hop::none;
+    case HopWish::hpp1:
+      return Hop::hpp1;
+    case HopWish::ratchet:
+      return Hop::ratchet;
+    case HopWish::hrl1:
+      return Hop::hrl1;
+  }
+  return Hop::none;
+}
+
 }  // namespace
 
 /// Null: nobody logs in, or by a user name and password as MQTT has them.
 Result<std::unique_ptr<ClientLogin>> ClientSession::begin_login(const Underneath& underneath) {
-  const bool names_hop = options_.hop == HopWish::hpp1 || options_.hop == HopWish::hrl1;
-  const bool may_log_in = scheme_ != nullptr && !options_.user_name.empty() && !options_.plain_login;
-  hop_ = options_.hop == HopWish::hpp1 ? Hop::hpp1 : options_.hop == HopWish::hrl1 ? Hop::hrl1 : Hop::none;
-  if (options_.hop == HopWish::automatic && !underneath.is_private) hop_ = Hop::hrl1;
+  const bool names_hop = options_.hop != HopWish::automatic && options_.hop != HopWish::none;
+  const bool may_log_in =
+      scheme_ != nullptr && (!scheme_->client_id().empty() || (!options_.user_name.empty() && !options_.plain_login));
+  hop_ = hop_of(options_.hop, underneath.is_private);
   std::unique_ptr<ClientLogin> login;
   if (may_log_in)
     login = TRY(scheme_->begin_login({.client_id = client_id_,
@@ -36,7 +54,7 @@ Result<std::unique_ptr<ClientLogin>> ClientSession::begin_login(const Underneath
                                       .channel_binding = underneath.channel_binding,
                                       .hop_offer = std::string(name(hop_)),
                                       .is_v5 = options_.version == mqtt::Version::v5}));
-  const bool makes_key = login != nullptr && !login->method().empty();
+  const bool makes_key = login != nullptr && login->makes_key();
   if (!makes_key && names_hop)
     return fail(Blame::caller_misused,
                 "nothing makes the keys for --hop\nhint: --scheme NAME -u NAME, with a scheme that logs in");
@@ -46,8 +64,8 @@ Result<std::unique_ptr<ClientLogin>> ClientSession::begin_login(const Underneath
 }
 
 /// The broker is not who it should be, or not as it should be. The reason string is all it learns.
-void ClientSession::leave_broker(Error error) {
-  connection_.disconnect(Reason::unspecified_error, "auth");
+void ClientSession::leave_broker(Error error, std::string_view farewell) {
+  connection_.disconnect(Reason::unspecified_error, farewell);
   close(std::move(error));
 }
 
@@ -57,13 +75,13 @@ Result<> ClientSession::on_auth(const mqtt::Auth& auth) {
     return fail(Blame::peer_misbehaved, "AUTH without a login", static_cast<std::uint8_t>(Reason::protocol_error));
   if (auth.reason == Reason::success) {  // of logging in again
     auto confirmed = login_->finish(data, {});
+    if (!confirmed) leave_broker(std::move(confirmed).error(), login_->farewell());
     login_.reset();
-    if (!confirmed) leave_broker(std::move(confirmed).error());
     return {};
   }
   const auto answer = login_->answer(data);
   if (!answer) {
-    leave_broker(answer.error());
+    leave_broker(answer.error(), login_->farewell());
     return {};
   }
   mqtt::Auth reply;
@@ -81,17 +99,27 @@ Result<bool> ClientSession::finish_login(const mqtt::Properties& connack) {
   const std::string_view hop = hop_of(connack);
   auto key = login->finish(connack.authentication_data.value_or(Bytes{}), hop);
   if (!key) {
-    leave_broker(std::move(key).error());
+    leave_broker(std::move(key).error(), login->farewell());
     return false;
   }
   if (hop != name(hop_)) {
-    leave_broker(not_protected().value());
+    leave_broker(not_protected().value(), login->farewell());
     return false;
   }
-  if (hop_ == Hop::hrl1) TRY(connection_.protect_with(mqtt::records_by(crypto::HopRecords(*key, crypto::HopEnd::client))));
-  if (hop_ == Hop::hpp1) {
-    const std::string_view id = connack.assigned_client_identifier.value_or(client_id_);
-    payloads_ = std::make_unique<crypto::HopPayloads>(*key, id, crypto::HopEnd::client);
+  const std::size_t key_size = login->key_bits() / 8;
+  const std::string_view id = connack.assigned_client_identifier.value_or(client_id_);
+  switch (hop_) {
+    case Hop::hrl1:
+      TRY(connection_.protect_with(mqtt::records_by(crypto::HopRecords(*key, crypto::HopEnd::client, key_size))));
+      break;
+    case Hop::hpp1:
+      guard_ = std::make_unique<crypto::HopPayloads>(*key, id, crypto::HopEnd::client, key_size);
+      break;
+    case Hop::ratchet:
+      guard_ = std::make_unique<crypto::RatchetPayloads>(*key, crypto::HopEnd::client, key_size);
+      break;
+    case Hop::none:
+      guard_ = login->guard();
   }
   return true;
 }
@@ -100,13 +128,14 @@ Result<> ClientSession::log_in_again(Now now) {
   now_ = now;
   if (!is_open() || login_ != nullptr) return fail(Blame::caller_misused, "cannot log in again now");
   std::unique_ptr<ClientLogin> login;
-  if (scheme_ != nullptr && !options_.user_name.empty())
+  if (scheme_ != nullptr && (!options_.user_name.empty() || !scheme_->client_id().empty()))
     login = TRY(scheme_->begin_login({.client_id = client_id_,
                                       .user_name = options_.user_name,
                                       .password = &options_.password,
                                       .channel_binding = underneath_.channel_binding,
                                       .hop_offer = {},
-                                      .is_v5 = options_.version == mqtt::Version::v5}));
+                                      .is_v5 = options_.version == mqtt::Version::v5,
+                                      .is_again = true}));
   if (login == nullptr || login->method().empty()) return fail(Blame::caller_misused, "this scheme has no such login");
   const Buffer first = TRY(login->first());
   login_ = std::move(login);
@@ -122,8 +151,15 @@ Result<> ClientSession::log_in_again(Now now) {
 
 Result<> ClientSession::on_publish(const mqtt::Publish& publish) {
   if (came_before(publish)) return {};
-  if (payloads_ == nullptr) return on_message(publish);
-  const auto opened = payloads_->open(publish.topic, publish.payload);
+  if (guard_ == nullptr) return on_message(publish);
+  if (relay() != nullptr && publish.qos != mqtt::QoS::exactly_once)
+    return fail(Blame::peer_misbehaved, "all messages of this scheme have QoS 2",
+                static_cast<std::uint8_t>(Reason::protocol_error));
+  const auto opened = guard_->open(publish.topic, publish.payload);
+  if (!opened && relay() != nullptr) {
+    leave_broker(opened.error(), relay()->farewell());
+    return {};
+  }
   if (opened && !opened->repeat) {
     mqtt::Publish plain = publish;
     plain.payload = opened->plaintext;
@@ -134,6 +170,26 @@ Result<> ClientSession::on_publish(const mqtt::Publish& publish) {
   expect_acknowledgement(publish, true);
   acknowledge_taken();
   return {};
+}
+
+// -- keys that travel in acknowledgements
+
+void ClientSession::send_pubrec(std::uint16_t packet_id) {
+  mqtt::Pubrec packet{.packet_id = packet_id, .reason = Reason::success, .properties = {}};
+  if (relay() == nullptr) return connection_.send(packet);
+  const auto property = relay()->receipt(packet_id);
+  if (!property) return leave_broker(property.error(), relay()->farewell());
+  if (*property) packet.properties.user.push_back({(*property)->name, (*property)->value});
+  connection_.send(packet);
+}
+
+void ClientSession::send_pubrel(std::uint16_t packet_id) {
+  mqtt::Pubrel packet{.packet_id = packet_id, .reason = Reason::success, .properties = {}};
+  if (relay() == nullptr) return connection_.send(packet);
+  const auto property = relay()->release(packet_id);
+  if (!property) return leave_broker(property.error(), relay()->farewell());
+  if (*property) packet.properties.user.push_back({(*property)->name, (*property)->value});
+  connection_.send(packet);
 }
 
 }  // namespace sealmq

@@ -80,7 +80,7 @@ bool ClientSession::came_before(const mqtt::Publish& publish) {
     if (copy) return true;
   }
   if (publish.qos != QoS::exactly_once || !incoming_.contains(publish.packet_id)) return false;
-  connection_.send(mqtt::Pubrec{.packet_id = publish.packet_id, .reason = Reason::success, .properties = {}});  // [MQTT-4.3.3-10]
+  send_pubrec(publish.packet_id);  // [MQTT-4.3.3-10]
   return true;
 }
 
@@ -112,7 +112,7 @@ void ClientSession::acknowledge_taken() {
     if (!entry->taken) return;
     if (entry->qos == QoS::exactly_once) {
       incoming_.receive(entry->packet_id);
-      connection_.send(mqtt::Pubrec{.packet_id = entry->packet_id, .reason = Reason::success, .properties = {}});
+      send_pubrec(entry->packet_id);
     } else {
       connection_.send(mqtt::Puback{.packet_id = entry->packet_id, .reason = Reason::success, .properties = {}});
       connection_.answered();
@@ -122,9 +122,16 @@ void ClientSession::acknowledge_taken() {
 }
 
 void ClientSession::on_pubrel(const mqtt::Pubrel& pubrel) {
+  bool is_copy = false;
+  if (relay() != nullptr) {
+    const bool is_awaited = incoming_.contains(pubrel.packet_id);
+    const auto accepted = relay()->released(pubrel.packet_id, pubrel.properties.user, is_awaited);
+    if (!accepted) return leave_broker(accepted.error(), relay()->farewell());
+    is_copy = *accepted && !is_awaited;
+  }
   bool known = incoming_.release(pubrel.packet_id);
   if (known) connection_.answered();
-  auto reason = known || options_.version != Version::v5 ? Reason::success : Reason::packet_identifier_not_found;
+  auto reason = known || is_copy || options_.version != Version::v5 ? Reason::success : Reason::packet_identifier_not_found;
   connection_.send(mqtt::Pubcomp{.packet_id = pubrel.packet_id, .reason = reason, .properties = {}});  // [MQTT-4.3.3-11]
 }
 

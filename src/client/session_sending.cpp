@@ -58,8 +58,8 @@ mqtt::Publish ClientSession::packet(const Message& message, std::uint16_t packet
 bool ClientSession::send(const Message& message, std::uint16_t packet_id, bool dup) {
   mqtt::Publish publish = packet(message, packet_id, dup);
   Buffer sealed;
-  if (payloads_ != nullptr) {
-    if (!payloads_->seal(publish.topic, publish.payload, sealed)) return false;
+  if (guard_ != nullptr) {
+    if (!guard_->seal(publish.topic, publish.payload, sealed)) return false;
     publish.payload = sealed;
   }
   return connection_.send(publish);
@@ -77,7 +77,7 @@ Result<Handle> ClientSession::publish(std::string_view topic, Bytes payload, con
     message.plaintext = to_buffer(payload);
   else
     message.payload = scheme_ ? TRY(scheme_->protect(topic, payload, now)) : to_buffer(payload);
-  message.qos = options.qos;
+  message.qos = is_exactly_once() ? QoS::exactly_once : options.qos;
   message.retain = options.retain;
   message.user_properties = options.user_properties;
   message.properties = options.properties;
@@ -105,7 +105,8 @@ Result<Handle> ClientSession::enqueue_copies(const Message& message, const std::
 
 Result<Handle> ClientSession::enqueue(Message message) {
   std::size_t size = mqtt::encoded_size(packet(message, message.qos == QoS::at_most_once ? 0 : 1, false), options_.version);
-  if (payloads_ != nullptr) size += crypto::HopPayloads::overhead + 1;  // the remaining length may need one byte more
+  if (guard_ != nullptr)  // the remaining length may need one byte more
+    size += guard_->sealed_size(message.payload.size()) - message.payload.size() + 1;
   if (size > connection_.peer_maximum_packet_size() || size > mqtt::largest_remaining_length)
     return fail(Blame::caller_misused, "the broker takes no messages of this size", code(Reason::packet_too_large));
   if (waiting_.size() >= most_waiting) return fail(Blame::environment, "too many messages wait to be sent");
@@ -133,7 +134,7 @@ void ClientSession::send_waiting() {
     }
     entry.sent = true;
     if (entry.awaiting == Awaiting::pubcomp)
-      connection_.send(mqtt::Pubrel{.packet_id = entry.packet_id, .reason = Reason::success, .properties = {}});
+      send_pubrel(entry.packet_id);
     else
       send(entry.message, entry.packet_id, true);  // [MQTT-3.3.1-1] [MQTT-4.4.0-1]
   }
@@ -227,16 +228,21 @@ void ClientSession::on_pubrec(const mqtt::Pubrec& pubrec) {
   }
   bool known = entry || outgoing_.find(pubrec.packet_id, Awaiting::pubcomp);
   if (!known && is_error(pubrec.reason)) return;
+  if (entry && relay() != nullptr)
+    if (auto receipted = relay()->receipted(pubrec.packet_id, pubrec.properties.user); !receipted)
+      return leave_broker(receipted.error(), relay()->farewell());
   if (entry) {
     entry->awaiting = Awaiting::pubcomp;
     if (entry->message.delivery == 0) entry->message.payload = {};  // only the identifier matters from now on
   }
-  auto reason = known || options_.version != Version::v5 ? Reason::success : Reason::packet_identifier_not_found;
+  if (known) return send_pubrel(pubrec.packet_id);
+  auto reason = options_.version != Version::v5 ? Reason::success : Reason::packet_identifier_not_found;
   connection_.send(mqtt::Pubrel{.packet_id = pubrec.packet_id, .reason = reason, .properties = {}});  // [MQTT-4.3.3-4]
 }
 
 void ClientSession::on_pubcomp(const mqtt::Pubcomp& pubcomp) {
   if (!outgoing_.find(pubcomp.packet_id, Awaiting::pubcomp)) return;
+  if (relay() != nullptr) relay()->completed(pubcomp.packet_id);
   // PUBREC has said that the broker took the message; "identifier not found" says no more than that an answer was lost.
   acknowledged(outgoing_.finish(pubcomp.packet_id), Reason::success);
   send_waiting();

@@ -59,4 +59,47 @@ Result<Buffer> decrypt_cbc(const Secret& key, const CbcIv& iv, Bytes ciphertext)
   return plaintext;
 }
 
+namespace {
+
+const EVP_CIPHER* cipher_for(std::size_t key_size) {
+  switch (key_size) {
+    case 16:
+      return EVP_aes_128_cbc();
+    case 24:
+      return EVP_aes_192_cbc();
+    case 32:
+      return EVP_aes_256_cbc();
+    default:
+      throw std::invalid_argument("an AES key has 16, 24 or 32 bytes");
+  }
+}
+
+Buffer run_blocks(const Secret& key, Bytes in, bool encrypts) {
+  if (in.size() % aes_block_size != 0) throw std::invalid_argument("not a whole number of blocks");
+  count(&Operations::aes);
+  const CbcIv iv{};
+  const Context context(EVP_CIPHER_CTX_new());
+  must(context != nullptr, "EVP_CIPHER_CTX_new");
+  must(
+      EVP_CipherInit_ex2(context.get(), cipher_for(key.size()), key.reveal().data(), iv.data(), encrypts ? 1 : 0, nullptr) == 1 &&
+          EVP_CIPHER_CTX_set_padding(context.get(), 0) == 1,
+      "EVP_CipherInit_ex2");
+  Buffer out(in.size());
+  int written = 0;
+  must(EVP_CipherUpdate(context.get(), out.data(), &written, in.data(), int_length(in.size())) == 1 &&
+           static_cast<std::size_t>(written) == out.size(),
+       "EVP_CipherUpdate");
+  return out;
+}
+
+}  // namespace
+
+Buffer encrypt_blocks(const Secret& key, Bytes plaintext) {
+  return run_blocks(key, plaintext, true);
+}
+
+Secret decrypt_blocks(const Secret& key, Bytes ciphertext) {
+  return Secret(run_blocks(key, ciphertext, false));
+}
+
 }  // namespace sealmq::crypto

@@ -10,7 +10,7 @@
 namespace sealmq::crypto {
 namespace {
 
-constexpr std::size_t key_size = 16, iv_size = 12;
+constexpr std::size_t iv_size = 12;
 constexpr std::uint64_t limit = std::uint64_t{1} << 48;  // messages under one key; the nonce has room for more
 constexpr std::uint8_t payload_format_invalid = 0x99;
 
@@ -24,7 +24,8 @@ HopEnd other(HopEnd end) {
 }
 
 /// key || iv of one direction. `suffix` ends both infos.
-Secret channel_secret(std::string_view layer, const Secret& session_key, std::string_view direction, Bytes suffix) {
+Secret channel_secret(std::string_view layer, const Secret& session_key, std::string_view direction, Bytes suffix,
+                      std::size_t key_size) {
   const Secret root = hkdf_extract(as_bytes(layer), session_key.reveal());
   const auto part = [&](std::string_view what, std::size_t size) {
     Buffer info;
@@ -57,11 +58,11 @@ Buffer payload_aad(std::string_view direction, std::uint64_t number, std::string
 
 }  // namespace
 
-HopPayloads::HopPayloads(const Secret& session_key, std::string_view client_id, HopEnd own)
+HopPayloads::HopPayloads(const Secret& session_key, std::string_view client_id, HopEnd own, std::size_t key_size)
     : own_direction_(sent_by(own)),
       peer_direction_(sent_by(other(own))),
-      sealing_(channel_secret("HPP1", session_key, own_direction_, lp16(client_id)), limit),
-      opening_(channel_secret("HPP1", session_key, peer_direction_, lp16(client_id)), limit) {}
+      sealing_(channel_secret("HPP1", session_key, own_direction_, lp16(client_id), key_size), limit),
+      opening_(channel_secret("HPP1", session_key, peer_direction_, lp16(client_id), key_size), limit) {}
 
 Result<> HopPayloads::seal(std::string_view topic, Bytes plaintext, Buffer& out) {
   const std::uint64_t number = sealing_.counter();
@@ -69,14 +70,15 @@ Result<> HopPayloads::seal(std::string_view topic, Bytes plaintext, Buffer& out)
   return sealing_.seal(payload_aad(own_direction_, number, topic), plaintext, out);
 }
 
-Result<OpeningChannel::Opened> HopPayloads::open(std::string_view topic, Bytes payload) {
+Result<PayloadGuard::Opened> HopPayloads::open(std::string_view topic, Bytes payload) {
   Reader in(payload);
   const bool is_ours = in.u8() == container && in.u8() == version;
   const std::uint64_t number = in.u64();
   const Bytes sealed = in.rest();
   if (in.failed() || !is_ours || sealed.size() < AesGcm::tag_size)
     return fail(Blame::peer_misbehaved, "not an HPP1 payload", payload_format_invalid);
-  return opening_.open(number, payload_aad(peer_direction_, number, topic), sealed);
+  auto opened = TRY(opening_.open(number, payload_aad(peer_direction_, number, topic), sealed));
+  return Opened{std::move(opened.plaintext), opened.repeat};
 }
 
 // -- HRL1
@@ -85,9 +87,9 @@ namespace {
 constexpr std::uint8_t record_type = 0x17;
 }
 
-HopRecords::HopRecords(const Secret& session_key, HopEnd own)
-    : sealing_(channel_secret("HRL1", session_key, sent_by(own), {}), limit),
-      opening_(channel_secret("HRL1", session_key, sent_by(other(own)), {}), limit) {}
+HopRecords::HopRecords(const Secret& session_key, HopEnd own, std::size_t key_size)
+    : sealing_(channel_secret("HRL1", session_key, sent_by(own), {}, key_size), limit),
+      opening_(channel_secret("HRL1", session_key, sent_by(other(own)), {}, key_size), limit) {}
 
 Result<> HopRecords::seal(Bytes packets, Buffer& out) {
   if (packets.empty() || packets.size() > most_plaintext) throw std::length_error("not what one record holds");

@@ -1,37 +1,41 @@
 // What protects a connection after a login that ended with a session key, between one client and its broker:
 //
-//   HPP1  seals the payload of each PUBLISH; topics, acknowledgements and subscriptions stay visible
-//   HRL1  wraps all packets behind CONNACK in records
+//   HPP1      seals the payload of each PUBLISH; topics, acknowledgements and subscriptions stay visible
+//   RATCHET1  does the same with a key for each message (ratchet.h)
+//   HRL1      wraps all packets behind CONNACK in records
 //
-// Both know two directions with keys of their own; sequence numbers count up from zero in each, so no nonce comes twice while the
+// They know two directions with keys of their own; sequence numbers count up from zero in each, so no nonce comes twice while the
 // session key belongs to one connection, which is what a login makes it for.
 #pragma once
 
 #include <optional>
 
 #include "crypto/channel.h"
+#include "sealmq/payload_guard.h"
 
 namespace sealmq::crypto {
 
 /// Which of the two ends this is.
 enum class HopEnd : std::uint8_t { client, broker };
 
+/// Bytes of the AES key of either layer, if nothing else was agreed on.
+inline constexpr std::size_t hop_key_size = 16;
+
 /// HPP1. One thread at a time.
 ///
 ///   payload = 48 01 || u64 number || AES-128-GCM(key, iv XOR number, "HPP1" || direction || u64 number || lp16(topic),
 ///   plaintext)
-class HopPayloads {
+class HopPayloads final : public PayloadGuard {
  public:
-  /// The client identifier in use, of at most 65535 bytes.
-  HopPayloads(const Secret& session_key, std::string_view client_id, HopEnd own);
+  /// The client identifier in use, of at most 65535 bytes. The key has 16 or 32 bytes.
+  HopPayloads(const Secret& session_key, std::string_view client_id, HopEnd own, std::size_t key_size = hop_key_size);
 
   /// How much longer a payload gets.
   static constexpr std::size_t overhead = 2 + 8 + AesGcm::tag_size;
 
-  /// The full topic name, also where an alias is sent instead. Appends to `out`. Error: caller_misused once the key is used up.
-  Result<> seal(std::string_view topic, Bytes plaintext, Buffer& out);
-  /// Errors: peer_misbehaved; with payload_format_invalid as code for what is no such payload at all.
-  Result<OpeningChannel::Opened> open(std::string_view topic, Bytes payload);
+  std::size_t sealed_size(std::size_t plaintext) const override { return plaintext + overhead; }
+  Result<> seal(std::string_view topic, Bytes plaintext, Buffer& out) override;
+  Result<Opened> open(std::string_view topic, Bytes payload) override;
 
  private:
   std::string_view own_direction_, peer_direction_;  // of literals
@@ -44,7 +48,7 @@ class HopPayloads {
 ///   record = 17 || u24 length || AES-128-GCM(key, iv XOR number, the 4 bytes before, one or more whole packets)
 class HopRecords {
  public:
-  HopRecords(const Secret& session_key, HopEnd own);
+  HopRecords(const Secret& session_key, HopEnd own, std::size_t key_size = hop_key_size);
 
   static constexpr std::size_t header_size = 4;
   /// Ciphertext and tag of one record.

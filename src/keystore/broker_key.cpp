@@ -3,9 +3,11 @@
 #include <vector>
 
 #include "base/text.h"
+#include "crypto/rsa.h"
 #include "keystore/file_access.h"
 #include "keystore/file_keys.h"
 #include "keystore/fingerprint.h"
+#include "keystore/key_reference.h"
 #include "registry/data_folder.h"
 
 namespace sealmq {
@@ -16,9 +18,10 @@ using PublicKey = std::array<std::uint8_t, 33>;
 constexpr std::string_view id_word = "broker";
 constexpr std::string_view ecdsa_word = "ecdsa-p256";
 constexpr std::string_view agreement_word = "ecdh-p256";
+constexpr std::string_view rsa_word = "rsa";
 constexpr std::string_view parameters_word = "malina-parameters";
 
-std::string key_line(std::string_view word, const PublicKey& key) {
+std::string key_line(std::string_view word, Bytes key) {
   return std::string(word) + " " + to_base64url(key) + " " + fingerprint_of(key) + "\n";
 }
 
@@ -46,11 +49,19 @@ Result<PublicKey> parse_key(const std::vector<std::string_view>& words) {
   return key;
 }
 
+Result<Buffer> parse_rsa(const std::vector<std::string_view>& words) {
+  auto modulus = words.size() == 3 ? from_base64url(words[1]) : std::nullopt;
+  if (!modulus || !crypto::rsa::PublicKey::from_modulus(*modulus)) return refuse("rsa is not a modulus and its fingerprint");
+  if (words[2] != fingerprint_of(*modulus)) return refuse("the fingerprint of rsa does not match the key");
+  return *std::move(modulus);
+}
+
 /// What has been read so far; each line may stand once.
 struct Found {
   std::optional<std::string> id;
   std::optional<PublicKey> ecdsa;
   std::optional<PublicKey> agreement;
+  std::optional<Buffer> rsa;
   std::optional<Buffer> parameters;  ///< looked into when the keys are known
 
   Result<> read(std::string_view line) {
@@ -61,6 +72,7 @@ struct Found {
     }
     if (words[0] == ecdsa_word) return set(ecdsa, TRY(parse_key(words)), ecdsa_word);
     if (words[0] == agreement_word) return set(agreement, TRY(parse_key(words)), agreement_word);
+    if (words[0] == rsa_word) return set(rsa, TRY(parse_rsa(words)), rsa_word);
     if (words[0] == parameters_word) {
       auto value = words.size() == 2 ? from_base64url(words[1]) : std::nullopt;
       if (!value) return refuse("malina-parameters is not base64url");
@@ -87,13 +99,14 @@ std::string new_broker_id(Random& random) {
 }  // namespace
 
 BrokerIdentity broker_identity(const PublicIdentity& identity) {
-  return {identity.name, identity.keys.ecdsa, identity.keys.agreement, std::nullopt};
+  return {identity.name, identity.keys.ecdsa, identity.keys.agreement, std::nullopt, identity.keys.rsa};
 }
 
 std::string to_text(const BrokerIdentity& broker) {
   std::string text = "# public keys of a sealmq broker: give this file to devices (--broker-key)\n";
   text.append(id_word).append(" ").append(broker.id).append("\n");
   text.append(key_line(ecdsa_word, broker.ecdsa)).append(key_line(agreement_word, broker.agreement));
+  if (!broker.rsa.empty()) text.append(key_line(rsa_word, broker.rsa));
   if (broker.parameters)
     text.append(parameters_word).append(" ").append(to_base64url(encode(*broker.parameters, broker))).append("\n");
   return text;
@@ -109,6 +122,7 @@ Result<BrokerIdentity> parse_broker_identity(std::string_view text) {
   if (!found.ecdsa) return refuse("the line ecdsa-p256 is missing");
   if (!found.agreement) return refuse("the line ecdh-p256 is missing");
   BrokerIdentity broker{*found.id, *found.ecdsa, *found.agreement};
+  if (found.rsa) broker.rsa = *std::move(found.rsa);
   if (found.parameters) {
     auto parameters = parse_parameters(*found.parameters, broker);
     if (!parameters) return refuse("malina-parameters: " + parameters.error().what);
@@ -130,20 +144,61 @@ std::optional<BrokerIdentity> published(const DataFolder& folder, const BrokerId
   if (!text) return std::nullopt;
   auto found = parse_broker_identity(*text);
   if (!found || to_text(*found) != *text) return std::nullopt;
-  const bool same_keys = found->id == broker.id && found->ecdsa == broker.ecdsa && found->agreement == broker.agreement;
+  const bool same_keys =
+      found->id == broker.id && found->ecdsa == broker.ecdsa && found->agreement == broker.agreement && found->rsa == broker.rsa;
   return same_keys ? std::optional(*std::move(found)) : std::nullopt;
 }
 
 }  // namespace
 
-Result<std::unique_ptr<KeyStore>> open_or_create_broker_key(const std::string& data_folder, Random& random) {
-  const auto folder = TRY(open_data_folder(data_folder));
-  if (!exists(folder.broker_key()))
-    TRY(create_private_key_file(new_broker_id(random), Kind::broker, folder.broker_key(), random));
+namespace {
 
-  auto keys = TRY(open_key_file(folder.broker_key(), random));
+constexpr unsigned token_rsa_bits = 2048;
+
+Result<> create_broker_key(const DataFolder& folder, Random& random, const std::string& keystore, const PinAsker& asker) {
+  if (keystore.empty()) {
+    TRY(create_private_key_file(new_broker_id(random), Kind::broker, folder.broker_key(), random));
+    return {};
+  }
+  // With an RSA key, because one cannot be added to a token unseen later.
+  NewKeys wanted{new_broker_id(random), Kind::broker, folder.broker_key(), "", token_rsa_bits, keystore};
+  if (TRY(parse_key_uri(keystore)).index() != KeyUri(TokenUri()).index())
+    return fail(Blame::caller_misused,
+                "a broker's keys live in a file or in a PKCS#11 token, not on a card: it has to agree on keys");
+  TRY(create_keys(wanted, random, asker));
+  return {};
+}
+
+}  // namespace
+
+Result<> add_broker_rsa_key(const std::string& data_folder, unsigned bits, Random& random) {
+  const auto folder = TRY(open_data_folder(data_folder));
+  const auto text = TRY(read_private_file(folder.broker_key()));
+  if (is_key_reference(as_text(text.reveal()))) {
+    if (!TRY(parse_key_reference(as_text(text.reveal()))).identity.keys.rsa.empty()) return {};
+    return fail(Blame::caller_misused,
+                "the broker's token holds no RSA key for it\nhint: sealmq broker --keystore makes one with new keys");
+  }
+  auto file = TRY(parse_key_file(as_text(text.reveal())));
+  if (file.find(Purpose::rsa) != nullptr) return {};
+  file.keys.push_back({Purpose::rsa, crypto::rsa::PrivateKey::generate(bits).export_secret()});
+  const auto keys = TRY(PrivateKeys::load(file));
+  const auto changed = encode_key_file(file, fingerprint(keys.public_keys()));
+  TRY(replace_file(folder.broker_key(), as_text(changed.reveal()), Audience::owner));
+  TRY(open_or_create_broker_key(data_folder, random));  // which writes broker.pub
+  return {};
+}
+
+Result<std::unique_ptr<KeyStore>> open_or_create_broker_key(const std::string& data_folder, Random& random,
+                                                            const std::string& keystore, const PinAsker& asker) {
+  const auto folder = TRY(open_data_folder(data_folder));
+  if (!exists(folder.broker_key())) TRY(create_broker_key(folder, random, keystore, asker));
+
+  auto keys = TRY(open_keys(folder.broker_key(), random, asker));
   if (keys->identity().kind != Kind::broker)
     return fail(Blame::caller_misused, folder.broker_key() + " is not the key of a broker");
+  if (!is_there(keys->identity().keys.ecdsa) || !is_there(keys->identity().keys.agreement))
+    return fail(Blame::caller_misused, folder.broker_key() + " lacks keys that a broker needs, to sign and to agree on keys");
 
   // broker.pub follows from the key: made again when it was lost or belongs to another key. What it says besides the keys stays.
   const auto identity = broker_identity(keys->identity());

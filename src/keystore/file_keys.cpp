@@ -3,13 +3,13 @@
 #include <unistd.h>
 
 #include "keystore/file_access.h"
-#include "keystore/sequence_file.h"
 
 namespace sealmq {
 
-Result<PublicIdentity> create_private_key_file(std::string_view name, Kind kind, const std::string& path, Random& random) {
+Result<PublicIdentity> create_private_key_file(std::string_view name, Kind kind, const std::string& path, Random& random,
+                                               unsigned rsa_bits) {
   if (!is_identity_name(name)) return fail(Blame::caller_misused, "a name is 1 to 64 of A-Z a-z 0-9 . _ -");
-  const auto keys = PrivateKeys::generate(random);
+  const auto keys = PrivateKeys::generate(random, rsa_bits);
   PublicIdentity identity{std::string(name), kind, keys.public_keys()};
   const auto text = encode_key_file(keys.store(name, kind), fingerprint(identity.keys));
   TRY(write_new_file(path, as_text(text.reveal()), Audience::owner));
@@ -17,23 +17,15 @@ Result<PublicIdentity> create_private_key_file(std::string_view name, Kind kind,
 }
 
 Result<PublicIdentity> create_key_files(std::string_view name, Kind kind, const std::string& key_path,
-                                        const std::string& pub_path, Random& random) {
+                                        const std::string& pub_path, Random& random, unsigned rsa_bits) {
   // Looked at before the key is made, so that the usual mistake leaves nothing behind; write_new_file is what decides.
   if (exists(pub_path)) return fail(Blame::caller_misused, pub_path + " is there already and is not overwritten");
-  auto identity = TRY(create_private_key_file(name, kind, key_path, random));
+  auto identity = TRY(create_private_key_file(name, kind, key_path, random, rsa_bits));
   if (auto written = write_new_file(pub_path, to_line(identity) + "\n", Audience::everybody); !written) {
     ::unlink(key_path.c_str());  // made above, and nobody has used it yet
     return Failure(std::move(written).error());
   }
   return identity;
-}
-
-Result<std::unique_ptr<KeyStore>> open_key_file(const std::string& path, Random& random) {
-  const auto text = TRY(read_private_file(path));
-  const auto name_the_file = [&path](Error error) { return Error{error.blame, path + ": " + error.what}; };
-  const auto file = TRY(parse_key_file(as_text(text.reveal())).map_error(name_the_file));
-  auto keys = TRY(PrivateKeys::load(file).map_error(name_the_file));
-  return std::make_unique<SoftwareKeys>(file.name, file.kind, std::move(keys), open_sequence_file(path + ".sequence"), random);
 }
 
 Result<PublicIdentity> read_public_identity(const std::string& path) {

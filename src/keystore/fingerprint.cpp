@@ -17,6 +17,7 @@ std::string fingerprint(const PublicKeys& keys) {
   append(all, keys.schnorr);
   append(all, keys.ecdsa);
   append(all, keys.agreement);
+  append(all, keys.rsa);
   return fingerprint_of(all);
 }
 

@@ -10,14 +10,26 @@ namespace {
 constexpr std::string_view mark = "SEALMQ-SECRET-KEY-";
 constexpr std::size_t scalar_size = 32;
 
+bool is_scalar(Purpose purpose) {
+  return static_cast<std::uint8_t>(purpose) < 128;
+}
+
 Secret encode_body(const KeyFile& file) {
+  std::size_t size = 3 + file.name.size();
+  for (const auto& key : file.keys) size += 3 + key.key.size();
   Buffer body;
-  body.reserve(3 + file.name.size() + file.keys.size() * (1 + scalar_size));  // a Buffer that grows leaves copies
+  body.reserve(size);  // a Buffer that grows leaves copies
   Writer out(body);
   out.u8(static_cast<std::uint8_t>(file.kind));
   out.lp8(as_bytes(file.name));
   out.u8(static_cast<std::uint8_t>(file.keys.size()));
-  for (const auto& key : file.keys) out.u8(static_cast<std::uint8_t>(key.purpose)).bytes(key.scalar.reveal());
+  for (const auto& key : file.keys) {
+    out.u8(static_cast<std::uint8_t>(key.purpose));
+    if (is_scalar(key.purpose))
+      out.bytes(key.key.reveal());
+    else
+      out.lp16(key.key.reveal());
+  }
   return Secret(std::move(body));
 }
 
@@ -32,7 +44,7 @@ Result<KeyFile> decode_body(Bytes body) {
   for (auto left = in.u8(); left > 0 && !in.failed(); --left) {
     const auto purpose = static_cast<Purpose>(in.u8());
     if (file.find(purpose) != nullptr) in.fail("two keys for one purpose");
-    file.keys.push_back({purpose, Secret(in.bytes(scalar_size))});
+    file.keys.push_back({purpose, Secret(is_scalar(purpose) ? in.bytes(scalar_size) : in.lp16())});
   }
   return in.finish(std::move(file)).map_error([](Error error) {
     return Error{Blame::caller_misused, "the key file is malformed: " + error.what};
@@ -43,7 +55,7 @@ Result<KeyFile> decode_body(Bytes body) {
 
 const Secret* KeyFile::find(Purpose purpose) const {
   for (const auto& key : keys) {
-    if (key.purpose == purpose) return &key.scalar;
+    if (key.purpose == purpose) return &key.key;
   }
   return nullptr;
 }

@@ -7,7 +7,9 @@
 //
 // in the form of secret_text.h. The secret line holds
 //
-//   u8 kind | u8 length, name | u8 count | count times (u8 purpose, 32 bytes scalar) | 4 bytes checksum
+//   u8 kind | u8 length, name | u8 count | count times (u8 purpose, key) | 4 bytes checksum
+//
+// A key is a scalar of 32 bytes, or, of a purpose from 128 on, lp16.
 #pragma once
 
 #include "sealmq/identity.h"
@@ -16,12 +18,12 @@
 namespace sealmq {
 
 /// Numbers in the file, never given a second meaning. A purpose this version does not know is kept as it is, and not used.
-enum class Purpose : std::uint8_t { schnorr = 1, ecdsa = 2, agreement = 3 };
+enum class Purpose : std::uint8_t { schnorr = 1, ecdsa = 2, agreement = 3, rsa = 128 };
 
 struct KeyFile {
   struct Entry {
     Purpose purpose;
-    Secret scalar;  ///< 32 bytes
+    Secret key;
   };
 
   Kind kind = Kind::device;

@@ -16,8 +16,9 @@ class MemorySequence : public SequenceCounter {
 
 }  // namespace
 
-std::unique_ptr<KeyStore> make_memory_keys(std::string_view name, Kind kind, Random& random) {
-  return std::make_unique<SoftwareKeys>(name, kind, PrivateKeys::generate(random), std::make_unique<MemorySequence>(), random);
+std::unique_ptr<KeyStore> make_memory_keys(std::string_view name, Kind kind, Random& random, unsigned rsa_bits) {
+  return std::make_unique<SoftwareKeys>(name, kind, PrivateKeys::generate(random, rsa_bits), std::make_unique<MemorySequence>(),
+                                        random);
 }
 
 }  // namespace sealmq

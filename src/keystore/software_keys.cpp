@@ -15,13 +15,11 @@ Result<const Secret*> find(const KeyFile& file, Purpose purpose, std::string_vie
 
 }  // namespace
 
-Result<std::array<std::uint8_t, 64>> KeyStore::sign_ecdsa_sha1(Bytes) {
-  return fail(Blame::caller_misused, "this key store does not sign with SHA-1");
-}
-
-PrivateKeys PrivateKeys::generate(Random& random) {
-  return {crypto::schnorr::SigningKey::generate(random), crypto::ecdsa::SigningKey::generate(random),
-          crypto::AgreementKey::generate(random)};
+PrivateKeys PrivateKeys::generate(Random& random, unsigned rsa_bits) {
+  PrivateKeys keys{crypto::schnorr::SigningKey::generate(random), crypto::ecdsa::SigningKey::generate(random),
+                   crypto::AgreementKey::generate(random)};
+  if (rsa_bits != 0) keys.rsa = crypto::rsa::PrivateKey::generate(rsa_bits);
+  return keys;
 }
 
 Result<PrivateKeys> PrivateKeys::load(const KeyFile& file) {
@@ -31,7 +29,10 @@ Result<PrivateKeys> PrivateKeys::load(const KeyFile& file) {
   auto schnorr = TRY(crypto::schnorr::SigningKey::from_secret(*schnorr_secret));
   auto ecdsa = TRY(crypto::ecdsa::SigningKey::from_secret(*ecdsa_secret));
   auto agreement = TRY(crypto::AgreementKey::from_secret(*agreement_secret));
-  return PrivateKeys{std::move(schnorr), std::move(ecdsa), std::move(agreement)};
+  PrivateKeys keys{std::move(schnorr), std::move(ecdsa), std::move(agreement)};
+  if (const Secret* rsa_secret = file.find(Purpose::rsa); rsa_secret != nullptr)
+    keys.rsa = TRY(crypto::rsa::PrivateKey::from_secret(*rsa_secret));
+  return keys;
 }
 
 KeyFile PrivateKeys::store(std::string_view name, Kind kind) const {
@@ -39,11 +40,12 @@ KeyFile PrivateKeys::store(std::string_view name, Kind kind) const {
   file.keys.push_back({Purpose::schnorr, schnorr.export_secret()});
   file.keys.push_back({Purpose::ecdsa, ecdsa.export_secret()});
   file.keys.push_back({Purpose::agreement, agreement.export_secret()});
+  if (rsa) file.keys.push_back({Purpose::rsa, rsa->export_secret()});
   return file;
 }
 
 PublicKeys PrivateKeys::public_keys() const {
-  return {schnorr.id(), ecdsa.public_key(), agreement.public_key()};
+  return {schnorr.id(), ecdsa.public_key(), agreement.public_key(), rsa ? rsa->public_key().modulus() : Buffer()};
 }
 
 SoftwareKeys::SoftwareKeys(std::string_view name, Kind kind, PrivateKeys keys, std::unique_ptr<SequenceCounter> sequence,
@@ -70,6 +72,21 @@ Result<std::array<std::uint8_t, 64>> SoftwareKeys::sign_ecdsa_sha1(Bytes message
 
 Result<Secret> SoftwareKeys::agree(const std::array<std::uint8_t, 33>& peer) {
   return crypto::agree(keys_.agreement, peer);
+}
+
+Result<Buffer> SoftwareKeys::sign_rsa_pss(Bytes message) {
+  if (!keys_.rsa) return KeyStore::sign_rsa_pss(message);
+  return crypto::rsa::sign_pss(*keys_.rsa, message);
+}
+
+Result<Buffer> SoftwareKeys::seal_rsa(Bytes message) {
+  if (!keys_.rsa) return KeyStore::seal_rsa(message);
+  return crypto::rsa::seal_with_private(*keys_.rsa, message);
+}
+
+Result<Secret> SoftwareKeys::decrypt_rsa(Bytes ciphertext, std::size_t length) {
+  if (!keys_.rsa) return KeyStore::decrypt_rsa(ciphertext, length);
+  return crypto::rsa::decrypt(*keys_.rsa, ciphertext, length, random_);
 }
 
 }  // namespace sealmq

@@ -1,8 +1,11 @@
 // SoftwareKeys: the KeyStore whose private keys are in this process's memory, whether they came from a file or were just made.
 #pragma once
 
+#include <optional>
+
 #include "crypto/agree.h"
 #include "crypto/ecdsa.h"
+#include "crypto/rsa.h"
 #include "crypto/schnorr.h"
 #include "keystore/key_file.h"
 #include "sealmq/keystore.h"
@@ -13,8 +16,10 @@ struct PrivateKeys {
   crypto::schnorr::SigningKey schnorr;
   crypto::ecdsa::SigningKey ecdsa;
   crypto::AgreementKey agreement;
+  std::optional<crypto::rsa::PrivateKey> rsa{};
 
-  static PrivateKeys generate(Random& random);
+  /// `rsa_bits`: 0 for no RSA key.
+  static PrivateKeys generate(Random& random, unsigned rsa_bits = 0);
   /// caller_misused if a key is missing or no scalar of the curve.
   static Result<PrivateKeys> load(const KeyFile& file);
   KeyFile store(std::string_view name, Kind kind) const;
@@ -31,6 +36,9 @@ class SoftwareKeys : public KeyStore {
   Result<std::array<std::uint8_t, 64>> sign_ecdsa(Bytes message) override;
   Result<std::array<std::uint8_t, 64>> sign_ecdsa_sha1(Bytes message) override;
   Result<Secret> agree(const std::array<std::uint8_t, 33>& peer) override;
+  Result<Buffer> sign_rsa_pss(Bytes message) override;
+  Result<Buffer> seal_rsa(Bytes message) override;
+  Result<Secret> decrypt_rsa(Bytes ciphertext, std::size_t length) override;
   SequenceCounter& sequence() override { return *sequence_; }
 
  private:

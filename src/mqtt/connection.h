@@ -120,6 +120,9 @@ class Connection {
     if (unanswered_ > 0) --unanswered_;
   }
 
+  /// Of this connection, instead of what Limits say; what CONNACK is about to announce.
+  void set_receive_maximum(std::uint16_t most) { limits_.receive_maximum = most; }
+
   // -- time -------------------------------------------------------------------------------------------------------------------
 
   /// The steady moment at which tick() must be called next.

@@ -19,6 +19,17 @@ std::optional<Enum> from_name(const std::array<std::string_view, N>& names, std:
 }
 
 constexpr std::string_view first_word = "sealmq-identity";
+constexpr std::string_view rsa_word = "rsa";
+constexpr std::string_view no_key = "-";
+
+bool is_rsa_modulus(Bytes bytes) {
+  const auto bits = bytes.size() * 8;
+  return (bits == 2048 || bits == 3072 || bits == 4096) && (bytes.front() & 0x80) != 0 && (bytes.back() & 1) != 0;
+}
+
+std::string key_word(Bytes key) {
+  return is_there(key) ? to_base64url(key) : std::string(no_key);
+}
 
 /// Takes the text up to the next space off the front of `rest`. Two spaces in a row make an empty word, which nothing accepts.
 std::string_view next_word(std::string_view& rest) {
@@ -37,14 +48,19 @@ class KeyWords {
  public:
   Result<> read(std::string_view word) {
     const auto equals = word.find('=');
+    if (equals == word.npos) return refuse("unknown word " + printable(word));
+    const auto name = word.substr(0, equals);
+    const auto text = word.substr(equals + 1);
+    if (name == rsa_word) return read_rsa(text);
     for (Slot& slot : slots_) {
-      if (equals == std::string_view::npos || word.substr(0, equals) != slot.name) continue;
+      if (name != slot.name) continue;
       if (slot.seen) return refuse(std::string(slot.name) + " stands twice");
-      const auto value = from_base64url(word.substr(equals + 1));
-      if (!value || value->size() != slot.to.size())
+      slot.seen = true;
+      if (text == no_key) return {};
+      const auto value = from_base64url(text);
+      if (!value || value->size() != slot.to.size() || !is_there(*value))
         return refuse(std::string(slot.name) + " is not " + std::to_string(slot.to.size()) + " bytes in base64url");
       std::copy(value->begin(), value->end(), slot.to.begin());
-      slot.seen = true;
       return {};
     }
     return refuse("unknown word " + printable(word));
@@ -54,10 +70,19 @@ class KeyWords {
     for (const Slot& slot : slots_) {
       if (!slot.seen) return refuse(std::string(slot.name) + " is missing");
     }
+    if (keys_ == PublicKeys()) return refuse("it has no key");
     return keys_;
   }
 
  private:
+  Result<> read_rsa(std::string_view text) {
+    if (!keys_.rsa.empty()) return refuse("rsa stands twice");
+    auto value = from_base64url(text);
+    if (!value || !is_rsa_modulus(*value)) return refuse("rsa is not a modulus of 2048, 3072 or 4096 bits in base64url");
+    keys_.rsa = *std::move(value);
+    return {};
+  }
+
   struct Slot {
     std::string_view name;
     std::span<std::uint8_t> to;
@@ -98,9 +123,10 @@ bool is_there(Bytes key) {
 std::string to_line(const PublicIdentity& identity) {
   std::string line(first_word);
   line.append(" ").append(identity.name).append(" ").append(name(identity.kind));
-  line.append(" schnorr-p256=").append(to_base64url(identity.keys.schnorr));
-  line.append(" ecdsa-p256=").append(to_base64url(identity.keys.ecdsa));
-  line.append(" ecdh-p256=").append(to_base64url(identity.keys.agreement));
+  line.append(" schnorr-p256=").append(key_word(identity.keys.schnorr));
+  line.append(" ecdsa-p256=").append(key_word(identity.keys.ecdsa));
+  line.append(" ecdh-p256=").append(key_word(identity.keys.agreement));
+  if (!identity.keys.rsa.empty()) line.append(" ").append(rsa_word).append("=").append(to_base64url(identity.keys.rsa));
   return line;
 }
 

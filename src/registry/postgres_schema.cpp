@@ -110,8 +110,18 @@ constexpr const char* schema_2 = R"(
   UPDATE sealmq.state SET schema = 2;
 )";
 
+// Not every key store has a Schnorr key, and some have an RSA key.
+constexpr const char* schema_3 = R"(
+  ALTER TABLE sealmq.identity DROP CONSTRAINT identity_schnorr_key;
+  CREATE UNIQUE INDEX identity_schnorr ON sealmq.identity (schnorr) WHERE length(schnorr) > 0;
+  ALTER TABLE sealmq.identity ADD COLUMN rsa bytea NOT NULL DEFAULT '';      -- the modulus
+  CREATE UNIQUE INDEX identity_rsa ON sealmq.identity (rsa) WHERE length(rsa) > 0;
+
+  UPDATE sealmq.state SET schema = 3;
+)";
+
 // Each leads from the one before.
-constexpr const char* schemas[] = {schema_1, schema_2};
+constexpr const char* schemas[] = {schema_1, schema_2, schema_3};
 
 /// 0: there are no tables.
 Result<std::uint64_t> find_schema(Connection& connection) {

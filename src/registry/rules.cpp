@@ -47,15 +47,20 @@ bool equal(Bytes a, Bytes b) {
 std::vector<Bytes> coordinates(const PublicKeys& keys) {
   std::vector<Bytes> all;
   if (is_there(keys.schnorr)) all.emplace_back(keys.schnorr);
-  for (const Bytes key : {Bytes(keys.ecdsa), Bytes(keys.agreement)})
-    if (is_there(key)) all.push_back(key.subspan(1));
+  for (const Bytes x : {coordinate(keys.ecdsa), coordinate(keys.agreement), Bytes(keys.rsa)})
+    if (!x.empty()) all.push_back(x);
   return all;
+}
+
+Bytes coordinate(const std::array<std::uint8_t, 33>& key) {
+  return is_there(key) ? Bytes(key).subspan(1) : Bytes();
 }
 
 Result<> may_add(const Identity& identity) {
   if (!is_identity_name(identity.name)) return refuse("a name is 1 to 64 of A-Z a-z 0-9 . _ -");
   if (identity.status == Status::revoked) return refuse("an identity cannot be added as revoked");
-  if (!is_there(identity.keys.schnorr)) return refuse(identity.name + " has no Schnorr key");
+  if (!is_there(identity.keys.schnorr) && !is_there(identity.keys.ecdsa) && identity.keys.rsa.empty())
+    return refuse(identity.name + " has no key to sign with");
   const auto keys = coordinates(identity.keys);
   for (std::size_t i = 0; i < keys.size(); ++i)
     for (std::size_t j = 0; j < i; ++j)
@@ -160,10 +165,15 @@ Result<Identity> read_row(const IdentityRow& row) {
   identity.name = row.name;
   identity.kind = *kind;
   identity.status = *status;
-  if (!read(row.schnorr, identity.keys.schnorr) || (!row.ecdsa.empty() && !read(row.ecdsa, identity.keys.ecdsa)) ||
+  const bool no_schnorr = row.schnorr.empty() && (!row.ecdsa.empty() || !row.rsa.empty());
+  if ((!no_schnorr && !read(row.schnorr, identity.keys.schnorr)) ||
+      (!row.ecdsa.empty() && !read(row.ecdsa, identity.keys.ecdsa)) ||
       (!row.agreement.empty() && !read(row.agreement, identity.keys.agreement))) {
     return damaged("a key of the wrong length");
   }
+  if (!row.rsa.empty() && row.rsa.size() != 256 && row.rsa.size() != 384 && row.rsa.size() != 512)
+    return damaged("an RSA key of the wrong length");
+  identity.keys.rsa = to_buffer(row.rsa);
   identity.revocation_reason = row.revocation_reason;
   identity.changed = row.changed;
   return identity;

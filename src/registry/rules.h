@@ -5,9 +5,11 @@
 
 namespace sealmq::rules {
 
-/// The x coordinates of the keys that are there, the Schnorr key's first. Comparing these catches a key that comes back for
-/// another purpose or with the other sign.
+/// What the keys that are there are compared by: the x coordinates of points, which catches a key that comes back for another
+/// purpose or with the other sign, and the modulus of an RSA key.
 std::vector<Bytes> coordinates(const PublicKeys& keys);
+/// Of one point; empty: there is no key.
+Bytes coordinate(const std::array<std::uint8_t, 33>& key);
 
 /// What can be said about a new identity without looking at the list.
 Result<> may_add(const Identity& identity);
@@ -39,6 +41,7 @@ struct IdentityRow {
   Bytes schnorr;
   Bytes ecdsa;
   Bytes agreement;
+  Bytes rsa;
   std::string revocation_reason;
   std::uint64_t changed = 0;
 };

@@ -30,7 +30,7 @@ inline Result<> need_signed(std::uint64_t value) {
 // -- within a transaction ------------------------------------------------------------------------------------------------------
 
 inline constexpr const char* identity_columns =
-    "SELECT name, kind, status, schnorr, ecdsa, agreement, revocation_reason, changed FROM identity";
+    "SELECT name, kind, status, schnorr, ecdsa, agreement, revocation_reason, changed, rsa FROM identity";
 inline constexpr const char* insert_entitlement = "INSERT INTO entitlement VALUES ($1, $2, $3, $4)";
 
 /// A row of identity_columns; the rights are still to be added.
@@ -39,6 +39,7 @@ Result<Identity> read_identity(const Rows& rows, int row) {
   const Buffer schnorr = TRY(rows.blob(row, 3));
   const Buffer ecdsa = TRY(rows.blob(row, 4));
   const Buffer agreement = TRY(rows.blob(row, 5));
+  const Buffer rsa = TRY(rows.blob(row, 8));
   rules::IdentityRow read;
   read.name = TRY(rows.text(row, 0));
   read.kind = TRY(rows.text(row, 1));
@@ -46,6 +47,7 @@ Result<Identity> read_identity(const Rows& rows, int row) {
   read.schnorr = schnorr;
   read.ecdsa = ecdsa;
   read.agreement = agreement;
+  read.rsa = rsa;
   read.revocation_reason = TRY(rows.text(row, 6));
   read.changed = TRY(rows.number(row, 7));
   return rules::read_row(read);
@@ -99,15 +101,13 @@ Result<> write_identity(Session& on, const Identity& identity) {
   return write_rights(on, insert_entitlement, identity.name, identity);
 }
 
-/// `keys` has a Schnorr key.
 template <class Session>
 Result<std::optional<std::string>> owner_of_a_key(Session& on, const PublicKeys& keys) {
-  auto sought = rules::coordinates(keys);
-  sought.resize(3, sought.front());
-  const auto rows = TRY(on.query(
-      "SELECT name FROM identity WHERE schnorr IN ($1, $2, $3) OR (length(ecdsa) > 0 AND substr(ecdsa, 2) IN ($1, $2, $3)) OR "
-      "(length(agreement) > 0 AND substr(agreement, 2) IN ($1, $2, $3))",
-      sought[0], sought[1], sought[2]));
+  const auto rows = TRY(
+      on.query("SELECT name FROM identity WHERE (length(schnorr) > 0 AND schnorr IN ($1, $2, $3)) OR "
+               "(length(ecdsa) > 0 AND substr(ecdsa, 2) IN ($1, $2, $3)) OR "
+               "(length(agreement) > 0 AND substr(agreement, 2) IN ($1, $2, $3)) OR (length(rsa) > 0 AND rsa = $4)",
+               rules::in_row(keys.schnorr), rules::coordinate(keys.ecdsa), rules::coordinate(keys.agreement), Bytes(keys.rsa)));
   if (rows.count() == 0) return std::nullopt;
   return TRY(rows.text(0, 0));
 }
@@ -156,9 +156,10 @@ class SqlRegistry final : public Registry {
     return store_.write([&](Session& on) -> Result<> {
       if (TRY(exists(on, "SELECT 1 FROM identity WHERE name = $1", identity.name))) return rules::name_is_taken(identity.name);
       if (const auto owner = TRY(owner_of_a_key(on, identity.keys))) return rules::key_is_taken(*owner);
-      TRY(on.query("INSERT INTO identity VALUES ($1, $2, $3, $4, $5, $6, $7, $8)", identity.name, name(identity.kind),
-                   name(identity.status), Bytes(identity.keys.schnorr), rules::in_row(identity.keys.ecdsa),
-                   rules::in_row(identity.keys.agreement), identity.revocation_reason, identity.changed));
+      TRY(on.query("INSERT INTO identity VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)", identity.name, name(identity.kind),
+                   name(identity.status), rules::in_row(identity.keys.schnorr), rules::in_row(identity.keys.ecdsa),
+                   rules::in_row(identity.keys.agreement), identity.revocation_reason, identity.changed,
+                   Bytes(identity.keys.rsa)));
       return write_rights(on, insert_entitlement, identity.name, identity);
     });
   }

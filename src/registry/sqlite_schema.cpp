@@ -121,21 +121,59 @@ constexpr const char* schema_3 = R"(
   PRAGMA user_version = 3;
 )";
 
+// Not every key store has a Schnorr key, and some have an RSA key. SQLite cannot loosen a column, so the table is made anew; its
+// triggers go with the old one.
+constexpr const char* schema_4 = R"(
+  CREATE TABLE identity_4 (
+    name              TEXT PRIMARY KEY,
+    kind              TEXT NOT NULL,
+    status            TEXT NOT NULL,
+    schnorr           BLOB NOT NULL,
+    ecdsa             BLOB NOT NULL,
+    agreement         BLOB NOT NULL,
+    revocation_reason TEXT NOT NULL,
+    changed           INTEGER NOT NULL,     -- wall milliseconds
+    rsa               BLOB NOT NULL         -- the modulus
+  ) STRICT;
+  INSERT INTO identity_4 SELECT *, x'' FROM identity;
+  DROP TABLE identity;
+  ALTER TABLE identity_4 RENAME TO identity;
+  CREATE UNIQUE INDEX identity_schnorr ON identity (schnorr) WHERE length(schnorr) > 0;
+  CREATE UNIQUE INDEX identity_ecdsa ON identity (substr(ecdsa, 2)) WHERE length(ecdsa) > 0;
+  CREATE UNIQUE INDEX identity_agreement ON identity (substr(agreement, 2)) WHERE length(agreement) > 0;
+  CREATE UNIQUE INDEX identity_rsa ON identity (rsa) WHERE length(rsa) > 0;
+  CREATE TRIGGER identity_added   AFTER INSERT ON identity BEGIN UPDATE state SET version = version + 1; END;
+  CREATE TRIGGER identity_changed AFTER UPDATE ON identity BEGIN UPDATE state SET version = version + 1; END;
+  CREATE TRIGGER identity_removed AFTER DELETE ON identity BEGIN UPDATE state SET version = version + 1; END;
+
+  PRAGMA user_version = 4;
+)";
+
 // Each leads from the one before; an empty file has version 0.
-constexpr const char* schemas[] = {schema_1, schema_2, schema_3};
+constexpr const char* schemas[] = {schema_1, schema_2, schema_3, schema_4};
+
+Result<> take_steps(Database& database) {
+  auto transaction = TRY(Transaction::begin(database));
+  const auto found = TRY(database.number("PRAGMA user_version"));
+  for (auto step = found; step < std::size(schemas); ++step) TRY(database.execute(schemas[step]));
+  if (TRY(database.number("SELECT count(*) FROM pragma_foreign_key_check")) != 0)
+    return fail(Blame::environment, "the registry is damaged: rows that belong to nothing");
+  return transaction.commit();
+}
 
 }  // namespace
 
 Result<> prepare_registry(Database& database) {
-  auto transaction = TRY(Transaction::begin(database));
   const auto found = TRY(database.number("PRAGMA user_version"));
   if (found == std::size(schemas)) return {};
   if (found > std::size(schemas)) {
     return fail(Blame::environment, "the registry is of a newer program: it has schema " + std::to_string(found) +
                                         ", this one knows those up to " + std::to_string(std::size(schemas)));
   }
-  for (auto step = found; step < std::size(schemas); ++step) TRY(database.execute(schemas[step]));
-  return transaction.commit();
+  // A table that others refer to is made anew; within a transaction this could not be set.
+  TRY(database.execute("PRAGMA foreign_keys = OFF"));
+  TRY(take_steps(database));
+  return database.execute("PRAGMA foreign_keys = ON");
 }
 
 }  // namespace sealmq::sqlite

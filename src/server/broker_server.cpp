@@ -19,6 +19,7 @@ namespace {
 std::size_t worker_threads() {
   return std::clamp<std::size_t>(std::thread::hardware_concurrency(), 2, 3) - 1;
 }
+constexpr unsigned broker_rsa_bits = 2048;
 constexpr std::uint32_t store_delay = 2;  // milliseconds; a wait for a disk is seldom shorter
 
 /// Half of the machine's memory where nothing else is said.
@@ -50,19 +51,54 @@ class SharedKeys final : public KeyStore {
     const std::lock_guard lock(store_->mutex);
     return store_->keys->agree(peer);
   }
+  Result<Buffer> sign_rsa_pss(Bytes message) override {
+    const std::lock_guard lock(store_->mutex);
+    return store_->keys->sign_rsa_pss(message);
+  }
+  Result<Buffer> seal_rsa(Bytes message) override {
+    const std::lock_guard lock(store_->mutex);
+    return store_->keys->seal_rsa(message);
+  }
+  Result<Secret> decrypt_rsa(Bytes ciphertext, std::size_t length) override {
+    const std::lock_guard lock(store_->mutex);
+    return store_->keys->decrypt_rsa(ciphertext, length);
+  }
   SequenceCounter& sequence() override { return store_->keys->sequence(); }
 
  private:
   std::shared_ptr<Store> store_;
 };
 
+/// A token may take its time, and its absence too: whatever uses it waits on a worker, never on a shard.
+Result<> check_key(const Configuration& configuration, const KeyStore& key) {
+  if (!key.may_be_lost()) return {};
+  const auto names = schemes_signing_on_shards(configuration);
+  if (names.empty()) return {};
+  return fail(Blame::caller_misused,
+              "the broker's keys live in a token, and " + names +
+                  " uses them for single messages, which no token is fast enough for\nhint: let the rows "
+                  "[[topic]] of the configuration name other schemes, or keep the broker's keys in a file");
+}
+
+/// Tells this broker from others.
+std::string short_name(const PublicKeys& keys) {
+  return to_hex(is_there(keys.schnorr) ? Bytes(keys.schnorr).first(8) : Bytes(keys.ecdsa).subspan(1, 8));
+}
+
 }  // namespace
 
-Result<Parts> open_parts(const DataFolder& folder, const Configuration& configuration, Random& random) {
+Result<Parts> open_parts(const DataFolder& folder, const Configuration& configuration, Random& random,
+                         const std::string& keystore, const PinAsker& asker) {
   const std::size_t shards = shard_count(configuration);
   Parts parts;
   parts.lock = TRY(lock_data_folder(folder));
-  for (std::size_t i = 0; i < shards; ++i) parts.keys.push_back(TRY(open_or_create_broker_key(folder.path, random)));
+  if (needs_rsa(configuration)) {
+    TRY(open_or_create_broker_key(folder.path, random, keystore, asker));
+    TRY(add_broker_rsa_key(folder.path, broker_rsa_bits, random));
+  }
+  for (std::size_t i = 0; i < shards; ++i)
+    parts.keys.push_back(TRY(open_or_create_broker_key(folder.path, random, keystore, asker)));
+  if (parts.keys.front()->may_be_lost()) parts.watched_key = TRY(open_or_create_broker_key(folder.path, random, keystore, asker));
   parts.registry = TRY(open_registry(folder, configuration.registry));
   parts.audit.emplace(folder, parts.keys.front()->identity().name);
   if (!configuration.authority.empty()) {
@@ -83,10 +119,10 @@ Result<Parts> open_parts(const DataFolder& folder, const Configuration& configur
   return parts;
 }
 
-Parts make_volatile_parts(std::size_t shards, Random& random) {
+Parts make_volatile_parts(std::size_t shards, Random& random, unsigned rsa_bits) {
   Parts parts;
   const auto store = std::make_shared<SharedKeys::Store>();
-  store->keys = make_memory_keys("broker", Kind::broker, random);
+  store->keys = make_memory_keys("broker", Kind::broker, random, rsa_bits);
   for (std::size_t i = 0; i < shards; ++i) parts.keys.push_back(std::make_unique<SharedKeys>(store));
   parts.registry = make_memory_registry();
   parts.replays = make_volatile_replay_memory();
@@ -96,6 +132,7 @@ Parts make_volatile_parts(std::size_t shards, Random& random) {
 Result<std::unique_ptr<BrokerServer>> BrokerServer::start(const Configuration& configuration, Parts parts, Random& random,
                                                           Log& log, std::shared_ptr<const ServiceNotify> service) {
   const auto policy = TRY(make_policy(configuration));
+  TRY(check_key(configuration, *parts.keys.front()));
   const std::string& id = parts.keys.front()->identity().name;
   TRY(parts.registry->heartbeat(id));  // first: what is revoked from now on is an order for this broker
   const auto directory = TRY(load_directory(*parts.registry));
@@ -130,8 +167,7 @@ Result<std::unique_ptr<BrokerServer>> BrokerServer::start(const Configuration& c
   server->restore_sessions();
   TRY(server->operations_.listen(configuration.admin));
   server->operations_.set_policy(*policy);
-  const auto& key = server->parts_.keys.front()->identity().keys.schnorr;
-  TRY(server->operations_.add_bridges(configuration.bridges, to_hex(Bytes(key).first(8)), log));
+  TRY(server->operations_.add_bridges(configuration.bridges, short_name(server->parts_.keys.front()->identity().keys), log));
   if (server->storage_ != nullptr) server->storage_->start();
 
   for (const auto& entrance : server->entrances_) entrance->start();
@@ -141,6 +177,11 @@ Result<std::unique_ptr<BrokerServer>> BrokerServer::start(const Configuration& c
   server->operations_.start(configuration.sys_interval, [its = server.get(), storage = server->storage_.get(),
                                                          is_durable = settings.durable](Readiness& readiness) {
     its->renew_rabin();
+    if (KeyStore* key = its->parts_.watched_key.get(); key != nullptr) {
+      const auto there = key->check();
+      readiness.report("broker key", there.has_value(),
+                       there ? "the token is there" : "nobody new can log in: " + there.error().what);
+    }
     if (storage == nullptr) return;
     const bool sessions = !storage->in_trouble(), replays = !storage->replays_in_trouble();
     if (is_durable) readiness.report("storage", sessions, sessions ? "works" : "cannot be written; acknowledgements wait for it");
@@ -260,6 +301,7 @@ void BrokerServer::reload_certificates() {
 
 Result<> BrokerServer::reload(const Configuration& configuration) {
   const auto policy = TRY(make_policy(configuration));
+  TRY(check_key(configuration, *parts_.keys.front()));
   for (const auto& shard : shards_) shard->post([policy](broker::Shard& its, Now now) { its.set_policy(policy, now); });
   operations_.set_policy(*policy);
   const auto found = differences(configuration_, configuration);

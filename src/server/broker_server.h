@@ -33,6 +33,7 @@ namespace sealmq::server {
 /// What a broker works with; it owns them while it runs.
 struct Parts {
   std::vector<std::unique_ptr<KeyStore>> keys;  ///< the broker's own, once for each shard: a store takes one call at a time
+  std::unique_ptr<KeyStore> watched_key;        ///< the same once more, if it can be lost: asked each second whether it is there
   std::unique_ptr<Registry> registry;
   std::unique_ptr<ReplayMemory> replays;
   StoredReplayMemory* stored_replays = nullptr;  ///< the same, if it wants to be maintained
@@ -46,9 +47,12 @@ struct Parts {
 };
 
 /// What lies in a data folder, which is locked by this. Errors: environment; caller_misused for a malformed file.
-Result<Parts> open_parts(const DataFolder& folder, const Configuration& configuration, Random& random);
+/// `keystore`: the address of a token for the broker's keys, if they are to be made.
+Result<Parts> open_parts(const DataFolder& folder, const Configuration& configuration, Random& random,
+                         const std::string& keystore = {}, const PinAsker& asker = {});
 /// For tests and the tour: nothing is left behind.
-Parts make_volatile_parts(std::size_t shards, Random& random);
+/// `rsa_bits`: of an RSA key besides; 0: none.
+Parts make_volatile_parts(std::size_t shards, Random& random, unsigned rsa_bits = 0);
 
 class BrokerServer final {
  public:

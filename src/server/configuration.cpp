@@ -111,6 +111,19 @@ bool needs_rabin(const Configuration& configuration) {
       all_schemes(), [&](const Scheme& scheme) { return scheme.info->needs_rabin && is_named(configuration, *scheme.info); });
 }
 
+std::string schemes_signing_on_shards(const Configuration& configuration) {
+  std::string names;
+  for (const Scheme& scheme : all_schemes())
+    if (scheme.info->signs_on_shard && is_named(configuration, *scheme.info))
+      names.append(names.empty() ? "" : ", ").append(scheme.info->name);
+  return names;
+}
+
+bool needs_rsa(const Configuration& configuration) {
+  return std::ranges::any_of(
+      all_schemes(), [&](const Scheme& scheme) { return scheme.info->needs_rsa && is_named(configuration, *scheme.info); });
+}
+
 std::vector<std::string> warnings(const Configuration& configuration) {
   std::vector<std::string> lines;
   for (const Scheme& scheme : all_schemes()) {

@@ -119,6 +119,10 @@ Result<std::shared_ptr<const broker::Policy>> make_policy(const Configuration& c
 
 /// Whether some row names a scheme that needs Rabin keys.
 bool needs_rabin(const Configuration& configuration);
+/// Those that the policy names, for people; empty: none.
+std::string schemes_signing_on_shards(const Configuration& configuration);
+/// Likewise an RSA key.
+bool needs_rsa(const Configuration& configuration);
 
 /// One line for each scheme of the rows that is there for study only, with its known weaknesses.
 std::vector<std::string> warnings(const Configuration& configuration);

@@ -167,8 +167,9 @@ class FileReader {
     if (word == "offered") return broker::HopRule::as_offered;
     if (word == "none") return broker::HopRule::none;
     if (word == "hpp1") return broker::HopRule::hpp1;
+    if (word == "ratchet") return broker::HopRule::ratchet;
     if (word == "hrl1") return broker::HopRule::hrl1;
-    return refuse(node.source(), "hop must be \"offered\", \"none\", \"hpp1\" or \"hrl1\"");
+    return refuse(node.source(), "hop must be \"offered\", \"none\", \"hpp1\", \"ratchet\" or \"hrl1\"");
   }
 
   Result<std::string> web_path(const toml::node& node) {
@@ -219,6 +220,10 @@ class FileReader {
         if (listed == known->info->options.end()) return unknown(key, "[scheme." + std::string(scheme.str()) + "]");
         options[std::string(scheme.str()) + "." + std::string(key.str())] = TRY(any_value(value, std::string(key.str())));
       }
+    }
+    for (const Scheme& scheme : all_schemes()) {
+      if (scheme.info->check_options == nullptr) continue;
+      if (const auto checked = scheme.info->check_options(options); !checked) return refuse(node.source(), checked.error().what);
     }
     return options;
   }

@@ -169,9 +169,31 @@ TEST_P(RegistryConformance, KeysThatThereAreNotAreNobodysAndNotTwice) {
   expect_misuse(registry_->add(fourth));
 }
 
-TEST_P(RegistryConformance, RefusesAnIdentityWithoutASchnorrKey) {
+TEST_P(RegistryConformance, KeepsKeysOfTokensAndCards) {
+  Identity token = identity_named("token");
+  token.keys.schnorr = {};
+  token.keys.rsa = Buffer(256, 0xA5);
+  add(token);
+  Identity card;
+  card.name = "card0001";
+  card.keys.rsa = Buffer(256, 0xA7);
+  add(card);
+  EXPECT_EQ(registry_->find("token").value(), token);
+  EXPECT_EQ(registry_->find("card0001").value(), card);
+  card.name = "card0002";
+  expect_misuse(registry_->add(card));
+  Identity other = identity_named("other");
+  other.keys.rsa = token.keys.rsa;
+  expect_misuse(registry_->add(other));
+  other.keys.rsa.clear();
+  other.keys.schnorr = {};
+  add(other);
+}
+
+TEST_P(RegistryConformance, RefusesAnIdentityWithoutAKeyToSignWith) {
   Identity identity = identity_named("boiler-7");
   identity.keys.schnorr = {};
+  identity.keys.ecdsa = {};
   expect_misuse(registry_->add(identity));
   identity.keys = {};
   expect_misuse(registry_->add(identity));

@@ -78,7 +78,7 @@ TEST(KeyFile, NamesTheKeyThatIsMissing) {
 TEST(KeyFile, RefusesAScalarOutsideTheGroup) {
   for (const auto byte : {std::uint8_t{0x00}, std::uint8_t{0xFF}}) {
     auto file = example();
-    file.keys[2].scalar = scalar_of(byte);
+    file.keys[2].key = scalar_of(byte);
     EXPECT_FALSE(PrivateKeys::load(file)) << int(byte);
   }
 }

@@ -58,7 +58,7 @@ TEST(PublicIdentityLine, LooksAsDocumented) {
   identity.keys.ecdsa[0] = 2;
   identity.keys.agreement[0] = 3;
   EXPECT_EQ(to_line(identity),
-            "sealmq-identity boiler-7 device schnorr-p256=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA "
+            "sealmq-identity boiler-7 device schnorr-p256=- "
             "ecdsa-p256=AgAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA ecdh-p256=AwAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
 }
 
@@ -66,6 +66,28 @@ TEST(PublicIdentityLine, ComesBack) {
   const auto parsed = parse_public_identity(to_line(example()));
   ASSERT_TRUE(parsed) << parsed.error().what;
   EXPECT_EQ(*parsed, example());
+}
+
+TEST(PublicIdentityLine, ComesBackWithAnRsaKeyAndWithThatAlone) {
+  auto identity = example();
+  identity.keys.rsa = Buffer(256, 0xFF);
+  EXPECT_EQ(parse_public_identity(to_line(identity)).value(), identity);
+  identity.keys = {};
+  identity.keys.rsa = Buffer(512, 0xFF);
+  EXPECT_EQ(parse_public_identity(to_line(identity)).value(), identity);
+  expect_refused(to_line(identity) + " rsa=AAAA", "rsa stands twice");
+}
+
+TEST(PublicIdentityLine, RefusesAnRsaKeyOfAnUnusualSizeAndNoKeyAtAll) {
+  auto identity = example();
+  for (const std::size_t size : {1, 128, 255, 257, 1024}) {
+    identity.keys.rsa = Buffer(size, 0xFF);
+    expect_refused(to_line(identity), "rsa is not");
+  }
+  identity.keys.rsa = Buffer(256, 0x7F);
+  expect_refused(to_line(identity), "rsa is not");
+  identity.keys = {};
+  expect_refused(to_line(identity), "it has no key");
 }
 
 TEST(PublicIdentityLine, RefusesWhatIsNotOne) {
@@ -90,7 +112,7 @@ TEST(PublicIdentityLine, RefusesAMissingOrDoubledKey) {
 
 TEST(PublicIdentityLine, RefusesUnknownWords) {
   const auto line = to_line(example());
-  expect_refused(line + " rsa=AAAA", "unknown word");
+  expect_refused(line + " dsa=AAAA", "unknown word");
   expect_refused(line + " hello", "unknown word");
   expect_refused(replaced(line, " ecdsa", "  ecdsa"), "unknown word");
   expect_refused(line + "\n", "ecdh-p256 is not");

@@ -124,6 +124,14 @@ TEST(Configuration, RefusesUnknownSchemesAndNamesTheOnesThereAre) {
   for (const Scheme& scheme : all_schemes()) EXPECT_NE(error.find(scheme.info->name), std::string::npos) << error;
 }
 
+TEST(Configuration, RefusesOptionsThatTheirSchemeCannotHave) {
+  EXPECT_NE(error_of("[scheme.scacauth]\npaper_methods = \"SCACAuth-RSANOPAD-2048-AES-128\"\n").find("there is no method"),
+            std::string::npos);
+  EXPECT_NE(error_of("[scheme.scacauth]\npaper_methods = \"SCACAuth-RSAPKCS1-2048-DES-64\"\n").find("legacy_ciphers"),
+            std::string::npos);
+  EXPECT_EQ(parsed("[scheme.scacauth]\nmethods = \"SCACAuth2-ECC-256-AESGCM-256\"\ncard_v2 = true\n").scheme_options.size(), 2U);
+}
+
 TEST(Configuration, RefusesInvalidFilters) {
   EXPECT_EQ(error_of("[[topic]]\nfilter = \"a/#/b\"\n"), "sealmq.toml:2:10: not a topic filter: \"a/#/b\"");
   EXPECT_EQ(error_of("[[topic]]\nfilter = \"\"\n"), "sealmq.toml:2:10: not a topic filter: \"\"");

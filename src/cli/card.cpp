@@ -1,0 +1,207 @@
+// sealmq card: smart cards, real or simulated.
+#include "cli/card.h"
+
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "base/text.h"
+#include "cli/ask_pin.h"
+#include "cli/command.h"
+#include "crypto/random.h"
+#include "keystore/apdu_card.h"
+#include "keystore/card_commands.h"
+#include "keystore/fingerprint.h"
+#include "keystore/key_uri.h"
+#include "keystore/pcsc_reader.h"
+#include "keystore/pin.h"
+#include "sealmq/keystore.h"
+
+namespace sealmq::cli {
+namespace {
+
+constexpr const char* usage = R"(usage: sealmq card simulate --folder DIR [--host HOST] [-p PORT]
+       sealmq card init NAME [--reader READER] [--broker-key FILE] [--pin] [-o FILE]
+       sealmq card info [--reader READER]
+       sealmq card bench [--reader READER] [--keystore URI] [--rounds N]
+
+simulate  a card that answers in software, in a reader of vsmartcard's vpcd (35963 is its first slot), until it is told to end.
+          For tests and for trying things out: what it keeps in DIR is no safer than a file
+init      makes new keys on the card in a reader and gives it a UID, which is NAME: 8 of 0-9 A-Z a-z. Writes NAME.key, which says
+          where the keys are, and NAME.pub. Keys that are on the card are replaced
+info      what is in the readers: UID, public keys, and what the card can do
+bench     how long the steps of SCACAuth take with a card, a token and a key file, beside the publication's figures
+
+  --folder DIR       where the simulated card keeps what it holds; made with mode 0700
+  --host, -p         where vpcd listens (127.0.0.1, 35963)
+  --reader READER    the beginning of a reader's name; without, the first reader with a card
+  --broker-key FILE  broker.pub, whose RSA key the card is to know
+  --pin              gives the card a PIN, asked for twice or in SEALMQ_NEW_PIN; a simulated card takes one
+  -o FILE            instead of NAME.key
+  --keystore URI     bench: a token to measure too, such as 'pkcs11:token=plant?module-path=/usr/lib/softhsm/libsofthsm2.so'
+  --rounds N         bench: how often each step is done (100)
+  --json             one JSON object a line
+
+A PIN that is asked for comes from the terminal, or from SEALMQ_PIN. The last try before a card locks itself is left to a person.
+
+  $ sealmq card simulate --folder my-card &
+  $ sealmq card init boiler07 --broker-key broker.pub
+  $ sealmq identity enroll boiler07.pub --publish 'plant/7/#' --scheme scacauth
+)";
+
+using Json = nlohmann::ordered_json;
+
+struct Options {
+  std::string name;
+  std::string reader;
+  std::string broker_key;
+  std::string key_path;
+  std::string kind = "device";
+  bool pin = false;
+  bool json = false;
+};
+
+std::string pub_path_for(const std::string& key_path) {
+  constexpr std::string_view ending = ".key";
+  return (key_path.ends_with(ending) ? key_path.substr(0, key_path.size() - ending.size()) : key_path) + ".pub";
+}
+
+Result<> finish_card(const Options& options) {
+  if (options.broker_key.empty() && !options.pin) return {};
+  Buffer broker;
+  if (!options.broker_key.empty()) {
+    broker = TRY(read_broker_identity(options.broker_key)).rsa;
+    if (broker.empty())
+      return fail_with_hint(Blame::caller_misused, options.broker_key + " holds no RSA key",
+                            "sealmq broker makes one when its configuration names the scheme that wants it");
+  }
+  const auto channel = TRY(card::open_reader(options.reader, true));
+  auto applet = TRY(card::Applet::select(*channel));
+  Pins pins("the smart card", "", pin_asker());
+  TRY(applet.verify(pins));
+  if (!broker.empty()) TRY(applet.put_broker_key(broker));
+  if (!options.pin) return {};
+  const Secret pin = TRY(new_pin());
+  const auto status = TRY(applet.status({card::class_iso, card::ins_change_pin, 1, 1, to_buffer(pin.reveal())}));
+  if (status == card::status_wrong_length) return fail(Blame::caller_misused, "the PIN of a card has 4 to 16 characters");
+  if (status != card::status_done) return fail(Blame::caller_misused, "this card takes no PIN");
+  return {};
+}
+
+Result<> run_init(const Options& options) {
+  crypto::OsRandom random;
+  const std::string key_path = options.key_path.empty() ? options.name + ".key" : options.key_path;
+  if (!options.broker_key.empty()) TRY(read_broker_identity(options.broker_key));  // before keys are replaced
+  const auto identity = TRY(create_keys(
+      {options.name, *kind_from(options.kind), key_path, pub_path_for(key_path), 0, to_text(KeyUri(CardUri{options.reader}))},
+      random, pin_asker()));
+  TRY(finish_card(options));
+  if (options.json)
+    std::cout << Json{{"name", identity.name},
+                      {"fingerprint", fingerprint(identity.keys)},
+                      {"public", to_line(identity)},
+                      {"key", key_path},
+                      {"pub", pub_path_for(key_path)}}
+                     .dump()
+              << '\n';
+  else
+    std::cout << to_line(identity) << '\n' << fingerprint(identity.keys) << '\n';
+  return {};
+}
+
+struct Seen {
+  std::string uid;
+  Buffer rsa;
+  std::optional<std::array<std::uint8_t, 33>> ecdsa;
+  std::optional<unsigned> tries;
+  std::string trouble;
+};
+
+Result<Seen> look_at(const std::string& reader) {
+  Seen seen;
+  const auto channel = TRY(card::open_reader(reader, false));
+  auto applet = TRY(card::Applet::select(*channel));
+  if (const auto uid = applet.uid()) seen.uid = *uid;
+  seen.rsa = TRY(applet.rsa_modulus());
+  seen.ecdsa = TRY(applet.ecdsa_key());
+  seen.tries = TRY(applet.tries_left());
+  return seen;
+}
+
+std::string pin_in_words(const std::optional<unsigned>& tries) {
+  if (!tries) return "none";
+  return *tries == 0 ? "locked" : std::to_string(*tries) + " tries left";
+}
+
+void print(const card::ReaderState& reader, const Seen& seen, bool json) {
+  const auto print_of = [](Bytes key) { return key.empty() ? std::string("none") : fingerprint_of(key); };
+  const Bytes ecdsa = seen.ecdsa ? Bytes(*seen.ecdsa) : Bytes();
+  if (json) {
+    Json line{{"reader", reader.name}, {"card", reader.has_card}};
+    if (reader.has_card) line["atr"] = to_hex(reader.atr);
+    if (!seen.trouble.empty())
+      line["trouble"] = seen.trouble;
+    else if (reader.has_card)
+      line.update(
+          {{"uid", seen.uid}, {"rsa", print_of(seen.rsa)}, {"ecdsa-p256", print_of(ecdsa)}, {"pin", pin_in_words(seen.tries)}});
+    std::cout << line.dump(-1, ' ', false, Json::error_handler_t::replace) << '\n';
+    return;
+  }
+  std::cout << "reader       " << printable(reader.name) << '\n';
+  if (!reader.has_card) {
+    std::cout << "card         none\n";
+    return;
+  }
+  std::cout << "card         " << to_hex(reader.atr) << '\n';
+  if (!seen.trouble.empty()) {
+    std::cout << "trouble      " << seen.trouble << '\n';
+    return;
+  }
+  std::cout << "uid          " << (seen.uid.empty() ? "none" : seen.uid) << "\nrsa          " << print_of(seen.rsa)
+            << "\necdsa-p256   " << print_of(ecdsa) << "\npin          " << pin_in_words(seen.tries) << '\n';
+}
+
+Result<> run_info(const Options& options) {
+  bool any = false;
+  for (const auto& reader : TRY(card::list_readers())) {
+    if (!reader.name.starts_with(options.reader)) continue;
+    any = true;
+    Seen seen;
+    if (reader.has_card) {
+      auto looked = look_at(reader.name);
+      if (looked)
+        seen = *std::move(looked);
+      else
+        seen.trouble = looked.error().what;
+    }
+    print(reader, seen, options.json);
+  }
+  if (!any) return fail(Blame::environment, "there is no card reader " + printable(options.reader));
+  return {};
+}
+
+}  // namespace
+
+void add_card(CLI::App& app, int& exit_code) {
+  auto* card = app.add_subcommand("card", "smart cards, real or simulated");
+  set_usage(*card, usage);
+  card->require_subcommand(1);
+  const auto options = std::make_shared<Options>();
+  const auto add = [&](const char* word, Result<> (*run)(const Options&)) {
+    auto* command = card->add_subcommand(word);
+    command->add_option("--reader", options->reader);
+    command->add_flag("--json", options->json);
+    command->callback([options, run, &exit_code] { exit_code = finish(run(*options)); });
+    return command;
+  };
+  auto* init = add("init", run_init);
+  init->add_option("NAME", options->name)->required();
+  init->add_option("--broker-key", options->broker_key);
+  init->add_option("--kind", options->kind)->check(CLI::IsMember({"device", "service", "person"}));
+  init->add_option("-o", options->key_path);
+  init->add_flag("--pin", options->pin);
+  add("info", run_info);
+  add_card_simulate(*card, exit_code);
+  add_card_bench(*card, exit_code);
+}
+
+}  // namespace sealmq::cli

@@ -1,0 +1,66 @@
+#!/usr/bin/python3 -B
+"""with_card_reader.py COMMAND...: runs COMMAND where there is a smart card reader that nobody else sees.
+
+pcscd's socket has one fixed place, and the virtual reader of vsmartcard-vpcd listens on all addresses; so both live in namespaces of
+their own, which end with COMMAND. Nothing here needs systemd, or a pcscd that runs already. Ends with COMMAND's exit code.
+"""
+import fcntl
+import os
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+import time
+
+PATIENCE = 30  # seconds
+READER_PORT = 35963
+
+
+def bring_loopback_up():
+    get_flags, set_flags, up = 0x8913, 0x8914, 1
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        request = struct.pack("16sH14x", b"lo", 0)
+        flags, = struct.unpack("16xH14x", fcntl.ioctl(any_socket, get_flags, request))
+        fcntl.ioctl(any_socket, set_flags, struct.pack("16sH14x", b"lo", flags | up))
+
+
+def answers(pcscd):
+    """Whether pcscd and its reader have begun."""
+    if pcscd.poll() is not None:
+        sys.exit("pcscd ended")
+    if not os.path.exists("/run/pcscd/pcscd.comm"):
+        return False
+    with open("/proc/net/tcp") as listening:
+        return any(f":{READER_PORT:04X} " in line for line in listening)
+
+
+def inside(command):
+    bring_loopback_up()
+    os.makedirs("/run/pcscd", exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/run/pcscd"], check=True)
+    pcscd = subprocess.Popen(["pcscd", "--foreground"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + PATIENCE
+        while not answers(pcscd):
+            if time.monotonic() > deadline:
+                sys.exit("pcscd does not begin")
+            time.sleep(0.02)
+        return subprocess.run(command).returncode
+    finally:
+        pcscd.terminate()
+        pcscd.wait(PATIENCE)
+
+
+def main():
+    if sys.argv[1] == "--inside":
+        sys.exit(inside(sys.argv[2:]))
+    os.environ["PATH"] += ":/usr/sbin:/sbin"
+    for program in ("unshare", "mount", "pcscd"):
+        if shutil.which(program) is None:
+            sys.exit(f"{program} is missing: install the test dependencies (./dev does)")
+    as_root = [] if os.geteuid() == 0 else ["--map-root-user"]
+    os.execvp("unshare", ["unshare", *as_root, "--mount", "--net", sys.executable, "-B", os.path.abspath(__file__), "--inside", *sys.argv[1:]])
+
+
+main()
