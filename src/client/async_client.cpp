@@ -53,8 +53,10 @@ Result<std::unique_ptr<ClientScheme>> open_scheme(ConnectOptions& options, Rando
   if (!scheme) return fail(Blame::caller_misused, "no scheme is called " + printable(options.scheme));
   if (!options.key && !options.key_file.empty()) options.key = TRY(open_key_file(options.key_file, random));
   if (!options.broker && !options.broker_key_file.empty()) options.broker = TRY(read_broker_identity(options.broker_key_file));
-  return scheme->client_side(
-      {options.key.get(), options.broker, options.peers, random, options.scheme_options, options.keep_evidence});
+  if (!options.topic_key_store && !options.topic_keys.empty())
+    options.topic_key_store = TRY(open_topic_keys(options.topic_keys, random));
+  return scheme->client_side({options.key.get(), options.broker, options.peers, random, options.scheme_options,
+                              options.keep_evidence, options.topic_key_store});
 }
 
 }  // namespace
