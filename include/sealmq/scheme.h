@@ -69,6 +69,7 @@ struct SchemeInfo {
   bool needs_login = false;       ///< its messages come from, and go to, connections that passed a scheme's login; no others
   bool names_ends = false;        ///< its topics name who may publish and subscribe: may_send() and may_get() are asked
   bool needs_rabin = false;       ///< the broker has to make Rabin keys: it does that when its policy names the scheme
+  bool has_topic_keys = false;    ///< its clients keep keys of topics (topic_keys.h)
   bool between_partners = false;  ///< the ends name each other, and the broker cannot tell who wrote what
 };
 

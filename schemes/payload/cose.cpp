@@ -26,7 +26,7 @@ enum KeyLabel : std::int64_t { key_type = 1, key_curve = -1, key_x = -2, key_y =
 enum KeyType : std::int64_t { octet_pair = 1, two_coordinates = 2 };
 
 constexpr std::size_t longest_partial_iv = 5;
-constexpr std::size_t longest_id = 32;
+constexpr std::size_t longest_id = 255;
 constexpr std::size_t coordinate = 32;
 
 Failure malformed(const char* what) {

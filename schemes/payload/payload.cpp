@@ -46,7 +46,8 @@ const SchemeInfo hardened_info{.name = "payload",
                                           .forward_secrecy = false,
                                           .revocable = false},
                                .hazards = hardened_hazards,
-                               .options = options};
+                               .options = options,
+                               .has_topic_keys = true};
 
 const SchemeInfo paper_info{.name = "payload@paper",
                             .title = "encrypted and stamped payloads as published (AES-CBC, RSA)",
