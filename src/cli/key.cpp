@@ -27,6 +27,7 @@ constexpr const char* usage =
        sealmq key rotate FILTER --key NAME.key [-h HOST] [-p PORT] [option]...
        sealmq key revoke FILTER [NAME] --key NAME.key [-h HOST] [-p PORT] [option]...
        sealmq key seal FILE -t TOPIC --key NAME.key [--to NAME.pub]... [-o FILE]
+       sealmq key export FILTER -o FILE
        sealmq key open FILE -t TOPIC [--key NAME.key] [--from NAME.pub]... [-o FILE] [--json]
 
 Keys of topics, with which --scheme payload encrypts from the author to the readers, through any broker. Who makes a key is its
@@ -44,6 +45,7 @@ they were away. They say once whom they trust, and pick up keys whenever they co
   rotate    a new key takes its place; the former one still opens what was sent before
   revoke    NAME gets no further key, and a new one takes its place at once; without NAME the key was stolen: it opens nothing more
   seal, open    a file, without any broker; "-" is standard input. Opening remembers nothing: a copy opens again
+  export    the newest key of FILTER as JSON in a new file, for programs in other languages: whoever has that file has the key
   --topic-keys DIR    where keys are kept (or SEALMQ_TOPIC_KEYS), ./sealmq-keys if not given; files for their owner only
   --key-topics NAME   what the topics begin with on which keys are dealt (sealmq-keys)
   -o FILE             where the result goes, instead of standard output
@@ -272,6 +274,23 @@ Result<> list(const Options& options) {
   return {};
 }
 
+/// Names what it does: a secret leaves the folder.
+Result<> write_out(const Options& options) {
+  crypto::OsRandom random;
+  const auto keys = TRY(open_topic_keys(options.client.topic_keys, random));
+  const auto all = keys->all();
+  const TopicKey* newest = nullptr;
+  for (const TopicKey& key : *all)
+    if (key.filter == options.filter && (newest == nullptr || key.not_before > newest->not_before)) newest = &key;
+  if (newest == nullptr) return misused("there is no key for " + printable(options.filter, 200));
+  std::string text = "{\"id\":\"" + to_hex(newest->id) + "\",\"filter\":" + json_quoted(newest->filter) + ",\"kind\":\"" +
+                     std::string(name(newest->kind)) + "\",\"form\":\"" + std::string(name(newest->form)) + "\",\"cipher\":\"" +
+                     std::string(name(newest->cipher)) + "\",\"key\":\"" + to_hex(newest->secret.reveal()) + "\"}\n";
+  auto written = write_new_file(options.output, text, Audience::owner);
+  wipe(text.data(), text.size());
+  return written;
+}
+
 // -- files
 
 constexpr std::size_t longest_payload = 256 * 1024 * 1024;
@@ -379,6 +398,10 @@ void add_key(CLI::App& app, int& exit_code) {
   trusted.first->add_option("FILE", trusted.second->file)->required();
   const auto listed = without_broker("list", list);
   listed.first->add_flag("--json", listed.second->json);
+
+  const auto exported = without_broker("export", write_out);
+  exported.first->add_option("FILTER", exported.second->filter)->required();
+  exported.first->add_option("-o,--output", exported.second->output)->required();
 
   for (const bool seals : {true, false}) {
     const auto added = without_broker(seals ? "seal" : "open", seals ? seal : open);
