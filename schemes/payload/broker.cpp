@@ -38,11 +38,12 @@ class PassingOn : public BrokerScheme {
 
 class BrokerSide : public PassingOn {
  public:
-  explicit BrokerSide(Demands demands) : PassingOn(hardened_info), demands_(std::move(demands)) {}
+  explicit BrokerSide(Result<Demands> demands) : PassingOn(hardened_info), demands_(std::move(demands)) {}
 
   bool recognises(const Incoming& message) const override { return structure_of(message.payload).has_value(); }
 
   Result<Checked<Opened>> open(const Incoming& message, const Scene&) override {
+    if (!demands_) return Failure(demands_.error());  // what was demanded is not known: nothing passes
     const auto container = decode_message(message.payload);
     if (!container) return malformed(container.error().what);
     const auto& header = container->header;
@@ -51,15 +52,15 @@ class BrokerSide : public PassingOn {
       return malformed("a header of this scheme is missing");
     const auto shown = shown_by(*container);
     if (!shown) return malformed(shown.error().what);
-    if (shown->encryption < demands_.encryption(message.topic))
+    if (shown->encryption < demands_->encryption(message.topic))
       return fail(Blame::peer_misbehaved, "policy: encrypted less than this topic demands");
-    if (shown->stamp < demands_.stamp(message.topic))
+    if (shown->stamp < demands_->stamp(message.topic))
       return fail(Blame::peer_misbehaved, "policy: stamped less than this topic demands, as far as can be seen");
     return as_it_is(message);
   }
 
  private:
-  Demands demands_;
+  Result<Demands> demands_;
 };
 
 class PaperBrokerSide : public PassingOn {
@@ -76,9 +77,7 @@ class PaperBrokerSide : public PassingOn {
 }  // namespace
 
 std::unique_ptr<BrokerScheme> hardened_broker(const BrokerPorts& ports) {
-  // Words that are none are refused before, with the configuration.
-  auto demands = Demands::parse(ports.options);
-  return std::make_unique<BrokerSide>(demands ? *std::move(demands) : Demands());
+  return std::make_unique<BrokerSide>(Demands::parse(ports.options));
 }
 std::unique_ptr<BrokerScheme> paper_broker(const BrokerPorts&) {
   return std::make_unique<PaperBrokerSide>();
