@@ -103,7 +103,7 @@ std::vector<TopicKey> own_keys(const TopicKeys::Keys& keys, std::string_view fil
   for (const TopicKey& key : keys)
     if (key.filter == filter && key.administrator.keys == own.keys) found.push_back(key.copy());
   std::ranges::stable_sort(found, [](const TopicKey& a, const TopicKey& b) { return a.not_before > b.not_before; });
-  std::ranges::stable_partition(found, [](const TopicKey& key) { return key.state == TopicKey::State::active; });
+  std::stable_partition(found.begin(), found.end(), [](const TopicKey& key) { return key.state == TopicKey::State::active; });
   return found;
 }
 

@@ -149,6 +149,9 @@ void ClientSession::send_waiting() {
     Message message = std::move(*next);
     waiting_.erase(next);
     if (!ready) {
+      // The broker was never asked: its reason alone would mislead.
+      if (!conversation_.exists())
+        events_.emplace_back(std::in_place_type<RefusedMessage>, RefusedMessage{message.topic, ready.error().what});
       answered(message, reason_of(ready.error()));
       continue;
     }
