@@ -1,5 +1,5 @@
 // sealmq bench ciphers: what the ciphers and signatures that payload encryption may use cost, side by side.
-#include <CLI/Validators.hpp>
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <cmath>

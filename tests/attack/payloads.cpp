@@ -92,7 +92,7 @@ TEST_F(Payloads, AnotherEncodingOfTheSameContainerIsTheSameMessage) {
   const Buffer sealed = seal("a", "x");
   const auto message = decode_message(sealed).value();
   // Longer heads outside the protected header change nothing that is authenticated: well-formed, and a copy all the same.
-  Buffer other = from_hex("d8109b0000000000000003").value();
+  Buffer other = from_hex("d09b0000000000000003").value();
   cbor::Writer(other).bytes(message.header_bytes).map(0).bytes(message.body);
   EXPECT_EQ(cause(open("a", other)), "");
   EXPECT_EQ(cause(open("a", sealed)), "replay");
@@ -125,7 +125,7 @@ TEST_F(Payloads, AHolderOfTheKeyCannotPutHisStampOrAnothersIntoIt) {
   // Without any stamp.
   EXPECT_EQ(cause(open("a", with_header(header_but(0, "")))), "malformed");
   // A plain stamped message of the author's in the place of one inside.
-  EXPECT_EQ(cause(open("a", inside)), "policy");
+  EXPECT_EQ(cause(open("a", inside)), "malformed");
 }
 
 TEST_F(Payloads, AStampOutsideCannotBeTakenOffAndReplaced) {
@@ -173,8 +173,8 @@ TEST_F(Payloads, AReaderCannotForwardAnAuthorsStampToSomebodyElse) {
           .value();
   const std::vector<ReaderKey> victim = {ReaderKey::of(reader.keys->identity().keys.agreement)};
   for (const bool keeps_header : {true, false}) {
-    Header header{.algorithm = algorithm::a128gcm, .key_id = stamp_id(author.keys->identity().keys.ecdsa)};
     const StampId id = stamp_id(author.keys->identity().keys.ecdsa);
+    Header header{.algorithm = algorithm::a128gcm};
     header.key_id = id;
     header.issued = now.wall / 1000;
     Buffer forwarded;
