@@ -88,7 +88,7 @@ async function openOurs(container, key, topic, by) {
   if (key.form === "mac") {
     const message = decode(container, Mac0);
     const sender = Buffer.from(message.protectedHeaders.get(4));
-    await message.verify(derive(key, sender, 5, "Key", 32), Buffer.from(external(topic)));
+    await message.verify(derive(key, sender, 5, "Key", 32), { externalAAD: external(topic) });
     return Buffer.from(message.payload);
   }
   if (key.form === "outside") {
