@@ -63,7 +63,15 @@ Result<std::optional<Request>> ClientScheme::subscribe_request(std::string_view,
   return std::nullopt;
 }
 
+Result<Buffer> ClientScheme::protect_will(std::string_view topic, Bytes payload, Now now) {
+  return protect(topic, payload, now);
+}
+
 std::vector<ClientScheme::Inbox> ClientScheme::inboxes() const {
+  return {};
+}
+
+std::vector<ClientScheme::Inbox> ClientScheme::key_inboxes() const {
   return {};
 }
 

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "schemes/payload/payload.h"
 #include "schemes/plain/plain.h"
 #include "schemes/pmqtt/pmqtt.h"
 #include "schemes/scacauth/scacauth.h"
@@ -15,8 +16,11 @@ const Scheme schemes[] = {
     sl1::hardened(),          sl1::paper(),         //
     sl2::hardened(),          sl2::paper(),         //
     sl3::hardened_scheme(),   sl3::paper_scheme(),  //
-    pmqtt::hardened_scheme(), pmqtt::paper_scheme(), pmqtt::smqtt_scheme(), scacauth::hardened_scheme(), scacauth::paper_scheme(),
-    plain::scheme(),  // recognises everything: last
+    pmqtt::hardened_scheme(), pmqtt::paper_scheme(),
+    pmqtt::smqtt_scheme(),    scacauth::hardened_scheme(),
+    scacauth::paper_scheme(), payload::hardened_scheme(),
+    payload::paper_scheme(),  // the one as published recognises nearly everything
+    plain::scheme(),          // recognises everything: last
 };
 
 }  // namespace

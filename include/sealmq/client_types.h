@@ -16,6 +16,7 @@
 #include "sealmq/result.h"
 #include "sealmq/secret.h"
 #include "sealmq/tls_options.h"
+#include "sealmq/topic_keys.h"
 
 namespace sealmq {
 
@@ -83,7 +84,9 @@ struct ConnectOptions {
   PinAsker ask_pin;               ///< for a token or card, where neither a file nor SEALMQ_PIN has the PIN
   std::string broker_key_file;    ///< broker.pub; or what it holds:
   std::optional<BrokerIdentity> broker;
-  std::vector<PublicIdentity> peers;  ///< the other ends of an end-to-end scheme; the pinned publishers of others
+  std::string topic_keys;                      ///< a folder with keys of topics; or a store that is open already:
+  std::shared_ptr<TopicKeys> topic_key_store;  ///< goes before topic_keys
+  std::vector<PublicIdentity> peers;           ///< the other ends of an end-to-end scheme; the pinned publishers of others
   std::map<std::string, std::string, std::less<>> scheme_options;  ///< what the scheme's README lists: "sl2.capability"
   bool keep_evidence = false;                                      ///< messages come with ReceivedMessage::evidence
 

@@ -25,6 +25,7 @@
 #include "sealmq/registry.h"
 #include "sealmq/result.h"
 #include "sealmq/secret.h"
+#include "sealmq/topic_keys.h"
 
 namespace sealmq {
 
@@ -75,6 +76,7 @@ struct SchemeInfo {
   bool login_protects = false;    ///< its messages are those of connections that its own login let in, and protects them there
   bool exactly_once = false;      ///< its connections have one message in flight each way, all of QoS 2, and end their session
   bool signs_on_shard = false;    ///< uses the broker's key in its event loop, where no token or card may be waited for
+  bool has_topic_keys = false;    ///< its clients keep keys of topics (topic_keys.h)
   bool between_partners = false;  ///< the ends name each other, and the broker cannot tell who wrote what
   /// Of those of a broker's configuration. Errors: caller_misused. Null: any values will do.
   Result<> (*check_options)(const SchemeOptions& options) = nullptr;
@@ -275,8 +277,9 @@ struct ClientPorts {
   std::optional<BrokerIdentity> broker;  ///< the broker's public keys, if pinned
   std::vector<PublicIdentity> peers;     ///< --to and --from
   Random& random;
-  SchemeOptions options{};      ///< of the client: "sl2.capability"
-  bool keeps_evidence = false;  ///< messages are wanted with their evidence
+  SchemeOptions options{};                          ///< of the client: "sl2.capability"
+  bool keeps_evidence = false;                      ///< messages are wanted with their evidence
+  std::shared_ptr<TopicKeys> topic_keys = nullptr;  ///< null: there are none
 };
 
 /// What arrived, and whether it may be old.
@@ -336,6 +339,8 @@ class ClientScheme {
 
   virtual Result<Buffer> protect(std::string_view topic, Bytes payload, Now now) = 0;
   virtual Result<Checked<Received>> unprotect(const Arrived& message, Now now) = 0;
+  /// A will, which may be published long after. As protect(), unless the scheme has a way to say so.
+  virtual Result<Buffer> protect_will(std::string_view topic, Bytes payload, Now now);
 
   /// A user property for SUBSCRIBE in MQTT 5, name and value; nothing if the scheme needs none.
   virtual Result<std::optional<std::pair<std::string, std::string>>> subscribe_property(std::string_view filter, Now now);
@@ -353,6 +358,9 @@ class ClientScheme {
   };
   /// Where the broker answers, or partners do. Empty: no such ability.
   virtual std::vector<Inbox> inboxes() const;
+  /// Of a scheme without such a conversation: where keys come that it takes by itself. They are subscribed on every connection,
+  /// and what comes there is own. Messages for which a key is awaited are kept while may_publish() says so.
+  virtual std::vector<Inbox> key_inboxes() const;
   /// The topic on which a message to `topic` travels; empty: its own.
   virtual std::string_view wire_topic() const;
   /// A connection begins: what was agreed on the one before is over, what was subscribed is asked for again.

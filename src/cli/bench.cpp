@@ -26,9 +26,11 @@ constexpr const char* usage = R"(usage: sealmq bench [URL] [--publishers N] [--s
        sealmq bench [URL] --hold N  [--parallel N] [--seconds S] [--pid PID]
        sealmq bench [URL] --churn N [--parallel N] [--seconds S] [--pid PID]
        sealmq bench costs [--repeat N] [--json]
+       sealmq bench ciphers [--milliseconds N] [--svg FILE] [--json]
 
 measures any MQTT broker under load; URL is mqtt://HOST:PORT, mqtt://127.0.0.1:1883 if not given; or mqtts://, ws://, wss://, unix:
 costs counts what the steps of SL1, SL2 and SL3 compute, without a broker: sealmq bench costs --help
+ciphers compares what payload encryption may use, without a broker
 
 Without --rate a new message is sent as soon as fewer than --window are on their way, and throughput is the result. With --rate
 messages are sent when due, latency counts from then and is the result. Publishers and subscribers are plain clients; a
@@ -324,6 +326,7 @@ void add_bench(CLI::App& app, int& exit_code) {
   bench->add_flag("--json", settings->json, "one JSON object instead of a table");
   bench->add_flag("-v,--verbose", settings->verbose, "progress even if standard error is no terminal");
   add_bench_costs(*bench, exit_code);
+  add_bench_ciphers(*bench, exit_code);
   bench->callback([settings, bench, &exit_code] {
     if (bench->get_subcommands().empty()) exit_code = finish(run(*settings));
   });

@@ -8,7 +8,8 @@ namespace sealmq::cli {
 /// Its callback runs the load and leaves the exit code in `exit_code`, which must outlive the parsing of `app`.
 void add_bench(CLI::App& app, int& exit_code);
 
-/// A subcommand of bench.
+/// Subcommands of bench.
+void add_bench_ciphers(CLI::App& bench, int& exit_code);
 void add_bench_costs(CLI::App& bench, int& exit_code);
 
 }  // namespace sealmq::cli

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "cli/ask_pin.h"
 #include "cli/command.h"
+#include "cli/key_options.h"
 #include "keystore/file_access.h"
 #include "net/url.h"
 #include "sealmq/scheme.h"
@@ -79,6 +80,7 @@ std::string ClientOptions::usage() {
   --scheme NAME       protects every message by this scheme; without, plain MQTT
   --key FILE          NAME.key, your private keys; or where they are: pkcs11:…, pcsc:READER, as in sealmq identity new --keystore
   --broker-key FILE   broker.pub, which tells the broker from others
+  --topic-keys DIR    keys of topics, for schemes that encrypt from end to end (or SEALMQ_TOPIC_KEYS), ./sealmq-keys if not given
   --plain-login       -u and the password go to the broker as MQTT has them, also with a scheme that logs in itself
   --hop none|hpp1|ratchet|hrl1  what protects the connection after such a login: nothing, the payloads of messages, each of them
                       under a key of its own, or everything (hrl1, unless TLS does)
@@ -119,6 +121,7 @@ void add_client_options(CLI::App& command, ClientOptions& options, const char* p
   command.add_option("--scheme", options.scheme);
   command.add_option("--key", options.key);
   command.add_option("--broker-key", options.broker_key);
+  add_topic_keys_option(command, options.topic_keys);
   command.add_option("--scheme-option", options.scheme_options)->allow_extra_args(false);
   command.add_option(peers, options.peers)->allow_extra_args(false);
   command.parse_complete_callback([password, psk] {
@@ -156,6 +159,7 @@ Result<ConnectOptions> connect_options(const ClientOptions& options) {
   connect.key_file = options.key;
   connect.ask_pin = pin_asker();
   connect.broker_key_file = options.broker_key;
+  connect.topic_keys = options.topic_keys;
   for (const auto& file : options.peers) connect.peers.push_back(TRY(read_public_identity(file)));
   for (const auto& option : options.scheme_options) {
     const auto equals = option.find("=@");

@@ -33,6 +33,7 @@ struct ClientOptions {
   std::string scheme;
   std::string key;
   std::string broker_key;
+  std::string topic_keys;
   std::vector<std::string> peers;  // NAME.pub files
   std::vector<std::string> scheme_options;
 

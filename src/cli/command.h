@@ -56,6 +56,7 @@ void add_identity(CLI::App& app, int& exit_code);
 /// Subcommands of identity.
 void add_identity_join(CLI::App& identity, int& exit_code);
 void add_identity_password(CLI::App& identity, int& exit_code);
+void add_key(CLI::App& app, int& exit_code);
 void add_pub(CLI::App& app, int& exit_code);
 void add_sub(CLI::App& app, int& exit_code);
 void add_version(CLI::App& app, int& exit_code);

@@ -19,6 +19,7 @@
 #include "cli/demo_cards.h"
 #include "cli/demo_paper.h"
 #include "cli/demo_partners.h"
+#include "cli/demo_payload.h"
 #include "cli/eavesdropper.h"
 #include "cli/own_program.h"
 #include "cli/passing_folder.h"
@@ -60,6 +61,11 @@ std::string topic_word(std::string_view scheme) {
   return word;
 }
 
+/// Others have scenes of their own, with a broker that knows nothing of them.
+bool is_end_to_end(const SchemeInfo& scheme) {
+  return scheme.between_partners || scheme.claims.confidentiality == Confidentiality::end_to_end;
+}
+
 bool subscribers_verify(const SchemeInfo& scheme) {
   return scheme.claims.authorship == Authorship::verified_by_subscriber;
 }
@@ -73,11 +79,12 @@ class Tour {
     std::size_t number = 0;
     TRY(visit(*schemes.back().info, ++number));
     for (const auto& scheme : schemes.first(schemes.size() - 1))
-      if (!scheme.info->between_partners && !scheme.info->login_protects) TRY(visit(*scheme.info, ++number));
+      if (!is_end_to_end(*scheme.info) && !scheme.info->login_protects) TRY(visit(*scheme.info, ++number));
     TRY(visit_a_group());
     TRY(visit_the_authority());
     TRY(show_partners(paper_));
     TRY(show_cards(paper_));
+    TRY(show_payload(paper_));
     std::cout << "\nnext: sealmq identity new boiler-7, then the session in README.md\n";
     return {};
   }
@@ -89,7 +96,7 @@ class Tour {
     configuration.threads = 1;
     configuration.topics.clear();
     for (const auto& scheme : all_schemes()) {
-      if (scheme.info->between_partners || scheme.info->login_protects) continue;
+      if (is_end_to_end(*scheme.info) || scheme.info->login_protects) continue;
       std::string name(scheme.info->name);
       configuration.topics.push_back({"plant/" + topic_word(name) + "/#", {name}, {name}});
     }

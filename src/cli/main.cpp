@@ -34,6 +34,7 @@ int run(int argc, char** argv) {
   add_broker(app, exit_code);
   add_card(app, exit_code);
   add_identity(app, exit_code);
+  add_key(app, exit_code);
   add_pub(app, exit_code);
   add_sub(app, exit_code);
   add_bench(app, exit_code);

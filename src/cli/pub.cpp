@@ -134,7 +134,9 @@ Result<int> run(const Options& options) {
   TRY(apply(options.properties, {.connect = &connect, .publish = &publish}));
   const bool has_partners = is_between_partners(options);
   connect.partner_timeout = std::chrono::milliseconds(static_cast<std::int64_t>(options.partner_seconds * 1000));
-  if (has_partners)  // others are told nothing, and have nothing to tell
+  const Scheme* const scheme = find_scheme(options.client.scheme);
+  const bool takes_keys = scheme != nullptr && scheme->info->has_topic_keys;
+  if (has_partners || takes_keys)  // others are told nothing, and have nothing to tell
     connect.on_refused = [](const RefusedMessage& refused) {
       std::cerr << "refused: " + printable(refused.topic, 200) + ": " + refused.why + "\n";
     };

@@ -1,4 +1,5 @@
 #include "sealmq/async_client.h"
+#include "client/open_scheme.h"
 
 #include <array>
 #include <boost/asio/this_coro.hpp>
@@ -46,18 +47,19 @@ Result<> complete(ConnectOptions& options, Random& random) {
   return {};
 }
 
-/// Null: unprotected.
+}  // namespace
+
 Result<std::unique_ptr<ClientScheme>> open_scheme(ConnectOptions& options, Random& random) {
   if (options.scheme.empty() || options.scheme == "plain") return nullptr;
   const Scheme* scheme = find_scheme(options.scheme);
   if (!scheme) return fail(Blame::caller_misused, "no scheme is called " + printable(options.scheme));
   if (!options.key && !options.key_file.empty()) options.key = TRY(open_keys(options.key_file, random, options.ask_pin));
   if (!options.broker && !options.broker_key_file.empty()) options.broker = TRY(read_broker_identity(options.broker_key_file));
-  return scheme->client_side(
-      {options.key.get(), options.broker, options.peers, random, options.scheme_options, options.keep_evidence});
+  if (scheme->info->has_topic_keys && !options.topic_key_store && !options.topic_keys.empty())
+    options.topic_key_store = TRY(open_topic_keys(options.topic_keys, random));
+  return scheme->client_side({options.key.get(), options.broker, options.peers, random, options.scheme_options,
+                              options.keep_evidence, options.topic_key_store});
 }
-
-}  // namespace
 
 Result<std::shared_ptr<AsyncClient::Link>> AsyncClient::Link::make(asio::any_io_executor executor, ConnectOptions options) {
   auto random = std::make_unique<crypto::OsRandom>();

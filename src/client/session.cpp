@@ -123,7 +123,7 @@ Result<> ClientSession::start(Now now, const Underneath& underneath) {
   if (const auto& will = options_.will) {
     if (!mqtt::is_topic_name(will->topic)) return fail(Blame::caller_misused, "the will's topic is not a topic name");
     if (conversation_.exists()) return fail(Blame::caller_misused, "this scheme has no wills: its keys end with the connection");
-    will_payload = scheme_ ? TRY(scheme_->protect(will->topic, will->payload, now)) : will->payload;
+    will_payload = scheme_ ? TRY(scheme_->protect_will(will->topic, will->payload, now)) : will->payload;
     if (will_payload.size() > 65535) return fail(Blame::caller_misused, "the will's payload is too large");
     connect.will = mqtt::Will{will->topic, will_payload, will->qos, will->retain, {}};
     if (is_v5) {
@@ -160,7 +160,7 @@ Result<> ClientSession::start(Now now, const Underneath& underneath) {
 
 std::uint64_t ClientSession::deadline() const {
   if (paused_) return next_blind_ping_;
-  const bool converses = conversation_.exists() && is_open();
+  const bool converses = (conversation_.exists() || !waiting_.empty()) && is_open();
   return converses ? std::min(connection_.deadline(), now_.steady + 1000) : connection_.deadline();
 }
 
@@ -244,7 +244,11 @@ Result<> ClientSession::on_connack(const mqtt::Connack& connack) {
   topic_alias_maximum_ = properties.topic_alias_maximum.value_or(0);
   was_connected_ = true;
   events_.push_back(Connected{connack.session_present, client_id_});
-  if (conversation_.exists()) begin_conversation();
+  session_was_there_ = connack.session_present;
+  if (conversation_.exists())
+    begin_conversation();
+  else if (scheme_ != nullptr)
+    subscribe_to_keys();
   send_waiting();
   return {};
 }

@@ -174,6 +174,8 @@ class ClientSession {
   void send_unconfirmed_again();
   void forget_unfinished();
   void begin_conversation();
+  void subscribe_to_keys();
+  void subscribe_inbox(const ClientScheme::Inbox& inbox);
   void converse();
   Result<bool> make_ready(Message& message);
   static mqtt::Reason reason_of(const Error& error);
@@ -200,7 +202,8 @@ class ClientSession {
   std::uint64_t last_receipt_ = 0;
   std::uint16_t last_asked_id_ = 0;
   bool was_connected_ = false;
-  bool closed_ = true;  // Closed has been emitted for this connection, or there was none yet
+  bool session_was_there_ = false;  ///< before this connection: messages may have waited in it
+  bool closed_ = true;              // Closed has been emitted for this connection, or there was none yet
   bool paused_ = false;
   std::uint64_t next_blind_ping_ = 0;  // steady, while paused_
   Now now_;

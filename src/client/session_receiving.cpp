@@ -29,6 +29,7 @@ Result<> ClientSession::on_message(const mqtt::Publish& publish) {
     auto verified = scheme_->unprotect({.topic = publish.topic,
                                         .payload = publish.payload,
                                         .retain = publish.retain,
+                                        .stored = session_was_there_,
                                         .at_least_once = publish.qos != QoS::at_most_once},
                                        now_);
     bool repeat = verified && (*verified)->repeat;

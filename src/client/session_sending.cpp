@@ -73,7 +73,7 @@ Result<Handle> ClientSession::publish(std::string_view topic, Bytes payload, con
                 code(Reason::retain_not_supported));
   Message message;
   message.topic = topic;
-  if (conversation_.exists())
+  if (conversation_.exists() || (scheme_ != nullptr && !scheme_->may_publish(topic, now)))
     message.plaintext = to_buffer(payload);
   else
     message.payload = scheme_ ? TRY(scheme_->protect(topic, payload, now)) : to_buffer(payload);
@@ -150,6 +150,9 @@ void ClientSession::send_waiting() {
     Message message = std::move(*next);
     waiting_.erase(next);
     if (!ready) {
+      // The broker was never asked: its reason alone would mislead.
+      if (!conversation_.exists())
+        events_.emplace_back(std::in_place_type<RefusedMessage>, RefusedMessage{message.topic, ready.error().what});
       answered(message, reason_of(ready.error()));
       continue;
     }
@@ -176,6 +179,7 @@ Result<bool> ClientSession::make_ready(Message& message) {
   auto payload = TRY(conversation_.protect(message.topic, *message.plaintext, now_));
   if (!payload) return false;
   message.payload = std::move(*payload);
+  if (!conversation_.exists()) message.plaintext.reset();  // what is sent again is the same bytes
   if (message.qos != QoS::at_most_once) message.delivery = scheme_->delivery();
   return true;
 }
@@ -253,14 +257,23 @@ void ClientSession::on_pubcomp(const mqtt::Pubcomp& pubcomp) {
 void ClientSession::begin_conversation() {
   const auto inboxes = conversation_.begin(now_);
   inboxes_left_ = inboxes.size();
-  for (const auto& inbox : inboxes) {
-    mqtt::Subscribe subscribe;
-    subscribe.entries.push_back({inbox.filter, {.qos = static_cast<QoS>(inbox.qos)}});
-    subscribe.packet_id = free_packet_id();
-    asked_[subscribe.packet_id] = inbox.is_optional ? optional_inbox : needed_inbox;
-    connection_.send(subscribe);
-  }
+  for (const auto& inbox : inboxes) subscribe_inbox(inbox);
   converse();
+}
+
+void ClientSession::subscribe_to_keys() {
+  scheme_->connected(now_);
+  const auto inboxes = scheme_->key_inboxes();
+  inboxes_left_ = inboxes.size();
+  for (const auto& inbox : inboxes) subscribe_inbox(inbox);
+}
+
+void ClientSession::subscribe_inbox(const ClientScheme::Inbox& inbox) {
+  mqtt::Subscribe subscribe;
+  subscribe.entries.push_back({inbox.filter, {.qos = static_cast<QoS>(inbox.qos)}});
+  subscribe.packet_id = free_packet_id();
+  asked_[subscribe.packet_id] = inbox.is_optional ? optional_inbox : needed_inbox;
+  connection_.send(subscribe);
 }
 
 void ClientSession::converse() {

@@ -10,6 +10,10 @@ class ReplayWindow {
  public:
   static constexpr std::uint64_t size = 64;
 
+  ReplayWindow() = default;
+  /// As another one was: its highest() and seen().
+  ReplayWindow(std::uint64_t highest, std::uint64_t seen) : highest_(highest), seen_(seen) {}
+
   /// Remembers `number` if it is fresh. Ask only about numbers that have been authenticated: a forged high one would shut out
   /// everything below it.
   Replay judge(std::uint64_t number) {
@@ -26,6 +30,9 @@ class ReplayWindow {
     seen_ |= bit;
     return Replay::fresh;
   }
+
+  std::uint64_t highest() const { return highest_; }
+  std::uint64_t seen() const { return seen_; }
 
  private:
   std::uint64_t highest_ = 0;

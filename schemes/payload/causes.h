@@ -1,0 +1,19 @@
+// Why a message was refused: one of six words, with which each error of the scheme begins.
+#pragma once
+
+#include <array>
+#include <string>
+#include <string_view>
+
+#include "sealmq/result.h"
+
+namespace sealmq::payload {
+
+enum class Cause : std::uint8_t { malformed, policy, stale, stamp, decrypt, replay };
+inline constexpr std::array<std::string_view, 6> cause_names = {"malformed", "policy", "stale", "stamp", "decrypt", "replay"};
+
+inline Failure refused(Cause cause, std::string_view why) {
+  return fail(Blame::peer_misbehaved, std::string(cause_names[static_cast<std::size_t>(cause)]).append(": ").append(why));
+}
+
+}  // namespace sealmq::payload

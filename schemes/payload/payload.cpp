@@ -1,0 +1,72 @@
+#include "schemes/payload/payload.h"
+
+namespace sealmq::payload {
+namespace {
+
+constexpr std::string_view hardened_hazards[] = {
+    "topics, sizes, times and user properties of MQTT 5 are not encrypted: keep secrets out of them",
+    "whoever steals a topic's key reads what was sent under it: replace keys, and let replaced ones go",
+    "a broker can hold a message back, and hand it out late as a retained one or to a session that was kept",
+    "under a form without a stamp (bare, mac) everybody who has the key can speak in everybody's name",
+    "a Will counts as sealed at connect time: give it a topic of its own, or it may be older than what its readers have seen",
+};
+
+constexpr std::string_view paper_hazards[] = {
+    "a message can be sent again, any number of times, and nobody notices",
+    "a stamp can be taken off and replaced by the stamp of another who may write there: he then appears as its author",
+    "without a stamp a message can be changed in places (CBC), and whoever sees which are taken can decrypt others (padding "
+    "oracle)",
+    "no key is named in a message: when a key is replaced, readers have to try the old one and the new one",
+};
+
+constexpr SchemeOption options[] = {
+    {"max-age", "client: how old a message may be, in seconds: 30 (default)"},
+    {"max-ahead", "client: how far a sender's clock may be ahead, in seconds: 5 (default)"},
+    {"key-topics", "client: what the topics begin with on which keys are dealt: \"sealmq-keys\" (default)"},
+    {"min-enc", "broker: the weakest encryption it passes on, \"FILTER a128gcm, FILTER a256gcm\": any (default)"},
+    {"min-stamp", "broker: the weakest stamp that it must see, \"FILTER mac, FILTER signature\": none (default)"},
+    {"topic-key", "paper: a topic's AES key of 16 bytes in hexadecimal digits; or several, for readers"},
+    {"topic-public-key", "paper: a topic's RSA public key, PEM"},
+    {"topic-private-key", "paper: and the private one, PEM, for readers"},
+    {"stamp-key", "paper: an author's RSA private key, PEM"},
+    {"stamp-keys", "paper: authors' RSA public keys, PEM, for readers"},
+};
+
+}  // namespace
+
+const SchemeInfo hardened_info{.name = "payload",
+                               .title = "encrypted and stamped payloads, end to end (COSE)",
+                               .profile = Profile::hardened,
+                               .claims = {.authorship = Authorship::verified_by_subscriber,
+                                          .confidentiality = Confidentiality::end_to_end,
+                                          .bound_to_topic = true,
+                                          .refuses_replay = true,
+                                          .hides_subscriber = false,
+                                          .hides_publisher = false,
+                                          .forward_secrecy = false,
+                                          .revocable = false},
+                               .hazards = hardened_hazards,
+                               .options = options,
+                               .has_topic_keys = true};
+
+const SchemeInfo paper_info{.name = "payload@paper",
+                            .title = "encrypted and stamped payloads as published (AES-CBC, RSA)",
+                            .profile = Profile::paper,
+                            .claims = {.authorship = Authorship::none,
+                                       .confidentiality = Confidentiality::end_to_end,
+                                       .bound_to_topic = true,
+                                       .refuses_replay = false,
+                                       .hides_subscriber = false,
+                                       .hides_publisher = false,
+                                       .forward_secrecy = false,
+                                       .revocable = false},
+                            .hazards = paper_hazards};
+
+Scheme hardened_scheme() {
+  return {&hardened_info, hardened_broker, hardened_client};
+}
+Scheme paper_scheme() {
+  return {&paper_info, paper_broker, paper_client};
+}
+
+}  // namespace sealmq::payload

@@ -1,0 +1,348 @@
+#include "schemes/payload/receiving.h"
+
+#include <algorithm>
+
+#include "crypto/hash.h"
+#include "schemes/payload/topic_choice.h"
+
+namespace sealmq::payload {
+namespace {
+
+constexpr std::size_t most_shown = 100'000;
+
+Failure as(Cause cause, const Error& error) {
+  return refused(cause, error.what);
+}
+
+/// Everything that is said stands in the protected header, and the times in it are marked as critical.
+Result<> check_header(const Message& message) {
+  const Header& header = message.header;
+  if (message.has_unprotected) return refused(Cause::malformed, "something stands in a header that is not protected");
+  if (header.algorithm == 0) return refused(Cause::malformed, "no algorithm is named");
+  if (header.key_id.empty()) return refused(Cause::malformed, "no sender is named");
+  if (!header.issued || !header.claims_are_critical) return refused(Cause::malformed, "no time is named, or it is not critical");
+  if (header.number && !header.iv.empty()) return refused(Cause::malformed, "a number and a nonce");
+  return {};
+}
+
+Result<Message> decode(Bytes payload) {
+  auto message = decode_message(payload);
+  if (!message) return as(Cause::malformed, message.error());
+  TRY(check_header(*message));
+  return *std::move(message);
+}
+
+/// A Sign1 whose author is known and whose signature is right.
+struct Stamped {
+  Message message;
+  const Authors::Author* author;
+};
+Result<Stamped> verify_stamp(Message message, Bytes external, const Authors& authors) {
+  const auto* author = authors.find(message.header.key_id);
+  if (author == nullptr) return refused(Cause::stamp, "stamped by somebody who is not known here");
+  if (author->verifier.algorithm() != message.header.algorithm) return refused(Cause::policy, "stamped by another algorithm");
+  const Buffer sealed = to_be_sealed(Structure::sign1, message.header_bytes, external, message.body);
+  if (!author->verifier.verify(sealed, message.seal)) return refused(Cause::stamp, "the stamp does not verify");
+  return Stamped{std::move(message), author};
+}
+
+/// What stands inside an encrypted message that is to be stamped there.
+Result<Stamped> open_stamp_inside(Bytes plaintext, std::string_view topic, const crypto::Digest& outer, const Authors& authors) {
+  Message inner = TRY(decode(plaintext));
+  if (inner.structure != Structure::sign1 || inner.header.content) return refused(Cause::policy, "there is no stamp inside");
+  return verify_stamp(std::move(inner), external_aad(topic, Place::inside, outer), authors);
+}
+
+std::array<std::uint8_t, 32> window_of(Bytes kind, Bytes sender, Bytes key, std::string_view topic) {
+  Buffer name;
+  cbor::Writer(name).array(4).bytes(kind).bytes(sender).bytes(key).text(topic);
+  return crypto::sha256(name);
+}
+
+}  // namespace
+
+// -- authors
+
+Result<> Authors::add(const PublicIdentity& identity) {
+  const auto& key = identity.keys.ecdsa;
+  auto verifier = TRY(StampVerifier::make(algorithm::es256, key));
+  const StampId id = verifier.id();
+  Author author{identity.name, std::move(verifier), crypto::sha256(key)};
+  const auto [place, is_new] = by_id_.try_emplace(id, author);
+  if (!is_new && place->second.digest != author.digest)
+    return fail(Blame::caller_misused, place->second.name + " and " + identity.name + " answer to the same id");
+  return {};
+}
+
+const Authors::Author* Authors::find(Bytes id) const {
+  StampId known{};
+  if (id.size() != known.size()) return nullptr;
+  std::ranges::copy(id, known.begin());
+  const auto place = by_id_.find(known);
+  return place == by_id_.end() ? nullptr : &place->second;
+}
+
+// -- receiving
+
+Result<Receiving::Opened> Receiving::open(const From& from, Now now) {
+  auto opened = open_checked(from, now);
+  if (!opened) count_refused(opened.error());
+  return opened;
+}
+
+void Receiving::count_refused(const Error& error) {
+  for (std::size_t i = 0; i < cause_names.size(); ++i)
+    if (error.what.starts_with(cause_names[i])) ++refused_[i];
+}
+
+Result<Receiving::Opened> Receiving::open_checked(const From& from, Now now) {
+  if (auto present = keys_.all(); present != among_) {
+    among_ = std::move(present);
+    members_.clear();
+  }
+  if (!structure_of(from.payload)) return refused(Cause::policy, "not protected by this scheme");
+  Message message = TRY(decode(from.payload));
+  switch (message.structure) {
+    case Structure::encrypt0: {
+      const TopicKey* key = TRY(symmetric_key(message.header, from.topic));
+      if (key->form != TopicKey::Form::inside && key->form != TopicKey::Form::bare)
+        return refused(Cause::policy, "this topic takes messages of another form");
+      return open_encrypt0(from, message, *key, now);
+    }
+    case Structure::mac0: {
+      const TopicKey* key = TRY(symmetric_key(message.header, from.topic));
+      if (key->form != TopicKey::Form::mac) return refused(Cause::policy, "this topic takes messages of another form");
+      return open_mac0(from, message, *key, now);
+    }
+    case Structure::sign1:
+      return open_outside(from, message, now);
+    case Structure::encrypt:
+      break;
+  }
+  const TopicKey* pair = nullptr;
+  const auto filter = filter_for(*among_, from.topic);
+  for (const TopicKey& key : *among_) {
+    if (filter.empty() || key.filter != filter) continue;
+    const auto id = reader_id(key.public_half);
+    const auto is_for = [&](const Recipient& recipient) { return std::ranges::equal(recipient.header.key_id, id); };
+    if (key.kind == TopicKey::Kind::pair && std::ranges::any_of(message.recipients, is_for)) pair = &key;
+  }
+  if (!filter.empty() && (pair == nullptr || pair->form != TopicKey::Form::inside))
+    return refused(Cause::policy, "this topic takes messages of another form, or under another key");
+  return open_encrypt(from, message, pair, now);
+}
+
+Result<const TopicKey*> Receiving::symmetric_key(const Header& header, std::string_view topic) {
+  TopicKeyId id{};
+  if (header.topic_key.size() != id.size() || header.key_id.size() != std::tuple_size_v<SenderId> || !header.number)
+    return refused(Cause::malformed, "a sender, a topic key or a number is missing");
+  std::ranges::copy(header.topic_key, id.begin());
+  const auto find = [&]() -> const TopicKey* {
+    const auto place = std::ranges::find(*among_, id, &TopicKey::id);
+    return place == among_->end() ? nullptr : &*place;
+  };
+  const TopicKey* key = find();
+  if (key == nullptr) {
+    // It may have been made since.
+    if (auto present = keys_.all(true); present != among_) {
+      among_ = std::move(present);
+      members_.clear();
+      key = find();
+    }
+  }
+  if (key == nullptr || key->kind != TopicKey::Kind::symmetric)
+    return refused(Cause::policy, "under a key that is not known here");
+  if (key->filter != filter_for(*among_, topic)) return refused(Cause::policy, "under a key that is for other topics");
+  if (key->state == TopicKey::State::revoked) return refused(Cause::policy, "under a key that is revoked");
+  return key;
+}
+
+Result<> Receiving::check_time(const Header& header, const From& from, const TopicKey* key, Now now) const {
+  const std::uint64_t seconds = now.wall / 1000;
+  const std::uint64_t issued = *header.issued;
+  if (key != nullptr && (issued + wanted_.window.ahead < key->not_before || issued > key->not_after + wanted_.window.ahead))
+    return refused(Cause::stale, "its key was not in use at its time");
+  if (issued > seconds + wanted_.window.ahead) return refused(Cause::stale, "its time is in the future");
+  if (header.expires) {
+    if (*header.expires < seconds) return refused(Cause::stale, "it has expired");
+    return {};
+  }
+  if (!from.may_be_old && issued + wanted_.window.behind < seconds) return refused(Cause::stale, "it is too old");
+  return {};
+}
+
+Result<> Receiving::check_new(Bytes kind, Bytes sender, Bytes key, std::uint64_t number, const From& from) {
+  if (!wanted_.remembers) return {};
+  const auto window = window_of(kind, sender, key, from.topic);
+  bool is_newest = false;
+  const Replay replay = TRY(keys_.judge(window, number, is_newest));
+  if (shown_.size() >= most_shown) shown_.clear();
+  const bool is_first_here = shown_.insert(window).second;
+  if (replay == Replay::fresh) return {};
+  // A broker keeps the last message of a topic, and a reader that starts anew is shown it again; never anything older.
+  if (replay == Replay::repeat && from.is_retained && is_newest && is_first_here) return {};
+  return refused(Cause::replay, replay == Replay::repeat ? "a copy of one that came before" : "older than what came before");
+}
+
+Result<const Authors*> Receiving::authors_of(const TopicKey* key) {
+  if (!wanted_.pinned.empty()) return &wanted_.pinned;
+  if (key == nullptr) return refused(Cause::policy, "nobody is known here who may write to this topic");
+  const auto [place, is_new] = members_.try_emplace(key->id);
+  if (is_new) {
+    auto added = place->second.add(key->administrator);
+    for (const auto& member : key->members)
+      if (added) added = place->second.add(member.identity);
+    if (!added) return as(Cause::policy, added.error());
+  }
+  return &place->second;
+}
+
+Result<Receiving::Opened> Receiving::open_encrypt0(const From& from, const Message& message, const TopicKey& key, Now now) {
+  const Header& header = message.header;
+  SenderKeys& sender = senders_.find(key, header.key_id);
+  if (header.algorithm != sender.algorithm()) return refused(Cause::policy, "encrypted by another algorithm");
+  TRY(check_time(header, from, &key, now));
+  const Buffer external = external_aad(from.topic);
+  auto plaintext = sender.open(*header.number, enc_structure(Structure::encrypt0, message.header_bytes, external), message.body);
+  if (!plaintext) return as(Cause::decrypt, plaintext.error());
+
+  Opened opened;
+  if (key.form == TopicKey::Form::bare) {
+    opened.payload = *std::move(plaintext);
+    opened.checked = "encrypted by somebody who has the topic's key; topic, time, not seen before";
+  } else {
+    const Authors* authors = TRY(authors_of(&key));
+    const auto stamped = TRY(open_stamp_inside(*plaintext, from.topic, outer_of(message.header_bytes), *authors));
+    opened.payload = to_buffer(stamped.message.body);
+    opened.author = stamped.author->name;
+    opened.checked = "encrypted under the topic's key, signed by its author; topic, time, not seen before";
+  }
+  TRY(check_new(as_bytes("key"), header.key_id, key.id, *header.number, from));
+  return opened;
+}
+
+Result<Receiving::Opened> Receiving::open_mac0(const From& from, const Message& message, const TopicKey& key, Now now) {
+  const Header& header = message.header;
+  if (header.algorithm != algorithm::hmac256) return refused(Cause::policy, "sealed by another algorithm");
+  TRY(check_time(header, from, &key, now));
+  const auto checksum =
+      senders_.find(key, header.key_id)
+          .checksum(to_be_sealed(Structure::mac0, message.header_bytes, external_aad(from.topic), message.body));
+  if (!same(checksum, message.seal)) return refused(Cause::stamp, "the checksum does not match");
+  TRY(check_new(as_bytes("mac"), header.key_id, key.id, *header.number, from));
+  return Opened{to_buffer(message.body), {}, "sealed by somebody who has the topic's key; topic, time, not seen before"};
+}
+
+Result<Secret> Receiving::content_key(const Message& message, const TopicKey* key) {
+  for (const Recipient& recipient : message.recipients) {
+    const Bytes id = recipient.header.key_id;
+    if (key != nullptr && !key->secret.empty() && std::ranges::equal(id, reader_id(key->public_half))) {
+      const auto own = crypto::AgreementKey::from_secret(key->secret);
+      if (!own) return as(Cause::decrypt, own.error());
+      const ReaderSecret reader{reader_id(key->public_half), [&](const auto& peer) { return crypto::agree(*own, peer); }};
+      return unwrap(recipient, reader);
+    }
+    if (key != nullptr) continue;
+    for (const ReaderSecret& reader : wanted_.readers)
+      if (std::ranges::equal(id, reader.id)) return unwrap(recipient, reader);
+  }
+  return fail(Blame::peer_misbehaved, "not encrypted for this reader");
+}
+
+Result<Receiving::Opened> Receiving::open_encrypt(const From& from, const Message& message, const TopicKey* key, Now now) {
+  const Header& header = message.header;
+  if (key != nullptr && key->state == TopicKey::State::revoked) return refused(Cause::policy, "under a key that is revoked");
+  const auto cipher = cipher_of(header.algorithm);
+  if (!cipher || (key != nullptr && header.algorithm != algorithm_of(key->cipher)))
+    return refused(Cause::policy, "encrypted by another algorithm");
+  crypto::Iv iv{};
+  if (header.iv.size() != iv.size()) return refused(Cause::malformed, "there is no nonce");
+  std::ranges::copy(header.iv, iv.begin());
+  const Authors* authors = TRY(authors_of(key));
+  if (authors->find(header.key_id) == nullptr) return refused(Cause::stamp, "from somebody who is not known here");
+  TRY(check_time(header, from, key, now));
+
+  const auto unwrapped = content_key(message, key);
+  if (!unwrapped) return as(Cause::decrypt, unwrapped.error());
+  if (unwrapped->size() != crypto::key_size(*cipher)) return refused(Cause::decrypt, "a content key of another length");
+  const auto plaintext =
+      crypto::Aead(*cipher, unwrapped->reveal())
+          .open(iv, enc_structure(Structure::encrypt, message.header_bytes, external_aad(from.topic)), message.body);
+  if (!plaintext) return as(Cause::decrypt, plaintext.error());
+
+  std::vector<Bytes> ids;
+  for (const Recipient& recipient : message.recipients) ids.push_back(recipient.header.key_id);
+  const auto stamped = TRY(open_stamp_inside(*plaintext, from.topic, outer_of(message.header_bytes, ids), *authors));
+  const Header& inner = stamped.message.header;
+  if (!std::ranges::equal(inner.key_id, header.key_id)) return refused(Cause::stamp, "stamped by another than its sender");
+  if (!inner.number) return refused(Cause::malformed, "the stamp has no number");
+  TRY(check_new(as_bytes("stamp"), stamped.author->digest, {}, *inner.number, from));
+  return Opened{to_buffer(stamped.message.body), stamped.author->name,
+                "encrypted for this reader, signed by its author; topic, time, not seen before"};
+}
+
+Result<Receiving::Opened> Receiving::open_outside(const From& from, const Message& message, Now now) {
+  const Header& header = message.header;
+  if (!header.number) return refused(Cause::malformed, "the stamp has no number");
+  if (!header.content) return open_stamped(from, message, now);
+  const auto content = structure_of(message.body);
+  if (!content || header.content != static_cast<std::uint64_t>(*content))
+    return refused(Cause::policy, "signed, and not encrypted as it should be");
+  const Message inner = TRY(decode(message.body));
+  const Buffer place = external_aad(from.topic, Place::inside, outer_of(message.header_bytes));
+
+  const TopicKey* key = nullptr;
+  if (inner.structure == Structure::encrypt0) {
+    key = TRY(symmetric_key(inner.header, from.topic));
+  } else if (inner.structure == Structure::encrypt) {
+    const auto filter = filter_for(*among_, from.topic);
+    for (const TopicKey& its : *among_)
+      if (!filter.empty() && its.filter == filter && its.kind == TopicKey::Kind::pair && inner.recipients.size() == 1 &&
+          std::ranges::equal(inner.recipients[0].header.key_id, reader_id(its.public_half)))
+        key = &its;
+  }
+  if (key == nullptr || key->form != TopicKey::Form::outside || key->state == TopicKey::State::revoked)
+    return refused(Cause::policy, "this topic takes messages of another form, or under another key");
+  const Authors* authors = TRY(authors_of(key));
+  if (authors->find(header.key_id) == nullptr) return refused(Cause::stamp, "stamped by somebody who is not known here");
+  TRY(check_time(header, from, key, now));
+  const auto stamped = TRY(verify_stamp(message, external_aad(from.topic), *authors));
+
+  if (inner.header.algorithm != algorithm_of(key->cipher)) return refused(Cause::policy, "encrypted by another algorithm");
+  Result<Buffer> plaintext = Buffer();
+  const Buffer authenticated = enc_structure(inner.structure, inner.header_bytes, place);
+  if (inner.structure == Structure::encrypt0) {
+    plaintext = senders_.find(*key, inner.header.key_id).open(*inner.header.number, authenticated, inner.body);
+  } else {
+    crypto::Iv iv{};
+    if (inner.header.iv.size() != iv.size()) return refused(Cause::malformed, "there is no nonce");
+    std::ranges::copy(inner.header.iv, iv.begin());
+    const auto unwrapped = content_key(inner, key);
+    if (!unwrapped) return as(Cause::decrypt, unwrapped.error());
+    const auto cipher = *cipher_of(inner.header.algorithm);
+    if (unwrapped->size() != crypto::key_size(cipher)) return refused(Cause::decrypt, "a content key of another length");
+    plaintext = crypto::Aead(cipher, unwrapped->reveal()).open(iv, authenticated, inner.body);
+  }
+  if (!plaintext) return as(Cause::decrypt, plaintext.error());
+  TRY(check_new(as_bytes("stamp"), stamped.author->digest, {}, *header.number, from));
+  return Opened{*std::move(plaintext), stamped.author->name,
+                "signed by its author, encrypted under the topic's key; topic, time, not seen before"};
+}
+
+Result<Receiving::Opened> Receiving::open_stamped(const From& from, const Message& message, Now now) {
+  const auto filter = filter_for(*among_, from.topic);
+  const TopicKey* key = nullptr;
+  for (const TopicKey& its : *among_)
+    if (!filter.empty() && its.filter == filter && its.form == TopicKey::Form::stamp && its.state != TopicKey::State::revoked &&
+        (key == nullptr || its.not_before > key->not_before))
+      key = &its;
+  if (key == nullptr) return refused(Cause::policy, "this topic takes messages of another form");
+  const Authors* authors = TRY(authors_of(key));
+  if (authors->find(message.header.key_id) == nullptr) return refused(Cause::stamp, "stamped by somebody who is not known here");
+  TRY(check_time(message.header, from, nullptr, now));
+  const auto stamped = TRY(verify_stamp(message, external_aad(from.topic), *authors));
+  TRY(check_new(as_bytes("stamp"), stamped.author->digest, {}, *message.header.number, from));
+  return Opened{to_buffer(message.body), stamped.author->name, "signed by its author; topic, time, not seen before"};
+}
+
+}  // namespace sealmq::payload

@@ -1,0 +1,74 @@
+#include "schemes/payload/sender_keys.h"
+
+#include <algorithm>
+
+#include "crypto/kdf.h"
+
+namespace sealmq::payload {
+namespace {
+
+constexpr std::size_t most_known = 1024;  // a stranger can make up names of senders
+
+Secret derive(const TopicKey& key, Bytes id, std::int64_t how, std::string_view type, std::size_t length) {
+  return derive_sender(key.secret.reveal(), {}, id, Bytes(key.id), how, type, length);
+}
+
+crypto::Aead cipher_for(const TopicKey& key, Bytes sender) {
+  const auto how = algorithm_of(key.cipher);
+  const auto name = *cipher_of(how);
+  return {name, derive(key, sender, how, "Key", crypto::key_size(name)).reveal()};
+}
+
+}  // namespace
+
+std::int64_t algorithm_of(TopicKey::Cipher cipher) {
+  switch (cipher) {
+    case TopicKey::Cipher::aes128_gcm:
+      return algorithm::a128gcm;
+    case TopicKey::Cipher::aes256_gcm:
+      return algorithm::a256gcm;
+    case TopicKey::Cipher::chacha20_poly1305:
+      break;
+  }
+  return algorithm::chacha20_poly1305;
+}
+
+SenderKeys::SenderKeys(const TopicKey& key, Bytes sender)
+    : algorithm_(algorithm_of(key.cipher)), cipher_(cipher_for(key, sender)) {
+  std::copy_n(sender.begin(), sender_.size(), sender_.begin());
+  const auto iv = derive(key, {}, algorithm_, "IV", common_iv_.size());
+  std::ranges::copy(iv.reveal(), common_iv_.begin());
+  if (key.form == TopicKey::Form::mac) checksum_key_ = derive(key, sender, algorithm::hmac256, "Key", 32);
+}
+
+// As sender_nonce(), without memory of its own: this is on the path of every message.
+crypto::Iv SenderKeys::nonce(std::uint64_t number) const {
+  crypto::Iv nonce{static_cast<std::uint8_t>(sender_.size())};
+  std::ranges::copy(sender_, nonce.begin() + 1);
+  for (std::size_t i = 0; i < 5; ++i) nonce[11 - i] = static_cast<std::uint8_t>(number >> (8 * i));
+  for (std::size_t i = 0; i < nonce.size(); ++i) nonce[i] ^= common_iv_[i];
+  return nonce;
+}
+
+void SenderKeys::seal(std::uint64_t number, Bytes authenticated, Bytes plaintext, Buffer& out) {
+  cipher_.seal(nonce(number), authenticated, plaintext, out);
+}
+
+Result<Buffer> SenderKeys::open(std::uint64_t number, Bytes authenticated, Bytes ciphertext) {
+  return cipher_.open(nonce(number), authenticated, ciphertext);
+}
+
+crypto::Digest SenderKeys::checksum(Bytes message) const {
+  return crypto::hmac_sha256(checksum_key_.reveal(), message);
+}
+
+SenderKeys& SenderKeyCache::find(const TopicKey& key, Bytes sender) {
+  std::array<char, std::tuple_size_v<TopicKeyId> + std::tuple_size_v<SenderId>> name{};
+  std::ranges::copy(sender, std::ranges::copy(key.id, name.begin()).out);
+  const std::string_view known_as(name.data(), name.size());
+  if (const auto known = known_.find(known_as); known != known_.end()) return known->second;
+  if (known_.size() >= most_known) known_.clear();
+  return known_.try_emplace(std::string(known_as), key, sender).first->second;
+}
+
+}  // namespace sealmq::payload

@@ -1,0 +1,36 @@
+#include "schemes/payload/topic_choice.h"
+
+#include <algorithm>
+
+#include "mqtt/topic.h"
+
+namespace sealmq::payload {
+
+bool is_more_specific(std::string_view one, std::string_view other) {
+  const auto wildcards = [](std::string_view filter) {
+    return std::ranges::count_if(filter, [](char c) { return c == '+' || c == '#'; });
+  };
+  const auto its = wildcards(one);
+  const auto others = wildcards(other);
+  return its != others ? its < others : one.size() > other.size();
+}
+
+std::string_view filter_for(const TopicKeys::Keys& keys, std::string_view topic) {
+  std::string_view best;
+  for (const TopicKey& key : keys)
+    if (mqtt::matches(key.filter, topic) && (best.empty() || is_more_specific(key.filter, best))) best = key.filter;
+  return best;
+}
+
+const TopicKey* key_to_send(const TopicKeys::Keys& keys, std::string_view topic, std::uint64_t seconds) {
+  const auto filter = filter_for(keys, topic);
+  const TopicKey* newest = nullptr;
+  for (const TopicKey& key : keys) {
+    if (filter.empty() || key.filter != filter || key.state != TopicKey::State::active) continue;
+    if (seconds < key.not_before || seconds > key.not_after) continue;
+    if (newest == nullptr || key.not_before > newest->not_before) newest = &key;
+  }
+  return newest;
+}
+
+}  // namespace sealmq::payload

@@ -1,0 +1,341 @@
+// What somebody at the broker, or with a key that is not enough, tries with containers. The claims under attack: nobody without
+// the topic's key reads or writes; what is taken was said by its author, on this topic, to these readers, lately, and once.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "base/text.h"
+#include "crypto/random.h"
+#include "schemes/payload/paper_frames.h"
+#include "schemes/payload/receiving.h"
+#include "schemes/payload/sending.h"
+#include "support/payload_parties.h"
+#include "support/temporary_folder.h"
+
+namespace sealmq::testing {
+namespace {
+
+using namespace payload;
+using Form = TopicKey::Form;
+using Kind = TopicKey::Kind;
+
+struct Payloads : PayloadParties, ::testing::Test {
+  /// A container under the topic's key whose header an attacker who has the key has made up, encoding and all.
+  Buffer with_header(const Buffer& header, std::string_view text = "x") {
+    const std::array<std::uint8_t, 6> sender = {9, 9, 9, 9, 9, 9};
+    SenderKeys keys(key, sender);
+    Buffer out;
+    begin_encrypt0(out, header, text.size() + 16);
+    keys.seal(1, enc_structure(Structure::encrypt0, header, external_aad("a")), as_bytes(text), out);
+    return out;
+  }
+  /// Deterministic, with one label left out or given another value.
+  Buffer header_but(int label, const char* encoded_value) {
+    const auto seconds = static_cast<std::uint32_t>(now.wall / 1000);
+    Buffer time = from_hex("a1061a").value();
+    for (int shift = 24; shift >= 0; shift -= 8) time.push_back(static_cast<std::uint8_t>(seconds >> shift));
+    std::map<int, Buffer> parts = {{1, from_hex("01").value()},
+                                   {2, from_hex("810f").value()},
+                                   {4, from_hex("46090909090909").value()},
+                                   {6, from_hex("4101").value()},
+                                   {10, from_hex("48" + to_hex(key.id)).value()},
+                                   {15, time}};
+    if (encoded_value == nullptr)
+      parts.erase(label);
+    else if (label != 0)
+      parts[label] = from_hex(encoded_value).value();
+    Buffer out;
+    cbor::Writer writer(out);
+    writer.map(parts.size());
+    for (const auto& [its_label, value] : parts) writer.integer(its_label).encoded(value);
+    return out;
+  }
+};
+
+TEST_F(Payloads, EveryHeaderIsNeededAndOfItsType) {
+  share("a", Kind::symmetric, Form::bare);
+  EXPECT_EQ(cause(open("a", with_header(header_but(0, "")))), "");  // the attack would succeed, if nothing were wrong
+  for (const int label : {1, 2, 4, 6, 10, 15}) {
+    EXPECT_NE(cause(open("a", with_header(header_but(label, nullptr)))), "") << label << " is missing";
+    for (const char* wrong : {"f6", "f5", "6161", "80", "a0", "20", "1bffffffffffffffff", "5800", "c000", "f97e00"})
+      EXPECT_NE(cause(open("a", with_header(header_but(label, wrong)))), "") << label << " is " << wrong;
+  }
+  EXPECT_EQ(cause(open("a", with_header(header_but(2, "820f0a")))), "malformed");  // critical, and not known
+  EXPECT_EQ(cause(open("a", with_header(header_but(2, "810a")))), "malformed");
+  EXPECT_EQ(cause(open("a", with_header(header_but(6, "420001")))), "malformed");  // a number in two ways
+  EXPECT_EQ(cause(open("a", with_header(header_but(6, "46010000000000")))), "malformed");
+  EXPECT_EQ(cause(open("a", with_header(header_but(5, "4c000000000000000000000000")))), "malformed");
+}
+
+TEST_F(Payloads, NoHeaderTwiceAndNothingUnprotected) {
+  share("a", Kind::symmetric, Form::bare);
+  Buffer twice = header_but(0, "");
+  twice[0] = 0xA7;
+  append(twice, from_hex("0101").value());
+  EXPECT_EQ(cause(open("a", with_header(twice))), "malformed");
+  Buffer longer = header_but(0, "");
+  longer[0] = 0xA7;
+  append(longer, from_hex("180101").value());  // the same label in another encoding
+  EXPECT_EQ(cause(open("a", with_header(longer))), "malformed");
+
+  const Buffer sealed = seal("a", "x");
+  const auto message = decode_message(sealed).value();
+  Buffer unprotected;
+  cbor::Writer(unprotected).tag(16).array(3).bytes(message.header_bytes).map(1).integer(5).bytes(Buffer(12)).bytes(message.body);
+  EXPECT_EQ(cause(open("a", unprotected)), "malformed");
+}
+
+TEST_F(Payloads, AnotherEncodingOfTheSameContainerIsTheSameMessage) {
+  share("a", Kind::symmetric, Form::inside);
+  const Buffer sealed = seal("a", "x");
+  const auto message = decode_message(sealed).value();
+  // Longer heads outside the protected header change nothing that is authenticated: well-formed, and a copy all the same.
+  Buffer other = from_hex("d09b0000000000000003").value();
+  cbor::Writer(other).bytes(message.header_bytes).map(0).bytes(message.body);
+  EXPECT_EQ(cause(open("a", other)), "");
+  EXPECT_EQ(cause(open("a", sealed)), "replay");
+}
+
+TEST_F(Payloads, NestedWithoutEndOrOfNoKnownLength) {
+  share("a", Kind::symmetric, Form::inside);
+  Buffer deep = {0xD0, 0x83};
+  deep.insert(deep.end(), 100'000, 0x81);
+  EXPECT_EQ(cause(open("a", deep)), "malformed");
+  EXPECT_EQ(cause(open("a", from_hex("d083").value())), "malformed");
+  EXPECT_EQ(cause(open("a", from_hex("d09f40a040ff").value())), "malformed");
+  EXPECT_EQ(cause(open("a", from_hex("d0835f41a0ffa040").value())), "malformed");
+  EXPECT_EQ(cause(open("a", from_hex("d0835bffffffffffffffff").value())), "malformed");
+  EXPECT_EQ(cause(open("a", from_hex("d09bffffffffffffffff").value())), "malformed");
+}
+
+TEST_F(Payloads, AHolderOfTheKeyCannotPutHisStampOrAnothersIntoIt) {
+  share("a", Kind::symmetric, Form::inside);
+  stranger.take(key);
+  const Buffer sealed = seal("a", "the author's");
+  // What the author stamped, under another sender's name and number.
+  const auto message = decode_message(sealed).value();
+  SenderKeys author_keys(key, message.header.key_id);
+  const Buffer inside =
+      author_keys
+          .open(*message.header.number, enc_structure(Structure::encrypt0, message.header_bytes, external_aad("a")), message.body)
+          .value();
+  EXPECT_EQ(cause(open("a", with_header(header_but(0, ""), as_text(inside)))), "stamp");
+  // Without any stamp.
+  EXPECT_EQ(cause(open("a", with_header(header_but(0, "")))), "malformed");
+  // A plain stamped message of the author's in the place of one inside.
+  EXPECT_EQ(cause(open("a", inside)), "malformed");
+}
+
+TEST_F(Payloads, AStampOutsideCannotBeTakenOffAndReplaced) {
+  share("a", Kind::symmetric, Form::outside);
+  // Another member may write here too.
+  for (PayloadParty* party : {&author, &reader}) {
+    TopicKey its = key.copy();
+    its.members = {{other.keys->identity(), true}};
+    party->take(its);
+  }
+  const Buffer sealed = seal("a", "the author's");
+  const auto message = decode_message(sealed).value();
+  const Stamper thief = stamper(*other.keys);
+  const Header header{.content = 16, .number = 1000, .issued = now.wall / 1000};
+  EXPECT_EQ(cause(open("a", encode_sign1(thief, header, external_aad("a"), message.body).value())), "decrypt");
+  EXPECT_EQ(cause(open("a", message.body)), "policy");  // taken off
+  EXPECT_EQ(cause(open("a", sealed)), "");
+}
+
+TEST_F(Payloads, UnderThePaperProfileTheThiefSucceeds) {
+  const Secret topic_key(Buffer(16, 5));
+  const auto author_key = crypto::OtherPrivateKey::generate(crypto::KeyKind::rsa);
+  const auto thief_key = crypto::OtherPrivateKey::generate(crypto::KeyKind::rsa);
+  const Buffer body = paper::encrypt(topic_key, as_bytes("the author's"), random);
+  const Buffer sealed = paper::join(crypto::sign(author_key, crypto::Signing::rsa_pkcs1, paper::stamped("a", body)), body);
+  const auto frame = paper::split(sealed).value();
+  const Buffer stolen = crypto::sign(thief_key, crypto::Signing::rsa_pkcs1, paper::stamped("a", frame.body));
+  EXPECT_TRUE(crypto::verify(thief_key.public_key(), crypto::Signing::rsa_pkcs1, paper::stamped("a", frame.body), stolen));
+  EXPECT_EQ(as_text(paper::decrypt(topic_key, frame.body).value()), "the author's");
+}
+
+TEST_F(Payloads, AReaderCannotForwardAnAuthorsStampToSomebodyElse) {
+  author.start_for({other.keys->identity()});
+  reader.start_for({author.keys->identity()});
+  const Buffer sealed = seal("letters", "for archive alone");
+  // The archive opens it, and seals what is inside for the control room.
+  const auto message = decode_message(sealed).value();
+  const ReaderSecret archive{{}, [&](const auto& peer) { return other.keys->agree(peer); }};
+  const auto content_key = unwrap(message.recipients.at(0), archive).value();
+  crypto::Iv iv{};
+  std::ranges::copy(message.header.iv, iv.begin());
+  const Buffer inside =
+      crypto::Aead(crypto::AeadName::aes128_gcm, content_key.reveal())
+          .open(iv, enc_structure(Structure::encrypt, message.header_bytes, external_aad("letters")), message.body)
+          .value();
+  const std::vector<ReaderKey> victim = {ReaderKey::of(reader.keys->identity().keys.agreement)};
+  for (const bool keeps_header : {true, false}) {
+    const StampId id = stamp_id(author.keys->identity().keys.ecdsa);
+    Header header{.algorithm = algorithm::a128gcm};
+    header.key_id = id;
+    header.issued = now.wall / 1000;
+    Buffer forwarded;
+    if (keeps_header) {
+      // The same header and content key, wrapped for another reader.
+      const Buffer recipient = wrap_for(victim.front(), content_key, random).value();
+      forwarded = encode_encrypt(message.header_bytes, message.body, {recipient});
+    } else {
+      forwarded = encode_encrypt_for(
+                      victim, header, external_aad("letters"), [&](const Encrypted&) -> Result<Buffer> { return inside; }, random)
+                      .value();
+    }
+    EXPECT_EQ(cause(open("letters", forwarded)), "stamp");
+  }
+}
+
+TEST_F(Payloads, AReaderCannotSealAnAuthorsStampAnewForAnotherTime) {
+  author.start_for({other.keys->identity(), reader.keys->identity()});
+  reader.start_for({author.keys->identity()});
+  const Buffer sealed = seal("letters", "once");
+  EXPECT_EQ(cause(open("letters", sealed)), "");
+  const auto message = decode_message(sealed).value();
+  // The same inside under the same header and readers, with the key wrapped anew: other octets, the same number in the stamp.
+  const ReaderSecret archive{{}, [&](const auto& peer) { return other.keys->agree(peer); }};
+  const auto content_key = unwrap(message.recipients.at(0), archive).value();
+  std::vector<Buffer> recipients;
+  for (const auto* end : {&other, &reader})
+    recipients.push_back(wrap_for(ReaderKey::of(end->keys->identity().keys.agreement), content_key, random).value());
+  const Buffer again = encode_encrypt(message.header_bytes, message.body, recipients);
+  EXPECT_NE(again, sealed);
+  EXPECT_EQ(cause(open("letters", again)), "replay");
+  reader.start_again();
+  EXPECT_EQ(cause(open("letters", again)), "replay");
+}
+
+TEST_F(Payloads, AThousandUnknownKeysCostNothingAndOpenNothing) {
+  share("a", Kind::symmetric, Form::inside);
+  const Buffer sealed = seal("a", "x");
+  const auto message = decode_message(sealed).value();
+  Receiving receiving(*reader.topic_keys, {});
+  for (int i = 0; i < 1000; ++i) {
+    TopicKeyId unknown{};
+    random.fill(unknown);
+    Header header = message.header;
+    header.topic_key = unknown;
+    Buffer container;
+    begin_encrypt0(container, encode_header(header), message.body.size());
+    append(container, message.body);
+    const auto opened = receiving.open({"a", container}, now);
+    ASSERT_FALSE(opened);
+    EXPECT_TRUE(opened.error().what.starts_with("policy: "));
+  }
+  EXPECT_EQ(receiving.refused_by_cause()[static_cast<std::size_t>(Cause::policy)], 1000u);
+  EXPECT_TRUE(receiving.open({"a", sealed}, now));
+}
+
+TEST_F(Payloads, RefusalsAreCountedByTheirCause) {
+  share("a", Kind::symmetric, Form::inside);
+  Receiving receiving(*reader.topic_keys, {});
+  const auto count = [&](Cause its) { return receiving.refused_by_cause()[static_cast<std::size_t>(its)]; };
+  const Buffer sealed = seal("a", "x");
+  Buffer changed = sealed;
+  changed.back() ^= 1;
+  (void)receiving.open({"a", from_hex("d0").value()}, now);
+  (void)receiving.open({"a", {}}, now);
+  (void)receiving.open({"a", changed}, now);
+  (void)receiving.open({"a", sealed}, {0, now.wall + 60'000});
+  (void)receiving.open({"a", sealed}, now);
+  (void)receiving.open({"a", sealed}, now);
+  EXPECT_EQ(count(Cause::malformed), 1u);
+  EXPECT_EQ(count(Cause::policy), 1u);
+  EXPECT_EQ(count(Cause::decrypt), 1u);
+  EXPECT_EQ(count(Cause::stale), 1u);
+  EXPECT_EQ(count(Cause::replay), 1u);
+  EXPECT_EQ(count(Cause::stamp), 0u);
+}
+
+// -- what is kept in files
+
+struct PayloadFiles : ::testing::Test {
+  TemporaryFolder folder;
+  crypto::OsRandom random;
+  Now now{0, 1'767'225'600'000};
+  std::unique_ptr<KeyStore> own = make_memory_keys("boiler-7", sealmq::Kind::device, random);
+  std::string path = folder / "keys";
+
+  std::shared_ptr<TopicKeys> open_folder() { return open_topic_keys(path, random).value(); }
+  TopicKey make() {
+    return make_topic_key("a", TopicKey::Kind::symmetric, Form::bare, TopicKey::Cipher::aes128_gcm, now, 1000, own->identity(),
+                          random);
+  }
+};
+
+TEST_F(PayloadFiles, NoTwoMessagesHaveTheSameSenderAndNumber) {
+  const TopicKey key = make();
+  ASSERT_TRUE(open_folder()->put(key));
+  std::set<std::pair<std::array<std::uint8_t, 6>, std::uint64_t>> used;
+  const auto use = [&](TopicKeys& keys) {
+    const auto numbered = keys.next(key.id).value();
+    EXPECT_TRUE(used.insert({numbered.sender, numbered.number}).second);
+    return numbered;
+  };
+  for (int run = 0; run < 3; ++run) {
+    const auto keys = open_folder();
+    const auto second = open_folder();  // another process at the same time
+    for (int i = 0; i < 600; ++i) {
+      use(*keys);
+      use(*second);
+    }
+  }
+  // One that is killed: what it had reserved is skipped. A copy of the file stands for that.
+  const std::string file = path + "/" + to_hex(key.id) + ".sending.0";
+  std::string kept;
+  {
+    const auto keys = open_folder();
+    use(*keys);
+    kept = read_text(file);
+  }
+  write_text(file, kept);
+  for (int i = 0; i < 300; ++i) use(*open_folder());
+}
+
+TEST_F(PayloadFiles, ALostOrDamagedFileOfNumbersMeansAnotherName) {
+  const TopicKey key = make();
+  ASSERT_TRUE(open_folder()->put(key));
+  const std::string file = path + "/" + to_hex(key.id) + ".sending.0";
+  std::set<std::array<std::uint8_t, 6>> names;
+  names.insert(open_folder()->next(key.id).value().sender);
+  for (const char* content : {"", "0123456789ab", "0123456789ab x\n", "zz", "0123456789ab 99999999999999999\n"}) {
+    write_text(file, content);
+    EXPECT_TRUE(names.insert(open_folder()->next(key.id).value().sender).second) << content;
+  }
+}
+
+TEST_F(PayloadFiles, WhatWasSeenIsKnownAfterARestartAndToNobodyElseAtATime) {
+  const std::array<std::uint8_t, 32> window = {1};
+  bool is_newest = false;
+  {
+    const auto keys = open_folder();
+    for (const std::uint64_t number : {5, 7, 100}) EXPECT_EQ(keys->judge(window, number, is_newest).value(), Replay::fresh);
+    EXPECT_FALSE(open_folder()->judge(window, 8, is_newest));
+  }
+  const auto keys = open_folder();
+  EXPECT_EQ(keys->judge(window, 100, is_newest).value(), Replay::repeat);
+  EXPECT_TRUE(is_newest);
+  EXPECT_EQ(keys->judge(window, 99, is_newest).value(), Replay::fresh);
+  EXPECT_FALSE(is_newest);
+  EXPECT_EQ(keys->judge(window, 5, is_newest).value(), Replay::stale);
+  for (std::uint32_t i = 0; i < 5000; ++i) {
+    std::array<std::uint8_t, 32> other = {2, static_cast<std::uint8_t>(i), static_cast<std::uint8_t>(i >> 8)};
+    EXPECT_EQ(keys->judge(other, 1, is_newest).value(), Replay::fresh);
+  }
+  EXPECT_EQ(keys->judge(window, 99, is_newest).value(), Replay::repeat);
+}
+
+TEST_F(PayloadFiles, AForeignSeenFileIsNotWrittenOver) {
+  (void)open_folder();
+  write_text(path + "/seen", std::string(200, 'x'));
+  bool is_newest = false;
+  EXPECT_FALSE(open_folder()->judge({}, 1, is_newest));
+}
+
+}  // namespace
+}  // namespace sealmq::testing

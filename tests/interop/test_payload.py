@@ -1,0 +1,349 @@
+"""Payloads that no broker reads: through our broker, mosquitto and Aedes; beside npm's COSE library and Paho C++; and keys of topics as
+people share, replace and revoke them."""
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import unittest
+
+from servers import PATIENCE, SEALMQ, Broker, Lines, require, wait_until
+from test_pub_sub import Mosquitto, free_port
+
+HERE = pathlib.Path(__file__).resolve().parent
+EXAMPLES = os.environ["EXAMPLES"]  # the folder with their programs
+CONFIGURATION = """
+[[topic]]
+filter = "#"
+publish = ["payload"]
+subscribe = ["plain"]
+
+[[topic]]
+filter = "strict/#"
+publish = ["payload"]
+subscribe = ["plain"]
+
+[scheme.payload]
+min-enc = "strict/# a256gcm"
+min-stamp = "strict/signed/# signature, strict/sealed/# mac"
+"""
+
+
+class Aedes:
+    def __init__(self):
+        require("node")
+        self._process = subprocess.Popen(["node", "aedes.mjs"], cwd=HERE, stdout=subprocess.PIPE, text=True)
+        self.port = int(self._process.stdout.readline())
+
+    def stop(self):
+        self._process.terminate()
+        self._process.wait(PATIENCE)
+        self._process.stdout.close()
+
+
+class Payload(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.ours = Broker(configuration=CONFIGURATION)
+        cls.mosquitto = Mosquitto(free_port())
+        cls.aedes = Aedes()
+        # Shared subscriptions are not in MQTT 3.1.1, which is all that Aedes speaks.
+        cls.brokers = {"ours": (cls.ours, "5"), "mosquitto": (cls.mosquitto, "5"), "aedes": (cls.aedes, "311")}
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.aedes.stop()
+        cls.mosquitto.stop()
+        cls.ours.stop()
+
+    def setUp(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="sealmq-payload-"))
+        self.addCleanup(shutil.rmtree, self.folder, True)
+        self.port, self.version = self.mosquitto.port, "5"
+        for name in "admin", "boiler", "control":
+            self.run_ok("identity", "new", name)
+
+    def run_ok(self, *words, **keywords):
+        result = self.run_any(*words, **keywords)
+        self.assertEqual(result.returncode, 0, (words, result.stdout, result.stderr))
+        return result.stdout
+
+    def run_any(self, *words, **keywords):
+        return subprocess.run([SEALMQ, *words], cwd=self.folder, capture_output=True, text=True, timeout=2 * PATIENCE, **keywords)
+
+    def at(self, name):
+        return "-h", "127.0.0.1", "-p", str(self.port), "-V", self.version, "--scheme", "payload", "--key", f"{name}.key", "--topic-keys", name
+
+    def administer(self, *words):
+        """As the administrator, at the broker."""
+        return self.run_ok("key", *words, "--key", "admin.key", "--topic-keys", "admin", "-h", "127.0.0.1", "-p", str(self.port),
+                           "-V", self.version)
+
+    def share(self, topic, *more, members=("boiler", "control")):
+        self.run_ok("key", "new", topic, "--key", "admin.key", "--topic-keys", "admin", *more)
+        self.administer("share", topic, *[word for member in members for word in ("--to", f"{member}.pub")])
+        for member in members:
+            self.run_ok("key", "trust", "admin.pub", "--topic-keys", member)
+
+    def sub(self, name, *options):
+        process = subprocess.Popen([SEALMQ, "sub", *self.at(name), *options], cwd=self.folder, text=True, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE)
+        process.out, process.err = Lines(process.stdout), Lines(process.stderr)
+        self.addCleanup(self.end, process)
+        return process
+
+    @staticmethod
+    def end(process, how=signal.SIGKILL):
+        if process.poll() is None:
+            process.send_signal(how)
+        process.wait(PATIENCE)
+        for stream in process.stdout, process.stderr:
+            if stream is not None:
+                stream.close()
+
+    def pub(self, topic, text, *options, name="boiler"):
+        return self.run_any("pub", *self.at(name), "-t", topic, "-m", text, *options)
+
+    def expect(self, process, *lines):
+        self.assertTrue(process.out.wait_for(lambda got: len(got) >= len(lines)), (process.out.all(), process.err.all()))
+        self.assertEqual(process.out.all(), list(lines), process.err.all())
+
+    def settle(self, process, topic):
+        """Until it is subscribed: a message of its own arrives."""
+        def arrives():
+            self.pub(topic, "ready", "-q", "1")
+            return process.out.wait_for(lambda got: any("ready" in line for line in got), 1)
+        self.assertTrue(wait_until(arrives), process.err.all())
+
+    # -- from end to end, through each broker
+
+    def through_each_broker(self, check):
+        for name, (broker, version) in self.brokers.items():
+            with self.subTest(broker=name):
+                self.port, self.version = broker.port, version
+                for member in "admin", "boiler", "control":
+                    shutil.rmtree(self.folder / member, True)
+                check(name)
+
+    def test_every_qos_retained_and_wills(self):
+        def check(broker):
+            topic = f"plant/{broker}/temp"
+            self.share("plant/+/temp")
+            # Retained before anybody reads; keys come by themselves.
+            self.assertEqual(self.pub(topic, "21.0", "-r", "-q", "1").returncode, 0)
+            reader = self.sub("control", "-t", topic, "-q", "2", "-F", "%f %q %r %p")
+            self.expect(reader, "boiler 1 1 21.0")
+            for qos in "012":
+                self.assertEqual(self.pub(topic, f"21.{qos}", "-q", qos).returncode, 0)
+                self.assertTrue(reader.out.wait_for(lambda got: f"boiler {qos} 0 21.{qos}" in got), (reader.out.all(), reader.err.all()))
+            # A Will, of a client that dies.
+            dying = self.sub("boiler", "-t", "none", "--will-topic", f"plant/{broker}w/temp", "--will-payload", "gone", "--will-qos", "1",
+                             "-i", f"boiler-{broker}")
+            self.end(reader, signal.SIGTERM)
+            watcher = self.sub("control", "-t", f"plant/{broker}w/temp", "-q", "1", "-F", "%f %p")
+            self.settle(watcher, f"plant/{broker}w/temp")
+            self.end(dying)
+            self.assertTrue(watcher.out.wait_for(lambda got: "boiler gone" in got), (watcher.out.all(), watcher.err.all()))
+            self.end(watcher, signal.SIGTERM)
+        self.through_each_broker(check)
+
+    def test_shared_subscriptions_hand_each_message_to_one_member(self):
+        for broker in "ours", "mosquitto":
+            with self.subTest(broker=broker):
+                self.port, self.version = self.brokers[broker][0].port, "5"
+                topic = f"shared/{broker}"
+                for member in "admin", "boiler", "control":
+                    shutil.rmtree(self.folder / member, True)
+                self.share(topic, members=("boiler", "control", "admin"))
+                members = [self.sub(name, "-t", f"$share/group/{topic}", "-q", "1", "-F", "%p") for name in ("control", "admin")]
+                def both_are_there():
+                    self.pub(topic, "ready", "-q", "1")
+                    return all("ready" in one.out.all() for one in members)
+                self.assertTrue(wait_until(both_are_there), [one.err.all() for one in members])
+                for i in range(20):
+                    self.assertEqual(self.pub(topic, str(i), "-q", "1").returncode, 0)
+                def all_came():
+                    return sorted(line for one in members for line in one.out.all() if line != "ready") == sorted(map(str, range(20)))
+                self.assertTrue(wait_until(all_came), [one.out.all() for one in members])
+                for one in members:
+                    self.end(one, signal.SIGTERM)
+
+    def test_named_readers(self):
+        def check(broker):
+            reader = self.sub("control", "--from", "boiler.pub", "-t", "letters", "-q", "1", "-F", "%f %p")
+            def arrives():
+                self.run_ok("pub", *self.at("boiler"), "--to", "control.pub", "-t", "letters", "-m", "for control", "-q", "1")
+                return reader.out.wait_for(lambda got: "boiler for control" in got, 1)
+            self.assertTrue(wait_until(arrives), (broker, reader.err.all()))
+            self.run_ok("pub", *self.at("boiler"), "--to", "admin.pub", "-t", "letters", "-m", "for admin", "-q", "1")
+            self.assertTrue(reader.err.wait_for(lambda got: any("decrypt: not encrypted for this reader" in line for line in got)))
+            self.end(reader, signal.SIGTERM)
+        self.through_each_broker(check)
+
+    # -- replay
+
+    def test_a_copy_is_refused_now_and_after_a_restart(self):
+        self.share("plant/7/temp")
+        spy = subprocess.Popen(["mosquitto_sub", "-h", "127.0.0.1", "-p", str(self.port), "-t", "plant/7/temp", "-F", "%x"],
+                               stdout=subprocess.PIPE, text=True)
+        spy.stderr = None
+        self.addCleanup(self.end, spy)
+        spied = Lines(spy.stdout)
+        reader = self.sub("control", "-t", "plant/7/temp", "-q", "1", "-F", "%p")
+        self.settle(reader, "plant/7/temp")
+        self.assertTrue(wait_until(lambda: spied.all() or not self.pub("plant/7/temp", "ready")))
+        captured = bytes.fromhex(spied.all()[-1])
+
+        def send_again():
+            subprocess.run(["mosquitto_pub", "-h", "127.0.0.1", "-p", str(self.port), "-t", "plant/7/temp", "-s"], input=captured, check=True)
+
+        before = len(reader.out.all())
+        send_again()
+        self.assertTrue(reader.err.wait_for(lambda got: any("replay: " in line for line in got)), reader.err.all())
+        self.assertEqual(len(reader.out.all()), before)
+        self.end(reader)  # by SIGKILL
+        reader = self.sub("control", "-t", "plant/7/temp", "-q", "1", "-F", "%p")
+        def is_refused():
+            send_again()
+            return reader.err.wait_for(lambda got: any("replay: " in line or "stale: " in line for line in got), 1)
+        self.assertTrue(wait_until(is_refused), reader.err.all())
+        self.assertEqual(reader.out.all(), [])
+
+    def test_a_sender_that_lost_its_numbers_takes_another_name(self):
+        self.share("a")
+        reader = self.sub("control", "-t", "a", "-q", "1", "-F", "%f %p")
+        self.settle(reader, "a")
+        for lost in (self.folder / "boiler").glob("*.sending.*"):
+            lost.unlink()
+        self.assertEqual(self.pub("a", "after the loss", "-q", "1").returncode, 0)
+        self.assertTrue(reader.out.wait_for(lambda got: "boiler after the loss" in got), reader.err.all())
+
+    # -- keys
+
+    def test_keys_wait_for_who_was_away_and_rotation_loses_nothing(self):
+        self.share("plant/+/temp")
+        self.assertEqual(self.pub("plant/7/temp", "1", "-q", "1", "-r").returncode, 0)
+        self.administer("rotate", "plant/+/temp")
+        # The author has not heard of it yet and still uses the former key; the reader has both.
+        reader = self.sub("control", "-t", "plant/7/temp", "-q", "1", "-F", "%p")
+        self.expect(reader, "1")
+        for text in "2", "3", "4":
+            self.assertEqual(self.pub("plant/7/temp", text, "-q", "1").returncode, 0)
+        self.expect(reader, "1", "2", "3", "4")
+        keys = [json.loads(line) for line in self.run_ok("key", "list", "--json", "--topic-keys", "control").splitlines()]
+        self.assertEqual(sorted(key["state"] for key in keys), ["active", "decrypt-only"])
+
+    def test_who_is_removed_reads_nothing_more_and_counts_no_more(self):
+        self.share("a", members=("boiler", "control"))
+        removed = self.sub("control", "-t", "a", "-q", "1", "-F", "%p")
+        self.settle(removed, "a")
+        self.administer("revoke", "a", "control")
+        def has_next_key():  # until the author has heard of it, it goes on with the former one
+            self.pub("a", "still", "-q", "1")
+            return removed.err.wait_for(lambda got: any("policy: under a key that is not known here" in line for line in got), 1)
+        self.assertTrue(wait_until(has_next_key), removed.err.all())
+        refused = len(removed.err.all())
+        self.assertEqual(self.pub("a", "after", "-q", "1").returncode, 0)
+        self.assertTrue(removed.err.wait_for(lambda got: len(got) > refused))
+        self.assertNotIn("after", removed.out.all())
+
+    def test_a_pair_is_for_many_who_write_and_few_who_read(self):
+        self.run_ok("key", "new", "a", "--kind", "pair", "--key", "admin.key", "--topic-keys", "admin")
+        self.administer("share", "a", "--to", "boiler.pub", "--write-only")
+        self.administer("share", "a", "--to", "control.pub")
+        for member in "boiler", "control":
+            self.run_ok("key", "trust", "admin.pub", "--topic-keys", member)
+        self.assertEqual(self.pub("a", "for who reads", "-q", "1", "-r").returncode, 0)
+        reader = self.sub("control", "-t", "a", "-q", "1", "-F", "%f %p")
+        self.expect(reader, "boiler for who reads")
+        writer = self.sub("boiler", "-t", "a", "-q", "1", "-F", "%p")
+        self.assertTrue(writer.err.wait_for(lambda got: any("decrypt: " in line for line in got)), writer.err.all())
+
+    def test_files_are_for_their_owner(self):
+        self.share("a")
+        for path in (self.folder / "admin").iterdir():
+            if path.name != "administrators":
+                self.assertEqual(path.stat().st_mode & 0o077, 0, path)
+        key = next((self.folder / "admin").glob("*.topic-key"))
+        key.chmod(0o644)
+        result = self.run_any("key", "list", "--topic-keys", "admin")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("chmod 600", result.stderr)
+
+    # -- a broker that cannot read
+
+    def test_our_broker_demands_what_it_can_see(self):
+        self.port = self.ours.port
+        for topic, options in (("strict/weak", []), ("strict/good", ["--cipher", "a256gcm"]),
+                               ("strict/signed/hidden", ["--cipher", "a256gcm"]),
+                               ("strict/signed/seen", ["--cipher", "a256gcm", "--form", "outside"])):
+            self.run_ok("key", "new", topic, "--key", "boiler.key", "--topic-keys", "boiler", *options)
+        self.assertEqual(self.pub("strict/good", "x", "-q", "1").returncode, 0)
+        self.assertEqual(self.pub("strict/signed/seen", "x", "-q", "1").returncode, 0)
+        for topic in "strict/weak", "strict/signed/hidden":
+            self.assertEqual(self.pub(topic, "x", "-q", "1").returncode, 3, topic)
+        # Nothing unprotected, and nothing that only begins like a container.
+        for payload in b"21.5", bytes.fromhex("d08343a10101a041ff"), b"\xd0":
+            result = subprocess.run(["mosquitto_pub", "-h", "127.0.0.1", "-p", str(self.port), "-V", "5", "-t", "strict/good", "-q", "1", "-s"],
+                                    input=payload, capture_output=True, timeout=PATIENCE)
+            self.assertIn(b"failed", result.stderr + result.stdout, payload)
+
+    # -- other people's libraries
+
+    def test_npms_cose_library_in_both_directions(self):
+        require("node")
+        result = subprocess.run(["node", HERE / "payload_cose.mjs", SEALMQ, self.folder], cwd=HERE, capture_output=True, text=True,
+                                timeout=240)
+        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+        self.assertTrue(result.stdout.endswith("done\n"), result.stdout)
+        sys.stdout.write(result.stdout)
+
+    def test_the_opener_in_the_documents_opens_a_captured_payload(self):
+        self.run_ok("key", "new", "plant/+/temp", "--key", "boiler.key", "--topic-keys", "boiler")
+        self.run_ok("key", "export", "plant/+/temp", "-o", "key.json", "--topic-keys", "boiler")
+        capture = subprocess.Popen(["mosquitto_sub", "-h", "127.0.0.1", "-p", str(self.port), "-t", "plant/7/temp", "-C", "1", "-N"],
+                                   stdout=subprocess.PIPE)
+        self.mosquitto.wait_for_subscriptions("plant/7/temp", 1)
+        self.assertEqual(self.pub("plant/7/temp", "21.5", "-q", "1").returncode, 0)
+        (self.folder / "captured").write_bytes(capture.communicate(timeout=PATIENCE)[0])
+        opener = HERE.parents[1] / "examples" / "open_payload.mjs"
+        # Where its one package is found: beside this test.
+        shutil.copy(opener, HERE / "node_modules" / ".open_payload.mjs")
+        result = subprocess.run(["node", HERE / "node_modules" / ".open_payload.mjs", "captured", "key.json", "plant/7/temp"],
+                                cwd=self.folder, capture_output=True, text=True, timeout=PATIENCE)
+        self.assertEqual(result.stdout, "21.5\n", result.stderr)
+        self.assertEqual(self.run_ok("key", "open", "captured", "-t", "plant/7/temp", "--topic-keys", "boiler"), "21.5")
+        documented = (HERE.parents[1] / "docs" / "payload.md").read_text()
+        self.assertIn(opener.read_text(), documented)
+
+    def test_paho_cpp_with_five_lines_more(self):
+        self.run_ok("key", "new", "plant/+/temp", "--key", "boiler.key", "--topic-keys", "boiler")
+        result = subprocess.run([os.path.join(EXAMPLES, "sealed_paho"), f"tcp://127.0.0.1:{self.port}", "boiler.key", "boiler", "plant/7/temp"],
+                                cwd=self.folder, capture_output=True, text=True, timeout=2 * PATIENCE)
+        self.assertEqual(result.stdout, "boiler: 21.5\nboiler: 21.6\nboiler: 21.7\n", result.stderr)
+
+    # -- as published
+
+    def test_the_paper_profile_with_openssls_keys(self):
+        subprocess.run("openssl genpkey -quiet -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out author.pem && openssl pkey -in author.pem -pubout"
+                       " -out authors.pem && openssl genpkey -quiet -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out topic.pem && openssl pkey"
+                       " -in topic.pem -pubout -out topic.pub.pem && chmod 600 *.pem", shell=True, check=True, cwd=self.folder,
+                       capture_output=True)
+        paper = "-h", "127.0.0.1", "-p", str(self.port), "--scheme", "payload@paper"
+        reader = subprocess.Popen([SEALMQ, "sub", *paper, "-t", "paper", "-q", "1", "--scheme-option", "payload.topic-private-key=@topic.pem",
+                                   "--scheme-option", "payload.stamp-keys=@authors.pem"], cwd=self.folder, text=True,
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        reader.out, reader.err = Lines(reader.stdout), Lines(reader.stderr)
+        self.addCleanup(self.end, reader)
+        def arrives():
+            self.run_ok("pub", *paper, "-t", "paper", "-m", "as published", "-q", "1", "--scheme-option",
+                        "payload.topic-public-key=@topic.pub.pem", "--scheme-option", "payload.stamp-key=@author.pem")
+            return reader.out.wait_for(lambda got: "as published" in got, 1)
+        self.assertTrue(wait_until(arrives), reader.err.all())
+
+
+if __name__ == "__main__":
+    unittest.main()
