@@ -9,6 +9,7 @@ namespace {
 
 constexpr std::uint64_t between_offers = 10'000;    // milliseconds, while nobody answers
 constexpr std::uint64_t between_requests = 10'000;  // at most one request in so long a time
+constexpr std::size_t former_offers_kept = 3;       // an answer may take as long as three of them
 constexpr std::size_t offered_kept = 3;             // the newest and what may still be on its way in older ones
 constexpr std::size_t confirmed_kept = 8;           // a partner may have so many programs running
 constexpr std::size_t unconfirmed_kept = 4;         // offers of which nothing more was heard
@@ -117,7 +118,7 @@ Result<std::optional<Request>> Partner::next_request(Now now) {
   if (!offered_.empty() && offered_.back().session.must_be_renewed(now)) wants_session_ = true;
   if (wants_session_ && now.steady >= next_offer_) {
     next_offer_ = now.steady + between_offers;
-    offer_.emplace(TRY(Offer::make(key_, pinned_.name, random_, now)));
+    replace_offer(TRY(Offer::make(key_, pinned_.name, random_, now)));
     return Request{exchange_topic_, offer_->frame()};
   }
   return std::nullopt;
@@ -168,12 +169,13 @@ void Partner::drop_surplus() {
 
 Result<> Partner::take_answer(Bytes frame, Now now) {
   if (!taken_answer_.empty() && std::ranges::equal(frame, taken_answer_)) return {};  // a broker may bring it twice
+  if (answers_former_offer(frame, now)) return {};
   if (!offer_) {
     // Another program of the same identity may have asked.
     return offered_.empty() ? Result<>() : refused("an answer to nothing that was asked here");
   }
   auto session = TRY(offer_->take(frame, pinned_, now));
-  offer_.reset();
+  replace_offer(std::nullopt);
   taken_answer_ = to_buffer(frame);
   wants_session_ = false;
   offered_.push_back(Kept{++last_number_, std::move(session)});
@@ -182,6 +184,16 @@ Result<> Partner::take_answer(Bytes frame, Now now) {
   if (offered_.size() > offered_kept) offered_.pop_front();
   greets_ = true;
   return {};
+}
+
+bool Partner::answers_former_offer(Bytes frame, Now now) const {
+  return std::ranges::any_of(former_offers_, [&](const Offer& offer) { return offer.take(frame, pinned_, now).has_value(); });
+}
+
+void Partner::replace_offer(std::optional<Offer> next) {
+  if (offer_) former_offers_.push_back(std::move(*offer_));
+  if (former_offers_.size() > former_offers_kept) former_offers_.pop_front();
+  offer_ = std::move(next);
 }
 
 Result<> Partner::take_request(Bytes frame, Now now) {

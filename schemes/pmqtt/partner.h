@@ -71,6 +71,8 @@ class Partner {
 
   Result<> take_offer(Bytes frame, Now now);
   Result<> take_answer(Bytes frame, Now now);
+  bool answers_former_offer(Bytes frame, Now now) const;
+  void replace_offer(std::optional<Offer> next);
   Result<> take_request(Bytes frame, Now now);
   Result<> take_receipts(Bytes body, const Kept& kept);
   bool is_written_to() const;  ///< in a session that the partner has offered
@@ -96,11 +98,12 @@ class Partner {
   std::vector<Delivered> delivered_;
 
   std::optional<Offer> offer_;
-  Buffer taken_answer_;           ///< the answer that made the newest session, which may come twice
-  bool wants_session_ = false;    ///< there is something to send, or the session is getting old
-  bool was_lost_ = false;         ///< the other end could not read what was sent
-  std::uint64_t next_offer_ = 0;  ///< steady
-  bool greets_ = false;           ///< a first frame is due, by which the other end knows that the session is real
+  std::deque<Offer> former_offers_;  ///< answered or replaced, whose answers may still come
+  Buffer taken_answer_;              ///< the answer that made the newest session, which may come twice
+  bool wants_session_ = false;       ///< there is something to send, or the session is getting old
+  bool was_lost_ = false;            ///< the other end could not read what was sent
+  std::uint64_t next_offer_ = 0;     ///< steady
+  bool greets_ = false;              ///< a first frame is due, by which the other end knows that the session is real
 
   bool listens_ = false;
   bool has_to_request_ = false;

@@ -131,6 +131,27 @@ TEST_F(Conversation, AMessageArrivesAndItsAuthorLearnsIt) {
   EXPECT_TRUE(doctor.refusals.empty());
 }
 
+TEST_F(Conversation, ALateAnswerToAFormerOfferIsNoAlarm) {
+  wire.listen(doctor);
+  std::vector<Passing> held_back;
+  wire.meddle = [&](Passing& passing) {
+    const bool is_answer = passing.topic == "pmqtt/kx/dr.house/patient1" && passing.payload[1] == 2;
+    if (is_answer) held_back.push_back(passing);
+    return !is_answer;
+  };
+  EXPECT_FALSE(wire.send(patient, "vitals", "72"));
+  wire.advance(11'000);
+  ASSERT_EQ(held_back.size(), 2U) << "the patient has offered twice";
+  wire.meddle = {};
+  wire.bring(held_back[0]);
+  EXPECT_FALSE(patient.scheme->may_publish("pmqtt/e2e/patient1/dr.house/vitals", wire.now));
+  wire.bring(held_back[1]);
+  wire.bring(held_back[0]);
+  EXPECT_TRUE(wire.send(patient, "vitals", "72"));
+  EXPECT_EQ(doctor.texts, Texts{"72"});
+  EXPECT_TRUE(patient.refusals.empty());
+}
+
 TEST_F(Conversation, WhatNobodyHasTakenIsNotConfirmed) {
   doctor.takes = false;
   wire.listen(doctor);
