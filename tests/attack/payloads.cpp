@@ -92,9 +92,9 @@ TEST_F(Payloads, AnotherEncodingOfTheSameContainerIsTheSameMessage) {
   const Buffer sealed = seal("a", "x");
   const auto message = decode_message(sealed).value();
   // Longer heads outside the protected header change nothing that is authenticated: well-formed, and a copy all the same.
-  Buffer other = from_hex("d09b0000000000000003").value();
-  cbor::Writer(other).bytes(message.header_bytes).map(0).bytes(message.body);
-  EXPECT_EQ(cause(open("a", other)), "");
+  Buffer encoded_anew = from_hex("d09b0000000000000003").value();
+  cbor::Writer(encoded_anew).bytes(message.header_bytes).map(0).bytes(message.body);
+  EXPECT_EQ(cause(open("a", encoded_anew)), "");
   EXPECT_EQ(cause(open("a", sealed)), "replay");
 }
 
