@@ -371,6 +371,7 @@ Reply CardApplet::State::of_session(const Command& command) {
       if (!is_open()) return refuse(status_not_verified);
       if (!keys.rsa) return refuse(status_no_key);
       if (!begun) return refuse(status_not_begun);
+      if (!uid_is_set) return refuse(status_check_error);
       return whole(session.auth_step_1(), status_auth_error);
     case ins_auth_step_2:
       return done(session.auth_step_2(command.data), status_auth_error);

@@ -20,6 +20,12 @@ Failure trouble(LONG code) {
     case SCARD_W_REMOVED_CARD:
     case SCARD_E_NO_SMARTCARD:
       return fail(Blame::environment, "there is no card in the reader");
+    case SCARD_E_NOT_TRANSACTED:
+    case SCARD_E_COMM_DATA_LOST:
+    case SCARD_F_COMM_ERROR:
+    case SCARD_W_UNPOWERED_CARD:
+    case SCARD_W_UNRESPONSIVE_CARD:
+      return fail(Blame::environment, "the card in the reader does not answer any more");
     case SCARD_W_RESET_CARD:
       return fail(Blame::environment, "another program has reset the card");
     case SCARD_E_SHARING_VIOLATION:

@@ -22,7 +22,7 @@ Result<Secret> Pins::find(bool is_last) {
     const auto line = as_text(text.reveal());
     return Secret(as_bytes(line.substr(0, line.find_first_of("\r\n"))));
   }
-  const char* given = std::getenv("SEALMQ_PIN");  // NOLINT(concurrency-mt-unsafe): nothing in this program changes the environment
+  const char* given = std::getenv("SEALMQ_PIN");  // NOLINT(concurrency-mt-unsafe): nobody changes it
   if (given != nullptr) return Secret(as_bytes(given));
   if (asker_) return asker_("PIN of " + what_);
   return fail(Blame::caller_misused,

@@ -140,19 +140,20 @@ class TokenKeys final : public KeyStore {
 
  private:
   Result<> connect() {
-    auto session = Session::open(module_, uri_, pins_);
-    if (!session && session.error().blame == Blame::environment) {
-      // A module may have made up its mind about which tokens there are when it began.
-      TRY(pkcs11::begin_anew(*module_));
-      session = Session::open(module_, uri_, pins_);
-    }
-    if (!session) return Failure(session.error());
+    auto connected = try_to_connect();
+    if (connected || connected.error().blame != Blame::environment) return connected;
+    // A module may have made up its mind about which tokens there are, and what is in them, when it began.
+    TRY(pkcs11::begin_anew(*module_));
+    return try_to_connect();
+  }
+  Result<> try_to_connect() {
+    auto session = TRY(Session::open(module_, uri_, pins_));
     PublicKeys keys;
-    handles_ = TRY(find_keys(*session, uri_, keys));
+    handles_ = TRY(find_keys(session, uri_, keys));
     if (identity_.keys == PublicKeys()) identity_.keys = keys;
     if (identity_.keys != keys)
       return fail(Blame::environment, in_words(uri_) + " has other keys than those of " + identity_.name);
-    session_.emplace(*std::move(session));
+    session_.emplace(std::move(session));
     return {};
   }
 

@@ -14,7 +14,6 @@ namespace {
 
 // A password costs a worker some 80 ms; more of them would take the processors from the shards.
 constexpr std::size_t login_threads = 2;
-constexpr unsigned broker_rsa_bits = 2048;
 constexpr std::uint32_t store_delay = 2;  // milliseconds; a wait for a disk is seldom shorter
 
 /// Half of the machine's memory where nothing else is said.
@@ -89,7 +88,8 @@ Result<Parts> open_parts(const DataFolder& folder, const Configuration& configur
   parts.lock = TRY(lock_data_folder(folder));
   if (needs_rsa(configuration)) {
     TRY(open_or_create_broker_key(folder.path, random, keystore, asker));
-    TRY(add_broker_rsa_key(folder.path, broker_rsa_bits, random));
+    constexpr unsigned bits = 2048;
+    TRY(add_broker_rsa_key(folder.path, bits, random));
   }
   for (std::size_t i = 0; i < shards; ++i)
     parts.keys.push_back(TRY(open_or_create_broker_key(folder.path, random, keystore, asker)));

@@ -31,6 +31,11 @@ def run(*arguments, folder, exits=0, **environment):
     return done.stdout, done.stderr
 
 
+def read(path):
+    with open(path) as file:
+        return file.read()
+
+
 class Card:
     """A simulated card in the first slot of the virtual reader."""
 
@@ -86,6 +91,9 @@ class WithFolder(unittest.TestCase):
         return run(*arguments, folder=self.folder, **options)
 
     def broker(self, scheme, *options, configuration="", **named):
+        if scheme.endswith("@paper"):  # nothing protects the connection after such a login
+            configuration += "[[listener]]\nurl = 'mqtt://127.0.0.1:0'\ninsecure_channel = true\n"
+            named["own_listeners"] = True
         broker = Broker(*options, configuration=ADMIN + configuration + ROWS % (scheme, scheme), **named)
         self.addCleanup(broker.stop)
         return broker
@@ -98,7 +106,7 @@ class WithFolder(unittest.TestCase):
 
     def message_arrives(self, broker, key, scheme, text, reader="reader07.key", pub_options=(), **environment):
         """From who has `key` to somebody with a key in a file."""
-        with Subscriber(self.folder, *self.connection(broker, reader, scheme), "-t", "plant/#", "-q", "2", "-F", "%f %p") as subscriber:
+        with Subscriber(self.folder, *self.connection(broker, reader, scheme), "-t", "plant/#", "-q", "2", "-F", "%t %p") as subscriber:
             def publish():
                 self.run_it("pub", *self.connection(broker, key, scheme), "-t", "plant/x", "-m", text, "-q", "2", *pub_options, **environment)
                 return subscriber.out.wait_for(lambda lines: any(line.endswith(text) for line in lines), 1)
@@ -127,7 +135,7 @@ class SmartCards(WithFolder):
         self.assertRegex(out, r"rsa          SHA256:.{43}")
         self.assertIn("pin          none", out)
         shown, _ = self.run_it("identity", "show", "boiler07.key")
-        public = open(os.path.join(self.folder, "boiler07.pub")).read().strip()
+        public = read(os.path.join(self.folder, "boiler07.pub")).strip()
         self.assertIn(public, shown)
         self.assertIn(public, self.run_it("identity", "show", "pcsc:")[0])
         _, err = self.run_it("identity", "new", "long-name", "--keystore", "pcsc:", exits=1)
@@ -135,12 +143,12 @@ class SmartCards(WithFolder):
 
     def test_messages_signed_in_by_a_card_arrive(self):
         broker = self.parties("scacauth")
-        self.assertEqual(self.message_arrives(broker, "boiler07.key", "scacauth", "21.5"), "boiler07 21.5")
-        self.assertEqual(self.message_arrives(broker, "pcsc:", "scacauth", "22.5"), "boiler07 22.5")
+        self.assertEqual(self.message_arrives(broker, "boiler07.key", "scacauth", "21.5"), "plant/x 21.5")
+        self.assertEqual(self.message_arrives(broker, "pcsc:", "scacauth", "22.5"), "plant/x 22.5")
 
     def test_the_published_form_with_a_card_at_one_end(self):
         broker = self.parties("scacauth@paper")
-        self.assertEqual(self.message_arrives(broker, "boiler07.key", "scacauth@paper", "21.5"), "boiler07 21.5")
+        self.assertEqual(self.message_arrives(broker, "boiler07.key", "scacauth@paper", "21.5"), "plant/x 21.5")
 
     def test_a_card_that_was_pulled_out_is_missed_and_works_again(self):
         broker = self.parties("scacauth")
@@ -148,7 +156,7 @@ class SmartCards(WithFolder):
         _, err = self.run_it("pub", *self.connection(broker, "boiler07.key", "scacauth"), "-t", "plant/x", "-m", "1", exits=2)
         self.assertIn("there is no card in the reader", err)
         self.card.insert()
-        self.assertEqual(self.message_arrives(broker, "boiler07.key", "scacauth", "21.5"), "boiler07 21.5")
+        self.assertEqual(self.message_arrives(broker, "boiler07.key", "scacauth", "21.5"), "plant/x 21.5")
 
     def test_two_programs_take_turns_at_one_card(self):
         broker = self.parties("scacauth")
@@ -167,7 +175,7 @@ class SmartCards(WithFolder):
         self.assertIn("hint:", err)
         _, err = self.run_it(*publish, exits=1, SEALMQ_PIN="000000")
         self.assertIn("2 tries are left", err)
-        self.assertEqual(self.message_arrives(broker, "boiler07.key", "scacauth", "21.5", SEALMQ_PIN=PIN), "boiler07 21.5")
+        self.assertEqual(self.message_arrives(broker, "boiler07.key", "scacauth", "21.5", SEALMQ_PIN=PIN), "plant/x 21.5")
         for _ in range(2):
             self.run_it(*publish, exits=1, SEALMQ_PIN="000000")
         for pin in ("000000", "111111"):
@@ -202,9 +210,9 @@ class Tokens(WithFolder):
         _, err = self.enroll(broker, "boiler07")
         self.assertIn("hint: scacauth", err)
         self.enroll(broker, "reader07")
-        self.assertEqual(self.message_arrives(broker, "boiler07.key", "scacauth", "21.5"), "boiler07 21.5")
+        self.assertEqual(self.message_arrives(broker, "boiler07.key", "scacauth", "21.5"), "plant/x 21.5")
         address = self.uri.replace("?", ";object=boiler07?")
-        self.assertEqual(self.message_arrives(broker, address, "scacauth", "22.5"), "boiler07 22.5")
+        self.assertEqual(self.message_arrives(broker, address, "scacauth", "22.5"), "plant/x 22.5")
 
     def test_what_a_token_cannot_do_is_told_at_enrolment(self):
         broker = self.broker("scacauth")
@@ -227,12 +235,11 @@ class Tokens(WithFolder):
 
     def test_a_broker_whose_token_is_lost_says_so_and_goes_on_when_it_is_back(self):
         broker = self.broker("scacauth", "--keystore", self.uri)
-        key = open(os.path.join(broker.data, "broker.key")).read()
-        self.assertIn("keystore pkcs11:", key)
+        self.assertIn("keystore pkcs11:", read(os.path.join(broker.data, "broker.key")))
         for name in ("boiler07", "reader07"):
             self.run_it("identity", "new", name)
             self.enroll(broker, name)
-        self.assertEqual(self.message_arrives(broker, "boiler07.key", "scacauth", "21.5"), "boiler07 21.5")
+        self.assertEqual(self.message_arrives(broker, "boiler07.key", "scacauth", "21.5"), "plant/x 21.5")
         self.assertTrue(wait_until(lambda: self.readyz(broker)[0] == 200), self.readyz(broker))
 
         os.rename(self.path("tokens"), self.path("away"))
@@ -245,7 +252,7 @@ class Tokens(WithFolder):
 
         os.rename(self.path("away"), self.path("tokens"))
         self.assertTrue(wait_until(lambda: self.readyz(broker)[0] == 200), self.readyz(broker))
-        self.assertEqual(self.message_arrives(broker, "boiler07.key", "scacauth", "22.5"), "boiler07 22.5")
+        self.assertEqual(self.message_arrives(broker, "boiler07.key", "scacauth", "22.5"), "plant/x 22.5")
 
     def test_a_broker_with_a_token_refuses_schemes_that_would_wait_for_it(self):
         with open(self.path("sl1.toml"), "w") as file:

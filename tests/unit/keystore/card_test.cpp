@@ -235,7 +235,8 @@ TEST_F(CardKeysTest, ACardPulledOutInAnyStateCanBeUsedAgainWhenItIsBack) {
     EXPECT_FALSE(keys->sign_ecdsa(as_bytes("x")));
     reader_->insert();
     EXPECT_TRUE(keys->check());
-    if (lost > 0) EXPECT_FALSE(steps[lost]()) << "the session is over: " << lost;
+    if (lost == 0) continue;
+    EXPECT_FALSE(steps[lost]()) << "the session is over: " << lost;
   }
   for (const auto& step : steps) ASSERT_TRUE(step());
 }

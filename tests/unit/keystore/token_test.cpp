@@ -59,9 +59,10 @@ TEST_F(TokenTest, TheKeyFileOnlySaysWhereTheKeysAre) {
 }
 
 TEST_F(TokenTest, NeverReplacesKeysThatAreInTheToken) {
-  wanted_.key_path = folder_ / "again.key";
-  wanted_.pub_path = folder_ / "again.pub";
-  const auto again = create_keys(wanted_, random_);
+  NewKeys other = wanted_;
+  other.key_path = folder_ / "again.key";
+  other.pub_path = folder_ / "again.pub";
+  const auto again = create_keys(other, random_);
   ASSERT_FALSE(again);
   EXPECT_NE(again.error().what.find("not overwritten"), std::string::npos) << again.error().what;
   EXPECT_TRUE(signs(*open().value()));
