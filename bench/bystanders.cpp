@@ -23,6 +23,7 @@
 #include "client/session.h"
 #include "crypto/random.h"
 #include "sealmq/keystore.h"
+#include "server/thread_priority.h"
 
 namespace sealmq {
 namespace {
@@ -185,6 +186,7 @@ int run(char** arguments) {
   if (!broker) fail_with(broker.error().what);
   const auto count = static_cast<std::size_t>(std::atoi(arguments[4]));
   const double rate = std::atof(arguments[5]), seconds = std::atof(arguments[6]);
+  server::prefer_latency();  // the flood is made on the same processor
 
   crypto::OsRandom random;
   Figures plain, sl3;

@@ -125,20 +125,6 @@ Result<std::unique_ptr<ClientLogin>> ClientScheme::begin_login(const ClientLogin
 
 // -- logins
 
-std::string_view name(Hop hop) {
-  switch (hop) {
-    case Hop::hpp1:
-      return "HPP1";
-    case Hop::ratchet:
-      return "RATCHET1";
-    case Hop::hrl1:
-      return "HRL1";
-    case Hop::none:
-      break;
-  }
-  return {};
-}
-
 Result<Buffer> ClientLogin::answer(Bytes) {
   return fail(Blame::peer_misbehaved, "the broker asks for more than this login has");
 }

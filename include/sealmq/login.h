@@ -30,7 +30,19 @@ enum class Hop : std::uint8_t {
   hrl1,     ///< everything
 };
 /// As the user property `hop` of CONNECT and CONNACK says it: "HPP1", "RATCHET1", "HRL1"; empty for none.
-std::string_view name(Hop hop);
+constexpr std::string_view name(Hop hop) {
+  switch (hop) {
+    case Hop::hpp1:
+      return "HPP1";
+    case Hop::ratchet:
+      return "RATCHET1";
+    case Hop::hrl1:
+      return "HRL1";
+    case Hop::none:
+      break;
+  }
+  return {};
+}
 inline constexpr std::string_view hop_property = "hop";
 
 // -- passwords, as a broker keeps them

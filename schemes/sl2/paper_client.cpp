@@ -34,7 +34,9 @@ class ClientSide : public ClientScheme {
         keeps_evidence_(ports.keeps_evidence) {}
 
   const SchemeInfo& info() const override { return paper_info; }
-  std::vector<Inbox> inboxes() const override { return {Inbox{std::string(inbox_topic)}, Inbox{std::string(parameters_topic), 1, true}}; }
+  std::vector<Inbox> inboxes() const override {
+    return {Inbox{std::string(inbox_topic)}, Inbox{std::string(parameters_topic), 1, true}};
+  }
   std::string_view wire_topic() const override { return message_topic; }
 
   bool may_publish(std::string_view, Now now) override { return broker_.is_current(now); }

@@ -133,19 +133,19 @@ Buffer encode_message_in(const SignedMessage& m) {
   return out;
 }
 
-Result<GroupKeyBody> decode_group_key(Bytes body) {
+Result<GroupKeyBody> decode_group_key(Bytes body, std::size_t secret_size) {
   Reader in = open_inside(body);
   GroupKeyBody b;
   b.group = in.array<16>();
   b.epoch = in.u32();
-  b.secret = in.bytes(group_secret_size);
+  b.secret = in.bytes(secret_size);
   b.messages = in.u32();
   return in.finish(b);
 }
 
 Secret encode(const GroupKeyBody& b) {
   Buffer out;
-  out.reserve(16 + 4 + group_secret_size + 4);  // grown once, so that no unwiped copy is left behind
+  out.reserve(16 + 4 + b.secret.size() + 4);  // grown once, so that no unwiped copy is left behind
   Writer(out).bytes(b.group).u32(b.epoch).bytes(b.secret).u32(b.messages);
   return Secret(std::move(out));
 }

@@ -97,14 +97,14 @@ Buffer encode_message_in(const SignedMessage& message);
 
 inline constexpr std::size_t group_secret_size = 32;
 
-/// Inside SL3_5: group || u32 epoch || secret(32) || u32 messages
+/// Inside SL3_5, in both profiles: group || u32 epoch || secret || u32 messages
 struct GroupKeyBody {
   GroupId group;
   std::uint32_t epoch;
   Bytes secret;
   std::uint32_t messages;
 };
-Result<GroupKeyBody> decode_group_key(Bytes body);
+Result<GroupKeyBody> decode_group_key(Bytes body, std::size_t secret_size = group_secret_size);
 Secret encode(const GroupKeyBody& body);
 
 /// 02 36 01 || group || u32 epoch || u64 counter || GCM(...)

@@ -146,21 +146,4 @@ malina::PaperStatement statement_of(const SignedMessage& m) {
   return {"SL3_2", m.topic, m.id, m.message, m.time};
 }
 
-Result<GroupKeyBody> decode_group_key(Bytes body) {
-  Reader in = open_inside(body);
-  GroupKeyBody b;
-  b.group = in.array<16>();
-  b.epoch = in.u32();
-  b.secret = in.bytes(group_secret_size);
-  b.messages = in.u32();
-  return in.finish(b);
-}
-
-Secret encode(const GroupKeyBody& b) {
-  Buffer out;
-  out.reserve(16 + 4 + group_secret_size + 4);  // grown once, so that no unwiped copy is left behind
-  Writer(out).bytes(b.group).u32(b.epoch).bytes(b.secret).u32(b.messages);
-  return Secret(std::move(out));
-}
-
 }  // namespace sealmq::sl3::paper

@@ -75,14 +75,8 @@ malina::PaperStatement statement_of(const SignedMessage& message);
 
 inline constexpr std::size_t group_secret_size = 16;
 
-/// Inside SL3_5: group || u32 epoch || secret(16) || u32 x
-struct GroupKeyBody {
-  GroupId group;
-  std::uint32_t epoch;
-  Bytes secret;
-  std::uint32_t messages;
-};
-Result<GroupKeyBody> decode_group_key(Bytes body);
-Secret encode(const GroupKeyBody& body);
+inline Result<GroupKeyBody> decode_group_key(Bytes body) {
+  return sl3::decode_group_key(body, group_secret_size);
+}
 
 }  // namespace sealmq::sl3::paper

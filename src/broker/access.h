@@ -41,6 +41,8 @@ class Access {
 
   /// Whether policy names this scheme at all.
   bool is_offered(std::size_t scheme) const { return policy_->offered().contains(scheme); }
+  /// Whether policy lets nobody subscribe to this filter.
+  bool is_closed(std::string_view filter) const { return policy_->is_closed(filter); }
   /// Whether whoever subscribes may have everything that the filter matches, and policy wants it encrypted once for all who may.
   bool may_share(const Identity* subscriber, std::size_t scheme, std::string_view filter) const;
 

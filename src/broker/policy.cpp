@@ -28,10 +28,20 @@ const TopicRule* Policy::find(std::string_view topic) const {
   return nullptr;
 }
 
+// The one that decides for each topic that `filter` matches; null: there is none.
+const TopicRule* Policy::deciding_for_all(std::string_view filter) const {
+  auto first = std::ranges::find_if(rules_, [&](const auto& rule) { return mqtt::intersects(rule.filter, filter); });
+  return first != rules_.end() && mqtt::covers(first->filter, filter) ? &*first : nullptr;
+}
+
+bool Policy::is_closed(std::string_view filter) const {
+  const TopicRule* rule = deciding_for_all(filter);
+  return rule != nullptr && rule->subscribe.empty();
+}
+
 bool Policy::is_multicast(std::string_view filter, std::size_t scheme) const {
-  auto decides = std::ranges::find_if(rules_, [&](const auto& rule) { return mqtt::intersects(rule.filter, filter); });
-  return decides != rules_.end() && mqtt::covers(decides->filter, filter) && decides->multicast &&
-         decides->subscribe.contains(scheme);
+  const TopicRule* rule = deciding_for_all(filter);
+  return rule != nullptr && rule->multicast && rule->subscribe.contains(scheme);
 }
 
 bool Policy::may_subscribe_somewhere(std::string_view filter, std::size_t scheme) const {

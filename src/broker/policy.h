@@ -42,12 +42,16 @@ class Policy {
   const TopicRule* find(std::string_view topic) const;
   /// Whether some topic that `filter` matches may leave by this scheme.
   bool may_subscribe_somewhere(std::string_view filter, std::size_t scheme) const;
+  /// Whether one rule decides for all that `filter` matches, and says that nobody subscribes there, whoever it is.
+  bool is_closed(std::string_view filter) const;
   /// Whether one rule decides for all that `filter` matches, and says so.
   bool is_multicast(std::string_view filter, std::size_t scheme) const;
   /// The schemes of all rules.
   const SchemeSet& offered() const { return offered_; }
 
  private:
+  const TopicRule* deciding_for_all(std::string_view filter) const;
+
   std::vector<TopicRule> rules_;  // most specific first
   SchemeSet offered_;
 };

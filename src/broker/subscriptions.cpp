@@ -49,6 +49,8 @@ Admission<const Identity*> Core::may_subscribe(const Link& link, std::string_vie
     return refused(Refusal::author_revoked, subscriber->name + " is revoked");
   auto shared = SharedFilter::parse(filter);
   const std::string_view topics = shared ? shared->filter : filter;
+  if (access.is_closed(topics))  // not 0x87: no other login would help
+    return refused(Refusal::subscription_refused, "policy lets nobody subscribe to this filter", Reason::unspecified_error);
   if (!access.may_subscribe(subscriber, scheme, topics))
     return refused(Refusal::subscription_refused, "no right to any topic of this filter");
   for (std::size_t i = 0; i < ports.schemes.size(); ++i)

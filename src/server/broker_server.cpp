@@ -2,18 +2,23 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <future>
 #include <mutex>
 
 #include "base/text.h"
 #include "broker/own_topics.h"
 #include "registry/open_registry.h"
+#include "server/thread_priority.h"
 
 namespace sealmq::server {
 namespace {
 
-// A password costs a worker some 80 ms; more of them would take the processors from the shards.
-constexpr std::size_t login_threads = 2;
+// For logins and other slow work. Where two of them share a processor, a shard's thread that wakes up there may find the other
+// one in the place of the first until the next tick of the scheduler. Not many, as each password in work takes 32 MB.
+std::size_t worker_threads() {
+  return std::clamp<std::size_t>(std::thread::hardware_concurrency(), 2, 3) - 1;
+}
 constexpr std::uint32_t store_delay = 2;  // milliseconds; a wait for a disk is seldom shorter
 
 /// Half of the machine's memory where nothing else is said.
@@ -198,7 +203,7 @@ BrokerServer::BrokerServer(const Configuration& configuration, Parts parts, Log&
       maintenance_(*parts_.registry, followed_, parts_.keys.front()->identity().name, parts_.audit ? &*parts_.audit : nullptr,
                    refusals_, readiness_, log, shards_),
       operations_(readiness_, *service_, shards_, refusals_),
-      workers_(login_threads) {}
+      workers_(worker_threads()) {}
 
 BrokerServer::~BrokerServer() {
   stop();
@@ -243,7 +248,8 @@ void BrokerServer::renew_rabin() {
   const auto now = std::chrono::steady_clock::now();
   if (parts_.rabin == nullptr || now < rabin_due_) return;
   rabin_due_ = now + std::chrono::hours(1);
-  workers_.post([this] {
+  renewal_ = std::jthread([this] {
+    give_way();
     const auto renewed = parts_.rabin->renew(system_now().wall);
     if (!renewed) return log_.error("the Rabin key is not renewed: " + renewed.error().what);
     if (!*renewed) return;
@@ -324,6 +330,7 @@ void BrokerServer::stop() {
   });
   closed.get_future().wait();
   workers_.stop();
+  if (renewal_.joinable()) renewal_.join();
   for (const auto& shard : shards_) shard->begin_stop();
   for (const auto& shard : shards_) shard->join();
   if (storage_ != nullptr) storage_->stop();

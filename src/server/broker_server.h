@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "authority/audit_log.h"
@@ -109,6 +110,7 @@ class BrokerServer final {
   Operations operations_;
   std::chrono::steady_clock::time_point rabin_due_{};
   WorkerPool workers_;  // its work ends in the loops of the shards
+  std::jthread renewal_;
   bool running_ = false;
 };
 

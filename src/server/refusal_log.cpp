@@ -11,11 +11,12 @@ void RefusalLog::refused(broker::Refusal refusal, std::string_view client, std::
   ++counts_[static_cast<std::size_t>(refusal)];
   Kind& kind = kinds_[static_cast<std::size_t>(refusal)];
   sum_up(refusal, kind, now);
-  if (now.steady < kind.quiet_until) {
+  if (now.steady >= kind.counts_until) kind = {.counts_until = now.steady + period};
+  if (kind.told == in_full) {
     ++kind.untold;
     return;
   }
-  kind.quiet_until = now.steady + period;
+  ++kind.told;
   const LogField fields[] = {{"refusal", std::string(name(refusal))},
                              {"client", std::string(client.substr(0, 80))},
                              {"cause", std::string(cause.substr(0, 200))}};
@@ -34,13 +35,12 @@ RefusalCounts RefusalLog::counts() const {
 }
 
 void RefusalLog::sum_up(broker::Refusal refusal, Kind& kind, Now now) {
-  if (kind.untold == 0 || now.steady < kind.quiet_until) return;
+  if (kind.untold == 0 || now.steady < kind.counts_until) return;
   const LogField fields[] = {{"refusal", std::string(name(refusal))}, {"count", std::to_string(kind.untold)}};
   log_.event(
       Severity::warning, "refused more", fields,
       std::string(name(refusal)) + ": " + std::to_string(kind.untold) + " more in " + std::to_string(period / 1000) + " s");
-  kind.untold = 0;
-  kind.quiet_until = now.steady + period;  // it goes on: the next line is a sum as well
+  kind = {.counts_until = now.steady + period, .told = in_full};  // it goes on: the next line is a sum as well
 }
 
 }  // namespace sealmq::server

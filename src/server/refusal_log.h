@@ -1,5 +1,5 @@
-// RefusalLog: tells the operator what is refused, without letting an attacker fill the disk: of each kind of refusal the first is
-// told at once, with who and why; those of the next ten seconds become one line: `replay: 1312 more in 10 s`.
+// RefusalLog: tells the operator what is refused, without letting an attacker fill the disk: of each kind of refusal the first
+// eight in ten seconds are told at once, with who and why; the others become one line: `replay: 1312 more in 10 s`.
 #pragma once
 
 #include <array>
@@ -27,10 +27,12 @@ class RefusalLog : public broker::Journal {
   RefusalCounts counts() const;
 
   static constexpr std::uint64_t period = 10'000;  ///< milliseconds
+  static constexpr unsigned in_full = 8;           ///< of a kind, in a period
 
  private:
   struct Kind {
-    std::uint64_t quiet_until = 0;  // steady; 0: nothing was refused lately
+    std::uint64_t counts_until = 0;  // steady; 0: nothing was refused lately
+    unsigned told = 0;
     std::uint64_t untold = 0;
   };
   void sum_up(broker::Refusal refusal, Kind& kind, Now now);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "net/address.h"
+#include "server/thread_priority.h"
 
 namespace sealmq::server {
 namespace {
@@ -93,7 +94,10 @@ void ShardThread::restore_transits(const broker::Restored& restored) {
 
 void ShardThread::start() {
   set_timer();
-  thread_ = std::jthread([this] { loop_.run(); });
+  thread_ = std::jthread([this] {
+    prefer_latency();
+    loop_.run();
+  });
 }
 
 void ShardThread::begin_stop() {

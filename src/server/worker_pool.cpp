@@ -1,20 +1,8 @@
 #include "server/worker_pool.h"
 
-#include <sys/resource.h>
-#include <unistd.h>
+#include "server/thread_priority.h"
 
 namespace sealmq::server {
-namespace {
-
-// Work that anybody may ask for must not take the processor from the event loops. Linux keeps this for each thread; where it is
-// refused, nothing is lost but the preference.
-void give_way() {
-  constexpr int steps = 10;
-  const auto self = static_cast<id_t>(::gettid());
-  ::setpriority(PRIO_PROCESS, self, ::getpriority(PRIO_PROCESS, self) + steps);
-}
-
-}  // namespace
 
 WorkerPool::WorkerPool(std::size_t threads) {
   for (std::size_t i = 0; i < threads; ++i) threads_.emplace_back([this](const std::stop_token& stop) { run(stop); });
@@ -47,6 +35,7 @@ void WorkerPool::run(const std::stop_token& stop) {
       waiting_.pop_front();
     }
     work();
+    std::this_thread::yield();  // whoever waits for the outcome goes first
   }
 }
 

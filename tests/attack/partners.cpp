@@ -272,6 +272,7 @@ TEST_P(Between, AnOldOfferHasNoEffect) {
   wire.bring(offer);
   EXPECT_TRUE(doctor.was_told("a copy of an offer"));
   // The doctor starts anew within the window: it cannot know this offer.
+  wire.advance(1'000);
   wire.start(doctor, {&patient});
   EXPECT_TRUE(doctor.scheme->subscribe("#", wire.now));
   const std::size_t data = wire.count("pmqtt/e2e/dr.house");

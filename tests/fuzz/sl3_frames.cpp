@@ -68,7 +68,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   must_mirror(paper::decode_group_frame(input), input,
               [](const auto& f) { return with(paper::begin_group_frame(f.group, f.epoch), f.sealed); });
   must_mirror(paper::decode_signed_message(input), input, [](const auto& m) { return paper::encode(m); });
-  must_mirror(paper::decode_group_key(input), input, [](const auto& b) { return revealed(paper::encode(b)); });
+  must_mirror(paper::decode_group_key(input), input, [](const auto& b) { return revealed(sl3::encode(b)); });
 
   // The seeds are honest, but for another broker: nothing opens.
   if (sl3::BrokerSession::read_request(input, *world.broker, world.now)) std::abort();

@@ -1,9 +1,7 @@
 """A broker that is killed at any moment loses no acknowledged message and delivers no QoS 2 message twice.
 
 Publishers and subscribers with sessions of their own keep a load up while the broker is killed (SIGKILL) at random moments and
-started again with its data. Then everything is counted. ROUNDS kills, 15 if the environment does not say; the long form is
-
-    SEALMQ=build/dev/src/cli/sealmq SEALMQ_THREADS=2 ROUNDS=200 /usr/bin/python3 -B tests/interop/test_killed_broker.py
+started again with its data. Then everything is counted. ROUNDS kills, 15 if the environment does not say; `./dev endurance` says 200.
 """
 import os
 import random

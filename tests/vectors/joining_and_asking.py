@@ -13,7 +13,7 @@ import sys
 from check_schnorr import G, multiply, sec1c, sign, verify
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sl3_hardened import (BROKER_ID, CHANCE, KB, MESSAGE, TIME, TOPIC, gcm, hkdf, lp16, lp32, publisher, scalar, sha256,
-                          u8, u16, u64, x_of)
+                          u8, u16, u64, write_or_check, x_of)
 
 PUBLISH, SUBSCRIBE = [b'plant/7/#', b'plant/8/+'], [b'orders/+']
 RIGHTS = {'publisher': (PUBLISH, []), 'subscriber': ([], SUBSCRIBE), 'both': (PUBLISH, SUBSCRIBE), 'all': ([], [])}
@@ -81,18 +81,5 @@ def vectors():
     return json.dumps(out, indent=1) + '\n'
 
 
-def main(arguments):
-    if len(arguments) != 2 or arguments[0] not in ('--write', '--check'):
-        sys.exit(__doc__)
-    if arguments[0] == '--write':
-        with open(arguments[1], 'w', encoding='utf-8') as file:
-            file.write(vectors())
-        return 0
-    with open(arguments[1], encoding='utf-8') as file:
-        right = file.read() == vectors()
-    print('right' if right else 'not what the specification leads to')
-    return 0 if right else 1
-
-
 if __name__ == '__main__':
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(write_or_check(sys.argv[1:], __doc__, vectors()))

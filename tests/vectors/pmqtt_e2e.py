@@ -13,7 +13,7 @@ import sys
 
 from check_schnorr import G, Q, multiply, sec1c
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from sl3_hardened import ecdsa, expand, lp16, sha256, u8, u64, x_of
+from sl3_hardened import ecdsa, expand, lp16, sha256, u8, u64, write_or_check, x_of
 
 TIME = 1767225600000
 PATIENT, DOCTOR = b'patient1', b'dr.house'
@@ -67,18 +67,5 @@ def vectors():
     }, indent=1) + '\n'
 
 
-def main(arguments):
-    if len(arguments) != 2 or arguments[0] not in ('--write', '--check'):
-        sys.exit(__doc__)
-    if arguments[0] == '--write':
-        with open(arguments[1], 'w', encoding='utf-8') as file:
-            file.write(vectors())
-        return 0
-    with open(arguments[1], encoding='utf-8') as file:
-        right = file.read() == vectors()
-    print('right' if right else 'not what the specification leads to')
-    return 0 if right else 1
-
-
 if __name__ == '__main__':
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(write_or_check(sys.argv[1:], __doc__, vectors()))

@@ -193,19 +193,20 @@ def vectors():
     return json.dumps(out, indent=1) + '\n'
 
 
-def main(arguments):
+def write_or_check(arguments, usage, text):
+    """What the scripts of this kind do when they are called."""
     if len(arguments) != 2 or arguments[0] not in ('--write', '--check'):
-        sys.exit(__doc__)
-    assert point_of_id(publisher.id) == multiply(publisher.schnorr, G)
+        sys.exit(usage)
     if arguments[0] == '--write':
         with open(arguments[1], 'w', encoding='utf-8') as file:
-            file.write(vectors())
+            file.write(text)
         return 0
     with open(arguments[1], encoding='utf-8') as file:
-        right = file.read() == vectors()
+        right = file.read() == text
     print('right' if right else 'not what the specification leads to')
     return 0 if right else 1
 
 
 if __name__ == '__main__':
-    sys.exit(main(sys.argv[1:]))
+    assert point_of_id(publisher.id) == multiply(publisher.schnorr, G)
+    sys.exit(write_or_check(sys.argv[1:], __doc__, vectors()))

@@ -36,6 +36,16 @@ TEST(Policy, GrantsASubscriptionThatCanReceiveSomething) {
   EXPECT_FALSE(policy.may_subscribe_somewhere("#", 1));
 }
 
+TEST(Policy, ClosesOnlyWhatARuleClosesWhole) {
+  Policy policy =
+      Policy::make({{"#", set({0}), set({0})}, {"secret/#", set({0}), {}}, {"secret/but", set({0}), set({0})}}).value();
+  EXPECT_TRUE(policy.is_closed("secret/x"));
+  EXPECT_FALSE(policy.is_closed("secret/but"));
+  EXPECT_FALSE(policy.is_closed("secret/#")) << "part of it is open";
+  EXPECT_FALSE(policy.is_closed("#"));
+  EXPECT_FALSE(Policy().is_closed("x")) << "what no rule names is denied, not closed";
+}
+
 TEST(Policy, RefusesWhatIsNoFilterAndWhatStandsTwice) {
   EXPECT_FALSE(Policy::make({{"a/#/b", {}, {}}}));
   EXPECT_FALSE(Policy::make({{"a", {}, {}}, {"b", {}, {}}, {"a", {}, {}}}));

@@ -561,7 +561,7 @@ TEST_P(Statements, AnswersEachFilterOfASubscribeInOrder) {
   broker.send(client, packet);
   EXPECT_EQ(client.answers.back(), (Answer{PacketType::suback,
                                            0x1234,
-                                           {Reason::granted_qos_2, Reason::not_authorized, Reason::topic_filter_invalid,
+                                           {Reason::granted_qos_2, Reason::unspecified_error, Reason::topic_filter_invalid,
                                             Reason::granted_qos_1, Reason::success}}));
   auto& old = broker.connect("old", Version::v3_1_1);
   broker.send(old, packet);

@@ -90,7 +90,7 @@ TEST_F(Paper, EveryFrameSealsToTheSameBytes) {
   EXPECT_EQ(group.epoch, 1U);
   expect_sealed_alike(paper::begin_group_frame(group.group, group.epoch), key("group_key"), body(), sl3_6);
   Buffer secret = hex(frames["group_key"]);
-  Secret inside = paper::encode(paper::GroupKeyBody{group.group, 1, secret, 1024});
+  Secret inside = encode(GroupKeyBody{group.group, 1, secret, 1024});
   expect_sealed_alike(paper::begin_group_key_frame(), key("SK_BS"), inside.reveal(), hex(frames["SL3_5_frame"]));
 }
 
