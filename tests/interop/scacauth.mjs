@@ -58,7 +58,7 @@ class CardClient extends mqtt.MqttClient {
   constructor(port, uid, own, broker) {
     const step1 = () => Buffer.concat([uid, withLength(sealWithPrivate(own, Buffer.concat([uid, rn1])))]);
     const rn1 = crypto.randomBytes(KEY);
-    super(() => net.connect(port, '127.0.0.1'), {
+    super(() => net.connect({ port, host: '127.0.0.1', noDelay: true }), {
       protocolVersion: 5, clientId: uid.toString(), clean: true, reconnectPeriod: 0, connectTimeout: 20000, keepalive: 60,
       properties: { authenticationMethod: METHOD, authenticationData: step1(), receiveMaximum: 1 },
     });
