@@ -158,7 +158,7 @@ class ClientSide : public ClientScheme {
 
 }  // namespace
 
-Result<std::unique_ptr<ClientScheme>> paper_client(ClientPorts ports) {
+Result<std::unique_ptr<ClientScheme>> paper_client(ClientPorts ports) {  // NOLINT(performance-unnecessary-value-param)
   TRY(check_ends(ports));
   auto topics = TRY(Topics::make(ports.options));
   std::vector<Partner> partners;

@@ -196,7 +196,7 @@ struct LoginParty {
 Result<> prepare_login(const Settings& settings, LoginParty& party, load::Common& options) {
   party.key = TRY(open_key_file(settings.key, party.random));
   auto broker = TRY(read_broker_identity(settings.broker_key));
-  const char* password = std::getenv("SEALMQ_PASSWORD");
+  const char* password = std::getenv("SEALMQ_PASSWORD");  // NOLINT(concurrency-mt-unsafe)
   party.password = Secret(as_bytes(password != nullptr ? password : ""));
   party.logins.emplace(ClientPorts{party.key.get(), std::move(broker), {}, party.random});
   options.version = mqtt::Version::v5;
