@@ -58,6 +58,9 @@ struct SchemeOption {
   std::string_view help;  ///< one line, with the default
 };
 
+/// What the configuration tells schemes: `cover` of `[scheme.sl2]` is "sl2.cover". Values as they stand there, without quotes.
+using SchemeOptions = std::map<std::string, std::string, std::less<>>;
+
 struct SchemeInfo {
   std::string_view name;  ///< as people type it: "sl1", "sl1@paper"
   std::string_view title;
@@ -69,6 +72,8 @@ struct SchemeInfo {
   bool names_ends = false;        ///< its topics name who may publish and subscribe: may_send() and may_get() are asked
   bool needs_rabin = false;       ///< the broker has to make Rabin keys: it does that when its policy names the scheme
   bool between_partners = false;  ///< the ends name each other, and the broker cannot tell who wrote what
+  /// Of those of a broker's configuration. Errors: caller_misused. Null: any values will do.
+  Result<> (*check_options)(const SchemeOptions& options) = nullptr;
 };
 
 // -- broker side ----------------------------------------------------------------------------------------------------------------
@@ -108,6 +113,8 @@ class Preparation {
  public:
   virtual ~Preparation() = default;
   virtual void run() = 0;
+  /// True: it computes little and may wait long for others (a database), so it must not stand before what computes.
+  virtual bool waits() const { return false; }
 };
 
 /// What a scheme keeps for one connection, publishers' session keys for instance. Ends with it.
@@ -181,9 +188,6 @@ class Registrar {
   /// An order of the revocation authority, as it was published. Verifies it, and sees to it that every broker carries it out.
   virtual Result<> take_order(Bytes frame, Now now) = 0;
 };
-
-/// What the configuration tells schemes: `cover` of `[scheme.sl2]` is "sl2.cover". Values as they stand there, without quotes.
-using SchemeOptions = std::map<std::string, std::string, std::less<>>;
 
 /// What it is given for life.
 struct BrokerPorts {

@@ -220,6 +220,10 @@ class FileReader {
         options[std::string(scheme.str()) + "." + std::string(key.str())] = TRY(any_value(value, std::string(key.str())));
       }
     }
+    for (const Scheme& scheme : all_schemes()) {
+      if (scheme.info->check_options == nullptr) continue;
+      if (const auto checked = scheme.info->check_options(options); !checked) return refuse(node.source(), checked.error().what);
+    }
     return options;
   }
 

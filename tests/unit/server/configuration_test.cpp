@@ -124,6 +124,12 @@ TEST(Configuration, RefusesUnknownSchemesAndNamesTheOnesThereAre) {
   for (const Scheme& scheme : all_schemes()) EXPECT_NE(error.find(scheme.info->name), std::string::npos) << error;
 }
 
+TEST(Configuration, RefusesOptionsThatTheirSchemeCannotHave) {
+  EXPECT_NE(error_of("[scheme.pmqtt]\nprefix = \"$SYS\"\n").find("no topic can begin"), std::string::npos);
+  EXPECT_NE(error_of("[scheme.smqtt]\nprefix = \"a/#\"\n").find("no topic can begin"), std::string::npos);
+  EXPECT_EQ(parsed("[scheme.smqtt]\nprefix = \"clinic\"\n").scheme_options.size(), 1U);
+}
+
 TEST(Configuration, RefusesInvalidFilters) {
   EXPECT_EQ(error_of("[[topic]]\nfilter = \"a/#/b\"\n"), "sealmq.toml:2:10: not a topic filter: \"a/#/b\"");
   EXPECT_EQ(error_of("[[topic]]\nfilter = \"\"\n"), "sealmq.toml:2:10: not a topic filter: \"\"");
