@@ -119,6 +119,8 @@ class Preparation {
  public:
   virtual ~Preparation() = default;
   virtual void run() = 0;
+  /// True: it computes little and may wait long for others (a database), so it must not stand before what computes.
+  virtual bool waits() const { return false; }
 };
 
 /// What a scheme keeps for one connection, publishers' session keys for instance. Ends with it.

@@ -20,6 +20,7 @@ class Registration : public Preparation {
         random_(ports.random),
         registrar_(*ports.registrar) {}
 
+  bool waits() const override { return true; }
   void run() override { outcome_ = topic_ == join_topic ? join() : order(); }
   Result<Registered> outcome() { return std::move(outcome_); }
 

@@ -78,10 +78,6 @@ bool verify(const crypto::schnorr::VerifyingKey& key, const Statement& statement
   return verify_any(key, statement, signature);
 }
 
-bool is_fresh(std::uint64_t time, Now now) {
-  return time <= now.wall + accepted_ahead && (time >= now.wall || now.wall - time <= accepted_behind);
-}
-
 ReplayMark mark_of(std::string_view scheme, const Id& author, std::uint64_t time, const Signature& signature) {
   ReplayMark mark;
   mark.scheme = scheme;

@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "crypto/schnorr.h"
+#include "schemes/freshness.h"
 #include "sealmq/keystore.h"
 #include "sealmq/ports.h"
 
@@ -61,10 +62,9 @@ class KnownKeys {
 bool verify(const crypto::schnorr::VerifyingKey& key, const PaperStatement& statement, const Signature& signature);
 bool verify(const crypto::schnorr::VerifyingKey& key, const Statement& statement, const Signature& signature);
 
-/// Signed times are accepted within 5 s ahead and 30 s behind the receiver's clock.
-inline constexpr std::uint64_t accepted_ahead = 5'000;
-inline constexpr std::uint64_t accepted_behind = 30'000;
-bool is_fresh(std::uint64_t time, Now now);
+using sealmq::accepted_ahead;
+using sealmq::accepted_behind;
+using sealmq::is_fresh;
 
 /// The memory of a message is needed as long as its time could be accepted, and 5 s more. `e`, the second half of the signature,
 /// is a hash of all that was signed.

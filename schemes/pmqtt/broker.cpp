@@ -25,8 +25,11 @@ bool is_paper_frame(bool is_exchange, Bytes frame) {
 class BrokerSide : public BrokerScheme {
  public:
   using HasForm = bool (*)(bool is_exchange, Bytes frame);
-  BrokerSide(const SchemeInfo& info, Topics topics, HasForm has_form, const BrokerPorts& ports)
-      : info_(info), topics_(std::move(topics)), has_form_(has_form), passwords_(ports.passwords) {
+  BrokerSide(const SchemeInfo& info, HasForm has_form, const BrokerPorts& ports)
+      : info_(info),
+        topics_(Topics::make(ports.options, info.name).value()),  // check_options has seen them
+        has_form_(has_form),
+        passwords_(ports.passwords) {
     if (info.profile == Profile::hardened) login_.emplace(ports);
   }
 
@@ -70,22 +73,16 @@ class BrokerSide : public BrokerScheme {
   std::optional<LoginPlace> login_;  // nothing: the paper profile's login is in CONNECT
 };
 
-/// A prefix that cannot be one is refused before, with the configuration.
-Topics topics_of(const BrokerPorts& ports) {
-  auto topics = Topics::make(ports.options);
-  return topics ? *std::move(topics) : Topics();
-}
-
 }  // namespace
 
 std::unique_ptr<BrokerScheme> hardened_broker(const BrokerPorts& ports) {
-  return std::make_unique<BrokerSide>(hardened_info, topics_of(ports), is_hardened_frame, ports);
+  return std::make_unique<BrokerSide>(hardened_info, is_hardened_frame, ports);
 }
 std::unique_ptr<BrokerScheme> paper_broker(const BrokerPorts& ports) {
-  return std::make_unique<BrokerSide>(paper_info, topics_of(ports), is_paper_frame, ports);
+  return std::make_unique<BrokerSide>(paper_info, is_paper_frame, ports);
 }
 std::unique_ptr<BrokerScheme> smqtt_broker(const BrokerPorts& ports) {
-  return std::make_unique<BrokerSide>(smqtt_info, topics_of(ports), is_hardened_frame, ports);
+  return std::make_unique<BrokerSide>(smqtt_info, is_hardened_frame, ports);
 }
 
 }  // namespace sealmq::pmqtt

@@ -1,7 +1,8 @@
 #include "schemes/pmqtt/ends.h"
 
-#include <algorithm>
 #include <optional>
+
+#include "schemes/pmqtt/topics.h"
 
 namespace sealmq::pmqtt {
 namespace {
@@ -9,14 +10,6 @@ namespace {
 struct Ends {
   std::optional<std::string_view> from, to;
 };
-
-std::optional<std::string_view> next_level(std::optional<std::string_view>& rest) {
-  if (!rest) return std::nullopt;
-  const auto end = rest->find('/');
-  const std::string_view level = rest->substr(0, end);
-  rest = end == rest->npos ? std::nullopt : std::optional(rest->substr(end + 1));
-  return level;
-}
 
 /// Nothing: not a topic with ends.
 std::optional<Ends> ends_of(std::string_view prefix, std::string_view topic) {

@@ -26,12 +26,11 @@ Failure not_signed(const Pinned& partner) {
 }
 
 Result<> check_time(std::uint64_t time, const Pinned& partner, Now now) {
-  if (time + accepted_behind < now.wall)
+  if (is_fresh(time, now)) return {};
+  if (time < now.wall)
     return refused("is " + std::to_string((now.wall - time) / 1000) + " s old: held back or sent again, or a clock is wrong");
-  if (time > now.wall + accepted_ahead)
-    return refused("is " + std::to_string((time - now.wall) / 1000) + " s ahead of our clock: is that of " + partner.name +
-                   " right?");
-  return {};
+  return refused("is " + std::to_string((time - now.wall) / 1000) + " s ahead of our clock: is that of " + partner.name +
+                 " right?");
 }
 
 Result<Buffer> finish_signed(Buffer frame, Bytes to_sign, KeyStore& key) {

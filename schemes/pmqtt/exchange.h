@@ -12,14 +12,12 @@
 
 #include "crypto/agree.h"
 #include "crypto/ecdsa.h"
+#include "schemes/freshness.h"
 #include "schemes/pmqtt/session.h"
 #include "sealmq/keystore.h"
 
 namespace sealmq::pmqtt {
 
-/// Signed times are taken from so far behind our clock to so far ahead of it, in milliseconds.
-inline constexpr std::uint64_t accepted_behind = 30'000;
-inline constexpr std::uint64_t accepted_ahead = 5'000;
 /// Names what was signed, for the memory of what has been seen.
 using Mark = crypto::Digest;
 

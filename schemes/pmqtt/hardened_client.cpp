@@ -153,7 +153,7 @@ class ClientSide : public ClientScheme {
 
 Result<std::unique_ptr<ClientScheme>> make(const SchemeInfo& info, ClientPorts ports) {
   TRY(check_ends(ports));
-  auto topics = TRY(Topics::make(ports.options));
+  auto topics = TRY(Topics::make(ports.options, info.name));
   std::vector<Partner> partners;
   for (const PublicIdentity& peer : ports.peers) {
     auto key = TRY(crypto::ecdsa::VerifyingKey::from_sec1(peer.keys.ecdsa));

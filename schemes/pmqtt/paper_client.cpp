@@ -158,9 +158,9 @@ class ClientSide : public ClientScheme {
 
 }  // namespace
 
-Result<std::unique_ptr<ClientScheme>> paper_client(ClientPorts ports) {
+Result<std::unique_ptr<ClientScheme>> paper_client(ClientPorts ports) {  // NOLINT(performance-unnecessary-value-param)
   TRY(check_ends(ports));
-  auto topics = TRY(Topics::make(ports.options));
+  auto topics = TRY(Topics::make(ports.options, paper_info.name));
   std::vector<Partner> partners;
   for (const PublicIdentity& peer : ports.peers) partners.push_back(Partner{.name = peer.name});
   return std::make_unique<ClientSide>(std::move(topics), ports, std::move(partners));

@@ -1,5 +1,7 @@
 #include "schemes/pmqtt/pmqtt.h"
 
+#include "schemes/pmqtt/topics.h"
+
 namespace sealmq::pmqtt {
 namespace {
 
@@ -31,6 +33,12 @@ constexpr Claims hardened_claims{.authorship = Authorship::verified_by_subscribe
                                  .forward_secrecy = true,
                                  .revocable = false};
 
+template <const SchemeInfo& info>
+Result<> check_options(const SchemeOptions& wanted) {
+  TRY(Topics::make(wanted, info.name));
+  return {};
+}
+
 }  // namespace
 
 const SchemeInfo hardened_info{.name = "pmqtt",
@@ -40,7 +48,8 @@ const SchemeInfo hardened_info{.name = "pmqtt",
                                .hazards = hardened_hazards,
                                .options = options,
                                .names_ends = true,
-                               .between_partners = true};
+                               .between_partners = true,
+                               .check_options = check_options<hardened_info>};
 
 const SchemeInfo paper_info{.name = "pmqtt@paper",
                             .title = "patient and doctor as published (PMQTT)",
@@ -48,7 +57,8 @@ const SchemeInfo paper_info{.name = "pmqtt@paper",
                             .claims = {},
                             .hazards = paper_hazards,
                             .names_ends = true,
-                            .between_partners = true};
+                            .between_partners = true,
+                            .check_options = check_options<paper_info>};
 
 const SchemeInfo smqtt_info{.name = "smqtt",
                             .title = "patient and doctor, both logged in (SMQTT)",
@@ -58,7 +68,8 @@ const SchemeInfo smqtt_info{.name = "smqtt",
                             .options = options,
                             .needs_login = true,
                             .names_ends = true,
-                            .between_partners = true};
+                            .between_partners = true,
+                            .check_options = check_options<smqtt_info>};
 
 Scheme hardened_scheme() {
   return {&hardened_info, hardened_broker, hardened_client};

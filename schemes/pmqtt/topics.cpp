@@ -9,9 +9,16 @@ namespace {
 constexpr std::string_view exchange_level = "kx";
 constexpr std::string_view messages_level = "e2e";
 
-/// Takes the next level off `rest`; nothing is left when it was the last.
-std::string_view next_level(std::optional<std::string_view>& rest) {
-  if (!rest) return {};
+std::string joined(std::string_view prefix, std::string_view kind, std::string_view from, std::string_view to) {
+  std::string topic(prefix);
+  topic.append("/").append(kind).append("/").append(from).append("/").append(to);
+  return topic;
+}
+
+}  // namespace
+
+std::optional<std::string_view> next_level(std::optional<std::string_view>& rest) {
+  if (!rest) return std::nullopt;
   const auto slash = rest->find('/');
   const std::string_view level = rest->substr(0, slash);
   if (slash == rest->npos)
@@ -21,16 +28,8 @@ std::string_view next_level(std::optional<std::string_view>& rest) {
   return level;
 }
 
-std::string joined(std::string_view prefix, std::string_view kind, std::string_view from, std::string_view to) {
-  std::string topic(prefix);
-  topic.append("/").append(kind).append("/").append(from).append("/").append(to);
-  return topic;
-}
-
-}  // namespace
-
-Result<Topics> Topics::make(const SchemeOptions& options) {
-  const auto option = options.find("pmqtt.prefix");
+Result<Topics> Topics::make(const SchemeOptions& options, std::string_view scheme) {
+  const auto option = options.find(std::string(scheme.substr(0, scheme.find('@'))) + ".prefix");
   if (option == options.end()) return Topics();
   if (!mqtt::is_topic_name(option->second) || option->second.starts_with('$'))
     return fail(Blame::caller_misused, "no topic can begin with " + printable(option->second));
@@ -40,12 +39,12 @@ Result<Topics> Topics::make(const SchemeOptions& options) {
 std::optional<Address> Topics::read(std::string_view topic) const {
   if (!topic.starts_with(prefix_) || topic.size() <= prefix_.size() || topic[prefix_.size()] != '/') return std::nullopt;
   std::optional<std::string_view> rest = topic.substr(prefix_.size() + 1);
-  const std::string_view kind = next_level(rest);
+  const auto kind = next_level(rest);
   Address address;
   address.is_exchange = kind == exchange_level;
   if (!address.is_exchange && kind != messages_level) return std::nullopt;
-  address.from = next_level(rest);
-  address.to = next_level(rest);
+  address.from = next_level(rest).value_or("");
+  address.to = next_level(rest).value_or("");
   if (!is_identity_name(address.from) || !is_identity_name(address.to)) return std::nullopt;
   if (rest && (rest->empty() || address.is_exchange)) return std::nullopt;
   address.topic = rest.value_or(std::string_view());

@@ -21,8 +21,8 @@ struct Address {
 class Topics {
  public:
   explicit Topics(std::string prefix = "pmqtt") : prefix_(std::move(prefix)) {}
-  /// By the option `prefix` of the scheme. Error: caller_misused if it cannot begin a topic.
-  static Result<Topics> make(const SchemeOptions& options);
+  /// By the option `prefix` of the scheme, with or without its profile. Error: caller_misused if it cannot begin a topic.
+  static Result<Topics> make(const SchemeOptions& options, std::string_view scheme);
 
   const std::string& prefix() const { return prefix_; }
 
@@ -36,5 +36,8 @@ class Topics {
  private:
   std::string prefix_;
 };
+
+/// Takes the next level off a topic or filter; nothing is left when it was the last.
+std::optional<std::string_view> next_level(std::optional<std::string_view>& rest);
 
 }  // namespace sealmq::pmqtt

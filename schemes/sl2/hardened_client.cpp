@@ -24,7 +24,7 @@ struct Key {
 
 class ClientSide : public ClientScheme {
  public:
-  ClientSide(ClientPorts ports, BrokerKey broker, std::vector<ClosedTopics> capabilities)
+  ClientSide(const ClientPorts& ports, BrokerKey broker, std::vector<ClosedTopics> capabilities)
       : key_(ports.key),
         random_(ports.random),
         broker_(std::move(broker)),

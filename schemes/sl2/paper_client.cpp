@@ -26,7 +26,7 @@ struct Key {
 
 class ClientSide : public ClientScheme {
  public:
-  ClientSide(ClientPorts ports, BrokerKey broker)
+  ClientSide(const ClientPorts& ports, BrokerKey broker)
       : key_(ports.key),
         random_(ports.random),
         broker_(std::move(broker)),

@@ -143,7 +143,7 @@ class BrokerSide : public BrokerScheme {
     its.author = scene.directory.find_by_schnorr(taken.message.id);
     its.names_author = true;
     its.mark = taken.mark;
-    its.key_mark = std::move(point);
+    its.key_mark = point;
     return verified(std::move(its));
   }
 

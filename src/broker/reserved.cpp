@@ -50,12 +50,14 @@ void Core::count_failed_try(const Link& link, Now now) {
 void Core::begin_work(std::size_t scheme) {
   while (const auto next = turns_[scheme].next()) {
     const Link& link = *find(*next);  // who ends leaves the line
-    effects.jobs.push_back({{Job::Kind::message, link.id, link.place(), scheme}, [pending = std::weak_ptr(link.preparing->work)] {
+    effects.jobs.push_back({{Job::Kind::message, link.id, link.place(), scheme},
+                            [pending = std::weak_ptr(link.preparing->work)] {
                               auto work = pending.lock();
                               if (work == nullptr) return;
                               work->preparation->run();
                               work->done = true;
-                            }});
+                            },
+                            link.preparing->work->preparation->waits()});
   }
 }
 

@@ -201,6 +201,7 @@ struct Job {
   };
   Name name;
   std::function<void()> work;
+  bool waits = false;  ///< for others, more than it computes: see Preparation
 };
 
 /// A connection whose client identifier belongs to another shard.

@@ -5,7 +5,6 @@ namespace sealmq::broker {
 Turns::Ticket Turns::wait(const std::string& address, ConnectionId connection) {
   auto at = sources_.try_emplace(address).first;
   at->second.waiting.emplace(++last_, connection);
-  ++waiting_;
   line_up(at);
   return last_;
 }
@@ -13,7 +12,7 @@ Turns::Ticket Turns::wait(const std::string& address, ConnectionId connection) {
 void Turns::leave(const std::string& address, Ticket ticket) {
   auto at = sources_.find(address);
   if (at == sources_.end()) return;
-  waiting_ -= at->second.waiting.erase(ticket);
+  at->second.waiting.erase(ticket);
   line_up(at);
 }
 
@@ -29,7 +28,6 @@ std::optional<ConnectionId> Turns::next() {
     }
     const ConnectionId first = source.waiting.begin()->second;
     source.waiting.erase(source.waiting.begin());
-    --waiting_;
     ++source.working;
     ++working_;
     line_up(at);
@@ -44,6 +42,12 @@ void Turns::over(const std::string& address) {
   --at->second.working;
   --working_;
   line_up(at);
+}
+
+std::size_t Turns::waiting() const {
+  std::size_t sum = 0;
+  for (const auto& [address, source] : sources_) sum += source.waiting.size();
+  return sum;
 }
 
 /// At the end of the line, or out of the table if nothing is left of it.

@@ -24,7 +24,7 @@ class Turns {
   std::optional<ConnectionId> next();
   void over(const std::string& address);
 
-  std::size_t waiting() const { return waiting_; }
+  std::size_t waiting() const;
 
  private:
   struct Source {
@@ -39,7 +39,6 @@ class Turns {
   Sources sources_;
   std::deque<Sources::iterator> line_;  // those with somebody waiting, perhaps, and a free place
   std::size_t working_ = 0;
-  std::size_t waiting_ = 0;
   Ticket last_ = 0;
 };
 

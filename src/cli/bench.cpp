@@ -216,7 +216,7 @@ Result<> prepare_login_by(const Scheme& scheme, LoginParty& party, ClientPorts p
 Result<> prepare_login(const Settings& settings, LoginParty& party, load::Common& options) {
   party.key = TRY(open_keys(settings.key, party.random, pin_asker()));
   auto broker = TRY(read_broker_identity(settings.broker_key));
-  const char* password = std::getenv("SEALMQ_PASSWORD");
+  const char* password = std::getenv("SEALMQ_PASSWORD");  // NOLINT(concurrency-mt-unsafe)
   party.password = Secret(as_bytes(password != nullptr ? password : ""));
   options.version = mqtt::Version::v5;
   ClientPorts ports{party.key.get(), std::move(broker), {}, party.random};

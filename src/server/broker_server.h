@@ -109,7 +109,7 @@ class BrokerServer final {
   Maintenance maintenance_;
   Operations operations_;
   std::chrono::steady_clock::time_point rabin_due_{};
-  WorkerPool workers_;  // its work ends in the loops of the shards
+  Workers workers_;  // its work ends in the loops of the shards
   std::jthread renewal_;
   bool running_ = false;
 };

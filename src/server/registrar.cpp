@@ -56,10 +56,12 @@ Result<> RegistryRegistrar::join(Bytes code, const PublicKeys& keys, const std::
 Result<> RegistryRegistrar::take_order(Bytes frame, Now now) {
   if (!authority_) return refused("an order, but the configuration names no authority");
   const RevocationByAuthority its = TRY(read_authority_order(frame, *authority_));
+  const auto digest = crypto::sha256(frame);
+  if (is_in_force(digest)) return {};
   AuthorityOrder order;
   order.authority = crypto::sha256(*authority_);
   order.serial = its.serial;
-  order.digest = crypto::sha256(frame);
+  order.digest = digest;
   order.restores = its.restores;
   order.reason = "ordered by the authority, serial " + std::to_string(its.serial);
   order.wall = now.wall;
@@ -75,7 +77,16 @@ Result<> RegistryRegistrar::take_order(Bytes frame, Now now) {
     record(what, order.name, order.reason, now);
   }
   if (is_latest_here(its)) ordered_(its.id, frame);
-  return followed_.wait_for(TRY(registry_.version()));
+  TRY(followed_.wait_for(TRY(registry_.version())));
+  const std::lock_guard lock(mutex_);
+  in_force_.insert(digest);
+  return {};
+}
+
+/// Orders are public: whoever sends one again must not keep the registry busy.
+bool RegistryRegistrar::is_in_force(const std::array<std::uint8_t, 32>& digest) {
+  const std::lock_guard lock(mutex_);
+  return in_force_.contains(digest);
 }
 
 /// Orders are public, so anybody can send an old one again: it must not take the place of a later one.

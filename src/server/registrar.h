@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <set>
 #include <string>
 
 #include "authority/audit_log.h"
@@ -29,6 +30,7 @@ class RegistryRegistrar final : public Registrar {
   Result<> take_order(Bytes frame, Now now) override;
 
  private:
+  bool is_in_force(const std::array<std::uint8_t, 32>& digest);
   bool is_latest_here(const RevocationByAuthority& order);
   void record(std::string_view what, std::string_view name, const std::string& text, Now now);
 
@@ -39,6 +41,7 @@ class RegistryRegistrar final : public Registrar {
   Log& log_;
   std::mutex mutex_;
   std::map<std::array<std::uint8_t, 32>, std::uint64_t> told_;  // the highest serial that ordered_ was told of, for each ID
+  std::set<std::array<std::uint8_t, 32>> in_force_;             // digests of the orders that were carried out here
   const std::function<void(const std::array<std::uint8_t, 32>& id, Bytes frame)> ordered_;
 };
 

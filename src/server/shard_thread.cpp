@@ -64,8 +64,8 @@ broker::Peer peer_at(const ShardThread::Door& door, const net::Stream& stream) {
 
 ShardThread::ShardThread(std::size_t index, const std::vector<std::unique_ptr<ShardThread>>& all, broker::Settings settings,
                          broker::Ports ports, std::shared_ptr<const broker::Policy> policy,
-                         std::shared_ptr<const Directory> directory, std::size_t count, StorageThread* storage,
-                         WorkerPool& workers, ConnectionGate& gate)
+                         std::shared_ptr<const Directory> directory, std::size_t count, StorageThread* storage, Workers& workers,
+                         ConnectionGate& gate)
     : index_(index),
       all_(all),
       workers_(workers),
@@ -268,7 +268,8 @@ void ShardThread::begin_job(broker::Job job) {
       carry_out();
     });
   };
-  const bool is_taken = workers_.post([work = std::move(job.work), finish] {
+  WorkerPool& pool = job.waits ? workers_.waiting : workers_.computing;
+  const bool is_taken = pool.post([work = std::move(job.work), finish] {
     work();
     finish();
   });

@@ -32,7 +32,7 @@ class ShardThread final : private net::ByteSink, private net::HandshakeHandler {
   /// this.
   ShardThread(std::size_t index, const std::vector<std::unique_ptr<ShardThread>>& all, broker::Settings settings,
               broker::Ports ports, std::shared_ptr<const broker::Policy> policy, std::shared_ptr<const Directory> directory,
-              std::size_t count, StorageThread* storage, WorkerPool& workers, ConnectionGate& gate);
+              std::size_t count, StorageThread* storage, Workers& workers, ConnectionGate& gate);
   ~ShardThread() override;
 
   // Before start(), each for all shards before the next: what a store has kept comes back.
@@ -100,7 +100,7 @@ class ShardThread final : private net::ByteSink, private net::HandshakeHandler {
 
   const std::size_t index_;
   const std::vector<std::unique_ptr<ShardThread>>& all_;
-  WorkerPool& workers_;
+  Workers& workers_;
   ConnectionGate& gate_;
   StorageThread* const storage_;  ///< null: nothing outlives the process
   Mailbox mailbox_;

@@ -31,4 +31,16 @@ class WorkerPool {
   std::vector<std::jthread> threads_;
 };
 
+/// What waits for others, a database for instance, must not hold up what computes.
+struct Workers {
+  explicit Workers(std::size_t computing_threads) : computing(computing_threads), waiting(1) {}
+  void stop() {
+    computing.stop();
+    waiting.stop();
+  }
+
+  WorkerPool computing;
+  WorkerPool waiting;
+};
+
 }  // namespace sealmq::server

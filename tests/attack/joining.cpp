@@ -92,6 +92,15 @@ class Joining : public ::testing::TestWithParam<std::string> {
 INSTANTIATE_TEST_SUITE_P(Profiles, Joining, ::testing::Values("sl3", "sl3@paper"),
                          [](const auto& its) { return std::string(its.param == "sl3" ? "hardened" : "paper"); });
 
+// Claim: a registry that does not answer holds up joining and nothing else.
+TEST_P(Joining, WaitsForTheRegistryOnAThreadOfItsOwn) {
+  const auto side = broker_side();
+  const auto asked = request(ticket("boiler-7", 1), *newcomer);
+  const auto work = side->prepare({"$sl/join", asked.frame, broker.now});
+  ASSERT_NE(work, nullptr);
+  EXPECT_TRUE(work->waits());
+}
+
 // Claim: who guesses tickets makes the registry write nothing, loses the connection, and is shut out by its address; nobody else
 // is.
 TEST_P(Joining, GuessingTicketsIsCheapForTheBrokerAndEnds) {

@@ -98,9 +98,11 @@ TEST(PmqttTopics, AreReadStrictly) {
                             "pmqttx/kx/a/b", "pmqtt", "pmqtt/", "", "pmqtt/e2e/a/+/c"})
     EXPECT_FALSE(topics.read(wrong)) << wrong;
   EXPECT_FALSE(topics.read("pmqtt/kx/a/" + std::string(65, 'b')));
-  EXPECT_EQ(Topics::make({{"pmqtt.prefix", "clinic/x"}})->exchange("a", "b"), "clinic/x/kx/a/b");
-  EXPECT_FALSE(Topics::make({{"pmqtt.prefix", "$SYS"}}));
-  EXPECT_FALSE(Topics::make({{"pmqtt.prefix", "a/#"}}));
+  EXPECT_EQ(Topics::make({{"pmqtt.prefix", "clinic/x"}}, "pmqtt@paper")->exchange("a", "b"), "clinic/x/kx/a/b");
+  EXPECT_FALSE(Topics::make({{"pmqtt.prefix", "$SYS"}}, "pmqtt"));
+  EXPECT_FALSE(Topics::make({{"pmqtt.prefix", "a/#"}}, "pmqtt"));
+  const SchemeOptions both{{"pmqtt.prefix", "ward"}, {"smqtt.prefix", "clinic"}};
+  EXPECT_EQ(Topics::make(both, "smqtt")->prefix(), "clinic") << "each scheme has its own";
 }
 
 // -- conversations

@@ -130,6 +130,9 @@ TEST(Configuration, RefusesOptionsThatTheirSchemeCannotHave) {
   EXPECT_NE(error_of("[scheme.scacauth]\npaper_methods = \"SCACAuth-RSAPKCS1-2048-DES-64\"\n").find("legacy_ciphers"),
             std::string::npos);
   EXPECT_EQ(parsed("[scheme.scacauth]\nmethods = \"SCACAuth2-ECC-256-AESGCM-256\"\ncard_v2 = true\n").scheme_options.size(), 2U);
+  EXPECT_NE(error_of("[scheme.pmqtt]\nprefix = \"$SYS\"\n").find("no topic can begin"), std::string::npos);
+  EXPECT_NE(error_of("[scheme.smqtt]\nprefix = \"a/#\"\n").find("no topic can begin"), std::string::npos);
+  EXPECT_EQ(parsed("[scheme.smqtt]\nprefix = \"clinic\"\n").scheme_options.size(), 1U);
 }
 
 TEST(Configuration, RefusesInvalidFilters) {

@@ -77,6 +77,15 @@ TEST_F(NotFollowing, AnOrderIsAnsweredWhenTheShardsFollowTheList) {
   EXPECT_TRUE(answer.get());
 }
 
+// Anybody can record an order and send it again, as often as it likes.
+TEST_F(NotFollowing, AnOrderInForceSentAgainAsksNothingOfTheRegistry) {
+  followed.reach(std::numeric_limits<std::uint64_t>::max());
+  ASSERT_TRUE(registrar.take_order(frame, {}));
+  followed.reach(0);
+  followed.stop();  // whoever asks for the version is refused now
+  EXPECT_TRUE(registrar.take_order(frame, {}));
+}
+
 TEST_F(NotFollowing, AnOrderThatIsNotFollowedIsNotAcknowledged) {
   followed.stop();
   const auto refused = registrar.take_order(frame, {});
