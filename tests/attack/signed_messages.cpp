@@ -17,7 +17,7 @@ using mqtt::Reason;
 std::vector<std::string> schemes_that(bool (*claims)(const Claims&)) {
   std::vector<std::string> names;
   for (const auto& scheme : all_schemes())
-    if (!scheme.info->between_partners && !scheme.info->login_protects && claims(scheme.info->claims) && !converses(scheme))
+    if (its_broker_judges_messages(*scheme.info) && claims(scheme.info->claims) && !converses(scheme))
       names.emplace_back(scheme.info->name);
   return names;
 }

@@ -23,6 +23,11 @@ struct Party {
   std::unique_ptr<ClientScheme> scheme;
 };
 
+/// False of schemes whose brokers pass on what they cannot read, or what a login has opened before.
+inline bool its_broker_judges_messages(const SchemeInfo& info) {
+  return !info.between_partners && !info.login_protects && info.claims.confidentiality != Confidentiality::end_to_end;
+}
+
 inline std::string protect(Party& party, BrokerBench& broker, std::string_view topic, std::string_view text) {
   return std::string(as_text(party.scheme->protect(topic, as_bytes(text), broker.now).value()));
 }

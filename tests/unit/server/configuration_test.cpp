@@ -145,7 +145,7 @@ TEST(Configuration, RefusesInvalidFilters) {
 
 TEST(Configuration, RefusesListenersItDoesNotHave) {
   EXPECT_EQ(error_of("[[listener]]\nurl = \"mqtt://a\"\nhop = \"tls\"\n"),
-            "sealmq.toml:3:7: hop must be \"offered\", \"none\", \"hpp1\" or \"hrl1\"");
+            "sealmq.toml:3:7: hop must be \"offered\", \"none\", \"hpp1\", \"ratchet\" or \"hrl1\"");
   EXPECT_TRUE(error_of("[[listener]]\nurl = \"mqtt://a\"\ninsecure_channel = \"allowed\"\n").starts_with("sealmq.toml:3:20: "));
   EXPECT_EQ(error_of("[[listener]]\n"), "sealmq.toml:1:1: [[listener]] needs a url");
   EXPECT_EQ(error_of("[[listener]]\nurl = \"wss://127.0.0.1\"\n"), "sealmq.toml:2:7: TLS needs cert and key, or psk_file");
