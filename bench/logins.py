@@ -5,7 +5,7 @@ certificates at mosquitto, in turns.
 usage: logins.py [--sealmq PATH] [--connects 400] [--rounds 5] [--json]
 
 Connects per second on one broker core are 1 / CPU seconds of the broker's process for each connect. The bar: at least 2 logins for each
-handshake, by either. SCACAuth as published is there to be looked at. The client's password is hashed once, before; so is it in a client that stays. Exit 1 if the bar does not hold.
+handshake, by either. SCACAuth as published is there to be looked at, and so is a broker whose keys are in a token of SoftHSM2. The client's password is hashed once, before; so is it in a client that stays. Exit 1 if the bar does not hold.
 """
 import argparse
 import json
@@ -40,6 +40,18 @@ key = "{folder}/server.key"
 client_ca = "{folder}/ca.pem"
 require_certificate = true
 """
+TOKEN_TOML = """
+threads = 1
+durability = "memory"
+[[listener]]
+url = "mqtt://127.0.0.1:{port}"
+insecure_channel = true
+[[topic]]
+filter = "#"
+publish = ["scacauth"]
+subscribe = ["scacauth"]
+"""
+SOFTHSM = "/usr/lib/softhsm/libsofthsm2.so"
 MOSQUITTO_CONF = """
 user root
 listener {port} 127.0.0.1
@@ -71,6 +83,19 @@ def wait_for(port):
     sys.exit(f"nothing listens on port {port}")
 
 
+def make_token(folder):
+    """Its address, for --keystore."""
+    pathlib.Path(folder, "tokens").mkdir()
+    pathlib.Path(folder, "softhsm2.conf").write_text(f"directories.tokendir = {folder}/tokens\nobjectstore.backend = file\n")
+    os.environ["SOFTHSM2_CONF"] = folder + "/softhsm2.conf"
+    subprocess.run(["softhsm2-util", "--init-token", "--free", "--label", "bench", "--so-pin", "314159", "--pin", "271828"], check=True,
+                   capture_output=True)
+    pin = pathlib.Path(folder, "pin")
+    pin.write_text("271828\n")
+    pin.chmod(0o600)
+    return f"pkcs11:token=bench?module-path={SOFTHSM}&pin-source=file:{pin}"
+
+
 def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--sealmq", default=str(ROOT / "build/release/src/cli/sealmq"))
@@ -78,8 +103,9 @@ def main():
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--json", action="store_true")
     options = options.parse_args()
-    if shutil.which("mosquitto") is None:
-        sys.exit("mosquitto is missing")
+    for program in "mosquitto", "softhsm2-util":
+        if shutil.which(program) is None:
+            sys.exit(f"{program} is missing")
 
     folder = tempfile.mkdtemp(prefix="sealmq-logins-")
     started = []
@@ -93,29 +119,35 @@ def main():
                 sys.exit(f"sealmq {arguments[0]}: {done.stderr}")
             return done.stdout
 
-        port, tls_port, mosquitto_port = free_port(), free_port(), free_port()
-        data = folder + "/data"
+        port, tls_port, token_port, mosquitto_port = (free_port() for _ in range(4))
+        data, token_data = folder + "/data", folder + "/token-data"
         pathlib.Path(folder, "sealmq.toml").write_text(SEALMQ_TOML.format(port=port, tls_port=tls_port, folder=folder))
+        pathlib.Path(folder, "token.toml").write_text(TOKEN_TOML.format(port=token_port))
         pathlib.Path(folder, "mosquitto.conf").write_text(MOSQUITTO_CONF.format(port=mosquitto_port, folder=folder))
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         started.append(subprocess.Popen([options.sealmq, "broker", "--data", data, "-c", folder + "/sealmq.toml"], **quiet))
+        started.append(subprocess.Popen([options.sealmq, "broker", "--data", token_data, "-c", folder + "/token.toml",
+                                         "--keystore", make_token(folder)], **quiet))
         started.append(subprocess.Popen(["mosquitto", "-c", folder + "/mosquitto.conf"], **quiet))
-        ours, theirs = (broker.pid for broker in started)
-        for each in (port, tls_port, mosquitto_port):
+        ours, with_token, theirs = (broker.pid for broker in started)
+        for each in (port, tls_port, token_port, mosquitto_port):
             wait_for(each)
         sealmq("identity", "new", "patient1", "-o", folder + "/patient1.key")
         sealmq("identity", "enroll", folder + "/patient1.pub", "--data", data)
         sealmq("identity", "new", "CLIENTE1", "--rsa", "2048", "-o", folder + "/CLIENTE1.key")
         sealmq("identity", "enroll", folder + "/CLIENTE1.pub", "--scheme", "scacauth", "--scheme", "scacauth@paper", "--data", data)
+        sealmq("identity", "enroll", folder + "/CLIENTE1.pub", "--scheme", "scacauth", "--data", token_data)
         sealmq("identity", "password", "patient1", "--data", data, sent=PASSWORD + "\n")
         time.sleep(0.5)
 
         certificate = ["--tls-cert", folder + "/client.pem", "--tls-key", folder + "/client.key", "--cafile", folder + "/ca.pem"]
         login = ["--login", "-u", "patient1", "--key", folder + "/patient1.key", "--broker-key", data + "/broker.pub"]
         card = ["--key", folder + "/CLIENTE1.key", "--broker-key", data + "/broker.pub", "--login-scheme"]
+        to_token = ["--key", folder + "/CLIENTE1.key", "--broker-key", token_data + "/broker.pub", "--login-scheme", "scacauth"]
         rows = {
             "PMQTT-2, ours": (f"mqtt://127.0.0.1:{port}", login, ours),
             "SCACAuth2, ours": (f"mqtt://127.0.0.1:{port}", [*card, "scacauth"], ours),
+            "SCACAuth2, keys in SoftHSM2, ours": (f"mqtt://127.0.0.1:{token_port}", to_token, with_token),
             "SCACAuth as published, ours": (f"mqtt://127.0.0.1:{port}", [*card, "scacauth@paper"], ours),
             "TLS 1.3 with certificates, mosquitto": (f"mqtts://127.0.0.1:{mosquitto_port}", certificate, theirs),
             "TLS 1.3 with certificates, ours": (f"mqtts://127.0.0.1:{tls_port}", certificate, ours),
