@@ -311,11 +311,12 @@ class Payload(unittest.TestCase):
         self.mosquitto.wait_for_subscriptions("plant/7/temp", 1)
         self.assertEqual(self.pub("plant/7/temp", "21.5", "-q", "1").returncode, 0)
         (self.folder / "captured").write_bytes(capture.communicate(timeout=PATIENCE)[0])
-        opener = HERE.parents[1] / "examples" / "open_payload.mjs"
-        # Where its one package is found: beside this test.
-        shutil.copy(opener, HERE / "node_modules" / ".open_payload.mjs")
-        result = subprocess.run(["node", HERE / "node_modules" / ".open_payload.mjs", "captured", "key.json", "plant/7/temp"],
-                                cwd=self.folder, capture_output=True, text=True, timeout=PATIENCE)
+        opener = HERE.parents[1] / "examples" / "open_payload.py"
+        def opened(topic):
+            return subprocess.run(["/usr/bin/python3", opener, "captured", "key.json", topic], cwd=self.folder, capture_output=True, text=True,
+                                  timeout=PATIENCE)
+        self.assertTrue(opened("plant/8/temp").stderr.endswith("cryptography.exceptions.InvalidTag\n"))
+        result = opened("plant/7/temp")
         self.assertEqual(result.stdout, "21.5\n", result.stderr)
         self.assertEqual(self.run_ok("key", "open", "captured", "-t", "plant/7/temp", "--topic-keys", "boiler"), "21.5")
         documented = (HERE.parents[1] / "docs" / "payload.md").read_text()
