@@ -13,12 +13,19 @@ namespace sealmq {
 namespace {
 
 const Scheme schemes[] = {
-    sl1::hardened(),          sl1::paper(),         //
-    sl2::hardened(),          sl2::paper(),         //
-    sl3::hardened_scheme(),   sl3::paper_scheme(),  //
-    pmqtt::hardened_scheme(), pmqtt::paper_scheme(),
-    pmqtt::smqtt_scheme(),    scacauth::hardened_scheme(),
-    scacauth::paper_scheme(), payload::hardened_scheme(),
+    sl1::hardened(),
+    sl1::paper(),  //
+    sl2::hardened(),
+    sl2::paper(),  //
+    sl3::hardened_scheme(),
+    sl3::paper_scheme(),  //
+    pmqtt::hardened_scheme(),
+    pmqtt::paper_scheme(),
+    pmqtt::smqtt_scheme(),
+    scacauth::hardened_scheme(),
+    scacauth::paper_scheme(),
+    payload::hop_scheme(),  // before the one that passes all containers on
+    payload::hardened_scheme(),
     payload::paper_scheme(),  // the one as published recognises nearly everything
     plain::scheme(),          // recognises everything: last
 };

@@ -144,12 +144,15 @@ class Directory {
   /// Null when unknown. The pointer lives as long as the Directory.
   const Identity* find(std::string_view name) const;
   const Identity* find_by_schnorr(const std::array<std::uint8_t, 32>& id) const;
+  /// By the first 6 bytes of the SHA-256 of its ECDSA key, as stamps name their author. Null also if two answer to them.
+  const Identity* find_by_stamp(const std::array<std::uint8_t, 6>& id) const;
   const std::vector<Identity>& all() const { return identities_; }
 
  private:
   std::vector<Identity> identities_;
   std::unordered_map<std::string_view, const Identity*> by_name_;
   std::unordered_map<std::string_view, const Identity*> by_schnorr_;
+  std::unordered_map<std::uint64_t, const Identity*> by_stamp_;  // null: of two
 };
 
 }  // namespace sealmq

@@ -77,6 +77,8 @@ struct SchemeInfo {
   bool exactly_once = false;      ///< its connections have one message in flight each way, all of QoS 2, and end their session
   bool signs_on_shard = false;    ///< uses the broker's key in its event loop, where no token or card may be waited for
   bool has_topic_keys = false;    ///< its clients keep keys of topics (topic_keys.h)
+  bool needs_topic_keys = false;  ///< so does its broker side: a policy that names it comes with a folder of them
+  bool leaves_hidden = false;     ///< where no scheme hides its messages on their way out, the connection has to
   bool between_partners = false;  ///< the ends name each other, and the broker cannot tell who wrote what
   /// Of those of a broker's configuration. Errors: caller_misused. Null: any values will do.
   Result<> (*check_options)(const SchemeOptions& options) = nullptr;
@@ -176,6 +178,7 @@ struct Asked {
   std::string_view topic{};
   const Identity* identity = nullptr;  ///< who asks; null: anonymous, or nobody on the list
   bool names_identity = false;         ///< true: without an identity on the list it must be refused
+  bool by_connection = false;          ///< proves nobody: whoever the connection belongs to asks
   std::optional<ReplayMark> mark{};
   Buffer plaintext{};                    ///< holds the topic where it had to be decrypted
   std::unique_ptr<Receiver> receiver{};  ///< of a subscription that ends with the connection; null: an ordinary one
@@ -205,6 +208,7 @@ struct BrokerPorts {
   Registrar* registrar = nullptr;                           ///< null: nobody can join, no orders are taken
   PasswordSource passwords{};
   SchemeOptions options{};
+  std::shared_ptr<TopicKeys> topic_keys = nullptr;  ///< this shard's; null: there are none
 };
 
 /// One per scheme and shard; called by that shard's thread only.

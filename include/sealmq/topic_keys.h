@@ -94,6 +94,8 @@ class TopicKeys {
     std::uint64_t number = 0;  ///< below 2^40
   };
   virtual Result<Numbered> next(const TopicKeyId& key) = 0;
+  /// Whether this process, or another one with the same keys, sends with that key under that name.
+  virtual bool sends_as(const TopicKeyId& key, const std::array<std::uint8_t, 6>& sender) = 0;
   /// The number of this identity's next signed message, for those that have no other: increasing, below 2^40.
   virtual Result<std::uint64_t> next_signed() = 0;
 

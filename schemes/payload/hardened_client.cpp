@@ -12,15 +12,16 @@ constexpr std::uint64_t will_lasts = 30 * 24 * 60 * 60;  // seconds
 
 class ClientSide : public ClientScheme {
  public:
-  ClientSide(std::shared_ptr<TopicKeys> keys, KeyStore* key, std::vector<ReaderKey> readers, Receiving::Wanted wanted,
-             std::string prefix, Random& random)
-      : keys_(std::move(keys)),
+  ClientSide(const SchemeInfo& info, std::shared_ptr<TopicKeys> keys, KeyStore* key, std::vector<ReaderKey> readers,
+             Receiving::Wanted wanted, std::string prefix, Random& random)
+      : info_(info),
+        keys_(std::move(keys)),
         key_(key),
         prefix_(std::move(prefix)),
         sending_(*keys_, key, std::move(readers), random),
         receiving_(*keys_, std::move(wanted)) {}
 
-  const SchemeInfo& info() const override { return hardened_info; }
+  const SchemeInfo& info() const override { return info_; }
 
   Result<Buffer> protect(std::string_view topic, Bytes payload, Now now) override { return sending_.seal(topic, payload, now); }
   Result<Buffer> protect_will(std::string_view topic, Bytes payload, Now now) override {
@@ -35,7 +36,7 @@ class ClientSide : public ClientScheme {
     received.topic = message.topic;
     received.payload = std::move(opened.payload);
     received.author = std::move(opened.author);
-    received.checked = std::move(opened.checked);
+    received.checked = opened.checked;
     return verified(std::move(received));
   }
 
@@ -45,6 +46,11 @@ class ClientSide : public ClientScheme {
     for (const auto& administrator : keys_->administrators())
       if (administrator.name != key_->identity().name) all.push_back({dealing_filter(prefix_, administrator.name), 1, true});
     return all;
+  }
+  Result<std::optional<std::pair<std::string, std::string>>> subscribe_property(std::string_view filter, Now) override {
+    // Keys come sealed for their members, by any broker.
+    if (&info_ != &hop_info || filter.starts_with(prefix_ + "/")) return std::nullopt;
+    return std::pair(std::string(sealed_property.first), std::string(sealed_property.second));
   }
   void connected(Now now) override { connected_ = now.steady; }
   /// A key may be on its way.
@@ -78,6 +84,7 @@ class ClientSide : public ClientScheme {
     return verified(Received{.what = Received::What::own});
   }
 
+  const SchemeInfo& info_;
   std::shared_ptr<TopicKeys> keys_;
   KeyStore* key_;
   std::string prefix_;
@@ -99,9 +106,7 @@ Result<std::uint64_t> seconds_of(const SchemeOptions& options, std::string_view 
   return seconds;
 }
 
-}  // namespace
-
-Result<std::unique_ptr<ClientScheme>> hardened_client(ClientPorts ports) {
+Result<std::unique_ptr<ClientScheme>> make(const SchemeInfo& info, ClientPorts ports, std::optional<PublicIdentity> broker) {
   if (ports.topic_keys == nullptr) ports.topic_keys = make_memory_topic_keys(ports.random);
   Receiving::Wanted wanted;
   wanted.window.behind = TRY(seconds_of(ports.options, "payload.max-age", wanted.window.behind));
@@ -115,10 +120,29 @@ Result<std::unique_ptr<ClientScheme>> hardened_client(ClientPorts ports) {
     KeyStore& own = *ports.key;
     wanted.readers.push_back({reader_id(own.identity().keys.agreement), [&own](const auto& peer) { return own.agree(peer); }});
   }
+  if (broker && !wanted.pinned.empty()) TRY(wanted.pinned.add(*broker));
+  wanted.broker = std::move(broker);
   const auto prefix = ports.options.find("payload.key-topics");
-  return std::make_unique<ClientSide>(std::move(ports.topic_keys), ports.key, std::move(readers), std::move(wanted),
+  return std::make_unique<ClientSide>(info, std::move(ports.topic_keys), ports.key, std::move(readers), std::move(wanted),
                                       prefix == ports.options.end() ? std::string(default_key_prefix) : prefix->second,
                                       ports.random);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ClientScheme>> hardened_client(ClientPorts ports) {
+  return make(hardened_info, std::move(ports), std::nullopt);
+}
+
+Result<std::unique_ptr<ClientScheme>> hop_client(ClientPorts ports) {
+  std::optional<PublicIdentity> broker;
+  if (ports.broker) {
+    broker.emplace();
+    broker->name = ports.broker->id;
+    broker->kind = Kind::broker;
+    broker->keys.ecdsa = ports.broker->ecdsa;
+  }
+  return make(hop_info, std::move(ports), std::move(broker));
 }
 
 }  // namespace sealmq::payload

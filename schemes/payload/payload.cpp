@@ -1,5 +1,7 @@
 #include "schemes/payload/payload.h"
 
+#include "schemes/payload/demands.h"
+
 namespace sealmq::payload {
 namespace {
 
@@ -9,6 +11,14 @@ constexpr std::string_view hardened_hazards[] = {
     "a broker can hold a message back, and hand it out late as a retained one or to a session that was kept",
     "under a form without a stamp (bare, mac) everybody who has the key can speak in everybody's name",
     "a Will counts as sealed at connect time: give it a topic of its own, or it may be older than what its readers have seen",
+};
+
+constexpr std::string_view hop_hazards[] = {
+    "the broker reads everything, and what it tells plain subscribers they have to believe",
+    "topics, sizes, times and user properties of MQTT 5 are not encrypted: keep secrets out of them",
+    "whoever steals a topic's key reads what was sent under it: replace keys, and let replaced ones go",
+    "under a form without a stamp (bare, mac) everybody who has the key can speak in everybody's name, and revoking one of them "
+    "takes another key",
 };
 
 constexpr std::string_view paper_hazards[] = {
@@ -32,6 +42,11 @@ constexpr SchemeOption options[] = {
     {"stamp-keys", "paper: authors' RSA public keys, PEM, for readers"},
 };
 
+Result<> check_options(const SchemeOptions& wanted) {
+  TRY(Demands::parse(wanted));
+  return {};
+}
+
 }  // namespace
 
 const SchemeInfo hardened_info{.name = "payload",
@@ -47,7 +62,25 @@ const SchemeInfo hardened_info{.name = "payload",
                                           .revocable = false},
                                .hazards = hardened_hazards,
                                .options = options,
-                               .has_topic_keys = true};
+                               .has_topic_keys = true,
+                               .check_options = check_options};
+
+const SchemeInfo hop_info{.name = "payload-hop",
+                          .title = "encrypted and stamped payloads, up to the broker (COSE)",
+                          .profile = Profile::hardened,
+                          .claims = {.authorship = Authorship::checked_by_broker,
+                                     .confidentiality = Confidentiality::hop,
+                                     .bound_to_topic = true,
+                                     .refuses_replay = true,
+                                     .hides_subscriber = false,
+                                     .hides_publisher = false,
+                                     .forward_secrecy = false,
+                                     .revocable = true},
+                          .hazards = hop_hazards,
+                          .signs_on_shard = true,
+                          .has_topic_keys = true,
+                          .needs_topic_keys = true,
+                          .leaves_hidden = true};
 
 const SchemeInfo paper_info{.name = "payload@paper",
                             .title = "encrypted and stamped payloads as published (AES-CBC, RSA)",
@@ -64,6 +97,9 @@ const SchemeInfo paper_info{.name = "payload@paper",
 
 Scheme hardened_scheme() {
   return {&hardened_info, hardened_broker, hardened_client};
+}
+Scheme hop_scheme() {
+  return {&hop_info, hop_broker, hop_client};
 }
 Scheme paper_scheme() {
   return {&paper_info, paper_broker, paper_client};

@@ -9,6 +9,7 @@ namespace sealmq::payload {
 namespace {
 
 constexpr std::size_t most_shown = 100'000;
+constexpr std::size_t most_windows = 4096;  // whose names are kept
 
 Failure as(Cause cause, const Error& error) {
   return refused(cause, error.what);
@@ -35,9 +36,9 @@ Result<Message> decode(Bytes payload) {
 /// A Sign1 whose author is known and whose signature is right.
 struct Stamped {
   Message message;
-  const Authors::Author* author;
+  const Author* author;
 };
-Result<Stamped> verify_stamp(Message message, Bytes external, const Authors& authors) {
+Result<Stamped> verify_stamp(Message message, Bytes external, KnownAuthors& authors) {
   const auto* author = authors.find(message.header.key_id);
   if (author == nullptr) return refused(Cause::stamp, "stamped by somebody who is not known here");
   if (author->verifier.algorithm() != message.header.algorithm) return refused(Cause::policy, "stamped by another algorithm");
@@ -46,17 +47,19 @@ Result<Stamped> verify_stamp(Message message, Bytes external, const Authors& aut
   return Stamped{std::move(message), author};
 }
 
+Receiving::Opened said_by(const Author& author, Buffer payload) {
+  Receiving::Opened opened;
+  opened.payload = std::move(payload);
+  opened.author = author.name;
+  opened.listed = author.listed;
+  return opened;
+}
+
 /// What stands inside an encrypted message that is to be stamped there.
-Result<Stamped> open_stamp_inside(Bytes plaintext, std::string_view topic, const crypto::Digest& outer, const Authors& authors) {
+Result<Stamped> open_stamp_inside(Bytes plaintext, std::string_view topic, const crypto::Digest& outer, KnownAuthors& authors) {
   Message inner = TRY(decode(plaintext));
   if (inner.structure != Structure::sign1 || inner.header.content) return refused(Cause::policy, "there is no stamp inside");
   return verify_stamp(std::move(inner), external_aad(topic, Place::inside, outer), authors);
-}
-
-std::array<std::uint8_t, 32> window_of(Bytes kind, Bytes sender, Bytes key, std::string_view topic) {
-  Buffer name;
-  cbor::Writer(name).array(4).bytes(kind).bytes(sender).bytes(key).text(topic);
-  return crypto::sha256(name);
 }
 
 }  // namespace
@@ -67,14 +70,14 @@ Result<> Authors::add(const PublicIdentity& identity) {
   const auto& key = identity.keys.ecdsa;
   auto verifier = TRY(StampVerifier::make(algorithm::es256, key));
   const StampId id = verifier.id();
-  Author author{identity.name, std::move(verifier), crypto::sha256(key)};
+  const Author author{identity.name, std::move(verifier), crypto::sha256(key)};
   const auto [place, is_new] = by_id_.try_emplace(id, author);
   if (!is_new && place->second.digest != author.digest)
     return fail(Blame::caller_misused, place->second.name + " and " + identity.name + " answer to the same id");
   return {};
 }
 
-const Authors::Author* Authors::find(Bytes id) const {
+const Author* Authors::find(Bytes id) {
   StampId known{};
   if (id.size() != known.size()) return nullptr;
   std::ranges::copy(id, known.begin());
@@ -86,6 +89,8 @@ const Authors::Author* Authors::find(Bytes id) const {
 
 Result<Receiving::Opened> Receiving::open(const From& from, Now now) {
   auto opened = open_checked(from, now);
+  if (opened && wanted_.remembers)
+    if (auto is_new = check_new(*opened, from); !is_new) opened = Failure(std::move(is_new).error());
   if (!opened) count_refused(opened.error());
   return opened;
 }
@@ -96,10 +101,11 @@ void Receiving::count_refused(const Error& error) {
 }
 
 Result<Receiving::Opened> Receiving::open_checked(const From& from, Now now) {
-  if (auto present = keys_.all(); present != among_) {
-    among_ = std::move(present);
-    members_.clear();
-  }
+  // Once a second: somebody may have replaced or revoked a key.
+  const std::uint64_t seconds = now.wall / 1000;
+  look(looked_at_ != seconds);
+  looked_at_ = seconds;
+  turn_to(from.topic);
   if (!structure_of(from.payload)) return refused(Cause::policy, "not protected by this scheme");
   Message message = TRY(decode(from.payload));
   switch (message.structure) {
@@ -120,7 +126,7 @@ Result<Receiving::Opened> Receiving::open_checked(const From& from, Now now) {
       break;
   }
   const TopicKey* pair = nullptr;
-  const auto filter = filter_for(*among_, from.topic);
+  const std::string_view filter = topic_.filter;
   for (const TopicKey& key : *among_) {
     if (filter.empty() || key.filter != filter) continue;
     const auto id = reader_id(key.public_half);
@@ -130,6 +136,35 @@ Result<Receiving::Opened> Receiving::open_checked(const From& from, Now now) {
   if (!filter.empty() && (pair == nullptr || pair->form != TopicKey::Form::inside))
     return refused(Cause::policy, "this topic takes messages of another form, or under another key");
   return open_encrypt(from, message, pair, now);
+}
+
+void Receiving::look(bool again) {
+  auto present = keys_.all(again);
+  if (present == among_) return;
+  among_ = std::move(present);
+  members_.clear();
+  topic_.external.clear();
+}
+
+void Receiving::turn_to(std::string_view topic) {
+  if (!topic_.external.empty() && topic_.name == topic) return;
+  topic_.name = topic;
+  topic_.external = external_aad(topic);
+  topic_.filter = filter_for(*among_, topic);
+}
+
+void Receiving::count(Opened& opened, std::string_view kind, Bytes sender, Bytes key, const Header& times, std::uint64_t number) {
+  window_name_.clear();
+  cbor::Writer(window_name_).array(4).bytes(as_bytes(kind)).bytes(sender).bytes(key).text(topic_.name);
+  auto known = windows_.find(as_text(window_name_));
+  if (known == windows_.end()) {
+    if (windows_.size() >= most_windows) windows_.clear();
+    known = windows_.try_emplace(std::string(as_text(window_name_)), crypto::sha256(window_name_)).first;
+  }
+  opened.window = known->second;
+  opened.number = number;
+  const Window& window = wanted_.window;
+  opened.fresh_until = 1000 * (times.expires ? *times.expires + 1 : *times.issued + window.behind + window.ahead);
 }
 
 Result<const TopicKey*> Receiving::symmetric_key(const Header& header, std::string_view topic) {
@@ -143,16 +178,13 @@ Result<const TopicKey*> Receiving::symmetric_key(const Header& header, std::stri
   };
   const TopicKey* key = find();
   if (key == nullptr) {
-    // It may have been made since.
-    if (auto present = keys_.all(true); present != among_) {
-      among_ = std::move(present);
-      members_.clear();
-      key = find();
-    }
+    look(true);  // it may have been made since
+    turn_to(topic);
+    key = find();
   }
   if (key == nullptr || key->kind != TopicKey::Kind::symmetric)
     return refused(Cause::policy, "under a key that is not known here");
-  if (key->filter != filter_for(*among_, topic)) return refused(Cause::policy, "under a key that is for other topics");
+  if (key->filter != topic_.filter) return refused(Cause::policy, "under a key that is for other topics");
   if (key->state == TopicKey::State::revoked) return refused(Cause::policy, "under a key that is revoked");
   return key;
 }
@@ -164,6 +196,8 @@ Result<> Receiving::check_time(const Header& header, const From& from, const Top
     return refused(Cause::stale, "its key was not in use at its time");
   if (issued > seconds + wanted_.window.ahead) return refused(Cause::stale, "its time is in the future");
   if (header.expires) {
+    if (*header.expires > seconds && *header.expires - seconds > wanted_.window.lasts)
+      return refused(Cause::stale, "it says that it is good for too long");
     if (*header.expires < seconds) return refused(Cause::stale, "it has expired");
     return {};
   }
@@ -171,20 +205,26 @@ Result<> Receiving::check_time(const Header& header, const From& from, const Top
   return {};
 }
 
-Result<> Receiving::check_new(Bytes kind, Bytes sender, Bytes key, std::uint64_t number, const From& from) {
-  if (!wanted_.remembers) return {};
-  const auto window = window_of(kind, sender, key, from.topic);
+Result<> Receiving::check_not_own(const Header& header, const TopicKey& key) {
+  SenderId sender{};
+  std::ranges::copy(header.key_id, sender.begin());  // as long as that: symmetric_key() has seen it
+  if (wanted_.refuses_own && keys_.sends_as(key.id, sender)) return refused(Cause::replay, "it was sealed here, and comes back");
+  return {};
+}
+
+Result<> Receiving::check_new(const Opened& opened, const From& from) {
   bool is_newest = false;
-  const Replay replay = TRY(keys_.judge(window, number, is_newest));
+  const Replay replay = TRY(keys_.judge(opened.window, opened.number, is_newest));
   if (shown_.size() >= most_shown) shown_.clear();
-  const bool is_first_here = shown_.insert(window).second;
+  const bool is_first_here = shown_.insert(opened.window).second;
   if (replay == Replay::fresh) return {};
   // A broker keeps the last message of a topic, and a reader that starts anew is shown it again; never anything older.
   if (replay == Replay::repeat && from.is_retained && is_newest && is_first_here) return {};
   return refused(Cause::replay, replay == Replay::repeat ? "a copy of one that came before" : "older than what came before");
 }
 
-Result<const Authors*> Receiving::authors_of(const TopicKey* key) {
+Result<KnownAuthors*> Receiving::authors_of(const TopicKey* key) {
+  if (wanted_.listed != nullptr) return wanted_.listed;
   if (!wanted_.pinned.empty()) return &wanted_.pinned;
   if (key == nullptr) return refused(Cause::policy, "nobody is known here who may write to this topic");
   const auto [place, is_new] = members_.try_emplace(key->id);
@@ -192,6 +232,7 @@ Result<const Authors*> Receiving::authors_of(const TopicKey* key) {
     auto added = place->second.add(key->administrator);
     for (const auto& member : key->members)
       if (added) added = place->second.add(member.identity);
+    if (added && wanted_.broker) added = place->second.add(*wanted_.broker);
     if (!added) return as(Cause::policy, added.error());
   }
   return &place->second;
@@ -202,22 +243,22 @@ Result<Receiving::Opened> Receiving::open_encrypt0(const From& from, const Messa
   SenderKeys& sender = senders_.find(key, header.key_id);
   if (header.algorithm != sender.algorithm()) return refused(Cause::policy, "encrypted by another algorithm");
   TRY(check_time(header, from, &key, now));
-  const Buffer external = external_aad(from.topic);
-  auto plaintext = sender.open(*header.number, enc_structure(Structure::encrypt0, message.header_bytes, external), message.body);
+  auto plaintext =
+      sender.open(*header.number, enc_structure(Structure::encrypt0, message.header_bytes, topic_.external), message.body);
   if (!plaintext) return as(Cause::decrypt, plaintext.error());
 
   Opened opened;
   if (key.form == TopicKey::Form::bare) {
+    TRY(check_not_own(header, key));
     opened.payload = *std::move(plaintext);
     opened.checked = "encrypted by somebody who has the topic's key; topic, time, not seen before";
   } else {
-    const Authors* authors = TRY(authors_of(&key));
+    KnownAuthors* authors = TRY(authors_of(&key));
     const auto stamped = TRY(open_stamp_inside(*plaintext, from.topic, outer_of(message.header_bytes), *authors));
-    opened.payload = to_buffer(stamped.message.body);
-    opened.author = stamped.author->name;
+    opened = said_by(*stamped.author, to_buffer(stamped.message.body));
     opened.checked = "encrypted under the topic's key, signed by its author; topic, time, not seen before";
   }
-  TRY(check_new(as_bytes("key"), header.key_id, key.id, *header.number, from));
+  count(opened, "key", header.key_id, key.id, header, *header.number);
   return opened;
 }
 
@@ -225,12 +266,15 @@ Result<Receiving::Opened> Receiving::open_mac0(const From& from, const Message& 
   const Header& header = message.header;
   if (header.algorithm != algorithm::hmac256) return refused(Cause::policy, "sealed by another algorithm");
   TRY(check_time(header, from, &key, now));
-  const auto checksum =
-      senders_.find(key, header.key_id)
-          .checksum(to_be_sealed(Structure::mac0, message.header_bytes, external_aad(from.topic), message.body));
+  const auto checksum = senders_.find(key, header.key_id)
+                            .checksum(to_be_sealed(Structure::mac0, message.header_bytes, topic_.external, message.body));
   if (!same(checksum, message.seal)) return refused(Cause::stamp, "the checksum does not match");
-  TRY(check_new(as_bytes("mac"), header.key_id, key.id, *header.number, from));
-  return Opened{to_buffer(message.body), {}, "sealed by somebody who has the topic's key; topic, time, not seen before"};
+  TRY(check_not_own(header, key));
+  Opened opened;
+  opened.payload = to_buffer(message.body);
+  opened.checked = "sealed by somebody who has the topic's key; topic, time, not seen before";
+  count(opened, "mac", header.key_id, key.id, header, *header.number);
+  return opened;
 }
 
 Result<Secret> Receiving::content_key(const Message& message, const TopicKey* key) {
@@ -258,16 +302,15 @@ Result<Receiving::Opened> Receiving::open_encrypt(const From& from, const Messag
   crypto::Iv iv{};
   if (header.iv.size() != iv.size()) return refused(Cause::malformed, "there is no nonce");
   std::ranges::copy(header.iv, iv.begin());
-  const Authors* authors = TRY(authors_of(key));
+  KnownAuthors* authors = TRY(authors_of(key));
   if (authors->find(header.key_id) == nullptr) return refused(Cause::stamp, "from somebody who is not known here");
   TRY(check_time(header, from, key, now));
 
   const auto unwrapped = content_key(message, key);
   if (!unwrapped) return as(Cause::decrypt, unwrapped.error());
   if (unwrapped->size() != crypto::key_size(*cipher)) return refused(Cause::decrypt, "a content key of another length");
-  const auto plaintext =
-      crypto::Aead(*cipher, unwrapped->reveal())
-          .open(iv, enc_structure(Structure::encrypt, message.header_bytes, external_aad(from.topic)), message.body);
+  const auto plaintext = crypto::Aead(*cipher, unwrapped->reveal())
+                             .open(iv, enc_structure(Structure::encrypt, message.header_bytes, topic_.external), message.body);
   if (!plaintext) return as(Cause::decrypt, plaintext.error());
 
   std::vector<Bytes> ids;
@@ -276,9 +319,10 @@ Result<Receiving::Opened> Receiving::open_encrypt(const From& from, const Messag
   const Header& inner = stamped.message.header;
   if (!std::ranges::equal(inner.key_id, header.key_id)) return refused(Cause::stamp, "stamped by another than its sender");
   if (!inner.number) return refused(Cause::malformed, "the stamp has no number");
-  TRY(check_new(as_bytes("stamp"), stamped.author->digest, {}, *inner.number, from));
-  return Opened{to_buffer(stamped.message.body), stamped.author->name,
-                "encrypted for this reader, signed by its author; topic, time, not seen before"};
+  Opened opened = said_by(*stamped.author, to_buffer(stamped.message.body));
+  opened.checked = "encrypted for this reader, signed by its author; topic, time, not seen before";
+  count(opened, "stamp", stamped.author->digest, {}, header, *inner.number);
+  return opened;
 }
 
 Result<Receiving::Opened> Receiving::open_outside(const From& from, const Message& message, Now now) {
@@ -295,7 +339,7 @@ Result<Receiving::Opened> Receiving::open_outside(const From& from, const Messag
   if (inner.structure == Structure::encrypt0) {
     key = TRY(symmetric_key(inner.header, from.topic));
   } else if (inner.structure == Structure::encrypt) {
-    const auto filter = filter_for(*among_, from.topic);
+    const std::string_view filter = topic_.filter;
     for (const TopicKey& its : *among_)
       if (!filter.empty() && its.filter == filter && its.kind == TopicKey::Kind::pair && inner.recipients.size() == 1 &&
           std::ranges::equal(inner.recipients[0].header.key_id, reader_id(its.public_half)))
@@ -303,10 +347,10 @@ Result<Receiving::Opened> Receiving::open_outside(const From& from, const Messag
   }
   if (key == nullptr || key->form != TopicKey::Form::outside || key->state == TopicKey::State::revoked)
     return refused(Cause::policy, "this topic takes messages of another form, or under another key");
-  const Authors* authors = TRY(authors_of(key));
+  KnownAuthors* authors = TRY(authors_of(key));
   if (authors->find(header.key_id) == nullptr) return refused(Cause::stamp, "stamped by somebody who is not known here");
   TRY(check_time(header, from, key, now));
-  const auto stamped = TRY(verify_stamp(message, external_aad(from.topic), *authors));
+  const auto stamped = TRY(verify_stamp(message, topic_.external, *authors));
 
   if (inner.header.algorithm != algorithm_of(key->cipher)) return refused(Cause::policy, "encrypted by another algorithm");
   Result<Buffer> plaintext = Buffer();
@@ -324,25 +368,28 @@ Result<Receiving::Opened> Receiving::open_outside(const From& from, const Messag
     plaintext = crypto::Aead(cipher, unwrapped->reveal()).open(iv, authenticated, inner.body);
   }
   if (!plaintext) return as(Cause::decrypt, plaintext.error());
-  TRY(check_new(as_bytes("stamp"), stamped.author->digest, {}, *header.number, from));
-  return Opened{*std::move(plaintext), stamped.author->name,
-                "signed by its author, encrypted under the topic's key; topic, time, not seen before"};
+  Opened opened = said_by(*stamped.author, *std::move(plaintext));
+  opened.checked = "signed by its author, encrypted under the topic's key; topic, time, not seen before";
+  count(opened, "stamp", stamped.author->digest, {}, header, *header.number);
+  return opened;
 }
 
 Result<Receiving::Opened> Receiving::open_stamped(const From& from, const Message& message, Now now) {
-  const auto filter = filter_for(*among_, from.topic);
+  const std::string_view filter = topic_.filter;
   const TopicKey* key = nullptr;
   for (const TopicKey& its : *among_)
     if (!filter.empty() && its.filter == filter && its.form == TopicKey::Form::stamp && its.state != TopicKey::State::revoked &&
         (key == nullptr || its.not_before > key->not_before))
       key = &its;
   if (key == nullptr) return refused(Cause::policy, "this topic takes messages of another form");
-  const Authors* authors = TRY(authors_of(key));
+  KnownAuthors* authors = TRY(authors_of(key));
   if (authors->find(message.header.key_id) == nullptr) return refused(Cause::stamp, "stamped by somebody who is not known here");
   TRY(check_time(message.header, from, nullptr, now));
-  const auto stamped = TRY(verify_stamp(message, external_aad(from.topic), *authors));
-  TRY(check_new(as_bytes("stamp"), stamped.author->digest, {}, *message.header.number, from));
-  return Opened{to_buffer(message.body), stamped.author->name, "signed by its author; topic, time, not seen before"};
+  const auto stamped = TRY(verify_stamp(message, topic_.external, *authors));
+  Opened opened = said_by(*stamped.author, to_buffer(message.body));
+  opened.checked = "signed by its author; topic, time, not seen before";
+  count(opened, "stamp", stamped.author->digest, {}, message.header, *message.header.number);
+  return opened;
 }
 
 }  // namespace sealmq::payload

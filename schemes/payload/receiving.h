@@ -3,10 +3,12 @@
 
 #include <map>
 #include <set>
+#include <unordered_map>
 
 #include "schemes/payload/causes.h"
 #include "schemes/payload/sender_keys.h"
 #include "schemes/payload/stamps.h"
+#include "sealmq/identity.h"
 #include "sealmq/keystore.h"
 #include "sealmq/topic_keys.h"
 
@@ -16,20 +18,30 @@ namespace sealmq::payload {
 struct Window {
   std::uint64_t behind = 30;  ///< seconds
   std::uint64_t ahead = 5;
+  std::uint64_t lasts = UINT64_MAX;  ///< of one that says until when it is good: how long that may be from now
+};
+
+/// Somebody whose stamps may be taken.
+struct Author {
+  std::string name;
+  StampVerifier verifier;
+  std::array<std::uint8_t, 32> digest;  ///< of the whole key
+  const Identity* listed = nullptr;     ///< at a broker: what its list says
 };
 
 /// Whose stamps are taken.
-class Authors {
+class KnownAuthors {
+ public:
+  virtual ~KnownAuthors() = default;
+  /// Null: nobody. Good until the next call.
+  virtual const Author* find(Bytes id) = 0;
+};
+
+class Authors final : public KnownAuthors {
  public:
   /// Errors: caller_misused, if a key is none, or two of them answer to the same id.
   Result<> add(const PublicIdentity& identity);
-  struct Author {
-    std::string name;
-    StampVerifier verifier;
-    std::array<std::uint8_t, 32> digest;  ///< of the whole key
-  };
-  /// Null: nobody.
-  const Author* find(Bytes id) const;
+  const Author* find(Bytes id) override;
   bool empty() const { return by_id_.empty(); }
 
  private:
@@ -43,7 +55,10 @@ class Receiving {
     Authors pinned;                     ///< if any, nobody else's messages are taken
     std::vector<ReaderSecret> readers;  ///< for messages to named readers
     Window window;
-    bool remembers = true;  ///< false: a message may be opened any number of times, as from a file
+    bool remembers = true;  ///< false: a message may be opened any number of times, as from a file, or is judged elsewhere
+    KnownAuthors* listed = nullptr;        ///< instead of those who share a key; outlives this
+    std::optional<PublicIdentity> broker;  ///< its stamp is taken besides
+    bool refuses_own = false;              ///< nothing that was sealed with these very keys by this store's processes
   };
   Receiving(TopicKeys& keys, Wanted wanted) : keys_(keys), wanted_(std::move(wanted)) {}
 
@@ -55,8 +70,13 @@ class Receiving {
   };
   struct Opened {
     Buffer payload;
-    std::string author;  ///< empty: somebody who has the key
-    std::string checked;
+    std::string author;                ///< empty: somebody who has the key
+    const Identity* listed = nullptr;  ///< the author's, as of Author
+    std::string_view checked;          ///< in words
+    // It comes once: by its number among all of this sender, key and topic.
+    std::array<std::uint8_t, 32> window{};
+    std::uint64_t number = 0;
+    std::uint64_t fresh_until = 0;  ///< wall milliseconds; afterwards its time alone refuses it
   };
   /// Errors begin with one of cause_names.
   Result<Opened> open(const From& from, Now now);
@@ -75,16 +95,36 @@ class Receiving {
   Result<Secret> content_key(const Message& message, const TopicKey* key);
   Result<const TopicKey*> symmetric_key(const Header& header, std::string_view topic);
   Result<> check_time(const Header& header, const From& from, const TopicKey* key, Now now) const;
-  Result<> check_new(Bytes kind, Bytes sender, Bytes key, std::uint64_t number, const From& from);
-  Result<const Authors*> authors_of(const TopicKey* key);
+  Result<> check_not_own(const Header& header, const TopicKey& key);
+  Result<> check_new(const Opened& opened, const From& from);
+  Result<KnownAuthors*> authors_of(const TopicKey* key);
+  void count(Opened& opened, std::string_view kind, Bytes sender, Bytes key, const Header& times, std::uint64_t number);
+  void look(bool again);
+  void turn_to(std::string_view topic);
 
   TopicKeys& keys_;
   Wanted wanted_;
+  std::uint64_t looked_at_ = 0;  ///< seconds
   std::shared_ptr<const TopicKeys::Keys> among_;
   std::map<TopicKeyId, Authors> members_;  ///< of the keys in among_
   SenderKeyCache senders_;
   std::set<std::array<std::uint8_t, 32>> shown_;  ///< windows of retained messages that were answered in this process
   std::array<std::uint64_t, 6> refused_{};
+
+  // What was worked out for messages before, which this is most often like: the topic of the last one,
+  struct Topic {
+    std::string name;
+    Buffer external;          ///< empty: there was none
+    std::string_view filter;  ///< in among_
+  };
+  Topic topic_;
+  // and the names of windows.
+  struct TextHash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+  };
+  std::unordered_map<std::string, std::array<std::uint8_t, 32>, TextHash, std::equal_to<>> windows_;
+  Buffer window_name_;
 };
 
 }  // namespace sealmq::payload

@@ -45,8 +45,9 @@ Core::Core(std::size_t index_, std::size_t count_, Settings settings_, Ports por
       tree_charge_(ports.budget, 0, true),
       sealed_(ports.schemes.size()) {
   for (const auto& scheme : ports.schemes) {
-    is_restricted_.push_back(scheme->info().needs_login || scheme->info().names_ends);
-    is_of_login_.push_back(scheme->info().login_protects);
+    const SchemeInfo& info = scheme->info();
+    is_restricted_.push_back(info.needs_login || info.names_ends || info.leaves_hidden);
+    is_of_login_.push_back(info.login_protects);
   }
 }
 

@@ -198,6 +198,8 @@ bool Core::may_reach(const Session& session, const MessageView& view, std::size_
   const BrokerScheme& scheme = *ports.schemes[view.scheme];
   // While the client is away it may be kept for it; how it logs in when it comes back will decide.
   if (scheme.info().needs_login && session.link != nullptr && !session.link->proved_by) return false;
+  const bool shows = ports.schemes[leaves_by]->info().claims.confidentiality == Confidentiality::none;
+  if (scheme.info().leaves_hidden && shows && session.link != nullptr && !session.link->is_hidden) return false;
   return !scheme.info().names_ends || scheme.may_get(session.owner, view.topic);
 }
 

@@ -284,6 +284,7 @@ Result<> Link::protect(Proof proof) {
   const Secret& key = proof.who.session_key;
   const std::size_t key_size = proof.who.key_bits / 8;
   if (proof.hop != Hop::none && key.empty()) return refused("its login made no key to protect the connection with");
+  is_hidden = true;
   switch (proof.hop) {
     case Hop::hrl1:
       return connection.protect_with(mqtt::records_by(crypto::HopRecords(key, crypto::HopEnd::broker, key_size)));

@@ -51,6 +51,7 @@ struct Peer {
   bool may_be_anonymous = true;  ///< else it has to prove an identity
   HopRule hop = HopRule::as_offered;
   bool must_be_protected = false;  ///< nothing of its transport hides what is sent: whoever logs in by a scheme needs a Hop
+  bool is_hidden = false;          ///< TLS, or a socket of this machine: nobody on the way reads what is sent
   std::array<std::uint8_t, 32> channel_binding{};  ///< see LoginRequest
   std::size_t memory = 0;                          ///< bytes that its transport takes beyond a socket
   std::string place{};  ///< the address without its port, or the network of it: its connections share what one may take. Empty:

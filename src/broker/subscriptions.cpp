@@ -40,8 +40,9 @@ Admission<Core::Granted> Core::subscribe(Link& link, const mqtt::SubscribeEntry&
 
 Admission<const Identity*> Core::may_subscribe(const Link& link, std::string_view filter, std::size_t scheme, const Asked* asked,
                                                Now now) {
-  const Identity* subscriber = asked != nullptr ? asked->identity : access.directory().find(link.identity);
-  if (asked == nullptr && subscriber == nullptr && !link.identity.empty())
+  const bool by_connection = asked == nullptr || asked->by_connection;
+  const Identity* subscriber = by_connection ? access.directory().find(link.identity) : asked->identity;
+  if (by_connection && subscriber == nullptr && !link.identity.empty())
     return refused(Refusal::author_not_listed, "the subscriber is not on the list");
   if (asked != nullptr && asked->names_identity && subscriber == nullptr)
     return refused(Refusal::author_not_listed, "the subscriber is not on the list");

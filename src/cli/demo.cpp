@@ -63,7 +63,7 @@ std::string topic_word(std::string_view scheme) {
 
 /// Others have scenes of their own, with a broker that knows nothing of them.
 bool is_end_to_end(const SchemeInfo& scheme) {
-  return scheme.between_partners || scheme.claims.confidentiality == Confidentiality::end_to_end;
+  return scheme.between_partners || scheme.has_topic_keys || scheme.claims.confidentiality == Confidentiality::end_to_end;
 }
 
 bool subscribers_verify(const SchemeInfo& scheme) {

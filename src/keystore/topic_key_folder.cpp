@@ -14,6 +14,7 @@
 #include <charconv>
 #include <filesystem>
 #include <map>
+#include <set>
 
 #include "base/descriptor.h"
 #include "base/error_text.h"
@@ -32,6 +33,7 @@ constexpr std::string_view suffix = ".topic-key";
 constexpr std::uint64_t reserved_at_once = 256;
 constexpr std::uint64_t numbers = std::uint64_t{1} << 40;
 constexpr unsigned most_senders = 64;  // processes at a time
+constexpr std::size_t most_others = 4096;
 
 /// Numbers of one process under one key, and its lock on them. What the file says is used up is never used again: it is written
 /// ahead, for many messages at once, and corrected when the process ends as it should.
@@ -176,8 +178,21 @@ class TopicKeyFolder : public TopicKeys {
 
   Result<Numbered> next(const TopicKeyId& key) override {
     auto& sending = sending_[key];
-    if (sending == nullptr) sending = TRY(SendingFile::open(folder_ + "/" + to_hex(key) + ".sending.", random_));
+    if (sending == nullptr) sending = TRY(SendingFile::open(sending_path(key), random_));
     return sending->next();
+  }
+  // A name is written down before it is used, and none that somebody else has made up becomes one of ours.
+  bool sends_as(const TopicKeyId& key, const std::array<std::uint8_t, 6>& sender) override {
+    if (others_.contains({key, sender})) return false;
+    for (unsigned n = 0; n < most_senders; ++n) {
+      const std::string path = sending_path(key) + std::to_string(n);
+      if (!exists(path)) break;
+      const auto text = read_public_file(path);
+      if (!text || text->starts_with(to_hex(sender))) return true;
+    }
+    if (others_.size() >= most_others) others_.clear();
+    others_.insert({key, sender});
+    return false;
   }
   Result<std::uint64_t> next_signed() override {
     const auto number = TRY(signed_->next());
@@ -192,6 +207,7 @@ class TopicKeyFolder : public TopicKeys {
 
  private:
   std::string administrators_path() const { return folder_ + "/administrators"; }
+  std::string sending_path(const TopicKeyId& key) const { return folder_ + "/" + to_hex(key) + ".sending."; }
 
   std::string folder_;
   Random& random_;
@@ -200,6 +216,7 @@ class TopicKeyFolder : public TopicKeys {
   std::vector<PublicIdentity> administrators_;
   timespec changed_{};
   std::map<TopicKeyId, std::unique_ptr<SendingFile>> sending_;
+  std::set<std::pair<TopicKeyId, std::array<std::uint8_t, 6>>> others_;  // names that are not ours
   std::unique_ptr<SeenFile> seen_;
 };
 

@@ -54,6 +54,10 @@ class MemoryTopicKeys : public TopicKeys {
     ++place->second.number;
     return numbered;
   }
+  bool sends_as(const TopicKeyId& key, const std::array<std::uint8_t, 6>& sender) override {
+    const auto place = sending_.find(key);
+    return place != sending_.end() && place->second.sender == sender;
+  }
   Result<std::uint64_t> next_signed() override { return ++signed_; }
 
   Result<Replay> judge(const std::array<std::uint8_t, 32>& window, std::uint64_t number, bool& is_newest) override {

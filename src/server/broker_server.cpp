@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "broker/own_topics.h"
 #include "registry/open_registry.h"
+#include "server/broker_topic_keys.h"
 #include "server/thread_priority.h"
 
 namespace sealmq::server {
@@ -107,6 +108,7 @@ Result<Parts> open_parts(const DataFolder& folder, const Configuration& configur
       return fail(Blame::caller_misused, configuration.authority + " is not the public key of an authority");
     parts.authority = {authority.keys.ecdsa, authority.keys.agreement};
   }
+  parts.topic_keys = TRY(open_broker_topic_keys(configuration, shards, random));
   if (needs_rabin(configuration))
     parts.rabin = TRY(RabinRenewal::open(folder.path, *parts.keys.front(), parts.authority, system_now().wall));
   auto replays = TRY(open_replay_memory(folder.sessions()));
@@ -213,6 +215,7 @@ BrokerPorts BrokerServer::scheme_ports(std::size_t shard, Random& random) {
   BrokerPorts ports{*parts_.keys[shard], random};
   if (parts_.rabin != nullptr) ports.rabin = [rabin = parts_.rabin.get()] { return rabin->keys(); };
   if (parts_.authority) ports.authority = parts_.authority->agreement;
+  if (shard < parts_.topic_keys.size()) ports.topic_keys = parts_.topic_keys[shard];
   ports.options = configuration_.scheme_options;
   ports.registrar = registrar_.get();
   if (passwords_ != nullptr)
@@ -302,6 +305,8 @@ void BrokerServer::reload_certificates() {
 Result<> BrokerServer::reload(const Configuration& configuration) {
   const auto policy = TRY(make_policy(configuration));
   TRY(check_key(configuration, *parts_.keys.front()));
+  if (needs_topic_keys(configuration) && parts_.topic_keys.empty())
+    return fail(Blame::caller_misused, "messages that the broker opens need topic_keys, which count from the next start on");
   for (const auto& shard : shards_) shard->post([policy](broker::Shard& its, Now now) { its.set_policy(policy, now); });
   operations_.set_policy(*policy);
   const auto found = differences(configuration_, configuration);

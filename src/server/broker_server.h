@@ -36,9 +36,10 @@ struct Parts {
   std::unique_ptr<KeyStore> watched_key;        ///< the same once more, if it can be lost: asked each second whether it is there
   std::unique_ptr<Registry> registry;
   std::unique_ptr<ReplayMemory> replays;
-  StoredReplayMemory* stored_replays = nullptr;  ///< the same, if it wants to be maintained
-  std::unique_ptr<SessionStore> sessions;        ///< null: nothing outlives the process
-  std::unique_ptr<RabinRenewal> rabin;           ///< null: no scheme needs it
+  StoredReplayMemory* stored_replays = nullptr;        ///< the same, if it wants to be maintained
+  std::unique_ptr<SessionStore> sessions;              ///< null: nothing outlives the process
+  std::vector<std::shared_ptr<TopicKeys>> topic_keys;  ///< once for each shard; or none, where no scheme needs them
+  std::unique_ptr<RabinRenewal> rabin;                 ///< null: no scheme needs it
   std::optional<BrokerParameters::Authority> authority;
   std::string recoverable_passwords;         ///< empty: there are none
   std::string password_file;                 ///< empty: user names and passwords mean nothing

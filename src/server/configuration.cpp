@@ -21,7 +21,7 @@ std::vector<std::string> trusted_schemes() {
   for (const Scheme& scheme : all_schemes())
     // What only the other end can verify comes in where the configuration says so.
     if (scheme.info->profile == Profile::hardened && scheme.info->claims.authorship != Authorship::none &&
-        !scheme.info->needs_rabin && !scheme.info->between_partners)
+        !scheme.info->needs_rabin && !scheme.info->needs_topic_keys && !scheme.info->between_partners)
       names.emplace_back(scheme.info->name);
   return names;
 }
@@ -117,6 +117,12 @@ std::string schemes_signing_on_shards(const Configuration& configuration) {
     if (scheme.info->signs_on_shard && is_named(configuration, *scheme.info))
       names.append(names.empty() ? "" : ", ").append(scheme.info->name);
   return names;
+}
+
+bool needs_topic_keys(const Configuration& configuration) {
+  return std::ranges::any_of(all_schemes(), [&](const Scheme& scheme) {
+    return scheme.info->needs_topic_keys && is_named(configuration, *scheme.info);
+  });
 }
 
 bool needs_rsa(const Configuration& configuration) {

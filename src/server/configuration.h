@@ -83,6 +83,7 @@ struct Configuration {
   std::string data;      ///< empty: not said
   std::string registry;  ///< URL of a database; empty: a file in the data folder
   std::uint32_t threads = 0;
+  std::string topic_keys;           ///< folder; empty: none
   std::string password_file;        ///< empty: `passwords` in the data folder
   std::string durability = "disk";  ///< or "memory"
   std::uint32_t sys_interval = 10;  ///< seconds; 0: no $SYS topics
@@ -121,6 +122,8 @@ Result<std::shared_ptr<const broker::Policy>> make_policy(const Configuration& c
 bool needs_rabin(const Configuration& configuration);
 /// Those that the policy names, for people; empty: none.
 std::string schemes_signing_on_shards(const Configuration& configuration);
+/// Whether some row names a scheme whose messages the broker opens with keys of topics.
+bool needs_topic_keys(const Configuration& configuration);
 /// Likewise an RSA key.
 bool needs_rsa(const Configuration& configuration);
 

@@ -17,8 +17,9 @@ Result<std::unique_ptr<Entrance>> Entrance::open(const Listener& listener,
   auto tls = TRY(load_tls(listener));
   entrance->entry_ = std::make_shared<net::Entry>(listener.transport, listener.proxy_protocol, listener.upgrade, std::move(tls));
   const bool is_private = needs_tls(listener) || listener.transport == net::Transport::unix_socket;
-  entrance->door_ = std::make_shared<const ShardThread::Door>(ShardThread::Door{
-      entrance->entry_, listener.identity, listener.anonymous, listener.hop, !is_private && !listener.insecure_channel});
+  entrance->door_ = std::make_shared<const ShardThread::Door>(
+      ShardThread::Door{entrance->entry_, listener.identity, listener.anonymous, listener.hop,
+                        !is_private && !listener.insecure_channel, is_private});
   auto& loop = shards.front()->loop();
   if (listener.transport == net::Transport::unix_socket)
     entrance->listener_ = TRY(net::TcpListener::open_unix(loop, listener.socket_path, listener.mode, *entrance));

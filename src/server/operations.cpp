@@ -10,6 +10,7 @@
 #include "base/error_text.h"
 #include "base/version.h"
 #include "net/address.h"
+#include "net/url.h"
 #include "server/metrics.h"
 #include "server/sys_topics.h"
 
@@ -44,15 +45,22 @@ Result<> Operations::listen(const Admin& admin) {
 }
 
 Result<> Operations::add_bridges(const std::vector<BridgeSettings>& bridges, const std::string& broker, Log& log) {
-  // The other end is a connection like any other: the shard that owns its client identifier takes it over by itself.
-  const auto open_local = [this]() -> Result<int> {
-    int ends[2];
-    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0)
-      return fail(Blame::environment, std::string("cannot make a socket: ") + error_text(errno));
-    shards_.front()->adopt({Descriptor(ends[0]), {}, nullptr, {}}, {.address = "bridge", .is_own = true}, {});
-    return ends[1];
-  };
-  for (const BridgeSettings& bridge : bridges) bridges_.push_back(TRY(Bridge::make(loop_, bridge, broker, open_local, log)));
+  for (const BridgeSettings& bridge : bridges) {
+    // Who reads on the way to the other broker reads what is passed on to it.
+    const auto url = TRY(net::parse_url(bridge.url));
+    const bool is_hidden = url.transport == net::Transport::tls || url.transport == net::Transport::secure_websocket ||
+                           url.transport == net::Transport::unix_socket;
+    // The other end is a connection like any other: the shard that owns its client identifier takes it over by itself.
+    const auto open_local = [this, is_hidden]() -> Result<int> {
+      int ends[2];
+      if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0)
+        return fail(Blame::environment, std::string("cannot make a socket: ") + error_text(errno));
+      broker::Peer peer{.address = "bridge", .is_own = true, .is_hidden = is_hidden};
+      shards_.front()->adopt({Descriptor(ends[0]), {}, nullptr, {}}, std::move(peer), {});
+      return ends[1];
+    };
+    bridges_.push_back(TRY(Bridge::make(loop_, bridge, broker, open_local, log)));
+  }
   return {};
 }
 

@@ -8,12 +8,14 @@
 #include <cstring>
 
 #include "base/error_text.h"
+#include "crypto/random.h"
 #include "keystore/file_access.h"
 #include "net/address.h"
 #include "registry/data_folder.h"
 #include "registry/open_registry.h"
 #include "sealmq/keystore.h"
 #include "server/admin_listener.h"
+#include "server/broker_topic_keys.h"
 
 namespace sealmq::server {
 namespace {
@@ -90,6 +92,8 @@ std::vector<Problem> find_problems(const Configuration& configuration) {
   if (!configuration.registry.empty())
     if (const auto url = check_registry_url(configuration.registry); !url) keep(problems, url.error());
   if (!configuration.password_file.empty()) check_closed(problems, configuration.password_file);
+  crypto::OsRandom random;
+  if (const auto keys = open_broker_topic_keys(configuration, 1, random); !keys) keep(problems, keys.error());
   for (const Listener& listener : configuration.listeners)
     if (needs_tls(listener))
       if (const auto tls = net::TlsServer::load(listener.tls); !tls) keep(problems, tls.error());

@@ -49,6 +49,8 @@ constexpr Setting table[] = {
 
     {"", "password_file", top<&Configuration::password_file>, 0, 0,
      "user names and passwords, made by `sealmq identity password`; the file `passwords` of the data folder if not said"},
+    {"", "topic_keys", top<&Configuration::topic_keys>, 0, 0,
+     "folder of the topic keys that this broker opens messages with, made by `sealmq key new`; none if not said"},
     {"", "authority", top<&Configuration::authority>, 0, 0,
      ".pub file of the revocation authority whose orders are carried out; none if not said"},
     {"", "durability", top<&Configuration::durability>, 0, 0,

@@ -56,6 +56,7 @@ broker::Peer peer_at(const ShardThread::Door& door, const net::Stream& stream) {
           .may_be_anonymous = door.anonymous,
           .hop = door.hop,
           .must_be_protected = door.must_be_protected,
+          .is_hidden = door.is_hidden,
           .channel_binding = info.channel_binding,
           .place = std::move(place)};
 }

@@ -56,6 +56,7 @@ class ShardThread final : private net::ByteSink, private net::HandshakeHandler {
     bool anonymous = true;
     broker::HopRule hop = broker::HopRule::as_offered;
     bool must_be_protected = false;
+    bool is_hidden = false;
   };
   /// With a ticket, unless a PROXY header comes first.
   void welcome(Descriptor socket, std::shared_ptr<const Door> door, ConnectionGate::Ticket ticket);

@@ -26,6 +26,7 @@ void BrokerBench::start(std::size_t shards) {
   scheme_ports.rabin = [this] { return rabin; };
   scheme_ports.authority = authority;
   scheme_ports.options = scheme_options;
+  scheme_ports.topic_keys = topic_keys;
   for (std::size_t i = 0; i < shards; ++i) {
     std::vector<std::unique_ptr<BrokerScheme>> schemes;
     for (const auto& scheme : all_schemes()) schemes.push_back(scheme.broker_side(scheme_ports));

@@ -116,6 +116,7 @@ class BrokerBench {
   std::shared_ptr<const RabinKeys> rabin;
   std::optional<std::array<std::uint8_t, 33>> authority;
   SchemeOptions scheme_options;
+  std::shared_ptr<TopicKeys> topic_keys;
   /// broker.pub as it is now.
   BrokerIdentity identity() const;
 

@@ -53,7 +53,7 @@ TEST(Configuration, WithoutAFileLetsInEveryHardenedSchemeWhoseAuthorsItCanVerify
   for (std::size_t i = 0; i < all_schemes().size(); ++i) {
     const SchemeInfo& info = *all_schemes()[i].info;
     const bool trusted = info.profile == Profile::hardened && info.claims.authorship != Authorship::none && !info.needs_rabin &&
-                         !info.between_partners;
+                         !info.needs_topic_keys && !info.between_partners;
     EXPECT_EQ(rule->publish.contains(i), trusted) << info.name;
     EXPECT_EQ(rule->subscribe.contains(i), trusted) << info.name;
   }

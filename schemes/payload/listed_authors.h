@@ -1,0 +1,29 @@
+// ListedAuthors: at a broker that opens messages, everybody on its list is known by its stamp; whether that helps, the core says.
+#pragma once
+
+#include "schemes/payload/receiving.h"
+#include "sealmq/registry.h"
+
+namespace sealmq::payload {
+
+/// One thread.
+class ListedAuthors final : public KnownAuthors {
+ public:
+  /// `own`: the broker's key for signatures. What it has stamped is nobody's message, even if it stands on its own list.
+  explicit ListedAuthors(Bytes own) : own_(stamp_id(own)) {}
+
+  /// From now on; the list outlives all calls of find() until the next one of this.
+  void look_into(const Directory& directory) { directory_ = &directory; }
+  const Author* find(Bytes id) override;
+
+ private:
+  struct Known {
+    std::array<std::uint8_t, 33> key;
+    Author author;
+  };
+  StampId own_;
+  const Directory* directory_ = nullptr;
+  std::map<StampId, Known> known_;  // verifiers that were made before
+};
+
+}  // namespace sealmq::payload
