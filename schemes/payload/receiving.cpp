@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "crypto/hash.h"
-#include "schemes/payload/topic_choice.h"
 
 namespace sealmq::payload {
 namespace {

@@ -8,6 +8,7 @@
 #include "schemes/payload/causes.h"
 #include "schemes/payload/sender_keys.h"
 #include "schemes/payload/stamps.h"
+#include "schemes/payload/topic_choice.h"
 #include "sealmq/identity.h"
 #include "sealmq/keystore.h"
 #include "sealmq/topic_keys.h"
@@ -119,10 +120,6 @@ class Receiving {
   };
   Topic topic_;
   // and the names of windows.
-  struct TextHash {
-    using is_transparent = void;
-    std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
-  };
   std::unordered_map<std::string, std::array<std::uint8_t, 32>, TextHash, std::equal_to<>> windows_;
   Buffer window_name_;
 };

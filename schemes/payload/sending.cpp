@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "base/text.h"
-#include "schemes/payload/topic_choice.h"
 
 namespace sealmq::payload {
 namespace {
@@ -59,7 +58,9 @@ Result<> Sending::need_key() const {
 
 Sending::Topic& Sending::topic_state(std::string_view topic, std::uint64_t seconds) {
   if (topics_.size() > most_topics) topics_.clear();
-  Topic& its = topics_[std::string(topic)];
+  auto place = topics_.find(topic);
+  if (place == topics_.end()) place = topics_.try_emplace(std::string(topic)).first;
+  Topic& its = place->second;
   if (its.external.empty()) its.external = external_aad(topic);
   if (its.chosen_at == seconds && its.among != nullptr) return its;
   its.among = keys_.all(true);

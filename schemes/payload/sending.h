@@ -5,6 +5,7 @@
 
 #include "schemes/payload/sender_keys.h"
 #include "schemes/payload/stamps.h"
+#include "schemes/payload/topic_choice.h"
 #include "sealmq/keystore.h"
 #include "sealmq/topic_keys.h"
 
@@ -53,7 +54,7 @@ class Sending {
   std::vector<ReaderKey> readers_;
   Random& random_;
   SenderKeyCache senders_;
-  std::unordered_map<std::string, Topic> topics_;
+  std::unordered_map<std::string, Topic, TextHash, std::equal_to<>> topics_;
 };
 
 }  // namespace sealmq::payload

@@ -1,9 +1,17 @@
 // Which key a topic has: the one whose filter says most about it.
 #pragma once
 
+#include <functional>
+
 #include "sealmq/topic_keys.h"
 
 namespace sealmq::payload {
+
+/// Lets maps with string keys be asked with views.
+struct TextHash {
+  using is_transparent = void;
+  std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+};
 
 /// True: `one` has fewer wildcards than `other`, or as many and is longer.
 bool is_more_specific(std::string_view one, std::string_view other);

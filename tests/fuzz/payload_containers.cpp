@@ -5,6 +5,7 @@
 #include "schemes/payload/dealt.h"
 #include "schemes/payload/demands.h"
 #include "schemes/payload/paper_frames.h"
+#include "schemes/payload/payload.h"
 #include "schemes/payload/sending.h"
 
 using namespace sealmq;
@@ -29,12 +30,17 @@ struct World {
       topics.push_back(key.filter);
     }
     topics.emplace_back("no key");
+    BrokerPorts ports{*own, random};
+    ports.topic_keys = keys;
+    broker = hop_broker(ports);
   }
   crypto::OsRandom random;
   Now now{0, 1'767'225'600'000};
   std::unique_ptr<KeyStore> own = make_memory_keys("boiler-7", Kind::device, random);
   std::shared_ptr<TopicKeys> keys = make_memory_topic_keys(random);
   std::vector<std::string> topics;
+  std::unique_ptr<BrokerScheme> broker;
+  Directory directory{{{own->identity()}}};  // the author of the seeds is on the list
 };
 
 }  // namespace
@@ -48,6 +54,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   Receiving receiving(*world.keys, std::move(wanted));
   for (const auto& topic : world.topics)
     if (receiving.open({topic, input, true, false}, world.now)) std::abort();
+  for (const auto& topic : world.topics)
+    if (world.broker->open({topic, input}, {world.now, world.directory})) std::abort();
 
   if (const auto message = decode_message(input)) {
     (void)shown_by(*message);

@@ -3,15 +3,19 @@ people share, replace and revoke them."""
 import json
 import os
 import pathlib
+import queue
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
 import tempfile
 import unittest
 
+import paho.mqtt.client as paho
 from servers import PATIENCE, SEALMQ, Broker, Lines, require, wait_until
 from test_pub_sub import Mosquitto, free_port
+from transports import MAKE_CERTIFICATES
 
 HERE = pathlib.Path(__file__).resolve().parent
 EXAMPLES = os.environ["EXAMPLES"]  # the folder with their programs
@@ -29,6 +33,24 @@ subscribe = ["plain"]
 [scheme.payload]
 min-enc = "strict/# a256gcm"
 min-stamp = "strict/signed/# signature, strict/sealed/# mac"
+"""
+
+OPENING = """
+topic_keys = "{folder}/admin"
+[[listener]]
+url = "mqtt://127.0.0.1:0"
+[[listener]]
+url = "mqtts://127.0.0.1:0"
+cert = "{folder}/server.pem"
+key = "{folder}/server.key"
+[[topic]]
+filter = "plant/#"
+publish = ["payload-hop"]
+subscribe = ["payload-hop", "plain"]
+[[topic]]
+filter = "open/#"
+publish = ["plain"]
+subscribe = ["plain"]
 """
 
 
@@ -292,6 +314,32 @@ class Payload(unittest.TestCase):
             result = subprocess.run(["mosquitto_pub", "-h", "127.0.0.1", "-p", str(self.port), "-V", "5", "-t", "strict/good", "-q", "1", "-s"],
                                     input=payload, capture_output=True, timeout=PATIENCE)
             self.assertIn(b"failed", result.stderr + result.stdout, payload)
+
+    # -- a broker that opens them
+
+    def test_paho_reads_over_tls_what_our_broker_has_opened(self):
+        subprocess.run([MAKE_CERTIFICATES, self.folder], check=True, timeout=60)
+        self.run_ok("key", "new", "plant/+/temp", "--key", "boiler.key", "--topic-keys", "admin")
+        with Broker(configuration=OPENING.format(folder=self.folder), own_listeners=True) as broker:
+            self.run_ok("identity", "enroll", "boiler.pub", "--publish", "plant/#", "--data", broker.data)
+            message = ("pub", "-h", "127.0.0.1", "-p", str(broker.ports[0]), "--scheme", "payload-hop", "--key", "boiler.key",
+                       "--topic-keys", "admin", "-t", "plant/7/temp", "-m", "21.5", "-q", "1", "-r")
+            self.assertTrue(wait_until(lambda: self.run_any(*message).returncode == 0))  # as soon as the broker has seen the list
+            for with_tls in False, True:
+                got = queue.Queue()
+                client = paho.Client(client_id=f"paho-{with_tls}", protocol=paho.MQTTv5)
+                if with_tls:
+                    client.tls_set(str(self.folder / "ca.pem"), tls_version=ssl.PROTOCOL_TLS_CLIENT)
+                client.on_message = lambda _client, _data, message: got.put((message.topic, message.payload))
+                client.on_connect = lambda its, *_: its.subscribe([("plant/#", 1), ("open/#", 1)])
+                client.on_subscribe = lambda its, *_: its.publish("open/end", b"", 1)
+                client.connect("localhost", broker.ports[with_tls])
+                client.loop_start()
+                if with_tls:
+                    self.assertEqual(got.get(timeout=PATIENCE), ("plant/7/temp", b"21.5"))
+                self.assertEqual(got.get(timeout=PATIENCE), ("open/end", b""))
+                client.disconnect()
+                client.loop_stop()
 
     # -- other people's libraries
 

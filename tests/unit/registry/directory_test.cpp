@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "crypto/hash.h"
 #include "sealmq/registry.h"
 #include "support/identities.h"
 
@@ -31,6 +32,25 @@ TEST(Directory, AKeyThatThereIsNotFindsNobody) {
   const Directory directory({without});
   EXPECT_NE(directory.find("a"), nullptr);
   EXPECT_EQ(directory.find_by_schnorr({}), nullptr);
+}
+
+TEST(Directory, FindsByTheIdInAStampUnlessTwoAnswerToIt) {
+  const auto id_of = [](const Identity& identity) {
+    const auto digest = crypto::sha256(identity.keys.ecdsa);
+    std::array<std::uint8_t, 6> id{};
+    std::copy_n(digest.begin(), id.size(), id.begin());
+    return id;
+  };
+  Identity without = identity_named("without");
+  without.keys.ecdsa = {};
+  const Directory directory({identity_named("a"), identity_named("b"), without});
+  EXPECT_EQ(directory.find_by_stamp(id_of(identity_named("a"))), directory.find("a"));
+  EXPECT_EQ(directory.find_by_stamp(id_of(identity_named("c"))), nullptr);
+  EXPECT_EQ(directory.find_by_stamp(id_of(without)), nullptr);
+  // No registry has a key twice; two keys with the same 6 bytes are not to be had here.
+  Identity second = identity_named("b");
+  second.keys.ecdsa = identity_named("a").keys.ecdsa;
+  EXPECT_EQ(Directory({identity_named("a"), second}).find_by_stamp(id_of(second)), nullptr);
 }
 
 TEST(Directory, StillFindsAfterItWasMoved) {

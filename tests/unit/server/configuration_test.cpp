@@ -130,6 +130,10 @@ TEST(Configuration, RefusesOptionsThatTheirSchemeCannotHave) {
   EXPECT_NE(error_of("[scheme.scacauth]\npaper_methods = \"SCACAuth-RSAPKCS1-2048-DES-64\"\n").find("legacy_ciphers"),
             std::string::npos);
   EXPECT_EQ(parsed("[scheme.scacauth]\nmethods = \"SCACAuth2-ECC-256-AESGCM-256\"\ncard_v2 = true\n").scheme_options.size(), 2U);
+  for (const char* wrong : {"min-enc = \"strict/# a512gcm\"", "min-enc = \"a256gcm\"", "min-stamp = \"#/x mac\""})
+    EXPECT_TRUE(error_of(std::string("\n[scheme.payload]\n") + wrong + "\n").starts_with("sealmq.toml:2:"))
+        << error_of(std::string("\n[scheme.payload]\n") + wrong + "\n");
+  EXPECT_EQ(parsed("[scheme.payload]\nmin-enc = \"strict/# a256gcm\"\nmin-stamp = \"# mac\"\n").scheme_options.size(), 2U);
   EXPECT_NE(error_of("[scheme.pmqtt]\nprefix = \"$SYS\"\n").find("no topic can begin"), std::string::npos);
   EXPECT_NE(error_of("[scheme.smqtt]\nprefix = \"a/#\"\n").find("no topic can begin"), std::string::npos);
   EXPECT_EQ(parsed("[scheme.smqtt]\nprefix = \"clinic\"\n").scheme_options.size(), 1U);
