@@ -179,10 +179,16 @@ Recipient read_recipient(Reader& in) {
 }  // namespace
 
 Buffer encode_header(const Header& header) {
+  Buffer map;
+  (void)encode_header(header, map);
+  return map;
+}
+
+Bytes encode_header(const Header& header, Buffer& map) {
   const bool has_claims = header.issued || header.expires;
   const std::size_t pairs = 1 + (has_claims ? 2 : 0) + (header.content ? 1 : 0) + (header.key_id.empty() ? 0 : 1) +
                             (header.iv.empty() ? 0 : 1) + (header.number ? 1 : 0) + (header.topic_key.empty() ? 0 : 1);
-  Buffer map;
+  map.clear();
   map.reserve(64);
   Writer out(map);
   out.map(pairs).integer(label_algorithm).integer(header.algorithm);
@@ -294,6 +300,12 @@ Buffer to_be_sealed(Structure structure, Bytes header, Bytes external, Bytes bod
 
 Buffer enc_structure(Structure structure, Bytes header, Bytes external) {
   Buffer out;
+  (void)enc_structure(structure, header, external, out);
+  return out;
+}
+
+Bytes enc_structure(Structure structure, Bytes header, Bytes external, Buffer& out) {
+  out.clear();
   out.reserve(header.size() + external.size() + 24);
   Writer(out).array(3).text(structure == Structure::encrypt ? "Encrypt" : "Encrypt0").bytes(header).bytes(external);
   return out;

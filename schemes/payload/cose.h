@@ -44,6 +44,8 @@ inline constexpr std::uint64_t largest_number = (std::uint64_t{1} << 40) - 1;
 
 /// The map, in deterministic order; claims are marked as critical.
 Buffer encode_header(const Header& header);
+/// The same in a buffer that is kept, for the path of every message; what was in it goes.
+Bytes encode_header(const Header& header, Buffer& place);
 /// Any header parameters; those that are not known are passed over, unless they are critical. Errors: peer_misbehaved.
 Result<Header> decode_header(Bytes map);
 
@@ -95,6 +97,8 @@ Buffer encode_recipient(const Recipient& recipient);
 Buffer to_be_sealed(Structure structure, Bytes header, Bytes external, Bytes body);
 /// Enc_structure.
 Buffer enc_structure(Structure structure, Bytes header, Bytes external);
+/// In a buffer that is kept, likewise.
+Bytes enc_structure(Structure structure, Bytes header, Bytes external, Buffer& place);
 
 // -- keys
 

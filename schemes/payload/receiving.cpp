@@ -29,7 +29,7 @@ Result<Message> decode(Bytes payload) {
   auto message = decode_message(payload);
   if (!message) return as(Cause::malformed, message.error());
   TRY(check_header(*message));
-  return *std::move(message);
+  return message;
 }
 
 /// A Sign1 whose author is known and whose signature is right.
@@ -106,7 +106,9 @@ Result<Receiving::Opened> Receiving::open_checked(const From& from, Now now) {
   looked_at_ = seconds;
   turn_to(from.topic);
   if (!structure_of(from.payload)) return refused(Cause::policy, "not protected by this scheme");
-  Message message = TRY(decode(from.payload));
+  const auto decoded = decode(from.payload);
+  if (!decoded) return Failure(decoded.error());
+  const Message& message = *decoded;
   switch (message.structure) {
     case Structure::encrypt0: {
       const TopicKey* key = TRY(symmetric_key(message.header, from.topic));
@@ -150,17 +152,25 @@ void Receiving::turn_to(std::string_view topic) {
   topic_.name = topic;
   topic_.external = external_aad(topic);
   topic_.filter = filter_for(*among_, topic);
+  topic_.named = nullptr;
 }
 
 void Receiving::count(Opened& opened, std::string_view kind, Bytes sender, Bytes key, const Header& times, std::uint64_t number) {
-  window_name_.clear();
-  cbor::Writer(window_name_).array(4).bytes(as_bytes(kind)).bytes(sender).bytes(key).text(topic_.name);
-  auto known = windows_.find(as_text(window_name_));
-  if (known == windows_.end()) {
-    if (windows_.size() >= most_windows) windows_.clear();
-    known = windows_.try_emplace(std::string(as_text(window_name_)), crypto::sha256(window_name_)).first;
+  if (topic_.named == nullptr || topic_.kind != kind || !std::ranges::equal(topic_.sender, sender) ||
+      !std::ranges::equal(topic_.key, key)) {
+    window_name_.clear();
+    cbor::Writer(window_name_).array(4).bytes(as_bytes(kind)).bytes(sender).bytes(key).text(topic_.name);
+    auto known = windows_.find(as_text(window_name_));
+    if (known == windows_.end()) {
+      if (windows_.size() >= most_windows) windows_.clear();
+      known = windows_.try_emplace(std::string(as_text(window_name_)), Named{crypto::sha256(window_name_)}).first;
+    }
+    topic_.named = &known->second;
+    topic_.kind = kind;
+    topic_.sender = to_buffer(sender);
+    topic_.key = to_buffer(key);
   }
-  opened.window = known->second;
+  opened.window = topic_.named->window;
   opened.number = number;
   const Window& window = wanted_.window;
   opened.fresh_until = 1000 * (times.expires ? *times.expires + 1 : *times.issued + window.behind + window.ahead);
@@ -215,7 +225,8 @@ Result<> Receiving::check_new(const Opened& opened, const From& from) {
   bool is_newest = false;
   const Replay replay = TRY(keys_.judge(opened.window, opened.number, is_newest));
   if (shown_.size() >= most_shown) shown_.clear();
-  const bool is_first_here = shown_.insert(opened.window).second;
+  const bool is_first_here = !topic_.named->is_shown && shown_.insert(opened.window).second;
+  topic_.named->is_shown = true;
   if (replay == Replay::fresh) return {};
   // A broker keeps the last message of a topic, and a reader that starts anew is shown it again; never anything older.
   if (replay == Replay::repeat && from.is_retained && is_newest && is_first_here) return {};
@@ -242,8 +253,8 @@ Result<Receiving::Opened> Receiving::open_encrypt0(const From& from, const Messa
   SenderKeys& sender = senders_.find(key, header.key_id);
   if (header.algorithm != sender.algorithm()) return refused(Cause::policy, "encrypted by another algorithm");
   TRY(check_time(header, from, &key, now));
-  auto plaintext =
-      sender.open(*header.number, enc_structure(Structure::encrypt0, message.header_bytes, topic_.external), message.body);
+  const Bytes authenticated = enc_structure(Structure::encrypt0, message.header_bytes, topic_.external, authenticated_);
+  auto plaintext = sender.open(*header.number, authenticated, message.body);
   if (!plaintext) return as(Cause::decrypt, plaintext.error());
 
   Opened opened;

@@ -112,16 +112,24 @@ class Receiving {
   std::set<std::array<std::uint8_t, 32>> shown_;  ///< windows of retained messages that were answered in this process
   std::array<std::uint64_t, 6> refused_{};
 
-  // What was worked out for messages before, which this is most often like: the topic of the last one,
+  // What was worked out for messages before, which this is most often like: names of windows,
+  struct Named {
+    std::array<std::uint8_t, 32> window;
+    bool is_shown = false;  ///< stands in shown_
+  };
+  std::unordered_map<std::string, Named, TextHash, std::equal_to<>> windows_;
+  // the topic of the last one, and its sender.
   struct Topic {
     std::string name;
     Buffer external;          ///< empty: there was none
     std::string_view filter;  ///< in among_
+    Named* named = nullptr;   ///< null: no message has been opened; of this
+    std::string_view kind{};
+    Buffer sender{}, key{};
   };
   Topic topic_;
-  // and the names of windows.
-  std::unordered_map<std::string, std::array<std::uint8_t, 32>, TextHash, std::equal_to<>> windows_;
   Buffer window_name_;
+  Buffer authenticated_;  // of the present message
 };
 
 }  // namespace sealmq::payload

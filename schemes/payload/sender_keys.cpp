@@ -63,12 +63,18 @@ crypto::Digest SenderKeys::checksum(Bytes message) const {
 }
 
 SenderKeys& SenderKeyCache::find(const TopicKey& key, Bytes sender) {
-  std::array<char, std::tuple_size_v<TopicKeyId> + std::tuple_size_v<SenderId>> name{};
+  Name name{};
   std::ranges::copy(sender, std::ranges::copy(key.id, name.begin()).out);
+  if (last_ != nullptr && name == last_name_) return *last_;
   const std::string_view known_as(name.data(), name.size());
-  if (const auto known = known_.find(known_as); known != known_.end()) return known->second;
-  if (known_.size() >= most_known) known_.clear();
-  return known_.try_emplace(std::string(known_as), key, sender).first->second;
+  auto known = known_.find(known_as);
+  if (known == known_.end()) {
+    if (known_.size() >= most_known) known_.clear();
+    known = known_.try_emplace(std::string(known_as), key, sender).first;
+  }
+  last_name_ = name;
+  last_ = &known->second;
+  return *last_;
 }
 
 }  // namespace sealmq::payload

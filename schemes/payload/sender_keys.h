@@ -38,7 +38,10 @@ class SenderKeyCache {
   SenderKeys& find(const TopicKey& key, Bytes sender);
 
  private:
+  using Name = std::array<char, std::tuple_size_v<TopicKeyId> + std::tuple_size_v<SenderId>>;
   std::map<std::string, SenderKeys, std::less<>> known_;
+  Name last_name_{};
+  SenderKeys* last_ = nullptr;  // asked for
 };
 
 std::int64_t algorithm_of(TopicKey::Cipher cipher);

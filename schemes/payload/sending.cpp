@@ -121,7 +121,7 @@ Result<Buffer> Sending::seal_symmetric(const Topic& its, std::string_view topic,
     inner_external = external_aad(topic, Place::inside, outer_of(stamp_header));
     external = inner_external;
   }
-  const Buffer encoded = encode_header(header);
+  const Bytes encoded = encode_header(header, header_);
   if (key.form == TopicKey::Form::inside) {
     const Header inner{.issued = header.issued};
     const auto outer = outer_of(encoded);
@@ -133,7 +133,7 @@ Result<Buffer> Sending::seal_symmetric(const Topic& its, std::string_view topic,
   out.reserve(encoded.size() + sealed_size + 16);
   begin_encrypt0(out, encoded, sealed_size);
   // The store has never answered this number before, and the key is this sender's alone.
-  sender.seal(*header.number, enc_structure(Structure::encrypt0, encoded, external), plaintext, out);
+  sender.seal(*header.number, enc_structure(Structure::encrypt0, encoded, external, authenticated_), plaintext, out);
   if (key.form != TopicKey::Form::outside) return out;
   return encode_sign1(*stamper_, stamp, its.external, out);
 }

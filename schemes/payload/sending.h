@@ -54,6 +54,7 @@ class Sending {
   std::vector<ReaderKey> readers_;
   Random& random_;
   SenderKeyCache senders_;
+  Buffer header_, authenticated_;  // of the present message
   std::unordered_map<std::string, Topic, TextHash, std::equal_to<>> topics_;
 };
 

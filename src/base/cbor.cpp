@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <limits>
+#include <span>
 #include <vector>
 
 #include "base/text.h"
@@ -70,11 +71,15 @@ const char* check_string(Bytes& in, const Head& head, Key* key) {
 
 const char* check_map(Bytes& in, const Head& head, unsigned depth) {
   if (head.argument > in.size() / 2) return "a map ends too early";
-  std::vector<Key> keys(head.argument);
+  std::array<Key, 8> few;  // as most maps have
+  std::vector<Key> many(head.argument > few.size() ? head.argument : 0);
+  const std::span<Key> keys = many.empty() ? std::span(few).first(head.argument) : std::span(many);
   for (Key& key : keys) {
     if (const char* wrong = check_item(in, depth + 1, &key)) return wrong;
     if (const char* wrong = check_item(in, depth + 1, nullptr)) return wrong;
   }
+  if (std::ranges::is_sorted(keys, std::ranges::less_equal()))
+    return nullptr;  // each larger than the one before, as we write them
   std::ranges::sort(keys);
   return std::ranges::adjacent_find(keys) == keys.end() ? nullptr : "a map has a key twice";
 }
@@ -115,27 +120,12 @@ const char* check_item(Bytes& in, unsigned depth, Key* key) {
 
 // -- Writer
 
-Writer& Writer::head(unsigned major, std::uint64_t argument) {
-  const auto first = static_cast<std::uint8_t>(major << 5);
-  unsigned more = 0;
-  if (argument < 24) {
-    out_.push_back(static_cast<std::uint8_t>(first | argument));
-    return *this;
-  }
-  if (argument <= 0xFF) {
-    out_.push_back(first | 24);
-    more = 1;
-  } else if (argument <= 0xFFFF) {
-    out_.push_back(first | 25);
-    more = 2;
-  } else if (argument <= 0xFFFFFFFF) {
-    out_.push_back(first | 26);
-    more = 4;
-  } else {
-    out_.push_back(first | 27);
-    more = 8;
-  }
-  while (more-- > 0) out_.push_back(static_cast<std::uint8_t>(argument >> (8 * more)));
+Writer& Writer::long_head(unsigned major, std::uint64_t argument) {
+  const unsigned power = argument <= 0xFF ? 0 : argument <= 0xFFFF ? 1 : argument <= 0xFFFFFFFF ? 2 : 3;
+  const unsigned more = 1U << power;
+  std::array<std::uint8_t, 9> head{static_cast<std::uint8_t>(major << 5 | (24 + power))};
+  for (unsigned i = 0; i < more; ++i) head[1 + i] = static_cast<std::uint8_t>(argument >> (8 * (more - 1 - i)));
+  append(out_, Bytes(head).first(1 + more));
   return *this;
 }
 

@@ -39,7 +39,12 @@ class Writer {
   Writer& bytes_of(std::size_t size) { return head(2, size); }
 
  private:
-  Writer& head(unsigned major, std::uint64_t argument);
+  Writer& head(unsigned major, std::uint64_t argument) {
+    if (argument >= 24) return long_head(major, argument);
+    out_.push_back(static_cast<std::uint8_t>(major << 5 | argument));
+    return *this;
+  }
+  Writer& long_head(unsigned major, std::uint64_t argument);
   Buffer& out_;
 };
 
