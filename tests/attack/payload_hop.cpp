@@ -9,6 +9,7 @@
 #include "schemes/payload/payload.h"
 #include "schemes/payload/receiving.h"
 #include "schemes/payload/sending.h"
+#include "server/replay_memory.h"
 #include "support/broker_bench.h"
 #include "support/temporary_folder.h"
 
@@ -324,6 +325,35 @@ TEST_F(PayloadHop, AWillIsOpenedWhenItIsLeftAndHasAnEnd) {
     const Buffer endless = sending.seal(topic, as_bytes("gone"), broker.now, expires).value();
     EXPECT_EQ(send(*device_link, as_text(endless)), Reason::not_authorized) << expires;
   }
+}
+
+TEST(PayloadHopRestart, ARecordedMessageIsNotForwardedByTheBrokerThatComesBack) {
+  TemporaryFolder folder;
+  const std::string path = folder / "sessions.db";
+  const auto memory = open_replay_memory(path).value();
+  BrokerBench before(1, {}, memory.get());
+  before.topic_keys = make_memory_topic_keys(before.random);
+  before.crash();
+  before.allow({"payload-hop"}, {"payload-hop"});
+  End device(before, "boiler-7", {"#"}, {});
+  const TopicKey key = make_topic_key("t", TopicKey::Kind::symmetric, Form::inside, TopicKey::Cipher::aes128_gcm, before.now,
+                                      1000, device.keys->identity(), before.random);
+  (void)before.topic_keys->put(key);
+  (void)device.topic_keys->put(key);
+  const Buffer recorded = device.scheme->protect("t", as_bytes("open the valve"), before.now).value();
+  before.publish(before.connect("device"), "t", as_text(recorded), QoS::at_least_once);
+  EXPECT_EQ(before.counters().published, 1u);
+
+  const auto memory_after = open_replay_memory(path).value();  // what a new process finds on the disk
+  BrokerBench after(1, {}, memory_after.get());
+  after.topic_keys = before.topic_keys;
+  after.crash();
+  after.allow({"payload-hop"}, {"payload-hop"});
+  after.now.wall = before.now.wall + 5'000;
+  after.enroll(device.identity);
+  after.publish(after.connect("attacker"), "t", as_text(recorded), QoS::at_least_once);
+  EXPECT_EQ(after.counters().published, 0u);
+  EXPECT_EQ(after.refused(Refusal::replay), 1u);
 }
 
 // -- the folder of keys, which others change while a broker or a reader runs
