@@ -142,6 +142,10 @@ class TopicKeyFolder : public TopicKeys {
     keys_ = std::move(keys);
     administrators_ = std::move(administrators);
     changed_ = found.st_mtim;
+    // What is changed in the same moment bears the same time: so a folder that has just changed is read once more.
+    timespec now{};
+    ::clock_gettime(CLOCK_REALTIME, &now);
+    if (now.tv_sec - changed_.tv_sec <= 1) changed_ = {};
     return {};
   }
 
