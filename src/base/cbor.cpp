@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <compare>
 #include <limits>
 #include <span>
 #include <vector>
@@ -46,14 +47,22 @@ Head read_head(Bytes in) {
   return head;
 }
 
-/// A key of a map: a number or a text, whatever its encoding.
+/// A key of a map: a number or a text, whatever its encoding. Nothing initialises it: most maps have few of those there is room
+/// for.
 struct Key {
-  bool is_text = false;
-  bool is_negative = false;
-  std::uint64_t number = 0;
-  std::string_view text{};
-  auto operator<=>(const Key&) const = default;
+  std::uint8_t major;
+  std::uint64_t number;  ///< of a text, its size
+  const char* text;
 };
+
+std::strong_ordering operator<=>(const Key& one, const Key& other) {
+  if (const auto order = one.major <=> other.major; order != 0) return order;
+  if (const auto order = one.number <=> other.number; order != 0 || one.major != text_string) return order;
+  return std::string_view(one.text, one.number) <=> std::string_view(other.text, other.number);
+}
+bool operator==(const Key& one, const Key& other) {
+  return (one <=> other) == 0;
+}
 
 /// Takes one item off the front of `in`; what is wrong with it, or null.
 const char* check_item(Bytes& in, unsigned depth, Key* key);
@@ -65,7 +74,7 @@ const char* check_string(Bytes& in, const Head& head, Key* key) {
   if (head.major == byte_string) return key != nullptr ? "a byte string as the key of a map" : nullptr;
   // MQTT's rules leave out NUL, which is well-formed CBOR but in no text that is wanted here.
   if (!is_mqtt_utf8(as_text(content))) return "a text that is not UTF-8";
-  if (key != nullptr) *key = {true, false, 0, as_text(content)};
+  if (key != nullptr) *key = {text_string, content.size(), as_text(content).data()};
   return nullptr;
 }
 
@@ -78,8 +87,8 @@ const char* check_map(Bytes& in, const Head& head, unsigned depth) {
     if (const char* wrong = check_item(in, depth + 1, &key)) return wrong;
     if (const char* wrong = check_item(in, depth + 1, nullptr)) return wrong;
   }
-  if (std::ranges::is_sorted(keys, std::ranges::less_equal()))
-    return nullptr;  // each larger than the one before, as we write them
+  const auto not_ascending = [](const Key& one, const Key& next) { return one >= next; };
+  if (std::ranges::adjacent_find(keys, not_ascending) == keys.end()) return nullptr;  // as we write them
   std::ranges::sort(keys);
   return std::ranges::adjacent_find(keys) == keys.end() ? nullptr : "a map has a key twice";
 }
@@ -98,7 +107,7 @@ const char* check_item(Bytes& in, unsigned depth, Key* key) {
     case positive:
     case negative:
       if (head.argument > std::uint64_t{std::numeric_limits<std::int64_t>::max()}) return "a number beyond 63 bits";
-      if (key != nullptr) *key = {false, head.major == negative, head.argument, {}};
+      if (key != nullptr) *key = {head.major, head.argument, nullptr};
       return nullptr;
     case byte_string:
     case text_string:
