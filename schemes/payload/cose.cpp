@@ -152,10 +152,13 @@ void read_header(Reader& in, Header& header, std::optional<EphemeralKey>* epheme
   }
 }
 
-/// A protected header: a byte string with a map in it; the empty map may be nothing.
+/// A protected header: a byte string with a map in it. The empty map may be nothing, and counts as that where it is authenticated
+/// (RFC 9052 sections 3 and 4.4).
 Bytes read_protected(Reader& in, Header& header) {
+  constexpr std::uint8_t empty_map = 0xA0;
   const Bytes encoded = in.bytes();
   if (in.failed() || encoded.empty()) return encoded;
+  if (encoded.size() == 1 && encoded[0] == empty_map) return {};
   auto read = decode_header(encoded);
   if (read)
     header = *read;

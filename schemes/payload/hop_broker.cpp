@@ -54,7 +54,10 @@ class BrokerSide : public BrokerScheme {
   std::string_view subscribe_property() const override { return sealed_property.first; }
   std::optional<Result<Checked<Asked>>> read_subscribe(std::string_view value, std::string_view filter, const Scene&) override {
     if (value != sealed_property.second) return std::nullopt;
-    return verified(Asked{.topic = filter, .by_connection = true});
+    Asked asked;
+    asked.topic = filter;
+    asked.by_connection = true;
+    return verified(std::move(asked));
   }
 
  private:

@@ -44,17 +44,23 @@ class BrokerSide : public BrokerScheme {
     auto topic = TRY(decode_paper_subscribe(request.payload));
     // Wildcards stand only in the SUBSCRIBE form.
     if (!mqtt::is_topic_name(topic)) return fail(Blame::peer_misbehaved, "not a topic name");
-    return verified(Asked{.topic = topic});
+    return wish_for(topic);
   }
 
   std::string_view subscribe_property() const override { return property; }
 
   std::optional<Result<Checked<Asked>>> read_subscribe(std::string_view value, std::string_view filter, const Scene&) override {
     if (value != "SL1_1") return std::nullopt;
-    return verified(Asked{.topic = filter});
+    return wish_for(filter);
   }
 
  private:
+  static Checked<Asked> wish_for(std::string_view filter) {
+    Asked asked;
+    asked.topic = filter;
+    return verified(std::move(asked));
+  }
+
   malina::KnownKeys keys_;
 };
 

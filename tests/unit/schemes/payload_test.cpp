@@ -32,12 +32,44 @@ Buffer hex(const nlohmann::json& text) {
 
 // -- published examples
 
+/// COSE_Mac by HMAC 512/512 is nothing of this scheme, but how its key is wrapped for a recipient is, and a wrong key shows
+/// there.
+Result<Buffer> open_mac_example(Bytes container, const ReaderSecret& reader) {
+  auto in = TRY(cbor::Reader::over(container));
+  (void)in.tag();
+  (void)in.array();
+  const Bytes header = in.bytes();
+  (void)in.skip();
+  const Bytes body = in.bytes();
+  (void)in.skip();
+  Buffer encrypt;
+  cbor::Writer(encrypt).tag(96).array(4).bytes(header).map(0).bytes({}).encoded(in.skip());
+  const Message message = TRY(decode_message(encrypt));
+  const auto key = TRY(unwrap(message.recipients.at(0), reader));
+  if (key.size() != 64) return fail(Blame::peer_misbehaved, "a key of another length");
+  return to_buffer(body);
+}
+
 /// As anybody's COSE library would: what stands in the protected header or beside it.
 Result<Buffer> open_example(const nlohmann::json& example) {
-  const Buffer container = hex(example["cbor"]);
+  Buffer container = hex(example["cbor"]);
+  constexpr std::uint8_t array_of_four = 0x84;
+  if (container.at(0) == array_of_four) {  // two of them come without a tag, which this scheme always wants
+    const bool is_signed = example["name"].get<std::string>().starts_with("sign1");
+    container.insert(container.begin(), is_signed ? 0xD2 : 0xD1);
+  }
+  ReaderSecret reader;
+  std::optional<crypto::AgreementKey> p256;
+  std::optional<crypto::OtherPrivateKey> rsa;
+  constexpr std::array<std::uint8_t, 2> mac = {0xD8, 0x61};
+  if (std::ranges::equal(Bytes(container).first(2), mac)) {
+    p256 = crypto::AgreementKey::from_secret(Secret(hex(example["secret"]))).value();
+    reader.agree = [&](const crypto::Sec1Compressed& peer) { return crypto::agree(*p256, peer); };
+    return open_mac_example(container, reader);
+  }
   const Message message = TRY(decode_message(container));
   const Buffer external = hex(example["external"]);
-  const auto how = message.header.algorithm;
+  const auto how = message.header.algorithm != 0 ? message.header.algorithm : message.unprotected.algorithm;
   const Bytes iv = message.header.iv.empty() ? message.unprotected.iv : message.header.iv;
   crypto::Iv nonce{};
   std::copy_n(iv.begin(), std::min(iv.size(), nonce.size()), nonce.begin());
@@ -61,9 +93,6 @@ Result<Buffer> open_example(const nlohmann::json& example) {
       break;
   }
   const Secret secret(hex(example["secret"]));
-  ReaderSecret reader;
-  std::optional<crypto::AgreementKey> p256;
-  std::optional<crypto::OtherPrivateKey> rsa;
   if (secret.size() == 32) {
     p256 = crypto::AgreementKey::from_secret(secret).value();
     reader.agree = [&](const crypto::Sec1Compressed& peer) { return crypto::agree(*p256, peer); };
@@ -77,7 +106,9 @@ Result<Buffer> open_example(const nlohmann::json& example) {
 }
 
 TEST(Cose, ExamplesOfTheWorkingGroupOpenOrFailAsTheyShould) {
-  for (const auto& example : vectors()["cose"]) {
+  const auto examples = vectors()["cose"];
+  ASSERT_FALSE(examples.empty());
+  for (const auto& example : examples) {
     SCOPED_TRACE(example["name"]);
     const auto opened = open_example(example);
     if (example["fails"]) {
@@ -92,7 +123,9 @@ TEST(Cose, ExamplesOfTheWorkingGroupOpenOrFailAsTheyShould) {
 TEST(Cose, KeysAndNoncesOfSendersAreThoseOfRfc8613) {
   const Buffer master = from_hex("0102030405060708090a0b0c0d0e0f10").value();
   constexpr std::int64_t aes_ccm_16_64_128 = 10;
-  for (const auto& run : vectors()["rfc8613"]) {
+  const auto runs = vectors()["rfc8613"];
+  ASSERT_FALSE(runs.empty());
+  for (const auto& run : runs) {
     SCOPED_TRACE(run["name"]);
     const Buffer salt = hex(run["salt"]);
     const Buffer sender = hex(run["sender"]);
@@ -168,7 +201,7 @@ struct EachForm : PayloadParties, ::testing::TestWithParam<std::pair<TopicKey::K
 };
 
 TEST_P(EachForm, WhatIsSealedOpensOnce) {
-  for (const std::string text : {"", "21.5", std::string(70'000, 'x').c_str()}) {
+  for (const auto& text : {std::string(), std::string("21.5"), std::string(70'000, 'x')}) {
     const Buffer sealed = seal("plant/7/temp", text);
     const auto opened = open("plant/7/temp", sealed);
     ASSERT_TRUE(opened) << opened.error().what;
