@@ -56,12 +56,12 @@ struct Key {
 };
 
 std::strong_ordering operator<=>(const Key& one, const Key& other) {
-  if (const auto order = one.major <=> other.major; order != 0) return order;
-  if (const auto order = one.number <=> other.number; order != 0 || one.major != text_string) return order;
+  if (const auto order = one.major <=> other.major; std::is_neq(order)) return order;
+  if (const auto order = one.number <=> other.number; std::is_neq(order) || one.major != text_string) return order;
   return std::string_view(one.text, one.number) <=> std::string_view(other.text, other.number);
 }
 bool operator==(const Key& one, const Key& other) {
-  return (one <=> other) == 0;
+  return std::is_eq(one <=> other);
 }
 
 /// Takes one item off the front of `in`; what is wrong with it, or null.

@@ -196,7 +196,7 @@ std::string plot(const std::vector<Figure>& figures) {
   svg << "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 760 480\" font-family=\"sans-serif\" font-size=\"12\">\n"
       << "<rect width=\"760\" height=\"480\" fill=\"white\"/>\n"
       << "<text x=\"" << left << "\" y=\"18\">microseconds to seal and open, or to sign and verify</text>\n";
-  for (double power = low; power <= high; ++power) {
+  for (int power = static_cast<int>(low); power <= static_cast<int>(high); ++power) {
     const double y = y_of(std::pow(10, power));
     svg << "<line x1=\"" << left << "\" x2=\"" << right << "\" y1=\"" << y << "\" y2=\"" << y << "\" stroke=\"#ddd\"/>\n"
         << "<text x=\"" << left - 8 << "\" y=\"" << y + 4 << "\" text-anchor=\"end\">" << std::setprecision(power < 0 ? 1 : 0)

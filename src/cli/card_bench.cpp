@@ -220,7 +220,7 @@ class Direct final : public card::CardChannel {
 Result<Rows> measure_simulated(const Options& options, Broker& broker, Random& random) {
   std::string folder = "/tmp/sealmq-card-XXXXXX";
   if (::mkdtemp(folder.data()) == nullptr) return fail(Blame::environment, "cannot make a folder for a card");
-  const auto measured = [&]() -> Result<Rows> {
+  auto measured = [&]() -> Result<Rows> {
     auto applet = TRY(card::CardApplet::open(folder, random));
     const auto open = [&applet](bool) -> Result<std::unique_ptr<card::CardChannel>> { return std::make_unique<Direct>(applet); };
     return measure_card(open, "the simulated card", true, options, broker, random);

@@ -364,12 +364,12 @@ void add_key(CLI::App& app, int& exit_code) {
     return std::pair{command, options};
   };
   const auto without_broker = [&](const char* word, Result<> (*run)(const Options&)) {
-    const auto added = add(word, run);
+    auto added = add(word, run);
     add_topic_keys_option(*added.first, added.second->client.topic_keys);
     return added;
   };
   const auto with_broker = [&](const char* word, Result<> (*run)(const Options&)) {
-    const auto added = add(word, run);
+    auto added = add(word, run);
     add_client_options(*added.first, added.second->client, "--to");
     added.first->add_option("FILTER", added.second->filter)->required();
     added.first->add_option("--key-topics", added.second->prefix);

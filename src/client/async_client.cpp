@@ -99,7 +99,7 @@ awaitable<Result<>> AsyncClient::publish(std::string topic, std::string_view pay
   return link_->publish(std::move(topic), to_buffer(as_bytes(payload)), std::move(options));
 }
 awaitable<Result<>> AsyncClient::subscribe(std::string filter, SubscribeOptions options) {
-  return link_->subscribe(std::move(filter), options);
+  return link_->subscribe(std::move(filter), std::move(options));
 }
 awaitable<Result<>> AsyncClient::unsubscribe(std::string filter) {
   return link_->unsubscribe(std::move(filter));

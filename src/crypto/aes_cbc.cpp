@@ -55,7 +55,7 @@ Result<Buffer> decrypt_cbc(const Secret& key, const CbcIv& iv, Bytes ciphertext)
     wipe(plaintext.data(), plaintext.size());
     return fail(Blame::peer_misbehaved, "the padding is wrong");
   }
-  plaintext.resize(static_cast<std::size_t>(written + rest));
+  plaintext.resize(static_cast<std::size_t>(written) + static_cast<std::size_t>(rest));
   return plaintext;
 }
 

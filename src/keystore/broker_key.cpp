@@ -133,7 +133,9 @@ Result<BrokerIdentity> parse_broker_identity(std::string_view text) {
 
 Result<BrokerIdentity> read_broker_identity(const std::string& path) {
   const auto text = TRY(read_public_file(path));
-  return parse_broker_identity(text).map_error([&path](Error error) { return Error{error.blame, path + ": " + error.what}; });
+  return parse_broker_identity(text).map_error([&path](const Error& error) {
+    return Error{error.blame, path + ": " + error.what};
+  });
 }
 
 namespace {

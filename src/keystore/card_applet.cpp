@@ -158,7 +158,7 @@ Result<Kept> parse_kept(std::string_view text) {
   kept.ecdsa = Secret(in.lp8());
   if (!kept.uid.empty() && !is_scac_uid(kept.uid)) in.fail("malformed UID");
   if (kept.pin.size() > longest_pin || kept.tries > pin_tries) in.fail("malformed PIN");
-  return in.finish(std::move(kept)).map_error([](Error error) {
+  return in.finish(std::move(kept)).map_error([](const Error& error) {
     return Error{Blame::caller_misused, "the card is damaged: " + error.what};
   });
 }

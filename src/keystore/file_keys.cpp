@@ -32,7 +32,9 @@ Result<PublicIdentity> read_public_identity(const std::string& path) {
   const auto text = TRY(read_public_file(path));
   std::string_view line = text;
   if (line.ends_with('\n')) line.remove_suffix(1);
-  return parse_public_identity(line).map_error([&path](Error error) { return Error{error.blame, path + ": " + error.what}; });
+  return parse_public_identity(line).map_error([&path](const Error& error) {
+    return Error{error.blame, path + ": " + error.what};
+  });
 }
 
 }  // namespace sealmq

@@ -46,7 +46,7 @@ Result<KeyFile> decode_body(Bytes body) {
     if (file.find(purpose) != nullptr) in.fail("two keys for one purpose");
     file.keys.push_back({purpose, Secret(is_scalar(purpose) ? in.bytes(scalar_size) : in.lp16())});
   }
-  return in.finish(std::move(file)).map_error([](Error error) {
+  return in.finish(std::move(file)).map_error([](const Error& error) {
     return Error{Blame::caller_misused, "the key file is malformed: " + error.what};
   });
 }

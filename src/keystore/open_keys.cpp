@@ -15,6 +15,8 @@ template <class... Work>
 struct Overload : Work... {
   using Work::operator()...;
 };
+template <class... Work>
+Overload(Work...) -> Overload<Work...>;  // clang 14 does not find it by itself
 
 Result<std::unique_ptr<KeyStore>> open_software_keys(const std::string& path, std::string_view text, Random& random) {
   const auto file = TRY(parse_key_file(text));
@@ -45,7 +47,7 @@ Result<std::unique_ptr<KeyStore>> open_elsewhere(const KeyUri& uri, const std::o
 
 Result<std::unique_ptr<KeyStore>> open_keys(const std::string& where, Random& random, const PinAsker& asker) {
   if (is_key_uri(where)) return open_elsewhere(TRY(parse_key_uri(where)), std::nullopt, "", random, asker);
-  const auto name_the_file = [&where](Error error) { return Error{error.blame, where + ": " + error.what}; };
+  const auto name_the_file = [&where](const Error& error) { return Error{error.blame, where + ": " + error.what}; };
   const auto content = TRY(read_private_file(where));
   const auto text = as_text(content.reveal());
   if (!is_key_reference(text)) return open_software_keys(where, text, random).map_error(name_the_file);

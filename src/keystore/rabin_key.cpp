@@ -79,7 +79,7 @@ Secret encode_rabin_keys(const RabinKeys& keys) {
 
 Result<RabinKeys> parse_rabin_keys(std::string_view text, unsigned least) {
   const auto body = TRY(parse_secret_text(text, mark));
-  return decode_body(body.reveal(), least).map_error([](Error error) {
+  return decode_body(body.reveal(), least).map_error([](const Error& error) {
     return Error{Blame::caller_misused, "the key file is malformed: " + error.what};
   });
 }
@@ -93,9 +93,10 @@ Result<RabinKeys> open_or_create_rabin_key(const std::string& data_folder, unsig
     return keys;
   }
   const auto text = TRY(read_private_file(path));
-  return parse_rabin_keys(as_text(text.reveal()), std::min(bits, crypto::rabin::least_bits)).map_error([&path](Error error) {
-    return Error{error.blame, path + ": " + error.what};
-  });
+  return parse_rabin_keys(as_text(text.reveal()), std::min(bits, crypto::rabin::least_bits))
+      .map_error([&path](const Error& error) {
+        return Error{error.blame, path + ": " + error.what};
+      });
 }
 
 bool renewal_due(const RabinKeys& keys, std::uint64_t now) {

@@ -80,7 +80,7 @@ Result<TopicKey> parse_topic_key(std::string_view text) {
     member.reads = in.u8() != 0;
     key.members.push_back(std::move(member));
   }
-  return in.finish(std::move(key)).map_error([](Error error) {
+  return in.finish(std::move(key)).map_error([](const Error& error) {
     return Error{Blame::caller_misused, "the topic key is malformed: " + error.what};
   });
 }

@@ -126,7 +126,7 @@ class TopicKeyFolder : public TopicKeys {
       const std::string path = entry->path().string();
       if (!path.ends_with(suffix)) continue;
       const auto text = TRY(read_private_file(path, longest_topic_key_file));
-      keys->push_back(TRY(parse_topic_key(as_text(text.reveal())).map_error([&](Error why) {
+      keys->push_back(TRY(parse_topic_key(as_text(text.reveal())).map_error([&](const Error& why) {
         return Error{why.blame, path + ": " + why.what};
       })));
     }
