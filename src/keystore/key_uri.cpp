@@ -126,7 +126,8 @@ Result<KeyUri> parse_key_uri(std::string_view text) {
 }
 
 std::string to_text(const KeyUri& uri) {
-  if (const auto* file = std::get_if<FileUri>(&uri)) return std::string(file_start) + escaped(file->path);
+  if (const auto* file = std::get_if<FileUri>(&uri))  // two slashes of the path itself would be taken for those of file://
+    return std::string(file_start) + (file->path.starts_with("//") ? "//" : "") + escaped(file->path);
   if (const auto* card = std::get_if<CardUri>(&uri)) return std::string(card_start) + escaped(card->reader);
   const auto& token = std::get<TokenUri>(uri);
   std::string text(token_start);

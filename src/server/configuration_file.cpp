@@ -88,7 +88,8 @@ class FileReader {
     if (array == nullptr) return refuse(node.source(), name + " must be a list of tables: [[" + name + "]]");
     std::vector<Row> rows;
     for (const toml::node& entry : *array) {
-      if (!entry.is_table()) return refuse(entry.source(), "each " + name + " must be a table: [[" + name + "]]");
+      if (!entry.is_table())
+        return refuse(entry.source(), std::string("each ").append(name).append(" must be a table: [[").append(name).append("]]"));
       rows.push_back(TRY((this->*read_row)(*entry.as_table())));
     }
     return rows;

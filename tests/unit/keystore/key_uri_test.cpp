@@ -36,6 +36,9 @@ TEST(KeyUri, ReadsATokenAsTheStandardWritesIt) {
 TEST(KeyUri, ReadsFilesAndReaders) {
   EXPECT_EQ(std::get<FileUri>(parse_key_uri("file:/a%20b.key").value()).path, "/a b.key");
   EXPECT_EQ(std::get<FileUri>(parse_key_uri("file:///a.key").value()).path, "/a.key");
+  const auto slashes = parse_key_uri("file:////a.key").value();
+  EXPECT_EQ(std::get<FileUri>(slashes).path, "//a.key");
+  EXPECT_EQ(parse_key_uri(to_text(slashes)).value(), slashes);
   EXPECT_EQ(std::get<CardUri>(parse_key_uri("pcsc:Virtual%20PCD%2000").value()).reader, "Virtual PCD 00");
   EXPECT_EQ(std::get<CardUri>(parse_key_uri("pcsc:").value()).reader, "");
 }
