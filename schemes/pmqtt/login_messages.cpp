@@ -1,7 +1,5 @@
 #include "schemes/pmqtt/login_messages.h"
 
-#include <algorithm>
-
 #include "base/reader.h"
 #include "base/writer.h"
 #include "crypto/kdf.h"
@@ -93,11 +91,6 @@ Result<Confirmation> decode_confirmation(Bytes in) {
   return reader.finish(confirmation);
 }
 
-Buffer binding_of(const std::array<std::uint8_t, 32>& channel_binding) {
-  const bool is_there = std::ranges::any_of(channel_binding, [](std::uint8_t byte) { return byte != 0; });
-  return is_there ? to_buffer(channel_binding) : Buffer();
-}
-
 crypto::KeyExchange begin_transcript(const LoginFacts& facts, Bytes hello, Bytes challenge) {
   crypto::KeyExchange transcript;
   transcript.see(login_method)
@@ -107,13 +100,9 @@ crypto::KeyExchange begin_transcript(const LoginFacts& facts, Bytes hello, Bytes
       .see_lp16(facts.channel_binding)
       .see_lp16(hello)
       .see_lp16(challenge);
-  if (!facts.hop_offer.empty()) transcript.see_lp16(as_bytes(facts.hop_offer)).see(facts.connect);
+  see_offer(transcript, facts);
   transcript.step();
   return transcript;
-}
-
-void see_choice(crypto::KeyExchange& transcript, const LoginFacts& facts, std::string_view hop) {
-  if (!facts.hop_offer.empty()) transcript.see_lp16(as_bytes(hop));
 }
 
 Buffer signed_by_broker(const crypto::Digest& th1) {

@@ -7,6 +7,7 @@
 #include "crypto/ecdsa.h"
 #include "crypto/key_exchange.h"
 #include "crypto/p256.h"
+#include "schemes/login_surroundings.h"
 #include "sealmq/login.h"
 
 namespace sealmq::pmqtt {
@@ -61,20 +62,14 @@ using Confirmation = std::array<std::uint8_t, 32>;
 Result<Confirmation> decode_confirmation(Bytes in);
 
 /// What both sides know before the first message.
-struct LoginFacts {
+struct LoginFacts : LoginSurroundings {
   std::string client_id;
   std::string user_name;
   std::string broker_id;
-  Buffer channel_binding;    ///< 32 bytes; empty without TLS
-  std::string hop_offer;     ///< empty: nothing more than these facts goes into the transcript
-  crypto::Digest connect{};  ///< SHA-256 of the CONNECT packet; looked at with an offer only
 };
-Buffer binding_of(const std::array<std::uint8_t, 32>& channel_binding);
 
 /// th1: the facts, M1 and the challenge.
 crypto::KeyExchange begin_transcript(const LoginFacts& facts, Bytes hello, Bytes challenge);
-/// What M4 confirms beyond M3: the choice, where there was an offer.
-void see_choice(crypto::KeyExchange& transcript, const LoginFacts& facts, std::string_view hop);
 
 /// Label of a signature, then the hash.
 Buffer signed_by_broker(const crypto::Digest& th1);

@@ -86,11 +86,6 @@ Result<Mac> decode_confirmation(Bytes in) {
   return reader.finish(mac);
 }
 
-Buffer binding_of(const std::array<std::uint8_t, 32>& channel_binding) {
-  const bool is_there = std::ranges::any_of(channel_binding, [](std::uint8_t byte) { return byte != 0; });
-  return is_there ? to_buffer(channel_binding) : Buffer();
-}
-
 crypto::KeyExchange begin_transcript(const LoginFacts& facts, Bytes hello, const Nonce& nonce,
                                      const crypto::Sec1Compressed& point) {
   Buffer method;
@@ -104,13 +99,9 @@ crypto::KeyExchange begin_transcript(const LoginFacts& facts, Bytes hello, const
       .see(hello)
       .see(nonce)
       .see(point);
-  if (!facts.hop_offer.empty()) transcript.see_lp16(as_bytes(facts.hop_offer)).see(facts.connect);
+  see_offer(transcript, facts);
   transcript.step();
   return transcript;
-}
-
-void see_choice(crypto::KeyExchange& transcript, const LoginFacts& facts, std::string_view hop) {
-  if (!facts.hop_offer.empty()) transcript.see_lp16(as_bytes(hop));
 }
 
 Buffer signed_by_broker(const crypto::Digest& th1) {

@@ -84,14 +84,26 @@ Result<> read_attributes(std::string_view text, char separator, const std::array
   return {};
 }
 
+/// file:PATH and file://PATH (RFC 8089) are the same.
+std::string_view without_file(std::string_view text) {
+  text.remove_prefix(file_start.size());
+  if (text.starts_with("//")) text.remove_prefix(2);
+  return text;
+}
+
+/// Two slashes of the path itself would be taken for those of file://
+std::string with_file(std::string_view path) {
+  return std::string(file_start).append(path.starts_with("//") ? "//" : "").append(path);
+}
+
 Result<KeyUri> parse_token(std::string_view text) {
   const auto query = std::min(text.find('?'), text.size());
   TokenUri uri;
   TRY(read_attributes(text.substr(0, query), ';', path_attributes, uri));
   if (query < text.size()) TRY(read_attributes(text.substr(query + 1), '&', query_attributes, uri));
-  if (uri.pin_source.starts_with(file_start)) uri.pin_source.erase(0, file_start.size());
-  if (uri.pin_source.starts_with("//")) uri.pin_source.erase(0, 2);
-  if (uri.pin_source.starts_with('|')) return refuse("pin-source is a file");
+  const bool has_source = !uri.pin_source.empty();
+  if (uri.pin_source.starts_with(file_start)) uri.pin_source = std::string(without_file(uri.pin_source));
+  if (has_source && (uri.pin_source.empty() || uri.pin_source.starts_with('|'))) return refuse("pin-source is a file");
   return uri;
 }
 
@@ -118,18 +130,16 @@ Result<KeyUri> parse_key_uri(std::string_view text) {
   if (text.starts_with(token_start)) return parse_token(text.substr(token_start.size()));
   if (text.starts_with(card_start)) return CardUri{TRY(unescaped(text.substr(card_start.size())))};
   if (!text.starts_with(file_start)) return refuse("it begins with file:, pkcs11: or pcsc:");
-  text.remove_prefix(file_start.size());
-  if (text.starts_with("//")) text.remove_prefix(2);
-  FileUri uri{TRY(unescaped(text))};
+  FileUri uri{TRY(unescaped(without_file(text)))};
   if (uri.path.empty()) return refuse("file: needs a path");
   return uri;
 }
 
 std::string to_text(const KeyUri& uri) {
-  if (const auto* file = std::get_if<FileUri>(&uri))  // two slashes of the path itself would be taken for those of file://
-    return std::string(file_start) + (file->path.starts_with("//") ? "//" : "") + escaped(file->path);
+  if (const auto* file = std::get_if<FileUri>(&uri)) return escaped(with_file(file->path));
   if (const auto* card = std::get_if<CardUri>(&uri)) return std::string(card_start) + escaped(card->reader);
-  const auto& token = std::get<TokenUri>(uri);
+  TokenUri token = std::get<TokenUri>(uri);
+  if (!token.pin_source.empty()) token.pin_source = with_file(token.pin_source);
   std::string text(token_start);
   write_attributes(text, ';', path_attributes, token);
   std::string query;

@@ -83,7 +83,11 @@ class Subscriber:
 
     def __exit__(self, *_):
         self.process.terminate()
-        self.process.wait(PATIENCE)
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:  # its handler of signals can miss the moment, and then it waits for a packet
+            self.process.kill()
+            self.process.wait(PATIENCE)
         self.process.stdout.close()
 
 

@@ -31,6 +31,8 @@ TEST(KeyUri, ReadsATokenAsTheStandardWritesIt) {
   EXPECT_EQ(uri.pin_source, "/etc/pin");
   EXPECT_EQ(token_of("pkcs11:"), TokenUri());
   EXPECT_EQ(token_of("pkcs11:token=a?pin-source=file:///etc/pin").pin_source, "/etc/pin");
+  EXPECT_EQ(token_of("pkcs11:token=a?pin-source=/etc/pin").pin_source, "/etc/pin");
+  expect_refused("pkcs11:token=a?pin-source=file:", "pin-source is a file");
 }
 
 TEST(KeyUri, ReadsFilesAndReaders) {
