@@ -239,9 +239,8 @@ Result<Message> decode_message(Bytes payload) {
   const std::size_t parts = message.structure == Structure::encrypt0 ? 3 : 4;
   if (in.array() != parts) return malformed("a structure with a part too many or too few");
   message.header_bytes = read_protected(in, message.header);
-  message.has_unprotected = in.next() == Reader::Kind::map;
-  Reader unprotected_before = in;
-  message.has_unprotected = unprotected_before.map() != 0;
+  Reader ahead = in;
+  message.has_unprotected = ahead.map() != 0;
   read_header(in, message.unprotected, nullptr);
   message.body = in.bytes();
   if (message.structure == Structure::sign1 || message.structure == Structure::mac0) {
