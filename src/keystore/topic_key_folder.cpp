@@ -111,6 +111,9 @@ Machine slow_machine() {
   return machine;
 }
 
+/// Nanoseconds in which a file system may give two changes one time: two ticks of the slowest kernel clock.
+constexpr std::int64_t moment = 20'000'000;
+
 class TopicKeyFolder : public TopicKeys {
  public:
   TopicKeyFolder(std::string folder, Random& random)
@@ -142,10 +145,13 @@ class TopicKeyFolder : public TopicKeys {
     keys_ = std::move(keys);
     administrators_ = std::move(administrators);
     changed_ = found.st_mtim;
-    // What is changed in the same moment bears the same time: so a folder that has just changed is read once more.
+    // What is changed in the same moment bears the same time: so a folder that has only just changed is read once more. Not for
+    // longer than that: whoever sends messages under unknown keys makes us look, and reading a folder takes a while.
     timespec now{};
     ::clock_gettime(CLOCK_REALTIME, &now);
-    if (now.tv_sec - changed_.tv_sec <= 1) changed_ = {};
+    const std::int64_t age =
+        (std::int64_t{now.tv_sec} - changed_.tv_sec) * 1'000'000'000 + (std::int64_t{now.tv_nsec} - changed_.tv_nsec);
+    if (age >= 0 && age < moment) changed_ = {};
     return {};
   }
 
