@@ -23,23 +23,6 @@ BAR = 2
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PASSWORD = "s3cret pass"
 
-SEALMQ_TOML = """
-threads = 1
-durability = "memory"
-[[listener]]
-url = "mqtt://127.0.0.1:{port}"
-insecure_channel = true
-[[topic]]
-filter = "#"
-publish = ["sl1", "scacauth", "scacauth@paper"]
-subscribe = ["sl1", "scacauth", "scacauth@paper"]
-[[listener]]
-url = "mqtts://127.0.0.1:{tls_port}"
-cert = "{folder}/server.pem"
-key = "{folder}/server.key"
-client_ca = "{folder}/ca.pem"
-require_certificate = true
-"""
 TOKEN_TOML = """
 threads = 1
 durability = "memory"
@@ -48,8 +31,16 @@ url = "mqtt://127.0.0.1:{port}"
 insecure_channel = true
 [[topic]]
 filter = "#"
-publish = ["scacauth"]
-subscribe = ["scacauth"]
+publish = [{schemes}]
+subscribe = [{schemes}]
+"""
+SEALMQ_TOML = TOKEN_TOML + """
+[[listener]]
+url = "mqtts://127.0.0.1:{tls_port}"
+cert = "{folder}/server.pem"
+key = "{folder}/server.key"
+client_ca = "{folder}/ca.pem"
+require_certificate = true
 """
 SOFTHSM = "/usr/lib/softhsm/libsofthsm2.so"
 MOSQUITTO_CONF = """
@@ -121,8 +112,9 @@ def main():
 
         port, tls_port, token_port, mosquitto_port = (free_port() for _ in range(4))
         data, token_data = folder + "/data", folder + "/token-data"
-        pathlib.Path(folder, "sealmq.toml").write_text(SEALMQ_TOML.format(port=port, tls_port=tls_port, folder=folder))
-        pathlib.Path(folder, "token.toml").write_text(TOKEN_TOML.format(port=token_port))
+        pathlib.Path(folder, "sealmq.toml").write_text(SEALMQ_TOML.format(
+            schemes='"sl1", "scacauth", "scacauth@paper"', port=port, tls_port=tls_port, folder=folder))
+        pathlib.Path(folder, "token.toml").write_text(TOKEN_TOML.format(schemes='"scacauth"', port=token_port))
         pathlib.Path(folder, "mosquitto.conf").write_text(MOSQUITTO_CONF.format(port=mosquitto_port, folder=folder))
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         started.append(subprocess.Popen([options.sealmq, "broker", "--data", data, "-c", folder + "/sealmq.toml"], **quiet))
