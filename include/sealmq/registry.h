@@ -103,6 +103,10 @@ class Registry {
   virtual Result<> heartbeat(std::string_view broker) = 0;
   /// It ends, and nobody need wait for it until its next heartbeat.
   virtual Result<> goodbye(std::string_view broker) = 0;
+  /// From now on the broker goes by the list as it is at this version.
+  virtual Result<> follow(std::string_view broker, std::uint64_t version) = 0;
+  /// Those that run and have not come so far.
+  virtual Result<std::vector<std::string>> behind(std::uint64_t version) = 0;
 
   /// The name must be free. Forgets tickets that have expired by `wall`.
   virtual Result<> add_ticket(const TicketHash& hash, const Ticket& ticket, std::uint64_t wall) = 0;

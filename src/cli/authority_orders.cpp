@@ -8,8 +8,8 @@
 
 #include "base/text.h"
 #include "cli/authority_options.h"
+#include "cli/broker_progress.h"
 #include "cli/command.h"
-#include "cli/revocation_progress.h"
 #include "crypto/hash.h"
 #include "crypto/random.h"
 #include "keystore/file_access.h"
@@ -200,7 +200,7 @@ Result<> decide(const Options& options, bool restores) {
     notice("no sealmq authority serve works in " + options.folder + "; the next one to start there sends the order");
     return {};
   }
-  const auto told = tell_untold(served, order.serial);
+  auto told = tell_untold(served, order.serial);
   const bool one_has_it = std::ranges::any_of(served, [&](const Served& broker) { return has_got(broker, order.serial); });
   if (registry != nullptr && one_has_it) TRY(wait_until_carried_out(*registry, its, order, whom, options.json));
   return told;

@@ -10,11 +10,11 @@
 #include <chrono>
 #include <filesystem>
 #include <iostream>
-#include <thread>
 
 #include "authority/order_ledger.h"
 #include "base/error_text.h"
 #include "base/text.h"
+#include "cli/broker_progress.h"
 #include "cli/command.h"
 #include "cli/demo_cards.h"
 #include "cli/demo_paper.h"
@@ -198,7 +198,7 @@ class Tour {
     entry.publish = {"plant/sl2/#"};
     entry.subscribe = {"hall/#"};
     entry.schemes = {"sl2", "sl3"};
-    return broker_->registry().add(entry);
+    return add(entry);
   }
 
   Result<> enrol_for(const PublicIdentity& identity, const std::string& filter, const SchemeInfo& scheme, bool publishes) {
@@ -206,7 +206,12 @@ class Tour {
     static_cast<PublicIdentity&>(entry) = identity;
     (publishes ? entry.publish : entry.subscribe).push_back(filter);
     entry.schemes = {std::string(scheme.name)};
-    return broker_->registry().add(entry);
+    return add(entry);
+  }
+
+  Result<> add(const Identity& entry) {
+    TRY(broker_->registry().add(entry));
+    return wait_until_in_force(broker_->registry());
   }
 
   ConnectOptions through_the_wire() const {
@@ -225,7 +230,6 @@ class Tour {
       options.key = std::move(keys);
       options.broker = broker_identity_;
       if (subscribers_verify(scheme)) options.peers = {peer};
-      std::this_thread::sleep_for(500ms);  // a running broker notices a new identity in a small part of that
     }
     return Client::connect(std::move(options));
   }
@@ -302,7 +306,6 @@ class Tour {
     topic_ = "plant/sl2/valve";
     TRY(enrol_a_valve("valve-8"));
     TRY(enrol_a_valve("valve-9"));
-    std::this_thread::sleep_for(500ms);
     Client application = TRY(connect_to_sl2(""));
     TRY(application.subscribe(topic_, {.qos = mqtt::QoS::at_least_once}));
     Client honest = TRY(connect_to_sl2("valve-8"));
@@ -413,11 +416,7 @@ class Tour {
 
   Result<> revoke(const std::string& name, Client& device, Client& application) {
     auto order = TRY(broker_->registry().revoke(name, "stolen", server::system_now().wall));
-    std::vector<Progress::Done> done;
-    for (int i = 0; i < 100 && done.empty(); ++i) {
-      std::this_thread::sleep_for(20ms);
-      done = TRY(broker_->registry().progress(order)).done;
-    }
+    const auto done = TRY(wait_for_brokers(broker_->registry(), order)).done;
     if (done.empty()) return fail(Blame::environment, "the broker did not carry out the revocation");
     const RevocationReport& report = done.front().report;
     paper_.row(name + " revoked", "ended " + std::to_string(report.sessions) +

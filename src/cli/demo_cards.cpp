@@ -6,6 +6,7 @@
 #include <memory>
 #include <thread>
 
+#include "cli/broker_progress.h"
 #include "cli/eavesdropper.h"
 #include "cli/passing_folder.h"
 #include "crypto/random.h"
@@ -168,9 +169,7 @@ class CardScene {
   Result<> lose() {
     Client card = TRY(connect_card("scacauth"));
     auto order = TRY(broker_->registry().revoke(card_uid, "lost", server::system_now().wall));
-    const auto end = std::chrono::steady_clock::now() + 5s;
-    while (std::chrono::steady_clock::now() < end && !TRY(broker_->registry().progress(order)).owed.empty())
-      std::this_thread::sleep_for(20ms);
+    TRY(wait_for_brokers(broker_->registry(), order));
     const auto next = card.publish(topic, std::string_view("23C"), {.qos = mqtt::QoS::at_least_once});
     next ? paper_.bad("revoked", "its message was taken") : paper_.good("revoked", next.error().what);
     const auto again = connect_card("scacauth");

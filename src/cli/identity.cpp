@@ -7,9 +7,9 @@
 #include "base/text.h"
 #include "cli/ask_pin.h"
 #include "cli/audit.h"
+#include "cli/broker_progress.h"
 #include "cli/command.h"
 #include "cli/registry_choice.h"
-#include "cli/revocation_progress.h"
 #include "crypto/ecdsa.h"
 #include "crypto/hash.h"
 #include "crypto/random.h"
@@ -43,7 +43,7 @@ constexpr const char* usage =
 
 new      makes a private key on this machine: NAME.key, for its owner only, and NAME.pub
 show     tells what a .key or .pub file holds, never a secret
-enroll   puts NAME.pub on the broker's list; a running broker notices by itself
+enroll   puts NAME.pub on the broker's list; a running broker goes by it when the command ends
 ticket   prints a code with which NAME can put a key of its own on the list, once
 join     asks a broker, over the network, to put NAME.key on its list by such a code, with all rights that the ticket allows or with
          those that are named; exit 3 if it refuses. Options of the connection as in sealmq pub
@@ -223,6 +223,20 @@ Result<> check_keys_for_schemes(const PublicIdentity& identity, const std::vecto
   return {};
 }
 
+struct Deed {
+  std::string_view done;  ///< as it is told
+  std::string_view what;  ///< as it stands in the audit log
+  std::string text;
+};
+
+/// Told when the brokers go by it, so that the next command finds it so.
+Result<> conclude(Registry& registry, const Options& options, const Identity& identity, const Deed& deed) {
+  const auto recorded = record(options.registry, deed.what, identity.name, deed.text);
+  if (!is_idle_file(options.registry)) TRY(wait_until_in_force(registry));
+  print_change(deed.done, identity, options);
+  return recorded;
+}
+
 Result<> run_enroll(const Options& options) {
   Identity identity{TRY(read_public_identity(options.name))};
   TRY(check_points(identity.keys));
@@ -233,8 +247,7 @@ Result<> run_enroll(const Options& options) {
   identity.changed = wall_milliseconds();
   const auto registry = TRY(open_or_make_registry(options.registry));
   TRY(registry->add(identity));
-  print_change("enrolled", identity, options);
-  return record(options.registry, "enroll", identity.name, given_rights(options));
+  return conclude(*registry, options, identity, {"enrolled", "enroll", given_rights(options)});
 }
 
 /// Nothing but the hash of the code is kept: who reads the registry cannot join with it.
@@ -288,14 +301,14 @@ Result<> need_some_right(const Options& options) {
   return fail(Blame::caller_misused, "nothing to change: name --publish, --subscribe or --scheme");
 }
 
-Result<Identity> run_change(const Options& options, std::string_view done, const std::function<Result<>(Identity&)>& change) {
+/// `change` may still say what `deed` was.
+Result<> run_change(const Options& options, const Deed& deed, const std::function<Result<>(Identity&)>& change) {
   const auto registry = TRY(open_registry(options.registry));
   const auto changed = TRY(registry->change(options.name, [&](Identity& identity) -> Result<> {
     identity.changed = wall_milliseconds();
     return change(identity);
   }));
-  print_change(done, changed, options);
-  return changed;
+  return conclude(*registry, options, changed, deed);
 }
 
 Result<> run_allow(const Options& options) {
@@ -305,7 +318,7 @@ Result<> run_allow(const Options& options) {
       if (std::find(to.begin(), to.end(), word) == to.end()) to.push_back(word);
     }
   };
-  TRY(run_change(options, "changed", [&](Identity& identity) -> Result<> {
+  return run_change(options, {"changed", "allow", given_rights(options)}, [&](Identity& identity) -> Result<> {
     if (identity.schemes.empty() && !options.schemes.empty()) {
       notice(identity.name + " was allowed every hardened scheme and is now limited to those named");
     }
@@ -313,8 +326,7 @@ Result<> run_allow(const Options& options) {
     add(identity.subscribe, options.subscribe);
     add(identity.schemes, options.schemes);
     return {};
-  }));
-  return record(options.registry, "allow", options.name, given_rights(options));
+  });
 }
 
 /// Refuses what was not given in these words: somebody who denies plant/7/a to a holder of plant/7/# must learn that it does
@@ -331,7 +343,7 @@ Result<> take_away(std::vector<std::string>& from, const std::vector<std::string
 
 Result<> run_deny(const Options& options) {
   TRY(need_some_right(options));
-  TRY(run_change(options, "changed", [&](Identity& identity) -> Result<> {
+  return run_change(options, {"changed", "deny", given_rights(options)}, [&](Identity& identity) -> Result<> {
     TRY(take_away(identity.publish, options.publish, "publish to"));
     TRY(take_away(identity.subscribe, options.subscribe, "subscribe to"));
     if (options.schemes.empty()) return {};
@@ -347,8 +359,7 @@ Result<> run_deny(const Options& options) {
                             "sealmq identity revoke " + identity.name + " takes everything away");
     }
     return {};
-  }));
-  return record(options.registry, "deny", options.name, given_rights(options));
+  });
 }
 
 // -- revocation ----------------------------------------------------------------------------------------------------------------
@@ -370,15 +381,15 @@ Result<> run_revoke(const Options& options) {
 }
 
 Result<> run_restore(const Options& options) {
-  std::string reason;
-  TRY(run_change(options, "restored", [&](Identity& identity) -> Result<> {
+  Deed deed{"restored", "restore", {}};
+  TRY(run_change(options, deed, [&](Identity& identity) -> Result<> {
     if (identity.status != Status::revoked) return fail(Blame::caller_misused, identity.name + " is not revoked");
-    reason = std::exchange(identity.revocation_reason, {});
+    deed.text = "was revoked for: " + std::exchange(identity.revocation_reason, {});
     identity.status = Status::active;
     return {};
   }));
-  notice("warning: whoever has the key of " + options.name + " can use it again; it was revoked for: " + printable(reason));
-  return record(options.registry, "restore", options.name, "was revoked for: " + reason);
+  notice("warning: whoever has the key of " + options.name + " can use it again; it " + printable(deed.text));
+  return {};
 }
 
 // -- options -------------------------------------------------------------------------------------------------------------------

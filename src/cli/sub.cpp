@@ -41,6 +41,7 @@ prints messages, one a line, until it is interrupted; connects again when the br
                       %f verified author  %s scheme  %g what was checked  %U and %I the time  %% per cent  \n \t
   --json              one JSON object a line
   -N                  no newline after a message
+  -d                  says on standard error what it is subscribed to, once the broker has answered
   -C COUNT            ends after so many messages
   -W SECONDS          ends with exit code 27 after so long
   -R                  does not print retained messages; --retained-only: ends at the first that is not retained
@@ -69,6 +70,7 @@ struct Options {
   std::vector<std::string> hidden;
   bool verbose = false;
   bool json = false;
+  bool debug = false;
   bool no_newline = false;
   bool no_retained = false;
   bool retained_only = false;
@@ -138,7 +140,10 @@ class Subscriber {
   }
 
   Result<> subscribe(Client& client) {
-    for (const auto& filter : filters_) TRY(client.subscribe(filter, subscribe_));
+    for (const auto& filter : filters_) {
+      TRY(client.subscribe(filter, subscribe_));
+      if (options_.debug) notice("subscribed to " + printable(filter, 200));
+    }
     return {};
   }
 
@@ -228,6 +233,7 @@ void add_sub(CLI::App& app, int& exit_code) {
   command->add_option("-F,--format", options->format)->excludes(verbose)->excludes(json);
   command->add_option("--evidence", options->evidence);
   command->add_flag("-N", options->no_newline);
+  command->add_flag("-d,--debug", options->debug);
   command->add_flag("-R", options->no_retained)->excludes(command->add_flag("--retained-only", options->retained_only));
   command->add_option("-C", options->count)->check(CLI::PositiveNumber);
   command->add_option("-W", options->seconds)->check(CLI::PositiveNumber);

@@ -107,7 +107,7 @@ class MemoryRegistry : public Registry {
   Result<> heartbeat(std::string_view broker) override {
     const std::lock_guard lock(mutex_);
     TRY(rules::may_be_broker(broker));
-    brokers_.try_emplace(std::string(broker), Broker{std::nullopt, orders_.size()}).first->second.seen = Clock::now();
+    brokers_.try_emplace(std::string(broker), Broker{std::nullopt, orders_.size(), 0}).first->second.seen = Clock::now();
     return {};
   }
 
@@ -117,6 +117,22 @@ class MemoryRegistry : public Registry {
     if (at == brokers_.end()) return rules::unknown_broker(broker);
     at->second.seen.reset();
     return {};
+  }
+
+  Result<> follow(std::string_view broker, std::uint64_t version) override {
+    const std::lock_guard lock(mutex_);
+    const auto at = brokers_.find(broker);
+    if (at == brokers_.end()) return rules::unknown_broker(broker);
+    at->second.followed = version;
+    return {};
+  }
+
+  Result<std::vector<std::string>> behind(std::uint64_t version) override {
+    const std::lock_guard lock(mutex_);
+    std::vector<std::string> behind;
+    for (const auto& [id, broker] : brokers_)
+      if (broker.followed < version && broker.seen && Clock::now() - *broker.seen <= longest_silence) behind.push_back(id);
+    return behind;
   }
 
   Result<> add_ticket(const TicketHash& hash, const Ticket& ticket, std::uint64_t wall) override {
@@ -174,7 +190,8 @@ class MemoryRegistry : public Registry {
   };
   struct Broker {
     std::optional<Clock::time_point> seen;
-    std::size_t since;  // so many orders were there before it
+    std::size_t since;           // so many orders were there before it
+    std::uint64_t followed = 0;  // the version of the list that it goes by
   };
 
   void changed() {

@@ -63,7 +63,7 @@ class PostgresStore {
   Result<std::uint64_t> wait_for_change(std::uint64_t seen, std::chrono::milliseconds patience) {
     const auto end = std::chrono::steady_clock::now() + patience;
     const std::lock_guard lock(listener_mutex_);
-    const auto result = wait_on_listener(seen, end);
+    auto result = wait_on_listener(seen, end);
     if (!result && listener_ && listener_->trouble() != Trouble::none) listener_.reset();
     return result;
   }

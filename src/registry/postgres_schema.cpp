@@ -120,8 +120,15 @@ constexpr const char* schema_3 = R"(
   UPDATE sealmq.state SET schema = 3;
 )";
 
+// Who changes the list can wait for those who go by it.
+constexpr const char* schema_4 = R"(
+  ALTER TABLE sealmq.broker ADD COLUMN followed bigint NOT NULL DEFAULT 0;      -- the version of the list that it goes by
+
+  UPDATE sealmq.state SET schema = 4;
+)";
+
 // Each leads from the one before.
-constexpr const char* schemas[] = {schema_1, schema_2, schema_3};
+constexpr const char* schemas[] = {schema_1, schema_2, schema_3, schema_4};
 
 /// 0: there are no tables.
 Result<std::uint64_t> find_schema(Connection& connection) {

@@ -184,6 +184,7 @@ class SqlRegistry final : public Registry {
     return store_.read([](Session& on) -> Result<std::vector<Identity>> {
       std::vector<Identity> all;
       const auto identities = TRY(on.query((std::string(identity_columns) + " ORDER BY name").c_str()));
+      all.reserve(static_cast<std::size_t>(identities.count()));
       for (int row = 0; row < identities.count(); ++row) all.push_back(TRY(read_identity(identities, row)));
 
       // Both lists are in the order of names, so one walk joins them.
@@ -223,6 +224,7 @@ class SqlRegistry final : public Registry {
                        "number NOT IN (SELECT number FROM report WHERE broker = $1) ORDER BY number",
                        broker));
       std::vector<RevocationOrder> open;
+      open.reserve(static_cast<std::size_t>(rows.count()));
       for (int row = 0; row < rows.count(); ++row) {
         const auto number = TRY(rows.number(row, 0));
         open.push_back({number, TRY(rows.text(row, 1))});
@@ -285,7 +287,7 @@ class SqlRegistry final : public Registry {
   Result<> heartbeat(std::string_view broker) override {
     TRY(rules::may_be_broker(broker));
     return store_.write_lightly([&](Session& on) -> Result<> {
-      TRY(on.query(("INSERT INTO broker SELECT $1, " + std::string(Store::moment) +
+      TRY(on.query(("INSERT INTO broker (id, seen, since) SELECT $1, " + std::string(Store::moment) +
                     ", coalesce(max(number), 0) FROM revocation WHERE true "
                     "ON CONFLICT (id) DO UPDATE SET seen = excluded.seen")
                        .c_str(),
@@ -299,6 +301,30 @@ class SqlRegistry final : public Registry {
       TRY(need_broker(on, broker));
       TRY(on.query("UPDATE broker SET seen = NULL WHERE id = $1", broker));
       return {};
+    });
+  }
+
+  /// As with heartbeats, nothing is lost with it.
+  Result<> follow(std::string_view broker, std::uint64_t version) override {
+    TRY(need_signed(version));
+    return store_.write_lightly([&](Session& on) -> Result<> {
+      TRY(need_broker(on, broker));
+      TRY(on.query("UPDATE broker SET followed = $1 WHERE id = $2", version, broker));
+      return {};
+    });
+  }
+
+  Result<std::vector<std::string>> behind(std::uint64_t version) override {
+    TRY(need_signed(version));
+    return store_.read([&](Session& on) -> Result<std::vector<std::string>> {
+      // A silence of NULL, of one that has said goodbye, is not less than anything.
+      const auto rows = TRY(on.query(
+          ("SELECT id FROM broker WHERE followed < $1 AND " + std::string(Store::silence) + " <= $2 ORDER BY id").c_str(),
+          version, static_cast<std::uint64_t>(longest_silence.count())));
+      std::vector<std::string> behind;
+      behind.reserve(static_cast<std::size_t>(rows.count()));
+      for (int row = 0; row < rows.count(); ++row) behind.push_back(TRY(rows.text(row, 0)));
+      return behind;
     });
   }
 

@@ -149,8 +149,15 @@ constexpr const char* schema_4 = R"(
   PRAGMA user_version = 4;
 )";
 
+// Who changes the list can wait for those who go by it.
+constexpr const char* schema_5 = R"(
+  ALTER TABLE broker ADD COLUMN followed INTEGER NOT NULL DEFAULT 0;      -- the version of the list that it goes by
+
+  PRAGMA user_version = 5;
+)";
+
 // Each leads from the one before; an empty file has version 0.
-constexpr const char* schemas[] = {schema_1, schema_2, schema_3, schema_4};
+constexpr const char* schemas[] = {schema_1, schema_2, schema_3, schema_4, schema_5};
 
 Result<> take_steps(Database& database) {
   auto transaction = TRY(Transaction::begin(database));

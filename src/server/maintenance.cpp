@@ -89,8 +89,9 @@ Result<> Maintenance::follow_registry() {
   log_.debug("the list of identities has changed: " + std::to_string(directory->all().size()) + " identities");
 
   for (const RevocationOrder& order : TRY(registry_.open_orders(broker_))) TRY(carry_out(order, seen));
-  followed_ = version;
   reached_.reach(version);
+  TRY(registry_.follow(broker_, version));
+  followed_ = version;
   const auto now = std::chrono::steady_clock::now();
   follow_due_ = now + std::min<std::chrono::steady_clock::duration>(4 * (now - seen), round_time);
   return {};

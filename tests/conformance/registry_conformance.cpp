@@ -343,6 +343,7 @@ TEST_P(RegistryConformance, RefusesBrokersThatHaveNotMadeThemselvesKnown) {
   expect_misuse(registry_->open_orders("nobody"));
   expect_misuse(registry_->report(order, "nobody", {}));
   expect_misuse(registry_->goodbye("nobody"));
+  expect_misuse(registry_->follow("nobody", 1));
   for (const char* name : {"", "a b", "a/b"}) expect_misuse(registry_->heartbeat(name));
 }
 
@@ -536,6 +537,23 @@ TEST_P(RegistryConformance, TheVersionDiffersAfterEachChange) {
   expect_new();
 }
 
+TEST_P(RegistryConformance, KnowsWhichRunningBrokersAreBehind) {
+  using Names = std::vector<std::string>;
+  add(identity_named("boiler-7"));
+  EXPECT_EQ(registry_->behind(version()).value(), Names{});
+  for (const char* name : {"b", "a", "gone"}) ASSERT_TRUE(registry_->heartbeat(name));
+  ASSERT_TRUE(registry_->goodbye("gone"));
+  EXPECT_EQ(registry_->behind(version()).value(), (Names{"a", "b"}));
+  ASSERT_TRUE(registry_->follow("a", version()));
+  EXPECT_EQ(registry_->behind(version()).value(), Names{"b"});
+  ASSERT_TRUE(registry_->heartbeat("a"));
+  EXPECT_EQ(registry_->behind(version()).value(), Names{"b"}) << "a heartbeat takes nothing back";
+  add(identity_named("boiler-8"));
+  EXPECT_EQ(registry_->behind(version()).value(), (Names{"a", "b"}));
+  for (const char* name : {"a", "b"}) ASSERT_TRUE(registry_->follow(name, version()));
+  EXPECT_EQ(registry_->behind(version()).value(), Names{});
+}
+
 TEST_P(RegistryConformance, SignsOfLifeReportsAndTicketsDoNotChangeTheVersion) {
   add(identity_named("boiler-7"));
   ASSERT_TRUE(registry_->heartbeat(broker));
@@ -545,6 +563,7 @@ TEST_P(RegistryConformance, SignsOfLifeReportsAndTicketsDoNotChangeTheVersion) {
   ASSERT_TRUE(registry_->report(order, broker, {}));
   ASSERT_TRUE(registry_->add_ticket(some_hash, ticket_for("boiler-8"), 0));
   ASSERT_TRUE(registry_->burn_ticket(some_hash, 0));
+  ASSERT_TRUE(registry_->follow(broker, before));
   ASSERT_TRUE(registry_->goodbye(broker));
   EXPECT_EQ(version(), before);
 }

@@ -106,11 +106,10 @@ class WithFolder(unittest.TestCase):
 
     def message_arrives(self, broker, key, scheme, text, reader="reader07.key", pub_options=(), **environment):
         """From who has `key` to somebody with a key in a file."""
-        with Subscriber(self.folder, *self.connection(broker, reader, scheme), "-t", "plant/#", "-q", "2", "-F", "%t %p") as subscriber:
-            def publish():
-                self.run_it("pub", *self.connection(broker, key, scheme), "-t", "plant/x", "-m", text, "-q", "2", *pub_options, **environment)
-                return subscriber.out.wait_for(lambda lines: any(line.endswith(text) for line in lines), 1)
-            self.assertTrue(wait_until(publish), f"{subscriber.out.all()} {subscriber.err.all()}")
+        with Subscriber(self.folder, *self.connection(broker, reader, scheme), "-t", "plant/#", "-q", "2", "-d", "-F", "%t %p") as subscriber:
+            self.assertTrue(subscriber.err.wait_for(lambda lines: "sealmq: subscribed to plant/#" in lines), subscriber.err.all())
+            self.run_it("pub", *self.connection(broker, key, scheme), "-t", "plant/x", "-m", text, "-q", "2", *pub_options, **environment)
+            self.assertTrue(subscriber.out.wait_for(lambda lines: lines), subscriber.err.all())
             return subscriber.out.all()[0]
 
 

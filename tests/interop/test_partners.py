@@ -132,7 +132,6 @@ class Partners(unittest.TestCase):
                                 f"pmqtt/+/+/{name}/#", "--data", broker.data], cwd=self.folder, check=True, capture_output=True)
                 subprocess.run([SEALMQ, "identity", "password", name, "--data", broker.data], input=password + "\n", text=True,
                                check=True, capture_output=True)
-            time.sleep(1)
 
             def login(name):
                 return {"environment": {"SEALMQ_PASSWORD": PASSWORDS[name]}, "port": broker.port}

@@ -308,6 +308,7 @@ void expect_the_list(Registry& registry) {
   EXPECT_EQ(registry.revoke("boiler-7", "sold", 4000).value(), 2U) << "numbers go on";
   EXPECT_NE(registry.version().value(), version);
   EXPECT_EQ(registry.open_orders("broker-2").value().size(), 1U);
+  EXPECT_EQ(registry.behind(registry.version().value()).value(), std::vector<std::string>{"broker-2"});
 }
 
 void expect_the_rest(Registry& registry) {
@@ -357,11 +358,11 @@ TEST(OldRegistry, AFileOfTheSecondSchemaIsReadInFull) {
 
 TEST(OldRegistry, AFileOfANewerProgramIsRefusedAndLeftAsItIs) {
   const TemporaryFolder folder;
-  make_file(folder / "registry.db", "CREATE TABLE future (a); PRAGMA user_version = 5;");
+  make_file(folder / "registry.db", "CREATE TABLE future (a); PRAGMA user_version = 6;");
   const auto opened = open_sqlite_registry(folder / "registry.db");
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.error().blame, Blame::environment);
-  EXPECT_NE(opened.error().what.find("newer program: it has schema 5"), std::string::npos) << opened.error().what;
+  EXPECT_NE(opened.error().what.find("newer program: it has schema 6"), std::string::npos) << opened.error().what;
   auto database = sqlite::Database::open(folder / "registry.db", sqlite::Durability::every_commit).value();
   EXPECT_EQ(database.number("SELECT count(*) FROM sqlite_master").value(), 1U);
 }
@@ -385,11 +386,11 @@ TEST(OldRegistry, ADatabaseOfTheFirstSchemaIsReadInFull) {
 }
 
 TEST(OldRegistry, ADatabaseOfANewerProgramIsRefused) {
-  make_database(std::string(postgres_1) + "UPDATE sealmq.state SET schema = 4;");
+  make_database(std::string(postgres_1) + "UPDATE sealmq.state SET schema = 5;");
   const auto opened = open_postgres_registry(postgres_server().url());
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.error().blame, Blame::environment);
-  EXPECT_NE(opened.error().what.find("newer program: it has schema 4"), std::string::npos) << opened.error().what;
+  EXPECT_NE(opened.error().what.find("newer program: it has schema 5"), std::string::npos) << opened.error().what;
   make_database("SELECT 1");
 }
 

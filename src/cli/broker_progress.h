@@ -1,4 +1,4 @@
-// What commands that revoke tell about the brokers that carry it out.
+// What commands that change the list wait for and tell: the brokers that go by it.
 #pragma once
 
 #include <string>
@@ -6,6 +6,10 @@
 #include "sealmq/registry.h"
 
 namespace sealmq::cli {
+
+/// Until every broker that runs goes by the list as it is now, so that whoever was enrolled can log in. Errors: environment: one
+/// does not.
+Result<> wait_until_in_force(Registry& registry);
 
 /// Until every broker that runs has reported. One that has died stops counting as running, and is waited for no longer.
 Result<Progress> wait_for_brokers(Registry& registry, std::uint64_t order);

@@ -1,4 +1,4 @@
-#include "cli/revocation_progress.h"
+#include "cli/broker_progress.h"
 
 #include <chrono>
 #include <cstdio>
@@ -11,7 +11,11 @@
 namespace sealmq::cli {
 namespace {
 
+using namespace std::chrono_literals;
 using Json = nlohmann::ordered_json;
+
+constexpr auto patience = longest_silence + 2s;  // by then one that has died counts as such
+constexpr auto look_interval = 5ms;
 
 std::string counted(std::uint64_t count, const char* noun) {
   return std::to_string(count) + " " + noun + (count == 1 ? "" : "s");
@@ -59,13 +63,25 @@ void print_revoked(const std::string& revoked, const Progress& progress, bool in
   std::cout << '\n';
 }
 
+Result<> wait_until_in_force(Registry& registry) {
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  const auto version = TRY(registry.version());
+  while (true) {
+    const auto behind = TRY(registry.behind(version));
+    if (behind.empty()) return {};
+    if (std::chrono::steady_clock::now() > deadline)
+      return fail_with_hint(Blame::environment, "the list is changed, but " + behind.front() + " runs and does not go by it yet",
+                            "the broker's log says why; a restart helps too");
+    std::this_thread::sleep_for(look_interval);
+  }
+}
+
 Result<Progress> wait_for_brokers(Registry& registry, std::uint64_t order) {
-  using namespace std::chrono_literals;
-  const auto deadline = std::chrono::steady_clock::now() + longest_silence + 2s;
+  const auto deadline = std::chrono::steady_clock::now() + patience;
   while (true) {
     auto progress = TRY(registry.progress(order));
     if (!progress.is_awaited() || std::chrono::steady_clock::now() > deadline) return progress;
-    std::this_thread::sleep_for(5ms);
+    std::this_thread::sleep_for(look_interval);
   }
 }
 
