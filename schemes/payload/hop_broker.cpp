@@ -1,5 +1,4 @@
 // The broker's part where payloads are sealed up to the broker: it opens them, and seals for subscribers who ask for that.
-#include "mqtt/types.h"
 #include "schemes/payload/listed_authors.h"
 #include "schemes/payload/payload.h"
 #include "schemes/payload/sending.h"
@@ -24,19 +23,14 @@ class BrokerSide : public BrokerScheme {
 
   Result<Checked<sealmq::Opened>> open(const Incoming& message, const Scene& scene) override {
     authors_.look_into(scene.directory);
-    auto from = receiving_.open({message.topic, message.payload}, scene.now);
-    if (!from) {
-      const bool is_malformed = from.error().what.starts_with(cause_names[static_cast<std::size_t>(Cause::malformed)]);
-      constexpr auto format_invalid = static_cast<std::uint8_t>(mqtt::Reason::payload_format_invalid);
-      return is_malformed ? fail(Blame::peer_misbehaved, from.error().what, format_invalid) : Failure(from.error());
-    }
+    auto from = TRY(receiving_.open({message.topic, message.payload}, scene.now));
     sealmq::Opened opened;
     opened.topic = message.topic;
-    opened.plaintext = std::move(from->payload);
+    opened.plaintext = std::move(from.payload);
     opened.payload = opened.plaintext;
-    opened.author = from->listed;
-    opened.names_author = from->listed != nullptr;
-    opened.mark = mark_of(*from);
+    opened.author = from.listed;
+    opened.names_author = from.listed != nullptr;
+    opened.mark = mark_of(from);
     opened.carried = message.payload;
     return verified(std::move(opened));
   }
