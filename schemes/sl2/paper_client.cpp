@@ -127,9 +127,9 @@ class ClientSide : public ClientScheme {
 
 }  // namespace
 
-Result<std::unique_ptr<ClientScheme>> paper_client(ClientPorts ports) {
+Result<std::unique_ptr<ClientScheme>> paper_client(ClientPorts ports) {  // NOLINT(performance-unnecessary-value-param)
   auto broker = TRY(BrokerKey::pinned(ports.broker));
-  return std::make_unique<ClientSide>(std::move(ports), std::move(broker));
+  return std::make_unique<ClientSide>(ports, std::move(broker));
 }
 
 }  // namespace sealmq::sl2

@@ -368,7 +368,7 @@ void AsyncClient::Link::on(Arrival event) {
   give(receiver, {});
 }
 
-void AsyncClient::Link::on(RefusedMessage event) {
+void AsyncClient::Link::on(const RefusedMessage& event) {
   if (options_.on_refused) options_.on_refused(event);
 }
 

@@ -60,7 +60,8 @@ Result<PskTable> parse_psk_file(std::string_view text, const std::string& path) 
     if (line.empty() || line.starts_with('#')) continue;
 
     const auto refused = [&](const std::string& why) {
-      return fail(Blame::caller_misused, path + ":" + std::to_string(lines.number()) + ": " + why);
+      return fail(Blame::caller_misused,
+                  std::string(path).append(":").append(std::to_string(lines.number())).append(": ").append(why));
     };
     const std::size_t colon = line.rfind(':');
     if (colon == line.npos || colon == 0 || colon > longest_identity || !is_mqtt_utf8(line.substr(0, colon)))

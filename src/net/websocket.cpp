@@ -51,7 +51,7 @@ class WebSocket : public Channel {
  private:
   Result<> read_frames(Bytes bytes, Buffer& plain, Buffer& to_peer) {
     Buffer unheard;  // section 5.5.1: nothing is sent after a close frame
-    const Result<> read = reader_.read(bytes, plain, said_goodbye_ ? unheard : to_peer);
+    Result<> read = reader_.read(bytes, plain, said_goodbye_ ? unheard : to_peer);
     if (!read && !std::exchange(said_goodbye_, true)) write_close(side_, reader_.close_code(), to_peer);
     return read;
   }

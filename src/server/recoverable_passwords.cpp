@@ -21,7 +21,7 @@ Result<RecoverableEntries> read(const std::string& path) {
 
 Result<> write(const std::string& path, const RecoverableEntries& entries) {
   std::string text = to_text(entries);
-  const auto written = replace_file(path, text, Audience::owner);
+  auto written = replace_file(path, text, Audience::owner);
   wipe(text.data(), text.size());
   return written;
 }
