@@ -94,8 +94,8 @@ class BrokerCommand(unittest.TestCase):
                     self.assertTrue(broker.log.wait_for(lambda lines: any(expected in line for line in lines)), broker.log.all())
 
                 reload("[[topic]]\nfilter = 'c/#'\npublish = ['plain']\n[limits]\nmaximum_retained = 7\n", 'topic "c/#": new')
-                self.assertTrue(any('topic "#": removed' in line for line in broker.log.all()))
-                self.assertTrue(any("limits.maximum_retained" in line and "next start" in line for line in broker.log.all()))
+                self.assertTrue(broker.log.wait_for(lambda lines: any('topic "#": removed' in line for line in lines)))
+                self.assertTrue(broker.log.wait_for(lambda lines: any("limits.maximum_retained" in line and "next start" in line for line in lines)))
                 self.assertEqual(answer_to_publish(2), NOT_AUTHORIZED)
 
                 reload("nonsense\n", "nothing is reloaded")

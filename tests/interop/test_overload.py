@@ -434,7 +434,7 @@ class Overload(unittest.TestCase):
         self.assertGreater(count.value, 0)
         self.assertLess(peak, bound)
         if said is not None:
-            self.assertTrue(any(re.search(said, line) for line in broker.log.all()), "\n".join(broker.log.all()[:40]))
+            self.assertTrue(broker.log.wait_for(lambda lines: any(re.search(said, line) for line in lines)), broker.log.all()[:40])
         return broker.log.all()
 
     def test_connection_flood(self):
