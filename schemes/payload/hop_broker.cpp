@@ -6,9 +6,6 @@
 namespace sealmq::payload {
 namespace {
 
-/// A Will says until when it is good. So long this broker remembers it, so there is a limit.
-constexpr std::uint64_t longest_life = 31 * 24 * 60 * 60;  // seconds
-
 class BrokerSide : public BrokerScheme {
  public:
   BrokerSide(std::shared_ptr<TopicKeys> keys, KeyStore& own, Random& random)
@@ -57,8 +54,8 @@ class BrokerSide : public BrokerScheme {
  private:
   static Receiving::Wanted wanted(ListedAuthors& authors) {
     Receiving::Wanted its;
-    its.window.lasts = longest_life;
-    its.remembers = false;  // the core does, for all shards and across restarts
+    its.window.heeds_end = false;  // also a Will is opened when it is made; what counts until its end is remembered until then
+    its.remembers = false;         // the core does, for all shards and across restarts
     its.listed = &authors;
     its.refuses_own = true;
     return its;

@@ -173,7 +173,8 @@ void Receiving::count(Opened& opened, std::string_view kind, Bytes sender, Bytes
   opened.window = topic_.named->window;
   opened.number = number;
   const Window& window = wanted_.window;
-  opened.fresh_until = 1000 * (times.expires ? *times.expires + 1 : *times.issued + window.behind + window.ahead);
+  const bool counts_end = times.expires && window.heeds_end;
+  opened.fresh_until = 1000 * (counts_end ? *times.expires + 1 : *times.issued + window.behind + window.ahead);
 }
 
 Result<const TopicKey*> Receiving::symmetric_key(const Header& header, std::string_view topic) {
@@ -204,12 +205,8 @@ Result<> Receiving::check_time(const Header& header, const From& from, const Top
   if (key != nullptr && (issued + wanted_.window.ahead < key->not_before || issued > key->not_after + wanted_.window.ahead))
     return refused(Cause::stale, "its key was not in use at its time");
   if (issued > seconds + wanted_.window.ahead) return refused(Cause::stale, "its time is in the future");
-  if (header.expires) {
-    if (*header.expires > seconds && *header.expires - seconds > wanted_.window.lasts)
-      return refused(Cause::stale, "it says that it is good for too long");
-    if (*header.expires < seconds) return refused(Cause::stale, "it has expired");
-    return {};
-  }
+  if (header.expires && *header.expires < seconds) return refused(Cause::stale, "it has expired");
+  if (header.expires && wanted_.window.heeds_end) return {};
   if (!from.may_be_old && issued + wanted_.window.behind < seconds) return refused(Cause::stale, "it is too old");
   return {};
 }

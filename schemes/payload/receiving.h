@@ -19,7 +19,7 @@ namespace sealmq::payload {
 struct Window {
   std::uint64_t behind = 30;  ///< seconds
   std::uint64_t ahead = 5;
-  std::uint64_t lasts = UINT64_MAX;  ///< of one that says until when it is good: how long that may be from now
+  bool heeds_end = true;  ///< one that says until when it is good may be as old as it likes until then
 };
 
 /// Somebody whose stamps may be taken.

@@ -305,7 +305,7 @@ TEST_F(PayloadHop, AskingForSealedMessagesProvesNobody) {
   }
 }
 
-TEST_F(PayloadHop, AWillIsOpenedWhenItIsLeftAndHasAnEnd) {
+TEST_F(PayloadHop, AWillIsOpenedWhenItIsLeft) {
   share(Form::inside);
   const Buffer will = device.scheme->protect_will(topic, as_bytes("gone"), broker.now).value();
   mqtt::Connect packet;
@@ -318,13 +318,23 @@ TEST_F(PayloadHop, AWillIsOpenedWhenItIsLeftAndHasAnEnd) {
   ASSERT_EQ(hidden->publishes.size(), 1u);
   EXPECT_EQ(hidden->publishes[0].payload, "gone");
   EXPECT_NE(broker.connect(packet).connack, Reason::success);  // a copy
+}
 
+// Or whoever has the key could have the broker remember as much, and as long, as he likes.
+TEST_F(PayloadHop, AMessageThatSaysItIsGoodForLongIsNotTakenForLong) {
+  share(Form::inside);
   Sending sending(*device.topic_keys, device.keys.get(), {}, broker.random);
   const std::uint64_t seconds = broker.now.wall / 1000;
-  for (const std::uint64_t expires : {seconds + 400 * 86'400, std::uint64_t{INT64_MAX}}) {
-    const Buffer endless = sending.seal(topic, as_bytes("gone"), broker.now, expires).value();
-    EXPECT_EQ(send(*device_link, as_text(endless)), Reason::not_authorized) << expires;
+  for (const std::uint64_t expires : {seconds + 86'400, std::uint64_t{INT64_MAX}}) {
+    const Buffer sent = sending.seal(topic, as_bytes("21.5"), broker.now, expires).value();
+    const Buffer kept_back = sending.seal(topic, as_bytes("22.5"), broker.now, expires).value();
+    EXPECT_EQ(send(*device_link, as_text(sent)), Reason::success) << expires;
+    broker.advance(36'000);
+    EXPECT_EQ(send(*device_link, as_text(kept_back)), Reason::not_authorized) << expires;
+    broker.advance(600'000);  // the memory has let go of it
+    EXPECT_EQ(send(*device_link, as_text(sent)), Reason::not_authorized) << expires;
   }
+  EXPECT_EQ(hidden->publishes.size(), 2u);
 }
 
 TEST(PayloadHopRestart, ARecordedMessageIsNotForwardedByTheBrokerThatComesBack) {
