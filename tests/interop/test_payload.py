@@ -70,16 +70,13 @@ class Payload(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.ours = Broker(configuration=CONFIGURATION)
+        cls.addClassCleanup(cls.ours.stop)
         cls.mosquitto = Mosquitto(free_port())
+        cls.addClassCleanup(cls.mosquitto.stop)
         cls.aedes = Aedes()
+        cls.addClassCleanup(cls.aedes.stop)
         # Shared subscriptions are not in MQTT 3.1.1, which is all that Aedes speaks.
         cls.brokers = {"ours": (cls.ours, "5"), "mosquitto": (cls.mosquitto, "5"), "aedes": (cls.aedes, "311")}
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.aedes.stop()
-        cls.mosquitto.stop()
-        cls.ours.stop()
 
     def setUp(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="sealmq-payload-"))
