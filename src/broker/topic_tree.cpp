@@ -76,7 +76,7 @@ const std::vector<Subscription*>& TopicTree::match(std::string_view topic) {
     if (remembered_.size() >= topics_remembered || remembered_bytes_ > most_bytes_remembered) forget();
     known = remembered_.emplace(topic, std::vector<Subscription*>()).first;
     collect(root_, topic, true, known->second);
-    remembered_bytes_ += topic.size() + known->second.capacity() * sizeof(known->second.front());
+    remembered_bytes_ += topic.size() + known->second.capacity() * sizeof(void*);
   }
   last_ = &*known;
   return last_->second;

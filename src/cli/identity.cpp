@@ -231,7 +231,7 @@ struct Deed {
 
 /// Told when the brokers go by it, so that the next command finds it so.
 Result<> conclude(Registry& registry, const Options& options, const Identity& identity, const Deed& deed) {
-  const auto recorded = record(options.registry, deed.what, identity.name, deed.text);
+  auto recorded = record(options.registry, deed.what, identity.name, deed.text);
   if (!is_idle_file(options.registry)) TRY(wait_until_in_force(registry));
   print_change(deed.done, identity, options);
   return recorded;
