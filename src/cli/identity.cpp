@@ -227,14 +227,18 @@ struct Deed {
   std::string_view done;  ///< as it is told
   std::string_view what;  ///< as it stands in the audit log
   std::string text;
+  std::string warning;  ///< empty: none
 };
 
-/// Told when the brokers go by it, so that the next command finds it so.
+/// What is done is told, whatever comes of the rest; it ends when the brokers go by it, so that the next command finds it so.
 Result<> conclude(Registry& registry, const Options& options, const Identity& identity, const Deed& deed) {
-  auto recorded = record(options.registry, deed.what, identity.name, deed.text);
-  if (!is_idle_file(options.registry)) TRY(wait_until_in_force(registry));
   print_change(deed.done, identity, options);
-  return recorded;
+  if (!deed.warning.empty()) notice("warning: " + deed.warning);
+  auto recorded = record(options.registry, deed.what, identity.name, deed.text);
+  if (is_idle_file(options.registry)) return recorded;
+  auto in_force = wait_until_in_force(registry);
+  if (!in_force && !recorded) notice(recorded.error().what);
+  return in_force ? recorded : in_force;
 }
 
 Result<> run_enroll(const Options& options) {
@@ -247,7 +251,7 @@ Result<> run_enroll(const Options& options) {
   identity.changed = wall_milliseconds();
   const auto registry = TRY(open_or_make_registry(options.registry));
   TRY(registry->add(identity));
-  return conclude(*registry, options, identity, {"enrolled", "enroll", given_rights(options)});
+  return conclude(*registry, options, identity, {"enrolled", "enroll", given_rights(options), {}});
 }
 
 /// Nothing but the hash of the code is kept: who reads the registry cannot join with it.
@@ -318,7 +322,7 @@ Result<> run_allow(const Options& options) {
       if (std::find(to.begin(), to.end(), word) == to.end()) to.push_back(word);
     }
   };
-  return run_change(options, {"changed", "allow", given_rights(options)}, [&](Identity& identity) -> Result<> {
+  return run_change(options, {"changed", "allow", given_rights(options), {}}, [&](Identity& identity) -> Result<> {
     if (identity.schemes.empty() && !options.schemes.empty()) {
       notice(identity.name + " was allowed every hardened scheme and is now limited to those named");
     }
@@ -343,7 +347,7 @@ Result<> take_away(std::vector<std::string>& from, const std::vector<std::string
 
 Result<> run_deny(const Options& options) {
   TRY(need_some_right(options));
-  return run_change(options, {"changed", "deny", given_rights(options)}, [&](Identity& identity) -> Result<> {
+  return run_change(options, {"changed", "deny", given_rights(options), {}}, [&](Identity& identity) -> Result<> {
     TRY(take_away(identity.publish, options.publish, "publish to"));
     TRY(take_away(identity.subscribe, options.subscribe, "subscribe to"));
     if (options.schemes.empty()) return {};
@@ -381,15 +385,14 @@ Result<> run_revoke(const Options& options) {
 }
 
 Result<> run_restore(const Options& options) {
-  Deed deed{"restored", "restore", {}};
-  TRY(run_change(options, deed, [&](Identity& identity) -> Result<> {
+  Deed deed{"restored", "restore", {}, {}};
+  return run_change(options, deed, [&](Identity& identity) -> Result<> {
     if (identity.status != Status::revoked) return fail(Blame::caller_misused, identity.name + " is not revoked");
     deed.text = "was revoked for: " + std::exchange(identity.revocation_reason, {});
+    deed.warning = "whoever has the key of " + identity.name + " can use it again; it " + printable(deed.text);
     identity.status = Status::active;
     return {};
-  }));
-  notice("warning: whoever has the key of " + options.name + " can use it again; it " + printable(deed.text));
-  return {};
+  });
 }
 
 // -- options -------------------------------------------------------------------------------------------------------------------
