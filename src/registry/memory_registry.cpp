@@ -107,7 +107,7 @@ class MemoryRegistry : public Registry {
   Result<> heartbeat(std::string_view broker) override {
     const std::lock_guard lock(mutex_);
     TRY(rules::may_be_broker(broker));
-    brokers_.try_emplace(std::string(broker), Broker{std::nullopt, orders_.size(), 0}).first->second.seen = Clock::now();
+    brokers_.try_emplace(std::string(broker), Broker{std::nullopt, orders_.size()}).first->second.seen = Clock::now();
     return {};
   }
 
