@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "broker/own_topics.h"
+#include "keystore/file_access.h"
 #include "registry/open_registry.h"
 #include "server/broker_topic_keys.h"
 #include "server/thread_priority.h"
@@ -75,7 +76,7 @@ Result<> check_token(const Configuration& configuration) {
   if (names.empty()) return {};
   return fail(Blame::caller_misused,
               "the broker's keys live in a token, and " + names +
-                  " uses them for single messages, which no token is fast enough for\nhint: let the rows "
+                  " sign single messages with them, which no token is fast enough for\nhint: let the rows "
                   "[[topic]] of the configuration name other schemes (docs/cards.md), or keep the broker's keys in a file");
 }
 
