@@ -53,6 +53,7 @@ const SchemeInfo hardened_info{.name = "scacauth",
                                           .revocable = true},
                                .hazards = hardened_hazards,
                                .options = options,
+                               .in_default_policy = true,
                                .login_protects = true,
                                .check_options = check_hardened};
 

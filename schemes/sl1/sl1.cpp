@@ -30,6 +30,7 @@ const SchemeInfo hardened_info{.name = "sl1",
                                           .forward_secrecy = false,
                                           .revocable = true},
                                .hazards = hardened_hazards,
+                               .in_default_policy = true,
                                .signs_on_shard = true};
 
 const SchemeInfo paper_info{.name = "sl1@paper",

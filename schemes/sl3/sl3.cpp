@@ -37,6 +37,7 @@ const SchemeInfo hardened_info{.name = scheme_name,
                                           .revocable = true},
                                .hazards = hardened_hazards,
                                .options = hardened_options,
+                               .in_default_policy = true,
                                .signs_on_shard = true};
 
 const SchemeInfo paper_info{.name = paper_scheme_name,
