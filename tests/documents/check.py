@@ -20,7 +20,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import markdown  # noqa: E402
 
 COLUMNS = 100
-WORDS = 70
+WORDS = 25
 LEFT_OUT = {"build", "node_modules", ".git", ".cache"}
 
 # The first word of a line that somebody is to type.
@@ -67,7 +67,8 @@ class Checker:
     # Blocks --------------------------------------------------------------------------------------------------------------
 
     def block(self, block, about):
-        first_words = [line.removeprefix("$ ").split()[0] for line in block.lines if line.strip() and line.removeprefix("$ ").split()]
+        typed = [re.sub(r"^(\$ +)?([A-Z_]+=\S* )*", "", line) for line in block.lines]
+        first_words = [line.split()[0] for line in typed if line.strip()]
         looks_typed = any(line.startswith("$ ") for line in block.lines) or any(word in COMMANDS for word in first_words)
         if "not run" in about:
             if len(about["not run"].split()) < 2:
