@@ -80,6 +80,9 @@ struct SchemeInfo {
   std::span<const std::string_view> hazards;  ///< known weaknesses, one line each; what the warning lists
   std::span<const SchemeOption> options = {};
   ClientUses uses = {};           ///< besides keys of topics, where it has_topic_keys
+  /// A broker without [[topic]] rows lets it in and out. Only for schemes whose every message the broker itself verifies to be by
+  /// an identity on its list.
+  bool in_default_policy = false;
   bool needs_login = false;       ///< its messages come from, and go to, connections that passed a scheme's login; no others
   bool names_ends = false;        ///< its topics name who may publish and subscribe: may_send() and may_get() are asked
   bool needs_rabin = false;       ///< the broker has to make Rabin keys: it does that when its policy names the scheme

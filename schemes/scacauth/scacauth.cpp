@@ -57,6 +57,7 @@ const SchemeInfo hardened_info{.name = "scacauth",
                                .hazards = hardened_hazards,
                                .options = options,
                                .uses = {.key = true, .broker_key = true, .options = hardened_options},
+                               .in_default_policy = true,
                                .login_protects = true,
                                .check_options = check_hardened};
 

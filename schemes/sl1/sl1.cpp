@@ -31,6 +31,7 @@ const SchemeInfo hardened_info{.name = "sl1",
                                           .revocable = true},
                                .hazards = hardened_hazards,
                                .uses = {.key = true, .broker_key = true, .authors = true, .evidence = true},
+                               .in_default_policy = true,
                                .signs_on_shard = true};
 
 const SchemeInfo paper_info{.name = "sl1@paper",

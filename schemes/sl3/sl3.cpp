@@ -38,6 +38,7 @@ const SchemeInfo hardened_info{.name = scheme_name,
                                .hazards = hardened_hazards,
                                .options = hardened_options,
                                .uses = {.key = true, .broker_key = true, .authors = true, .evidence = true},
+                               .in_default_policy = true,
                                .signs_on_shard = true};
 
 const SchemeInfo paper_info{.name = paper_scheme_name,

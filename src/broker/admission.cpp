@@ -195,7 +195,7 @@ Core::Accepted Core::pass_on(Link& link, const mqtt::Publish& packet, const Admi
   return {Reason::success, changes.size() != before};
 }
 
-Admission<PendingWill> Core::admit_will(Link& link, const mqtt::Will& will, Now now) {
+Admission<PendingWill> Core::admit_will(Link& link, std::string_view client_id, const mqtt::Will& will, Now now) {
   if (will.topic.starts_with('$') || mqtt::levels(will.topic) > settings.maximum_levels)
     return refused(Refusal::topic_not_allowed, "a Will to this topic", Reason::topic_name_invalid);
   if (!has_room_to_wait()) return refused(Refusal::limit_reached, "memory is short", Reason::quota_exceeded);
@@ -206,7 +206,10 @@ Admission<PendingWill> Core::admit_will(Link& link, const mqtt::Will& will, Now 
   std::erase_if(properties.user, is_evidence);
   bool has_any = travels(properties) || properties.message_expiry_interval;
   MessageView view = view_of(*admitted, will.payload, will.qos, will.retain, has_any ? &properties : nullptr);
-  return PendingWill{std::make_shared<const Message>(view, 0, ports.budget), will.properties.will_delay_interval.value_or(0)};
+  view.publisher = client_id;
+  const Number number = settings.durable ? next_number() : 0;
+  return PendingWill{std::make_shared<const Message>(view, number, ports.budget),
+                     will.properties.will_delay_interval.value_or(0)};
 }
 
 }  // namespace sealmq::broker

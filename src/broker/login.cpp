@@ -232,7 +232,7 @@ Result<> Link::enter(const mqtt::Connect& packet, Proof proof) {
   }
   std::optional<PendingWill> will;
   if (packet.will) {
-    auto admitted = core_.admit_will(*this, *packet.will, now);
+    auto admitted = core_.admit_will(*this, client_id, *packet.will, now);
     if (!admitted)
       return fail(Blame::not_authorised, "Will: " + admitted.error().cause, static_cast<std::uint8_t>(admitted.error().reason));
     will = std::move(*admitted);

@@ -140,7 +140,9 @@ Result<> run_complaints(const Options& options) {
 // -- complaining
 
 Result<> send(const Options& options, const Buffer& request) {
-  ConnectOptions connect = TRY(plain_connect_options(options.client, {"--key"}));  // which has signed it
+  // It protects itself: --key has signed it. By a scheme it also reaches a topic that policy closes to plain MQTT.
+  ConnectOptions connect = options.client.scheme.empty() ? TRY(plain_connect_options(options.client, {"--key"}))
+                                                         : TRY(connect_options(options.client));
   auto client = TRY(Client::connect(std::move(connect)));
   TRY(client.publish(options.topic, request, {.qos = mqtt::QoS::at_least_once}));
   return client.disconnect();

@@ -157,7 +157,11 @@ Result<std::unique_ptr<BrokerServer>> BrokerServer::start(const Configuration& c
   if (settings.durable || server->parts_.stored_replays != nullptr)
     server->storage_ = std::make_unique<StorageThread>(
         std::move(server->parts_.sessions), server->parts_.stored_replays, log,
-        [&shards = server->shards_](std::size_t shard, std::uint64_t batch) { shards[shard]->stored(batch); }, &server->budget_);
+        [&shards = server->shards_](std::size_t shard, std::uint64_t batch) { shards[shard]->stored(batch); },
+        [&shards = server->shards_](broker::Number session) {
+          for (const auto& shard : shards) shard->post([session](broker::Shard& its, Now now) { its.lose(session, now); });
+        },
+        &server->budget_);
   server->make_registrar();
   for (std::size_t index = 0; index < count; ++index) {
     broker::Ports ports{{}, *server->parts_.replays, server->refusals_, random};
