@@ -138,8 +138,10 @@ void Core::end(Link& link, Ending ending, bool with_will, Now now) {
   --counters.connections;
   if (link.logging_in != nullptr) {
     --logins;
-    // Leaving before the answer is a failure too, or guessing would cost nothing but connections.
-    if (ending != Ending::shut_down && ports.gate != nullptr) ports.gate->failed(link.logging_in->name, link.peer.address, now);
+    // Who leaves instead of answering has failed. Who is kept waiting by the broker has not: a hundred devices behind one address
+    // that come back at once would shut themselves out.
+    if (ending != Ending::shut_down && !link.logging_in->running)
+      LoginTry(ports.gate, LoginGate::Tested::key, link.logging_in->name, link.peer.address, now).is(LoginGate::Outcome::failed);
     link.logging_in.reset();
   }
   effects.closing.push_back(link.id);

@@ -301,8 +301,6 @@ class Core {
   void send_paced(Subscription& subscription, Now now);
   void begin_work(std::size_t scheme);
   void work_is_over(const Job::Name& job);
-  bool may_try(const Link& link, const BrokerScheme& scheme, const Incoming& incoming, Now now) const;
-  void count_failed_try(const Link& link, Now now);
 
   // delivery.cpp
   void spread(Publication& publication, Now now);

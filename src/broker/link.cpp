@@ -98,7 +98,12 @@ Result<> Link::go_on_with_message() {
   auto waited = std::move(preparing);
   auto header = TRY(mqtt::decode_header(waited->packet, connection.version()));
   auto packet = TRY(mqtt::decode_publish(header->flags, Bytes(waited->packet).subspan(header->size), connection.version()));
-  if (waited->work->done) return take(packet, waited->work->preparation.get());
+  trying = std::move(waited->work->attempt);
+  if (waited->work->done) {
+    auto taken = take(packet, waited->work->preparation.get());
+    trying.reset();
+    return taken;
+  }
   core_.refuse(*this, {Refusal::limit_reached, Reason::quota_exceeded, "too many messages are being worked on"}, now);
   return answer(packet, Reason::quota_exceeded, false);
 }
@@ -191,7 +196,7 @@ Result<> Link::on(const mqtt::Pubcomp& packet) {
 /// The peer does not hold the keys of this connection, or somebody changes what it says. It counts like a failed login.
 Result<> Link::part(const Error& error) {
   core_.refuse(*this, {Refusal::verification_failed, Reason::unspecified_error, error.what}, now, false);
-  if (core_.ports.gate != nullptr) core_.ports.gate->failed(identity, peer.address, now);
+  LoginTry(core_.ports.gate, LoginGate::Tested::key, identity, peer.address, now).is(LoginGate::Outcome::failed);
   connection.disconnect(Reason::unspecified_error, relay()->farewell());
   core_.tell_writable(*this);
   core_.end(*this, Ending::error, true, now);

@@ -19,7 +19,7 @@ struct PendingLogin {
   std::shared_ptr<Login> login;
   std::shared_ptr<std::optional<Result<Login::Step>>> answer;  ///< of the present step; nothing: no thread had time for it
   std::string method;
-  std::string name;                   ///< under which failures are counted
+  std::string name;                   ///< whose login it is said to be: failures are counted under it
   Buffer connect;                     ///< the packet, until it is done; empty when logging in again
   bool running = false;               ///< a step is being worked on
   std::optional<std::size_t> scheme;  ///< whose login it is; nothing: by user name and password alone
@@ -30,12 +30,14 @@ struct PendingLogin {
 struct PendingMessage {
   struct Work {
     std::unique_ptr<Preparation> preparation;
+    std::optional<LoginTry> attempt;  ///< if it tries a secret
     bool done = false;
   };
   Buffer packet;
   std::shared_ptr<Work> work;
   std::size_t scheme = 0;  ///< in whose line it waits
   Turns::Ticket ticket = 0;
+  bool tries_a_secret = false;  ///< BrokerScheme::tries_a_secret
 };
 
 class Link final : public mqtt::Events {
@@ -75,6 +77,7 @@ class Link final : public mqtt::Events {
   std::unique_ptr<PayloadGuard> guard;   ///< seals the payloads of its messages; null: they go as they are
   std::unique_ptr<PendingLogin> logging_in;
   std::unique_ptr<PendingMessage> preparing;
+  std::optional<LoginTry> trying;                                ///< of the message that is taken right now
   std::vector<std::unique_ptr<ConnectionState>> states;          ///< of the schemes, by their index
   std::vector<std::unique_ptr<Subscription>> own_subscriptions;  ///< those with receivers: they end with the connection
   std::vector<std::pair<std::string, mqtt::QoS>> inboxes;        ///< topics that mean "this connection", which it has subscribed
@@ -110,7 +113,8 @@ class Link final : public mqtt::Events {
   // login.cpp
   Result<> begin(const mqtt::Connect& packet, Bytes raw);
   Result<Hop> choose_hop(std::string_view offer, bool by_scheme) const;
-  Result<> take_part(std::unique_ptr<Login> login, LoginRequest request, std::optional<std::size_t> scheme, Bytes data);
+  Result<> take_part(std::unique_ptr<Login> login, LoginRequest request, std::string name, std::optional<std::size_t> scheme,
+                     Bytes data);
   void step(Bytes data);
   /// How it logged in.
   struct Proof {

@@ -18,6 +18,7 @@
 
 #include "base/descriptor.h"
 #include "base/error_text.h"
+#include "base/owned_file.h"
 #include "base/text.h"
 #include "keystore/file_access.h"
 #include "keystore/seen_file.h"
@@ -42,7 +43,7 @@ class SendingFile {
   static Result<std::unique_ptr<SendingFile>> open(const std::string& start_of_path, Random& random) {
     for (unsigned n = 0; n < most_senders; ++n) {
       const std::string path = start_of_path + std::to_string(n);
-      Descriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+      Descriptor file = open_or_make_file(path, O_RDWR);
       if (!file.is_open()) return fail(Blame::environment, "cannot open " + path + ": " + error_text(errno));
       if (::flock(file.number(), LOCK_EX | LOCK_NB) != 0) continue;
       std::unique_ptr<SendingFile> sending(new SendingFile(path, std::move(file), random));
@@ -233,7 +234,7 @@ class TopicKeyFolder : public TopicKeys {
 }  // namespace
 
 Result<std::shared_ptr<TopicKeys>> open_topic_keys(const std::string& folder, Random& random) {
-  if (::mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST)
+  if (!make_folder(folder))
     return fail(Blame::environment, "cannot make " + folder + ": " + error_text(errno));
   auto keys = std::make_shared<TopicKeyFolder>(folder, random);
   TRY(keys->load());

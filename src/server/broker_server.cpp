@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "broker/own_topics.h"
+#include "keystore/file_access.h"
 #include "registry/open_registry.h"
 #include "server/broker_topic_keys.h"
 #include "server/thread_priority.h"
@@ -80,6 +81,12 @@ Result<> check_key(const Configuration& configuration, const KeyStore& key) {
                   "[[topic]] of the configuration name other schemes, or keep the broker's keys in a file");
 }
 
+/// A broker that would refuse everybody does not start.
+Result<> check_passwords(const Configuration& configuration, const std::string& path) {
+  const bool may_be_absent = configuration.password_file.empty() && !exists(path);
+  return may_be_absent ? Result<>() : read_passwords(path).map([](const PasswordEntries&) {});
+}
+
 /// Tells this broker from others.
 std::string short_name(const PublicKeys& keys) {
   return to_hex(is_there(keys.schnorr) ? Bytes(keys.schnorr).first(8) : Bytes(keys.ecdsa).subspan(1, 8));
@@ -135,6 +142,7 @@ Result<std::unique_ptr<BrokerServer>> BrokerServer::start(const Configuration& c
                                                           Log& log, std::shared_ptr<const ServiceNotify> service) {
   const auto policy = TRY(make_policy(configuration));
   TRY(check_key(configuration, *parts.keys.front()));
+  TRY(check_passwords(configuration, parts.password_file));
   const std::string& id = parts.keys.front()->identity().name;
   TRY(parts.registry->heartbeat(id));  // first: what is revoked from now on is an order for this broker
   const auto directory = TRY(load_directory(*parts.registry));
@@ -142,7 +150,8 @@ Result<std::unique_ptr<BrokerServer>> BrokerServer::start(const Configuration& c
 
   std::unique_ptr<BrokerServer> server(new BrokerServer(configuration, std::move(parts), log, std::move(service)));
   if (!server->parts_.password_file.empty())
-    server->passwords_ = std::make_unique<PasswordFile>(server->parts_.password_file, random);
+    server->passwords_ =
+        std::make_unique<PasswordFile>(server->parts_.password_file, random, !configuration.password_file.empty());
   if (!server->parts_.recoverable_passwords.empty())
     server->recoverable_passwords_ = std::make_unique<RecoverablePasswords>(server->parts_.recoverable_passwords);
   broker::Settings settings = configuration.limits;
@@ -282,7 +291,8 @@ void BrokerServer::restore_sessions() {
 }
 
 Result<> BrokerServer::listen(const std::vector<Listener>& listeners) {
-  for (const Listener& listener : listeners) entrances_.push_back(TRY(Entrance::open(listener, shards_, gate_, log_)));
+  for (const Listener& listener : listeners)
+    entrances_.push_back(TRY(Entrance::open(listener, lets_in_anonymous(configuration_, listener), shards_, gate_, log_)));
   return {};
 }
 
@@ -305,6 +315,7 @@ void BrokerServer::reload_certificates() {
 Result<> BrokerServer::reload(const Configuration& configuration) {
   const auto policy = TRY(make_policy(configuration));
   TRY(check_key(configuration, *parts_.keys.front()));
+  TRY(check_passwords(configuration, configuration.password_file.empty() ? parts_.password_file : configuration.password_file));
   if (needs_topic_keys(configuration) && parts_.topic_keys.empty())
     return fail(Blame::caller_misused, "messages that the broker opens need topic_keys, which count from the next start on");
   for (const auto& shard : shards_) shard->post([policy](broker::Shard& its, Now now) { its.set_policy(policy, now); });
