@@ -100,16 +100,18 @@ Result<> replace_file(const std::string& path, std::string_view text, Audience a
   return keep_name(path);
 }
 
-Result<Secret> read_private_file(const std::string& path, std::size_t longest) {
+Result<Secret> read_private_file(const std::string& path, const WantedFile& wanted, std::size_t longest) {
   struct stat found {};
   const auto file = TRY(open_to_read(path, found));
-  if ((found.st_mode & others) != 0) {
-    return fail(Blame::caller_misused, "others can get at the secret in " + path + ": chmod 600 " + path);
-  }
-  return read_all(file, path, longest);
+  const bool is_open = (found.st_mode & others) != 0;
+  auto content = read_all(file, path, longest);
+  // What it is comes before who may read it: nobody shall close a file that is meant for all.
+  if (content) TRY(check_file(path, as_text(content->reveal()), wanted));
+  if (is_open) return fail(Blame::caller_misused, path + " can be read by other users\nhint: chmod 600 " + path);
+  return content;
 }
 
-Result<Secret> read_mounted_file(const std::string& path, Audience readers, std::size_t longest) {
+Result<Secret> read_mounted_file(const std::string& path, const WantedFile& wanted, Audience readers, std::size_t longest) {
   struct stat found {};
   const auto file = TRY(open_to_read(path, found));
   constexpr mode_t writers = S_IWUSR | S_IWGRP | S_IWOTH;
@@ -119,13 +121,16 @@ Result<Secret> read_mounted_file(const std::string& path, Audience readers, std:
     return fail(Blame::caller_misused, "others can change " + path + "\nhint: chmod go-w " + path);
   if ((found.st_mode & S_IROTH) != 0 && (readers != Audience::everybody || (found.st_mode & writers) != 0))
     return fail(Blame::caller_misused, "everybody on this machine can read " + path + "\nhint: chmod o= " + path);
-  return read_all(file, path, longest);
+  auto content = read_all(file, path, longest);
+  if (content) TRY(check_file(path, as_text(content->reveal()), wanted));
+  return content;
 }
 
-Result<std::string> read_public_file(const std::string& path) {
+Result<std::string> read_public_file(const std::string& path, const WantedFile& wanted) {
   struct stat found {};
   const auto file = TRY(open_to_read(path, found));
   const auto content = TRY(read_all(file, path, longest_key_file));
+  TRY(check_file(path, as_text(content.reveal()), wanted));
   return std::string(as_text(content.reveal()));
 }
 

@@ -54,7 +54,7 @@ std::string without_links(const std::string& path) {
 }  // namespace
 
 Result<PasswordEntries> read_passwords(const std::string& path) {
-  const Secret text = TRY(read_mounted_file(path, Audience::everybody, longest_file));
+  const Secret text = TRY(read_mounted_file(path, wants_password_list, Audience::everybody, longest_file));
   return parse_passwords(as_text(text.reveal())).map_error([&path](const Error& error) {
     return Error{error.blame, path + ": " + error.what};
   });

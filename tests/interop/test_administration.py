@@ -128,7 +128,7 @@ class Administration(unittest.TestCase):
             self.assertNotEqual(self.publishes(service, "second", "right"), 0)
         self.assert_all_is_the_owners()
         self.assertRegex((self.data / "audit.log").read_text(), '"what":"carried-out","name":"second"')
-        self.assertIn("together", self.command("authority", "audit", "--data", self.data))
+        self.assertIn("intact", self.command("authority", "audit", "--data", self.data))
 
     def test_what_an_earlier_command_has_left_to_root_is_found(self):
         self.command("identity", "enroll", "boiler-7", "--password-only", "--data", self.data)
