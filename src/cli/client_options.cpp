@@ -167,6 +167,7 @@ Result<ConnectOptions> connect_options(const ClientOptions& options) {
     const Secret value = TRY(read_private_file(option.substr(equals + 2), 64 * 1024));
     connect.scheme_options[option.substr(0, equals)] = trimmed(as_text(value.reveal()));
   }
+  connect.on_notice = [](const std::string& line) { notice(line); };
   warn_of_hazards(options.scheme);
   return connect;
 }
