@@ -36,11 +36,13 @@ Result<StampVerifier> StampVerifier::make(std::int64_t algorithm, Bytes public_k
     }
     case algorithm::eddsa: {
       auto key = TRY(crypto::OtherPublicKey::from_raw(crypto::KeyKind::ed25519, public_key));
-      return StampVerifier(algorithm, id_of(crypto::thumbprint(key)), std::move(key));
+      const StampId id = id_of(crypto::thumbprint(key));
+      return StampVerifier(algorithm, id, std::move(key));
     }
     case algorithm::ps256: {
       auto key = TRY(crypto::OtherPublicKey::from_der(crypto::KeyKind::rsa, public_key));
-      return StampVerifier(algorithm, id_of(crypto::thumbprint(key)), std::move(key));
+      const StampId id = id_of(crypto::thumbprint(key));
+      return StampVerifier(algorithm, id, std::move(key));
     }
     default:
       return fail(Blame::peer_incompatible, "a signature algorithm that this scheme does not have");
