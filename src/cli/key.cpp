@@ -131,11 +131,10 @@ std::string date_of(std::uint64_t seconds) {
 
 /// To the broker, before anything is changed here.
 Result<Client> connect_to_deal(const Options& options) {
-  ClientOptions connection = options.client;
-  connection.scheme.clear();  // it is a container already
-  connection.peers.clear();
-  return Client::connect(TRY(connect_options(connection))).map_error([&](const Error& error) {
-    Error told = with_hint(error, connection).value();
+  // It is a container already.
+  auto connect = TRY(plain_connect_options(options.client, {"--key", "--to", "--topic-keys"}));
+  return Client::connect(std::move(connect)).map_error([&](const Error& error) {
+    Error told = with_hint(error, options.client).value();
     told.what.insert(std::min(told.what.find('\n'), told.what.size()), "; no key was changed");
     return told;
   });
@@ -465,6 +464,7 @@ Result<Buffer> read_input(const std::string& path) {
   Buffer content{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
   if (in.bad() || (path != "-" && !file.is_open())) return fail(Blame::environment, "cannot read " + path);
   if (content.size() > longest_payload) return misused(path + " is longer than any message");
+  if (path != "-") TRY(check_no_secret(path, as_text(content)));
   return content;
 }
 

@@ -121,7 +121,7 @@ class TopicKeyFolder : public TopicKeys {
     for (fs::directory_iterator entry(folder_, error), end; !error && entry != end; entry.increment(error)) {
       const std::string path = entry->path().string();
       if (!path.ends_with(suffix)) continue;
-      const auto text = TRY(read_private_file(path, longest_topic_key_file));
+      const auto text = TRY(read_private_file(path, wants_topic_key, longest_topic_key_file));
       keys->push_back(TRY(parse_topic_key(as_text(text.reveal())).map_error([&](const Error& why) {
         return Error{why.blame, path + ": " + why.what};
       })));
@@ -130,12 +130,13 @@ class TopicKeyFolder : public TopicKeys {
     std::ranges::sort(*keys, {}, &TopicKey::id);
     Administrators administrators;
     if (exists(administrators_path()))
-      administrators = TRY(parse_administrators(TRY(read_public_file(administrators_path()))).map_error([&](const Error& why) {
-        return Error{why.blame, administrators_path() + ": " + why.what};
-      }));
+      administrators = TRY(parse_administrators(TRY(read_public_file(administrators_path(), wants_public_identity)))
+                               .map_error([&](const Error& why) {
+                                 return Error{why.blame, administrators_path() + ": " + why.what};
+                               }));
     std::vector<Delegation> delegations;
     if (exists(delegations_path()))
-      delegations = TRY(parse_delegations(TRY(read_public_file(delegations_path()))).map_error([&](const Error& why) {
+      delegations = TRY(parse_delegations(TRY(read_public_file(delegations_path(), wants_text))).map_error([&](const Error& why) {
         return Error{why.blame, delegations_path() + ": " + why.what};
       }));
     keys_ = std::move(keys);
