@@ -1,14 +1,13 @@
 #include "server/entrance.h"
 
 namespace sealmq::server {
-namespace {
 
 Result<std::shared_ptr<const net::TlsServer>> load_tls(const Listener& listener) {
   if (!needs_tls(listener)) return nullptr;
-  return net::TlsServer::load(listener.tls);
+  auto tls = net::TlsServer::load(listener.tls);
+  if (!tls && !listener.place.text.empty()) tls.error().what = listener.place.text + ": " + tls.error().what;
+  return tls;
 }
-
-}  // namespace
 
 Result<std::unique_ptr<Entrance>> Entrance::open(const Listener& listener,
                                                  const std::vector<std::unique_ptr<ShardThread>>& shards, ConnectionGate& gate,
@@ -23,8 +22,10 @@ Result<std::unique_ptr<Entrance>> Entrance::open(const Listener& listener,
   auto& loop = shards.front()->loop();
   if (listener.transport == net::Transport::unix_socket)
     entrance->listener_ = TRY(net::TcpListener::open_unix(loop, listener.socket_path, listener.mode, *entrance));
+  else if (auto opened = net::TcpListener::open(loop, listener.host, listener.port, *entrance))
+    entrance->listener_ = *std::move(opened);
   else
-    entrance->listener_ = TRY(net::TcpListener::open(loop, listener.host, listener.port, *entrance));
+    return fail(opened.error().blame, opened.error().what + "\nhint: -p PORT listens on another port, -p 0 on a free one");
   return entrance;
 }
 
