@@ -22,10 +22,8 @@ Result<std::unique_ptr<Entrance>> Entrance::open(const Listener& listener,
   auto& loop = shards.front()->loop();
   if (listener.transport == net::Transport::unix_socket)
     entrance->listener_ = TRY(net::TcpListener::open_unix(loop, listener.socket_path, listener.mode, *entrance));
-  else if (auto opened = net::TcpListener::open(loop, listener.host, listener.port, *entrance))
-    entrance->listener_ = *std::move(opened);
   else
-    return fail(opened.error().blame, opened.error().what + "\nhint: -p PORT listens on another port, -p 0 on a free one");
+    entrance->listener_ = TRY(net::TcpListener::open(loop, listener.host, listener.port, *entrance));
   return entrance;
 }
 
