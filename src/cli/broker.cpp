@@ -6,6 +6,7 @@
 
 #include "cli/ask_pin.h"
 #include "cli/command.h"
+#include "cli/stray_signals.h"
 #include "crypto/random.h"
 #include "keystore/file_access.h"
 #include "registry/open_registry.h"
@@ -148,6 +149,7 @@ void tell_start(const server::BrokerServer& broker, server::Log* json) {
 
 Result<> serve(const Options& options, const server::Configuration& configuration) {
   const Signals signals;
+  ignore_stray_signals();
   allow_many_descriptors();
   const bool is_json = configuration.log_format == "json";
   const auto log = server::make_stderr_log(options.verbose, is_json ? server::LogFormat::json : server::LogFormat::text);
@@ -157,7 +159,7 @@ Result<> serve(const Options& options, const server::Configuration& configuratio
   const DataFolder folder = TRY(open_data_folder(configuration.data));
   auto parts = TRY(server::open_parts(folder, configuration, random, options.keystore, pin_asker()));
   auto broker = server::BrokerServer::start(configuration, std::move(parts), random, *log, service);
-  if (!broker && broker.error().blame == Blame::environment)
+  if (!broker && broker.error().blame == Blame::environment && broker.error().what.find("\nhint: ") == std::string::npos)
     return fail_with_hint(Blame::environment, broker.error().what, "-p PORT listens on another port, -p 0 on a free one");
   if (!broker) return Failure(broker.error());
 
