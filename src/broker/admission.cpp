@@ -2,6 +2,7 @@
 // one answer for all of it; the journal learns the cause.
 #include <algorithm>
 
+#include "base/text.h"
 #include "broker/core.h"
 #include "broker/evidence.h"
 #include "mqtt/topic.h"
@@ -91,7 +92,22 @@ Admission<Core::Admitted> Core::admit(Link& link, std::string_view topic, Bytes 
     return entitle(link, *std::move(opened), i, now);
   }
   if (malformed) return tl::unexpected(*std::move(malformed));
-  return refused(Refusal::topic_not_allowed, "not in the form of a scheme that this topic allows");
+  return refused(Refusal::topic_not_allowed, form_of(incoming) + " message refused: topic " + printable(topic) + " accepts " +
+                                                 (accepted(*rule).empty() ? "none" : accepted(*rule)));
+}
+
+/// Of a message that nobody has verified: the scheme whose form it has.
+std::string Core::form_of(const Incoming& incoming) const {
+  for (std::size_t i = 0; i < ports.schemes.size(); ++i)
+    if (!is_of_login_[i] && ports.schemes[i]->recognises(incoming)) return std::string(ports.schemes[i]->info().name);
+  return "a";
+}
+
+std::string Core::accepted(const TopicRule& rule) const {
+  std::string names;
+  for (std::size_t i = 0; i < ports.schemes.size(); ++i)
+    if (rule.publish.contains(i)) names.append(names.empty() ? "" : ", ").append(ports.schemes[i]->info().name);
+  return names;
 }
 
 Admission<Core::Admitted> Core::entitle(Link& link, BrokerScheme::Checked<Opened> opened, std::size_t scheme, Now now) {

@@ -106,6 +106,8 @@ class Core {
   };
   /// Verified by one of the schemes that policy allows here, by an author who may publish it, and not a replay.
   Admission<Admitted> admit(Link& link, std::string_view topic, Bytes payload, Now now);
+  std::string form_of(const Incoming& incoming) const;
+  std::string accepted(const TopicRule& rule) const;
   struct Accepted {
     mqtt::Reason reason;  ///< what the acknowledgement says
     bool relies = false;  ///< on changes that may not be stored yet

@@ -87,7 +87,7 @@ Result<> Link::begin(const mqtt::Connect& packet, Bytes raw) {
   if (login != nullptr)
     return take_part(std::move(login), std::move(request), scheme, packet.properties.authentication_data.value_or(Bytes{}));
   // No login, or a user name where nothing is known of names.
-  if (peer.identity.empty() && !peer.may_be_anonymous) return refused("no login where one is needed");
+  if (peer.identity.empty() && !peer.may_be_anonymous) return refused("anonymous client refused: this listener wants a login");
   identity = peer.identity;
   return enter(packet, {});
 }

@@ -8,6 +8,7 @@
 #include <memory>
 #include <thread>
 
+#include "base/file_kind.h"
 #include "base/text.h"
 #include "cli/client_options.h"
 #include "cli/command.h"
@@ -81,12 +82,19 @@ Result<std::string> read_all(std::istream& in, const std::string& name) {
 }
 
 Result<std::string> message_of(const Options& options) {
-  if (options.whole_input) return read_all(std::cin, "standard input");
+  if (options.whole_input) {
+    auto all = TRY(read_all(std::cin, "standard input"));
+    if (all.empty() && !options.retain)
+      return fail_with_hint(Blame::caller_misused, "nothing came on standard input", "-n sends an empty message");
+    return all;
+  }
   if (options.file.empty()) return options.text;
   std::ifstream file(options.file, std::ios::binary);
   if (!file || std::filesystem::is_directory(options.file))
     return fail(Blame::environment, "cannot read " + printable(options.file));
-  return read_all(file, options.file);
+  auto message = TRY(read_all(file, options.file));
+  TRY(check_no_secret(options.file, message));
+  return message;
 }
 
 Result<> publish_lines(Client& client, const std::string& topic, const PublishOptions& publish) {

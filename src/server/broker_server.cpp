@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "broker/own_topics.h"
+#include "keystore/file_access.h"
 #include "registry/open_registry.h"
 #include "registry/sqlite.h"
 #include "server/broker_topic_keys.h"
@@ -71,14 +72,17 @@ class SharedKeys final : public KeyStore {
 };
 
 /// A token may take its time, and its absence too: whatever uses it waits on a worker, never on a shard.
-Result<> check_key(const Configuration& configuration, const KeyStore& key) {
-  if (!key.may_be_lost()) return {};
+Result<> check_token(const Configuration& configuration) {
   const auto names = schemes_signing_on_shards(configuration);
   if (names.empty()) return {};
   return fail(Blame::caller_misused,
               "the broker's keys live in a token, and " + names +
-                  " uses them for single messages, which no token is fast enough for\nhint: let the rows "
-                  "[[topic]] of the configuration name other schemes, or keep the broker's keys in a file");
+                  " sign single messages with them, which no token is fast enough for\nhint: let the rows "
+                  "[[topic]] of the configuration name other schemes (docs/cards.md), or keep the broker's keys in a file");
+}
+
+Result<> check_key(const Configuration& configuration, const KeyStore& key) {
+  return key.may_be_lost() ? check_token(configuration) : Result<>();
 }
 
 /// Tells this broker from others.
@@ -104,6 +108,7 @@ Result<Parts> open_parts(const DataFolder& folder, const Configuration& configur
   const std::size_t shards = shard_count(configuration);
   Parts parts;
   parts.lock = TRY(lock_data_folder(folder));
+  if (!keystore.empty() && !exists(folder.broker_key())) TRY(check_token(configuration));  // before there are keys in it
   if (needs_rsa(configuration)) {
     TRY(open_or_create_broker_key(folder.path, random, keystore, asker));
     constexpr unsigned bits = 2048;
