@@ -130,7 +130,9 @@ def is_asleep(process_id):
 
 
 def unread_bytes():
-    """Whether anything is on its way in a connection of this network."""
+    """Whether anything is on its way in a connection of this network; in one that others use nobody can tell whose it is."""
+    if not own_network.is_entered():
+        return False
     with open("/proc/net/tcp", encoding="ascii") as file:
         return any(row.split()[4] != "00000000:00000000" for row in file.readlines()[1:] if row.split()[3] == "01")
 
