@@ -81,7 +81,8 @@ class Registry {
  public:
   virtual ~Registry() = default;
 
-  /// The name and each public key must be new; also a revoked identity keeps its name and keys for ever.
+  /// The name and each public key must be new; keys that were revoked never are. Without any key it can log in by a password
+  /// alone.
   virtual Result<> add(const Identity& identity) = 0;
   /// Reads, lets `change` edit, writes. Name and keys cannot change. Several writers at a time may make it call `change` again,
   /// with what is there by then.
@@ -92,6 +93,12 @@ class Registry {
 
   /// Marks it revoked and leaves an order for every broker; answers the order's number, which is higher than all before.
   virtual Result<std::uint64_t> revoke(std::string_view name, std::string_view reason, std::uint64_t wall) = 0;
+  /// Takes it off the list, and leaves an order like revoke(): what it has at a broker ends. Its name is free again, and so are
+  /// its keys, unless it was revoked.
+  virtual Result<std::uint64_t> remove(std::string_view name, std::uint64_t wall) = 0;
+  /// Other keys under a name that is on the list; it keeps its rights and is active. The former keys are revoked for ever, by an
+  /// order like that of revoke().
+  virtual Result<std::uint64_t> rekey(const PublicIdentity& identity, std::uint64_t wall) = 0;
   /// Those that this broker still has to carry out: given since its first heartbeat. Each broker reports for itself.
   virtual Result<std::vector<RevocationOrder>> open_orders(std::string_view broker) = 0;
   virtual Result<> report(std::uint64_t order, std::string_view broker, const RevocationReport& report) = 0;
@@ -113,6 +120,11 @@ class Registry {
   /// Takes the ticket away, whatever comes of it, so that of several who ask at a time one gets it. Nothing: there is none, or it
   /// has expired; for one that there is not, nothing is written.
   virtual Result<std::optional<Ticket>> burn_ticket(const TicketHash& hash, std::uint64_t wall) = 0;
+
+  /// Those that can be used, by name.
+  virtual Result<std::vector<Ticket>> tickets(std::uint64_t wall) = 0;
+  /// All of this name; how many there were.
+  virtual Result<std::size_t> cancel_tickets(std::string_view name) = 0;
 
   /// Carries out what the authority has ordered, and remembers that, so that all brokers agree; false: it was taken before, by
   /// this broker or another. Errors: peer_misbehaved for an order that cannot stand beside those taken, peer_incompatible for
@@ -140,7 +152,8 @@ std::unique_ptr<Registry> make_memory_registry();
 class Directory {
  public:
   Directory() = default;
-  explicit Directory(std::vector<Identity> identities);
+  /// What was worked out for the same identities in `former` is taken over from it; null: there is none.
+  explicit Directory(std::vector<Identity> identities, const Directory* former = nullptr);
   Directory(Directory&&) = default;
   Directory(const Directory&) = delete;
   Directory& operator=(const Directory&) = delete;
@@ -148,15 +161,22 @@ class Directory {
   /// Null when unknown. The pointer lives as long as the Directory.
   const Identity* find(std::string_view name) const;
   const Identity* find_by_schnorr(const std::array<std::uint8_t, 32>& id) const;
-  /// By the first 6 bytes of the SHA-256 of its ECDSA key, as stamps name their author. Null also if two answer to them.
-  const Identity* find_by_stamp(const std::array<std::uint8_t, 6>& id) const;
+  /// As stamps name their author: by the first 16 bytes of the thumbprint of its ECDSA key (crypto/thumbprint.h); or, as they did
+  /// before, by the first 6 of the SHA-256 of that key. Null also if two answer to them.
+  const Identity* find_by_stamp(Bytes id) const;
   const std::vector<Identity>& all() const { return identities_; }
 
  private:
   std::vector<Identity> identities_;
   std::unordered_map<std::string_view, const Identity*> by_name_;
   std::unordered_map<std::string_view, const Identity*> by_schnorr_;
-  std::unordered_map<std::uint64_t, const Identity*> by_stamp_;  // null: of two
+  /// Of the identity at the same place; empty octets: it signs nothing.
+  struct Stamps {
+    std::array<std::uint8_t, 16> id{};
+    std::array<std::uint8_t, 6> earlier{};
+  };
+  std::vector<Stamps> stamps_;
+  std::unordered_map<std::string_view, const Identity*> by_stamp_;  // null: of two
 };
 
 }  // namespace sealmq

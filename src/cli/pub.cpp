@@ -36,7 +36,8 @@ publishes a message; with -q 1 or 2 it ends well only when the broker has taken 
   -D connect PROPERTY VALUE    session-expiry-interval, receive-maximum, maximum-packet-size, user-property
   -D will PROPERTY VALUE       will-delay-interval and all of publish but topic-alias
   --to NAME.pub       the other end, for end-to-end schemes (repeatable)
-  -W SECONDS          how long to wait for what the other end has to answer (30); -q 1 and 2 then end well only when it has the message)";
+  -W SECONDS          how long to wait for what the other end has to answer (30); -q 1 and 2 then end well only when it has the message;
+                      likewise for topic keys that wait at the broker)";
 
 constexpr const char* usage_end = R"(
 exit codes: 0 done, 1 usage, 2 cannot connect, 3 not authorised, 4 refused otherwise, 27 -W ran out
@@ -152,7 +153,7 @@ Result<int> run(const Options& options) {
   Client client = TRY(Client::connect(std::move(connect)));
   auto published =
       options.lines ? publish_lines(client, topic, publish) : publish_message(client, topic, message, publish, options);
-  if (!published && has_partners && patience.explains(published.error())) {
+  if (!published && (has_partners || takes_keys) && patience.explains(published.error())) {
     tell(published.error());
     return exit_timed_out;
   }
