@@ -4,6 +4,7 @@
 #include <fstream>
 #include <iostream>
 #include <iterator>
+#include <nlohmann/json.hpp>
 
 #include "base/text.h"
 #include "cli/client_options.h"
@@ -19,44 +20,66 @@
 namespace sealmq::cli {
 namespace {
 
-constexpr const char* usage =
-    R"(usage: sealmq key new FILTER --key NAME.key [--kind symmetric|pair] [--form FORM] [--cipher CIPHER] [--lasts TIME]
-       sealmq key share FILTER --to NAME.pub… --key NAME.key [--write-only] [-h HOST] [-p PORT] [option]...
-       sealmq key trust NAME.pub
-       sealmq key list [--json]
-       sealmq key rotate FILTER --key NAME.key [-h HOST] [-p PORT] [option]...
-       sealmq key revoke FILTER [NAME] --key NAME.key [-h HOST] [-p PORT] [option]...
-       sealmq key seal FILE -t TOPIC --key NAME.key [--to NAME.pub]... [-o FILE]
-       sealmq key export FILTER -o FILE
-       sealmq key open FILE -t TOPIC [--key NAME.key] [--from NAME.pub]... [-o FILE] [--json]
+constexpr About about{
+    .summary = "create, share, rotate and revoke topic keys",
+    .text =
+        R"(Keys of topics, with which --scheme payload encrypts from the author to the readers, through any broker. Who makes a
+key is its administrator, and shares it through the broker: members find it waiting there, encrypted for each of them
+and signed, also when they were away. They say once whom they trust, and pick up keys whenever they connect.)",
+    .examples = R"($ sealmq key new 'plant/+/temp' --key admin.key
+$ sealmq key share 'plant/+/temp' --to boiler-7.pub --to control.pub \
+    --key admin.key
+$ sealmq key trust admin.pub --topic-keys boiler-keys
+$ sealmq pub -t plant/7/temp -m 21.5 --scheme payload --key boiler-7.key \
+    --topic-keys boiler-keys
+)",
+};
 
-Keys of topics, with which --scheme payload encrypts from the author to the readers, through any broker. Who makes a key is its
-administrator, and shares it through the broker: members find it waiting there, encrypted for each of them and signed, also when
-they were away. They say once whom they trust, and pick up keys whenever they connect.
+constexpr About about_new{
+    .summary = "make a key for the topics of a filter",
+    .text = "Makes a key for the topics that FILTER matches; the most specific filter counts.",
+    .examples = "$ sealmq key new 'plant/+/temp' --key admin.key --kind pair\n",
+};
+constexpr About about_share{
+    .summary = "give it to somebody",
+    .text = "Whom --to names gets it, and from now on every key that takes its place.",
+    .examples = "$ sealmq key share 'plant/+/temp' --to boiler-7.pub --key admin.key\n",
+};
+constexpr About about_trust{
+    .summary = "accept the keys of an administrator",
+    .text = "Accepts the topic keys that this administrator shares, from now on.",
+    .examples = "$ sealmq key trust admin.pub\n",
+};
+constexpr About about_list{.summary = "list the keys in the folder", .examples = "$ sealmq key list\n"};
+constexpr About about_rotate{
+    .summary = "let a new key take its place",
+    .text = "A new key takes its place; the former one still opens what was sent before.",
+    .examples = "$ sealmq key rotate 'plant/+/temp' --key admin.key\n",
+};
+constexpr About about_revoke{
+    .summary = "take it away from a member, or from a thief",
+    .text =
+        R"(NAME gets no further key, and a new one takes its place at once. Without NAME the key was stolen: it opens nothing
+more.)",
+    .examples = "$ sealmq key revoke 'plant/+/temp' boiler-7 --key admin.key\n",
+};
+constexpr About about_export{
+    .summary = "write the newest key into a file",
+    .text = "The newest key of FILTER as JSON in a new file, for programs in other languages: whoever has that file has the key.",
+    .examples = "$ sealmq key export 'plant/+/temp' -o plant.json\n",
+};
+constexpr About about_seal{
+    .summary = "encrypt a file, without a broker",
+    .examples = "$ sealmq key seal report.pdf -t plant/7/report --key boiler-7.key -o sealed\n",
+};
+constexpr About about_open{
+    .summary = "decrypt a file, without a broker",
+    .text = "Opening remembers nothing: a copy opens again.",
+    .examples = "$ sealmq key open sealed -t plant/7/report -o report.pdf\n",
+    .exit_codes = "0 done, 1 usage or refused input, 2 cannot read or write, 4 it does not open",
+};
 
-  new       a key for the topics that FILTER matches; the most specific filter counts
-      --kind pair         who can write cannot read: many publishers, few readers (symmetric)
-      --form inside       encrypted, signed inside (default); outside: signed outside; bare: encrypted, not signed;
-                          mac: readable, sealed by the group; stamp: readable, signed
-      --cipher a128gcm    or a256gcm, chacha20-poly1305
-      --lasts 30d         nothing is sent with it later: s, m, h or d
-  share     --to gets it, and from now on every key that takes its place; --write-only: of a pair, only to write
-  trust     takes the keys that this administrator deals
-  rotate    a new key takes its place; the former one still opens what was sent before
-  revoke    NAME gets no further key, and a new one takes its place at once; without NAME the key was stolen: it opens nothing more
-  seal, open    a file, without any broker; "-" is standard input. Opening remembers nothing: a copy opens again
-  export    the newest key of FILTER as JSON in a new file, for programs in other languages: whoever has that file has the key
-  --topic-keys DIR    where keys are kept (or SEALMQ_TOPIC_KEYS), ./sealmq-keys if not given; files for their owner only
-  --key-topics NAME   what the topics begin with on which keys are dealt (sealmq-keys)
-  -o FILE             where the result goes, instead of standard output
-
-exit codes: 0 done, 1 usage, 2 cannot connect, read or write, 3 not authorised, 4 it does not open
-
-  $ sealmq key new 'plant/+/temp' --key admin.key
-  $ sealmq key share 'plant/+/temp' --to boiler-7.pub --to control.pub --key admin.key
-  $ sealmq key trust admin.pub --topic-keys boiler-keys
-  $ sealmq pub -t plant/7/temp -m 21.5 --scheme payload --key boiler-7.key --topic-keys boiler-keys
-)";
+using Json = nlohmann::ordered_json;
 
 struct Options {
   ClientOptions client;
@@ -152,6 +175,24 @@ Result<Opened> open_both(const Options& options, Random& random) {
   return opened;
 }
 
+Json to_json(const TopicKey& key) {
+  Json json{{"id", to_hex(key.id)},         {"filter", key.filter},       {"kind", name(key.kind)},
+            {"form", name(key.form)},       {"cipher", name(key.cipher)}, {"state", name(key.state)},
+            {"not_before", key.not_before}, {"not_after", key.not_after}, {"administrator", key.administrator.name}};
+  json["members"] = Json::array();
+  for (const auto& member : key.members) json["members"].push_back(member.identity.name);
+  return json;
+}
+
+void print(const Json& line) {
+  std::cout << line.dump(-1, ' ', false, Json::error_handler_t::replace) << '\n';
+}
+
+void print_made(const TopicKey& key, bool json) {
+  if (json) return print(to_json(key));
+  std::cout << to_hex(key.id) << " is the key of " << key.filter << ", until " << date_of(key.not_after) << " UTC\n";
+}
+
 Result<> make(const Options& options) {
   crypto::OsRandom random;
   const auto opened = TRY(open_both(options, random));
@@ -170,7 +211,7 @@ Result<> make(const Options& options) {
   const auto seconds = TRY(seconds_of(options.lasts));
   const auto key = make_topic_key(options.filter, *kind, *form, *cipher, now(), seconds, opened.own->identity(), random);
   TRY(opened.keys->put(key));
-  std::cout << to_hex(key.id) << " is the key of " << options.filter << ", until " << date_of(key.not_after) << " UTC\n";
+  print_made(key, options.json);
   return {};
 }
 
@@ -202,6 +243,10 @@ Result<> share(const Options& options) {
     TRY(opened.keys->put(key));
   }
   TRY(publish_dealt(options, *opened.own, *opened.keys, random));
+  if (options.json) {
+    print(to_json(keys.front()));
+    return {};
+  }
   std::cout << "the key of " << options.filter << " waits for";
   for (const auto& member : added) std::cout << ' ' << member.identity.name;
   std::cout << " at the broker\n";
@@ -234,7 +279,7 @@ Result<> replace(const Options& options, TopicKey::State former, const std::stri
   }
   TRY(opened.keys->put(next));
   if (!next.members.empty()) TRY(publish_dealt(options, *opened.own, *opened.keys, random));
-  std::cout << to_hex(next.id) << " is the key of " << options.filter << ", until " << date_of(next.not_after) << " UTC\n";
+  print_made(next, options.json);
   return {};
 }
 
@@ -243,7 +288,10 @@ Result<> trust(const Options& options) {
   const auto keys = TRY(open_topic_keys(options.client.topic_keys, random));
   const auto administrator = TRY(read_public_identity(options.file));
   TRY(keys->trust(administrator));
-  std::cout << "keys that " << administrator.name << " deals are taken from now on\n";
+  if (options.json)
+    print({{"trusted", administrator.name}});
+  else
+    std::cout << "keys that " << administrator.name << " deals are taken from now on\n";
   return {};
 }
 
@@ -252,21 +300,13 @@ Result<> list(const Options& options) {
   const auto keys = TRY(open_topic_keys(options.client.topic_keys, random));
   const auto all = keys->all();
   for (const TopicKey& key : *all) {
-    const std::string from = date_of(key.not_before);
-    const std::string until = date_of(key.not_after);
     if (options.json) {
-      std::cout << "{\"id\":\"" << to_hex(key.id) << "\",\"filter\":" << json_quoted(key.filter) << ",\"kind\":\""
-                << name(key.kind) << "\",\"form\":\"" << name(key.form) << "\",\"cipher\":\"" << name(key.cipher)
-                << "\",\"state\":\"" << name(key.state) << "\",\"not_before\":" << key.not_before
-                << ",\"not_after\":" << key.not_after << ",\"administrator\":" << json_quoted(key.administrator.name)
-                << ",\"members\":[";
-      for (std::size_t i = 0; i < key.members.size(); ++i)
-        std::cout << (i > 0 ? "," : "") << json_quoted(key.members[i].identity.name);
-      std::cout << "]}\n";
+      print(to_json(key));
       continue;
     }
     std::cout << to_hex(key.id) << "  " << key.filter << "  " << name(key.state) << "  " << name(key.kind) << ", "
-              << name(key.form) << ", " << name(key.cipher) << "  until " << until << " UTC  of " << key.administrator.name;
+              << name(key.form) << ", " << name(key.cipher) << "  until " << date_of(key.not_after) << " UTC  of "
+              << key.administrator.name;
     if (!key.members.empty()) std::cout << ", shared with";
     for (const auto& member : key.members) std::cout << ' ' << member.identity.name << (member.reads ? "" : " (to write)");
     std::cout << '\n';
@@ -288,7 +328,9 @@ Result<> write_out(const Options& options) {
                      std::string(name(newest->cipher)) + "\",\"key\":\"" + to_hex(newest->secret.reveal()) + "\"}\n";
   auto written = write_new_file(options.output, text, Audience::owner);
   wipe(text.data(), text.size());
-  return written;
+  TRY(std::move(written));
+  if (options.json) print({{"id", to_hex(newest->id)}, {"filter", newest->filter}, {"file", options.output}});
+  return {};
 }
 
 // -- files
@@ -319,7 +361,14 @@ Result<> seal(const Options& options) {
     readers.push_back(payload::ReaderKey::of(TRY(read_public_identity(file)).keys.agreement));
   payload::Sending sending(*opened.keys, opened.own.get(), std::move(readers), random);
   const Buffer content = TRY(read_input(options.file));
-  return write_output(options.output, TRY(sending.seal(options.topic, content, now())));
+  const Buffer sealed = TRY(sending.seal(options.topic, content, now()));
+  if (options.json && options.output.empty()) {
+    print({{"topic", options.topic}, {"sealed_base64", to_base64(sealed)}});
+    return {};
+  }
+  TRY(write_output(options.output, sealed));
+  if (options.json) print({{"topic", options.topic}, {"file", options.output}, {"bytes", sealed.size()}});
+  return {};
 }
 
 Result<> open(const Options& options) {
@@ -338,8 +387,7 @@ Result<> open(const Options& options) {
   const auto opened = TRY(receiving.open({options.topic, container, true, true}, now()));
   const std::string author = opened.author.empty() ? "somebody who has the key" : opened.author;
   if (options.json) {
-    std::cout << "{\"topic\":" << json_quoted(options.topic) << ",\"from\":" << json_quoted(opened.author)
-              << ",\"payload_base64\":\"" << to_base64(opened.payload) << "\"}\n";
+    print({{"topic", options.topic}, {"from", opened.author}, {"payload_base64", to_base64(opened.payload)}});
     return {};
   }
   notice("from " + author + ", for " + options.topic + "; whether it came before cannot be told from a file");
@@ -348,69 +396,86 @@ Result<> open(const Options& options) {
 
 }  // namespace
 
-void add_topic_keys_option(CLI::App& command, std::string& folder) {
+void add_topic_keys_option(Command& command, std::string& folder) {
   folder = "./sealmq-keys";
-  command.add_option("--topic-keys", folder)->envname("SEALMQ_TOPIC_KEYS");
+  command.option("--topic-keys", folder, "DIR", "where keys of topics are kept; files for their owner only")
+      ->capture_default_str()
+      ->envname("SEALMQ_TOPIC_KEYS");
 }
 
-void add_key(CLI::App& app, int& exit_code) {
-  auto* key = app.add_subcommand("key", "keys of topics");
-  set_usage(*key, usage);
-  key->require_subcommand(1);
-  const auto add = [&](const char* word, Result<> (*run)(const Options&)) {
-    auto* command = key->add_subcommand(word);
-    const auto options = std::make_shared<Options>();  // the callback owns it
-    command->callback([options, run, &exit_code] { exit_code = finish(run(*options)); });
-    return std::pair{command, options};
+void add_key(Command& app, int& exit_code) {
+  Command& key = app.add("key", about);
+  key.require_subcommand(1);
+  struct Added {
+    Command& command;
+    std::shared_ptr<Options> options;  // the callback owns it
   };
-  const auto without_broker = [&](const char* word, Result<> (*run)(const Options&)) {
-    auto added = add(word, run);
-    add_topic_keys_option(*added.first, added.second->client.topic_keys);
+  const auto add = [&](const char* word, const About& its, Result<> (*run)(const Options&)) -> Added {
+    Command& command = key.add(word, its);
+    const auto options = std::make_shared<Options>();
+    add_json_option(command, options->json);
+    command.callback([options, run, &exit_code] { exit_code = finish(run(*options)); });
+    return {command, options};
+  };
+  const auto without_broker = [&](const char* word, const About& its, Result<> (*run)(const Options&)) {
+    const Added added = add(word, its, run);
+    add_topic_keys_option(added.command, added.options->client.topic_keys);
     return added;
   };
-  const auto with_broker = [&](const char* word, Result<> (*run)(const Options&)) {
-    auto added = add(word, run);
-    add_client_options(*added.first, added.second->client, "--to");
-    added.first->add_option("FILTER", added.second->filter)->required();
-    added.first->add_option("--key-topics", added.second->prefix);
+  const auto with_broker = [&](const char* word, const About& its, Result<> (*run)(const Options&)) {
+    const Added added = add(word, its, run);
+    added.command.argument("FILTER", added.options->filter, "the key's topics, as in sealmq key new");
+    add_client_options(added.command, added.options->client, "--to");
+    added.command.heading("Key");
+    added.command.option("--key-topics", added.options->prefix, "NAME", "what the topics begin with on which keys are shared")
+        ->capture_default_str();
     return added;
   };
+  constexpr const char* lasts = "nothing is sent with it later: s, m, h or d";
 
-  const auto [make_command, make_options] = without_broker("new", make);
-  make_command->add_option("FILTER", make_options->filter)->required();
-  make_command->add_option("--key", make_options->client.key);
-  make_command->add_option("--kind", make_options->kind);
-  make_command->add_option("--form", make_options->form);
-  make_command->add_option("--cipher", make_options->cipher);
-  make_command->add_option("--lasts", make_options->lasts);
+  const Added made = without_broker("new", about_new, make);
+  made.command.argument("FILTER", made.options->filter, "its topics");
+  made.command.option("--key", made.options->client.key, "NAME.key", "your private keys; you become its administrator");
+  made.command
+      .choice("--kind", made.options->kind, {"symmetric", "pair"},
+              "pair: who can write cannot read, for many publishers and few readers")
+      ->capture_default_str();
+  made.command
+      .choice("--form", made.options->form, {"inside", "outside", "bare", "mac", "stamp"},
+              "inside: encrypted, signed inside; outside: signed outside; bare: encrypted, not signed; mac: readable, sealed by "
+              "the group; stamp: readable, signed")
+      ->capture_default_str();
+  made.command.choice("--cipher", made.options->cipher, {"a128gcm", "a256gcm", "chacha20-poly1305"}, "what encrypts")
+      ->capture_default_str();
+  made.command.option("--lasts", made.options->lasts, "TIME", lasts)->capture_default_str();
 
-  const auto shared = with_broker("share", share);
-  shared.first->add_flag("--write-only", shared.second->write_only);
-  const auto rotated =
-      with_broker("rotate", [](const Options& options) { return replace(options, TopicKey::State::decrypt_only, {}); });
-  rotated.first->add_option("--lasts", rotated.second->lasts);
-  const auto revoked = with_broker("revoke", [](const Options& options) {
+  const Added shared = with_broker("share", about_share, share);
+  shared.command.flag("--write-only", shared.options->write_only, "of a pair, only to write");
+
+  const Added trusted = without_broker("trust", about_trust, trust);
+  trusted.command.argument("FILE", trusted.options->file, "the administrator's NAME.pub");
+  const Added listed = without_broker("list", about_list, list);
+
+  const Added rotated = with_broker("rotate", about_rotate,
+                                    [](const Options& options) { return replace(options, TopicKey::State::decrypt_only, {}); });
+  rotated.command.option("--lasts", rotated.options->lasts, "TIME", lasts);
+  const Added revoked = with_broker("revoke", about_revoke, [](const Options& options) {
     return replace(options, options.name.empty() ? TopicKey::State::revoked : TopicKey::State::decrypt_only, options.name);
   });
-  revoked.first->add_option("NAME", revoked.second->name);
+  revoked.command.argument("NAME", revoked.options->name, "the member who gets no further key")->required(false);
 
-  const auto trusted = without_broker("trust", trust);
-  trusted.first->add_option("FILE", trusted.second->file)->required();
-  const auto listed = without_broker("list", list);
-  listed.first->add_flag("--json", listed.second->json);
-
-  const auto exported = without_broker("export", write_out);
-  exported.first->add_option("FILTER", exported.second->filter)->required();
-  exported.first->add_option("-o,--output", exported.second->output)->required();
+  const Added exported = without_broker("export", about_export, write_out);
+  exported.command.argument("FILTER", exported.options->filter, "the key's topics");
+  exported.command.option("-o,--output", exported.options->output, "FILE", "a new file, for its owner only")->required();
 
   for (const bool seals : {true, false}) {
-    const auto added = without_broker(seals ? "seal" : "open", seals ? seal : open);
-    added.first->add_option("FILE", added.second->file)->required();
-    added.first->add_option("-t,--topic", added.second->topic)->required();
-    added.first->add_option("--key", added.second->client.key);
-    added.first->add_option(seals ? "--to" : "--from", added.second->client.peers)->allow_extra_args(false);
-    added.first->add_option("-o,--output", added.second->output);
-    if (!seals) added.first->add_flag("--json", added.second->json);
+    const Added added = seals ? without_broker("seal", about_seal, seal) : without_broker("open", about_open, open);
+    added.command.argument("FILE", added.options->file, "- is standard input");
+    added.command.option("-t,--topic", added.options->topic, "TOPIC", "the topic it is sealed for")->required();
+    added.command.option("--key", added.options->client.key, "NAME.key", "your private keys");
+    added.command.option(seals ? "--to" : "--from", added.options->client.peers, "NAME.pub",
+                         seals ? "a reader, instead of those who have the key" : "an author to accept, all others being refused");
+    added.command.option("-o,--output", added.options->output, "FILE", "where the result goes, instead of standard output");
   }
 }
 

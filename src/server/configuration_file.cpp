@@ -112,6 +112,7 @@ class FileReader {
   Result<> read_listener_key(const toml::key& key, const toml::node& node, Listener& listener) {
     using net::Transport;
     const std::string name(key.str());
+    if (!is_row_key("listener", name)) return unknown(key, "[[listener]]");
     const bool is_unix = listener.transport == Transport::unix_socket;
     const bool is_web = listener.transport == Transport::websocket || listener.transport == Transport::secure_websocket;
     const std::pair<std::string_view, std::string net::TlsServerFiles::*> files[] = {
@@ -193,6 +194,7 @@ class FileReader {
   Result<TopicRow> read_topic(const toml::table& table) {
     TopicRow row;
     for (const auto& [key, node] : table) {
+      if (!is_row_key("topic", key.str())) return unknown(key, "[[topic]]");
       if (key == "filter")
         row.filter = TRY(filter(node));
       else if (key == "publish")
@@ -246,6 +248,7 @@ class FileReader {
                                                                {"cafile", &bridge.cafile},
                                                                {"password_file", &bridge.password_file}};
     for (const auto& [key, node] : table) {
+      if (!is_row_key("bridge", key.str())) return unknown(key, "[[bridge]]");
       const auto* at = std::ranges::find(texts, key.str(), [](const auto& entry) { return entry.first; });
       if (at != std::end(texts))
         *at->second = TRY(text(node, std::string(key.str())));
@@ -268,6 +271,7 @@ class FileReader {
   Result<BridgeTopic> read_bridge_topic(const toml::table& table) {
     BridgeTopic row;
     for (const auto& [key, node] : table) {
+      if (!is_row_key("bridge.topics", key.str())) return unknown(key, "topics");
       if (key == "filter") {
         row.filter = TRY(text(node, "filter"));
       } else if (key == "direction") {
