@@ -78,6 +78,7 @@ struct ConnectOptions {
   std::vector<std::pair<std::string, std::string>> user_properties;  ///< MQTT 5
 
   /// Empty or "plain": unprotected MQTT. Otherwise every message out is protected, and every message in verified, by this scheme.
+  /// What is named below and has no use in this scheme is an error, caller_misused.
   std::string scheme;
   std::string key_file;           ///< NAME.key, or where keys are (open_keys()); or a store that is open already:
   std::unique_ptr<KeyStore> key;  ///< goes before key_file

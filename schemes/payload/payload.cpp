@@ -29,6 +29,10 @@ constexpr std::string_view paper_hazards[] = {
     "no key is named in a message: when a key is replaced, readers have to try the old one and the new one",
 };
 
+constexpr std::string_view client_options[] = {"payload.max-age", "payload.max-ahead", "payload.key-topics"};
+constexpr std::string_view paper_options[] = {"payload.topic-key", "payload.topic-public-key", "payload.topic-private-key",
+                                              "payload.stamp-key", "payload.stamp-keys"};
+
 constexpr SchemeOption options[] = {
     {"max-age", "client: how old a message may be, in seconds: 30 (default)"},
     {"max-ahead", "client: how far a sender's clock may be ahead, in seconds: 5 (default)"},
@@ -62,6 +66,7 @@ const SchemeInfo hardened_info{.name = "payload",
                                           .revocable = false},
                                .hazards = hardened_hazards,
                                .options = options,
+                               .uses = {.key = true, .readers = true, .authors = true, .options = client_options},
                                .has_topic_keys = true,
                                .check_options = check_options};
 
@@ -77,6 +82,7 @@ const SchemeInfo hop_info{.name = "payload-hop",
                                      .forward_secrecy = false,
                                      .revocable = true},
                           .hazards = hop_hazards,
+                          .uses = {.key = true, .broker_key = true, .authors = true, .options = client_options},
                           .signs_on_shard = true,
                           .has_topic_keys = true,
                           .needs_topic_keys = true,
@@ -93,7 +99,8 @@ const SchemeInfo paper_info{.name = "payload@paper",
                                        .hides_publisher = false,
                                        .forward_secrecy = false,
                                        .revocable = false},
-                            .hazards = paper_hazards};
+                            .hazards = paper_hazards,
+                            .uses = {.options = paper_options}};
 
 Scheme hardened_scheme() {
   return {&hardened_info, hardened_broker, hardened_client};

@@ -23,7 +23,7 @@ $ sealmq authority serve --broker mqtt://north.example
 $ sealmq authority revoke boiler-7.pub --reason 'stolen from the yard'
 order 1: revoke boiler-7; acknowledged by 2 brokers in 22 ms
 $ sealmq authority audit
-12 entries hold together
+audit log intact: 12 entries
 12:5f3c0e…
 )",
 };
@@ -34,7 +34,7 @@ constexpr About about_audit{
         R"(Reads audit.log in the data folder from its beginning and tells whether anything in it was changed, removed or put in.
 Prints the number and the hash of the last entry: a copy of these, kept elsewhere, binds all entries up to that one,
 also against somebody who may write in the data folder.)",
-    .examples = "$ sealmq authority audit\n12 entries hold together\n12:5f3c0e…\n",
+    .examples = "$ sealmq authority audit\naudit log intact: 12 entries\n12:5f3c0e…\n",
     .exit_codes = "0 whole, 1 usage, 2 cannot read it, 4 something was changed",
 };
 
@@ -54,7 +54,8 @@ Result<> run_audit(const Options& options) {
     json["unfinished_bytes"] = verdict.unfinished.size();
     std::cout << json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) << '\n';
   } else {
-    std::cout << verdict.last.number << (verdict.last.number == 1 ? " entry holds" : " entries hold") << " together\n"
+    const std::string entries = std::to_string(verdict.last.number) + (verdict.last.number == 1 ? " entry" : " entries");
+    std::cout << (verdict.broken ? "audit log broken: " + entries + " before that" : "audit log intact: " + entries) << '\n'
               << mark << '\n';
   }
   if (!verdict.unfinished.empty())

@@ -324,8 +324,7 @@ void add_card_bench(Command& card, int& exit_code) {
        .examples = "$ sealmq card bench --rounds 20\n"});
   const auto options = std::make_shared<Options>();  // the callback owns it
   auto* reader = command.option("--reader", options->reader, "READER", "measures the card in it too");
-  command.option("--keystore", options->keystore, "URI",
-                 "a token to measure too, such as 'pkcs11:token=plant?module-path=/usr/lib/softhsm/libsofthsm2.so'");
+  command.option("--keystore", options->keystore, "URI", "a token to measure too, such as 'pkcs11:token=plant?module-path=FILE'");
   command.option("--rounds", options->rounds, "N", "how often each step is done")
       ->check(within(2, 100'000))
       ->capture_default_str();

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
-#include <cstdlib>
 #include <iostream>
 
 #include "cli/colour.h"
@@ -47,7 +46,7 @@ void Command::take_profile() {
       "--no-profile", [](std::int64_t) {}, "takes none");
 }
 
-const Command* Command::find(std::string_view word) const {
+Command* Command::find(std::string_view word) const {
   const auto found = std::ranges::find(commands_, word, [](const Command* command) { return command->get_name(); });
   return found == commands_.end() ? nullptr : *found;
 }
@@ -130,11 +129,6 @@ void add_json_option(Command& command, bool& json) {
 std::uint64_t wall_milliseconds() {
   const auto since_epoch = std::chrono::system_clock::now().time_since_epoch();
   return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(since_epoch).count());
-}
-
-// Nothing in this program changes the environment.
-bool is_in_environment(const char* variable) {
-  return std::getenv(variable) != nullptr;  // NOLINT(concurrency-mt-unsafe)
 }
 
 }  // namespace sealmq::cli

@@ -6,6 +6,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
+#include <set>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -73,7 +74,7 @@ class Command : public CLI::App {
   const Command* parent() const { return parent_; }
   const std::vector<Command*>& commands() const { return commands_; }
   /// Null if there is none.
-  const Command* find(std::string_view word) const;
+  Command* find(std::string_view word) const;
   /// `sealmq key share`.
   std::string path() const;
   /// It does nothing without one of its commands.
@@ -81,6 +82,12 @@ class Command : public CLI::App {
   /// It connects, and takes options from the profile of whoever calls it.
   void take_profile();
   bool takes_profile() const { return takes_profile_; }
+  /// Also what stands under Protection; to commands whose messages protect themselves that does not apply.
+  void take_protection_from_profile() { takes_protection_ = true; }
+  bool takes_protection() const { return takes_protection_; }
+  /// On the command line, not in the environment or a profile.
+  bool is_typed(const CLI::Option* option) const { return typed_.contains(option); }
+  void set_typed(std::set<const CLI::Option*> typed) { typed_ = std::move(typed); }
   /// Commands for programs, which help does not list.
   void hide() { group(""); }
   bool is_hidden() const { return get_group().empty(); }
@@ -90,6 +97,8 @@ class Command : public CLI::App {
   const Command* parent_ = nullptr;
   std::vector<Command*> commands_;
   bool takes_profile_ = false;
+  bool takes_protection_ = false;
+  std::set<const CLI::Option*> typed_;
 };
 
 /// Validator of numbers that must be more than 0.
@@ -118,7 +127,6 @@ void add_data_option(Command& command, std::string& data);
 void add_json_option(Command& command, bool& json);
 
 std::uint64_t wall_milliseconds();
-bool is_in_environment(const char* variable);
 
 void add_authority(Command& app, int& exit_code);
 void add_broker(Command& app, int& exit_code);

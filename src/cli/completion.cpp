@@ -40,7 +40,7 @@ _sealmq() {
       ?*) found+=("${line//:/\\:}") ;;
     esac
   done
-  (( $#found )) && _describe -o sealmq found
+  (( $#found )) && _describe sealmq found
 }
 if [ "$funcstack[1]" = _sealmq ]; then _sealmq "$@"; else compdef _sealmq sealmq; fi
 )";
@@ -182,14 +182,6 @@ void add_completion(Command& app, int& exit_code) {
     else
       std::cout << found->script;
   });
-
-  Command& complete = app.add("complete", {.summary = "what the scripts of completion ask"});
-  complete.hide();
-  const auto words = std::make_shared<std::vector<std::string>>();  // the callback owns it
-  complete.argument("WORDS", *words, "after the program's name, up to the one that is being typed")
-      ->required(false)
-      ->expected(0, 1000);
-  complete.callback([words, &app] { std::cout << completions(app, *words); });
 }
 
 }  // namespace sealmq::cli

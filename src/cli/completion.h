@@ -13,7 +13,7 @@ namespace sealmq::cli {
 /// `:files` or `:folders` asks the shell for these.
 std::string completions(const Command& app, std::span<const std::string> words);
 
-/// `sealmq completion`, and `sealmq complete`, which its scripts call.
+/// `sealmq completion`, whose scripts call `sealmq complete -- WORDS`.
 void add_completion(Command& app, int& exit_code);
 
 }  // namespace sealmq::cli

@@ -148,11 +148,10 @@ Result<> publish_dealt(const Options& options, KeyStore& own, TopicKeys& keys, R
   for (const TopicKey& key : all)
     if (key.not_after + kept_for > seconds) dealt.keys.push_back(key.copy());
   if (dealt.keys.empty()) return misused("no key of yours for " + printable(options.filter, 200));
-  ClientOptions connection = options.client;
-  connection.scheme.clear();  // it is a container already
-  connection.peers.clear();
-  auto client = TRY(Client::connect(TRY(connect_options(connection))).map_error([&](const Error& error) {
-    return with_hint(error, connection).value();
+  // It is a container already.
+  auto connect = TRY(plain_connect_options(options.client, {"--key", "--to", "--topic-keys"}));
+  auto client = TRY(Client::connect(std::move(connect)).map_error([&](const Error& error) {
+    return with_hint(error, options.client).value();
   }));
   for (const bool to_readers : {true, false}) {
     const auto topic = payload::dealing_topic(options.prefix, own.identity().name, options.filter, to_readers);
@@ -344,6 +343,7 @@ Result<Buffer> read_input(const std::string& path) {
   Buffer content{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
   if (in.bad() || (path != "-" && !file.is_open())) return fail(Blame::environment, "cannot read " + path);
   if (content.size() > longest_payload) return misused(path + " is longer than any message");
+  if (path != "-") TRY(check_no_secret(path, as_text(content)));
   return content;
 }
 

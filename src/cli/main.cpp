@@ -50,11 +50,11 @@ Failure unknown_command(const std::string& word, const Command& of) {
 }
 
 /// The command that the first words name. CLI11 would only say that one is missing.
-Result<const Command*> find_command(const Command& app, std::span<const std::string> words) {
-  const Command* command = &app;
+Result<Command*> find_command(Command& app, std::span<const std::string> words) {
+  Command* command = &app;
   for (const std::string& word : words) {
     if (command->commands().empty() || word.starts_with('-')) break;
-    const Command* next = command->find(word);
+    Command* next = command->find(word);
     if (next == nullptr && !command->is_group()) break;
     if (next == nullptr) return unknown_command(word, *command);
     command = next;
@@ -115,9 +115,15 @@ void add_help(Command& app, int& exit_code) {
 }
 
 Result<> run(Command& app, std::vector<std::string> words) {
-  const Command& command = *TRY(find_command(app, words));
+  Command& command = *TRY(find_command(app, words));
+  command.set_typed(typed_options(command, own_words(command, words)));
   const bool asks_for_help =
       std::ranges::any_of(words, [](const std::string& word) { return word == "--help" || word == "--help-all"; });
+  if (command.is_group() && !asks_for_help) {
+    const auto rest = own_words(command, words);
+    return rest.empty() ? fail_with_hint(Blame::caller_misused, command.path() + " needs a command", command.path() + " --help")
+                        : unknown("option", rest.front(), {"--help", "--help-all"}, command);
+  }
   if (command.takes_profile() && !asks_for_help) words = TRY(with_profile(app, command, std::move(words)));
   try {
     app.parse(std::vector<std::string>(words.rbegin(), words.rend()));
@@ -153,6 +159,11 @@ int run(std::vector<std::string> words) {
   add_version(app, exit_code);
   add_man_pages(app, exit_code);
   if (words.empty()) words = {"--help"};
+  // For the scripts of completion. What has been typed so far need not be parsed.
+  if (words.front() == "complete" && words.size() > 1) {
+    std::cout << completions(app, std::span(words).subspan(2)) << std::flush;
+    return exit_done;
+  }
   if (words.front() == "--version" || words.front() == "-V") words.front() = "version";
   if (const auto done = run(app, words); !done) return tell(done.error());
   if (!std::cout.flush()) return tell({Blame::environment, "cannot write the results"});

@@ -6,6 +6,7 @@
 #include <iostream>
 #include <iterator>
 
+#include "base/file_kind.h"
 #include "base/text.h"
 
 namespace sealmq::cli {
@@ -38,7 +39,9 @@ Result<std::string> read_message(const MessageSource& source) {
   std::ifstream file(source.file, std::ios::binary);
   if (!file || std::filesystem::is_directory(source.file))
     return fail(Blame::environment, "cannot read " + printable(source.file));
-  return read_all(file, source.file);
+  auto message = TRY(read_all(file, source.file));
+  TRY(check_no_secret(source.file, message));
+  return message;
 }
 
 }  // namespace sealmq::cli

@@ -61,7 +61,7 @@ Result<std::string> path_of_profile(const Command& command, std::span<const std:
     if (words[i].starts_with("--profile=")) name = words[i].substr(words[i].find('=') + 1);
     if (words[i] == "--profile" && i + 1 < words.size()) name = words[++i];
   }
-  const bool is_given = typed_options(command, words).contains(find_option(command, "--profile"));
+  const bool is_given = command.is_typed(find_option(command, "--profile"));
   if (is_given && (name.empty() || name.find('/') != name.npos))
     return fail(Blame::caller_misused, "a profile is the name of a file in " + folder_of_profiles());
   std::string path = folder_of_profiles() + name;
@@ -70,6 +70,11 @@ Result<std::string> path_of_profile(const Command& command, std::span<const std:
 }
 
 }  // namespace
+
+std::span<const std::string> own_words(const Command& command, std::span<const std::string> words) {
+  const std::string path = command.path();
+  return words.subspan(static_cast<std::size_t>(std::ranges::count(path, ' ')));
+}
 
 std::set<const CLI::Option*> typed_options(const Command& command, std::span<const std::string> words) {
   std::set<const CLI::Option*> typed;
@@ -99,9 +104,7 @@ std::set<const CLI::Option*> typed_options(const Command& command, std::span<con
 }
 
 Result<std::vector<std::string>> with_profile(const Command& app, const Command& command, std::vector<std::string> words) {
-  const std::string path_words = command.path();
-  const auto depth = static_cast<std::ptrdiff_t>(std::ranges::count(path_words, ' '));
-  const auto its = std::span(words).subspan(static_cast<std::size_t>(depth));
+  const auto its = own_words(command, words);
   const std::string path = TRY(path_of_profile(command, its));
   if (path.empty()) return words;
   std::string text = TRY(read_public_file(path));
@@ -109,7 +112,6 @@ Result<std::vector<std::string>> with_profile(const Command& app, const Command&
   wipe(text.data(), text.size());
   if (!lines) return fail(lines.error().blame, path + ":" + lines.error().what);
 
-  const auto typed = typed_options(command, its);
   std::vector<std::string> added;
   for (const ProfileLine& line : *lines) {
     const auto refuse = [&](const std::string& what, const std::string& hint) {
@@ -121,9 +123,10 @@ Result<std::vector<std::string>> with_profile(const Command& app, const Command&
     if (option == nullptr && !is_taken_anywhere(app, line.option))
       return refuse("unknown option " + printable(line.option), "sealmq pub --help-all and sealmq sub --help-all list them");
     // Other commands may have it.
-    if (option == nullptr) continue;
+    if (option == nullptr || (option->get_group() == "Protection" && !command.takes_protection())) continue;
     const auto excluded = option->get_excludes();
-    if (typed.contains(option) || std::ranges::any_of(excluded, [&](const CLI::Option* other) { return typed.contains(other); }))
+    if (command.is_typed(option) ||
+        std::ranges::any_of(excluded, [&](const CLI::Option* other) { return command.is_typed(other); }))
       continue;
     const bool is_flag = option->get_items_expected_min() == 0;
     if (is_flag != line.value.empty())
@@ -137,7 +140,7 @@ Result<std::vector<std::string>> with_profile(const Command& app, const Command&
     std::istringstream parts(line.value);
     for (std::string part; parts >> part;) added.push_back(part);
   }
-  words.insert(words.begin() + depth, added.begin(), added.end());
+  words.insert(words.end() - static_cast<std::ptrdiff_t>(its.size()), added.begin(), added.end());
   return words;
 }
 

@@ -10,7 +10,9 @@
 
 namespace sealmq::cli {
 
-/// Those that these words give, after the words of the command itself.
+/// Without the words of the command itself.
+std::span<const std::string> own_words(const Command& command, std::span<const std::string> words);
+/// Those that its own words give.
 std::set<const CLI::Option*> typed_options(const Command& command, std::span<const std::string> words);
 
 /// `words` with the options of the profile before those that are typed, unless they are given there. ~/.config/sealmq/profile

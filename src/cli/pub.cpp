@@ -119,6 +119,8 @@ Result<int> run(const Options& options) {
   if (topic.empty()) return fail_with_hint(Blame::caller_misused, "no topic", "-t TOPIC");
   PublishOptions publish = TRY(publish_options(options));
   const std::string message = TRY(read_message(options.source));
+  if (options.source.whole_input && message.empty() && !options.retain)
+    return fail_with_hint(Blame::caller_misused, "nothing came on standard input", "-n sends an empty message");
   ConnectOptions connect = TRY(connect_options(options.client));
   TRY(apply(options.properties, {.connect = &connect, .publish = &publish}));
   const bool has_partners = is_between_partners(options);

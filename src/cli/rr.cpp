@@ -84,6 +84,7 @@ void add_rr(Command& app, int& exit_code) {
   add_json_option(command, options->json);
   format->excludes("--json");
   add_client_options(command, options->client, "--to");
+  command.take_protection_from_profile();
   command.callback([options, &exit_code] {
     const auto result = run(*options);
     exit_code = result ? *result : tell(with_hint(result.error(), options->client).value());

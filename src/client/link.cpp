@@ -273,6 +273,11 @@ Result<> AsyncClient::Link::send_wrapped(error_code& error) {
   return {};
 }
 
+Error AsyncClient::Link::closed_by_broker() const {
+  return {Blame::environment, login_ ? "the broker closed the connection before any answer" : "the broker closed the connection",
+          0};
+}
+
 /// Hands received bytes to the session.
 void AsyncClient::Link::take(Bytes bytes) {
   if (!channel_) {
@@ -284,7 +289,7 @@ void AsyncClient::Link::take(Bytes bytes) {
   if (!plain.empty()) session_.receive(plain, now());
   turn();
   if (!received) lost(received.error());
-  if (received && channel_->has_ended() && !goodbye_) lost({Blame::environment, "the broker closed the connection", 0});
+  if (received && channel_->has_ended() && !goodbye_) lost(closed_by_broker());
 }
 
 void AsyncClient::Link::read() {
@@ -295,7 +300,7 @@ void AsyncClient::Link::read() {
         if (connection != self->connection_) return;
         self->reading_ = false;
         if (error && self->goodbye_) return give(self->goodbye_, {});
-        if (error == asio::error::eof) return self->lost({Blame::environment, "the broker closed the connection", 0});
+        if (error == asio::error::eof) return self->lost(self->closed_by_broker());
         if (error) return self->lost({Blame::environment, "the connection to the broker broke: " + error.message(), 0});
         self->take(Bytes(self->read_space_).first(size));
         self->read();

@@ -63,6 +63,7 @@ class AsyncClient::Link : public std::enable_shared_from_this<Link> {
   Result<> send_wrapped(boost::system::error_code& error);
   void read();
   void take(Bytes bytes);
+  Error closed_by_broker() const;
   void arm_clock();
   void lost(Error error);
   void pop_made_room();

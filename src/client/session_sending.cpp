@@ -20,6 +20,8 @@ constexpr std::size_t most_waiting = 100'000;  // messages the caller may ask fo
 constexpr std::size_t most_unconfirmed = 32;   // to partners, who tell copies of later ones apart no more
 constexpr std::size_t most_stepped_over = 64;  // messages to partners who have not answered yet
 
+constexpr const char* wildcards = "; + and # stand for other levels in subscriptions only, a message has one topic";
+
 std::uint8_t code(Reason reason) {
   return static_cast<std::uint8_t>(reason);
 }
@@ -28,7 +30,8 @@ std::uint8_t code(Reason reason) {
 
 Result<> ClientSession::check(std::string_view topic, const PublishOptions& options) const {
   if (!mqtt::is_topic_name(topic))
-    return fail(Blame::caller_misused, "not a topic name: " + printable(topic), code(Reason::topic_name_invalid));
+    return fail(Blame::caller_misused, "not a topic name: " + printable(topic) + (mqtt::is_topic_filter(topic) ? wildcards : ""),
+                code(Reason::topic_name_invalid));
   if (options.qos > maximum_qos_)  // [MQTT-3.2.2-11]
     return fail(Blame::caller_misused, "the broker does not take this qos", code(Reason::qos_not_supported));
   if (options.retain && !retain_available_)  // [MQTT-3.2.2-14]

@@ -128,7 +128,7 @@ class TopicKeyFolder : public TopicKeys {
     for (fs::directory_iterator entry(folder_, error), end; !error && entry != end; entry.increment(error)) {
       const std::string path = entry->path().string();
       if (!path.ends_with(suffix)) continue;
-      const auto text = TRY(read_private_file(path, longest_topic_key_file));
+      const auto text = TRY(read_private_file(path, wants_topic_key, longest_topic_key_file));
       keys->push_back(TRY(parse_topic_key(as_text(text.reveal())).map_error([&](const Error& why) {
         return Error{why.blame, path + ": " + why.what};
       })));
@@ -137,7 +137,7 @@ class TopicKeyFolder : public TopicKeys {
     std::ranges::sort(*keys, {}, &TopicKey::id);
     std::vector<PublicIdentity> administrators;
     if (exists(administrators_path())) {
-      const auto text = TRY(read_public_file(administrators_path()));
+      const auto text = TRY(read_public_file(administrators_path(), wants_public_identity));
       LineReader lines(text);
       while (const auto line = lines.next())
         if (!line->empty()) administrators.push_back(TRY(parse_public_identity(*line)));
@@ -197,7 +197,7 @@ class TopicKeyFolder : public TopicKeys {
     for (unsigned n = 0; n < most_senders; ++n) {
       const std::string path = sending_path(key) + std::to_string(n);
       if (!exists(path)) break;
-      const auto text = read_public_file(path);
+      const auto text = read_public_file(path, wants_text);
       if (!text || text->starts_with(to_hex(sender))) return true;
     }
     if (others_.size() >= most_others) others_.clear();

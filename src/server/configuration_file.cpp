@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "base/error_text.h"
+#include "base/file_kind.h"
 #include "base/text.h"
 #include "mqtt/topic.h"
 #include "net/url.h"
@@ -381,6 +382,7 @@ Result<Configuration> read_configuration(const std::string& path) {
   for (char part[4096]; file.read(part, sizeof part) || file.gcount() > 0;)
     text.append(part, static_cast<std::size_t>(file.gcount()));
   if (!file.is_open() || file.bad()) return fail(Blame::environment, "cannot read " + path + ": " + error_text(errno));
+  TRY(check_file(path, text, wants_configuration));
   return parse_configuration(text, path);
 }
 

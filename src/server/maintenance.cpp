@@ -5,6 +5,8 @@
 #include <latch>
 #include <mutex>
 
+#include "base/counted.h"
+
 namespace sealmq::server {
 namespace {
 
@@ -119,12 +121,12 @@ Result<> Maintenance::carry_out(const RevocationOrder& order, std::chrono::stead
                              {"retained", std::to_string(report.retained)}};
   log_.event(Severity::warning, "revoked", fields,
              "revoked " + order.name + " in " + std::to_string(report.microseconds) + " us: ended " +
-                 std::to_string(report.sessions) + " sessions, " + std::to_string(report.subscriptions) + " subscriptions, " +
-                 std::to_string(report.queued) + " queued and " + std::to_string(report.retained) + " retained messages");
+                 counted(report.sessions, "session") + ", " + counted(report.subscriptions, "subscription") + ", " +
+                 std::to_string(report.queued) + " queued and " + counted(report.retained, "retained message"));
   if (audit_ != nullptr) {
     const auto recorded =
         audit_->add("carried-out", order.name,
-                    std::to_string(report.sessions) + " sessions, " + std::to_string(report.subscriptions) + " subscriptions, " +
+                    counted(report.sessions, "session") + ", " + counted(report.subscriptions, "subscription") + ", " +
                         std::to_string(report.queued) + " queued, " + std::to_string(report.retained) + " retained",
                     system_now().wall);
     if (!recorded) log_.error("not in the audit log: " + recorded.error().what);

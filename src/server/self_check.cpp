@@ -99,7 +99,8 @@ std::vector<Problem> find_problems(const Configuration& configuration) {
       if (const auto tls = net::TlsServer::load(listener.tls); !tls) keep(problems, tls.error());
   for (const BridgeSettings& bridge : configuration.bridges) {
     if (!bridge.password_file.empty())
-      if (const auto password = read_private_file(bridge.password_file); !password) keep(problems, password.error());
+      if (const auto password = read_private_file(bridge.password_file, wants_password); !password)
+        keep(problems, password.error());
     if (!bridge.cafile.empty() && ::access(bridge.cafile.c_str(), R_OK) != 0)
       problems.push_back({Blame::environment, "cannot read " + bridge.cafile + ": " + error_text(errno), ""});
   }

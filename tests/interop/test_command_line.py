@@ -33,15 +33,15 @@ class Words(unittest.TestCase):
 
     def test_an_unknown_word_is_named_with_the_nearest(self):
         self.refused(["pubb", "-t", "x"], "unknown command pubb; did you mean pub?")
-        self.refused(["identity", "remov"], "unknown command remov; did you mean remove?" if "remove" in str(COMMANDS)
-                     else "unknown command remov")
+        self.refused(["identity", "revok"], "unknown command revok; did you mean revoke?")
         self.refused(["key", "shaer", "x"], "unknown command shaer; did you mean share?")
         self.refused(["nonsense"], "unknown command nonsense\n")
         self.refused(["nonsense", "--help"], "unknown command nonsense\n")
         self.refused(["help", "key", "shar"], "unknown command shar; did you mean share?")
         self.refused(["pub", "-t", "plain/x", "--messag", "m"], "unknown option --messag; did you mean --message?")
         self.refused(["pub", "plain/x", "-m", "m"], "one word too many: plain/x")
-        self.refused(["identity"], "a subcommand is required")
+        self.refused(["identity"], "sealmq identity needs a command")
+        self.refused(["key", "--jsn"], "unknown option --jsn")
 
     def test_limits_are_said_in_words(self):
         self.refused(["sub", "-t", "x", "-C", "0"], "-C: 0 is not a number above 0")
@@ -108,7 +108,7 @@ class ManPages(unittest.TestCase):
             done = subprocess.run(["groff", "-ww", "-man", "-Tutf8", "-k", *pages], capture_output=True, text=True, timeout=120)
             self.assertEqual((done.returncode, done.stderr), (0, ""))
             for word in ("--retained-only", "sealmq-pub - publish messages", "require_certificate", "EXIT STATUS"):
-                self.assertIn(word, re.sub("\x1b\\[[0-9;]*m", "", done.stdout).replace("‐", "-").replace("−", "-"))
+                self.assertIn(word, re.sub(".\x08", "", done.stdout).replace("‐", "-").replace("−", "-"))
 
 
 # What is typed, and what has to be among the answers.
@@ -168,7 +168,7 @@ class Completion(unittest.TestCase):
                     self.fail(f"zsh did not print {expected!r}: {said!r}")
                 said += os.read(terminal, 4096).decode(errors="replace")
 
-        os.write(terminal, b"unsetopt zle_bracketed_paste; autoload -Uz compinit && compinit -u -D && source ./_sealmq; echo rea''dy\n")
+        os.write(terminal, b"unset zle_bracketed_paste; autoload -Uz compinit && compinit -u -D && source ./_sealmq; echo rea''dy\n")
         wait_for("ready")
         for typed, expected in COMPLETIONS:
             said = ""
@@ -265,8 +265,7 @@ class Habits(unittest.TestCase):
             to = ["-h", "127.0.0.1", "-p", str(broker.port)]
             answerer = subprocess.Popen([SEALMQ, "sub", *to, "-t", "ask", "-d", "-C", "1", "-F", "%R %D %p"], stdout=subprocess.PIPE,
                                         stderr=subprocess.PIPE, text=True)
-            while "subscribed to ask" not in answerer.stderr.readline():
-                pass
+            self.assertTrue(any("subscribed to ask" in line for line in iter(answerer.stderr.readline, "")))
             asker = subprocess.Popen([SEALMQ, "rr", *to, "-t", "ask", "-e", "answer", "-m", "how much?"], stdout=subprocess.PIPE, text=True)
             topic, correlation, request = answerer.stdout.readline().split(" ", 2)
             self.assertEqual((topic, request), ("answer", "how much?\n"))
