@@ -93,7 +93,7 @@ struct ConnectOptions {
 
   /// For connecting, and for each answer of the broker.
   std::chrono::milliseconds timeout{10'000};
-  /// Between partners: for what the other end has to answer; 0: as `timeout`.
+  /// Between partners: for what the other end has to answer. With topic keys: for those that wait at the broker. 0: as `timeout`.
   std::chrono::milliseconds partner_timeout{0};
   std::uint16_t receive_maximum = 100;                   ///< MQTT 5: unacknowledged messages inwards
   std::uint32_t maximum_packet_size = 16 * 1024 * 1024;  ///< inwards
@@ -111,6 +111,8 @@ struct ConnectOptions {
 
   /// Called for each message that was refused, on the thread of the connection; keep it short. May be empty.
   std::function<void(const RefusedMessage&)> on_refused;
+  /// Called for what a scheme tells its user, a line without a line end: that a key of topics has come. Likewise. May be empty.
+  std::function<void(const std::string& line)> on_notice;
 };
 
 struct PublishOptions {

@@ -326,7 +326,7 @@ struct Received {
   bool repeat = false;         ///< an exact copy of one accepted before: not to be shown again
   Buffer evidence{};           ///< if ClientPorts::keeps_evidence: what a revocation authority needs to judge the message
   std::uint64_t delivery = 0;  ///< to be told to taken(); 0: nobody asks
-  std::string notice{};        ///< what its user should know besides: that others before it have not come
+  std::string notice{};        ///< what its user should know besides: that others before it have not come; of `own`: a new key
 };
 
 /// What has become of messages that went to a partner. Both numbers are of delivery().
@@ -379,8 +379,10 @@ class ClientScheme {
   /// Where the broker answers, or partners do. Empty: no such ability.
   virtual std::vector<Inbox> inboxes() const;
   /// Of a scheme without such a conversation: where keys come that it takes by itself. They are subscribed on every connection,
-  /// and what comes there is own. Messages for which a key is awaited are kept while may_publish() says so.
+  /// and what comes there is own. Messages are kept while may_publish() says so: until keys_heard().
   virtual std::vector<Inbox> key_inboxes() const;
+  /// Everything that waited there when this connection began has come. `refused`: those of them that the broker has refused.
+  virtual void keys_heard(const std::vector<std::string>& refused);
   /// The topic on which a message to `topic` travels; empty: its own.
   virtual std::string_view wire_topic() const;
   /// A connection begins: what was agreed on the one before is over, what was subscribed is asked for again.

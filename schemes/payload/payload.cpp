@@ -29,13 +29,14 @@ constexpr std::string_view paper_hazards[] = {
     "no key is named in a message: when a key is replaced, readers have to try the old one and the new one",
 };
 
-constexpr std::string_view client_options[] = {"payload.max-age", "payload.max-ahead", "payload.key-topics"};
+constexpr std::string_view client_options[] = {"payload.max-age", "payload.max-ahead", "payload.windows", "payload.key-topics"};
 constexpr std::string_view paper_options[] = {"payload.topic-key", "payload.topic-public-key", "payload.topic-private-key",
                                               "payload.stamp-key", "payload.stamp-keys"};
 
 constexpr SchemeOption options[] = {
     {"max-age", "client: how old a message may be, in seconds: 30 (default)"},
     {"max-ahead", "client: how far a sender's clock may be ahead, in seconds: 5 (default)"},
+    {"windows", "client: of how many sender names and topics of an author it remembers what it has seen: 4096 (default)"},
     {"key-topics", "client: what the topics begin with on which keys are dealt: \"sealmq-keys\" (default)"},
     {"min-enc", "broker: the weakest encryption it passes on, \"FILTER a128gcm, FILTER a256gcm\": any (default)"},
     {"min-stamp", "broker: the weakest stamp that it must see, \"FILTER mac, FILTER signature\": none (default)"},

@@ -238,6 +238,7 @@ Result<ConnectOptions> connect_options(const ClientOptions& options) {
   if (const Scheme* scheme = find_scheme(options.scheme); scheme == nullptr || !scheme->info->has_topic_keys)
     connect.topic_keys.clear();  // the usual folder
   for (const auto& file : options.peers) connect.peers.push_back(TRY(read_public_identity(file)));
+  connect.on_notice = [](const std::string& line) { notice(line); };
   connect.scheme_options = TRY(scheme_options(options));
   TRY(check_uses(options.scheme, named_by(options), connect.scheme_options));
   warn_of_hazards(options.scheme);

@@ -10,11 +10,13 @@
 #include "cli/client_options.h"
 #include "cli/command.h"
 #include "cli/key_options.h"
+#include "crypto/identity_digest.h"
 #include "crypto/random.h"
 #include "keystore/file_access.h"
 #include "mqtt/topic.h"
 #include "schemes/payload/dealt.h"
 #include "schemes/payload/sending.h"
+#include "schemes/payload/who_may_deal.h"
 #include "sealmq/client.h"
 
 namespace sealmq::cli {
@@ -42,13 +44,27 @@ constexpr About about_new{
 };
 constexpr About about_share{
     .summary = "give it to somebody",
-    .text = "Whom --to names gets it, and from now on every key that takes its place.",
+    .text =
+        R"(Whom --to names gets it, and from now on every key that takes its place. Without --to it sends again what its members are
+to have.)",
     .examples = "$ sealmq key share 'plant/+/temp' --to boiler-7.pub --key admin.key\n",
 };
 constexpr About about_trust{
     .summary = "accept the keys of an administrator",
-    .text = "Accepts the topic keys that this administrator shares, from now on.",
-    .examples = "$ sealmq key trust admin.pub\n",
+    .text =
+        R"(Accepts the topic keys that this administrator shares, from now on, for topics within FILTER; without FILTER for all topics,
+which only one administrator can have. `sealmq key trust list` prints who is trusted.)",
+    .examples = "$ sealmq key trust admin.pub\n$ sealmq key trust list\n",
+};
+constexpr About about_untrust{
+    .summary = "accept no more keys of an administrator",
+    .text = "Takes no more keys of this administrator, and erases those it shared.",
+    .examples = "$ sealmq key untrust admin.pub\n",
+};
+constexpr About about_delegate{
+    .summary = "let somebody share keys in your place",
+    .text = "NAME may share keys for topics within FILTER, in your place; --end takes that back.",
+    .examples = "$ sealmq key delegate 'plant/#' shift-leader.pub --key admin.key\n",
 };
 constexpr About about_list{.summary = "list the keys in the folder", .examples = "$ sealmq key list\n"};
 constexpr About about_rotate{
@@ -64,8 +80,10 @@ more.)",
     .examples = "$ sealmq key revoke 'plant/+/temp' boiler-7 --key admin.key\n",
 };
 constexpr About about_export{
-    .summary = "write the newest key into a file",
-    .text = "The newest key of FILTER as JSON in a new file, for programs in other languages: whoever has that file has the key.",
+    .summary = "write the keys of a filter into a file",
+    .text =
+        R"(All keys of FILTER that are here, the newest first, as JSON in a new file, for archives and programs in other languages:
+whoever has that file has the keys.)",
     .examples = "$ sealmq key export 'plant/+/temp' -o plant.json\n",
 };
 constexpr About about_seal{
@@ -93,7 +111,10 @@ struct Options {
   std::string file;
   std::string topic;
   std::string output;
+  std::vector<std::string> filters;
   bool write_only = false;
+  bool delegated = false;
+  bool ends = false;
   bool json = false;
 };
 
@@ -139,8 +160,19 @@ std::string date_of(std::uint64_t seconds) {
   return text.data();
 }
 
+/// To the broker, before anything is changed here.
+Result<Client> connect_to_deal(const Options& options) {
+  // It is a container already.
+  auto connect = TRY(plain_connect_options(options.client, {"--key", "--to", "--topic-keys"}));
+  return Client::connect(std::move(connect)).map_error([&](const Error& error) {
+    Error told = with_hint(error, options.client).value();
+    told.what.insert(std::min(told.what.find('\n'), told.what.size()), "; no key was changed");
+    return told;
+  });
+}
+
 /// What members of a filter are to have, at the broker: retained, so that it waits for them.
-Result<> publish_dealt(const Options& options, KeyStore& own, TopicKeys& keys, Random& random) {
+Result<> publish_dealt(const Options& options, Client& client, KeyStore& own, TopicKeys& keys, Random& random) {
   const auto all = own_keys(*keys.all(true), options.filter, own.identity());
   payload::Dealt dealt{options.filter, {}};
   const std::uint64_t seconds = now().wall / 1000;
@@ -148,19 +180,31 @@ Result<> publish_dealt(const Options& options, KeyStore& own, TopicKeys& keys, R
   for (const TopicKey& key : all)
     if (key.not_after + kept_for > seconds) dealt.keys.push_back(key.copy());
   if (dealt.keys.empty()) return misused("no key of yours for " + printable(options.filter, 200));
-  // It is a container already.
-  auto connect = TRY(plain_connect_options(options.client, {"--key", "--to", "--topic-keys"}));
-  auto client = TRY(Client::connect(std::move(connect)).map_error([&](const Error& error) {
-    return with_hint(error, options.client).value();
-  }));
-  for (const bool to_readers : {true, false}) {
-    const auto topic = payload::dealing_topic(options.prefix, own.identity().name, options.filter, to_readers);
-    const auto number = TRY(keys.next_signed());
+  for (const auto what : {payload::Deal::readers, payload::Deal::writers}) {
+    const auto topic = payload::dealing_topic(options.prefix, own.identity(), options.filter, what);
+    const auto number = TRY(keys.next_deal());
+    const bool to_readers = what == payload::Deal::readers;
     const auto message = TRY(payload::deal(dealt, to_readers, topic, own, number, now(), random));
     if (!message) continue;
     TRY(client.publish(topic, *message, {.qos = mqtt::QoS::at_least_once, .retain = true}));
   }
   return client.disconnect();
+}
+
+/// Until it has succeeded the keys are marked, and its user is told.
+Result<> deal_marked(const Options& options, Client& client, KeyStore& own, TopicKeys& keys, Random& random) {
+  const auto published = publish_dealt(options, client, own, keys, random);
+  if (!published)
+    return fail_with_hint(published.error().blame,
+                          published.error().what.substr(0, published.error().what.find('\n')) +
+                              "\nthe key is changed here and not yet dealt to its members",
+                          "sealmq key share '" + options.filter + "' sends it");
+  for (TopicKey& key : own_keys(*keys.all(), options.filter, own.identity())) {
+    if (!key.is_undealt) continue;
+    key.is_undealt = false;
+    TRY(keys.put(key));
+  }
+  return {};
 }
 
 struct Opened {
@@ -180,6 +224,7 @@ Json to_json(const TopicKey& key) {
             {"not_before", key.not_before}, {"not_after", key.not_after}, {"administrator", key.administrator.name}};
   json["members"] = Json::array();
   for (const auto& member : key.members) json["members"].push_back(member.identity.name);
+  json["not_dealt"] = key.is_undealt;
   return json;
 }
 
@@ -200,7 +245,7 @@ Result<> make(const Options& options) {
   const auto kind = topic_key_kind_from(options.kind);
   const auto form = topic_key_form_from(options.form);
   const auto cipher = topic_key_cipher_from(options.cipher);
-  if (!kind || !form || !cipher) return misused("no kind, form or cipher is called so; sealmq key --help lists them");
+  if (!kind || !form || !cipher) return misused("no kind, form or cipher is called so; sealmq key new --help lists them");
   const bool signs_inside_or_outside = *form == TopicKey::Form::inside || *form == TopicKey::Form::outside;
   if (*kind == TopicKey::Kind::pair && !signs_inside_or_outside)
     return misused("everybody can write with the public half of a pair: messages have to be signed, inside or outside");
@@ -220,7 +265,8 @@ Result<> share(const Options& options) {
   auto keys = own_keys(*opened.keys->all(), options.filter, opened.own->identity());
   if (keys.empty())
     return fail_with_hint(Blame::caller_misused, "no key of yours for " + options.filter, "sealmq key new FILTER");
-  if (options.client.peers.empty()) return fail_with_hint(Blame::caller_misused, "share it with whom?", "--to NAME.pub");
+  if (options.client.peers.empty() && keys.front().members.empty())
+    return fail_with_hint(Blame::caller_misused, "share it with whom?", "--to NAME.pub");
   if (options.write_only && keys.front().kind != TopicKey::Kind::pair)
     return misused("who can write with a symmetric key can read with it; --write-only is for a pair");
   std::vector<TopicKey::Member> added;
@@ -239,22 +285,45 @@ Result<> share(const Options& options) {
       std::erase_if(key.members, same_name);
       key.members.push_back(member);
     }
+  }
+  Client client = TRY(connect_to_deal(options));
+  const bool is_replacement = keys.front().is_undealt;  // which is_made_already() knows by its mark
+  for (TopicKey& key : keys) {
+    key.is_undealt = key.is_undealt || !is_replacement;
     TRY(opened.keys->put(key));
   }
-  TRY(publish_dealt(options, *opened.own, *opened.keys, random));
+  TRY(deal_marked(options, client, *opened.own, *opened.keys, random));
   if (options.json) {
     print(to_json(keys.front()));
     return {};
   }
-  std::cout << "the key of " << options.filter << " waits for";
-  for (const auto& member : added) std::cout << ' ' << member.identity.name;
-  std::cout << " at the broker\n";
-  notice("hint: each says once: sealmq key trust " + opened.own->identity().name + ".pub");
+  std::cout << "shared the key of " << options.filter << " with";
+  for (const auto& member : added.empty() ? keys.front().members : added) std::cout << ' ' << member.identity.name;
+  std::cout << "; they fetch it when they connect\n";
+  notice("hint: on every member's machine, once: sealmq key trust " + opened.own->identity().name + ".pub");
   return {};
 }
 
-/// A new key in the place of those there are; `former`: what becomes of them.
-Result<> replace(const Options& options, TopicKey::State former, const std::string& without) {
+/// Why the keys of a filter are replaced.
+struct Replacement {
+  TopicKey::State former;  ///< what becomes of them
+  std::string without;     ///< who is taken off; empty: nobody
+};
+
+/// A replacement of this kind was made here before, and has not got to the members: there is nothing to be made, but to deal it.
+/// Then the newest key alone is marked; after share() all are.
+bool is_made_already(const std::vector<TopicKey>& keys, const Replacement& wanted) {
+  const TopicKey& newest = keys.front();
+  if (!newest.is_undealt || keys.size() < 2) return false;
+  if (std::any_of(keys.begin() + 1, keys.end(), [](const TopicKey& key) { return key.is_undealt; })) return false;
+  if (!wanted.without.empty())
+    return std::ranges::none_of(newest.members, [&](const auto& its) { return its.identity.name == wanted.without; });
+  return std::all_of(keys.begin() + 1, keys.end(),
+                     [&](const TopicKey& key) { return key.state == TopicKey::State::revoked || key.state == wanted.former; });
+}
+
+/// A new key in the place of those there are.
+Result<> replace(const Options& options, const Replacement& wanted) {
   crypto::OsRandom random;
   const auto opened = TRY(open_both(options, random));
   auto keys = own_keys(*opened.keys->all(), options.filter, opened.own->identity());
@@ -265,32 +334,127 @@ Result<> replace(const Options& options, TopicKey::State former, const std::stri
   auto next = make_topic_key(options.filter, last.kind, last.form, last.cipher, now(), seconds, opened.own->identity(), random);
   next.not_before = std::max(next.not_before, last.not_before + 1);
   next.members = last.members;
-  if (!without.empty()) {
-    const auto removed = std::erase_if(next.members, [&](const auto& member) { return member.identity.name == without; });
-    if (removed == 0) return misused(without + " does not share the key of " + options.filter);
+  const bool is_made = is_made_already(keys, wanted);
+  if (!wanted.without.empty() && !is_made) {
+    const auto removed = std::erase_if(next.members, [&](const auto& member) { return member.identity.name == wanted.without; });
+    if (removed == 0) return misused(wanted.without + " does not share the key of " + options.filter);
   }
-  for (TopicKey& key : keys) {
-    if (key.state != TopicKey::State::revoked) key.state = former;
-    // Who was removed still has it: from now on nothing under it counts, whoever wrote it.
-    if (!without.empty()) key.not_after = std::min(key.not_after, next.not_before);
-    key.members = next.members;
-    TRY(opened.keys->put(key));
+  std::optional<Client> client;
+  if (!next.members.empty()) client = TRY(connect_to_deal(options));
+  if (!is_made) {
+    next.is_undealt = !next.members.empty();
+    TRY(opened.keys->put(next));
+    for (TopicKey& key : keys) {
+      if (key.state != TopicKey::State::revoked) key.state = wanted.former;
+      // Who was removed still has it: from now on nothing under it counts, whoever wrote it.
+      if (!wanted.without.empty()) key.not_after = std::min(key.not_after, next.not_before);
+      key.members = next.members;
+      key.is_undealt = false;
+      TRY(opened.keys->put(key));
+    }
   }
-  TRY(opened.keys->put(next));
-  if (!next.members.empty()) TRY(publish_dealt(options, *opened.own, *opened.keys, random));
-  print_made(next, options.json);
+  if (client) TRY(deal_marked(options, *client, *opened.own, *opened.keys, random));
+  const TopicKey& newest = is_made ? last : next;
+  print_made(newest, options.json);
+  if (is_made) notice("it was made before and had not been dealt; now it is");
+  return {};
+}
+
+// -- whose keys are taken
+
+/// Keys that nobody who is trusted may deal any more.
+Result<> erase_what_is_not_taken(TopicKeys& keys) {
+  const auto all = keys.all();
+  std::size_t count = 0;
+  for (const TopicKey& key : *all) {
+    if (key.dealt == 0 || payload::may_deal(keys, key.administrator, key.filter, now().wall / 1000)) continue;
+    TRY(keys.erase(key.id));
+    ++count;
+  }
+  if (count > 0) notice(std::to_string(count) + " keys that are not taken any more were erased");
+  return {};
+}
+
+Result<> list_trusted(TopicKeys& keys, bool json) {
+  for (const auto& its : keys.administrators()) {
+    if (!json) {
+      std::cout << its.identity.name << "  " << fingerprint(its.identity.keys) << "  ";
+      for (const std::string& filter : its.filters) std::cout << printable(filter, 200) << ' ';
+      std::cout << (its.filters.empty() ? "what is delegated to it\n" : "\n");
+      continue;
+    }
+    print({{"name", its.identity.name}, {"fingerprint", fingerprint(its.identity.keys)}, {"filters", its.filters}});
+  }
   return {};
 }
 
 Result<> trust(const Options& options) {
   crypto::OsRandom random;
   const auto keys = TRY(open_topic_keys(options.client.topic_keys, random));
+  if (options.file == "list" && options.filters.empty()) return list_trusted(*keys, options.json);
   const auto administrator = TRY(read_public_identity(options.file));
-  TRY(keys->trust(administrator));
+  if (options.delegated && !options.filters.empty())
+    return misused("--delegated is for who has no topics of its own: leave out FILTER");
+  for (const std::string& filter : options.filters)
+    if (!mqtt::is_topic_filter(filter)) return misused("not a topic filter: " + printable(filter, 200));
+  auto filters = options.filters;
+  if (filters.empty() && !options.delegated) filters.emplace_back("#");
+  TRY(keys->trust(administrator, filters));
+  TRY(erase_what_is_not_taken(*keys));
+  if (options.json) {
+    print({{"trusted", administrator.name}, {"filters", filters}, {"delegated", options.delegated}});
+    return {};
+  }
+  std::cout << administrator.name << " is trusted: topic keys it shares will be accepted";
+  for (const std::string& filter : options.filters) std::cout << (&filter == options.filters.data() ? ", for " : " ") << filter;
+  std::cout << (options.delegated ? ", for what others delegate to it\n" : "\n");
+  return {};
+}
+
+Result<> untrust(const Options& options) {
+  crypto::OsRandom random;
+  const auto keys = TRY(open_topic_keys(options.client.topic_keys, random));
+  std::vector<PublicIdentity> meant;
+  if (exists(options.file)) meant.push_back(TRY(read_public_identity(options.file)));
+  if (meant.empty())  // its file may be gone
+    for (const auto& its : keys->administrators())
+      if (its.identity.name == options.file) meant.push_back(its.identity);
+  if (meant.size() != 1)
+    return fail_with_hint(Blame::caller_misused, "not one administrator that is trusted: " + printable(options.file),
+                          "sealmq key trust list; sealmq key untrust NAME.pub");
+  TRY(keys->untrust(meant.front()));
+  TRY(erase_what_is_not_taken(*keys));
   if (options.json)
-    print({{"trusted", administrator.name}});
+    print({{"untrusted", meant.front().name}});
   else
-    std::cout << "keys that " << administrator.name << " deals are taken from now on\n";
+    std::cout << meant.front().name << " is not trusted any more\n";
+  return {};
+}
+
+Result<> delegate(const Options& options) {
+  crypto::OsRandom random;
+  const auto opened = TRY(open_both(options, random));
+  if (!mqtt::is_topic_filter(options.filter)) return misused("not a topic filter: " + printable(options.filter));
+  const auto to = TRY(read_public_identity(options.file));
+  TopicKeys::Delegation delegation;
+  delegation.delegate = crypto::identity_digest(to.keys);
+  delegation.filter = options.filter;
+  delegation.name = to.name;
+  delegation.not_before = now().wall / 1000;
+  delegation.not_after = options.ends ? delegation.not_before - 1 : delegation.not_before + TRY(seconds_of(options.lasts));
+  delegation.serial = TRY(opened.keys->next_deal());
+  const auto topic = payload::dealing_topic(options.prefix, opened.own->identity(), options.filter, payload::Deal::delegate);
+  const auto message = TRY(payload::encode_delegation(delegation, topic, *opened.own, delegation.serial, now()));
+  Client client = TRY(connect_to_deal(options));
+  TRY(client.publish(topic, message, {.qos = mqtt::QoS::at_least_once, .retain = true}));
+  TRY(client.disconnect());
+  if (options.json)
+    print({{"delegate", to.name}, {"filter", options.filter}, {"ends", options.ends}, {"not_after", delegation.not_after}});
+  else if (options.ends)
+    std::cout << to.name << " may not deal keys for " << options.filter << " any more\n";
+  else
+    std::cout << to.name << " may deal keys for " << options.filter << ", until " << date_of(delegation.not_after) << " UTC\n";
+  notice("hint: on every member's machine, once: sealmq key trust " + to.name + ".pub --delegated");
   return {};
 }
 
@@ -308,7 +472,7 @@ Result<> list(const Options& options) {
               << key.administrator.name;
     if (!key.members.empty()) std::cout << ", shared with";
     for (const auto& member : key.members) std::cout << ' ' << member.identity.name << (member.reads ? "" : " (to write)");
-    std::cout << '\n';
+    std::cout << (key.is_undealt ? "  (not dealt)\n" : "\n");
   }
   return {};
 }
@@ -318,17 +482,28 @@ Result<> write_out(const Options& options) {
   crypto::OsRandom random;
   const auto keys = TRY(open_topic_keys(options.client.topic_keys, random));
   const auto all = keys->all();
-  const TopicKey* newest = nullptr;
+  std::vector<const TopicKey*> its;
   for (const TopicKey& key : *all)
-    if (key.filter == options.filter && (newest == nullptr || key.not_before > newest->not_before)) newest = &key;
-  if (newest == nullptr) return misused("there is no key for " + printable(options.filter, 200));
-  std::string text = "{\"id\":\"" + to_hex(newest->id) + "\",\"filter\":" + json_quoted(newest->filter) + ",\"kind\":\"" +
-                     std::string(name(newest->kind)) + "\",\"form\":\"" + std::string(name(newest->form)) + "\",\"cipher\":\"" +
-                     std::string(name(newest->cipher)) + "\",\"key\":\"" + to_hex(newest->secret.reveal()) + "\"}\n";
+    if (key.filter == options.filter) its.push_back(&key);
+  if (its.empty()) return misused("there is no key for " + printable(options.filter, 200));
+  std::ranges::sort(its, std::greater(), &TopicKey::not_before);
+  std::string text;
+  text.reserve(256 + options.filter.size() + its.size() * 512);  // a string that grows leaves copies
+  text += "{\"filter\":" + json_quoted(options.filter) + ",\"keys\":[";
+  for (const TopicKey* key : its) {
+    text.append(key == its.front() ? "" : ",").append("\n{\"id\":\"").append(to_hex(key->id)).append("\",\"kind\":\"");
+    text.append(name(key->kind)).append("\",\"form\":\"").append(name(key->form)).append("\",\"cipher\":\"");
+    text.append(name(key->cipher)).append("\",\"state\":\"").append(name(key->state)).append("\",\"not_before\":");
+    text.append(std::to_string(key->not_before)).append(",\"not_after\":").append(std::to_string(key->not_after));
+    std::string secret = to_hex(key->secret.reveal());
+    text.append(",\"key\":\"").append(secret).append("\"}");
+    wipe(secret.data(), secret.size());
+  }
+  text.append("]}\n");
   auto written = write_new_file(options.output, text, Audience::owner);
   wipe(text.data(), text.size());
   TRY(std::move(written));
-  if (options.json) print({{"id", to_hex(newest->id)}, {"filter", newest->filter}, {"file", options.output}});
+  if (options.json) print({{"filter", options.filter}, {"keys", its.size()}, {"file", options.output}});
   return {};
 }
 
@@ -453,14 +628,23 @@ void add_key(Command& app, int& exit_code) {
   shared.command.flag("--write-only", shared.options->write_only, "of a pair, only to write");
 
   const Added trusted = without_broker("trust", about_trust, trust);
-  trusted.command.argument("FILE", trusted.options->file, "the administrator's NAME.pub");
+  trusted.command.argument("ADMIN.pub", trusted.options->file, "the administrator");
+  trusted.command.argument("FILTER", trusted.options->filters, "topics whose keys it may share")->required(false);
+  trusted.command.flag("--delegated", trusted.options->delegated, "for what other administrators let it share");
+  const Added untrusted = without_broker("untrust", about_untrust, untrust);
+  untrusted.command.argument("ADMIN.pub", untrusted.options->file, "the administrator, or its name");
+  const Added delegated = with_broker("delegate", about_delegate, delegate);
+  delegated.command.argument("NAME.pub", delegated.options->file, "who may share them");
+  delegated.command.option("--lasts", delegated.options->lasts, "TIME", "for how long: s, m, h or d")->capture_default_str();
+  delegated.command.flag("--end", delegated.options->ends, "takes it back");
   const Added listed = without_broker("list", about_list, list);
 
-  const Added rotated = with_broker("rotate", about_rotate,
-                                    [](const Options& options) { return replace(options, TopicKey::State::decrypt_only, {}); });
+  const Added rotated = with_broker("rotate", about_rotate, [](const Options& options) {
+    return replace(options, {TopicKey::State::decrypt_only, {}});
+  });
   rotated.command.option("--lasts", rotated.options->lasts, "TIME", lasts);
   const Added revoked = with_broker("revoke", about_revoke, [](const Options& options) {
-    return replace(options, options.name.empty() ? TopicKey::State::revoked : TopicKey::State::decrypt_only, options.name);
+    return replace(options, {options.name.empty() ? TopicKey::State::revoked : TopicKey::State::decrypt_only, options.name});
   });
   revoked.command.argument("NAME", revoked.options->name, "the member who gets no further key")->required(false);
 

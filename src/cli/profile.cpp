@@ -15,6 +15,8 @@
 namespace sealmq::cli {
 namespace {
 
+constexpr WantedFile wants_profile{"a profile is wanted: options, one a line", {}};
+
 // Nothing in this program changes the environment.
 std::string environment(const char* variable) {
   const char* value = std::getenv(variable);  // NOLINT(concurrency-mt-unsafe)
@@ -107,7 +109,7 @@ Result<std::vector<std::string>> with_profile(const Command& app, const Command&
   const auto its = own_words(command, words);
   const std::string path = TRY(path_of_profile(command, its));
   if (path.empty()) return words;
-  std::string text = TRY(read_public_file(path));
+  std::string text = TRY(read_public_file(path, wants_profile));
   const auto lines = parse_profile(text, environment("HOME"));
   wipe(text.data(), text.size());
   if (!lines) return fail(lines.error().blame, path + ":" + lines.error().what);

@@ -134,7 +134,7 @@ Result<int> run(const Options& options) {
   if (options.habits.debug) notice("connected as " + printable(client.client_id(), 200));
   auto published = options.source.lines ? publish_lines(client, topic, publish, options)
                                         : publish_message(client, topic, message, publish, options);
-  if (!published && has_partners && patience.explains(published.error())) {
+  if (!published && (has_partners || takes_keys) && patience.explains(published.error())) {
     tell(published.error());
     return exit_timed_out;
   }
@@ -153,7 +153,9 @@ void add_pub(Command& app, int& exit_code) {
   add_message_source(command, options->source, true);
   command.option("-q,--qos", options->client.qos, "0|1|2", "quality of service")->check(within(0, 2))->capture_default_str();
   command.flag("-r,--retain", options->retain, "the broker keeps it for later subscribers");
-  command.option("-W", options->partner_seconds, "SECONDS", "how long to wait for what the other end has to answer")
+  command
+      .option("-W", options->partner_seconds, "SECONDS",
+              "how long to wait for what the other end has to answer, and for topic keys that wait at the broker")
       ->check(more_than_zero())
       ->capture_default_str();
   command.option("--repeat", options->repeat, "N", "sends it N times")->capture_default_str();

@@ -40,9 +40,11 @@ std::vector<std::string> headings(const std::vector<Key>& keys) {
 
 std::string settings_help() {
   const auto keys = server::configuration_keys();
-  std::string out =
-      wrapped("sealmq.toml, the configuration of the broker. For each key: type, value if it is not given, meaning.", 80, "") +
-      "\n";
+  std::string out = wrapped(
+                        "sealmq.toml, the configuration of the broker. Paths are relative to the file. For each key: type, value "
+                        "if it is not given, meaning.",
+                        80, "") +
+                    "\n";
   for (const std::string& heading : headings(keys)) {
     out += "\n" + (heading.empty() ? "before any table" : heading) + "\n";
     for (const Key& key : keys)

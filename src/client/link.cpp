@@ -141,7 +141,8 @@ awaitable<Result<>> AsyncClient::Link::unsubscribe(std::string filter) {
 }
 
 awaitable<Result<>> AsyncClient::Link::answer_to(Handle handle, bool outlives_connection) {
-  const bool waits_for_partner = scheme_ && scheme_->info().between_partners && options_.partner_timeout.count() > 0;
+  const bool asks_others = scheme_ && (scheme_->info().between_partners || scheme_->info().has_topic_keys);
+  const bool waits_for_partner = asks_others && options_.partner_timeout.count() > 0;
   auto answer = outlives_connection ? std::make_shared<Answer>(executor_, Clock::time_point::max())
                                     : answer_within(waits_for_partner ? options_.partner_timeout : options_.timeout);
   answer->outlives_connection = outlives_connection;
@@ -355,6 +356,8 @@ void AsyncClient::Link::on(Published event) {
   if (const auto waiting = answers_.find(event.handle); is_unwanted && waiting != answers_.end())
     return give(waiting->second, fail(Blame::peer_incompatible, "the other end has no subscription to this topic",
                                       static_cast<std::uint8_t>(event.reason)));
+  if (const auto waiting = answers_.find(event.handle); event.error && waiting != answers_.end())
+    return give(waiting->second, Failure(*std::move(event.error)));
   answer(event.handle, "the broker refused the message", event.reason);
 }
 void AsyncClient::Link::on(Subscribed event) {
@@ -375,6 +378,10 @@ void AsyncClient::Link::on(Arrival event) {
 
 void AsyncClient::Link::on(const RefusedMessage& event) {
   if (options_.on_refused) options_.on_refused(event);
+}
+
+void AsyncClient::Link::on(const Notice& event) {
+  if (options_.on_notice) options_.on_notice(event.line);
 }
 
 void AsyncClient::Link::on(Closed event) {

@@ -73,6 +73,7 @@ class AsyncClient::Link : public std::enable_shared_from_this<Link> {
   void on(Subscribed event);
   void on(Arrival event);
   void on(const RefusedMessage& event);
+  void on(const Notice& event);
   void on(Closed event);
   void answer(Handle handle, std::string_view what, mqtt::Reason reason);
 

@@ -58,7 +58,7 @@ class ClientSession::PacketEvents : public mqtt::Events {
   Result<> on(const mqtt::Pubcomp& pubcomp) override { return session_.on_pubcomp(pubcomp), Result<>{}; }
   Result<> on(const mqtt::Suback& suback) override { return session_.on_granted(suback.packet_id, suback.reasons); }
   Result<> on(const mqtt::Unsuback& unsuback) override { return session_.on_granted(unsuback.packet_id, unsuback.reasons); }
-  Result<> on(const mqtt::Pingresp&) override { return {}; }
+  Result<> on(const mqtt::Pingresp&) override { return session_.on_pingresp(), Result<>{}; }
   Result<> on(const mqtt::Auth& auth) override { return session_.on_auth(auth); }
   Result<> on(const mqtt::Disconnect& disconnect) override {
     session_.close(refusal("the broker ended the connection", disconnect.reason));
@@ -351,7 +351,9 @@ Result<> ClientSession::on_granted(std::uint16_t packet_id, const std::vector<Re
     return fail(Blame::peer_incompatible, "the broker does not know this scheme", code(reason));
   else if (--inboxes_left_ == 0)
     for (Handle handle : std::exchange(awaiting_inbox_, {})) events_.push_back(Subscribed{handle, Reason::success});
+  const bool is_of_scheme = is_needed || asked->second == optional_inbox;
   asked_.erase(asked);
+  if (is_of_scheme) key_inbox_answered(packet_id, reason);
   return {};
 }
 }  // namespace sealmq

@@ -76,7 +76,8 @@ Result<Handle> ClientSession::publish(std::string_view topic, Bytes payload, con
                 code(Reason::retain_not_supported));
   Message message;
   message.topic = topic;
-  if (conversation_.exists() || (scheme_ != nullptr && !scheme_->may_publish(topic, now)))
+  const bool is_early = scheme_ != nullptr && !is_open() && !scheme_->key_inboxes().empty();
+  if (conversation_.exists() || is_early || (scheme_ != nullptr && !scheme_->may_publish(topic, now)))
     message.plaintext = to_buffer(payload);
   else
     message.payload = scheme_ ? TRY(scheme_->protect(topic, payload, now)) : to_buffer(payload);
@@ -154,9 +155,7 @@ void ClientSession::send_waiting() {
     waiting_.erase(next);
     if (!ready) {
       // The broker was never asked: its reason alone would mislead.
-      if (!conversation_.exists())
-        events_.emplace_back(std::in_place_type<RefusedMessage>, RefusedMessage{message.topic, ready.error().what});
-      answered(message, reason_of(ready.error()));
+      answered(message, reason_of(ready.error()), conversation_.exists() ? std::nullopt : std::optional(ready.error()));
       continue;
     }
     if (message.qos > maximum_qos_ || (message.retain && !retain_available_)) {
@@ -206,7 +205,7 @@ std::uint16_t ClientSession::free_packet_id() {
   return last_asked_id_;
 }
 
-void ClientSession::answered(const Message& message, Reason reason) {
+void ClientSession::answered(const Message& message, Reason reason, std::optional<Error> error) {
   if (message.request) return answered_request(*message.request, reason);
   if (message.asks_to_subscribe) {
     events_.push_back(Subscribed{message.handle, reason});
@@ -218,7 +217,7 @@ void ClientSession::answered(const Message& message, Reason reason) {
     reason = copies->second.worst;
     copies_.erase(copies);
   }
-  events_.push_back(Published{message.handle, reason});
+  events_.push_back(Published{message.handle, reason, std::move(error)});
 }
 
 void ClientSession::on_puback(const mqtt::Puback& puback) {
@@ -264,19 +263,13 @@ void ClientSession::begin_conversation() {
   converse();
 }
 
-void ClientSession::subscribe_to_keys() {
-  scheme_->connected(now_);
-  const auto inboxes = scheme_->key_inboxes();
-  inboxes_left_ = inboxes.size();
-  for (const auto& inbox : inboxes) subscribe_inbox(inbox);
-}
-
-void ClientSession::subscribe_inbox(const ClientScheme::Inbox& inbox) {
+std::uint16_t ClientSession::subscribe_inbox(const ClientScheme::Inbox& inbox) {
   mqtt::Subscribe subscribe;
   subscribe.entries.push_back({inbox.filter, {.qos = static_cast<QoS>(inbox.qos)}});
   subscribe.packet_id = free_packet_id();
   asked_[subscribe.packet_id] = inbox.is_optional ? optional_inbox : needed_inbox;
   connection_.send(subscribe);
+  return subscribe.packet_id;
 }
 
 void ClientSession::converse() {

@@ -15,8 +15,8 @@ constexpr std::uint64_t refusals_every = 1000;        // steady milliseconds
 
 }  // namespace
 
-Result<std::shared_ptr<const Directory>> load_directory(Registry& registry) {
-  return std::make_shared<const Directory>(TRY(registry.list()));
+Result<std::shared_ptr<const Directory>> load_directory(Registry& registry, const Directory* former) {
+  return std::make_shared<const Directory>(TRY(registry.list()), former);
 }
 
 Maintenance::Maintenance(Registry& registry, FollowedVersion& reached, std::string broker, const authority::AuditLog* audit,
@@ -80,7 +80,7 @@ Result<> Maintenance::follow_registry() {
     return {};
   }
 
-  const auto directory = TRY(load_directory(registry_));
+  const auto directory = directory_ = TRY(load_directory(registry_, directory_.get()));
   std::latch everywhere(static_cast<std::ptrdiff_t>(shards_.size()));
   for (const auto& shard : shards_)
     shard->post([directory, &everywhere](broker::Shard& its, Now now) {
