@@ -118,6 +118,7 @@ class FileReader {
   Result<> read_listener_key(const toml::key& key, const toml::node& node, Listener& listener) {
     using net::Transport;
     const std::string name(key.str());
+    if (!is_row_key("listener", name)) return unknown(key, "[[listener]]");
     const bool is_unix = listener.transport == Transport::unix_socket;
     const bool is_web = listener.transport == Transport::websocket || listener.transport == Transport::secure_websocket;
     const std::pair<std::string_view, std::string net::TlsServerFiles::*> files[] = {
@@ -199,6 +200,7 @@ class FileReader {
   Result<TopicRow> read_topic(const toml::table& table) {
     TopicRow row;
     for (const auto& [key, node] : table) {
+      if (!is_row_key("topic", key.str())) return unknown(key, "[[topic]]");
       if (key == "filter")
         row.filter = TRY(filter(node));
       else if (key == "publish")
@@ -250,6 +252,7 @@ class FileReader {
                                                                {"client_id", &bridge.client_id},
                                                                {"user", &bridge.user}};
     for (const auto& [key, node] : table) {
+      if (!is_row_key("bridge", key.str())) return unknown(key, "[[bridge]]");
       const auto* at = std::ranges::find(texts, key.str(), [](const auto& entry) { return entry.first; });
       if (at != std::end(texts))
         *at->second = TRY(text(node, std::string(key.str())));
@@ -276,6 +279,7 @@ class FileReader {
   Result<BridgeTopic> read_bridge_topic(const toml::table& table) {
     BridgeTopic row;
     for (const auto& [key, node] : table) {
+      if (!is_row_key("bridge.topics", key.str())) return unknown(key, "topics");
       if (key == "filter") {
         row.filter = TRY(text(node, "filter"));
       } else if (key == "direction") {
