@@ -66,6 +66,14 @@ std::string described(const Whom& whom) {
   return whom.name.empty() ? "id " + to_hex(whom.id) : whom.name;
 }
 
+/// An order names an identity by its Schnorr key; zeroes would be nobody's, or that of the first one without.
+Result<Whom> with_id(Result<Whom> found) {
+  if (found && !is_there(found->id))
+    return fail_with_hint(Blame::caller_misused, described(*found) + " has no Schnorr key, by which orders name an identity",
+                          "sealmq identity revoke, at the broker");
+  return found;
+}
+
 /// NAME.pub, an ID in hexadecimal, or a name on the list.
 Result<Whom> find_whom(const std::string& text, Registry* registry) {
   Whom whom;
@@ -145,7 +153,7 @@ Result<> wait_until_carried_out(Registry& registry, const OpenAuthority& its, co
   const std::uint64_t number = whom.name.empty() ? 0 : TRY(registry.last_order(whom.name));
   if (order.decision.restores || number == 0) return {};
   const Progress progress = TRY(wait_for_brokers(registry, number));
-  print_revoked(whom.name, progress, json);
+  print_ended("revoked", whom.name, progress, json);
   return tell_missing(progress);
 }
 
@@ -176,7 +184,7 @@ Result<> decide(const Options& options, bool restores) {
   crypto::OsRandom random;
   const auto registry = TRY(visible_registry(options.registry));
   const OpenAuthority its = TRY(open_authority(options.folder, random));
-  const Whom whom = TRY(find_whom(options.whom, registry.get()));
+  const Whom whom = TRY(with_id(find_whom(options.whom, registry.get())));
   Decision decision;
   decision.restores = restores;
   decision.id = whom.id;

@@ -1,11 +1,13 @@
 // sealmq broker: the broker, in the foreground until it is told to end.
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <csignal>
 #include <iostream>
 
 #include "cli/ask_pin.h"
 #include "cli/command.h"
+#include "cli/stray_signals.h"
 #include "crypto/random.h"
 #include "keystore/file_access.h"
 #include "registry/open_registry.h"
@@ -47,6 +49,8 @@ a listener of the configuration, whose url may also be mqtts://, ws://, wss:// o
   client_ca = "devices.pem"       # who signs clients' certificates; client_crl: which of them are revoked
   require_certificate = true      # without, clients may show one
   psk_file = "devices.psk"        # lines of identity:hexadecimal key
+  identity = "cn"                 # which proven name is the client's on the list: "cn", "san" or "psk"; "none" if not said
+  anonymous = false               # whether a client that proves no name comes in; false if not said where any way to prove one is configured
   hop = "offered"                 # what protects connections after a login by a scheme: "none"; "hpp1" or "hrl1" lets nobody else in
   insecure_channel = false        # mqtt and ws: true lets such a login in without
   proxy_protocol = true           # not unix: a load balancer tells for whom it connects (version 2)
@@ -148,6 +152,7 @@ void tell_start(const server::BrokerServer& broker, server::Log* json) {
 
 Result<> serve(const Options& options, const server::Configuration& configuration) {
   const Signals signals;
+  ignore_stray_signals();
   allow_many_descriptors();
   const bool is_json = configuration.log_format == "json";
   const auto log = server::make_stderr_log(options.verbose, is_json ? server::LogFormat::json : server::LogFormat::text);
@@ -178,10 +183,13 @@ Result<> serve(const Options& options, const server::Configuration& configuratio
 /// Every problem, not only the first; the exit code is that of the first.
 Result<> check(const server::Configuration& configuration) {
   for (const std::string& line : server::warnings(configuration)) notice("warning: " + line);
-  const auto problems = server::find_problems(configuration);
-  for (std::size_t i = 1; i < problems.size(); ++i)
-    notice(problems[i].what + (problems[i].next.empty() ? "" : "\nhint: " + problems[i].next));
-  if (problems.empty()) return {};
+  auto problems = server::find_problems(configuration);
+  std::ranges::stable_partition(problems, [](const server::Problem& problem) { return !problem.is_warning; });
+  for (std::size_t i = 0; i < problems.size(); ++i)
+    if (i > 0 || problems[i].is_warning)
+      notice((problems[i].is_warning ? "warning: " : "") + problems[i].what +
+             (problems[i].next.empty() ? "" : "\nhint: " + problems[i].next));
+  if (problems.empty() || problems.front().is_warning) return {};
   const server::Problem& first = problems.front();
   return first.next.empty() ? fail(first.blame, first.what) : fail_with_hint(first.blame, first.what, first.next);
 }

@@ -9,6 +9,7 @@
 #include "cli/audit.h"
 #include "cli/broker_progress.h"
 #include "cli/command.h"
+#include "cli/password.h"
 #include "cli/registry_choice.h"
 #include "crypto/ecdsa.h"
 #include "crypto/hash.h"
@@ -31,9 +32,11 @@ namespace {
 constexpr const char* usage =
     R"(usage: sealmq identity new NAME [--kind device|service|person] [--keystore URI] [--rsa BITS] [-o FILE]
        sealmq identity show FILE
-       sealmq identity enroll NAME.pub [--publish FILTER]... [--subscribe FILTER]... [--scheme NAME]...
+       sealmq identity enroll NAME.pub... [--publish FILTER]... [--subscribe FILTER]... [--scheme NAME]...
+       sealmq identity enroll NAME --password-only [--publish FILTER]... [--subscribe FILTER]...
        sealmq identity ticket NAME [--kind KIND] [--publish FILTER]... [--subscribe FILTER]... [--scheme NAME]...
                                    [--expires TIME]
+       sealmq identity ticket list | cancel NAME
        sealmq identity join CODE --key NAME.key --broker-key broker.pub [-h HOST] [-p PORT]
                                  [--publish FILTER]... [--subscribe FILTER]...
        sealmq identity list
@@ -41,18 +44,23 @@ constexpr const char* usage =
        sealmq identity deny NAME [--publish FILTER]... [--subscribe FILTER]... [--scheme NAME]...
        sealmq identity revoke NAME --reason TEXT
        sealmq identity restore NAME
+       sealmq identity rekey NAME NEW.pub
+       sealmq identity remove NAME
        sealmq identity password NAME [--remove]
 
 new      makes a private key on this machine: NAME.key, for its owner only, and NAME.pub
 show     tells what a .key or .pub file holds, never a secret
 enroll   puts NAME.pub on the broker's list; a running broker goes by it when the command ends
-ticket   prints a code with which NAME can put a key of its own on the list, once
+ticket   prints a code with which NAME can put a key of its own on the list, once; list: those that can be used; cancel: NAME's
+         are worth nothing any more
 join     asks a broker, over the network, to put NAME.key on its list by such a code, with all rights that the ticket allows or with
          those that are named; exit 3 if it refuses. Options of the connection as in sealmq pub
 list     who is on the list, with which rights
 allow    adds rights; deny takes away rights that were given in the same words
 revoke   ends everything the identity has at the broker, now and from now on
 restore  takes a revocation back
+rekey    other keys for NAME, made by `identity new NAME` again: it keeps its rights, and the former keys are revoked for ever
+remove   takes NAME off the list, with its rights and its password; what it has at the broker ends. The name is free again
 password lets a client without keys log in by user name and password
 
   -o FILE             where new puts the private key; the public one goes beside it
@@ -62,6 +70,7 @@ password lets a client without keys log in by user name and password
   --rsa BITS          new: an RSA key besides, of 2048, 3072 or 4096 bits, for schemes that want one
   --publish FILTER    topics it may publish to, such as plant/7/# (repeatable)
   --subscribe FILTER  topics it may subscribe to (repeatable)
+  --password-only     enroll: a name without keys, which logs in by a password (sealmq identity password NAME)
   --scheme NAME       schemes it may use (repeatable); none: every hardened one
   --expires TIME      how long a ticket can be used, such as 30m, 12h or 7d (30 days at most); 1h if not given
   --reason TEXT       kept with the identity and in the audit log
@@ -87,6 +96,9 @@ struct Options {
   RegistryChoice registry;
   std::string reason;
   std::uint64_t expires = 3'600'000;  // milliseconds from now
+  std::vector<std::string> files;     // of enroll
+  std::string new_keys;               // of rekey
+  bool password_only = false;
   std::vector<std::string> publish;
   std::vector<std::string> subscribe;
   std::vector<std::string> schemes;
@@ -97,6 +109,11 @@ void print(const Json& line) {
   std::cout << line.dump(-1, ' ', false, Json::error_handler_t::replace) << '\n';
 }
 
+/// Some log in by a password, and have no key.
+std::string fingerprint_or_none(const PublicKeys& keys) {
+  return keys == PublicKeys() ? "without keys" : fingerprint(keys);
+}
+
 /// As receivers of its messages show an author whom they have not pinned.
 std::string short_id(const PublicKeys& keys) {
   return is_there(keys.schnorr) ? malina::short_id(keys.schnorr) : "-";
@@ -105,9 +122,9 @@ std::string short_id(const PublicKeys& keys) {
 Json to_json(const PublicIdentity& identity) {
   return {{"name", identity.name},
           {"kind", name(identity.kind)},
-          {"fingerprint", fingerprint(identity.keys)},
+          {"fingerprint", identity.keys == PublicKeys() ? Json() : Json(fingerprint(identity.keys))},
           {"id", short_id(identity.keys)},
-          {"public", to_line(identity)}};
+          {"public", identity.keys == PublicKeys() ? Json() : Json(to_line(identity))}};
 }
 
 Json to_json(const Identity& identity) {
@@ -123,7 +140,7 @@ Json to_json(const Identity& identity) {
 
 void print_change(std::string_view done, const Identity& identity, const Options& options) {
   if (options.json) return print(to_json(identity));
-  std::cout << done << " " << identity.name << " " << fingerprint(identity.keys) << '\n';
+  std::cout << done << " " << identity.name << " " << fingerprint_or_none(identity.keys) << '\n';
 }
 
 // -- files ---------------------------------------------------------------------------------------------------------------------
@@ -252,28 +269,57 @@ struct Deed {
   std::string warning;  ///< empty: none
 };
 
+/// When it ends the brokers go by what was changed, so that the next command finds it so.
+Result<> in_force(Registry& registry, const Options& options, Result<> recorded) {
+  if (is_idle_file(options.registry)) return recorded;
+  auto waited = wait_until_in_force(registry);
+  if (!waited && !recorded) notice(recorded.error().what);
+  return waited ? recorded : waited;
+}
+
 /// What is done is told, whatever comes of the rest; it ends when the brokers go by it, so that the next command finds it so.
 Result<> conclude(Registry& registry, const Options& options, const Identity& identity, const Deed& deed) {
   print_change(deed.done, identity, options);
   if (!deed.warning.empty()) notice("warning: " + deed.warning);
-  auto recorded = record(options.registry, deed.what, identity.name, deed.text);
-  if (is_idle_file(options.registry)) return recorded;
-  auto in_force = wait_until_in_force(registry);
-  if (!in_force && !recorded) notice(recorded.error().what);
-  return in_force ? recorded : in_force;
+  return in_force(registry, options, record(options.registry, deed.what, identity.name, deed.text));
 }
 
-Result<> run_enroll(const Options& options) {
-  Identity identity{TRY(read_public_identity(options.name))};
+Result<PublicIdentity> read_new_keys(const std::string& path, const std::vector<std::string>& schemes) {
+  auto identity = TRY(read_public_identity(path));
   TRY(check_points(identity.keys));
-  TRY(check_keys_for_schemes(identity, options.schemes));
+  TRY(check_keys_for_schemes(identity, schemes));
+  return identity;
+}
+
+Result<Identity> to_enroll(const Options& options, const std::string& file) {
+  Identity identity;
+  if (options.password_only)
+    identity.name = file;
+  else
+    static_cast<PublicIdentity&>(identity) = TRY(read_new_keys(file, options.schemes));
   identity.publish = options.publish;
   identity.subscribe = options.subscribe;
   identity.schemes = options.schemes;
   identity.changed = wall_milliseconds();
+  return identity;
+}
+
+/// Whatever can be found wrong is, before the first is on the list.
+Result<> run_enroll(const Options& options) {
+  std::vector<Identity> identities;
+  for (const auto& file : options.files) identities.push_back(TRY(to_enroll(options, file)));
   const auto registry = TRY(open_or_make_registry(options.registry));
-  TRY(registry->add(identity));
-  return conclude(*registry, options, identity, {"enrolled", "enroll", given_rights(options), {}});
+  for (const auto& identity : identities)
+    if (TRY(registry->find(identity.name))) return fail(Blame::caller_misused, "the name " + identity.name + " is taken");
+  Result<> outcome;
+  for (const auto& identity : identities) {
+    outcome = registry->add(identity);
+    if (!outcome) break;
+    print_change("enrolled", identity, options);
+    outcome = record(options.registry, "enroll", identity.name, given_rights(options));
+    if (!outcome) break;
+  }
+  return in_force(*registry, options, std::move(outcome));
 }
 
 /// Nothing but the hash of the code is kept: who reads the registry cannot join with it.
@@ -321,6 +367,39 @@ Result<> run_list(const Options& options) {
     std::cout << row.back() << '\n';
   }
   return {};
+}
+
+Result<> run_ticket_list(const Options& options) {
+  const auto registry = TRY(open_registry(options.registry));
+  const auto now = wall_milliseconds();
+  for (const auto& ticket : TRY(registry->tickets(now))) {
+    if (options.json) {
+      print({{"name", ticket.name},
+             {"kind", name(ticket.kind)},
+             {"publish", ticket.publish},
+             {"subscribe", ticket.subscribe},
+             {"schemes", ticket.schemes},
+             {"expires", ticket.expires}});
+      continue;
+    }
+    const auto rights = rights_in_words(ticket.publish, ticket.subscribe, ticket.schemes);
+    std::cout << ticket.name << "  expires in " << (ticket.expires - now + 59'999) / 60'000 << " min"
+              << (rights.empty() ? "" : "  ") << rights << '\n';
+  }
+  return {};
+}
+
+Result<> run_ticket_cancel(const Options& options) {
+  const auto registry = TRY(open_registry(options.registry));
+  const auto count = TRY(registry->cancel_tickets(options.name));
+  if (count == 0)
+    return fail_with_hint(Blame::caller_misused, "there is no ticket for " + printable(options.name),
+                          "sealmq identity ticket list shows those that can be used");
+  if (options.json)
+    print({{"name", options.name}, {"cancelled", count}});
+  else
+    std::cout << "cancelled " << count << (count == 1 ? " ticket of " : " tickets of ") << options.name << '\n';
+  return record(options.registry, "ticket-cancel", options.name, std::to_string(count));
 }
 
 /// Those of an identity without a list of its own (broker/access.cpp).
@@ -402,20 +481,52 @@ Result<> run_deny(const Options& options) {
 
 // -- revocation ----------------------------------------------------------------------------------------------------------------
 
+/// Waits until the brokers have ended what the order is about.
+Result<> carry_out(Registry& registry, const Options& options, std::string_view done, std::uint64_t order) {
+  if (is_idle_file(options.registry)) {
+    print_ended(done, options.name, TRY(registry.progress(order)), options.json);
+    notice("no broker runs on " + options.registry.data + "; the next one to start there carries it out");
+    return {};
+  }
+  const Progress progress = TRY(wait_for_brokers(registry, order));
+  print_ended(done, options.name, progress, options.json);
+  if (progress.done.empty() && progress.owed.empty()) notice("no broker works with this registry yet");
+  return tell_missing(progress);
+}
+
 Result<> run_revoke(const Options& options) {
   const auto registry = TRY(open_registry(options.registry));
   const auto order = TRY(registry->revoke(options.name, options.reason, wall_milliseconds()));
   const auto recorded = record(options.registry, "revoke", options.name, options.reason);
   if (!recorded) notice(recorded.error().what);  // who waits for the revocation hears of that first
-  if (is_idle_file(options.registry)) {
-    print_revoked(options.name, TRY(registry->progress(order)), options.json);
-    notice("no broker runs on " + options.registry.data + "; the next one to start there carries it out");
-    return {};
-  }
-  const Progress progress = TRY(wait_for_brokers(*registry, order));
-  print_revoked(options.name, progress, options.json);
-  if (progress.done.empty() && progress.owed.empty()) notice("no broker works with this registry yet");
-  return tell_missing(progress);
+  return carry_out(*registry, options, "revoked", order);
+}
+
+Result<> run_rekey(const Options& options) {
+  const auto registry = TRY(open_registry(options.registry));
+  const auto known = TRY(registry->find(options.name));
+  if (!known) return fail(Blame::caller_misused, "no identity " + printable(options.name) + " on the list");
+  const auto fresh = TRY(read_new_keys(options.new_keys, known->schemes));
+  if (fresh.name != options.name)
+    return fail_with_hint(Blame::caller_misused, options.new_keys + " is that of " + fresh.name + ", not of " + options.name,
+                          "sealmq identity new " + options.name + " -o FILE makes keys for this name");
+  const auto order = TRY(registry->rekey(fresh, wall_milliseconds()));
+  const auto recorded =
+      record(options.registry, "rekey", options.name, fingerprint_or_none(known->keys) + " -> " + fingerprint(fresh.keys));
+  if (!recorded) notice(recorded.error().what);
+  return carry_out(*registry, options, "rekeyed", order);
+}
+
+/// The password goes first: whoever gets the name next must not get it.
+Result<> run_remove(const Options& options) {
+  const auto registry = TRY(open_registry(options.registry));
+  if (!TRY(registry->find(options.name)))
+    return fail(Blame::caller_misused, "no identity " + printable(options.name) + " on the list");
+  TRY(forget_passwords(options.registry, options.name));
+  const auto order = TRY(registry->remove(options.name, wall_milliseconds()));
+  const auto recorded = record(options.registry, "remove", options.name, "");
+  if (!recorded) notice(recorded.error().what);
+  return carry_out(*registry, options, "removed", order);
 }
 
 Result<> run_restore(const Options& options) {
@@ -481,18 +592,35 @@ void add_identity(CLI::App& app, int& exit_code) {
   make->add_option("--keystore", options->keystore);
   make->add_option("--rsa", options->rsa_bits)->check(CLI::IsMember({2048, 3072, 4096}));
   add("show", "FILE", run_show);
-  auto* enroll = add("enroll", "FILE", run_enroll);
-  auto* ticket = add("ticket", "NAME", run_ticket);
+  auto* enroll = add("enroll", nullptr, run_enroll);
+  enroll->add_option("FILE", options->files)->required();
+  enroll->add_flag("--password-only", options->password_only);
+  auto* ticket = identity->add_subcommand("ticket");
+  ticket->add_option("NAME", options->name);
+  ticket->add_flag("--json", options->json);
+  auto* tickets = ticket->add_subcommand("list")->fallthrough();
+  auto* cancel = ticket->add_subcommand("cancel")->fallthrough();
+  cancel->add_option("NAME", options->name)->required();
+  ticket->callback([=, &exit_code] {
+    if (options->name.empty() && !tickets->parsed()) throw CLI::RequiredError("NAME");
+    exit_code = finish(tickets->parsed()  ? run_ticket_list(*options)
+                       : cancel->parsed() ? run_ticket_cancel(*options)
+                                          : run_ticket(*options));
+  });
   auto* list = add("list", nullptr, run_list);
   auto* allow = add("allow", "NAME", run_allow);
   auto* deny = add("deny", "NAME", run_deny);
   auto* revoke = add("revoke", "NAME", run_revoke);
   auto* restore = add("restore", "NAME", run_restore);
+  auto* rekey = add("rekey", "NAME", run_rekey);
+  rekey->add_option("NEW.pub", options->new_keys)->required();
+  auto* remove = add("remove", "NAME", run_remove);
   for (auto* command : {make, ticket})
     command->add_option("--kind", options->kind)->check(CLI::IsMember({"device", "service", "person"}));
   ticket->add_option("--expires", options->expires)->transform(CLI::Validator(read_time, "TIME"));
   for (auto* command : {enroll, ticket, allow, deny}) add_rights_options(*command, *options);
-  for (auto* command : {enroll, ticket, list, allow, deny, revoke, restore}) add_registry_options(*command, options->registry);
+  for (auto* command : {enroll, ticket, list, allow, deny, revoke, restore, rekey, remove})
+    add_registry_options(*command, options->registry);
   revoke->add_option("--reason", options->reason)->required();
   add_identity_join(*identity, exit_code);
   add_identity_password(*identity, exit_code);

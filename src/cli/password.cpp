@@ -6,10 +6,13 @@
 
 #include "cli/audit.h"
 #include "cli/command.h"
+#include "cli/password.h"
 #include "cli/registry_choice.h"
 #include "crypto/random.h"
+#include "keystore/file_access.h"
 #include "registry/data_folder.h"
 #include "sealmq/registry.h"
+#include "server/configuration.h"
 #include "server/password_file.h"
 #include "server/recoverable_passwords.h"
 
@@ -27,9 +30,11 @@ A client that logs in by a scheme (pmqtt) proves the same password without sendi
   --recoverable       for clients of pmqtt@paper alone: keeps the password itself, in a file of its own that only that profile
                       reads. Whoever gets the file has the password
   --remove            takes the password away
+  -c FILE             the broker's configuration, which may name another password_file; sealmq.toml in the data folder if not given
   --data DIR          the broker's data folder (or SEALMQ_DATA), ./sealmq-data if not given
   --registry URL      where the list is, if not there (or SEALMQ_REGISTRY)
 
+  $ sealmq identity enroll dashboard --password-only --subscribe 'plant/#'
   $ sealmq identity password dashboard
 )";
 
@@ -85,14 +90,16 @@ struct Options {
   std::string name;
   bool remove = false;
   bool recoverable = false;
+  std::string configuration;
 };
 
 Result<> run(const Options& options) {
   const std::string& name = options.name;
   const DataFolder folder = TRY(find_data_folder(options.registry.data));
+  const std::string file = TRY(find_password_file(options.registry, options.configuration));
   if (options.remove) {
     const bool was_there = options.recoverable ? TRY(server::remove_recoverable_password(folder.recoverable_passwords(), name))
-                                               : TRY(server::remove_password(folder.passwords(), name));
+                                               : TRY(server::remove_password(file, name));
     if (!was_there) return fail(Blame::caller_misused, name + " has no password");
     std::cout << "removed the password of " << name << '\n';
     return record(options.registry, "password", name, "removed");
@@ -101,23 +108,37 @@ Result<> run(const Options& options) {
   const auto known = TRY(registry->find(name));
   if (!known)
     return fail_with_hint(Blame::caller_misused, name + " is not on the broker's list",
-                          "sealmq identity new " + name + ", then sealmq identity enroll " + name + ".pub");
+                          "sealmq identity enroll " + name + " --password-only, or NAME.pub for one with keys");
   Secret password = TRY(new_password());
   if (options.recoverable) {
     notice("warning: this password can be read by whoever gets " + folder.recoverable_passwords() +
            "\nhint: use it nowhere else; a scheme without @paper needs no such file");
     TRY(server::set_recoverable_password(folder.recoverable_passwords(), name, std::move(password)));
     std::cout << "set the recoverable password of " << name << '\n';
-    return {};
+    return record(options.registry, "password", name, "set, recoverable");
   }
   crypto::OsRandom random;
   const auto entry = TRY(server::hash_password(password.reveal(), random));
-  TRY(server::set_password(folder.passwords(), name, entry));
+  TRY(server::set_password(file, name, entry));
   std::cout << "set the password of " << name << '\n';
   return record(options.registry, "password", name, "set");
 }
 
 }  // namespace
+
+Result<std::string> find_password_file(const RegistryChoice& choice, const std::string& configuration) {
+  const DataFolder folder{choice.data};
+  const std::string file = !configuration.empty() ? configuration : exists(folder.configuration()) ? folder.configuration() : "";
+  if (file.empty()) return folder.passwords();
+  const auto named = TRY(server::read_configuration(file)).password_file;
+  return named.empty() ? folder.passwords() : named;
+}
+
+Result<> forget_passwords(const RegistryChoice& choice, const std::string& name) {
+  TRY(server::remove_password(TRY(find_password_file(choice, "")), name));
+  TRY(server::remove_recoverable_password(DataFolder{choice.data}.recoverable_passwords(), name));
+  return {};
+}
 
 void add_identity_password(CLI::App& identity, int& exit_code) {
   auto* command = identity.add_subcommand("password");
@@ -126,6 +147,7 @@ void add_identity_password(CLI::App& identity, int& exit_code) {
   command->add_option("NAME", options->name)->required();
   command->add_flag("--remove", options->remove);
   command->add_flag("--recoverable", options->recoverable);
+  command->add_option("-c", options->configuration);
   add_registry_options(*command, options->registry);
   command->callback([options, &exit_code] { exit_code = finish(run(*options)); });
 }

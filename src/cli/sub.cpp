@@ -1,6 +1,5 @@
 // sealmq sub: prints the messages of its subscriptions.
 #include <signal.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,6 +11,7 @@
 #include <thread>
 
 #include "base/error_text.h"
+#include "base/owned_file.h"
 #include "base/text.h"
 #include "cli/client_options.h"
 #include "cli/command.h"
@@ -106,7 +106,7 @@ class Subscriber {
     if (!options_.evidence.empty()) TRY(check_uses(options_.client.scheme, {Named::evidence}, {}));
     TRY(apply(options_.properties, {.connect = &connect, .subscribe = &subscribe_}));
     connect.keep_evidence = !options_.evidence.empty();
-    if (connect.keep_evidence && ::mkdir(options_.evidence.c_str(), 0700) != 0 && errno != EEXIST)
+    if (connect.keep_evidence && !make_folder(options_.evidence))
       return fail(Blame::environment, "cannot make the folder " + options_.evidence + ": " + error_text(errno));
     subscribe_.qos = static_cast<mqtt::QoS>(options_.client.qos);
     connect.on_refused = [](const RefusedMessage& refused) {

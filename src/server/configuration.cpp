@@ -6,8 +6,10 @@
 
 #include "base/text.h"
 #include "broker/own_topics.h"
+#include "keystore/file_access.h"
 #include "net/address.h"
 #include "net/url.h"
+#include "registry/data_folder.h"
 #include "sealmq/scheme.h"
 #include "server/settings.h"
 
@@ -35,6 +37,16 @@ bool is_named(const Configuration& configuration, const SchemeInfo& scheme) {
   const auto names_it = [&](const std::vector<std::string>& list) { return std::ranges::find(list, scheme.name) != list.end(); };
   return std::ranges::any_of(configuration.topics,
                              [&](const TopicRow& row) { return names_it(row.publish) || names_it(row.subscribe); });
+}
+
+/// Beyond the topics that are the broker's own.
+bool opens_topics_to_plain(const Configuration& configuration) {
+  const auto has_plain = [](const std::vector<std::string>& list) {
+    return std::ranges::find(list, all_schemes().back().info->name) != list.end();
+  };
+  return std::ranges::any_of(configuration.topics, [&](const TopicRow& row) {
+    return !row.filter.starts_with('$') && (has_plain(row.publish) || has_plain(row.subscribe));
+  });
 }
 
 const TopicRow* find_row(const std::vector<TopicRow>& rows, std::string_view filter) {
@@ -65,6 +77,12 @@ Result<Listener> parse_listener(std::string_view text) {
 
 bool needs_tls(const Listener& listener) {
   return listener.transport == net::Transport::tls || listener.transport == net::Transport::secure_websocket;
+}
+
+bool lets_in_anonymous(const Configuration& configuration, const Listener& listener) {
+  const bool may_prove = !configuration.password_file.empty() || listener.identity != IdentityFrom::nothing ||
+                         !listener.tls.client_ca.empty() || !listener.tls.psk_file.empty();
+  return listener.anonymous.value_or(!may_prove);
 }
 
 void allow_plain(Configuration& configuration) {
@@ -134,6 +152,20 @@ std::vector<std::string> warnings(const Configuration& configuration) {
     std::string line = std::string(scheme.info->name) + " is there for study, not for use";
     for (std::string_view hazard : scheme.info->hazards) line += "; " + std::string(hazard);
     lines.push_back(std::move(line));
+  }
+  const bool has_passwords = configuration.password_file.empty() && exists(DataFolder{configuration.data}.passwords());
+  for (const Listener& listener : configuration.listeners) {
+    if (listener.anonymous) continue;
+    const std::string at = "the listener on port " + std::to_string(listener.port);
+    const bool lets_in = lets_in_anonymous(configuration, listener);
+    if (lets_in && has_passwords && opens_topics_to_plain(configuration))
+      lines.push_back(
+          at + " lets in clients without a password too: anonymous = false in its [[listener]] keeps them out, true is silent");
+    if (!lets_in && listener.identity == IdentityFrom::nothing && configuration.password_file.empty())
+      lines.push_back(
+          at +
+          " does not tell by certificate or key who its clients are, and lets in nobody without another login: identity = "
+          "\"cn\", \"san\" or \"psk\" in its [[listener]] tells, anonymous = true lets them in");
   }
   return lines;
 }

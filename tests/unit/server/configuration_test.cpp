@@ -88,6 +88,37 @@ TEST(Configuration, ReadsAllThatCanBeSaid) {
   EXPECT_TRUE(policy->find("ward/7/vitals")->subscribe.empty());
 }
 
+TEST(Configuration, NamesFilesFromItsOwnFolder) {
+  const char* const text =
+      "data = \"data\"\npassword_file = \"/var/passwords\"\ntopic_keys = \"keys\"\nauthority = \"ca/authority.pub\"\n"
+      "[admin]\ntoken_file = \"token\"\n"
+      "[[listener]]\nurl = \"mqtts://127.0.0.1\"\ncert = \"tls/server.pem\"\nkey = \"../server.key\"\nclient_ca = \"/ca.pem\"\n"
+      "[[bridge]]\nname = \"up\"\nurl = \"mqtts://there\"\ncafile = \"up.pem\"\npassword_file = \"up.password\"\n"
+      "topics = [{filter = \"#\"}]\n";
+  const auto configuration = parse_configuration(text, "etc/sealmq.toml");
+  ASSERT_TRUE(configuration) << configuration.error().what;
+  EXPECT_EQ(configuration->data, "etc/data");
+  EXPECT_EQ(configuration->password_file, "/var/passwords");
+  EXPECT_EQ(configuration->topic_keys, "etc/keys");
+  EXPECT_EQ(configuration->authority, "etc/ca/authority.pub");
+  EXPECT_EQ(configuration->admin.token_file, "etc/token");
+  const Listener& listener = configuration->listeners.front();
+  EXPECT_EQ(listener.tls.cert, "etc/tls/server.pem");
+  EXPECT_EQ(listener.tls.key, "etc/../server.key");
+  EXPECT_EQ(listener.tls.client_ca, "/ca.pem");
+  EXPECT_EQ(listener.place.text, "etc/sealmq.toml:7:1");
+  EXPECT_EQ(configuration->bridges.front().cafile, "etc/up.pem");
+  EXPECT_EQ(configuration->bridges.front().password_file, "etc/up.password");
+
+  // In the folder where it is read from, names stay as they are; and a row that has only moved is no change.
+  const auto here = parse_configuration(text, "sealmq.toml");
+  ASSERT_TRUE(here);
+  EXPECT_EQ(here->listeners.front().tls.cert, "tls/server.pem");
+  const auto moved = parse_configuration("\n\n" + std::string(text), "sealmq.toml");
+  ASSERT_TRUE(moved);
+  EXPECT_EQ(moved->listeners, here->listeners);
+}
+
 TEST(Configuration, TellsWhereTheTomlIsMalformed) {
   EXPECT_EQ(error_of("threads = 1\nthreads = ").substr(0, 14), "sealmq.toml:2:");
 }
