@@ -82,11 +82,12 @@ class Link final : public mqtt::Events {
   std::vector<std::unique_ptr<Subscription>> own_subscriptions;  ///< those with receivers: they end with the connection
   std::vector<std::pair<std::string, mqtt::QoS>> inboxes;        ///< topics that mean "this connection", which it has subscribed
   Session* session = nullptr;
-  Now now;                         ///< of the call being handled
-  std::uint32_t in_flight = 0;     ///< QoS 1 and 2 messages sent on this connection and not finished
-  bool writable_told = false;      ///< stands in Effects::writable
-  std::size_t promised = 0;        ///< answers that wait for the store
-  TextMap<std::uint16_t> aliases;  ///< topic aliases in use towards the client
+  Now now;                             ///< of the call being handled
+  std::uint32_t in_flight = 0;         ///< QoS 1 and 2 messages sent on this connection and not finished
+  bool writable_told = false;          ///< stands in Effects::writable
+  std::size_t promised = 0;            ///< packets that wait for the store,
+  std::size_t publishes_promised = 0;  ///< and PUBLISH among them
+  TextMap<std::uint16_t> aliases;      ///< topic aliases in use towards the client
   std::uint16_t alias_maximum = 0;
   bool ended = false;  ///< only its last bytes are still to be written
   Buffer moving;       ///< the CONNECT that belongs to another shard
@@ -105,6 +106,10 @@ class Link final : public mqtt::Events {
  private:
   friend class Core;  // for part()
   Result<> part(const Error& error);
+  /// What one packet asks for is work of a bounded size.
+  Result<> check_amount(std::size_t filters, const mqtt::Properties& asked) const;
+  /// The message that is acknowledged. Null: none has this identifier. Error: it waits for something else.
+  Result<mqtt::Outgoing<Delivery>*> acknowledged(std::uint16_t packet_id, mqtt::Awaiting by, mqtt::Awaiting or_by);
   Result<> take(const mqtt::Publish& packet, Preparation* prepared);
   Result<> answer(const mqtt::Publish& packet, mqtt::Reason reason, bool relies);
   void acknowledge(mqtt::PacketType type, std::uint16_t packet_id, mqtt::Reason reason, bool relies);

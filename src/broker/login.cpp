@@ -274,14 +274,15 @@ Result<> Link::enter(const mqtt::Connect& packet, Proof proof) {
     will = std::move(*admitted);
   }
   if (!core_.may_take(client_id, identity)) return refused("the session is another identity's");
-  auto [taken, present] = core_.take_session(client_id, identity, packet.clean_start, now);
+  // Of such a login nothing goes on beyond its connection.
+  auto [taken, present] = core_.take_session(client_id, identity, packet.clean_start || one_at_a_time, now);
   if (taken == nullptr) return refused("too many sessions", Reason::quota_exceeded);
 
   session = taken;
   session->link = this;
   session->exactly_once = one_at_a_time;
   session->will = std::move(will);
-  std::uint32_t longest = core_.settings.maximum_session_expiry;
+  std::uint32_t longest = one_at_a_time ? 0 : core_.settings.maximum_session_expiry;
   if (packet.version == mqtt::Version::v5) {
     std::uint32_t wanted = packet.properties.session_expiry_interval.value_or(0);
     session->expiry_interval = std::min(wanted, longest);

@@ -127,7 +127,7 @@ Admission<Core::Accepted> Core::answer_request(Link& link, const mqtt::Publish& 
   if (!read) return not_verified(read.error());
   Asked asked = std::move(*read).release();
   Admission<std::monostate> granted;
-  const Subscription* with_retained = nullptr;
+  Subscription* with_retained = nullptr;
   if (asked.what == Asked::What::publishing) {
     granted = grant_publishing(link, scheme, asked, now);
   } else if (asked.what == Asked::What::subscription && asked.receiver != nullptr) {
@@ -143,7 +143,7 @@ Admission<Core::Accepted> Core::answer_request(Link& link, const mqtt::Publish& 
   }
   if (!granted) return tl::unexpected(granted.error());
   if (!asked.reply.empty()) send_frame(link, its.reply_topic(), asked.reply);
-  if (with_retained != nullptr) send_retained(*with_retained, now);
+  if (with_retained != nullptr && with_retained->share == nullptr) owe_retained(*with_retained, now);
   if (!asked.refusal && link.trying) link.trying->is(LoginGate::Outcome::succeeded);
   if (asked.refusal) {
     const bool is_theirs = asked.refusal->blame != Blame::environment;

@@ -17,6 +17,7 @@
 
 #include "broker/budget.h"
 #include "broker/changes.h"
+#include "broker/interest.h"
 #include "broker/parcel.h"
 #include "broker/policy.h"
 #include "broker/token_bucket.h"
@@ -213,6 +214,8 @@ struct Ports {
   /// Subscriptions of sessions that outlive their connections, in all shards; shared by them. While there are none, a message on
   /// its way to another shard need not be stored. Null: it always is.
   std::atomic<std::size_t>* lasting_subscriptions = nullptr;
+  /// Shared by all shards. Null: with several, nobody is told that a message had no subscriber.
+  Interest* interest = nullptr;
 };
 
 /// Work that may block, for a thread that may wait; it works without the shard. Done or not (no thread had time), the shard is
@@ -300,6 +303,9 @@ class Shard {
   /// has come.
   void tick(Now now);
   std::uint64_t next_deadline() const;
+  /// Something was too much for one turn: go_on() in the next one, until there is no more.
+  bool has_work() const;
+  void go_on(Now now);
   /// Listens again to clients that had sent too fast. To be called when next_reading() has come; UINT64_MAX: nobody waits.
   void read_on(Now now);
   std::uint64_t next_reading() const;

@@ -19,6 +19,7 @@
 #include "cli/authority_options.h"
 #include "cli/client_options.h"
 #include "cli/command.h"
+#include "cli/stray_signals.h"
 #include "cli/evidence.h"
 #include "crypto/random.h"
 #include "net/url.h"
@@ -154,6 +155,7 @@ class Service {
     for (const auto& [options, served] : brokers) lines_.push_back(std::make_shared<Line>(*this, options, served));
     for (const auto& line : lines_) line->start();
     asio::co_spawn(loop_, watch(), asio::detached);
+    ignore_stray_signals();
     asio::signal_set signals(loop_, SIGINT, SIGTERM);
     signals.async_wait([this](const boost::system::error_code& error, int) {
       if (!error) stop();

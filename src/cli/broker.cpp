@@ -7,6 +7,7 @@
 
 #include "cli/ask_pin.h"
 #include "cli/command.h"
+#include "cli/stray_signals.h"
 #include "crypto/random.h"
 #include "keystore/file_access.h"
 #include "registry/open_registry.h"
@@ -151,6 +152,7 @@ void tell_start(const server::BrokerServer& broker, server::Log* json) {
 
 Result<> serve(const Options& options, const server::Configuration& configuration) {
   const Signals signals;
+  ignore_stray_signals();
   allow_many_descriptors();
   const bool is_json = configuration.log_format == "json";
   const auto log = server::make_stderr_log(options.verbose, is_json ? server::LogFormat::json : server::LogFormat::text);

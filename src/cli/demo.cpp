@@ -227,7 +227,7 @@ class Tour {
     if (scheme.claims.authorship != Authorship::none) {
       options.scheme = scheme.name;
       options.key = std::move(keys);
-      options.broker = broker_identity_;
+      if (scheme.uses.broker_key) options.broker = broker_identity_;
       if (subscribers_verify(scheme)) options.peers = {peer};
     }
     return Client::connect(std::move(options));

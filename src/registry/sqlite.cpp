@@ -17,6 +17,8 @@ namespace {
 
 constexpr int milliseconds_to_wait = 5000;
 
+constexpr std::string_view damaged = " (the file is damaged)";
+
 /// Trying again later is of no use: the disk has nothing to do with it.
 bool is_of_the_request(int result) {
   const int primary = result & 0xFF;
@@ -25,8 +27,10 @@ bool is_of_the_request(int result) {
 
 Failure trouble(sqlite3* database, std::string_view doing, int result) {
   const char* file = sqlite3_db_filename(database, "main");
+  const bool is_damage = (result & 0xFF) == SQLITE_CORRUPT || (result & 0xFF) == SQLITE_NOTADB;
   return fail(is_of_the_request(result) ? Blame::caller_misused : Blame::environment,
-              std::string(doing) + " " + (file != nullptr ? file : "the database") + ": " + sqlite3_errmsg(database));
+              std::string(doing) + " " + (file != nullptr ? file : "the database") + ": " + sqlite3_errmsg(database) +
+                  (is_damage ? std::string(damaged) : ""));
 }
 
 /// SQLite would make the file with the mode the umask leaves, so it is made first. A file that is there is not even opened here:
@@ -184,6 +188,10 @@ Result<> Transaction::commit() {
 Transaction::~Transaction() {
   // Nothing can be done about a failure here; SQLite undoes an open transaction at the next use of the file.
   if (database_ != nullptr) static_cast<void>(database_->execute("ROLLBACK"));
+}
+
+bool found_damage(const Error& error) {
+  return error.what.ends_with(damaged);
 }
 
 std::string library_version() {

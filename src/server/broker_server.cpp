@@ -10,6 +10,7 @@
 #include "broker/own_topics.h"
 #include "keystore/file_access.h"
 #include "registry/open_registry.h"
+#include "registry/sqlite.h"
 #include "server/broker_topic_keys.h"
 #include "server/thread_priority.h"
 
@@ -95,6 +96,17 @@ std::string short_name(const PublicKeys& keys) {
   return to_hex(is_there(keys.schnorr) ? Bytes(keys.schnorr).first(8) : Bytes(keys.ecdsa).subspan(1, 8));
 }
 
+/// What to do about a damaged sessions.db.
+template <class T>
+Result<T> with_hint(const std::string& file, Result<T> opened) {
+  if (!opened && sqlite::found_damage(opened.error()))
+    opened.error().what +=
+        "\nhint: put back a copy of " + file +
+        ", or move it away and all files whose names begin like its own: the broker then begins without sessions, what was "
+        "queued and retained, and no longer knows which messages it has seen, which somebody might send again";
+  return opened;
+}
+
 }  // namespace
 
 Result<Parts> open_parts(const DataFolder& folder, const Configuration& configuration, Random& random,
@@ -122,13 +134,13 @@ Result<Parts> open_parts(const DataFolder& folder, const Configuration& configur
   parts.topic_keys = TRY(open_broker_topic_keys(configuration, shards, random));
   if (needs_rabin(configuration))
     parts.rabin = TRY(RabinRenewal::open(folder.path, *parts.keys.front(), parts.authority, system_now().wall));
-  auto replays = TRY(open_replay_memory(folder.sessions()));
+  auto replays = TRY(with_hint(folder.sessions(), open_replay_memory(folder.sessions())));
   parts.stored_replays = replays.get();
   parts.replays = std::move(replays);
   parts.password_file = configuration.password_file.empty() ? folder.passwords() : configuration.password_file;
   parts.recoverable_passwords = folder.recoverable_passwords();
   if (configuration.durability == "disk")
-    parts.sessions = TRY(open_session_store(folder.sessions(), *parts.keys.front(), random));
+    parts.sessions = TRY(with_hint(folder.sessions(), open_session_store(folder.sessions(), *parts.keys.front(), random)));
   return parts;
 }
 
@@ -175,6 +187,7 @@ Result<std::unique_ptr<BrokerServer>> BrokerServer::start(const Configuration& c
     broker::Ports ports{{}, *server->parts_.replays, server->refusals_, random};
     ports.gate = &server->throttle_;
     ports.lasting_subscriptions = &server->lasting_subscriptions_;
+    ports.interest = &server->interest_;
     ports.budget = &server->budget_;
     if (server->passwords_ != nullptr)
       ports.password_login = [passwords = server->passwords_.get()](LoginRequest& request) { return passwords->begin(request); };
@@ -279,7 +292,7 @@ void BrokerServer::renew_rabin() {
 }
 
 Result<> BrokerServer::load_sessions() {
-  auto loaded = TRY(parts_.sessions->load(system_now()));
+  auto loaded = TRY(with_hint("sessions.db", parts_.sessions->load(system_now())));
   if (loaded.unreadable > 0)
     log_.error(std::to_string(loaded.unreadable) + " stored messages cannot be read with this key and build; they are left out");
   restored_ = std::make_unique<broker::Restored>(std::move(loaded.restored));

@@ -76,7 +76,7 @@ constexpr Setting table[] = {
     {"limits", "topic_alias_maximum", connection_limit<&Limits::topic_alias_maximum>, 0, any_16,
      "topic aliases a client may use on one connection"},
     {"limits", "connect_timeout", connection_limit<&Limits::connect_timeout>, 10, any_32,
-     "milliseconds from a connection's start to the end of its login"},
+     "milliseconds for a handshake (TLS, HTTP), and then again until the login has ended"},
     {"limits", "maximum_inflight", limit<&Settings::maximum_inflight>, 1, any_16,
      "QoS 1 and 2 messages unacknowledged towards one client"},
     {"limits", "maximum_queued_messages", limit<&Settings::maximum_queued_messages>, 0, any_32,

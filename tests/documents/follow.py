@@ -130,7 +130,9 @@ def is_asleep(process_id):
 
 
 def unread_bytes():
-    """Whether anything is on its way in a connection of this network."""
+    """Whether anything is on its way in a connection of this network; in one that others use nobody can tell whose it is."""
+    if not own_network.is_entered():
+        return False
     with open("/proc/net/tcp", encoding="ascii") as file:
         return any(row.split()[4] != "00000000:00000000" for row in file.readlines()[1:] if row.split()[3] == "01")
 
@@ -139,6 +141,7 @@ class Document(Scenario):
     def __init__(self, environment, path):
         super().__init__(environment)
         self.path = path
+        self.environment_of_all = dict(environment)
         self.output = Output()
         self.instead = {}
         self.terminals = {}
@@ -163,6 +166,7 @@ class Document(Scenario):
             self.settle_all()
             self.end()
             self.terminals, self.background, self.output = {}, {}, Output()
+            self.environment = dict(self.environment_of_all)
             begin_in_empty_folder()
         elif comment.text.startswith("run\n"):
             for self.line, line in enumerate(comment.text.splitlines()[1:], comment.line + 1):
@@ -266,6 +270,9 @@ class Document(Scenario):
         self.wait_until_settled()
 
     def run(self, command):
+        if variable := re.fullmatch(r"export ([A-Z_]+)=(\S+)", command):  # for all that follows, in every terminal
+            self.environment[variable[1]] = variable[2]
+            return 0, "", ""
         try:
             done = subprocess.run(["/bin/bash", "-c", command], env=self.environment, text=True, stdin=subprocess.DEVNULL,
                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=PATIENCE)

@@ -3,6 +3,8 @@
 Every option and argument that takes a file gets every kind of file. No output, and not the log of the broker that these commands
 talk to, holds eight characters in a row of any secret. A new option that takes a file fails the test until it stands here.
 """
+import concurrent.futures
+import itertools
 import json
 import os
 import pathlib
@@ -201,7 +203,9 @@ def sites(home):
             else:
                 words = ["--scheme", scheme, *(["--key", "dev.key", peers, "peer.pub"] if scheme == "pmqtt" else
                                                ["--key", "dev.key"] if scheme == "payload" else with_own())]
-            yield command, "--scheme-option", [*base, *here, *words, "--scheme-option", name + "=@{}"]
+            # What this one says becomes a topic, which every broker may log.
+            where = ["-p", "1"] if name == "pmqtt.prefix" else here
+            yield command, "--scheme-option", [*base, *where, *words, "--scheme-option", name + "=@{}"]
         yield command, "--unix", [*base, "--unix", "{}"]
         yield command, "-L", [*base, "-L", "unix:{}"]
     yield "pub", "-f", ["pub", *here, "-t", "plant/1", "-f", "{}"]
@@ -283,6 +287,7 @@ class Secrets(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.home = Home()
+        cls.numbers = itertools.count()
         cls.home.sealmq("key", "new", "plant/#", "--key", "dev.key", "--topic-keys", "readable", "--form", "stamp")
 
     @classmethod
@@ -299,46 +304,51 @@ class Secrets(unittest.TestCase):
             said = [stream.decode(errors="replace") if isinstance(stream, bytes) else stream or "" for stream in (late.stdout, late.stderr)]
             return None, "".join(said)
 
-    def check(self, words, kind):
+    def check(self, words):
+        # What it may make has a name of its own, so that several can run at a time.
+        made = {name: f"{name}-{next(self.numbers)}" for name in ("fresh", "trusting", "new-keys")}
+        words = [made.get(word, word) for word in words]
         code, said = self.run_command(words)
         if (found := self.home.leak(said)) is not None:
             self.fail(f"sealmq {' '.join(words)}\nprints {found}")
         self.assertNotIn(code, (134, 139, -6, -11), f"sealmq {' '.join(words)}\n{said}")
-        for file in ("fresh", "trusting", "new-keys"):
+        for file in made.values():
             shutil.rmtree(self.home.path / file, ignore_errors=True)
-        return code, said
+
+    def check_all(self, commands):
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as workers:
+            for _ in workers.map(self.check, commands):
+                pass
 
     def test_no_file_at_any_option_is_printed(self):
-        for _, _, words in sites(self.home):
-            for kind in self.home.kinds:
-                file = kind
-                if "{}.pub" in words:  # taken for a file by its ending alone
-                    file = "renamed"
-                    shutil.copy(self.home.path / kind, self.home.path / "renamed.pub")
-                self.check([word.replace("{}", file) for word in words], kind)
+        for kind in self.home.kinds:  # as it is, and with the ending by which some commands know a file
+            shutil.copy(self.home.path / kind, self.home.path / f"renamed-{kind}.pub")
+        self.check_all([word.replace("{}.pub", f"renamed-{kind}.pub").replace("{}", kind) for word in words]
+                       for _, _, words in sites(self.home) for kind in self.home.kinds)
 
     def test_no_file_that_a_configuration_names_is_printed(self):
-        for setting, text in SETTINGS.items():
-            for kind in self.home.kinds:
-                self.home.write("mixed.toml", text.replace("{}", kind))
-                self.check(["broker", "--check", "-c", "mixed.toml", "--data", "fresh"], kind)
-                if setting in ("authority", "token_file", "psk_file", "bridge"):  # what a start alone reads
-                    self.check(["broker", "-c", "mixed.toml", "--data", "fresh"], kind)
+        commands = []
+        for (setting, text), kind in itertools.product(SETTINGS.items(), self.home.kinds):
+            file = f"mixed-{setting}-{kind}.toml"
+            self.home.write(file, text.replace("{}", kind))
+            commands.append(["broker", "--check", "-c", file, "--data", "fresh"])
+            if setting in ("authority", "token_file", "psk_file", "bridge"):  # what a start alone reads
+                commands.append(["broker", "-c", file, "--data", "fresh"])
+        self.check_all(commands)
 
     def test_no_file_in_the_place_of_another_is_printed(self):
-        for folder, (names, commands) in PLACES.items():
-            for name in names:
-                for kind in self.home.kinds:
-                    place = self.home.path / "place"
-                    shutil.rmtree(place, ignore_errors=True)
-                    place.mkdir(mode=0o700)
-                    if folder == "data":
-                        for own in ("broker.key", "broker.pub"):
-                            shutil.copy(self.home.path / own, place / own)
-                    shutil.copy(self.home.path / kind, place / name)
-                    for words in commands:
-                        if words[:2] != ["broker", "-p"] or name in ("broker.key", "rabin.key"):
-                            self.check([word.replace("{}", "place") for word in words], kind)
+        commands = []
+        for folder, (names, its_commands) in PLACES.items():
+            for name, kind in itertools.product(names, self.home.kinds):
+                place = self.home.path / f"{folder}-{name}-{kind}"
+                place.mkdir(mode=0o700)
+                if folder == "data":
+                    for own in ("broker.key", "broker.pub"):
+                        shutil.copy(self.home.path / own, place / own)
+                shutil.copy(self.home.path / kind, place / name)
+                commands += [[word.replace("{}", place.name) for word in words] for words in its_commands
+                             if words[:2] != ["broker", "-p"] or name in ("broker.key", "rabin.key")]
+        self.check_all(commands)
 
     def test_the_broker_that_they_talked_to_logged_none_of_it(self):
         self.assertIsNone(self.home.leak("\n".join(self.home.broker.log.all())))

@@ -109,6 +109,16 @@ TEST_F(PaperConnection, SendsOneMessageAtATime) {
   EXPECT_EQ(std::ranges::count_if(client.from_client, [](const Buffer& p) { return is(PacketType::publish, p); }), 1);
 }
 
+TEST_F(PaperConnection, LeavesNoSessionBehind) {
+  ScacClient client(bench, paper);
+  client.options.clean_start = false;
+  client.options.session_expiry = std::chrono::seconds(3600);
+  client.connect();
+  ASSERT_EQ(bench.broker.counters().sessions, 1U) << client.causes();
+  client.cut();
+  EXPECT_EQ(bench.broker.counters().sessions, 0U) << "half a message would go on under other keys";
+}
+
 TEST_F(PaperConnection, RaisesWhatOthersPublishToQos2) {
   ScacBench open({}, true);
   ScacClient client(open, paper);
