@@ -1,4 +1,5 @@
 // sealmq identity: makes keys, and keeps the broker's list of who may do what.
+#include <algorithm>
 #include <charconv>
 #include <iostream>
 #include <map>
