@@ -1,4 +1,4 @@
-// subscribe_awaitable FILTER: prints messages until the broker goes away, with Boost.Asio coroutines.
+// subscribe_awaitable FILTER: prints messages until somebody stops it, with Boost.Asio coroutines.
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <cstdlib>
@@ -9,9 +9,8 @@
 namespace asio = boost::asio;
 
 asio::awaitable<sealmq::Result<>> print_messages(std::string filter) {
-  sealmq::ConnectOptions options;
-  options.url = std::getenv("BROKER") ? std::getenv("BROKER") : "mqtt://localhost:1883";
-  auto client = co_await sealmq::AsyncClient::connect(std::move(options));
+  const char* broker = std::getenv("BROKER");
+  auto client = co_await sealmq::AsyncClient::connect({.url = broker ? broker : "mqtt://localhost:1883", .reconnect = true});
   if (!client) co_return sealmq::Failure(client.error());
 
   auto granted = co_await client->subscribe(filter);

@@ -1,5 +1,6 @@
 #include "schemes/malina/ecies.h"
 
+#include "base/try.h"
 #include "crypto/kdf.h"
 
 namespace sealmq::malina {

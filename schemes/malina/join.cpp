@@ -1,5 +1,6 @@
 #include "schemes/malina/join.h"
 
+#include "base/try.h"
 #include "mqtt/topic.h"
 #include "schemes/malina/frame.h"
 

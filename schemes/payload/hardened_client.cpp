@@ -1,4 +1,5 @@
 // An author's and a reader's part: seals what it publishes, opens what it gets, and takes the keys that administrators deal.
+#include "base/try.h"
 #include "mqtt/topic.h"
 #include "schemes/payload/dealt.h"
 #include "schemes/payload/payload.h"

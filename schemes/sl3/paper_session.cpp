@@ -1,5 +1,6 @@
 #include "schemes/sl3/paper_session.h"
 
+#include "base/try.h"
 #include "schemes/sl3/sl3.h"
 
 namespace sealmq::sl3::paper {

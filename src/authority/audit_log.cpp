@@ -13,6 +13,7 @@
 #include "base/descriptor.h"
 #include "base/error_text.h"
 #include "base/text.h"
+#include "base/try.h"
 #include "keystore/file_access.h"
 
 namespace sealmq::authority {

@@ -4,6 +4,7 @@
 #include <csignal>
 #include <iostream>
 
+#include "base/try.h"
 #include "cli/ask_pin.h"
 #include "cli/command.h"
 #include "crypto/random.h"

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "base/try.h"
 #include "cli/command.h"
 
 namespace sealmq::cli {

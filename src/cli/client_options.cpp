@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "base/text.h"
+#include "base/try.h"
 #include "cli/ask_pin.h"
 #include "cli/command.h"
 #include "cli/key_options.h"

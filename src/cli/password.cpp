@@ -4,6 +4,7 @@
 
 #include <iostream>
 
+#include "base/try.h"
 #include "cli/audit.h"
 #include "cli/command.h"
 #include "cli/registry_choice.h"

@@ -88,7 +88,10 @@ void ClientSession::send_unconfirmed_again() {
 
 std::string ClientSession::give_up(Handle handle) {
   std::string who;
-  if (!conversation_.is_between_partners()) return who;
+  if (!conversation_.is_between_partners()) {
+    std::erase_if(waiting_, [&](const Message& message) { return message.handle == handle; });
+    return who;
+  }
   for (const Message& message : waiting_)
     if (message.handle == handle && who.empty())
       who = scheme_->awaited(message.topic) + " did not answer in time, and the message was not sent";

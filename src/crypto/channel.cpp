@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "base/try.h"
+
 namespace sealmq::crypto {
 namespace {
 

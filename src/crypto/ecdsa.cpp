@@ -6,6 +6,7 @@
 #include <openssl/evp.h>
 #include <openssl/params.h>
 
+#include "base/try.h"
 #include "crypto/hash.h"
 #include "crypto/must.h"
 #include "crypto/operations.h"

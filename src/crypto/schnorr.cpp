@@ -2,6 +2,7 @@
 
 #include <limits>
 
+#include "base/try.h"
 #include "crypto/hash.h"
 #include "crypto/kdf.h"
 #include "crypto/operations.h"

@@ -2,6 +2,7 @@
 
 #include <mutex>
 
+#include "base/try.h"
 #include "crypto/rsa.h"
 #include "keystore/apdu_card.h"
 #include "keystore/card_commands.h"

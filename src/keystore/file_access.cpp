@@ -8,6 +8,7 @@
 
 #include "base/descriptor.h"
 #include "base/error_text.h"
+#include "base/try.h"
 
 namespace sealmq {
 namespace {

@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "base/error_text.h"
+#include "base/try.h"
 #include "crypto/replay_window.h"
 
 namespace sealmq {

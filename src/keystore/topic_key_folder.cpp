@@ -19,6 +19,7 @@
 #include "base/descriptor.h"
 #include "base/error_text.h"
 #include "base/text.h"
+#include "base/try.h"
 #include "keystore/file_access.h"
 #include "keystore/seen_file.h"
 #include "keystore/sequence_file.h"

@@ -2,6 +2,7 @@
 #include <map>
 #include <mutex>
 
+#include "base/try.h"
 #include "registry/rules.h"
 #include "sealmq/registry.h"
 

@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "base/error_text.h"
+#include "base/try.h"
 
 namespace sealmq::sqlite {
 namespace {

@@ -1,5 +1,7 @@
 #include "server/entrance.h"
 
+#include "base/try.h"
+
 namespace sealmq::server {
 namespace {
 

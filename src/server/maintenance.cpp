@@ -5,6 +5,8 @@
 #include <latch>
 #include <mutex>
 
+#include "base/try.h"
+
 namespace sealmq::server {
 namespace {
 

@@ -12,6 +12,7 @@
 #include "base/descriptor.h"
 #include "base/error_text.h"
 #include "base/reader.h"
+#include "base/try.h"
 #include "base/writer.h"
 #include "registry/sqlite.h"
 #include "server/replay_table.h"

@@ -3,6 +3,7 @@
 #include <deque>
 #include <optional>
 
+#include "base/try.h"
 #include "base/writer.h"
 #include "registry/sqlite.h"
 #include "sealmq/scheme.h"
