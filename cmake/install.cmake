@@ -11,10 +11,9 @@ endforeach()
 target_sources(sealmq_library PRIVATE "$<FILTER:$<TARGET_OBJECTS:sealmq_registry>,EXCLUDE,/(sqlite|postgres|open_registry)>")
 target_compile_features(sealmq_library PUBLIC cxx_std_20)
 target_include_directories(sealmq_library INTERFACE $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
-# Boost is in the public face (async_client.h), and its Asio has to be set up there as in the library; the headers of the others
-# are not.
-get_target_property(asio_definitions sealmq_asio INTERFACE_COMPILE_DEFINITIONS)
-target_compile_definitions(sealmq_library PUBLIC ${asio_definitions})
+# Boost is in the public face (async_client.h), and the objects of its Asio have to look there as in the library. Not passed on is
+# BOOST_ASIO_SEPARATE_COMPILATION: compilers name some of Asio's functions differently, so each program brings its own.
+target_compile_definitions(sealmq_library PUBLIC BOOST_ASIO_NO_DEPRECATED)
 target_link_libraries(sealmq_library
   PUBLIC tl::expected Boost::headers Threads::Threads
   PRIVATE $<BUILD_INTERFACE:sealmq_options> OpenSSL::SSL OpenSSL::Crypto PkgConfig::PCSC ${CMAKE_DL_LIBS})
@@ -29,8 +28,6 @@ configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/sealmqConfig.cmake.in ${
                               INSTALL_DESTINATION ${package_dir})
 write_basic_package_version_file(${CMAKE_BINARY_DIR}/sealmqConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 file(RELATIVE_PATH pkgconfig_to_prefix /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
-list(TRANSFORM asio_definitions PREPEND -D OUTPUT_VARIABLE pkgconfig_definitions)
-list(JOIN pkgconfig_definitions " " pkgconfig_definitions)
 configure_file(${CMAKE_CURRENT_LIST_DIR}/sealmq.pc.in ${CMAKE_BINARY_DIR}/sealmq.pc @ONLY)
 
 install(TARGETS sealmq_library EXPORT sealmqTargets)

@@ -10,7 +10,10 @@ namespace asio = boost::asio;
 
 asio::awaitable<sealmq::Result<>> print_messages(std::string filter) {
   const char* broker = std::getenv("BROKER");
-  auto client = co_await sealmq::AsyncClient::connect({.url = broker ? broker : "mqtt://localhost:1883", .reconnect = true});
+  sealmq::ConnectOptions options;
+  options.url = broker ? broker : "mqtt://localhost:1883";
+  options.reconnect = true;
+  auto client = co_await sealmq::AsyncClient::connect(std::move(options));
   if (!client) co_return sealmq::Failure(client.error());
 
   auto granted = co_await client->subscribe(filter);

@@ -75,6 +75,8 @@ std::vector<ClientScheme::Inbox> ClientScheme::key_inboxes() const {
   return {};
 }
 
+void ClientScheme::keys_heard(const std::vector<std::string>&) {}
+
 std::string_view ClientScheme::wire_topic() const {
   return {};
 }

@@ -1,11 +1,14 @@
 // AsyncClient: an MQTT client for Boost.Asio coroutines.
 //
 //   boost::asio::awaitable<sealmq::Result<>> run() {
-//     auto client = co_await sealmq::AsyncClient::connect({.url = "mqtt://localhost", .reconnect = true});
+//     sealmq::ConnectOptions options;
+//     options.url = "mqtt://localhost";
+//     options.reconnect = true;
+//     auto client = co_await sealmq::AsyncClient::connect(std::move(options));
 //     if (!client) co_return sealmq::Failure(client.error());
-//     auto sent = co_await client->publish("plant/boiler-7/pressure", "4.2", {.qos = sealmq::mqtt::QoS::at_least_once});
+//     auto sent = co_await client->publish("plant/boiler-7/pressure", "4.2", sealmq::mqtt::QoS::at_least_once);
 //     if (!sent) co_return sent;
-//     auto granted = co_await client->subscribe("plant/boiler-7/#", {.qos = sealmq::mqtt::QoS::at_least_once});
+//     auto granted = co_await client->subscribe("plant/boiler-7/#", sealmq::mqtt::QoS::at_least_once);
 //     if (!granted) co_return granted;
 //     while (auto message = co_await client->receive()) std::cout << sealmq::as_text(message->payload) << std::endl;
 //     co_return co_await client->disconnect();
@@ -20,7 +23,7 @@
 // peer_incompatible: the broker refused, and Error::code is its reason code; caller_misused: what was asked for is not legal.
 #pragma once
 
-#if !defined(BOOST_ASIO_SEPARATE_COMPILATION) || !defined(BOOST_ASIO_NO_DEPRECATED)
+#if !defined(BOOST_ASIO_NO_DEPRECATED)  // Asio's executors look different without it
 #error \
     "Boost.Asio has to be set up as in the library: link sealmq::sealmq in CMake, or use the flags of pkg-config --cflags sealmq"
 #endif
@@ -43,11 +46,18 @@ class AsyncClient {
   ~AsyncClient();
 
   /// QoS 0: returns when the bytes went to the system. QoS 1 and 2: when the broker has taken responsibility.
-  boost::asio::awaitable<Result<>> publish(std::string_view topic, Bytes payload, const PublishOptions& options = {});
-  boost::asio::awaitable<Result<>> publish(std::string_view topic, std::string_view payload, const PublishOptions& options = {});
+  /// Options are named before they are used: g++ 12 destroys twice what is made in braces where it is awaited.
+  boost::asio::awaitable<Result<>> publish(std::string_view topic, std::string_view payload,
+                                           mqtt::QoS qos = mqtt::QoS::at_most_once);
+  boost::asio::awaitable<Result<>> publish(std::string_view topic, std::string_view payload, const PublishOptions& options);
+  boost::asio::awaitable<Result<>> publish(std::string_view topic, Bytes payload, const PublishOptions& options);
+  void publish(std::string_view topic, std::string_view payload, PublishOptions&& options) = delete;
+  void publish(std::string_view topic, Bytes payload, PublishOptions&& options) = delete;
 
   /// Returns when the broker has granted it.
-  boost::asio::awaitable<Result<>> subscribe(std::string_view filter, const SubscribeOptions& options = {});
+  boost::asio::awaitable<Result<>> subscribe(std::string_view filter, mqtt::QoS qos = mqtt::QoS::at_most_once);
+  boost::asio::awaitable<Result<>> subscribe(std::string_view filter, const SubscribeOptions& options);
+  void subscribe(std::string_view filter, SubscribeOptions&& options) = delete;
   boost::asio::awaitable<Result<>> unsubscribe(std::string_view filter);
 
   /// The next message, which the broker then counts as received; nothing when `timeout` ran out. An error when the connection is

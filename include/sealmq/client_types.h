@@ -105,6 +105,7 @@ struct ConnectOptions {
   std::vector<std::pair<std::string, std::string>> user_properties{};  ///< MQTT 5
 
   /// Empty or "plain": unprotected MQTT. Otherwise every message out is protected, and every message in verified, by this scheme.
+  /// What is named below and has no use in this scheme is an error, caller_misused.
   std::string scheme{};
   std::string key_file{};           ///< NAME.key, or where keys are (open_keys()); or a store that is open already:
   std::unique_ptr<KeyStore> key{};  ///< goes before key_file
@@ -119,7 +120,7 @@ struct ConnectOptions {
 
   /// For connecting, and for each answer of the broker.
   std::chrono::milliseconds timeout{10'000};
-  /// Between partners: for what the other end has to answer; 0: as `timeout`.
+  /// Between partners: for what the other end has to answer. With topic keys: for those that wait at the broker. 0: as `timeout`.
   std::chrono::milliseconds partner_timeout{0};
   std::uint16_t receive_maximum = 100;                   ///< MQTT 5: unacknowledged messages inwards
   std::uint32_t maximum_packet_size = 16 * 1024 * 1024;  ///< inwards
@@ -137,8 +138,8 @@ struct ConnectOptions {
   bool reconnect = false;
   std::chrono::milliseconds reconnect_delay{500};             ///< before the first attempt; doubled after each, less up to half
   std::chrono::milliseconds longest_reconnect_delay{60'000};  ///< at most so long
-  /// With `reconnect`: called when the connection is lost, with the cause, when it is there again, and when it will not come back,
-  /// with the cause once more. Like on_refused.
+  /// With `reconnect`: called when the connection is lost, with the cause, when it is there again, and when it will not come
+  /// back, with the cause once more. Like on_refused.
   std::function<void(const Result<>&)> on_connection{};
 
   /// A file that keeps messages of QoS 1 and 2 until the broker has them, also over a restart of the process; empty: none. Then
@@ -170,6 +171,8 @@ struct ConnectOptions {
   std::function<void(ReceivedMessage)> on_message{};
   /// Called for each message that was refused, on the thread of the connection; keep it short. May be empty.
   std::function<void(const RefusedMessage&)> on_refused{};
+  /// Called for what a scheme tells its user, a line without a line end: that a key of topics has come. Likewise. May be empty.
+  std::function<void(const std::string& line)> on_notice{};
 };
 
 struct PublishOptions {

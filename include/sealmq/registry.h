@@ -140,7 +140,8 @@ std::unique_ptr<Registry> make_memory_registry();
 class Directory {
  public:
   Directory() = default;
-  explicit Directory(std::vector<Identity> identities);
+  /// What was worked out for the same identities in `former` is taken over from it; null: there is none.
+  explicit Directory(std::vector<Identity> identities, const Directory* former = nullptr);
   Directory(Directory&&) = default;
   Directory(const Directory&) = delete;
   Directory& operator=(const Directory&) = delete;
@@ -148,15 +149,22 @@ class Directory {
   /// Null when unknown. The pointer lives as long as the Directory.
   const Identity* find(std::string_view name) const;
   const Identity* find_by_schnorr(const std::array<std::uint8_t, 32>& id) const;
-  /// By the first 6 bytes of the SHA-256 of its ECDSA key, as stamps name their author. Null also if two answer to them.
-  const Identity* find_by_stamp(const std::array<std::uint8_t, 6>& id) const;
+  /// As stamps name their author: by the first 16 bytes of the thumbprint of its ECDSA key (crypto/thumbprint.h); or, as they did
+  /// before, by the first 6 of the SHA-256 of that key. Null also if two answer to them.
+  const Identity* find_by_stamp(Bytes id) const;
   const std::vector<Identity>& all() const { return identities_; }
 
  private:
   std::vector<Identity> identities_;
   std::unordered_map<std::string_view, const Identity*> by_name_;
   std::unordered_map<std::string_view, const Identity*> by_schnorr_;
-  std::unordered_map<std::uint64_t, const Identity*> by_stamp_;  // null: of two
+  /// Of the identity at the same place; empty octets: it signs nothing.
+  struct Stamps {
+    std::array<std::uint8_t, 16> id{};
+    std::array<std::uint8_t, 6> earlier{};
+  };
+  std::vector<Stamps> stamps_;
+  std::unordered_map<std::string_view, const Identity*> by_stamp_;  // null: of two
 };
 
 }  // namespace sealmq

@@ -62,6 +62,16 @@ struct SchemeOption {
 /// What the configuration tells schemes: `cover` of `[scheme.sl2]` is "sl2.cover". Values as they stand there, without quotes.
 using SchemeOptions = std::map<std::string, std::string, std::less<>>;
 
+/// What a scheme's client side has a use for. What else a user names is refused: it would promise a protection that is not there.
+struct ClientUses {
+  bool key = false;                                ///< the user's own keys, --key
+  bool broker_key = false;                         ///< --broker-key
+  bool readers = false;                            ///< whom a message is encrypted for, --to
+  bool authors = false;                            ///< whose messages are taken, --from
+  bool evidence = false;                           ///< it leaves some of what is received
+  std::span<const std::string_view> options = {};  ///< of ClientPorts::options: "sl2.capability"
+};
+
 struct SchemeInfo {
   std::string_view name;  ///< as people type it: "sl1", "sl1@paper"
   std::string_view title;
@@ -69,6 +79,10 @@ struct SchemeInfo {
   Claims claims;
   std::span<const std::string_view> hazards;  ///< known weaknesses, one line each; what the warning lists
   std::span<const SchemeOption> options = {};
+  ClientUses uses = {};           ///< besides keys of topics, where it has_topic_keys
+  /// A broker without [[topic]] rows lets it in and out. Only for schemes whose every message the broker itself verifies to be by
+  /// an identity on its list.
+  bool in_default_policy = false;
   bool needs_login = false;       ///< its messages come from, and go to, connections that passed a scheme's login; no others
   bool names_ends = false;        ///< its topics name who may publish and subscribe: may_send() and may_get() are asked
   bool needs_rabin = false;       ///< the broker has to make Rabin keys: it does that when its policy names the scheme
@@ -312,7 +326,7 @@ struct Received {
   bool repeat = false;         ///< an exact copy of one accepted before: not to be shown again
   Buffer evidence{};           ///< if ClientPorts::keeps_evidence: what a revocation authority needs to judge the message
   std::uint64_t delivery = 0;  ///< to be told to taken(); 0: nobody asks
-  std::string notice{};        ///< what its user should know besides: that others before it have not come
+  std::string notice{};        ///< what its user should know besides: that others before it have not come; of `own`: a new key
 };
 
 /// What has become of messages that went to a partner. Both numbers are of delivery().
@@ -369,8 +383,10 @@ class ClientScheme {
   /// Where the broker answers, or partners do. Empty: no such ability.
   virtual std::vector<Inbox> inboxes() const;
   /// Of a scheme without such a conversation: where keys come that it takes by itself. They are subscribed on every connection,
-  /// and what comes there is own. Messages for which a key is awaited are kept while may_publish() says so.
+  /// and what comes there is own. Messages are kept while may_publish() says so: until keys_heard().
   virtual std::vector<Inbox> key_inboxes() const;
+  /// Everything that waited there when this connection began has come. `refused`: those of them that the broker has refused.
+  virtual void keys_heard(const std::vector<std::string>& refused);
   /// The topic on which a message to `topic` travels; empty: its own.
   virtual std::string_view wire_topic() const;
   /// A connection begins: what was agreed on the one before is over, what was subscribed is asked for again.

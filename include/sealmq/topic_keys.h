@@ -19,6 +19,8 @@
 namespace sealmq {
 
 using TopicKeyId = std::array<std::uint8_t, 8>;
+/// Under which somebody numbers what it sends. Drawn at random, each time anew.
+using SenderName = std::array<std::uint8_t, 16>;
 
 struct TopicKey {
   enum class Kind : std::uint8_t {
@@ -55,6 +57,8 @@ struct TopicKey {
   PublicIdentity administrator{};
   std::vector<Member> members{};
   std::uint64_t dealt = 0;  ///< the number of the message that brought it; 0: made here
+  bool is_undealt = false;  ///< made or changed here, and its members have not been sent that
+  bool is_earlier = false;  ///< of the time when names had 6 bytes: messages in that form are taken under it
 
   TopicKey copy() const;
 };
@@ -84,28 +88,66 @@ class TopicKeys {
   virtual Result<> put(const TopicKey& key) = 0;
   virtual Result<> erase(const TopicKeyId& id) = 0;
 
-  /// Whose dealt keys are taken.
-  virtual std::vector<PublicIdentity> administrators() = 0;
-  virtual Result<> trust(const PublicIdentity& administrator) = 0;
-
-  /// The name under which this process sends with a symmetric key, and the number of its next message: together never used
-  /// before, and never again.
-  struct Numbered {
-    std::array<std::uint8_t, 6> sender{};
-    std::uint64_t number = 0;  ///< below 2^40
+  /// Whose dealt keys are taken, and for what.
+  struct Administrator {
+    PublicIdentity identity;
+    std::vector<std::string> filters;  ///< none: for what others have delegated to it
   };
-  virtual Result<Numbered> next(const TopicKeyId& key) = 0;
-  /// Whether this process, or another one with the same keys, sends with that key under that name.
-  virtual bool sends_as(const TopicKeyId& key, const std::array<std::uint8_t, 6>& sender) = 0;
-  /// The number of this identity's next signed message, for those that have no other: increasing, below 2^40.
-  virtual Result<std::uint64_t> next_signed() = 0;
+  virtual std::vector<Administrator> administrators() = 0;
+  /// Adds it, or gives it other filters, which are topic filters. `#` is for the only administrator alone, and no filter for two of them: caller_misused.
+  virtual Result<> trust(const PublicIdentity& administrator, std::vector<std::string> filters = {"#"}) = 0;
+  /// caller_misused, if it is not trusted.
+  virtual Result<> untrust(const PublicIdentity& administrator) = 0;
 
-  /// Remembers `number` in a window, and across restarts. `is_newest`: nothing later was seen.
-  virtual Result<Replay> judge(const std::array<std::uint8_t, 32>& window, std::uint64_t number, bool& is_newest) = 0;
+  /// That the owner of a filter lets somebody else deal keys for it.
+  struct Delegation {
+    std::array<std::uint8_t, 32> owner{};  ///< of their identities, identity_digest()
+    std::array<std::uint8_t, 32> delegate{};
+    std::string filter;
+    std::string name;              ///< the delegate's
+    std::uint64_t not_before = 0;  ///< seconds since 1970
+    std::uint64_t not_after = 0;
+    std::uint64_t serial = 0;
+  };
+  virtual std::vector<Delegation> delegations() = 0;
+  /// Adds it, or replaces the one of the same owner and filter.
+  virtual Result<> put(const Delegation& delegation) = 0;
+
+  /// A name that this process alone has drawn, since it opened the keys, and the number of its next message under `key`, or of
+  /// one that has no topic key: together never used before, and never again. A copied folder, a fork(), a machine that was frozen
+  /// and resumed and a second process have other names. `size`: of the message, in bytes.
+  struct Numbered {
+    SenderName sender{};
+    std::uint64_t number = 0;  ///< at most 2^32
+  };
+  virtual Result<Numbered> next(const std::optional<TopicKeyId>& key, std::size_t size) = 0;
+  /// From now on names are written down before they are used, for sends_as(): the last 65,536 of all processes with these keys.
+  virtual Result<> keep_names() = 0;
+  /// Whether such a name was drawn here.
+  virtual bool sends_as(const SenderName& sender) = 0;
+  /// The number of the administrator's next deal: increasing, below 2^40, and not below 256 for each second since 1970, so that a
+  /// folder that was set back repeats none.
+  virtual Result<std::uint64_t> next_deal() = 0;
+
+  /// A message that was received and verified, and what its number counts among.
+  struct Seen {
+    std::array<std::uint8_t, 32> window{};  ///< names kind, author, sender's name, key and topic
+    std::array<std::uint8_t, 32> author{};  ///< of its stamp; zeroes: it has none
+    TopicKeyId key{};                       ///< zeroes: there is none
+    std::array<std::uint8_t, 32> topic{};   ///< as `window`, without the sender's name
+    std::uint64_t number = 0;
+    std::uint64_t time = 0;  ///< the message's own, in seconds
+  };
+  /// Remembers it, and across restarts. `is_newest`: nothing later of this author and key was seen on this topic. Windows that
+  /// are too many are let go, each author's own oldest first; what is not known to be newer than those is then stale.
+  virtual Result<Replay> judge(const Seen& seen, bool& is_newest) = 0;
+  /// How many windows each author has under each key.
+  static constexpr std::size_t usual_windows = 4096;
+  virtual void allow_windows(std::size_t most) = 0;
 };
 
-/// A folder, made if it is missing (0700): one file for each key (0600), and what has been sent and seen. Several processes may
-/// send from it at a time, one may read.
+/// A folder, made if it is missing (0700): one file for each key (0600), and what has been seen. Several processes may send from
+/// it at a time, one may read.
 Result<std::shared_ptr<TopicKeys>> open_topic_keys(const std::string& folder, Random& random);
 /// They end with the process; for tests, and for who keeps keys elsewhere.
 std::shared_ptr<TopicKeys> make_memory_topic_keys(Random& random);

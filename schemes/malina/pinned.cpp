@@ -12,7 +12,11 @@ const PublicIdentity* Pinned::find(const Id& id) const {
 
 std::string Pinned::name_of(const Id& id) const {
   const PublicIdentity* peer = find(id);
-  return peer != nullptr ? peer->name : "id:" + to_hex(Bytes(id).first(8));
+  return peer != nullptr ? peer->name : short_id(id);
+}
+
+std::string short_id(const Id& id) {
+  return "id:" + to_hex(Bytes(id).first(8));
 }
 
 }  // namespace sealmq::malina

@@ -20,6 +20,7 @@ enum Label : std::int64_t {
   label_partial_iv = 6,
   label_context = 10,
   label_claims = 15,
+  label_type = 16,
   label_ephemeral = -1,
 };
 enum Claim : std::int64_t { claim_expires = 4, claim_issued = 6 };
@@ -27,6 +28,7 @@ enum KeyLabel : std::int64_t { key_type = 1, key_curve = -1, key_x = -2, key_y =
 enum KeyType : std::int64_t { octet_pair = 1, two_coordinates = 2 };
 
 constexpr std::size_t longest_partial_iv = 5;
+constexpr std::size_t longest_nonce_id = 8;
 constexpr std::size_t longest_id = 255;
 constexpr std::size_t coordinate = 32;
 
@@ -136,10 +138,14 @@ void read_header(Reader& in, Header& header, std::optional<EphemeralKey>* epheme
         header.number = read_partial_iv(in);
         break;
       case label_context:
-        header.topic_key = read_id(in);
+        header.context = read_id(in);
         break;
       case label_claims:
         read_claims(in, header);
+        break;
+      case label_type:
+        header.has_type = true;
+        in.skip();
         break;
       case label_ephemeral:
         if (ephemeral != nullptr)
@@ -191,7 +197,7 @@ Buffer encode_header(const Header& header) {
 Bytes encode_header(const Header& header, Buffer& map) {
   const bool has_claims = header.issued || header.expires;
   const std::size_t pairs = 1 + (has_claims ? 2 : 0) + (header.content ? 1 : 0) + (header.key_id.empty() ? 0 : 1) +
-                            (header.iv.empty() ? 0 : 1) + (header.number ? 1 : 0) + (header.topic_key.empty() ? 0 : 1);
+                            (header.iv.empty() ? 0 : 1) + (header.number ? 1 : 0) + (header.context.empty() ? 0 : 1);
   map.clear();
   map.reserve(64);
   Writer out(map);
@@ -206,7 +212,7 @@ Bytes encode_header(const Header& header, Buffer& map) {
     out.integer(label_partial_iv).bytes_of(size);
     for (std::size_t i = size; i-- > 0;) map.push_back(static_cast<std::uint8_t>(*header.number >> (8 * i)));
   }
-  if (!header.topic_key.empty()) out.integer(label_context).bytes(header.topic_key);
+  if (!header.context.empty()) out.integer(label_context).bytes(header.context);
   if (has_claims) {
     out.integer(label_claims).map((header.expires ? 1 : 0) + (header.issued ? 1 : 0));
     if (header.expires) out.integer(claim_expires).integer(static_cast<std::int64_t>(*header.expires));
@@ -341,6 +347,7 @@ Secret derive_sender(Bytes master, Bytes salt, Bytes id, std::optional<Bytes> co
 
 Buffer sender_nonce(Bytes common_iv, Bytes sender, Bytes partial) {
   Buffer nonce(common_iv.size());
+  sender = sender.first(std::min({sender.size(), longest_nonce_id, common_iv.size() - longest_partial_iv - 1}));
   nonce[0] = static_cast<std::uint8_t>(sender.size());
   std::copy(sender.begin(), sender.end(), nonce.end() - static_cast<std::ptrdiff_t>(longest_partial_iv + sender.size()));
   std::copy(partial.begin(), partial.end(), nonce.end() - static_cast<std::ptrdiff_t>(partial.size()));

@@ -35,10 +35,11 @@ struct Header {
   Bytes key_id = {};                          ///< 4
   Bytes iv = {};                              ///< 5
   std::optional<std::uint64_t> number = {};   ///< 6, Partial IV
-  Bytes topic_key = {};                       ///< 10, kid context
+  Bytes context = {};                         ///< 10, kid context: the topic key's id, or of a stamp the sender's name
   std::optional<std::uint64_t> issued = {};   ///< 15, CWT claims: 6 (iat), seconds
   std::optional<std::uint64_t> expires = {};  ///< 15, CWT claims: 4 (exp)
   bool claims_are_critical = false;           ///< 2: [15]
+  bool has_type = false;                      ///< 16: it belongs to another scheme
 };
 inline constexpr std::uint64_t largest_number = (std::uint64_t{1} << 40) - 1;
 
@@ -109,7 +110,7 @@ Secret wrapping_key(std::int64_t how, const Secret& agreed, Bytes recipient_head
 /// RFC 8613 section 3.2.1, with SHA-256: `type` is "Key" or "IV".
 Secret derive_sender(Bytes master, Bytes salt, Bytes id, std::optional<Bytes> context, std::int64_t how, std::string_view type,
                      std::size_t length);
-/// RFC 8613 section 5.2. As long as the common IV; the sender's id has at most 6 bytes less.
+/// RFC 8613 section 5.2. As long as the common IV; of a longer sender's id, the first bytes, 6 less than that.
 Buffer sender_nonce(Bytes common_iv, Bytes sender, Bytes partial_iv);
 /// Big-endian without leading zeros; zero is one byte.
 Buffer partial_iv(std::uint64_t number);

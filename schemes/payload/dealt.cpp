@@ -4,13 +4,18 @@
 
 #include "base/text.h"
 #include "base/try.h"
+#include "crypto/identity_digest.h"
 #include "mqtt/topic.h"
 #include "schemes/payload/sending.h"
+#include "schemes/payload/who_may_deal.h"
 
 namespace sealmq::payload {
 namespace {
 
-constexpr std::string_view mark = "SealMQ keys 1";
+constexpr std::string_view mark = "SealMQ keys 2";
+constexpr std::string_view earlier_mark = "SealMQ keys 1";
+constexpr std::uint64_t earlier_lasts = 30 * 24 * 3600;  // seconds
+constexpr std::string_view delegation_mark = "SealMQ delegation 1";
 constexpr std::size_t most_keys = 64;
 constexpr std::size_t most_members = 4096;
 
@@ -69,6 +74,10 @@ TopicKey decode_key(cbor::Reader& in) {
   return key;
 }
 
+std::string topics_of(std::string_view prefix, const PublicIdentity& administrator) {
+  return std::string(prefix) + "/" + administrator.name + "/" + to_hex(Bytes(stamp_id(administrator.keys.ecdsa)).first(8));
+}
+
 std::vector<ReaderKey> meant(const std::vector<TopicKey::Member>& members, bool to_readers) {
   std::vector<ReaderKey> readers;
   for (const auto& member : members)
@@ -79,14 +88,15 @@ std::vector<ReaderKey> meant(const std::vector<TopicKey::Member>& members, bool 
 
 }  // namespace
 
-std::string dealing_topic(std::string_view prefix, std::string_view administrator, std::string_view filter, bool to_readers) {
+std::string dealing_topic(std::string_view prefix, const PublicIdentity& administrator, std::string_view filter, Deal what) {
   const auto digest = crypto::sha256(as_bytes(filter));
-  return std::string(prefix) + "/" + std::string(administrator) + "/" + to_hex(Bytes(digest).first(8)) +
-         (to_readers ? "/readers" : "/writers");
+  constexpr std::array<std::string_view, 3> ends = {"/readers", "/writers", "/delegate"};
+  return topics_of(prefix, administrator) + "/" + to_hex(Bytes(digest).first(8)) +
+         std::string(ends[static_cast<std::size_t>(what)]);
 }
 
-std::string dealing_filter(std::string_view prefix, std::string_view administrator) {
-  return std::string(prefix) + "/" + std::string(administrator) + "/+/+";
+std::string dealing_filter(std::string_view prefix, const PublicIdentity& administrator) {
+  return topics_of(prefix, administrator) + "/+/+";
 }
 
 Buffer encode_dealt(const Dealt& dealt, bool to_readers) {
@@ -96,14 +106,17 @@ Buffer encode_dealt(const Dealt& dealt, bool to_readers) {
   for (const TopicKey& key : dealt.keys) encode_key(out, key, to_readers);
   const auto& members = dealt.keys.front().members;
   out.array(members.size());
-  for (const auto& member : members) out.array(2).text(member.identity.name).bytes(member.identity.keys.ecdsa);
+  for (const auto& member : members) out.array(3).text(member.identity.name).bytes(member.identity.keys.ecdsa).null();
   return plaintext;
 }
 
 Result<Dealt> decode_dealt(Bytes plaintext) {
   auto in = TRY(cbor::Reader::over(plaintext));
   Dealt dealt;
-  if (in.array() != 4 || in.text() != mark) in.fail("these are no dealt keys");
+  const auto parts = in.array();
+  const auto form = in.text();
+  const bool is_earlier = form == earlier_mark;
+  if (parts != 4 || (form != mark && !is_earlier)) in.fail("these are no dealt keys");
   dealt.filter = in.text();
   if (!in.failed() && !mqtt::is_topic_filter(dealt.filter)) in.fail("not a topic filter");
   const auto keys = in.array();
@@ -111,16 +124,18 @@ Result<Dealt> decode_dealt(Bytes plaintext) {
   for (std::size_t i = 0; i < keys && !in.failed(); ++i) {
     dealt.keys.push_back(decode_key(in));
     dealt.keys.back().filter = dealt.filter;
+    dealt.keys.back().is_earlier = is_earlier;
   }
   std::vector<TopicKey::Member> members;
   const auto count = in.array();
   if (count > most_members) in.fail("too many members");
   for (std::size_t i = 0; i < count && !in.failed(); ++i) {
     TopicKey::Member member;
-    if (in.array() != 2) in.fail("a member has two parts");
+    if (in.array() != (is_earlier ? 2u : 3u)) in.fail("a member has a name and two keys");
     member.identity.name = in.text();
     if (!in.failed() && !is_identity_name(member.identity.name)) in.fail("a member without a name");
     copy_exactly(in, in.bytes(), member.identity.keys.ecdsa);
+    if (!is_earlier) in.skip();  // a key for a second stamp, which this program does not verify
     members.push_back(std::move(member));
   }
   for (TopicKey& key : dealt.keys) key.members = members;
@@ -142,20 +157,39 @@ Result<std::optional<Buffer>> deal(const Dealt& dealt, bool to_readers, std::str
   return TRY(encode_sign1(its, stamp, external_aad(topic), sealed));
 }
 
-Result<Dealt> open_dealt(Bytes message, std::string_view topic, const PublicIdentity& administrator, KeyStore& reader) {
-  const auto outside = decode_message(message);
-  if (!outside) return refused(Cause::malformed, outside.error().what);
-  const auto inside = decode_message(outside->body);
-  if (!inside) return refused(Cause::malformed, inside.error().what);
-  const Header& stamp = outside->header;
-  if (outside->structure != Structure::sign1 || inside->structure != Structure::encrypt || stamp.content != 96 || !stamp.number ||
-      !stamp.issued || !stamp.claims_are_critical || outside->has_unprotected || inside->has_unprotected)
+namespace {
+
+/// A stamp over this topic by this administrator, with a number. `earlier`: its id is in the earlier form.
+struct Signed {
+  Message message;
+  bool earlier;
+};
+Result<Signed> verify_stamp_of(const PublicIdentity& administrator, Bytes container, std::string_view topic,
+                               std::optional<std::uint64_t> content) {
+  auto message = decode_message(container);
+  if (!message) return refused(Cause::malformed, message.error().what);
+  const Header& stamp = message->header;
+  if (message->structure != Structure::sign1 || stamp.content != content || !stamp.number || !stamp.issued ||
+      !stamp.claims_are_critical || message->has_unprotected)
     return refused(Cause::malformed, "not the form in which keys are dealt");
   const auto verifier = TRY(StampVerifier::make(algorithm::es256, administrator.keys.ecdsa));
-  const Buffer sealed = to_be_sealed(Structure::sign1, outside->header_bytes, external_aad(topic), outside->body);
-  if (stamp.algorithm != algorithm::es256 || !std::ranges::equal(stamp.key_id, verifier.id()) ||
-      !verifier.verify(sealed, outside->seal))
-    return refused(Cause::stamp, "keys that their administrator has not dealt");
+  const bool earlier = std::ranges::equal(stamp.key_id, earlier_stamp_id(administrator.keys.ecdsa));
+  const Buffer sealed = to_be_sealed(Structure::sign1, message->header_bytes, external_aad(topic), message->body);
+  if (stamp.algorithm != algorithm::es256 || (!earlier && !std::ranges::equal(stamp.key_id, verifier.id())) ||
+      !verifier.verify(sealed, message->seal))
+    return refused(Cause::stamp, "not signed by " + administrator.name);
+  return Signed{*std::move(message), earlier};
+}
+
+}  // namespace
+
+Result<Dealt> open_dealt(Bytes message, std::string_view topic, const PublicIdentity& administrator, KeyStore& reader) {
+  const auto [outside, earlier] = TRY(verify_stamp_of(administrator, message, topic, 96));
+  const Header& stamp = outside.header;
+  const auto inside = decode_message(outside.body);
+  if (!inside) return refused(Cause::malformed, inside.error().what);
+  if (inside->structure != Structure::encrypt || inside->has_unprotected)
+    return refused(Cause::malformed, "not the form in which keys are dealt");
 
   const auto own = reader_id(reader.identity().keys.agreement);
   const auto meant_for_us =
@@ -169,7 +203,7 @@ Result<Dealt> open_dealt(Bytes message, std::string_view topic, const PublicIden
   if (!cipher || content_key->size() != crypto::key_size(*cipher) || inside->header.iv.size() != iv.size())
     return refused(Cause::decrypt, "a cipher or nonce that cannot be");
   std::ranges::copy(inside->header.iv, iv.begin());
-  const Buffer external = external_aad(topic, Place::inside, outer_of(outside->header_bytes));
+  const Buffer external = external_aad(topic, Place::inside, outer_of(outside.header_bytes));
   auto plaintext = crypto::Aead(*cipher, content_key->reveal())
                        .open(iv, enc_structure(Structure::encrypt, inside->header_bytes, external), inside->body);
   if (!plaintext) return refused(Cause::decrypt, plaintext.error().what);
@@ -177,26 +211,84 @@ Result<Dealt> open_dealt(Bytes message, std::string_view topic, const PublicIden
   auto dealt = decode_dealt(kept.reveal());
   if (!dealt) return refused(Cause::malformed, dealt.error().what);
 
-  for (TopicKey& key : dealt->keys) key.dealt = *stamp.number;
+  for (TopicKey& key : dealt->keys) {
+    if (key.is_earlier != earlier) return refused(Cause::malformed, "an id in another form than the keys");
+    key.dealt = *stamp.number;
+    if (earlier) key.not_after = std::min(key.not_after, *stamp.issued + earlier_lasts);
+  }
   return dealt;
 }
 
-Result<> install(Dealt dealt, const PublicIdentity& administrator, TopicKeys& keys) {
+Result<std::string> install(Dealt dealt, const PublicIdentity& administrator, TopicKeys& keys, Now now) {
+  TRY(may_deal(keys, administrator, dealt.filter, now.wall / 1000));
   const auto present = keys.all(true);
+  bool is_first = true;
   for (const TopicKey& key : *present) {
     const bool is_same = std::ranges::any_of(dealt.keys, [&](const TopicKey& its) { return its.id == key.id; });
     const bool is_theirs = key.administrator.keys == administrator.keys;
+    if (is_theirs) is_first = false;
     // The last ones come again at each subscription; those before must not bring a former key back.
     if (key.filter == dealt.filter && is_theirs && key.dealt > dealt.keys.front().dealt)
       return refused(Cause::replay, "keys that have been replaced since");
     if (is_same && !is_theirs) return refused(Cause::policy, "keys with the id of somebody else's");
     if (key.filter == dealt.filter && is_theirs && !is_same) TRY(keys.erase(key.id));
   }
+  std::string news;
   for (TopicKey& key : dealt.keys) {
+    const bool is_new = std::ranges::find(*present, key.id, &TopicKey::id) == present->end();
+    if (is_new && key.state == TopicKey::State::active)
+      news = "new key of " + printable(key.filter, 200) + " from " + administrator.name +
+             (is_first ? ", the first from there" : "") + ", id " + to_hex(key.id);
     key.administrator = administrator;
     TRY(keys.put(key));
   }
-  return {};
+  return news;
+}
+
+// -- delegations
+
+Result<Buffer> encode_delegation(const TopicKeys::Delegation& delegation, std::string_view topic, KeyStore& owner,
+                                 std::uint64_t number, Now now) {
+  Buffer body;
+  cbor::Writer out(body);
+  const auto integer = [&](std::uint64_t value) { out.integer(static_cast<std::int64_t>(value)); };
+  out.array(7).text(delegation_mark).text(delegation.filter).text(delegation.name).bytes(delegation.delegate);
+  integer(delegation.not_before);
+  integer(delegation.not_after);
+  integer(delegation.serial);
+  const Stamper its = stamper(owner);
+  const Header stamp{.algorithm = its.algorithm, .key_id = its.id, .number = number, .issued = now.wall / 1000};
+  return encode_sign1(its, stamp, external_aad(topic), body);
+}
+
+Result<TopicKeys::Delegation> open_delegation(Bytes message, std::string_view topic, const PublicIdentity& owner) {
+  const auto stamped = TRY(verify_stamp_of(owner, message, topic, std::nullopt));
+  auto read = cbor::Reader::over(stamped.message.body);
+  if (!read) return refused(Cause::malformed, read.error().what);
+  cbor::Reader& in = *read;
+  TopicKeys::Delegation delegation;
+  delegation.owner = crypto::identity_digest(owner.keys);
+  if (in.array() != 7 || in.text() != delegation_mark) in.fail("this is no delegation");
+  delegation.filter = in.text();
+  delegation.name = in.text();
+  copy_exactly(in, in.bytes(), delegation.delegate);
+  delegation.not_before = in.number();
+  delegation.not_after = in.number();
+  delegation.serial = in.number();
+  if (!in.failed() && !mqtt::is_topic_filter(delegation.filter)) in.fail("not a topic filter");
+  if (!in.failed() && !is_identity_name(delegation.name)) in.fail("a delegate without a name");
+  auto finished = in.finish(std::move(delegation));
+  if (!finished) return refused(Cause::malformed, finished.error().what);
+  return finished;
+}
+
+Result<> install(const TopicKeys::Delegation& delegation, TopicKeys& keys) {
+  for (const auto& its : keys.delegations()) {
+    if (its.owner != delegation.owner || its.filter != delegation.filter) continue;
+    if (its.serial > delegation.serial) return refused(Cause::replay, "a delegation that has been replaced since");
+    if (its.serial == delegation.serial) return {};
+  }
+  return keys.put(delegation);
 }
 
 }  // namespace sealmq::payload

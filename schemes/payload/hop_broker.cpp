@@ -13,7 +13,9 @@ class BrokerSide : public BrokerScheme {
       : keys_(std::move(keys)),
         authors_(own.identity().keys.ecdsa),
         receiving_(*keys_, wanted(authors_)),
-        sending_(*keys_, &own, {}, random) {}
+        sending_(*keys_, &own, {}, random) {
+    (void)keys_->keep_names();
+  }
 
   const SchemeInfo& info() const override { return hop_info; }
 
@@ -63,9 +65,10 @@ class BrokerSide : public BrokerScheme {
   }
 
   static ReplayMark mark_of(const Receiving::Opened& opened) {
-    Buffer name(opened.window.begin(), opened.window.end());
-    for (int shift = 56; shift >= 0; shift -= 8) name.push_back(static_cast<std::uint8_t>(opened.number >> shift));
-    return {.scheme = hop_info.name, .author = opened.window, .digest = crypto::sha256(name), .forget_after = opened.fresh_until};
+    const TopicKeys::Seen& seen = opened.seen;
+    Buffer name(seen.window.begin(), seen.window.end());
+    for (int shift = 56; shift >= 0; shift -= 8) name.push_back(static_cast<std::uint8_t>(seen.number >> shift));
+    return {.scheme = hop_info.name, .author = seen.window, .digest = crypto::sha256(name), .forget_after = opened.fresh_until};
   }
 
   std::shared_ptr<TopicKeys> keys_;

@@ -10,20 +10,16 @@ namespace sealmq::payload {
 class ListedAuthors final : public KnownAuthors {
  public:
   /// `own`: the broker's key for signatures. What it has stamped is nobody's message, even if it stands on its own list.
-  explicit ListedAuthors(Bytes own) : own_(stamp_id(own)) {}
+  explicit ListedAuthors(const crypto::Sec1Compressed& own) : own_(own) {}
 
   /// From now on; the list outlives all calls of find() until the next one of this.
   void look_into(const Directory& directory) { directory_ = &directory; }
-  const Author* find(Bytes id) override;
+  const Author* find(Bytes id, bool earlier) override;
 
  private:
-  struct Known {
-    std::array<std::uint8_t, 33> key;
-    Author author;
-  };
-  StampId own_;
+  crypto::Sec1Compressed own_;
   const Directory* directory_ = nullptr;
-  std::map<StampId, Known> known_;  // verifiers that were made before
+  std::map<crypto::Sec1Compressed, Author> known_;  // by their keys: verifiers that were made before
 };
 
 }  // namespace sealmq::payload

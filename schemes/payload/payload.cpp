@@ -30,9 +30,14 @@ constexpr std::string_view paper_hazards[] = {
     "no key is named in a message: when a key is replaced, readers have to try the old one and the new one",
 };
 
+constexpr std::string_view client_options[] = {"payload.max-age", "payload.max-ahead", "payload.windows", "payload.key-topics"};
+constexpr std::string_view paper_options[] = {"payload.topic-key", "payload.topic-public-key", "payload.topic-private-key",
+                                              "payload.stamp-key", "payload.stamp-keys"};
+
 constexpr SchemeOption options[] = {
     {"max-age", "client: how old a message may be, in seconds: 30 (default)"},
     {"max-ahead", "client: how far a sender's clock may be ahead, in seconds: 5 (default)"},
+    {"windows", "client: of how many sender names and topics of an author it remembers what it has seen: 4096 (default)"},
     {"key-topics", "client: what the topics begin with on which keys are dealt: \"sealmq-keys\" (default)"},
     {"min-enc", "broker: the weakest encryption it passes on, \"FILTER a128gcm, FILTER a256gcm\": any (default)"},
     {"min-stamp", "broker: the weakest stamp that it must see, \"FILTER mac, FILTER signature\": none (default)"},
@@ -63,6 +68,7 @@ const SchemeInfo hardened_info{.name = "payload",
                                           .revocable = false},
                                .hazards = hardened_hazards,
                                .options = options,
+                               .uses = {.key = true, .readers = true, .authors = true, .options = client_options},
                                .has_topic_keys = true,
                                .check_options = check_options};
 
@@ -78,6 +84,7 @@ const SchemeInfo hop_info{.name = "payload-hop",
                                      .forward_secrecy = false,
                                      .revocable = true},
                           .hazards = hop_hazards,
+                          .uses = {.key = true, .broker_key = true, .authors = true, .options = client_options},
                           .signs_on_shard = true,
                           .has_topic_keys = true,
                           .needs_topic_keys = true,
@@ -94,7 +101,8 @@ const SchemeInfo paper_info{.name = "payload@paper",
                                        .hides_publisher = false,
                                        .forward_secrecy = false,
                                        .revocable = false},
-                            .hazards = paper_hazards};
+                            .hazards = paper_hazards,
+                            .uses = {.options = paper_options}};
 
 Scheme hardened_scheme() {
   return {&hardened_info, hardened_broker, hardened_client};

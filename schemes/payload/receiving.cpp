@@ -4,6 +4,7 @@
 
 #include "base/try.h"
 #include "crypto/hash.h"
+#include "schemes/payload/who_may_deal.h"
 
 namespace sealmq::payload {
 namespace {
@@ -15,9 +16,20 @@ Failure as(Cause cause, const Error& error) {
   return refused(cause, error.what);
 }
 
+bool is_earlier(const TopicKey* key) {
+  return key != nullptr && key->is_earlier;
+}
+
+/// The name beside the number of a stamp; in the earlier form there was none.
+Result<> check_name_in_stamp(const Header& header, const TopicKey* key) {
+  if (header.context.size() == std::tuple_size_v<SenderName> || (header.context.empty() && is_earlier(key))) return {};
+  return refused(Cause::malformed, "the stamp names no sender");
+}
+
 /// Everything that is said stands in the protected header, and the times in it are marked as critical.
 Result<> check_header(const Message& message) {
   const Header& header = message.header;
+  if (header.has_type) return refused(Cause::malformed, "it has the type of another scheme");
   if (message.has_unprotected) return refused(Cause::malformed, "something stands in a header that is not protected");
   if (header.algorithm == 0) return refused(Cause::malformed, "no algorithm is named");
   if (header.key_id.empty()) return refused(Cause::malformed, "no sender is named");
@@ -38,8 +50,8 @@ struct Stamped {
   Message message;
   const Author* author;
 };
-Result<Stamped> verify_stamp(Message message, Bytes external, KnownAuthors& authors) {
-  const auto* author = authors.find(message.header.key_id);
+Result<Stamped> verify_stamp(Message message, Bytes external, KnownAuthors& authors, bool earlier) {
+  const auto* author = authors.find(message.header.key_id, earlier);
   if (author == nullptr) return refused(Cause::stamp, "stamped by somebody who is not known here");
   if (author->verifier.algorithm() != message.header.algorithm) return refused(Cause::policy, "stamped by another algorithm");
   const Buffer sealed = to_be_sealed(Structure::sign1, message.header_bytes, external, message.body);
@@ -56,10 +68,11 @@ Receiving::Opened said_by(const Author& author, Buffer payload) {
 }
 
 /// What stands inside an encrypted message that is to be stamped there.
-Result<Stamped> open_stamp_inside(Bytes plaintext, std::string_view topic, const crypto::Digest& outer, KnownAuthors& authors) {
+Result<Stamped> open_stamp_inside(Bytes plaintext, std::string_view topic, const crypto::Digest& outer, KnownAuthors& authors,
+                                  bool earlier) {
   Message inner = TRY(decode(plaintext));
   if (inner.structure != Structure::sign1 || inner.header.content) return refused(Cause::policy, "there is no stamp inside");
-  return verify_stamp(std::move(inner), external_aad(topic, Place::inside, outer), authors);
+  return verify_stamp(std::move(inner), external_aad(topic, Place::inside, outer), authors, earlier);
 }
 
 }  // namespace
@@ -74,11 +87,18 @@ Result<> Authors::add(const PublicIdentity& identity) {
   const auto [place, is_new] = by_id_.try_emplace(id, author);
   if (!is_new && place->second.digest != author.digest)
     return fail(Blame::caller_misused, place->second.name + " and " + identity.name + " answer to the same id");
+  const auto [earlier, is_alone] = by_earlier_id_.try_emplace(earlier_stamp_id(key), id);
+  if (!is_alone && earlier->second != id) earlier->second.reset();
   return {};
 }
 
-const Author* Authors::find(Bytes id) {
+const Author* Authors::find(Bytes id, bool earlier) {
   StampId known{};
+  if (EarlierStampId its{}; earlier && id.size() == its.size()) {
+    std::ranges::copy(id, its.begin());
+    const auto place = by_earlier_id_.find(its);
+    return place == by_earlier_id_.end() || !place->second ? nullptr : &by_id_.at(*place->second);
+  }
   if (id.size() != known.size()) return nullptr;
   std::ranges::copy(id, known.begin());
   const auto place = by_id_.find(known);
@@ -103,13 +123,16 @@ void Receiving::count_refused(const Error& error) {
 Result<Receiving::Opened> Receiving::open_checked(const From& from, Now now) {
   // Once a second: somebody may have replaced or revoked a key.
   const std::uint64_t seconds = now.wall / 1000;
+  if (looked_at_ != seconds) usable_.clear();
   look(looked_at_ != seconds);
   looked_at_ = seconds;
   turn_to(from.topic);
   if (!structure_of(from.payload)) return refused(Cause::policy, "not protected by this scheme");
-  const auto decoded = decode(from.payload);
-  if (!decoded) return Failure(decoded.error());
+  const auto decoded = decode_message(from.payload);
+  if (!decoded) return as(Cause::malformed, decoded.error());
   const Message& message = *decoded;
+  if (message.header.has_type) return refused(Cause::policy, "not protected by this scheme");
+  TRY(check_header(message));
   switch (message.structure) {
     case Structure::encrypt0: {
       const TopicKey* key = TRY(symmetric_key(message.header, from.topic));
@@ -145,6 +168,7 @@ void Receiving::look(bool again) {
   if (present == among_) return;
   among_ = std::move(present);
   members_.clear();
+  usable_.clear();
   topic_.external.clear();
 }
 
@@ -156,23 +180,39 @@ void Receiving::turn_to(std::string_view topic) {
   topic_.named = nullptr;
 }
 
-void Receiving::count(Opened& opened, std::string_view kind, Bytes sender, Bytes key, const Header& times, std::uint64_t number) {
-  if (topic_.named == nullptr || topic_.kind != kind || !std::ranges::equal(topic_.sender, sender) ||
-      !std::ranges::equal(topic_.key, key)) {
-    window_name_.clear();
-    cbor::Writer(window_name_).array(4).bytes(as_bytes(kind)).bytes(sender).bytes(key).text(topic_.name);
+void Receiving::count(Opened& opened, std::string_view kind, const Author* author, Bytes sender, const TopicKey* key,
+                      const Header& times, std::uint64_t number) {
+  const Bytes key_id = key == nullptr ? Bytes() : Bytes(key->id);
+  const crypto::Digest digest = author == nullptr ? crypto::Digest{} : author->digest;
+  if (topic_.named == nullptr || topic_.kind != kind || topic_.author != digest || !std::ranges::equal(topic_.sender, sender) ||
+      !std::ranges::equal(topic_.key, key_id)) {
+    const auto name = [&](Bytes its_sender) {
+      window_name_.clear();
+      cbor::Writer out(window_name_);
+      out.array(5).bytes(as_bytes(kind)).bytes(author == nullptr ? Bytes() : Bytes(digest)).bytes(its_sender);
+      out.bytes(key_id).text(topic_.name);
+    };
+    name(sender);
     auto known = windows_.find(as_text(window_name_));
     if (known == windows_.end()) {
       if (windows_.size() >= most_windows) windows_.clear();
-      known = windows_.try_emplace(std::string(as_text(window_name_)), Named{crypto::sha256(window_name_)}).first;
+      known = windows_.try_emplace(std::string(as_text(window_name_))).first;
+      TopicKeys::Seen& seen = known->second.seen;
+      seen.window = crypto::sha256(window_name_);
+      seen.author = digest;
+      if (key != nullptr) seen.key = key->id;
+      name({});
+      seen.topic = crypto::sha256(window_name_);
     }
     topic_.named = &known->second;
     topic_.kind = kind;
+    topic_.author = digest;
     topic_.sender = to_buffer(sender);
-    topic_.key = to_buffer(key);
+    topic_.key = to_buffer(key_id);
   }
-  opened.window = topic_.named->window;
-  opened.number = number;
+  opened.seen = topic_.named->seen;
+  opened.seen.number = number;
+  opened.seen.time = *times.issued;
   const Window& window = wanted_.window;
   const bool counts_end = times.expires && window.heeds_end;
   opened.fresh_until = 1000 * (counts_end ? *times.expires + 1 : *times.issued + window.behind + window.ahead);
@@ -180,9 +220,11 @@ void Receiving::count(Opened& opened, std::string_view kind, Bytes sender, Bytes
 
 Result<const TopicKey*> Receiving::symmetric_key(const Header& header, std::string_view topic) {
   TopicKeyId id{};
-  if (header.topic_key.size() != id.size() || header.key_id.size() != std::tuple_size_v<SenderId> || !header.number)
+  const bool has_earlier_name = header.key_id.size() == earlier_name_size;
+  const bool has_name = header.key_id.size() == std::tuple_size_v<SenderName> || has_earlier_name;
+  if (header.context.size() != id.size() || !has_name || !header.number)
     return refused(Cause::malformed, "a sender, a topic key or a number is missing");
-  std::ranges::copy(header.topic_key, id.begin());
+  std::ranges::copy(header.context, id.begin());
   const auto find = [&]() -> const TopicKey* {
     const auto place = std::ranges::find(*among_, id, &TopicKey::id);
     return place == among_->end() ? nullptr : &*place;
@@ -195,9 +237,17 @@ Result<const TopicKey*> Receiving::symmetric_key(const Header& header, std::stri
   }
   if (key == nullptr || key->kind != TopicKey::Kind::symmetric)
     return refused(Cause::policy, "under a key that is not known here");
+  if (has_earlier_name && !key->is_earlier) return refused(Cause::policy, "in the earlier form, under a key that is newer");
   if (key->filter != topic_.filter) return refused(Cause::policy, "under a key that is for other topics");
-  if (key->state == TopicKey::State::revoked) return refused(Cause::policy, "under a key that is revoked");
   return key;
+}
+
+/// Not revoked, and of somebody who may deal it.
+Result<> Receiving::check_usable(const TopicKey& key, Now now) {
+  if (key.state == TopicKey::State::revoked) return refused(Cause::policy, "under a key that is revoked");
+  auto known = usable_.find(key.id);
+  if (known == usable_.end()) known = usable_.emplace(key.id, may_be_used(keys_, key, now.wall / 1000)).first;
+  return known->second;
 }
 
 Result<> Receiving::check_time(const Header& header, const From& from, const TopicKey* key, Now now) const {
@@ -212,18 +262,19 @@ Result<> Receiving::check_time(const Header& header, const From& from, const Top
   return {};
 }
 
-Result<> Receiving::check_not_own(const Header& header, const TopicKey& key) {
-  SenderId sender{};
-  std::ranges::copy(header.key_id, sender.begin());  // as long as that: symmetric_key() has seen it
-  if (wanted_.refuses_own && keys_.sends_as(key.id, sender)) return refused(Cause::replay, "it was sealed here, and comes back");
+Result<> Receiving::check_not_own(const Header& header) {
+  SenderName sender{};
+  if (header.key_id.size() != sender.size()) return {};  // nothing is sent in the earlier form
+  std::ranges::copy(header.key_id, sender.begin());
+  if (wanted_.refuses_own && keys_.sends_as(sender)) return refused(Cause::replay, "it was sealed here, and comes back");
   return {};
 }
 
 Result<> Receiving::check_new(const Opened& opened, const From& from) {
   bool is_newest = false;
-  const Replay replay = TRY(keys_.judge(opened.window, opened.number, is_newest));
+  const Replay replay = TRY(keys_.judge(opened.seen, is_newest));
   if (shown_.size() >= most_shown) shown_.clear();
-  const bool is_first_here = !topic_.named->is_shown && shown_.insert(opened.window).second;
+  const bool is_first_here = !topic_.named->is_shown && shown_.insert(opened.seen.topic).second;
   topic_.named->is_shown = true;
   if (replay == Replay::fresh) return {};
   // A broker keeps the last message of a topic, and a reader that starts anew is shown it again; never anything older.
@@ -248,6 +299,7 @@ Result<KnownAuthors*> Receiving::authors_of(const TopicKey* key) {
 
 Result<Receiving::Opened> Receiving::open_encrypt0(const From& from, const Message& message, const TopicKey& key, Now now) {
   const Header& header = message.header;
+  TRY(check_usable(key, now));
   SenderKeys& sender = senders_.find(key, header.key_id);
   if (header.algorithm != sender.algorithm()) return refused(Cause::policy, "encrypted by another algorithm");
   TRY(check_time(header, from, &key, now));
@@ -256,32 +308,35 @@ Result<Receiving::Opened> Receiving::open_encrypt0(const From& from, const Messa
   if (!plaintext) return as(Cause::decrypt, plaintext.error());
 
   Opened opened;
+  const Author* author = nullptr;
   if (key.form == TopicKey::Form::bare) {
-    TRY(check_not_own(header, key));
+    TRY(check_not_own(header));
     opened.payload = *std::move(plaintext);
     opened.checked = "encrypted by somebody who has the topic's key; topic, time, not seen before";
   } else {
     KnownAuthors* authors = TRY(authors_of(&key));
-    const auto stamped = TRY(open_stamp_inside(*plaintext, from.topic, outer_of(message.header_bytes), *authors));
-    opened = said_by(*stamped.author, to_buffer(stamped.message.body));
+    const auto stamped = TRY(open_stamp_inside(*plaintext, from.topic, outer_of(message.header_bytes), *authors, key.is_earlier));
+    author = stamped.author;
+    opened = said_by(*author, to_buffer(stamped.message.body));
     opened.checked = "encrypted under the topic's key, signed by its author; topic, time, not seen before";
   }
-  count(opened, "key", header.key_id, key.id, header, *header.number);
+  count(opened, "key", author, header.key_id, &key, header, *header.number);
   return opened;
 }
 
 Result<Receiving::Opened> Receiving::open_mac0(const From& from, const Message& message, const TopicKey& key, Now now) {
   const Header& header = message.header;
+  TRY(check_usable(key, now));
   if (header.algorithm != algorithm::hmac256) return refused(Cause::policy, "sealed by another algorithm");
   TRY(check_time(header, from, &key, now));
   const auto checksum = senders_.find(key, header.key_id)
                             .checksum(to_be_sealed(Structure::mac0, message.header_bytes, topic_.external, message.body));
   if (!same(checksum, message.seal)) return refused(Cause::stamp, "the checksum does not match");
-  TRY(check_not_own(header, key));
+  TRY(check_not_own(header));
   Opened opened;
   opened.payload = to_buffer(message.body);
   opened.checked = "sealed by somebody who has the topic's key; topic, time, not seen before";
-  count(opened, "mac", header.key_id, key.id, header, *header.number);
+  count(opened, "mac", nullptr, header.key_id, &key, header, *header.number);
   return opened;
 }
 
@@ -303,7 +358,7 @@ Result<Secret> Receiving::content_key(const Message& message, const TopicKey* ke
 
 Result<Receiving::Opened> Receiving::open_encrypt(const From& from, const Message& message, const TopicKey* key, Now now) {
   const Header& header = message.header;
-  if (key != nullptr && key->state == TopicKey::State::revoked) return refused(Cause::policy, "under a key that is revoked");
+  if (key != nullptr) TRY(check_usable(*key, now));
   const auto cipher = cipher_of(header.algorithm);
   if (!cipher || (key != nullptr && header.algorithm != algorithm_of(key->cipher)))
     return refused(Cause::policy, "encrypted by another algorithm");
@@ -311,7 +366,8 @@ Result<Receiving::Opened> Receiving::open_encrypt(const From& from, const Messag
   if (header.iv.size() != iv.size()) return refused(Cause::malformed, "there is no nonce");
   std::ranges::copy(header.iv, iv.begin());
   KnownAuthors* authors = TRY(authors_of(key));
-  if (authors->find(header.key_id) == nullptr) return refused(Cause::stamp, "from somebody who is not known here");
+  if (authors->find(header.key_id, is_earlier(key)) == nullptr)
+    return refused(Cause::stamp, "from somebody who is not known here");
   TRY(check_time(header, from, key, now));
 
   const auto unwrapped = content_key(message, key);
@@ -323,13 +379,15 @@ Result<Receiving::Opened> Receiving::open_encrypt(const From& from, const Messag
 
   std::vector<Bytes> ids;
   for (const Recipient& recipient : message.recipients) ids.push_back(recipient.header.key_id);
-  const auto stamped = TRY(open_stamp_inside(*plaintext, from.topic, outer_of(message.header_bytes, ids), *authors));
+  const auto stamped =
+      TRY(open_stamp_inside(*plaintext, from.topic, outer_of(message.header_bytes, ids), *authors, is_earlier(key)));
   const Header& inner = stamped.message.header;
   if (!std::ranges::equal(inner.key_id, header.key_id)) return refused(Cause::stamp, "stamped by another than its sender");
   if (!inner.number) return refused(Cause::malformed, "the stamp has no number");
+  TRY(check_name_in_stamp(inner, key));
   Opened opened = said_by(*stamped.author, to_buffer(stamped.message.body));
   opened.checked = "encrypted for this reader, signed by its author; topic, time, not seen before";
-  count(opened, "stamp", stamped.author->digest, {}, header, *inner.number);
+  count(opened, "sign", stamped.author, inner.context, nullptr, header, *inner.number);
   return opened;
 }
 
@@ -353,12 +411,18 @@ Result<Receiving::Opened> Receiving::open_outside(const From& from, const Messag
           std::ranges::equal(inner.recipients[0].header.key_id, reader_id(its.public_half)))
         key = &its;
   }
-  if (key == nullptr || key->form != TopicKey::Form::outside || key->state == TopicKey::State::revoked)
+  if (inner.structure == Structure::encrypt0 && key != nullptr && !(header.context.empty() && key->is_earlier) &&
+      (header.number != inner.header.number || !std::ranges::equal(header.context, inner.header.key_id)))
+    return refused(Cause::malformed, "the stamp and what is in it have other names or numbers");
+  if (key == nullptr || key->form != TopicKey::Form::outside)
     return refused(Cause::policy, "this topic takes messages of another form, or under another key");
+  TRY(check_usable(*key, now));
   KnownAuthors* authors = TRY(authors_of(key));
-  if (authors->find(header.key_id) == nullptr) return refused(Cause::stamp, "stamped by somebody who is not known here");
+  if (authors->find(header.key_id, key->is_earlier) == nullptr)
+    return refused(Cause::stamp, "stamped by somebody who is not known here");
+  TRY(check_name_in_stamp(header, key));
   TRY(check_time(header, from, key, now));
-  const auto stamped = TRY(verify_stamp(message, topic_.external, *authors));
+  const auto stamped = TRY(verify_stamp(message, topic_.external, *authors, key->is_earlier));
 
   if (inner.header.algorithm != algorithm_of(key->cipher)) return refused(Cause::policy, "encrypted by another algorithm");
   Result<Buffer> plaintext = Buffer();
@@ -378,7 +442,10 @@ Result<Receiving::Opened> Receiving::open_outside(const From& from, const Messag
   if (!plaintext) return as(Cause::decrypt, plaintext.error());
   Opened opened = said_by(*stamped.author, *std::move(plaintext));
   opened.checked = "signed by its author, encrypted under the topic's key; topic, time, not seen before";
-  count(opened, "stamp", stamped.author->digest, {}, header, *header.number);
+  if (inner.structure == Structure::encrypt0 && !header.context.empty())
+    count(opened, "key", stamped.author, header.context, key, header, *header.number);
+  else
+    count(opened, "sign", stamped.author, header.context, nullptr, header, *header.number);
   return opened;
 }
 
@@ -390,13 +457,16 @@ Result<Receiving::Opened> Receiving::open_stamped(const From& from, const Messag
         (key == nullptr || its.not_before > key->not_before))
       key = &its;
   if (key == nullptr) return refused(Cause::policy, "this topic takes messages of another form");
+  TRY(check_usable(*key, now));
   KnownAuthors* authors = TRY(authors_of(key));
-  if (authors->find(message.header.key_id) == nullptr) return refused(Cause::stamp, "stamped by somebody who is not known here");
+  if (authors->find(message.header.key_id, key->is_earlier) == nullptr)
+    return refused(Cause::stamp, "stamped by somebody who is not known here");
+  TRY(check_name_in_stamp(message.header, key));
   TRY(check_time(message.header, from, nullptr, now));
-  const auto stamped = TRY(verify_stamp(message, topic_.external, *authors));
+  const auto stamped = TRY(verify_stamp(message, topic_.external, *authors, key->is_earlier));
   Opened opened = said_by(*stamped.author, to_buffer(message.body));
   opened.checked = "signed by its author; topic, time, not seen before";
-  count(opened, "stamp", stamped.author->digest, {}, message.header, *message.header.number);
+  count(opened, "sign", stamped.author, message.header.context, nullptr, message.header, *message.header.number);
   return opened;
 }
 

@@ -34,19 +34,20 @@ struct Author {
 class KnownAuthors {
  public:
   virtual ~KnownAuthors() = default;
-  /// Null: nobody. Good until the next call.
-  virtual const Author* find(Bytes id) = 0;
+  /// Null: nobody. Good until the next call. `earlier`: ids of the earlier form are answered too.
+  virtual const Author* find(Bytes id, bool earlier) = 0;
 };
 
 class Authors final : public KnownAuthors {
  public:
   /// Errors: caller_misused, if a key is none, or two of them answer to the same id.
   Result<> add(const PublicIdentity& identity);
-  const Author* find(Bytes id) override;
+  const Author* find(Bytes id, bool earlier) override;
   bool empty() const { return by_id_.empty(); }
 
  private:
   std::map<StampId, Author> by_id_;
+  std::map<EarlierStampId, std::optional<StampId>> by_earlier_id_;  // nothing: two answer to it
 };
 
 /// One thread.
@@ -74,10 +75,8 @@ class Receiving {
     std::string author;                ///< empty: somebody who has the key
     const Identity* listed = nullptr;  ///< the author's, as of Author
     std::string_view checked;          ///< in words
-    // It comes once: by its number among all of this sender, key and topic.
-    std::array<std::uint8_t, 32> window{};
-    std::uint64_t number = 0;
-    std::uint64_t fresh_until = 0;  ///< wall milliseconds; afterwards its time alone refuses it
+    TopicKeys::Seen seen;              ///< it comes once: by its number among all of this author, sender's name, key and topic
+    std::uint64_t fresh_until = 0;     ///< wall milliseconds; afterwards its time alone refuses it
   };
   /// Errors begin with one of cause_names.
   Result<Opened> open(const From& from, Now now);
@@ -95,11 +94,14 @@ class Receiving {
   Result<Opened> open_stamped(const From& from, const Message& message, Now now);
   Result<Secret> content_key(const Message& message, const TopicKey* key);
   Result<const TopicKey*> symmetric_key(const Header& header, std::string_view topic);
+  Result<> check_usable(const TopicKey& key, Now now);
   Result<> check_time(const Header& header, const From& from, const TopicKey* key, Now now) const;
-  Result<> check_not_own(const Header& header, const TopicKey& key);
+  Result<> check_not_own(const Header& header);
   Result<> check_new(const Opened& opened, const From& from);
   Result<KnownAuthors*> authors_of(const TopicKey* key);
-  void count(Opened& opened, std::string_view kind, Bytes sender, Bytes key, const Header& times, std::uint64_t number);
+  /// What its number counts among. No author: it has no stamp; no key: it is under none.
+  void count(Opened& opened, std::string_view kind, const Author* author, Bytes sender, const TopicKey* key, const Header& times,
+             std::uint64_t number);
   void look(bool again);
   void turn_to(std::string_view topic);
 
@@ -108,13 +110,14 @@ class Receiving {
   std::uint64_t looked_at_ = 0;  ///< seconds
   std::shared_ptr<const TopicKeys::Keys> among_;
   std::map<TopicKeyId, Authors> members_;  ///< of the keys in among_
+  std::map<TopicKeyId, Result<>> usable_;  ///< which of them may be used, at the second of looked_at_
   SenderKeyCache senders_;
-  std::set<std::array<std::uint8_t, 32>> shown_;  ///< windows of retained messages that were answered in this process
+  std::set<std::array<std::uint8_t, 32>> shown_;  ///< Seen::topic of what was answered in this process
   std::array<std::uint64_t, 6> refused_{};
 
   // What was worked out for messages before, which this is most often like: names of windows,
   struct Named {
-    std::array<std::uint8_t, 32> window;
+    TopicKeys::Seen seen;   ///< without number and time
     bool is_shown = false;  ///< stands in shown_
   };
   std::unordered_map<std::string, Named, TextHash, std::equal_to<>> windows_;
@@ -125,6 +128,7 @@ class Receiving {
     std::string_view filter;  ///< in among_
     Named* named = nullptr;   ///< null: no message has been opened; of this
     std::string_view kind{};
+    crypto::Digest author{};
     Buffer sender{}, key{};
   };
   Topic topic_;

@@ -35,7 +35,7 @@ std::int64_t algorithm_of(TopicKey::Cipher cipher) {
 
 SenderKeys::SenderKeys(const TopicKey& key, Bytes sender)
     : algorithm_(algorithm_of(key.cipher)), cipher_(cipher_for(key, sender)) {
-  std::copy_n(sender.begin(), sender_.size(), sender_.begin());
+  std::copy_n(sender.begin(), std::min(sender.size(), nonce_id_.size()), nonce_id_.begin());
   const auto iv = derive(key, {}, algorithm_, "IV", common_iv_.size());
   std::ranges::copy(iv.reveal(), common_iv_.begin());
   if (key.form == TopicKey::Form::mac) checksum_key_ = derive(key, sender, algorithm::hmac256, "Key", 32);
@@ -43,8 +43,8 @@ SenderKeys::SenderKeys(const TopicKey& key, Bytes sender)
 
 // As sender_nonce(), without memory of its own: this is on the path of every message.
 crypto::Iv SenderKeys::nonce(std::uint64_t number) const {
-  crypto::Iv nonce{static_cast<std::uint8_t>(sender_.size())};
-  std::ranges::copy(sender_, nonce.begin() + 1);
+  crypto::Iv nonce{static_cast<std::uint8_t>(nonce_id_.size())};
+  std::ranges::copy(nonce_id_, nonce.begin() + 1);
   for (std::size_t i = 0; i < 5; ++i) nonce[11 - i] = static_cast<std::uint8_t>(number >> (8 * i));
   for (std::size_t i = 0; i < nonce.size(); ++i) nonce[i] ^= common_iv_[i];
   return nonce;
@@ -63,16 +63,14 @@ crypto::Digest SenderKeys::checksum(Bytes message) const {
 }
 
 SenderKeys& SenderKeyCache::find(const TopicKey& key, Bytes sender) {
-  Name name{};
-  std::ranges::copy(sender, std::ranges::copy(key.id, name.begin()).out);
-  if (last_ != nullptr && name == last_name_) return *last_;
-  const std::string_view known_as(name.data(), name.size());
-  auto known = known_.find(known_as);
+  name_.assign(as_text(key.id)).append(as_text(sender));
+  if (last_ != nullptr && name_ == last_name_) return *last_;
+  auto known = known_.find(name_);
   if (known == known_.end()) {
     if (known_.size() >= most_known) known_.clear();
-    known = known_.try_emplace(std::string(known_as), key, sender).first;
+    known = known_.try_emplace(name_, key, sender).first;
   }
-  last_name_ = name;
+  last_name_ = name_;
   last_ = &known->second;
   return *last_;
 }

@@ -9,10 +9,12 @@
 
 namespace sealmq::payload {
 
-using SenderId = std::array<std::uint8_t, 6>;
+/// Of names as they were before.
+inline constexpr std::size_t earlier_name_size = 6;
 
 class SenderKeys {
  public:
+  /// A name of 6 to 255 bytes, all of which the keys depend on.
   SenderKeys(const TopicKey& key, Bytes sender);
 
   std::int64_t algorithm() const { return algorithm_; }
@@ -26,7 +28,7 @@ class SenderKeys {
   crypto::Iv nonce(std::uint64_t number) const;
 
   std::int64_t algorithm_;
-  SenderId sender_{};
+  std::array<std::uint8_t, 6> nonce_id_{};  // the name's first bytes
   crypto::Aead cipher_;
   crypto::Iv common_iv_{};
   Secret checksum_key_;
@@ -38,10 +40,9 @@ class SenderKeyCache {
   SenderKeys& find(const TopicKey& key, Bytes sender);
 
  private:
-  using Name = std::array<char, std::tuple_size_v<TopicKeyId> + std::tuple_size_v<SenderId>>;
   std::map<std::string, SenderKeys, std::less<>> known_;
-  Name last_name_{};
-  SenderKeys* last_ = nullptr;  // asked for
+  std::string name_, last_name_;  // a key's id and a sender's name
+  SenderKeys* last_ = nullptr;    // asked for
 };
 
 std::int64_t algorithm_of(TopicKey::Cipher cipher);

@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "base/try.h"
+#include "schemes/payload/who_may_deal.h"
 
 namespace sealmq::payload {
 namespace {
@@ -66,6 +67,11 @@ Sending::Topic& Sending::topic_state(std::string_view topic, std::uint64_t secon
   if (its.chosen_at == seconds && its.among != nullptr) return its;
   its.among = keys_.all(true);
   its.key = key_to_send(*its.among, topic, seconds);
+  its.refused.reset();
+  if (auto may = its.key == nullptr ? Result<>() : may_be_used(keys_, *its.key, seconds); !may) {
+    its.key = nullptr;
+    its.refused = std::move(may).error();
+  }
   its.chosen_at = seconds;
   return its;
 }
@@ -83,6 +89,7 @@ Result<Buffer> Sending::seal(std::string_view topic, Bytes payload, Now now, std
       return misused("this topic has a key, and messages to it take no other form\nhint: leave out --to");
     return seal_for(readers_, TopicKey::Form::inside, algorithm::a128gcm, topic, payload, times);
   }
+  if (its.refused) return misused(its.refused->what);
   if (its.key == nullptr)
     return misused("there is no key for " + printable(topic, 200) +
                    "\nhint: sealmq key new FILTER, or name readers with --to NAME.pub");
@@ -95,13 +102,15 @@ Result<Buffer> Sending::seal(std::string_view topic, Bytes payload, Now now, std
 
 Result<Buffer> Sending::seal_symmetric(const Topic& its, std::string_view topic, Bytes payload, Header header) {
   const TopicKey& key = *its.key;
-  if (key.form == TopicKey::Form::stamp)
-    return encode_sign1(*stamper_, TRY(outer_stamp(header, std::nullopt)), its.external, payload);
-  const auto numbered = TRY(keys_.next(key.id));
+  if (key.form == TopicKey::Form::stamp) {
+    const auto numbered = TRY(next_signed(payload));
+    return encode_sign1(*stamper_, outer_stamp(header, std::nullopt, numbered), its.external, payload);
+  }
+  const auto numbered = TRY(keys_.next(key.id, payload.size()));
   SenderKeys& sender = senders_.find(key, numbered.sender);
   header.algorithm = sender.algorithm();
   header.key_id = numbered.sender;
-  header.topic_key = key.id;
+  header.context = key.id;
   header.number = numbered.number;
 
   if (key.form == TopicKey::Form::mac) {
@@ -117,7 +126,7 @@ Result<Buffer> Sending::seal_symmetric(const Topic& its, std::string_view topic,
   Buffer inner_external;
   Bytes external = its.external;
   if (key.form == TopicKey::Form::outside) {
-    stamp = TRY(outer_stamp(header, Structure::encrypt0));
+    stamp = outer_stamp(header, Structure::encrypt0, numbered);
     stamp_header = encode_header(stamp);
     inner_external = external_aad(topic, Place::inside, outer_of(stamp_header));
     external = inner_external;
@@ -139,10 +148,11 @@ Result<Buffer> Sending::seal_symmetric(const Topic& its, std::string_view topic,
   return encode_sign1(*stamper_, stamp, its.external, out);
 }
 
-Result<Header> Sending::outer_stamp(const Header& times, std::optional<Structure> content) {
+Header Sending::outer_stamp(const Header& times, std::optional<Structure> content, const TopicKeys::Numbered& numbered) const {
   Header stamp{.algorithm = stamper_->algorithm, .key_id = stamper_->id};
   if (content) stamp.content = static_cast<std::uint64_t>(*content);
-  stamp.number = TRY(keys_.next_signed());
+  stamp.number = numbered.number;
+  stamp.context = numbered.sender;
   stamp.issued = times.issued;
   stamp.expires = times.expires;
   return stamp;
@@ -154,18 +164,19 @@ Result<Buffer> Sending::seal_for(const std::vector<ReaderKey>& readers, TopicKey
   header.algorithm = algorithm;
   header.key_id = stamper_->id;
   if (form == TopicKey::Form::outside) {
-    const Header stamp = TRY(outer_stamp(header, Structure::encrypt));
+    const auto numbered = TRY(next_signed(payload));
+    const Header stamp = outer_stamp(header, Structure::encrypt, numbered);
     const auto outer = outer_of(encode_header(stamp));
     const Buffer sealed = TRY(encode_encrypt_for(
         readers, header, external_aad(topic, Place::inside, outer),
         [&](const Encrypted&) -> Result<Buffer> { return to_buffer(payload); }, random_));
     return encode_sign1(*stamper_, stamp, external_aad(topic), sealed);
   }
-  const auto number = TRY(keys_.next_signed());
+  const auto numbered = TRY(next_signed(payload));
   return encode_encrypt_for(
       readers, header, external_aad(topic),
       [&](const Encrypted& around) -> Result<Buffer> {
-        const Header inner{.number = number, .issued = header.issued};
+        const Header inner{.number = numbered.number, .context = numbered.sender, .issued = header.issued};
         const auto outer = outer_of(around.header, around.reader_ids);
         return encode_sign1(*stamper_, inner, external_aad(topic, Place::inside, outer), payload);
       },

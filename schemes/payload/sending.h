@@ -39,13 +39,15 @@ class Sending {
     std::shared_ptr<const TopicKeys::Keys> among;
     std::uint64_t chosen_at = 0;  ///< seconds
     const TopicKey* key = nullptr;
+    std::optional<Error> refused;  ///< there is one, and this is why it is not used
     Buffer external;
   };
   Topic& topic_state(std::string_view topic, std::uint64_t seconds);
   Result<Buffer> seal_symmetric(const Topic& its, std::string_view topic, Bytes payload, Header header);
   Result<Buffer> seal_for(const std::vector<ReaderKey>& readers, TopicKey::Form form, std::int64_t algorithm,
                           std::string_view topic, Bytes payload, Header header);
-  Result<Header> outer_stamp(const Header& times, std::optional<Structure> content);
+  Result<TopicKeys::Numbered> next_signed(Bytes payload) { return keys_.next(std::nullopt, payload.size()); }
+  Header outer_stamp(const Header& times, std::optional<Structure> content, const TopicKeys::Numbered& numbered) const;
   Result<> need_key() const;
 
   TopicKeys& keys_;

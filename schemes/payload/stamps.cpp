@@ -3,29 +3,46 @@
 #include <algorithm>
 
 #include "base/try.h"
+#include "crypto/thumbprint.h"
 
 namespace sealmq::payload {
 
-StampId stamp_id(Bytes public_key) {
-  const auto digest = crypto::sha256(public_key);
+namespace {
+
+StampId id_of(const crypto::Digest& thumbprint) {
   StampId id{};
+  std::copy_n(thumbprint.begin(), id.size(), id.begin());
+  return id;
+}
+
+}  // namespace
+
+StampId stamp_id(const crypto::Sec1Compressed& public_key) {
+  const auto thumbprint = crypto::thumbprint_p256(public_key);
+  return thumbprint ? id_of(*thumbprint) : StampId{};
+}
+
+EarlierStampId earlier_stamp_id(Bytes public_key) {
+  const auto digest = crypto::sha256(public_key);
+  EarlierStampId id{};
   std::copy_n(digest.begin(), id.size(), id.begin());
   return id;
 }
 
 Result<StampVerifier> StampVerifier::make(std::int64_t algorithm, Bytes public_key) {
-  const StampId id = stamp_id(public_key);
   switch (algorithm) {
     case algorithm::es256: {
       auto key = TRY(crypto::ecdsa::VerifyingKey::from_sec1(public_key));
-      return StampVerifier(algorithm, id, std::move(key));
+      return StampVerifier(algorithm, id_of(TRY(crypto::thumbprint_p256(public_key))), std::move(key));
     }
     case algorithm::eddsa: {
       auto key = TRY(crypto::OtherPublicKey::from_raw(crypto::KeyKind::ed25519, public_key));
+      const StampId id = id_of(crypto::thumbprint(key));
       return StampVerifier(algorithm, id, std::move(key));
     }
     case algorithm::ps256: {
       auto key = TRY(crypto::OtherPublicKey::from_der(crypto::KeyKind::rsa, public_key));
+      const StampId id = id_of(crypto::thumbprint(key));
       return StampVerifier(algorithm, id, std::move(key));
     }
     default:
@@ -46,8 +63,7 @@ bool StampVerifier::verify(Bytes message, Bytes signature) const {
 Stamper stamper(const crypto::OtherPrivateKey& key) {
   const bool is_rsa = key.kind() == crypto::KeyKind::rsa;
   const auto how = is_rsa ? crypto::Signing::rsa_pss : crypto::Signing::ed25519;
-  const Buffer public_key = is_rsa ? key.public_key().to_der() : key.public_key().to_raw();
-  return {is_rsa ? algorithm::ps256 : algorithm::eddsa, stamp_id(public_key),
+  return {is_rsa ? algorithm::ps256 : algorithm::eddsa, id_of(crypto::thumbprint(key.public_key())),
           [&key, how](Bytes message) -> Result<Buffer> { return crypto::sign(key, how, message); }};
 }
 

@@ -10,9 +10,14 @@
 
 namespace sealmq::payload {
 
-/// Of an author's key: 6 bytes of its hash. Whoever looks a key up by it sees to it that no two keys answer to one.
-using StampId = std::array<std::uint8_t, 6>;
-StampId stamp_id(Bytes public_key);
+/// Of an author's key: 16 bytes of its thumbprint (RFC 9679). Whoever looks a key up by it sees to it that no two keys answer to
+/// one.
+using StampId = std::array<std::uint8_t, 16>;
+/// Of a key for ES256; zeroes, if it is none.
+StampId stamp_id(const crypto::Sec1Compressed& public_key);
+/// As stamps named their author before: 6 bytes of the SHA-256 of the key.
+using EarlierStampId = std::array<std::uint8_t, 6>;
+EarlierStampId earlier_stamp_id(Bytes public_key);
 
 struct Stamper {
   std::int64_t algorithm = algorithm::es256;

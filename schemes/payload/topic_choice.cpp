@@ -6,6 +6,27 @@
 
 namespace sealmq::payload {
 
+bool overlap(std::string_view one, std::string_view other) {
+  const auto level = [](std::string_view& rest) {
+    const auto its = rest.substr(0, rest.find('/'));
+    const bool is_last = its.size() == rest.size();
+    rest.remove_prefix(is_last ? rest.size() : its.size() + 1);
+    return std::pair(its, is_last);
+  };
+  for (bool is_first = true;; is_first = false) {
+    const auto [its, ends] = level(one);
+    const auto [others, other_ends] = level(other);
+    const auto is_wildcard = [](std::string_view text) { return text == "+" || text == "#"; };
+    if (is_first && ((is_wildcard(its) && others.starts_with('$')) || (is_wildcard(others) && its.starts_with('$'))))
+      return false;
+    if (its == "#" || others == "#") return true;
+    if (its != "+" && others != "+" && its != others) return false;
+    if (ends && other_ends) return true;
+    if (ends) return other == "#";  // `a/#` matches `a` too
+    if (other_ends) return one == "#";
+  }
+}
+
 bool is_more_specific(std::string_view one, std::string_view other) {
   const auto wildcards = [](std::string_view filter) {
     return std::ranges::count_if(filter, [](char c) { return c == '+' || c == '#'; });

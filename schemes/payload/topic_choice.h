@@ -13,6 +13,8 @@ struct TextHash {
   std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
 };
 
+/// True: some topic matches both filters.
+bool overlap(std::string_view one, std::string_view other);
 /// True: `one` has fewer wildcards than `other`, or as many and is longer.
 bool is_more_specific(std::string_view one, std::string_view other);
 /// Of those that match the topic; empty: there is none.

@@ -21,6 +21,9 @@ constexpr std::string_view paper_hazards[] = {
     "the broker keeps passwords that can be read, and never proves who it is",
 };
 
+constexpr std::string_view pmqtt_options[] = {"pmqtt.prefix"};
+constexpr std::string_view smqtt_options[] = {"smqtt.prefix"};
+
 constexpr SchemeOption options[] = {
     {"prefix", "what the topics of both ends and the broker begin with: \"pmqtt\" (default)"},
 };
@@ -42,21 +45,24 @@ Result<> check_options(const SchemeOptions& wanted) {
 
 }  // namespace
 
-const SchemeInfo hardened_info{.name = "pmqtt",
-                               .title = "patient and doctor, end to end (PMQTT)",
-                               .profile = Profile::hardened,
-                               .claims = hardened_claims,
-                               .hazards = hardened_hazards,
-                               .options = options,
-                               .names_ends = true,
-                               .between_partners = true,
-                               .check_options = check_options<hardened_info>};
+const SchemeInfo hardened_info{
+    .name = "pmqtt",
+    .title = "patient and doctor, end to end (PMQTT)",
+    .profile = Profile::hardened,
+    .claims = hardened_claims,
+    .hazards = hardened_hazards,
+    .options = options,
+    .uses = {.key = true, .broker_key = true, .readers = true, .authors = true, .options = pmqtt_options},
+    .names_ends = true,
+    .between_partners = true,
+    .check_options = check_options<hardened_info>};
 
 const SchemeInfo paper_info{.name = "pmqtt@paper",
                             .title = "patient and doctor as published (PMQTT)",
                             .profile = Profile::paper,
                             .claims = {},
                             .hazards = paper_hazards,
+                            .uses = {.key = true, .readers = true, .authors = true, .options = pmqtt_options},
                             .names_ends = true,
                             .between_partners = true,
                             .check_options = check_options<paper_info>};
@@ -67,6 +73,7 @@ const SchemeInfo smqtt_info{.name = "smqtt",
                             .claims = hardened_claims,
                             .hazards = hardened_hazards,
                             .options = options,
+                            .uses = {.key = true, .broker_key = true, .readers = true, .authors = true, .options = smqtt_options},
                             .needs_login = true,
                             .names_ends = true,
                             .between_partners = true,

@@ -21,6 +21,9 @@ constexpr std::string_view paper_hazards[] = {
     "one message at a time in each direction",
 };
 
+constexpr std::string_view hardened_options[] = {"scacauth.method"};
+constexpr std::string_view paper_options[] = {"scacauth.method", "scacauth.card_v2"};
+
 constexpr SchemeOption options[] = {
     {"methods", "which of the hardened methods a client may use, with ',' between them (all of schemes/scacauth/README.md)"},
     {"paper_methods", "the same for scacauth@paper (SCACAuth-RSAPKCS1-2048-AES-128)"},
@@ -54,6 +57,8 @@ const SchemeInfo hardened_info{.name = "scacauth",
                                           .revocable = true},
                                .hazards = hardened_hazards,
                                .options = options,
+                               .uses = {.key = true, .broker_key = true, .options = hardened_options},
+                               .in_default_policy = true,
                                .login_protects = true,
                                .check_options = check_hardened};
 
@@ -63,6 +68,7 @@ const SchemeInfo paper_info{.name = "scacauth@paper",
                             .claims = {},
                             .hazards = paper_hazards,
                             .options = options,
+                            .uses = {.key = true, .broker_key = true, .options = paper_options},
                             .needs_rsa = true,
                             .login_protects = true,
                             .exactly_once = true,

@@ -43,7 +43,7 @@ class ClientSide : public ClientScheme {
     auto listed = TRY(decode_listed(message.payload));
     auto frame = TRY(decode_message(listed.message));
     if (frame.topic != message.topic) return refused("signed for another topic");
-    if (!pinned_.accepts(frame.id)) return refused("signed by somebody who is not pinned");
+    if (!pinned_.accepts(frame.id)) return refused("signed by a key that is not in --from");
     if (!mqtt::is_topic_filter(listed.filter) || !mqtt::matches(listed.filter, frame.topic))
       return refused("the broker's listing is for other topics");
     if (listed.not_after < now.wall) return refused("the broker's listing has ended");

@@ -33,7 +33,7 @@ class ClientSide : public ClientScheme {
       return fail(Blame::caller_misused, "without pinned publishers anybody's signature would do; name them with --from");
     auto frame = TRY(decode_paper_message(message.payload));
     if (frame.topic != message.topic) return refused("signed for another topic");
-    if (!pinned_.accepts(frame.id)) return refused("signed by somebody who is not pinned");
+    if (!pinned_.accepts(frame.id)) return refused("signed by a key that is not in --from");
     auto key = TRY(keys_.find(frame.id, true));
     if (!malina::verify(key, {"SL1_2", frame.topic, frame.id, frame.message, frame.time}, frame.signature))
       return refused("the signature does not verify");

@@ -30,6 +30,8 @@ const SchemeInfo hardened_info{.name = "sl1",
                                           .forward_secrecy = false,
                                           .revocable = true},
                                .hazards = hardened_hazards,
+                               .uses = {.key = true, .broker_key = true, .authors = true, .evidence = true},
+                               .in_default_policy = true,
                                .signs_on_shard = true};
 
 const SchemeInfo paper_info{.name = "sl1@paper",
@@ -43,7 +45,8 @@ const SchemeInfo paper_info{.name = "sl1@paper",
                                        .hides_publisher = false,
                                        .forward_secrecy = false,
                                        .revocable = true},
-                            .hazards = paper_hazards};
+                            .hazards = paper_hazards,
+                            .uses = {.key = true, .authors = true, .evidence = true}};
 
 Scheme hardened() {
   return {&hardened_info, hardened_broker, hardened_client};

@@ -20,6 +20,8 @@ constexpr std::string_view paper_hazards[] = {
     "no forward secrecy: who gets the broker's Rabin key reads all recordings",
 };
 
+constexpr std::string_view client_options[] = {"sl2.capability"};
+
 constexpr SchemeOption options[] = {
     {"closed", "closed topics: \"CAPABILITY FILTER; …\", a capability being 32 hexadecimal digits (none)"},
     {"cover", "milliseconds between the frames that every subscription gets, whole seconds; 0: each message at once (0)"},
@@ -28,20 +30,22 @@ constexpr SchemeOption options[] = {
 
 }  // namespace
 
-const SchemeInfo hardened_info{.name = "sl2",
-                               .title = "sealed messages, anonymous subscribers (Malina SL2)",
-                               .profile = Profile::hardened,
-                               .claims = {.authorship = Authorship::checked_by_broker,
-                                          .confidentiality = Confidentiality::hop,
-                                          .bound_to_topic = true,
-                                          .refuses_replay = true,
-                                          .hides_subscriber = true,
-                                          .hides_publisher = true,
-                                          .forward_secrecy = false,
-                                          .revocable = true},
-                               .hazards = hardened_hazards,
-                               .options = options,
-                               .needs_rabin = true};
+const SchemeInfo hardened_info{
+    .name = "sl2",
+    .title = "sealed messages, anonymous subscribers (Malina SL2)",
+    .profile = Profile::hardened,
+    .claims = {.authorship = Authorship::checked_by_broker,
+               .confidentiality = Confidentiality::hop,
+               .bound_to_topic = true,
+               .refuses_replay = true,
+               .hides_subscriber = true,
+               .hides_publisher = true,
+               .forward_secrecy = false,
+               .revocable = true},
+    .hazards = hardened_hazards,
+    .options = options,
+    .uses = {.key = true, .broker_key = true, .authors = true, .evidence = true, .options = client_options},
+    .needs_rabin = true};
 
 const SchemeInfo paper_info{.name = "sl2@paper",
                             .title = "sealed messages as published, padded (Malina SL2)",
@@ -55,6 +59,7 @@ const SchemeInfo paper_info{.name = "sl2@paper",
                                        .forward_secrecy = false,
                                        .revocable = true},
                             .hazards = paper_hazards,
+                            .uses = {.key = true, .broker_key = true, .authors = true, .evidence = true},
                             .needs_rabin = true};
 
 Scheme hardened() {

@@ -211,7 +211,7 @@ class ClientSide : public ClientScheme {
   // Across sessions as well: neither a new session nor a second subscription shows a message again.
   Result<Checked<Received>> accept(const ReceivedMessage& received, const char* checked) {
     const SignedMessage& message = received.message;
-    if (!pinned_.accepts(message.id)) return refused("signed by somebody who is not pinned");
+    if (!pinned_.accepts(message.id)) return refused("signed by a key that is not in --from");
     if (windows_.size() > remembered) windows_.clear();
     Replay replay = windows_[malina::memory_key(message.id, message.topic)].judge(message.sequence);
     if (replay == Replay::stale) return refused("older than what was already seen from its author");

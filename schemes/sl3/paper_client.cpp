@@ -146,7 +146,7 @@ class ClientSide : public ClientScheme {
 
   Result<Checked<Received>> accept(const paper::TakenMessage& taken, const char* checked, Now now) {
     const auto& message = taken.message;
-    if (!pinned_.accepts(message.id)) return refused("signed by somebody who is not pinned");
+    if (!pinned_.accepts(message.id)) return refused("signed by a key that is not in --from");
     Received received;
     received.repeat = seen_.has(taken.mark.digest);
     if (!received.repeat) {

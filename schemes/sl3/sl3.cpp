@@ -37,6 +37,8 @@ const SchemeInfo hardened_info{.name = scheme_name,
                                           .revocable = true},
                                .hazards = hardened_hazards,
                                .options = hardened_options,
+                               .uses = {.key = true, .broker_key = true, .authors = true, .evidence = true},
+                               .in_default_policy = true,
                                .signs_on_shard = true};
 
 const SchemeInfo paper_info{.name = paper_scheme_name,
@@ -50,7 +52,8 @@ const SchemeInfo paper_info{.name = paper_scheme_name,
                                        .hides_publisher = false,
                                        .forward_secrecy = false,
                                        .revocable = true},
-                            .hazards = paper_hazards};
+                            .hazards = paper_hazards,
+                            .uses = {.key = true, .broker_key = true, .authors = true, .evidence = true}};
 
 Scheme hardened_scheme() {
   return {&hardened_info, hardened_broker, hardened_client};

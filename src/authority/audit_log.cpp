@@ -212,7 +212,7 @@ Result<std::uint64_t> size_of(int file, const std::string& path) {
 
 Result<std::optional<AuditHead>> read_head(const std::string& path) {
   if (!exists(path)) return std::nullopt;
-  return parse_audit_head(TRY(read_public_file(path)))
+  return parse_audit_head(TRY(read_public_file(path, wants_text)))
       .map_error([&path](const Error& error) {
         return Error{Blame::environment, path + ": " + error.what};
       })

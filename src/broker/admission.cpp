@@ -2,6 +2,7 @@
 // one answer for all of it; the journal learns the cause.
 #include <algorithm>
 
+#include "base/text.h"
 #include "broker/core.h"
 #include "mqtt/topic.h"
 
@@ -91,7 +92,22 @@ Admission<Core::Admitted> Core::admit(Link& link, std::string_view topic, Bytes 
     return entitle(link, *std::move(opened), i, now);
   }
   if (malformed) return tl::unexpected(*std::move(malformed));
-  return refused(Refusal::topic_not_allowed, "not in the form of a scheme that this topic allows");
+  return refused(Refusal::topic_not_allowed, form_of(incoming) + " message refused: topic " + printable(topic) + " accepts " +
+                                                 (accepted(*rule).empty() ? "none" : accepted(*rule)));
+}
+
+/// Of a message that nobody has verified: the scheme whose form it has.
+std::string Core::form_of(const Incoming& incoming) const {
+  for (std::size_t i = 0; i < ports.schemes.size(); ++i)
+    if (!is_of_login_[i] && ports.schemes[i]->recognises(incoming)) return std::string(ports.schemes[i]->info().name);
+  return "a";
+}
+
+std::string Core::accepted(const TopicRule& rule) const {
+  std::string names;
+  for (std::size_t i = 0; i < ports.schemes.size(); ++i)
+    if (rule.publish.contains(i)) names.append(names.empty() ? "" : ", ").append(ports.schemes[i]->info().name);
+  return names;
 }
 
 Admission<Core::Admitted> Core::entitle(Link& link, BrokerScheme::Checked<Opened> opened, std::size_t scheme, Now now) {
@@ -179,7 +195,7 @@ Core::Accepted Core::pass_on(Link& link, const mqtt::Publish& packet, const Admi
   return {Reason::success, changes.size() != before};
 }
 
-Admission<PendingWill> Core::admit_will(Link& link, const mqtt::Will& will, Now now) {
+Admission<PendingWill> Core::admit_will(Link& link, std::string_view client_id, const mqtt::Will& will, Now now) {
   if (will.topic.starts_with('$') || mqtt::levels(will.topic) > settings.maximum_levels)
     return refused(Refusal::topic_not_allowed, "a Will to this topic", Reason::topic_name_invalid);
   if (!has_room_to_wait()) return refused(Refusal::limit_reached, "memory is short", Reason::quota_exceeded);
@@ -190,7 +206,10 @@ Admission<PendingWill> Core::admit_will(Link& link, const mqtt::Will& will, Now 
   std::erase_if(properties.user, is_evidence);
   bool has_any = travels(properties) || properties.message_expiry_interval;
   MessageView view = view_of(*admitted, will.payload, will.qos, will.retain, has_any ? &properties : nullptr);
-  return PendingWill{std::make_shared<const Message>(view, 0, ports.budget), will.properties.will_delay_interval.value_or(0)};
+  view.publisher = client_id;
+  const Number number = settings.durable ? next_number() : 0;
+  return PendingWill{std::make_shared<const Message>(view, number, ports.budget),
+                     will.properties.will_delay_interval.value_or(0)};
 }
 
 }  // namespace sealmq::broker

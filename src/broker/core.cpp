@@ -314,17 +314,23 @@ RevocationReport Core::revoke(std::string_view name, Now now) {
   for (Session* session : ending) {
     ++report.sessions;
     report.subscriptions += session->subscriptions.size();
-    session->expiry_interval = 0;
-    if (session->link == nullptr) {
-      destroy(*session, now);
-      continue;
-    }
-    Link& link = *session->link;
-    link.connection.disconnect(mqtt::Reason::administrative_action);
-    tell_writable(link);
-    end(link, Ending::revoked, false, now);
+    end_session(*session, mqtt::Reason::administrative_action, Ending::revoked, false, now);
   }
   return report;
+}
+
+void Core::end_session(Session& session, mqtt::Reason reason, Ending ending, bool with_will, Now now) {
+  session.expiry_interval = 0;
+  if (session.link == nullptr) return destroy(session, now);
+  Link& link = *session.link;
+  link.connection.disconnect(reason);
+  tell_writable(link);
+  end(link, ending, with_will, now);
+}
+
+void Core::lose(Number number, Now now) {
+  if (Session* session = find(number))
+    end_session(*session, mqtt::Reason::implementation_specific_error, Ending::error, true, now);
 }
 
 // -- Shard: the face of Core
@@ -383,6 +389,9 @@ std::size_t Shard::count_changes() const {
 }
 void Shard::stored(std::uint64_t batch, Now now) {
   core_->stored(batch, now);
+}
+void Shard::lose(Number session, Now now) {
+  core_->lose(session, now);
 }
 std::size_t Shard::restore(const Restored& restored, Now now) {
   return core_->restore(restored, now);

@@ -71,6 +71,7 @@ class Core {
   void set_policy(std::shared_ptr<const Policy> policy);
   void set_directory(std::shared_ptr<const Directory> directory);
   RevocationReport revoke(std::string_view name, Now now);
+  void lose(Number session, Now now);
 
   // -- overload.cpp: who wants too much, of memory or of time
 
@@ -105,6 +106,8 @@ class Core {
   };
   /// Verified by one of the schemes that policy allows here, by an author who may publish it, and not a replay.
   Admission<Admitted> admit(Link& link, std::string_view topic, Bytes payload, Now now);
+  std::string form_of(const Incoming& incoming) const;
+  std::string accepted(const TopicRule& rule) const;
   struct Accepted {
     mqtt::Reason reason;  ///< what the acknowledgement says
     bool relies = false;  ///< on changes that may not be stored yet
@@ -113,7 +116,8 @@ class Core {
   void hear(Session& session, const std::string& name);
   /// A client's PUBLISH: admitted, stored if retained, delivered.
   Accepted accept(Link& link, const mqtt::Publish& packet, Preparation* prepared, Now now);
-  Admission<PendingWill> admit_will(Link& link, const mqtt::Will& will, Now now);
+  /// `client_id`: of the client whose Will it is; the link has no session yet.
+  Admission<PendingWill> admit_will(Link& link, std::string_view client_id, const mqtt::Will& will, Now now);
   struct Granted {
     Subscription* subscription;  ///< null: an inbox
     bool is_new;
@@ -212,6 +216,9 @@ class Core {
   std::size_t logins = 0;  // undecided
 
  private:
+  /// Whoever is there is told why. Its Will is published if `with_will`.
+  void end_session(Session& session, mqtt::Reason reason, Ending ending, bool with_will, Now now);
+
   struct Slot {
     std::uint32_t generation = 0;
     std::unique_ptr<Link> link;

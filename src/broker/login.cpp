@@ -88,7 +88,7 @@ Result<> Link::begin(const mqtt::Connect& packet, Bytes raw) {
   if (login != nullptr)
     return take_part(std::move(login), std::move(request), scheme, packet.properties.authentication_data.value_or(Bytes{}));
   // No login, or a user name where nothing is known of names.
-  if (peer.identity.empty() && !peer.may_be_anonymous) return refused("no login where one is needed");
+  if (peer.identity.empty() && !peer.may_be_anonymous) return refused("anonymous client refused: this listener wants a login");
   identity = peer.identity;
   return enter(packet, {});
 }
@@ -233,7 +233,7 @@ Result<> Link::enter(const mqtt::Connect& packet, Proof proof) {
   }
   std::optional<PendingWill> will;
   if (packet.will) {
-    auto admitted = core_.admit_will(*this, *packet.will, now);
+    auto admitted = core_.admit_will(*this, client_id, *packet.will, now);
     if (!admitted)
       return fail(Blame::not_authorised, "Will: " + admitted.error().cause, static_cast<std::uint8_t>(admitted.error().reason));
     will = std::move(*admitted);

@@ -264,6 +264,8 @@ class Shard {
   std::size_t count_changes() const;
   /// Every batch up to this one is stored. What waited for it goes out.
   void stored(std::uint64_t batch, Now now);
+  /// The store cannot keep this session; if it is one of this shard, it ends, and its client is told (0x83).
+  void lose(Number session, Now now);
   /// Before the first open(): makes what belongs to this shard as it was. Answers how many sessions that are.
   std::size_t restore(const Restored& restored, Now now);
   /// After that, when every shard has been restored and the parcels that came of it were taken in. What changes now must reach

@@ -56,7 +56,7 @@ constexpr const char* usage_end = R"(
   $ sealmq authority revoke boiler-7.pub --reason 'stolen from the yard'
   order 1: revoke boiler-7; acknowledged by 2 brokers in 22 ms
   $ sealmq authority audit
-  12 entries hold together
+  audit log intact: 12 entries
   12:5f3c0e…
 )";
 
@@ -76,7 +76,8 @@ Result<> run_audit(const Options& options) {
     json["unfinished_bytes"] = verdict.unfinished.size();
     std::cout << json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) << '\n';
   } else {
-    std::cout << verdict.last.number << (verdict.last.number == 1 ? " entry holds" : " entries hold") << " together\n"
+    const std::string entries = std::to_string(verdict.last.number) + (verdict.last.number == 1 ? " entry" : " entries");
+    std::cout << (verdict.broken ? "audit log broken: " + entries + " before that" : "audit log intact: " + entries) << '\n'
               << mark << '\n';
   }
   if (!verdict.unfinished.empty())

@@ -1,4 +1,6 @@
 // sealmq authority report, trace, complaints: a message that somebody complains about, and who wrote it.
+#include <array>
+#include <ctime>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
@@ -37,7 +39,7 @@ struct Options {
 };
 
 Result<Buffer> read_file(const std::string& path) {
-  const Secret text = TRY(read_private_file(path, authority::maximum_complaint_size));
+  const Secret text = TRY(read_private_file(path, wants_evidence, authority::maximum_complaint_size));
   return to_buffer(text.reveal());
 }
 
@@ -63,6 +65,16 @@ std::string requester_of(const Shown& shown, const std::vector<Identity>& listed
   return "key " + to_hex(shown.requester);
 }
 
+/// Milliseconds since 1970.
+std::string time_in_words(std::uint64_t wall) {
+  const auto seconds = static_cast<std::time_t>(wall / 1000);
+  std::tm parts{};
+  ::gmtime_r(&seconds, &parts);
+  std::array<char, 40> text{};
+  std::strftime(text.data(), text.size(), "%Y-%m-%d %H:%M:%S UTC", &parts);
+  return text.data();
+}
+
 void print(const Shown& shown, const Author& author, const std::vector<Identity>& listed, std::uint64_t number, bool json) {
   const bool is_text = is_mqtt_utf8(as_text(shown.message()));
   if (json) {
@@ -83,8 +95,9 @@ void print(const Shown& shown, const Author& author, const std::vector<Identity>
   }
   if (number != 0) std::cout << "complaint   " << number << '\n';
   std::cout << "written by  " << described(author) << "\ntopic       " << printable(shown.topic(), longest_printed)
-            << "\nmessage     " << printable(as_text(shown.message()), longest_printed) << "\ntime        " << shown.time()
-            << "\nby          sl" << static_cast<int>(shown.level()) << (shown.paper ? ", as published" : "") << '\n';
+            << "\nmessage     " << printable(as_text(shown.message()), longest_printed) << "\ntime        "
+            << time_in_words(shown.time()) << "\nby          sl" << static_cast<int>(shown.level())
+            << (shown.paper ? ", as published" : "") << '\n';
   if (!shown.reason.empty()) std::cout << "reason      " << printable(shown.reason, longest_printed) << '\n';
   if (shown.has_requester) std::cout << "complains   " << requester_of(shown, listed) << '\n';
 }
@@ -128,9 +141,9 @@ Result<> run_complaints(const Options& options) {
 // -- complaining
 
 Result<> send(const Options& options, const Buffer& request) {
-  ConnectOptions connect = TRY(connect_options(options.client));
-  connect.scheme.clear();  // it protects itself; --key has signed it
-  connect.key_file.clear();
+  // It protects itself: --key has signed it. By a scheme it also reaches a topic that policy closes to plain MQTT.
+  ConnectOptions connect = options.client.scheme.empty() ? TRY(plain_connect_options(options.client, {"--key"}))
+                                                         : TRY(connect_options(options.client));
   auto client = TRY(Client::connect(std::move(connect)));
   TRY(client.publish(options.topic, request, {.qos = mqtt::QoS::at_least_once}));
   return client.disconnect();

@@ -197,12 +197,14 @@ Result<> decide(const Options& options, bool restores) {
   if (is_served) served = TRY(wait_until_told(*its.ledger, order.serial));
   print_order(order, whom, served, Clock::now() - start, options.json);
   if (restores) notice("warning: whoever has the key of " + described(whom) + " can use it again where the order is carried out");
-  if (!is_served) {
-    notice("no sealmq authority serve works in " + options.folder + "; the next one to start there sends the order");
-    return {};
-  }
   auto told = tell_untold(served, order.serial);
   const bool one_has_it = std::ranges::any_of(served, [&](const Served& broker) { return has_got(broker, order.serial); });
+  const std::string nobody = "order " + std::to_string(order.serial) + " is written and not sent";
+  if (!is_served)
+    return fail_with_hint(Blame::environment, nobody, "sealmq authority serve --folder " + options.folder + " sends it");
+  if (!one_has_it)
+    return fail_with_hint(Blame::environment, nobody,
+                          "the next time that serve reaches a broker it sends it; sealmq authority orders");
   if (registry != nullptr && one_has_it) TRY(wait_until_carried_out(*registry, its, order, whom, options.json));
   return told;
 }

@@ -250,10 +250,8 @@ awaitable<void> Line::serve() {
 
 /// One connection, from its beginning to its end.
 awaitable<Result<>> Line::attend() {
-  auto options = connect_options(options_);
+  auto options = plain_connect_options(options_);  // orders and complaints protect themselves
   if (!options) co_return Failure(options.error());
-  options->scheme.clear();  // orders and complaints protect themselves
-  options->key_file.clear();
   auto client = co_await AsyncClient::connect(*std::move(options));
   if (!client) co_return Failure(with_hint(client.error(), options_));
   client_.emplace(*std::move(client));
@@ -394,7 +392,7 @@ Result<> run(const Options& options) {
   if (wanted.empty()) wanted.push_back(options.client);
   std::vector<std::string> labels;
   for (const auto& one : wanted) {
-    const ConnectOptions connect = TRY(connect_options(one));
+    const ConnectOptions connect = TRY(plain_connect_options(one));
     if (connect.version != mqtt::Version::v5)
       return fail_with_hint(Blame::caller_misused, "older versions of MQTT do not tell whether an order was taken", "-V 5");
     labels.push_back(TRY(label_of(connect)));

@@ -238,12 +238,24 @@ Result<> prepare_login(const Settings& settings, LoginParty& party, load::Common
   return {};
 }
 
+/// What would be ignored is refused: who names it believes that it is measured.
+Result<> check_login_options(const Settings& settings) {
+  if (!settings.login && !settings.user_name.empty())
+    return fail_with_hint(Blame::caller_misused, "-u is of use with --login only", "--login -u NAME");
+  const bool logs_in = settings.login || !settings.login_scheme.empty();
+  if (!logs_in && !(settings.key.empty() && settings.broker_key.empty()))
+    return fail_with_hint(Blame::caller_misused, "--key and --broker-key are of use with a login only",
+                          "--login -u NAME, or --login-scheme NAME");
+  return {};
+}
+
 Result<Results> measure(Settings& settings) {
   load::TrafficOptions& options = settings.traffic;
   options.broker = TRY(load::resolve(settings.url, settings.tls));
   options.version = settings.version.ends_with('5') ? mqtt::Version::v5 : mqtt::Version::v3_1_1;
   options.qos = static_cast<mqtt::QoS>(settings.qos);
   LoginParty party;
+  TRY(check_login_options(settings));
   if (settings.login || !settings.login_scheme.empty()) TRY(prepare_login(settings, party, options));
   if (settings.pid > 0) options.pid = settings.pid;
   const load::Progress progress = [quiet = !settings.verbose && ::isatty(STDERR_FILENO) == 0](const std::string& line) {

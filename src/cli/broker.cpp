@@ -158,7 +158,7 @@ Result<> serve(const Options& options, const server::Configuration& configuratio
   const DataFolder folder = TRY(open_data_folder(configuration.data));
   auto parts = TRY(server::open_parts(folder, configuration, random, options.keystore, pin_asker()));
   auto broker = server::BrokerServer::start(configuration, std::move(parts), random, *log, service);
-  if (!broker && broker.error().blame == Blame::environment)
+  if (!broker && broker.error().what.starts_with("cannot listen on "))
     return fail_with_hint(Blame::environment, broker.error().what, "-p PORT listens on another port, -p 0 on a free one");
   if (!broker) return Failure(broker.error());
 

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "base/counted.h"
 #include "base/try.h"
 #include "cli/command.h"
 
@@ -17,10 +18,6 @@ using Json = nlohmann::ordered_json;
 
 constexpr auto patience = longest_silence + 2s;  // by then one that has died counts as such
 constexpr auto look_interval = 5ms;
-
-std::string counted(std::uint64_t count, const char* noun) {
-  return std::to_string(count) + " " + noun + (count == 1 ? "" : "s");
-}
 
 std::string in_milliseconds(std::uint64_t microseconds) {
   char text[32];

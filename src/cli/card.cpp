@@ -66,24 +66,38 @@ std::string pub_path_for(const std::string& key_path) {
   return (key_path.ends_with(ending) ? key_path.substr(0, key_path.size() - ending.size()) : key_path) + ".pub";
 }
 
-Result<> finish_card(const Options& options) {
-  if (options.broker_key.empty() && !options.pin) return {};
-  Buffer broker;
+/// What a new card gets besides its keys.
+struct Extras {
+  Buffer broker;  ///< its RSA modulus
+  Secret pin;
+};
+
+/// Before keys are replaced.
+Result<Extras> find_extras(const Options& options) {
+  Extras extras;
   if (!options.broker_key.empty()) {
-    broker = TRY(read_broker_identity(options.broker_key)).rsa;
-    if (broker.empty())
-      return fail_with_hint(Blame::caller_misused, options.broker_key + " holds no RSA key",
-                            "sealmq broker makes one when its configuration names the scheme that wants it");
+    extras.broker = TRY(read_broker_identity(options.broker_key)).rsa;
+    if (extras.broker.empty())
+      return fail_with_hint(Blame::caller_misused, options.broker_key + " holds no RSA key; the card is as it was",
+                            "a broker makes one when a [[topic]] of its configuration names scacauth@paper; without "
+                            "--broker-key the card is for scacauth");
   }
+  if (!options.pin) return extras;
+  extras.pin = TRY(new_pin());
+  if (extras.pin.size() < 4 || extras.pin.size() > 16)
+    return fail(Blame::caller_misused, "the PIN of a card has 4 to 16 characters");
+  return extras;
+}
+
+Result<> finish_card(const Options& options, const Extras& extras) {
+  if (extras.broker.empty() && extras.pin.empty()) return {};
   const auto channel = TRY(card::open_reader(options.reader, true));
   auto applet = TRY(card::Applet::select(*channel));
   Pins pins("the smart card", "", pin_asker());
   TRY(applet.verify(pins));
-  if (!broker.empty()) TRY(applet.put_broker_key(broker));
-  if (!options.pin) return {};
-  const Secret pin = TRY(new_pin());
-  const auto status = TRY(applet.status({card::class_iso, card::ins_change_pin, 1, 1, to_buffer(pin.reveal())}));
-  if (status == card::status_wrong_length) return fail(Blame::caller_misused, "the PIN of a card has 4 to 16 characters");
+  if (!extras.broker.empty()) TRY(applet.put_broker_key(extras.broker));
+  if (extras.pin.empty()) return {};
+  const auto status = TRY(applet.status({card::class_iso, card::ins_change_pin, 1, 1, to_buffer(extras.pin.reveal())}));
   if (status != card::status_done) return fail(Blame::caller_misused, "this card takes no PIN");
   return {};
 }
@@ -91,11 +105,11 @@ Result<> finish_card(const Options& options) {
 Result<> run_init(const Options& options) {
   crypto::OsRandom random;
   const std::string key_path = options.key_path.empty() ? options.name + ".key" : options.key_path;
-  if (!options.broker_key.empty()) TRY(read_broker_identity(options.broker_key));  // before keys are replaced
+  const Extras extras = TRY(find_extras(options));
   const auto identity = TRY(create_keys(
       {options.name, *kind_from(options.kind), key_path, pub_path_for(key_path), 0, to_text(KeyUri(CardUri{options.reader}))},
       random, pin_asker()));
-  TRY(finish_card(options));
+  TRY(finish_card(options, extras));
   if (options.json)
     std::cout << Json{{"name", identity.name},
                       {"fingerprint", fingerprint(identity.keys)},

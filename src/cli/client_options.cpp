@@ -1,14 +1,18 @@
 #include "cli/client_options.h"
 
 #include <CLI/Validators.hpp>
+#include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "base/text.h"
 #include "base/try.h"
 #include "cli/ask_pin.h"
 #include "cli/command.h"
 #include "cli/key_options.h"
+#include "client/open_scheme.h"
 #include "keystore/file_access.h"
+#include "net/address.h"
 #include "net/url.h"
 #include "sealmq/scheme.h"
 
@@ -41,9 +45,31 @@ std::string url_of(const ClientOptions& options) {
   return std::string(net::prefix(with_tls ? net::Transport::tls : net::Transport::tcp)) + host + ":" + std::to_string(port);
 }
 
+std::vector<Named> named_by(const ClientOptions& options) {
+  std::vector<Named> named;
+  if (!options.key.empty()) named.push_back(Named::key);
+  if (!options.broker_key.empty()) named.push_back(Named::broker_key);
+  if (!options.peers.empty()) named.push_back(options.peers_option == "--to" ? Named::readers : Named::authors);
+  if (options.names_topic_keys) named.push_back(Named::topic_keys);
+  return named;
+}
+
+/// NAME=@FILE, by name.
+Result<SchemeOptions> scheme_options(const ClientOptions& options) {
+  SchemeOptions read;
+  for (const auto& option : options.scheme_options) {
+    const auto equals = option.find("=@");
+    if (equals == option.npos)
+      return fail(Blame::caller_misused, "--scheme-option is NAME=@FILE, not " + printable(option.substr(0, option.find('='))));
+    const Secret value = TRY(read_private_file(option.substr(equals + 2), wants_scheme_option, 64 * 1024));
+    read[option.substr(0, equals)] = trimmed(as_text(value.reveal()));
+  }
+  return read;
+}
+
 Result<Secret> password_of(const ClientOptions& options) {
   if (options.password_file.empty()) return Secret(as_bytes(options.password));
-  const Secret text = TRY(read_private_file(options.password_file));
+  const Secret text = TRY(read_private_file(options.password_file, wants_password));
   const auto line = as_text(text.reveal());
   return Secret(as_bytes(line.substr(0, line.find_first_of("\r\n"))));
 }
@@ -53,6 +79,25 @@ HopWish hop_wish(std::string_view text) {
   if (text == "hpp1") return HopWish::hpp1;
   if (text == "ratchet") return HopWish::ratchet;
   return text == "hrl1" ? HopWish::hrl1 : HopWish::automatic;
+}
+
+bool is_here(const ClientOptions& options) {
+  if (!options.unix_socket.empty()) return true;
+  const auto url = net::parse_url(url_of(options));
+  return url && (url->transport == net::Transport::unix_socket || url->host == "localhost" || net::is_loopback(url->host));
+}
+
+/// The broker does not tell why it refuses; these are the usual causes, the most frequent first.
+std::string hint_of_refusal(const ClientOptions& options, bool is_login) {
+  const bool is_plain = options.scheme.empty() || options.scheme == "plain";
+  const bool has_name = !options.user_name.empty() || options.url.find('@') != std::string::npos;
+  if (is_login && has_name) return "is the password right? sealmq identity password NAME, at the broker, sets it";
+  if (is_login && is_plain) return "this listener wants a login: -u NAME --password-file FILE, or --scheme NAME --key FILE";
+  if (is_plain && has_name)
+    return "sealmq identity list, at the broker, shows what each name may do; its policy may want --scheme NAME --key FILE";
+  if (is_plain) return "the broker may want --scheme NAME --key FILE for this topic, or be started with --allow-plain";
+  return "is this machine's clock right (date -u; 30 s off is too much)? else its rights: sealmq identity list, at the broker; "
+         "or --broker-key is of another broker";
 }
 
 }  // namespace
@@ -125,7 +170,10 @@ void add_client_options(CLI::App& command, ClientOptions& options, const char* p
   add_topic_keys_option(command, options.topic_keys);
   command.add_option("--scheme-option", options.scheme_options)->allow_extra_args(false);
   command.add_option(peers, options.peers)->allow_extra_args(false);
-  command.parse_complete_callback([password, psk] {
+  options.peers_option = peers;
+  auto* topic_keys = command.get_option("--topic-keys");
+  command.parse_complete_callback([password, psk, topic_keys, &options] {
+    options.names_topic_keys = topic_keys->count() > 0 && !is_in_environment("SEALMQ_TOPIC_KEYS");
     if (psk->count() > 0 && !is_in_environment("SEALMQ_PSK"))
       notice("warning: other users of this machine can read a key on the command line\nhint: set SEALMQ_PSK");
     if (password->count() > 0 && !is_in_environment("SEALMQ_PASSWORD"))
@@ -161,15 +209,31 @@ Result<ConnectOptions> connect_options(const ClientOptions& options) {
   connect.ask_pin = pin_asker();
   connect.broker_key_file = options.broker_key;
   connect.topic_keys = options.topic_keys;
+  if (const Scheme* scheme = find_scheme(options.scheme); scheme == nullptr || !scheme->info->has_topic_keys)
+    connect.topic_keys.clear();  // the usual folder
   for (const auto& file : options.peers) connect.peers.push_back(TRY(read_public_identity(file)));
-  for (const auto& option : options.scheme_options) {
-    const auto equals = option.find("=@");
-    if (equals == option.npos) return fail(Blame::caller_misused, "--scheme-option is NAME=@FILE, not " + printable(option));
-    const Secret value = TRY(read_private_file(option.substr(equals + 2), 64 * 1024));
-    connect.scheme_options[option.substr(0, equals)] = trimmed(as_text(value.reveal()));
-  }
+  connect.on_notice = [](const std::string& line) { notice(line); };
+  connect.scheme_options = TRY(scheme_options(options));
+  TRY(check_uses(options.scheme, named_by(options), connect.scheme_options));
   warn_of_hazards(options.scheme);
   return connect;
+}
+
+Result<ConnectOptions> plain_connect_options(ClientOptions options, const std::vector<std::string_view>& own) {
+  const auto take = [&](const char* name, auto& value) -> Result<> {
+    const bool is_given = !std::exchange(value, {}).empty();
+    if (!is_given || std::ranges::find(own, name) != own.end()) return {};
+    return fail(Blame::caller_misused, std::string("this command has no use for ") + name);
+  };
+  TRY(take("--scheme", options.scheme));
+  TRY(take("--key", options.key));
+  TRY(take("--broker-key", options.broker_key));
+  TRY(take(options.peers_option.c_str(), options.peers));
+  TRY(take("--scheme-option", options.scheme_options));
+  std::string topic_keys = options.names_topic_keys ? options.topic_keys : "";
+  TRY(take("--topic-keys", topic_keys));
+  options.names_topic_keys = false;
+  return connect_options(options);
 }
 
 Result<std::string> topic_of_url(const ClientOptions& options) {
@@ -185,15 +249,18 @@ Failure with_hint(const Error& error, const ClientOptions& options) {
     told.what.append("\nhint: ").append(hint);
     return Failure(std::move(told));
   };
-  bool is_plain = options.scheme.empty() || options.scheme == "plain";
-  if (error.what.find('\n') != std::string::npos) return Failure(error);
-  if (error.what.find("certificate verify failed") != std::string::npos)
-    return hinted("--cafile FILE names who signed the broker's certificate");
-  if (error.what.starts_with("cannot connect to ")) return hinted("is a broker running there? sealmq broker starts one");
+  const auto says = [&](std::string_view words) { return error.what.find(words) != std::string::npos; };
+  if (says("\n")) return Failure(error);
+  if (says("mismatch")) return hinted("the certificate is for another name: -h and -L take one that stands in it");
+  if (says("certificate verify failed")) return hinted("--cafile FILE names who signed the broker's certificate");
+  if (says("ended the handshake") || says("wrong version number"))
+    return hinted("does this port speak TLS? without --cafile and -L mqtts:// plain MQTT is tried");
+  if (says("closed the connection before any answer")) return hinted("is this a TLS port? --cafile FILE, or -L mqtts://HOST");
+  if (error.what.starts_with("cannot connect to "))
+    return hinted(is_here(options) ? "is a broker running there? sealmq broker starts one"
+                                   : "is a broker running there, on this port?");
   if (error.what.starts_with("no scheme is called ")) return hinted("sealmq version lists the schemes");
-  if (error.blame == Blame::not_authorised && is_plain)
-    return hinted("the broker may want --scheme NAME --key FILE for this topic, or be started with --allow-plain");
-  if (error.blame == Blame::not_authorised) return hinted("sealmq identity list, at the broker, shows what each identity may do");
+  if (error.blame == Blame::not_authorised) return hinted(hint_of_refusal(options, says("refused the connection")));
   return Failure(error);
 }
 

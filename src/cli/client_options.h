@@ -34,7 +34,9 @@ struct ClientOptions {
   std::string key;
   std::string broker_key;
   std::string topic_keys;
+  bool names_topic_keys = false;   // otherwise it is the usual folder, or that of the environment
   std::vector<std::string> peers;  // NAME.pub files
+  std::string peers_option;        // --to or --from
   std::vector<std::string> scheme_options;
 
   /// The part of a usage text that tells of them.
@@ -44,8 +46,12 @@ struct ClientOptions {
 /// `peers` is what the subcommand calls the other ends: "--to" or "--from".
 void add_client_options(CLI::App& command, ClientOptions& options, const char* peers);
 
-/// Reads the files that are named, and warns about what is unsafe.
+/// Reads the files that are named, and warns about what is unsafe. Errors: caller_misused, also for what the scheme has no use
+/// for.
 Result<ConnectOptions> connect_options(const ClientOptions& options);
+/// For commands whose messages protect themselves: without a scheme. `own`: options that go with a scheme elsewhere and that the
+/// command has its own use for; others are errors, caller_misused.
+Result<ConnectOptions> plain_connect_options(ClientOptions options, const std::vector<std::string_view>& own = {});
 
 /// The topic in a -L URL; empty if it names none.
 Result<std::string> topic_of_url(const ClientOptions& options);

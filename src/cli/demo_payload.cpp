@@ -103,7 +103,8 @@ class Plant {
     dealt.keys.push_back(make_topic_key(filter, TopicKey::Kind::symmetric, TopicKey::Form::inside, TopicKey::Cipher::aes128_gcm,
                                         now, 3600, administrator_->identity(), random_));
     dealt.keys.back().members = members_;
-    const auto on = payload::dealing_topic(payload::default_key_prefix, "admin", filter, true);
+    const auto on =
+        payload::dealing_topic(payload::default_key_prefix, administrator_->identity(), filter, payload::Deal::readers);
     const auto container = TRY(payload::deal(dealt, true, on, *administrator_, ++dealt_, now, random_));
     Client client = TRY(Client::connect(through_the_wire()));
     TRY(client.publish(on, *container, {.qos = mqtt::QoS::at_least_once, .retain = true}));

@@ -200,7 +200,7 @@ Result<> look_at_broker(Report& report, const Options& options) {
     if (tried.version == mqtt::Version::v5) tell_announced(report, (*probe)->announced());
     may = try_as_anybody(report, **probe);
   }
-  report.fact("clock", "not to be known through MQTT");
+  report.fact("clock", "cannot be checked over MQTT");
   if (!speaks_5 && !speaks_311)
     report.finding("versions", "speaks neither MQTT 5 nor 3.1.1, if it is an MQTT broker at all",
                    "sealmq doctor -h HOST -p PORT");

@@ -18,8 +18,10 @@
 #include "crypto/schnorr.h"
 #include "keystore/file_access.h"
 #include "keystore/fingerprint.h"
+#include "keystore/key_reference.h"
 #include "keystore/key_uri.h"
 #include "mqtt/topic.h"
+#include "schemes/malina/pinned.h"
 #include "sealmq/keystore.h"
 #include "sealmq/registry.h"
 #include "sealmq/scheme.h"
@@ -96,10 +98,16 @@ void print(const Json& line) {
   std::cout << line.dump(-1, ' ', false, Json::error_handler_t::replace) << '\n';
 }
 
+/// As receivers of its messages show an author whom they have not pinned.
+std::string short_id(const PublicKeys& keys) {
+  return is_there(keys.schnorr) ? malina::short_id(keys.schnorr) : "-";
+}
+
 Json to_json(const PublicIdentity& identity) {
   return {{"name", identity.name},
           {"kind", name(identity.kind)},
           {"fingerprint", fingerprint(identity.keys)},
+          {"id", short_id(identity.keys)},
           {"public", to_line(identity)}};
 }
 
@@ -142,15 +150,21 @@ Result<> run_new(const Options& options) {
   return {};
 }
 
-void show(const PublicIdentity& identity, bool holds_secret, bool json) {
+/// `keystore`: the address of the private keys, where they are in a token or card.
+void show(const PublicIdentity& identity, bool holds_secret, const std::string& keystore, bool json) {
   if (json) {
     auto line = to_json(identity);
     line["private"] = holds_secret;
+    if (!keystore.empty()) line["keystore"] = keystore;
     return print(line);
   }
-  std::cout << "name         " << identity.name << "\nkind         " << name(identity.kind) << "\nholds        "
-            << (holds_secret ? "private keys" : "public keys") << "\nfingerprint  " << fingerprint(identity.keys)
-            << "\npublic       " << to_line(identity) << '\n';
+  const std::string_view holds = !keystore.empty() ? "the address of private keys"
+                                 : holds_secret    ? "private keys"
+                                                   : "public keys";
+  std::cout << "name         " << identity.name << "\nkind         " << name(identity.kind) << "\nholds        " << holds << '\n';
+  if (!keystore.empty()) std::cout << "keys in      " << keystore << '\n';
+  std::cout << "fingerprint  " << fingerprint(identity.keys) << "\nid           " << short_id(identity.keys) << "\npublic       "
+            << to_line(identity) << '\n';
 }
 
 void show(const BrokerIdentity& broker, bool json) {
@@ -161,33 +175,41 @@ void show(const BrokerIdentity& broker, bool json) {
             << "\necdh-p256    " << fingerprint_of(broker.agreement) << '\n';
 }
 
-enum class FileKind { identity, broker, key };
+constexpr WantedFile wants_keys{
+    "NAME.key, NAME.pub or broker.pub is wanted",
+    {FileKind::private_keys, FileKind::key_reference, FileKind::public_identity, FileKind::broker_identity}};
 
-Result<FileKind> kind_of_file(const std::string& path) {
-  auto text = TRY(read_public_file(path));
-  const auto has_line = [&text](std::string_view start) {
-    return text.starts_with(start) || text.find("\n" + std::string(start)) != text.npos;
-  };
-  const auto kind = has_line("keystore ")          ? FileKind::key
-                    : has_line("sealmq-identity ") ? FileKind::identity
-                    : has_line("broker ")          ? FileKind::broker
-                                                   : FileKind::key;
-  wipe(text.data(), text.size());
-  return kind;
+/// Also when the token or card is away; then opening it says why.
+Result<> show_reference(const Options& options, const PublicIdentity& identity, const std::string& keystore) {
+  crypto::OsRandom random;
+  const auto opened = open_keys(options.name, random, pin_asker());
+  show(identity, true, keystore, options.json);
+  return opened ? Result<>() : Failure(opened.error());
 }
 
 Result<> run_show(const Options& options) {
   crypto::OsRandom random;
-  switch (is_key_uri(options.name) ? FileKind::key : TRY(kind_of_file(options.name))) {
-    case FileKind::identity:
-      show(TRY(read_public_identity(options.name)), false, options.json);
+  if (is_key_uri(options.name)) {
+    const auto uri = TRY(parse_key_uri(options.name));
+    const auto keys = TRY(open_keys(options.name, random, pin_asker()));
+    show(keys->identity(), true, std::holds_alternative<FileUri>(uri) ? std::string() : to_text(uri), options.json);
+    return {};
+  }
+  const Secret content(as_bytes(TRY(read_public_file(options.name, wants_keys))));
+  const auto text = as_text(content.reveal());
+  switch (kind_of_file(text)) {
+    case FileKind::public_identity:
+      show(TRY(read_public_identity(options.name)), false, {}, options.json);
       break;
-    case FileKind::broker:
+    case FileKind::broker_identity:
       show(TRY(read_broker_identity(options.name)), options.json);
       break;
-    case FileKind::key:
-      show(TRY(open_keys(options.name, random, pin_asker()))->identity(), true, options.json);
-      break;
+    case FileKind::key_reference:
+      if (const auto reference = parse_key_reference(text))
+        return show_reference(options, reference->identity, to_text(reference->uri));
+      [[fallthrough]];  // opening it says what is wrong with it
+    default:
+      show(TRY(open_keys(options.name, random, pin_asker()))->identity(), true, {}, options.json);
   }
   return {};
 }
@@ -285,12 +307,13 @@ Result<> run_list(const Options& options) {
     for (const auto& identity : all) print(to_json(identity));
     return {};
   }
-  std::vector<std::array<std::string, 6>> rows{{"name", "kind", "status", "publish", "subscribe", "schemes"}};
+  std::vector<std::array<std::string, 7>> rows{{"name", "kind", "status", "publish", "subscribe", "schemes", "id"}};
   for (const auto& identity : all) {
     rows.push_back({identity.name, std::string(name(identity.kind)), std::string(name(identity.status)), joined(identity.publish),
-                    joined(identity.subscribe), identity.schemes.empty() ? "every hardened one" : joined(identity.schemes)});
+                    joined(identity.subscribe), identity.schemes.empty() ? "all" : joined(identity.schemes),
+                    short_id(identity.keys)});
   }
-  std::array<std::size_t, 6> widths{};
+  std::array<std::size_t, 7> widths{};
   for (const auto& row : rows) {
     for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
   }
@@ -299,6 +322,14 @@ Result<> run_list(const Options& options) {
     std::cout << row.back() << '\n';
   }
   return {};
+}
+
+/// Those of an identity without a list of its own (broker/access.cpp).
+std::vector<std::string> hardened_schemes() {
+  std::vector<std::string> names;
+  for (const Scheme& scheme : all_schemes())
+    if (scheme.info->profile == Profile::hardened) names.emplace_back(scheme.info->name);
+  return names;
 }
 
 Result<> need_some_right(const Options& options) {
@@ -316,6 +347,11 @@ Result<> run_change(const Options& options, const Deed& deed, const std::functio
   return conclude(*registry, options, changed, deed);
 }
 
+bool is_hardened(const std::string& scheme) {
+  const auto all = hardened_schemes();
+  return std::ranges::find(all, scheme) != all.end();
+}
+
 Result<> run_allow(const Options& options) {
   TRY(need_some_right(options));
   const auto add = [](std::vector<std::string>& to, const std::vector<std::string>& words) {
@@ -324,12 +360,14 @@ Result<> run_allow(const Options& options) {
     }
   };
   return run_change(options, {"changed", "allow", given_rights(options), {}}, [&](Identity& identity) -> Result<> {
-    if (identity.schemes.empty() && !options.schemes.empty()) {
-      notice(identity.name + " was allowed every hardened scheme and is now limited to those named");
-    }
+    // An empty list means all of these; what is allowed takes none of them away.
+    if (identity.schemes.empty() && !std::ranges::all_of(options.schemes, is_hardened)) identity.schemes = hardened_schemes();
+    if (identity.schemes.empty() && !options.schemes.empty())
+      notice(identity.name + " may use all schemes already, but those as published\nhint: sealmq identity deny " + identity.name +
+             " --scheme NAME takes one away");
     add(identity.publish, options.publish);
     add(identity.subscribe, options.subscribe);
-    add(identity.schemes, options.schemes);
+    if (!identity.schemes.empty()) add(identity.schemes, options.schemes);
     return {};
   });
 }
@@ -352,11 +390,7 @@ Result<> run_deny(const Options& options) {
     TRY(take_away(identity.publish, options.publish, "publish to"));
     TRY(take_away(identity.subscribe, options.subscribe, "subscribe to"));
     if (options.schemes.empty()) return {};
-    if (identity.schemes.empty()) {
-      return fail_with_hint(Blame::caller_misused,
-                            identity.name + " may use every hardened scheme, and has no list to take one from",
-                            "sealmq identity allow " + identity.name + " --scheme NAME limits it to those named");
-    }
+    if (identity.schemes.empty()) identity.schemes = hardened_schemes();
     TRY(take_away(identity.schemes, options.schemes, "use"));
     // An empty list would mean all of them.
     if (identity.schemes.empty()) {

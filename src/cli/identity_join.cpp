@@ -88,10 +88,8 @@ class Joining {
 
 Result<> run(const Options& options) {
   auto joining = TRY(Joining::prepare(options));
-  ConnectOptions connect = TRY(connect_options(options.client));
-  connect.scheme.clear();  // the request protects itself
-  connect.key_file.clear();
-  connect.broker_key_file.clear();
+  // The request protects itself.
+  ConnectOptions connect = TRY(plain_connect_options(options.client, {"--scheme", "--key", "--broker-key"}));
   auto client = TRY(Client::connect(std::move(connect)));
   const JoinStatus status = TRY(joining.ask(client));
   static_cast<void>(client.disconnect());  // everything that was wanted is there

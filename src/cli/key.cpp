@@ -10,11 +10,13 @@
 #include "cli/client_options.h"
 #include "cli/command.h"
 #include "cli/key_options.h"
+#include "crypto/identity_digest.h"
 #include "crypto/random.h"
 #include "keystore/file_access.h"
 #include "mqtt/topic.h"
 #include "schemes/payload/dealt.h"
 #include "schemes/payload/sending.h"
+#include "schemes/payload/who_may_deal.h"
 #include "sealmq/client.h"
 
 namespace sealmq::cli {
@@ -23,7 +25,10 @@ namespace {
 constexpr const char* usage =
     R"(usage: sealmq key new FILTER --key NAME.key [--kind symmetric|pair] [--form FORM] [--cipher CIPHER] [--lasts TIME]
        sealmq key share FILTER --to NAME.pub… --key NAME.key [--write-only] [-h HOST] [-p PORT] [option]...
-       sealmq key trust NAME.pub
+       sealmq key trust ADMIN.pub [FILTER]... [--delegated]
+       sealmq key trust list [--json]
+       sealmq key untrust ADMIN.pub
+       sealmq key delegate FILTER NAME.pub --key NAME.key [--lasts TIME | --end] [-h HOST] [-p PORT] [option]...
        sealmq key list [--json]
        sealmq key rotate FILTER --key NAME.key [-h HOST] [-p PORT] [option]...
        sealmq key revoke FILTER [NAME] --key NAME.key [-h HOST] [-p PORT] [option]...
@@ -41,12 +46,17 @@ they were away. They say once whom they trust, and pick up keys whenever they co
                           mac: readable, sealed by the group; stamp: readable, signed
       --cipher a128gcm    or a256gcm, chacha20-poly1305
       --lasts 30d         nothing is sent with it later: s, m, h or d
-  share     --to gets it, and from now on every key that takes its place; --write-only: of a pair, only to write
-  trust     takes the keys that this administrator deals
+  share     --to gets it, and from now on every key that takes its place; --write-only: of a pair, only to write;
+            without --to it sends again what its members are to have
+  trust     takes the keys that this administrator shares, for topics within FILTER; without FILTER for all topics, which only one
+            administrator can have. --delegated: for what other administrators let it share
+  untrust   takes no more keys of this administrator, and erases those it shared
+  delegate  NAME may share keys for topics within FILTER, in your place; --end takes that back
   rotate    a new key takes its place; the former one still opens what was sent before
   revoke    NAME gets no further key, and a new one takes its place at once; without NAME the key was stolen: it opens nothing more
   seal, open    a file, without any broker; "-" is standard input. Opening remembers nothing: a copy opens again
-  export    the newest key of FILTER as JSON in a new file, for programs in other languages: whoever has that file has the key
+  export    all keys of FILTER that are here, the newest first, as JSON in a new file, for archives and programs in other
+            languages: whoever has that file has the keys
   --topic-keys DIR    where keys are kept (or SEALMQ_TOPIC_KEYS), ./sealmq-keys if not given; files for their owner only
   --key-topics NAME   what the topics begin with on which keys are dealt (sealmq-keys)
   -o FILE             where the result goes, instead of standard output
@@ -71,7 +81,10 @@ struct Options {
   std::string file;
   std::string topic;
   std::string output;
+  std::vector<std::string> filters;
   bool write_only = false;
+  bool delegated = false;
+  bool ends = false;
   bool json = false;
 };
 
@@ -117,8 +130,19 @@ std::string date_of(std::uint64_t seconds) {
   return text.data();
 }
 
+/// To the broker, before anything is changed here.
+Result<Client> connect_to_deal(const Options& options) {
+  // It is a container already.
+  auto connect = TRY(plain_connect_options(options.client, {"--key", "--to", "--topic-keys"}));
+  return Client::connect(std::move(connect)).map_error([&](const Error& error) {
+    Error told = with_hint(error, options.client).value();
+    told.what.insert(std::min(told.what.find('\n'), told.what.size()), "; no key was changed");
+    return told;
+  });
+}
+
 /// What members of a filter are to have, at the broker: retained, so that it waits for them.
-Result<> publish_dealt(const Options& options, KeyStore& own, TopicKeys& keys, Random& random) {
+Result<> publish_dealt(const Options& options, Client& client, KeyStore& own, TopicKeys& keys, Random& random) {
   const auto all = own_keys(*keys.all(true), options.filter, own.identity());
   payload::Dealt dealt{options.filter, {}};
   const std::uint64_t seconds = now().wall / 1000;
@@ -126,20 +150,31 @@ Result<> publish_dealt(const Options& options, KeyStore& own, TopicKeys& keys, R
   for (const TopicKey& key : all)
     if (key.not_after + kept_for > seconds) dealt.keys.push_back(key.copy());
   if (dealt.keys.empty()) return misused("no key of yours for " + printable(options.filter, 200));
-  ClientOptions connection = options.client;
-  connection.scheme.clear();  // it is a container already
-  connection.peers.clear();
-  auto client = TRY(Client::connect(TRY(connect_options(connection))).map_error([&](const Error& error) {
-    return with_hint(error, connection).value();
-  }));
-  for (const bool to_readers : {true, false}) {
-    const auto topic = payload::dealing_topic(options.prefix, own.identity().name, options.filter, to_readers);
-    const auto number = TRY(keys.next_signed());
+  for (const auto what : {payload::Deal::readers, payload::Deal::writers}) {
+    const auto topic = payload::dealing_topic(options.prefix, own.identity(), options.filter, what);
+    const auto number = TRY(keys.next_deal());
+    const bool to_readers = what == payload::Deal::readers;
     const auto message = TRY(payload::deal(dealt, to_readers, topic, own, number, now(), random));
     if (!message) continue;
     TRY(client.publish(topic, *message, {.qos = mqtt::QoS::at_least_once, .retain = true}));
   }
   return client.disconnect();
+}
+
+/// Until it has succeeded the keys are marked, and its user is told.
+Result<> deal_marked(const Options& options, Client& client, KeyStore& own, TopicKeys& keys, Random& random) {
+  const auto published = publish_dealt(options, client, own, keys, random);
+  if (!published)
+    return fail_with_hint(published.error().blame,
+                          published.error().what.substr(0, published.error().what.find('\n')) +
+                              "\nthe key is changed here and not yet dealt to its members",
+                          "sealmq key share '" + options.filter + "' sends it");
+  for (TopicKey& key : own_keys(*keys.all(), options.filter, own.identity())) {
+    if (!key.is_undealt) continue;
+    key.is_undealt = false;
+    TRY(keys.put(key));
+  }
+  return {};
 }
 
 struct Opened {
@@ -181,7 +216,8 @@ Result<> share(const Options& options) {
   auto keys = own_keys(*opened.keys->all(), options.filter, opened.own->identity());
   if (keys.empty())
     return fail_with_hint(Blame::caller_misused, "no key of yours for " + options.filter, "sealmq key new FILTER");
-  if (options.client.peers.empty()) return fail_with_hint(Blame::caller_misused, "share it with whom?", "--to NAME.pub");
+  if (options.client.peers.empty() && keys.front().members.empty())
+    return fail_with_hint(Blame::caller_misused, "share it with whom?", "--to NAME.pub");
   if (options.write_only && keys.front().kind != TopicKey::Kind::pair)
     return misused("who can write with a symmetric key can read with it; --write-only is for a pair");
   std::vector<TopicKey::Member> added;
@@ -200,18 +236,41 @@ Result<> share(const Options& options) {
       std::erase_if(key.members, same_name);
       key.members.push_back(member);
     }
+  }
+  Client client = TRY(connect_to_deal(options));
+  const bool is_replacement = keys.front().is_undealt;  // which is_made_already() knows by its mark
+  for (TopicKey& key : keys) {
+    key.is_undealt = key.is_undealt || !is_replacement;
     TRY(opened.keys->put(key));
   }
-  TRY(publish_dealt(options, *opened.own, *opened.keys, random));
-  std::cout << "the key of " << options.filter << " waits for";
-  for (const auto& member : added) std::cout << ' ' << member.identity.name;
-  std::cout << " at the broker\n";
-  notice("hint: each says once: sealmq key trust " + opened.own->identity().name + ".pub");
+  TRY(deal_marked(options, client, *opened.own, *opened.keys, random));
+  std::cout << "shared the key of " << options.filter << " with";
+  for (const auto& member : added.empty() ? keys.front().members : added) std::cout << ' ' << member.identity.name;
+  std::cout << "; they fetch it when they connect\n";
+  notice("hint: on every member's machine, once: sealmq key trust " + opened.own->identity().name + ".pub");
   return {};
 }
 
-/// A new key in the place of those there are; `former`: what becomes of them.
-Result<> replace(const Options& options, TopicKey::State former, const std::string& without) {
+/// Why the keys of a filter are replaced.
+struct Replacement {
+  TopicKey::State former;  ///< what becomes of them
+  std::string without;     ///< who is taken off; empty: nobody
+};
+
+/// A replacement of this kind was made here before, and has not got to the members: there is nothing to be made, but to deal it.
+/// Then the newest key alone is marked; after share() all are.
+bool is_made_already(const std::vector<TopicKey>& keys, const Replacement& wanted) {
+  const TopicKey& newest = keys.front();
+  if (!newest.is_undealt || keys.size() < 2) return false;
+  if (std::any_of(keys.begin() + 1, keys.end(), [](const TopicKey& key) { return key.is_undealt; })) return false;
+  if (!wanted.without.empty())
+    return std::ranges::none_of(newest.members, [&](const auto& its) { return its.identity.name == wanted.without; });
+  return std::all_of(keys.begin() + 1, keys.end(),
+                     [&](const TopicKey& key) { return key.state == TopicKey::State::revoked || key.state == wanted.former; });
+}
+
+/// A new key in the place of those there are.
+Result<> replace(const Options& options, const Replacement& wanted) {
   crypto::OsRandom random;
   const auto opened = TRY(open_both(options, random));
   auto keys = own_keys(*opened.keys->all(), options.filter, opened.own->identity());
@@ -222,29 +281,121 @@ Result<> replace(const Options& options, TopicKey::State former, const std::stri
   auto next = make_topic_key(options.filter, last.kind, last.form, last.cipher, now(), seconds, opened.own->identity(), random);
   next.not_before = std::max(next.not_before, last.not_before + 1);
   next.members = last.members;
-  if (!without.empty()) {
-    const auto removed = std::erase_if(next.members, [&](const auto& member) { return member.identity.name == without; });
-    if (removed == 0) return misused(without + " does not share the key of " + options.filter);
+  const bool is_made = is_made_already(keys, wanted);
+  if (!wanted.without.empty() && !is_made) {
+    const auto removed = std::erase_if(next.members, [&](const auto& member) { return member.identity.name == wanted.without; });
+    if (removed == 0) return misused(wanted.without + " does not share the key of " + options.filter);
   }
-  for (TopicKey& key : keys) {
-    if (key.state != TopicKey::State::revoked) key.state = former;
-    // Who was removed still has it: from now on nothing under it counts, whoever wrote it.
-    if (!without.empty()) key.not_after = std::min(key.not_after, next.not_before);
-    key.members = next.members;
-    TRY(opened.keys->put(key));
+  std::optional<Client> client;
+  if (!next.members.empty()) client = TRY(connect_to_deal(options));
+  if (!is_made) {
+    next.is_undealt = !next.members.empty();
+    TRY(opened.keys->put(next));
+    for (TopicKey& key : keys) {
+      if (key.state != TopicKey::State::revoked) key.state = wanted.former;
+      // Who was removed still has it: from now on nothing under it counts, whoever wrote it.
+      if (!wanted.without.empty()) key.not_after = std::min(key.not_after, next.not_before);
+      key.members = next.members;
+      key.is_undealt = false;
+      TRY(opened.keys->put(key));
+    }
   }
-  TRY(opened.keys->put(next));
-  if (!next.members.empty()) TRY(publish_dealt(options, *opened.own, *opened.keys, random));
-  std::cout << to_hex(next.id) << " is the key of " << options.filter << ", until " << date_of(next.not_after) << " UTC\n";
+  if (client) TRY(deal_marked(options, *client, *opened.own, *opened.keys, random));
+  const TopicKey& newest = is_made ? last : next;
+  std::cout << to_hex(newest.id) << " is the key of " << options.filter << ", until " << date_of(newest.not_after) << " UTC\n";
+  if (is_made) notice("it was made before and had not been dealt; now it is");
+  return {};
+}
+
+// -- whose keys are taken
+
+/// Keys that nobody who is trusted may deal any more.
+Result<> erase_what_is_not_taken(TopicKeys& keys) {
+  const auto all = keys.all();
+  std::size_t count = 0;
+  for (const TopicKey& key : *all) {
+    if (key.dealt == 0 || payload::may_deal(keys, key.administrator, key.filter, now().wall / 1000)) continue;
+    TRY(keys.erase(key.id));
+    ++count;
+  }
+  if (count > 0) notice(std::to_string(count) + " keys that are not taken any more were erased");
+  return {};
+}
+
+Result<> list_trusted(TopicKeys& keys, bool json) {
+  for (const auto& its : keys.administrators()) {
+    if (!json) {
+      std::cout << its.identity.name << "  " << fingerprint(its.identity.keys) << "  ";
+      for (const std::string& filter : its.filters) std::cout << printable(filter, 200) << ' ';
+      std::cout << (its.filters.empty() ? "what is delegated to it\n" : "\n");
+      continue;
+    }
+    std::cout << "{\"name\":" << json_quoted(its.identity.name)
+              << ",\"fingerprint\":" << json_quoted(fingerprint(its.identity.keys)) << ",\"filters\":[";
+    for (std::size_t i = 0; i < its.filters.size(); ++i) std::cout << (i > 0 ? "," : "") << json_quoted(its.filters[i]);
+    std::cout << "]}\n";
+  }
   return {};
 }
 
 Result<> trust(const Options& options) {
   crypto::OsRandom random;
   const auto keys = TRY(open_topic_keys(options.client.topic_keys, random));
+  if (options.file == "list" && options.filters.empty()) return list_trusted(*keys, options.json);
   const auto administrator = TRY(read_public_identity(options.file));
-  TRY(keys->trust(administrator));
-  std::cout << "keys that " << administrator.name << " deals are taken from now on\n";
+  if (options.delegated && !options.filters.empty())
+    return misused("--delegated is for who has no topics of its own: leave out FILTER");
+  for (const std::string& filter : options.filters)
+    if (!mqtt::is_topic_filter(filter)) return misused("not a topic filter: " + printable(filter, 200));
+  auto filters = options.filters;
+  if (filters.empty() && !options.delegated) filters.emplace_back("#");
+  TRY(keys->trust(administrator, filters));
+  TRY(erase_what_is_not_taken(*keys));
+  std::cout << administrator.name << " is trusted: topic keys it shares will be accepted";
+  for (const std::string& filter : options.filters) std::cout << (&filter == options.filters.data() ? ", for " : " ") << filter;
+  std::cout << (options.delegated ? ", for what others delegate to it\n" : "\n");
+  return {};
+}
+
+Result<> untrust(const Options& options) {
+  crypto::OsRandom random;
+  const auto keys = TRY(open_topic_keys(options.client.topic_keys, random));
+  std::vector<PublicIdentity> meant;
+  if (exists(options.file)) meant.push_back(TRY(read_public_identity(options.file)));
+  if (meant.empty())  // its file may be gone
+    for (const auto& its : keys->administrators())
+      if (its.identity.name == options.file) meant.push_back(its.identity);
+  if (meant.size() != 1)
+    return fail_with_hint(Blame::caller_misused, "not one administrator that is trusted: " + printable(options.file),
+                          "sealmq key trust list; sealmq key untrust NAME.pub");
+  TRY(keys->untrust(meant.front()));
+  TRY(erase_what_is_not_taken(*keys));
+  std::cout << meant.front().name << " is not trusted any more\n";
+  return {};
+}
+
+Result<> delegate(const Options& options) {
+  crypto::OsRandom random;
+  const auto opened = TRY(open_both(options, random));
+  if (!mqtt::is_topic_filter(options.filter)) return misused("not a topic filter: " + printable(options.filter));
+  const auto to = TRY(read_public_identity(options.file));
+  TopicKeys::Delegation delegation;
+  delegation.delegate = crypto::identity_digest(to.keys);
+  delegation.filter = options.filter;
+  delegation.name = to.name;
+  delegation.not_before = now().wall / 1000;
+  delegation.not_after = options.ends ? delegation.not_before - 1 : delegation.not_before + TRY(seconds_of(options.lasts));
+  delegation.serial = TRY(opened.keys->next_deal());
+  const auto topic = payload::dealing_topic(options.prefix, opened.own->identity(), options.filter, payload::Deal::delegate);
+  const auto message = TRY(payload::encode_delegation(delegation, topic, *opened.own, delegation.serial, now()));
+  Client client = TRY(connect_to_deal(options));
+  TRY(client.publish(topic, message, {.qos = mqtt::QoS::at_least_once, .retain = true}));
+  TRY(client.disconnect());
+  if (options.ends)
+    std::cout << to.name << " may not deal keys for " << options.filter << " any more\n";
+  else
+    std::cout << to.name << " may deal keys for " << options.filter << ", until " << date_of(delegation.not_after) << " UTC\n";
+  notice("hint: on every member's machine, once: sealmq key trust " + to.name + ".pub --delegated");
   return {};
 }
 
@@ -263,14 +414,14 @@ Result<> list(const Options& options) {
                 << ",\"members\":[";
       for (std::size_t i = 0; i < key.members.size(); ++i)
         std::cout << (i > 0 ? "," : "") << json_quoted(key.members[i].identity.name);
-      std::cout << "]}\n";
+      std::cout << "],\"not_dealt\":" << (key.is_undealt ? "true" : "false") << "}\n";
       continue;
     }
     std::cout << to_hex(key.id) << "  " << key.filter << "  " << name(key.state) << "  " << name(key.kind) << ", "
               << name(key.form) << ", " << name(key.cipher) << "  until " << until << " UTC  of " << key.administrator.name;
     if (!key.members.empty()) std::cout << ", shared with";
     for (const auto& member : key.members) std::cout << ' ' << member.identity.name << (member.reads ? "" : " (to write)");
-    std::cout << '\n';
+    std::cout << (key.is_undealt ? "  (not dealt)\n" : "\n");
   }
   return {};
 }
@@ -280,13 +431,24 @@ Result<> write_out(const Options& options) {
   crypto::OsRandom random;
   const auto keys = TRY(open_topic_keys(options.client.topic_keys, random));
   const auto all = keys->all();
-  const TopicKey* newest = nullptr;
+  std::vector<const TopicKey*> its;
   for (const TopicKey& key : *all)
-    if (key.filter == options.filter && (newest == nullptr || key.not_before > newest->not_before)) newest = &key;
-  if (newest == nullptr) return misused("there is no key for " + printable(options.filter, 200));
-  std::string text = "{\"id\":\"" + to_hex(newest->id) + "\",\"filter\":" + json_quoted(newest->filter) + ",\"kind\":\"" +
-                     std::string(name(newest->kind)) + "\",\"form\":\"" + std::string(name(newest->form)) + "\",\"cipher\":\"" +
-                     std::string(name(newest->cipher)) + "\",\"key\":\"" + to_hex(newest->secret.reveal()) + "\"}\n";
+    if (key.filter == options.filter) its.push_back(&key);
+  if (its.empty()) return misused("there is no key for " + printable(options.filter, 200));
+  std::ranges::sort(its, std::greater(), &TopicKey::not_before);
+  std::string text;
+  text.reserve(256 + options.filter.size() + its.size() * 512);  // a string that grows leaves copies
+  text += "{\"filter\":" + json_quoted(options.filter) + ",\"keys\":[";
+  for (const TopicKey* key : its) {
+    text.append(key == its.front() ? "" : ",").append("\n{\"id\":\"").append(to_hex(key->id)).append("\",\"kind\":\"");
+    text.append(name(key->kind)).append("\",\"form\":\"").append(name(key->form)).append("\",\"cipher\":\"");
+    text.append(name(key->cipher)).append("\",\"state\":\"").append(name(key->state)).append("\",\"not_before\":");
+    text.append(std::to_string(key->not_before)).append(",\"not_after\":").append(std::to_string(key->not_after));
+    std::string secret = to_hex(key->secret.reveal());
+    text.append(",\"key\":\"").append(secret).append("\"}");
+    wipe(secret.data(), secret.size());
+  }
+  text.append("]}\n");
   auto written = write_new_file(options.output, text, Audience::owner);
   wipe(text.data(), text.size());
   return written;
@@ -303,6 +465,7 @@ Result<Buffer> read_input(const std::string& path) {
   Buffer content{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
   if (in.bad() || (path != "-" && !file.is_open())) return fail(Blame::environment, "cannot read " + path);
   if (content.size() > longest_payload) return misused(path + " is longer than any message");
+  if (path != "-") TRY(check_no_secret(path, as_text(content)));
   return content;
 }
 
@@ -355,7 +518,7 @@ void add_topic_keys_option(CLI::App& command, std::string& folder) {
 }
 
 void add_key(CLI::App& app, int& exit_code) {
-  auto* key = app.add_subcommand("key", "keys of topics");
+  auto* key = app.add_subcommand("key", "create, share, rotate and revoke topic keys");
   set_usage(*key, usage);
   key->require_subcommand(1);
   const auto add = [&](const char* word, Result<> (*run)(const Options&)) {
@@ -387,16 +550,26 @@ void add_key(CLI::App& app, int& exit_code) {
 
   const auto shared = with_broker("share", share);
   shared.first->add_flag("--write-only", shared.second->write_only);
-  const auto rotated =
-      with_broker("rotate", [](const Options& options) { return replace(options, TopicKey::State::decrypt_only, {}); });
+  const auto rotated = with_broker("rotate", [](const Options& options) {
+    return replace(options, {TopicKey::State::decrypt_only, {}});
+  });
   rotated.first->add_option("--lasts", rotated.second->lasts);
   const auto revoked = with_broker("revoke", [](const Options& options) {
-    return replace(options, options.name.empty() ? TopicKey::State::revoked : TopicKey::State::decrypt_only, options.name);
+    return replace(options, {options.name.empty() ? TopicKey::State::revoked : TopicKey::State::decrypt_only, options.name});
   });
   revoked.first->add_option("NAME", revoked.second->name);
 
   const auto trusted = without_broker("trust", trust);
-  trusted.first->add_option("FILE", trusted.second->file)->required();
+  trusted.first->add_option("ADMIN.pub", trusted.second->file)->required();
+  trusted.first->add_option("FILTER", trusted.second->filters);
+  trusted.first->add_flag("--delegated", trusted.second->delegated);
+  trusted.first->add_flag("--json", trusted.second->json);
+  const auto untrusted = without_broker("untrust", untrust);
+  untrusted.first->add_option("ADMIN.pub", untrusted.second->file)->required();
+  const auto delegated = with_broker("delegate", delegate);
+  delegated.first->add_option("NAME.pub", delegated.second->file)->required();
+  delegated.first->add_option("--lasts", delegated.second->lasts);
+  delegated.first->add_flag("--end", delegated.second->ends);
   const auto listed = without_broker("list", list);
   listed.first->add_flag("--json", listed.second->json);
 

@@ -8,6 +8,7 @@
 #include <memory>
 #include <thread>
 
+#include "base/file_kind.h"
 #include "base/text.h"
 #include "base/try.h"
 #include "cli/client_options.h"
@@ -36,7 +37,8 @@ publishes a message; with -q 1 or 2 it ends well only when the broker has taken 
   -D connect PROPERTY VALUE    session-expiry-interval, receive-maximum, maximum-packet-size, user-property
   -D will PROPERTY VALUE       will-delay-interval and all of publish but topic-alias
   --to NAME.pub       the other end, for end-to-end schemes (repeatable)
-  -W SECONDS          how long to wait for what the other end has to answer (30); -q 1 and 2 then end well only when it has the message)";
+  -W SECONDS          how long to wait for what the other end has to answer (30); -q 1 and 2 then end well only when it has the message;
+                      likewise for topic keys that wait at the broker)";
 
 constexpr const char* usage_end = R"(
 exit codes: 0 done, 1 usage, 2 cannot connect, 3 not authorised, 4 refused otherwise, 27 -W ran out
@@ -82,12 +84,19 @@ Result<std::string> read_all(std::istream& in, const std::string& name) {
 }
 
 Result<std::string> message_of(const Options& options) {
-  if (options.whole_input) return read_all(std::cin, "standard input");
+  if (options.whole_input) {
+    auto all = TRY(read_all(std::cin, "standard input"));
+    if (all.empty() && !options.retain)
+      return fail_with_hint(Blame::caller_misused, "nothing came on standard input", "-n sends an empty message");
+    return all;
+  }
   if (options.file.empty()) return options.text;
   std::ifstream file(options.file, std::ios::binary);
   if (!file || std::filesystem::is_directory(options.file))
     return fail(Blame::environment, "cannot read " + printable(options.file));
-  return read_all(file, options.file);
+  auto message = TRY(read_all(file, options.file));
+  TRY(check_no_secret(options.file, message));
+  return message;
 }
 
 Result<> publish_lines(Client& client, const std::string& topic, const PublishOptions& publish) {
@@ -145,7 +154,7 @@ Result<int> run(const Options& options) {
   Client client = TRY(Client::connect(std::move(connect)));
   auto published =
       options.lines ? publish_lines(client, topic, publish) : publish_message(client, topic, message, publish, options);
-  if (!published && has_partners && patience.explains(published.error())) {
+  if (!published && (has_partners || takes_keys) && patience.explains(published.error())) {
     tell(published.error());
     return exit_timed_out;
   }

@@ -37,7 +37,12 @@ Result<std::unique_ptr<Registry>> open_registry(const RegistryChoice& choice) {
 Result<std::unique_ptr<Registry>> open_or_make_registry(const RegistryChoice& choice) {
   const auto url = TRY(find_url(choice));
   if (!url.empty()) return sealmq::open_registry(DataFolder{choice.data}, url);
-  return sealmq::open_registry(TRY(open_data_folder(choice.data)), url);
+  const bool is_new = !exists(choice.data);
+  auto folder = TRY(open_data_folder(choice.data));
+  if (is_new)
+    notice("made " + choice.data +
+           ", a new broker's data folder\nhint: --data DIR or SEALMQ_DATA names that of a broker that is there");
+  return sealmq::open_registry(std::move(folder), url);
 }
 
 bool is_idle_file(const RegistryChoice& choice) {

@@ -18,6 +18,7 @@
 #include "cli/command.h"
 #include "cli/message_format.h"
 #include "cli/property_options.h"
+#include "client/open_scheme.h"
 #include "keystore/file_access.h"
 #include "mqtt/topic.h"
 #include "sealmq/client.h"
@@ -103,6 +104,7 @@ class Subscriber {
   Result<int> run() {
     format_ = TRY(MessageFormat::parse(options_.format.empty() ? (options_.verbose ? "%t %p" : "%p") : options_.format));
     ConnectOptions connect = TRY(connect_options(options_.client));
+    if (!options_.evidence.empty()) TRY(check_uses(options_.client.scheme, {Named::evidence}, {}));
     TRY(apply(options_.properties, {.connect = &connect, .subscribe = &subscribe_}));
     connect.keep_evidence = !options_.evidence.empty();
     if (connect.keep_evidence && ::mkdir(options_.evidence.c_str(), 0700) != 0 && errno != EEXIST)

@@ -48,6 +48,16 @@ Result<> complete(ConnectOptions& options, Random& random) {
   return {};
 }
 
+std::vector<Named> named_by(const ConnectOptions& options) {
+  std::vector<Named> named;
+  if (options.key || !options.key_file.empty()) named.push_back(Named::key);
+  if (options.broker || !options.broker_key_file.empty()) named.push_back(Named::broker_key);
+  if (!options.peers.empty()) named.push_back(Named::peers);
+  if (options.topic_key_store || !options.topic_keys.empty()) named.push_back(Named::topic_keys);
+  if (options.keep_evidence) named.push_back(Named::evidence);
+  return named;
+}
+
 }  // namespace
 
 /// Null: there is to be none.
@@ -68,12 +78,12 @@ static Result<std::unique_ptr<MessageStore>> open_store(const ConnectOptions& op
 }
 
 Result<std::unique_ptr<ClientScheme>> open_scheme(ConnectOptions& options, Random& random) {
-  if (options.scheme.empty() || options.scheme == "plain") return nullptr;
+  TRY(check_uses(options.scheme, named_by(options), options.scheme_options));
   const Scheme* scheme = find_scheme(options.scheme);
-  if (!scheme) return fail(Blame::caller_misused, "no scheme is called " + printable(options.scheme));
+  if (scheme == nullptr || options.scheme == "plain") return nullptr;
   if (!options.key && !options.key_file.empty()) options.key = TRY(open_keys(options.key_file, random, options.ask_pin));
   if (!options.broker && !options.broker_key_file.empty()) options.broker = TRY(read_broker_identity(options.broker_key_file));
-  if (scheme->info->has_topic_keys && !options.topic_key_store && !options.topic_keys.empty())
+  if (!options.topic_key_store && !options.topic_keys.empty())
     options.topic_key_store = TRY(open_topic_keys(options.topic_keys, random));
   return scheme->client_side({options.key.get(), options.broker, options.peers, random, options.scheme_options,
                               options.keep_evidence, options.topic_key_store});
@@ -123,6 +133,14 @@ awaitable<Result<>> AsyncClient::publish(std::string_view topic, Bytes payload, 
 }
 awaitable<Result<>> AsyncClient::publish(std::string_view topic, std::string_view payload, const PublishOptions& options) {
   return publish(topic, as_bytes(payload), options);
+}
+awaitable<Result<>> AsyncClient::publish(std::string_view topic, std::string_view payload, mqtt::QoS qos) {
+  const PublishOptions options{.qos = qos};
+  return publish(topic, as_bytes(payload), options);
+}
+awaitable<Result<>> AsyncClient::subscribe(std::string_view filter, mqtt::QoS qos) {
+  const SubscribeOptions options{.qos = qos};
+  return subscribe(filter, options);
 }
 awaitable<Result<>> AsyncClient::subscribe(std::string_view filter, const SubscribeOptions& options) {
   return link_->subscribe(std::string(filter), std::make_unique<SubscribeOptions>(options));

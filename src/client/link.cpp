@@ -181,7 +181,8 @@ awaitable<Result<>> AsyncClient::Link::unsubscribe(std::string filter) {
 }
 
 awaitable<Result<>> AsyncClient::Link::answer_to(Handle handle, bool outlives_connection) {
-  const bool waits_for_partner = scheme_ && scheme_->info().between_partners && options_.partner_timeout.count() > 0;
+  const bool asks_others = scheme_ && (scheme_->info().between_partners || scheme_->info().has_topic_keys);
+  const bool waits_for_partner = asks_others && options_.partner_timeout.count() > 0;
   auto answer = outlives_connection ? std::make_shared<Answer>(executor_, Clock::time_point::max())
                                     : answer_within(waits_for_partner ? options_.partner_timeout : options_.timeout);
   answer->outlives_connection = outlives_connection;
@@ -422,6 +423,11 @@ Result<> AsyncClient::Link::send_wrapped(error_code& error) {
   return {};
 }
 
+Error AsyncClient::Link::closed_by_broker() const {
+  return {Blame::environment, login_ ? "the broker closed the connection before any answer" : "the broker closed the connection",
+          0};
+}
+
 /// Hands received bytes to the session.
 void AsyncClient::Link::take(Bytes bytes) {
   if (!channel_) {
@@ -433,7 +439,7 @@ void AsyncClient::Link::take(Bytes bytes) {
   if (!plain.empty()) session_.receive(plain, now());
   turn();
   if (!received) lost(received.error());
-  if (received && channel_->has_ended() && !goodbye_) lost({Blame::environment, "the broker closed the connection", 0});
+  if (received && channel_->has_ended() && !goodbye_) lost(closed_by_broker());
 }
 
 void AsyncClient::Link::read() {
@@ -444,7 +450,7 @@ void AsyncClient::Link::read() {
         if (connection != self->connection_) return;
         self->reading_ = false;
         if (error && self->goodbye_) return give(self->goodbye_, {});
-        if (error == asio::error::eof) return self->lost({Blame::environment, "the broker closed the connection", 0});
+        if (error == asio::error::eof) return self->lost(self->closed_by_broker());
         if (error) return self->lost({Blame::environment, "the connection to the broker broke: " + error.message(), 0});
         self->take(Bytes(self->read_space_).first(size));
         self->read();
@@ -500,6 +506,8 @@ void AsyncClient::Link::on(Published event) {
   if (const auto waiting = answers_.find(event.handle); is_unwanted && waiting != answers_.end())
     return give(waiting->second, fail(Blame::peer_incompatible, "the other end has no subscription to this topic",
                                       static_cast<std::uint8_t>(event.reason)));
+  if (const auto waiting = answers_.find(event.handle); event.error && waiting != answers_.end())
+    return give(waiting->second, Failure(*std::move(event.error)));
   answer(event.handle, "the broker refused the message", event.reason);
 }
 void AsyncClient::Link::on(Subscribed event) {
@@ -528,9 +536,11 @@ void AsyncClient::Link::on(const RefusedMessage& event) {
 }
 
 void AsyncClient::Link::on(Undelivered event) {
-  if (options_.on_undelivered)
-    options_.on_undelivered(
-        {std::move(event.topic), std::move(event.payload), refusal("the message was not delivered", event.reason)});
+  if (options_.on_undelivered) options_.on_undelivered({std::move(event.topic), std::move(event.payload), std::move(event.why)});
+}
+
+void AsyncClient::Link::on(const Notice& event) {
+  if (options_.on_notice) options_.on_notice(event.line);
 }
 
 void AsyncClient::Link::on(Closed event) {

@@ -49,8 +49,12 @@ class [[gnu::visibility("hidden")]] AsyncClient::Link : public std::enable_share
   /// Nobody will call any more.
   void abandon();
 
-  bool session_present() const { return session_present_; }
-  const std::string& client_id() const { return client_id_; }
+  bool session_present() const {
+    return session_present_;
+  }
+  const std::string& client_id() const {
+    return client_id_;
+  }
 
  private:
   /// What one coroutine waits for. Shared with it, so that either may go first.
@@ -79,11 +83,14 @@ class [[gnu::visibility("hidden")]] AsyncClient::Link : public std::enable_share
 
   void turn();
   void flush();
-  bool everything_sent() { return unsent_.empty() && session_.outbox().empty(); }
-  Result<> send_plain(boost::system::error_code& error);
-  Result<> send_wrapped(boost::system::error_code& error);
+  bool everything_sent() {
+    return unsent_.empty() && session_.outbox().empty();
+  }
+  Result<> send_plain(boost::system::error_code & error);
+  Result<> send_wrapped(boost::system::error_code & error);
   void read();
   void take(Bytes bytes);
+  Error closed_by_broker() const;
   void arm_clock();
   void lost(Error error);
   void pop_made_room();
@@ -94,6 +101,7 @@ class [[gnu::visibility("hidden")]] AsyncClient::Link : public std::enable_share
   void on(Arrival event);
   void on(const RefusedMessage& event);
   void on(Undelivered event);
+  void on(const Notice& event);
   void on(Closed event);
   void answer(Handle handle, std::string_view what, mqtt::Reason reason);
 

@@ -1,11 +1,11 @@
 #include "client/message_store.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <filesystem>
 
 #include "base/error_text.h"
 #include "base/reader.h"
@@ -129,6 +129,24 @@ Failure trouble(std::string_view doing, const std::string& path) {
   return fail(Blame::environment, std::string(doing) + " " + path + ": " + error_text(errno));
 }
 
+/// Not read_private_file(), which looks for keys in it: a message may be anything.
+Result<Buffer> read_all(const std::string& path) {
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  struct stat found {};
+  if (!file.is_open() || ::fstat(file.number(), &found) != 0) return trouble("cannot read", path);
+  if (!S_ISREG(found.st_mode)) return fail(Blame::caller_misused, path + " is not a file");
+  if ((found.st_mode & (S_IRWXG | S_IRWXO)) != 0)
+    return fail(Blame::caller_misused, "others can get at the messages in " + path + "\nhint: chmod 600 " + path);
+  Buffer content(static_cast<std::size_t>(found.st_size));
+  for (std::size_t done = 0; done < content.size();) {
+    const auto count = ::read(file.number(), content.data() + done, content.size() - done);
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return trouble("cannot read", path);
+    done += static_cast<std::size_t>(count);
+  }
+  return content;
+}
+
 }  // namespace
 
 bool StoredMessage::operator==(const StoredMessage& other) const {
@@ -232,15 +250,13 @@ Result<std::unique_ptr<MessageStore>> MessageStore::open(std::string path, std::
   std::unique_ptr<MessageStore> store(
       new MessageStore(std::move(path), std::move(client_id), std::move(lock), key, limit, random));
   if (exists(store->path_)) {
-    std::error_code unknown;
-    const auto size = std::filesystem::file_size(store->path_, unknown);
-    const auto file = TRY(read_private_file(store->path_, unknown ? 0 : size));
+    const Buffer file = TRY(read_all(store->path_));
     std::size_t end = 0;
-    auto read = read_stored_messages(file.reveal(), store->client_id_, key, end);
+    auto read = read_stored_messages(file, store->client_id_, key, end);
     if (!read) return fail(read.error().blame, store->path_ + ": " + read.error().what);
     store->messages_ = *std::move(read);
     if (end < file.size()) {
-      TRY(replace_file(store->path_ + ".damaged", as_text(file.reveal()), Audience::owner));
+      TRY(replace_file(store->path_ + ".damaged", as_text(file), Audience::owner));
       store->damage_ = store->path_ + " ends in the middle of a record, at " + std::to_string(end) + " of " +
                        std::to_string(file.size()) + " octets; as it was it lies in " + store->path_ + ".damaged";
     }

@@ -37,6 +37,8 @@ Result<Sealer> Sealer::open(SealerOptions options) {
   const Scheme* scheme = find_scheme(options.scheme);
   if (scheme == nullptr || !scheme->info->has_topic_keys)
     return fail(Blame::caller_misused, "not a scheme that seals without a connection: " + printable(options.scheme));
+  if (!options.to.empty()) TRY(check_uses(options.scheme, {Named::readers}, {}));
+  if (!options.from.empty()) TRY(check_uses(options.scheme, {Named::authors}, {}));
   auto parts = std::make_unique<Parts>();
   if (!options.topic_keys.empty()) parts->sending.topic_key_store = TRY(open_topic_keys(options.topic_keys, parts->random));
   for (ConnectOptions* side : {&parts->sending, &parts->receiving}) {

@@ -59,7 +59,7 @@ class ClientSession::PacketEvents : public mqtt::Events {
   Result<> on(const mqtt::Pubcomp& pubcomp) override { return session_.on_pubcomp(pubcomp), Result<>{}; }
   Result<> on(const mqtt::Suback& suback) override { return session_.on_granted(suback.packet_id, suback.reasons); }
   Result<> on(const mqtt::Unsuback& unsuback) override { return session_.on_granted(unsuback.packet_id, unsuback.reasons); }
-  Result<> on(const mqtt::Pingresp&) override { return {}; }
+  Result<> on(const mqtt::Pingresp&) override { return session_.on_pingresp(), Result<>{}; }
   Result<> on(const mqtt::Auth& auth) override { return session_.on_auth(auth); }
   Result<> on(const mqtt::Disconnect& disconnect) override {
     session_.close(refusal("the broker ended the connection", disconnect.reason));
@@ -157,6 +157,7 @@ Result<> ClientSession::start(Now now, const Underneath& underneath) {
   awaiting_inbox_.clear();
   outgoing_.erase_if([](const auto& entry) { return entry.message.request.has_value(); });
   for (auto& entry : outgoing_) entry.sent = false;
+  if (!conversation_.exists()) forget_what_is_old();
   for (auto& entry : unacknowledged_) entry.here = false;
   connection_.send(connect, encoded);
   return {};
@@ -255,6 +256,17 @@ Result<> ClientSession::on_connack(const mqtt::Connack& connack) {
     subscribe_to_keys();
   send_waiting();
   return {};
+}
+
+/// What was protected long ago is protected anew, and then all of it: among numbers that are new, old ones would be refused.
+void ClientSession::forget_what_is_old() {
+  const bool are_old = std::ranges::any_of(outgoing_, [&](const auto& entry) {
+    return entry.message.plaintext && now_.steady - entry.message.protected_at >= sendable_for / 2;
+  });
+  for (auto& entry : outgoing_)
+    if (are_old && entry.message.plaintext) entry.message.payload.clear();
+  for (Message& message : waiting_)
+    if (message.plaintext) message.payload.clear();
 }
 
 /// The broker knows nothing of what was in flight. Whether a message arrived cannot be told: where the client connects by itself,
@@ -365,7 +377,9 @@ Result<> ClientSession::on_granted(std::uint16_t packet_id, const std::vector<Re
     return fail(Blame::peer_incompatible, "the broker does not know this scheme", code(reason));
   else if (--inboxes_left_ == 0)
     for (Handle handle : std::exchange(awaiting_inbox_, {})) events_.push_back(Subscribed{handle, Reason::success});
+  const bool is_of_scheme = is_needed || asked->second == optional_inbox;
   asked_.erase(asked);
+  if (is_of_scheme) key_inbox_answered(packet_id, reason);
   return {};
 }
 }  // namespace sealmq

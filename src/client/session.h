@@ -31,7 +31,8 @@ struct Connected {
 };
 struct Published {
   Handle handle;
-  mqtt::Reason reason;  ///< success, no_matching_subscribers or an error
+  mqtt::Reason reason;         ///< success, no_matching_subscribers or an error
+  std::optional<Error> error;  ///< why it never went; nothing: it was the broker who answered
 };
 struct Subscribed {  ///< also the answer to unsubscribe
   Handle handle;
@@ -46,13 +47,17 @@ struct Arrival {
 struct Undelivered {
   std::string topic;
   Buffer payload;
-  mqtt::Reason reason;
+  Error why;
+};
+/// What its user is to know.
+struct Notice {
+  std::string line;
 };
 /// The connection is over, or could not begin; handles that are still open stay open over a reconnection.
 struct Closed {
   Error error;
 };
-using ClientEvent = std::variant<Connected, Published, Subscribed, Arrival, RefusedMessage, Undelivered, Closed>;
+using ClientEvent = std::variant<Connected, Published, Subscribed, Arrival, RefusedMessage, Notice, Undelivered, Closed>;
 
 /// What is known of the transport.
 struct Underneath {
@@ -100,7 +105,7 @@ class ClientSession {
   void disconnect(mqtt::Reason reason, Now now);
 
   /// Nobody waits for the answer to publish() any more: what has not gone will not go. Answers who has not answered, if it was a
-  /// partner, in words.
+  /// partner, or that keys were waited for, in words.
   std::string give_up(Handle handle);
 
   /// The application has an Arrival now: its acknowledgement is due.
@@ -182,16 +187,22 @@ class ClientSession {
   mqtt::Outgoing<Message>& start_exchange(Message message);
   std::uint16_t free_packet_id();
   void send_waiting();
-  void answered(const Message& message, mqtt::Reason reason);
+  void answered(const Message& message, mqtt::Reason reason, std::optional<Error> error = {});
   void acknowledged(Message message, mqtt::Reason reason);
   void settle();
   void settle(const Delivered& delivered);
   void send_again(const Delivered& delivered);
   void send_unconfirmed_again();
   void forget_unfinished();
+  void forget_what_is_old();
   void begin_conversation();
   void subscribe_to_keys();
-  void subscribe_inbox(const ClientScheme::Inbox& inbox);
+  void key_inbox_answered(std::uint16_t packet_id, mqtt::Reason reason);
+  void ask_for_the_end_of_keys();
+  void note_key(const mqtt::Publish& publish);
+  void on_pingresp();
+  std::string give_up_for_keys(Handle handle);
+  std::uint16_t subscribe_inbox(const ClientScheme::Inbox& inbox);
   void converse();
   Result<bool> make_ready(Message& message);
   static mqtt::Reason reason_of(const Error& error);
@@ -212,6 +223,15 @@ class ClientSession {
   std::map<std::uint64_t, std::uint64_t> not_confirmed_here_;  // receipts of arrivals, and the scheme's numbers for them
   std::vector<Handle> awaiting_inbox_;                         // subscriptions that begin with the scheme's own
   std::size_t inboxes_left_ = 0;                               // its subscriptions without an answer
+  /// While up, what waits on the scheme's key topics may not have come yet.
+  struct KeyFence {
+    bool is_up = false;
+    bool brought_some = false;                     // in this round
+    std::size_t pings = 0;                         // PINGRESP until the end of this round
+    std::map<std::uint16_t, std::string> filters;  // by the packet identifiers of their SUBSCRIBE
+    std::vector<std::string> refused;
+  };
+  KeyFence key_fence_;
   std::map<std::uint16_t, Handle> asked_;  // SUBSCRIBE and UNSUBSCRIBE without an answer, by packet identifier
   std::vector<ClientEvent> events_;
   std::string client_id_;

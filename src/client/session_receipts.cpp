@@ -88,10 +88,7 @@ void ClientSession::send_unconfirmed_again() {
 
 std::string ClientSession::give_up(Handle handle) {
   std::string who;
-  if (!conversation_.is_between_partners()) {
-    std::erase_if(waiting_, [&](const Message& message) { return message.handle == handle; });
-    return who;
-  }
+  if (!conversation_.is_between_partners()) return give_up_for_keys(handle);
   for (const Message& message : waiting_)
     if (message.handle == handle && who.empty())
       who = scheme_->awaited(message.topic) + " did not answer in time, and the message was not sent";

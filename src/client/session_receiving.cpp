@@ -37,7 +37,9 @@ Result<> ClientSession::on_message(const mqtt::Publish& publish) {
       for (Handle handle : conversation_.granted((*verified)->topic))
         events_.emplace_back(std::in_place_type<Subscribed>, Subscribed{handle, Reason::success});
     bool is_own = verified && (*verified)->what != Received::What::message;
+    note_key(publish);
     if (is_own) {
+      if (!(*verified)->notice.empty()) events_.push_back(Notice{(*verified)->notice});
       expect_acknowledgement(publish, true);
       acknowledge_taken();
       settle();

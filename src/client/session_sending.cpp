@@ -21,6 +21,8 @@ constexpr std::size_t most_waiting = 100'000;  // messages the caller may ask fo
 constexpr std::size_t most_unconfirmed = 32;   // to partners, who tell copies of later ones apart no more
 constexpr std::size_t most_stepped_over = 64;  // messages to partners who have not answered yet
 
+constexpr const char* wildcards = "; + and # stand for other levels in subscriptions only, a message has one topic";
+
 std::uint8_t code(Reason reason) {
   return static_cast<std::uint8_t>(reason);
 }
@@ -29,7 +31,8 @@ std::uint8_t code(Reason reason) {
 
 Result<> ClientSession::check(std::string_view topic, const PublishOptions& options) const {
   if (!mqtt::is_topic_name(topic))
-    return fail(Blame::caller_misused, "not a topic name: " + printable(topic), code(Reason::topic_name_invalid));
+    return fail(Blame::caller_misused, "not a topic name: " + printable(topic) + (mqtt::is_topic_filter(topic) ? wildcards : ""),
+                code(Reason::topic_name_invalid));
   if (options.qos > maximum_qos_)  // [MQTT-3.2.2-11]
     return fail(Blame::caller_misused, "the broker does not take this qos", code(Reason::qos_not_supported));
   if (options.retain && !retain_available_)  // [MQTT-3.2.2-14]
@@ -75,7 +78,9 @@ Result<Handle> ClientSession::publish(std::string_view topic, Bytes payload, con
   Message message;
   message.topic = topic;
   (scheme_ != nullptr ? message.plaintext.emplace() : message.payload) = to_buffer(payload);
-  if (scheme_ != nullptr && !conversation_.exists()) TRY(make_ready(message));
+  // What has to wait is protected when it goes: numbers then rise in the order in which receivers see them.
+  const bool goes_at_once = is_open() && waiting_.empty();
+  if (scheme_ != nullptr && !conversation_.exists() && goes_at_once) TRY(make_ready(message));
   message.qos = is_exactly_once() ? QoS::exactly_once : options.qos;
   message.retain = options.retain;
   message.user_properties = options.user_properties;
@@ -183,9 +188,7 @@ void ClientSession::send_waiting() {
     waiting_.erase(next);
     if (!ready) {
       // The broker was never asked: its reason alone would mislead.
-      if (!conversation_.exists())
-        events_.emplace_back(std::in_place_type<RefusedMessage>, RefusedMessage{message.topic, ready.error().what});
-      answered(message, reason_of(ready.error()));
+      answered(message, reason_of(ready.error()), conversation_.exists() ? std::nullopt : std::optional(ready.error()));
       continue;
     }
     if (message.qos > maximum_qos_ || (message.retain && !retain_available_)) {
@@ -237,13 +240,14 @@ std::uint16_t ClientSession::free_packet_id() {
   return last_asked_id_;
 }
 
-void ClientSession::answered(const Message& message, Reason reason) {
+void ClientSession::answered(const Message& message, Reason reason, std::optional<Error> error) {
   if (message.request) return answered_request(*message.request, reason);
   if (message.stored != 0) {
     store_->done(message.stored);
     if (is_error(reason))
       events_.emplace_back(std::in_place_type<Undelivered>,
-                           Undelivered{message.topic, message.plaintext ? *message.plaintext : message.payload, reason});
+                           Undelivered{message.topic, message.plaintext ? *message.plaintext : message.payload,
+                                       error ? *error : refusal("the message was not delivered", reason)});
   }
   if (message.asks_to_subscribe) {
     events_.push_back(Subscribed{message.handle, reason});
@@ -255,7 +259,7 @@ void ClientSession::answered(const Message& message, Reason reason) {
     reason = copies->second.worst;
     copies_.erase(copies);
   }
-  events_.push_back(Published{message.handle, reason});
+  events_.push_back(Published{message.handle, reason, std::move(error)});
 }
 
 void ClientSession::on_puback(const mqtt::Puback& puback) {
@@ -303,19 +307,13 @@ void ClientSession::begin_conversation() {
   converse();
 }
 
-void ClientSession::subscribe_to_keys() {
-  scheme_->connected(now_);
-  const auto inboxes = scheme_->key_inboxes();
-  inboxes_left_ = inboxes.size();
-  for (const auto& inbox : inboxes) subscribe_inbox(inbox);
-}
-
-void ClientSession::subscribe_inbox(const ClientScheme::Inbox& inbox) {
+std::uint16_t ClientSession::subscribe_inbox(const ClientScheme::Inbox& inbox) {
   mqtt::Subscribe subscribe;
   subscribe.entries.push_back({inbox.filter, {.qos = static_cast<QoS>(inbox.qos)}});
   subscribe.packet_id = free_packet_id();
   asked_[subscribe.packet_id] = inbox.is_optional ? optional_inbox : needed_inbox;
   connection_.send(subscribe);
+  return subscribe.packet_id;
 }
 
 void ClientSession::converse() {

@@ -4,6 +4,7 @@
 #include <stdexcept>
 
 #include "base/try.h"
+#include "crypto/process_mark.h"
 
 namespace sealmq::crypto {
 namespace {
@@ -30,9 +31,10 @@ Iv nonce(Iv iv, std::uint64_t counter) {
 }  // namespace
 
 SealingChannel::SealingChannel(const Secret& key_and_iv, std::uint64_t limit)
-    : aead_(key_of(key_and_iv)), iv_(iv_of(key_and_iv)), limit_(limit) {}
+    : aead_(key_of(key_and_iv)), iv_(iv_of(key_and_iv)), limit_(limit), process_(process_mark()) {}
 
 Result<> SealingChannel::seal(Bytes aad, Bytes plaintext, Buffer& out) {
+  if (process_mark() != process_) return fail(Blame::caller_misused, "this channel belongs to the process that forked");
   if (is_retired()) return fail(Blame::caller_misused, "this channel has sealed all it may");
   // The key seals nowhere else, and the counter only grows: it stays below limit_, so it never wraps.
   aead_.seal(nonce(iv_, counter_++), aad, plaintext, out);

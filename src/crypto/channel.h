@@ -24,7 +24,8 @@ class SealingChannel {
   std::uint64_t counter() const { return counter_; }
   bool is_retired() const { return counter_ >= limit_; }
 
-  /// Appends ciphertext and tag to `out` and counts up. Error: caller_misused once it is retired.
+  /// Appends ciphertext and tag to `out` and counts up. Error: caller_misused once it is retired, and on the other side of a
+  /// fork().
   Result<> seal(Bytes aad, Bytes plaintext, Buffer& out);
 
  private:
@@ -32,6 +33,7 @@ class SealingChannel {
   Iv iv_;
   std::uint64_t counter_ = 0;
   std::uint64_t limit_;
+  std::uint64_t process_;  // which alone may count
 };
 
 /// Opens in any order within a window of 64. One thread at a time.

@@ -1,15 +1,21 @@
 #include "crypto/random.h"
 
-#include <openssl/rand.h>
+#include <sys/random.h>
+
+#include <cerrno>
 
 #include "crypto/must.h"
 
 namespace sealmq::crypto {
 
-// The library's generator for secrets: the one Random serves keys, nonces and IVs alike, so it is always the stricter of the two.
+// Asked for every draw: a generator inside the process would be copied with it, by fork() and with a machine that is cloned.
 void OsRandom::fill(std::span<std::uint8_t> out) {
-  if (out.empty()) return;
-  must(RAND_priv_bytes(out.data(), int_length(out.size())) == 1, "RAND_priv_bytes");
+  while (!out.empty()) {
+    const auto drawn = ::getrandom(out.data(), out.size(), 0);
+    if (drawn < 0 && errno == EINTR) continue;
+    must(drawn > 0, "getrandom");
+    out = out.subspan(static_cast<std::size_t>(drawn));
+  }
 }
 
 }  // namespace sealmq::crypto

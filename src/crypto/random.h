@@ -1,4 +1,4 @@
-// Chance from the crypto library's generator, which the operating system seeds.
+// Chance from the operating system.
 #pragma once
 
 #include "sealmq/ports.h"

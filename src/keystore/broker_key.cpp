@@ -26,6 +26,7 @@ std::string key_line(std::string_view word, Bytes key) {
   return std::string(word) + " " + to_base64url(key) + " " + fingerprint_of(key) + "\n";
 }
 
+/// Without what stands there: it may be of a file that was named by mistake.
 Failure refuse(std::string what) {
   return fail(Blame::caller_misused, "not a broker's public keys: " + std::move(what));
 }
@@ -79,7 +80,7 @@ struct Found {
       if (!value) return refuse("malina-parameters is not base64url");
       return set(parameters, *std::move(value), parameters_word);
     }
-    return refuse("unknown line " + printable(line));
+    return refuse("unknown line");
   }
 
  private:
@@ -117,7 +118,10 @@ Result<BrokerIdentity> parse_broker_identity(std::string_view text) {
   Found found;
   LineReader lines(text);
   while (const auto line = lines.next()) {
-    if (!line->starts_with('#')) TRY(found.read(*line));
+    if (!line->starts_with('#'))
+      TRY(found.read(*line).map_error([&lines](const Error& error) {
+        return Error{error.blame, error.what + ", line " + std::to_string(lines.number())};
+      }));
   }
   if (!found.id) return refuse("the line broker is missing");
   if (!found.ecdsa) return refuse("the line ecdsa-p256 is missing");
@@ -133,7 +137,7 @@ Result<BrokerIdentity> parse_broker_identity(std::string_view text) {
 }
 
 Result<BrokerIdentity> read_broker_identity(const std::string& path) {
-  const auto text = TRY(read_public_file(path));
+  const auto text = TRY(read_public_file(path, wants_broker_identity));
   return parse_broker_identity(text).map_error([&path](const Error& error) {
     return Error{error.blame, path + ": " + error.what};
   });
@@ -143,7 +147,7 @@ namespace {
 
 /// What broker.pub says, if it is as this broker would write it.
 std::optional<BrokerIdentity> published(const DataFolder& folder, const BrokerIdentity& broker) {
-  const auto text = read_public_file(folder.broker_pub());
+  const auto text = read_public_file(folder.broker_pub(), wants_broker_identity);
   if (!text) return std::nullopt;
   auto found = parse_broker_identity(*text);
   if (!found || to_text(*found) != *text) return std::nullopt;
@@ -176,7 +180,7 @@ Result<> create_broker_key(const DataFolder& folder, Random& random, const std::
 
 Result<> add_broker_rsa_key(const std::string& data_folder, unsigned bits, Random& random) {
   const auto folder = TRY(open_data_folder(data_folder));
-  const auto text = TRY(read_private_file(folder.broker_key()));
+  const auto text = TRY(read_private_file(folder.broker_key(), wants_private_keys));
   if (is_key_reference(as_text(text.reveal()))) {
     if (!TRY(parse_key_reference(as_text(text.reveal()))).identity.keys.rsa.empty()) return {};
     return fail(Blame::caller_misused,

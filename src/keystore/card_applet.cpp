@@ -222,7 +222,7 @@ Result<CardApplet> CardApplet::open(const std::string& folder, Random& random) {
   auto lock = TRY(lock_file(folder + "/card.lock", "this card is in a reader already"));
   Kept kept;
   if (const std::string path = folder + "/card"; exists(path)) {
-    const Secret text = TRY(read_private_file(path));
+    const Secret text = TRY(read_private_file(path, wants_card));
     kept = TRY(parse_kept(as_text(text.reveal())));
   }
   auto state = std::make_unique<State>(folder, std::move(kept), random);

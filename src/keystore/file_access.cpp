@@ -89,19 +89,22 @@ Result<> replace_file(const std::string& path, std::string_view text, Audience a
   return keep_name(path);
 }
 
-Result<Secret> read_private_file(const std::string& path, std::size_t longest) {
+Result<Secret> read_private_file(const std::string& path, const WantedFile& wanted, std::size_t longest) {
   struct stat found {};
   const auto file = TRY(open_to_read(path, found));
-  if ((found.st_mode & others) != 0) {
-    return fail(Blame::caller_misused, "others can get at the secret in " + path + ": chmod 600 " + path);
-  }
-  return read_all(file, path, longest);
+  const bool is_open = (found.st_mode & others) != 0;
+  auto content = read_all(file, path, longest);
+  // What it is comes before who may read it: nobody shall close a file that is meant for all.
+  if (content) TRY(check_file(path, as_text(content->reveal()), wanted));
+  if (is_open) return fail(Blame::caller_misused, path + " can be read by other users\nhint: chmod 600 " + path);
+  return content;
 }
 
-Result<std::string> read_public_file(const std::string& path) {
+Result<std::string> read_public_file(const std::string& path, const WantedFile& wanted) {
   struct stat found {};
   const auto file = TRY(open_to_read(path, found));
   const auto content = TRY(read_all(file, path, longest_key_file));
+  TRY(check_file(path, as_text(content.reveal()), wanted));
   return std::string(as_text(content.reveal()));
 }
 

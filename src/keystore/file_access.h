@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/file_kind.h"
 #include "sealmq/result.h"
 #include "sealmq/secret.h"
 
@@ -18,9 +19,11 @@ Result<> write_new_file(const std::string& path, std::string_view text, Audience
 /// In one step: whoever reads the file sees the old text or the new one. Errors: environment.
 Result<> replace_file(const std::string& path, std::string_view text, Audience audience);
 
-/// Errors: caller_misused if others may read or write the file, or if it is longer than `longest`; environment.
-Result<Secret> read_private_file(const std::string& path, std::size_t longest = longest_key_file);
-Result<std::string> read_public_file(const std::string& path);
+/// Errors: caller_misused if the file is one of another kind (check_file()), if others may read or write it, or if it is longer
+/// than `longest`; environment.
+Result<Secret> read_private_file(const std::string& path, const WantedFile& wanted, std::size_t longest = longest_key_file);
+/// Likewise; it may be read by others.
+Result<std::string> read_public_file(const std::string& path, const WantedFile& wanted);
 
 bool exists(const std::string& path);
 

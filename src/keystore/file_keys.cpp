@@ -30,7 +30,7 @@ Result<PublicIdentity> create_key_files(std::string_view name, Kind kind, const 
 }
 
 Result<PublicIdentity> read_public_identity(const std::string& path) {
-  const auto text = TRY(read_public_file(path));
+  const auto text = TRY(read_public_file(path, wants_public_identity));
   std::string_view line = text;
   if (line.ends_with('\n')) line.remove_suffix(1);
   return parse_public_identity(line).map_error([&path](const Error& error) {

@@ -70,7 +70,7 @@ Result<> read_attributes(std::string_view text, char separator, const std::array
     if (end + 1 == text.size()) return refuse("it ends with a separator");
     text.remove_prefix(std::min(end + 1, text.size()));
     const auto equals = word.find('=');
-    if (equals == word.npos) return refuse(printable(word) + " has no value");
+    if (equals == word.npos) return refuse("one of its attributes has no value");
     const auto name = word.substr(0, equals);
     if (name == "pin-value")
       return refuse(

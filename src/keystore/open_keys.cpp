@@ -49,7 +49,7 @@ Result<std::unique_ptr<KeyStore>> open_elsewhere(const KeyUri& uri, const std::o
 Result<std::unique_ptr<KeyStore>> open_keys(const std::string& where, Random& random, const PinAsker& asker) {
   if (is_key_uri(where)) return open_elsewhere(TRY(parse_key_uri(where)), std::nullopt, "", random, asker);
   const auto name_the_file = [&where](const Error& error) { return Error{error.blame, where + ": " + error.what}; };
-  const auto content = TRY(read_private_file(where));
+  const auto content = TRY(read_private_file(where, wants_private_keys));
   const auto text = as_text(content.reveal());
   if (!is_key_reference(text)) return open_software_keys(where, text, random).map_error(name_the_file);
   const auto reference = TRY(parse_key_reference(text).map_error(name_the_file));

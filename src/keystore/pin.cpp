@@ -19,7 +19,7 @@ Result<Secret> Pins::find(bool is_last) {
     return asker_("PIN of " + what_ + " (the LAST try before it locks itself)");
   }
   if (!source_.empty()) {
-    const Secret text = TRY(read_private_file(source_));
+    const Secret text = TRY(read_private_file(source_, wants_pin));
     const auto line = as_text(text.reveal());
     return Secret(as_bytes(line.substr(0, line.find_first_of("\r\n"))));
   }

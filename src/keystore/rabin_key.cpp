@@ -93,7 +93,7 @@ Result<RabinKeys> open_or_create_rabin_key(const std::string& data_folder, unsig
     TRY(write_new_file(path, as_text(encode_rabin_keys(keys).reveal()), Audience::owner));
     return keys;
   }
-  const auto text = TRY(read_private_file(path));
+  const auto text = TRY(read_private_file(path, wants_rabin_keys));
   return parse_rabin_keys(as_text(text.reveal()), std::min(bits, crypto::rabin::least_bits))
       .map_error([&path](const Error& error) {
         return Error{error.blame, path + ": " + error.what};

@@ -7,9 +7,7 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
-#include <chrono>
 #include <cstring>
-#include <fstream>
 #include <optional>
 
 #include "base/descriptor.h"
@@ -43,7 +41,8 @@ std::string format(std::uint64_t last, std::string_view boot) {
 
 class SequenceFile : public SequenceCounter {
  public:
-  SequenceFile(std::string path, Machine machine) : path_(std::move(path)), machine_(std::move(machine)) {}
+  SequenceFile(std::string path, Machine machine)
+      : path_(std::move(path)), machine_(std::move(machine)), boot_(machine_.boot()) {}
 
   // Opened anew each time: the lock is then between calls, whether they come from threads or from processes.
   Result<std::uint64_t> next() override {
@@ -59,7 +58,7 @@ class SequenceFile : public SequenceCounter {
     const auto number = after(parse({content.data(), static_cast<std::size_t>(size)}));
     if (number == 0) return fail(Blame::environment, path_ + ": the sequence numbers are used up");
 
-    const auto text = format(number, machine_.boot);
+    const auto text = format(number, boot_);
     const auto written = ::pwrite(file.number(), text.data(), text.size(), 0);
     if (written != static_cast<ssize_t>(text.size()) || ::ftruncate(file.number(), written) != 0) return trouble("cannot write");
     return number;
@@ -72,7 +71,7 @@ class SequenceFile : public SequenceCounter {
   std::uint64_t after(const std::optional<Stored>& stored) const {
     if (!stored) return machine_.wall_microseconds();
     const std::uint64_t next = stored->last + 1;  // 0 when used up
-    const bool same_boot = !machine_.boot.empty() && stored->boot == machine_.boot;
+    const bool same_boot = !boot_.empty() && stored->boot == boot_;
     return same_boot || next == 0 ? next : std::max(next, machine_.wall_microseconds());
   }
 
@@ -82,19 +81,10 @@ class SequenceFile : public SequenceCounter {
 
   const std::string path_;
   const Machine machine_;
+  const std::string boot_;
 };
 
 }  // namespace
-
-Machine this_machine() {
-  Machine machine;
-  machine.wall_microseconds = [] {
-    const auto since_epoch = std::chrono::system_clock::now().time_since_epoch();
-    return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(since_epoch).count());
-  };
-  std::ifstream("/proc/sys/kernel/random/boot_id") >> machine.boot;
-  return machine;
-}
 
 std::unique_ptr<SequenceCounter> open_sequence_file(std::string path, Machine machine) {
   return std::make_unique<SequenceFile>(std::move(path), std::move(machine));

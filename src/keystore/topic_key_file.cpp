@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::string_view mark = "SEALMQ-TOPIC-KEY-";
 constexpr std::size_t secret_size = 32;
+constexpr std::uint8_t flag_undealt = 1, flag_earlier = 2;
 
 void write_identity(Writer& out, const PublicIdentity& identity) {
   out.lp8(as_bytes(identity.name)).u8(static_cast<std::uint8_t>(identity.kind));
@@ -52,6 +53,7 @@ Secret encode_topic_key(const TopicKey& key) {
     write_identity(out, member.identity);
     out.u8(member.reads ? 1 : 0);
   }
+  out.u8(static_cast<std::uint8_t>((key.is_undealt ? flag_undealt : 0) | (key.is_earlier ? flag_earlier : 0)));
   std::string head = "# sealmq topic key of " + printable(key.filter, 1000) + "\n";
   head.append("# keep this file secret: whoever has it can read what is sent there\n");
   return encode_secret_text(head, mark, Secret(std::move(body)));
@@ -81,6 +83,9 @@ Result<TopicKey> parse_topic_key(std::string_view text) {
     member.reads = in.u8() != 0;
     key.members.push_back(std::move(member));
   }
+  const auto flags = in.remaining() == 0 ? flag_earlier : in.u8();  // files of that time end here
+  key.is_undealt = (flags & flag_undealt) != 0;
+  key.is_earlier = (flags & flag_earlier) != 0;
   return in.finish(std::move(key)).map_error([](const Error& error) {
     return Error{Blame::caller_misused, "the topic key is malformed: " + error.what};
   });

@@ -1,9 +1,10 @@
 // Topic keys in a folder:
 //
 //   0123456789abcdef.topic-key    one for each key
-//   administrators                whose dealt keys are taken: lines of NAME.pub
-//   0123456789abcdef.sending.0    under which name and number this process sends with that key; .1 by a second process, and so on
-//   signed.sequence               the number of the last signed message
+//   administrators                whose dealt keys are taken, and for what
+//   delegations                   whom they let deal keys for them
+//   deals.sequence                the number of the administrator's last deal
+//   names                         under which names a broker that has to know its own messages has sent
 //   seen                          what was received
 #include <fcntl.h>
 #include <sys/file.h>
@@ -11,19 +12,21 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <filesystem>
-#include <map>
 #include <set>
 
 #include "base/descriptor.h"
 #include "base/error_text.h"
+#include "base/reader.h"
 #include "base/text.h"
 #include "base/try.h"
+#include "base/writer.h"
 #include "keystore/file_access.h"
 #include "keystore/seen_file.h"
+#include "keystore/sender_names.h"
 #include "keystore/sequence_file.h"
 #include "keystore/topic_key_file.h"
+#include "keystore/trusted_administrators.h"
 
 namespace sealmq {
 namespace {
@@ -31,84 +34,71 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view suffix = ".topic-key";
-constexpr std::uint64_t reserved_at_once = 256;
 constexpr std::uint64_t numbers = std::uint64_t{1} << 40;
-constexpr unsigned most_senders = 64;  // processes at a time
-constexpr std::size_t most_others = 4096;
 
-/// Numbers of one process under one key, and its lock on them. What the file says is used up is never used again: it is written
-/// ahead, for many messages at once, and corrected when the process ends as it should.
-class SendingFile {
+/// The last names of all processes with these keys:
+///
+///   "SEALMQ-NAMES-1\n" and a zero (16) | how many there ever were (8, big-endian) | zeros (8) | names (16 each), in a ring
+class NamesFile {
  public:
-  static Result<std::unique_ptr<SendingFile>> open(const std::string& start_of_path, Random& random) {
-    for (unsigned n = 0; n < most_senders; ++n) {
-      const std::string path = start_of_path + std::to_string(n);
-      Descriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
-      if (!file.is_open()) return fail(Blame::environment, "cannot open " + path + ": " + error_text(errno));
-      if (::flock(file.number(), LOCK_EX | LOCK_NB) != 0) continue;
-      std::unique_ptr<SendingFile> sending(new SendingFile(path, std::move(file), random));
-      sending->read();
-      return sending;
-    }
-    return fail(Blame::environment, "too many programs send with this topic key at a time");
-  }
-  ~SendingFile() {
-    if (next_ != until_) (void)write(next_, false);
-  }
-  SendingFile(const SendingFile&) = delete;
-  SendingFile& operator=(const SendingFile&) = delete;
+  explicit NamesFile(std::string path) : path_(std::move(path)) {}
 
-  Result<TopicKeys::Numbered> next() {
-    if (next_ == until_) {
-      if (until_ + reserved_at_once >= numbers) begin_anew();
-      TRY(write(until_ + reserved_at_once, true));
-      until_ += reserved_at_once;
+  /// On the disk when it returns.
+  Result<> add(const SenderName& name) {
+    const Descriptor file(::open(path_.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+    if (!file.is_open()) return trouble();
+    while (::flock(file.number(), LOCK_EX) != 0)
+      if (errno != EINTR) return trouble();
+    const std::uint64_t count = count_in(file);
+    const auto at = static_cast<off_t>(head_size + count % most_names * name.size());
+    Buffer head = to_buffer(as_bytes(names_mark));
+    Writer(head).u8(0).u64(count + 1).u64(0);
+    const bool written = ::pwrite(file.number(), name.data(), name.size(), at) == static_cast<ssize_t>(name.size()) &&
+                         ::pwrite(file.number(), head.data(), head.size(), 0) == static_cast<ssize_t>(head.size()) &&
+                         ::fsync(file.number()) == 0;
+    return written ? Result<>() : trouble();
+  }
+  /// True also if that cannot be told.
+  bool contains(const SenderName& name) {
+    const Descriptor file(::open(path_.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+    if (!file.is_open()) return errno != ENOENT;
+    const std::uint64_t count = count_in(file);
+    if (count < read_ || count - read_ > most_names) {
+      names_.clear();
+      read_ = count > most_names ? count - most_names : 0;
     }
-    return TopicKeys::Numbered{sender_, next_++};
+    for (; read_ < count; ++read_) {
+      SenderName its{};
+      const auto at = static_cast<off_t>(head_size + read_ % most_names * its.size());
+      if (::pread(file.number(), its.data(), its.size(), at) != static_cast<ssize_t>(its.size())) return true;
+      names_.insert(its);
+    }
+    return names_.contains(name);
   }
 
  private:
-  SendingFile(std::string path, Descriptor file, Random& random)
-      : path_(std::move(path)), file_(std::move(file)), random_(random) {}
+  static constexpr std::string_view names_mark = "SEALMQ-NAMES-1\n";
+  static constexpr std::uint64_t most_names = 65'536;
+  static constexpr std::size_t head_size = 32;
 
-  /// A file that is missing or is not what it should be may have been lost: then the numbers begin anew, under another name.
-  void read() {
-    std::array<char, 64> content{};
-    const auto size = ::pread(file_.number(), content.data(), content.size(), 0);
-    const std::string_view text(content.data(), size > 0 ? static_cast<std::size_t>(size) : 0);
-    const auto sender = text.size() > 13 && text.back() == '\n' ? from_hex(text.substr(0, 12)) : std::nullopt;
-    const auto number = text.size() > 13 ? text.substr(13, text.size() - 14) : std::string_view();
-    const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), next_);
-    if (!sender || error != std::errc() || end != number.data() + number.size() || next_ > numbers) return begin_anew();
-    std::copy(sender->begin(), sender->end(), sender_.begin());
-    until_ = next_;
+  static std::uint64_t count_in(const Descriptor& file) {
+    std::array<std::uint8_t, head_size> head{};
+    if (::pread(file.number(), head.data(), head.size(), 0) != static_cast<ssize_t>(head.size())) return 0;
+    return Reader(Bytes(head).subspan(names_mark.size() + 1)).u64();
   }
-  void begin_anew() {
-    random_.fill(sender_);
-    next_ = until_ = 0;
-  }
-  Result<> write(std::uint64_t used_up, bool before_use) {
-    std::string digits = std::to_string(used_up);
-    digits.insert(0, 17 - digits.size(), '0');  // the file keeps its length, and one write replaces it
-    const std::string text = to_hex(sender_) + " " + digits + "\n";
-    const bool written = ::pwrite(file_.number(), text.data(), text.size(), 0) == static_cast<ssize_t>(text.size());
-    if (!written || (before_use && ::fsync(file_.number()) != 0))
-      return fail(Blame::environment, "cannot write " + path_ + ": " + error_text(errno));
-    return {};
-  }
+  Failure trouble() const { return fail(Blame::environment, "cannot write " + path_ + ": " + error_text(errno)); }
 
   std::string path_;
-  Descriptor file_;
-  Random& random_;
-  std::array<std::uint8_t, 6> sender_{};
-  std::uint64_t next_ = 0;
-  std::uint64_t until_ = 0;
+  std::uint64_t read_ = 0;
+  std::set<SenderName> names_;  // older ones than the file has may be among them
 };
 
-/// 2^40 numbers, at 256 for each second since 1970: enough until 2106.
+/// 2^40 numbers, at 256 for each second since 1970: enough until 2106. No boot is like the one before, so the clock is asked
+/// always.
 Machine slow_machine() {
   Machine machine = this_machine();
   machine.wall_microseconds = [microseconds = machine.wall_microseconds] { return microseconds() / 1'000'000 * 256; };
+  machine.boot = [] { return std::string(); };
   return machine;
 }
 
@@ -118,7 +108,10 @@ constexpr std::int64_t moment = 20'000'000;
 class TopicKeyFolder : public TopicKeys {
  public:
   TopicKeyFolder(std::string folder, Random& random)
-      : folder_(std::move(folder)), random_(random), signed_(open_sequence_file(folder_ + "/signed.sequence", slow_machine())) {}
+      : folder_(std::move(folder)),
+        names_(random),
+        own_names_(folder_ + "/names"),
+        deals_(open_sequence_file(folder_ + "/deals.sequence", slow_machine())) {}
 
   Result<> load() {
     struct stat found {};
@@ -129,22 +122,27 @@ class TopicKeyFolder : public TopicKeys {
     for (fs::directory_iterator entry(folder_, error), end; !error && entry != end; entry.increment(error)) {
       const std::string path = entry->path().string();
       if (!path.ends_with(suffix)) continue;
-      const auto text = TRY(read_private_file(path, longest_topic_key_file));
+      const auto text = TRY(read_private_file(path, wants_topic_key, longest_topic_key_file));
       keys->push_back(TRY(parse_topic_key(as_text(text.reveal())).map_error([&](const Error& why) {
         return Error{why.blame, path + ": " + why.what};
       })));
     }
     if (error) return fail(Blame::environment, "cannot read " + folder_ + ": " + error.message());
     std::ranges::sort(*keys, {}, &TopicKey::id);
-    std::vector<PublicIdentity> administrators;
-    if (exists(administrators_path())) {
-      const auto text = TRY(read_public_file(administrators_path()));
-      LineReader lines(text);
-      while (const auto line = lines.next())
-        if (!line->empty()) administrators.push_back(TRY(parse_public_identity(*line)));
-    }
+    Administrators administrators;
+    if (exists(administrators_path()))
+      administrators = TRY(parse_administrators(TRY(read_public_file(administrators_path(), wants_public_identity)))
+                               .map_error([&](const Error& why) {
+                                 return Error{why.blame, administrators_path() + ": " + why.what};
+                               }));
+    std::vector<Delegation> delegations;
+    if (exists(delegations_path()))
+      delegations = TRY(parse_delegations(TRY(read_public_file(delegations_path(), wants_text))).map_error([&](const Error& why) {
+        return Error{why.blame, delegations_path() + ": " + why.what};
+      }));
     keys_ = std::move(keys);
     administrators_ = std::move(administrators);
+    delegations_ = std::move(delegations);
     changed_ = found.st_mtim;
     // What is changed in the same moment bears the same time: so a folder that has only just changed is read once more. Not for
     // longer than that: whoever sends messages under unknown keys makes us look, and reading a folder takes a while.
@@ -171,65 +169,89 @@ class TopicKeyFolder : public TopicKeys {
   }
   Result<> erase(const TopicKeyId& id) override {
     fs::remove(folder_ + "/" + to_hex(id) + std::string(suffix));
-    sending_.erase(id);
     return load();
   }
 
-  std::vector<PublicIdentity> administrators() override { return administrators_; }
-  Result<> trust(const PublicIdentity& administrator) override {
-    std::string lines;
-    for (const auto& known : administrators_) {
-      if (known.name == administrator.name && known.keys != administrator.keys)
-        return fail(Blame::caller_misused, "another " + known.name + " is trusted already");
-      if (known.name != administrator.name) lines += to_line(known) + "\n";
-    }
-    TRY(replace_file(administrators_path(), lines + to_line(administrator) + "\n", Audience::everybody));
+  std::vector<Administrator> administrators() override { return administrators_; }
+  Result<> trust(const PublicIdentity& administrator, std::vector<std::string> filters) override {
+    return write(TRY(trusting(administrators_, administrator, std::move(filters))));
+  }
+  Result<> untrust(const PublicIdentity& administrator) override {
+    return write(TRY(not_trusting(administrators_, administrator)));
+  }
+
+  std::vector<Delegation> delegations() override { return delegations_; }
+  Result<> put(const Delegation& delegation) override {
+    auto changed = delegations_;
+    replace(changed, delegation);
+    TRY(replace_file(delegations_path(), to_text(changed), Audience::everybody));
     return load();
   }
 
-  Result<Numbered> next(const TopicKeyId& key) override {
-    auto& sending = sending_[key];
-    if (sending == nullptr) sending = TRY(SendingFile::open(sending_path(key), random_));
-    return sending->next();
-  }
-  // A name is written down before it is used, and none that somebody else has made up becomes one of ours.
-  bool sends_as(const TopicKeyId& key, const std::array<std::uint8_t, 6>& sender) override {
-    if (others_.contains({key, sender})) return false;
-    for (unsigned n = 0; n < most_senders; ++n) {
-      const std::string path = sending_path(key) + std::to_string(n);
-      if (!exists(path)) break;
-      const auto text = read_public_file(path);
-      if (!text || text->starts_with(to_hex(sender))) return true;
+  Result<Numbered> next(const std::optional<TopicKeyId>& key, std::size_t size) override {
+    bool is_new = false;
+    const Numbered numbered = names_.next(key, size, is_new);
+    if (!is_new || !keeps_names_) return numbered;
+    if (auto kept = own_names_.add(numbered.sender); !kept) {
+      names_.begin_anew();  // nothing goes out under a name that is not known for ours
+      return Failure(std::move(kept).error());
     }
-    if (others_.size() >= most_others) others_.clear();
-    others_.insert({key, sender});
-    return false;
+    return numbered;
   }
-  Result<std::uint64_t> next_signed() override {
-    const auto number = TRY(signed_->next());
-    if (number >= numbers) return fail(Blame::environment, folder_ + "/signed.sequence is used up");
+  Result<> keep_names() override {
+    keeps_names_ = true;
+    return {};
+  }
+  bool sends_as(const SenderName& sender) override { return own_names_.contains(sender); }
+  Result<std::uint64_t> next_deal() override {
+    const auto number = TRY(deals_->next());
+    if (number >= numbers) return fail(Blame::environment, folder_ + "/deals.sequence is used up");
     return number;
   }
 
-  Result<Replay> judge(const std::array<std::uint8_t, 32>& window, std::uint64_t number, bool& is_newest) override {
-    if (seen_ == nullptr) seen_ = TRY(SeenFile::open(folder_ + "/seen"));
-    return seen_->judge(window, number, is_newest);
+  Result<Replay> judge(const Seen& seen, bool& is_newest) override {
+    if (seen_ == nullptr) {
+      seen_ = TRY(SeenFile::open(folder_ + "/seen"));
+      seen_->set_bounds(bounds_);
+    }
+    return seen_->judge(seen, is_newest);
+  }
+  void allow_windows(std::size_t most) override {
+    bounds_.each = most;
+    if (seen_ != nullptr) seen_->set_bounds(bounds_);
   }
 
  private:
   std::string administrators_path() const { return folder_ + "/administrators"; }
-  std::string sending_path(const TopicKeyId& key) const { return folder_ + "/" + to_hex(key) + ".sending."; }
+  std::string delegations_path() const { return folder_ + "/delegations"; }
+  Result<> write(const Administrators& administrators) {
+    TRY(replace_file(administrators_path(), to_text(administrators), Audience::everybody));
+    return load();
+  }
 
   std::string folder_;
-  Random& random_;
-  std::unique_ptr<SequenceCounter> signed_;
+  SenderNames names_;
+  NamesFile own_names_;
+  bool keeps_names_ = false;
+  std::unique_ptr<SequenceCounter> deals_;
   std::shared_ptr<const Keys> keys_ = std::make_shared<const Keys>();
-  std::vector<PublicIdentity> administrators_;
+  Administrators administrators_;
+  std::vector<Delegation> delegations_;
   timespec changed_{};
-  std::map<TopicKeyId, std::unique_ptr<SendingFile>> sending_;
-  std::set<std::pair<TopicKeyId, std::array<std::uint8_t, 6>>> others_;  // names that are not ours
+  SeenFile::Bounds bounds_;
   std::unique_ptr<SeenFile> seen_;
 };
+
+/// Numbers that were once gone on with after a restart, and came again where the folder had been copied.
+void remove_former_files(const std::string& folder) {
+  std::vector<fs::path> former;
+  std::error_code error;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+    const auto name = entry->path().filename().string();
+    if (name.find(".sending.") != name.npos || name == "signed.sequence") former.push_back(entry->path());
+  }
+  for (const auto& path : former) fs::remove(path, error);
+}
 
 }  // namespace
 
@@ -238,6 +260,7 @@ Result<std::shared_ptr<TopicKeys>> open_topic_keys(const std::string& folder, Ra
     return fail(Blame::environment, "cannot make " + folder + ": " + error_text(errno));
   auto keys = std::make_shared<TopicKeyFolder>(folder, random);
   TRY(keys->load());
+  remove_former_files(folder);
   return std::shared_ptr<TopicKeys>(std::move(keys));
 }
 

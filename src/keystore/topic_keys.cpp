@@ -2,11 +2,15 @@
 #include "sealmq/topic_keys.h"
 
 #include <algorithm>
-#include <map>
+#include <set>
 
+#include "base/text.h"
+#include "base/try.h"
 #include "crypto/agree.h"
 #include "crypto/hash.h"
-#include "crypto/replay_window.h"
+#include "keystore/seen_file.h"
+#include "keystore/sender_names.h"
+#include "keystore/trusted_administrators.h"
 
 namespace sealmq {
 namespace {
@@ -25,7 +29,7 @@ std::optional<Enum> find(const std::array<std::string_view, N>& names, std::stri
 
 class MemoryTopicKeys : public TopicKeys {
  public:
-  explicit MemoryTopicKeys(Random& random) : random_(random) {}
+  explicit MemoryTopicKeys(Random& random) : names_(random) {}
 
   std::shared_ptr<const Keys> all(bool) override { return keys_; }
 
@@ -41,30 +45,37 @@ class MemoryTopicKeys : public TopicKeys {
     return {};
   }
 
-  std::vector<PublicIdentity> administrators() override { return administrators_; }
-  Result<> trust(const PublicIdentity& administrator) override {
-    administrators_.push_back(administrator);
+  std::vector<Administrator> administrators() override { return administrators_; }
+  Result<> trust(const PublicIdentity& administrator, std::vector<std::string> filters) override {
+    administrators_ = TRY(trusting(administrators_, administrator, std::move(filters)));
+    return {};
+  }
+  Result<> untrust(const PublicIdentity& administrator) override {
+    administrators_ = TRY(not_trusting(administrators_, administrator));
     return {};
   }
 
-  Result<Numbered> next(const TopicKeyId& key) override {
-    const auto [place, is_new] = sending_.try_emplace(key);
-    if (is_new) random_.fill(place->second.sender);
-    Numbered numbered = place->second;
-    ++place->second.number;
+  std::vector<Delegation> delegations() override { return delegations_; }
+  Result<> put(const Delegation& delegation) override {
+    replace(delegations_, delegation);
+    return {};
+  }
+
+  Result<Numbered> next(const std::optional<TopicKeyId>& key, std::size_t size) override {
+    bool is_new = false;
+    const Numbered numbered = names_.next(key, size, is_new);
+    if (is_new) own_.insert(numbered.sender);
     return numbered;
   }
-  bool sends_as(const TopicKeyId& key, const std::array<std::uint8_t, 6>& sender) override {
-    const auto place = sending_.find(key);
-    return place != sending_.end() && place->second.sender == sender;
-  }
-  Result<std::uint64_t> next_signed() override { return ++signed_; }
+  Result<> keep_names() override { return {}; }
+  bool sends_as(const SenderName& sender) override { return own_.contains(sender); }
+  Result<std::uint64_t> next_deal() override { return ++deals_; }
 
-  Result<Replay> judge(const std::array<std::uint8_t, 32>& window, std::uint64_t number, bool& is_newest) override {
-    auto& its = windows_[window];
-    const auto replay = its.judge(number);
-    is_newest = number == its.highest();
-    return replay;
+  Result<Replay> judge(const Seen& seen, bool& is_newest) override { return seen_->judge(seen, is_newest); }
+  void allow_windows(std::size_t most) override {
+    SeenFile::Bounds bounds = seen_->bounds();
+    bounds.each = most;
+    seen_->set_bounds(bounds);
   }
 
  private:
@@ -76,12 +87,13 @@ class MemoryTopicKeys : public TopicKeys {
     keys_ = std::move(keys);
   }
 
-  Random& random_;
   std::shared_ptr<const Keys> keys_ = std::make_shared<const Keys>();
-  std::vector<PublicIdentity> administrators_;
-  std::map<TopicKeyId, Numbered> sending_;
-  std::uint64_t signed_ = 0;
-  std::map<std::array<std::uint8_t, 32>, crypto::ReplayWindow> windows_;
+  std::vector<Administrator> administrators_;
+  std::vector<Delegation> delegations_;
+  SenderNames names_;
+  std::set<SenderName> own_;
+  std::uint64_t deals_ = 0;
+  std::unique_ptr<SeenFile> seen_ = SeenFile::in_memory();
 };
 
 }  // namespace
@@ -123,6 +135,8 @@ TopicKey TopicKey::copy() const {
   other.administrator = administrator;
   other.members = members;
   other.dealt = dealt;
+  other.is_undealt = is_undealt;
+  other.is_earlier = is_earlier;
   return other;
 }
 

@@ -358,6 +358,7 @@ void Connection::on_pingreq() {
 
 Result<> Connection::on_pingresp(Events& events) {
   ping_outstanding_ = false;
+  if (unanswered_pings_ > 0) --unanswered_pings_;
   outbox_.give_back();
   return events.on(Pingresp{});
 }

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "mqtt/outbox.h"
@@ -112,6 +113,9 @@ class Connection {
   /// Ends it for an error: CONNACK with the code before Open, DISCONNECT after, nothing in MQTT 3 (or a 3.1.1 return code).
   void abort(const Error& error);
 
+  /// Client: PINGREQ that were sent and have no PINGRESP yet.
+  std::size_t unanswered_pings() const { return unanswered_pings_; }
+
   /// For a PUBLISH encoded once for many: the peer's limit on its size.
   std::uint32_t peer_maximum_packet_size() const { return peer_maximum_packet_size_; }
   std::uint16_t peer_receive_maximum() const { return peer_receive_maximum_; }
@@ -198,6 +202,7 @@ class Connection {
     Buffer& tail = outbox_.tail();
     std::size_t before = tail.size();
     encode(packet, version_, tail);
+    if constexpr (std::is_same_v<Packet, Pingreq>) ++unanswered_pings_;
     return sent(before);
   }
   template <class Packet>
@@ -224,6 +229,7 @@ class Connection {
   bool session_ends_here_ = false;       // the client's CONNECT asked for a Session Expiry Interval of 0
   bool peer_wants_explanations_ = true;  // Request Problem Information
   bool ping_outstanding_ = false;
+  std::size_t unanswered_pings_ = 0;
   Limits limits_;
   std::uint16_t keep_alive_ = 0;
   std::uint16_t unanswered_ = 0;

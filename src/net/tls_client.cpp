@@ -66,7 +66,7 @@ class Client final : public TlsClient, public std::enable_shared_from_this<Clien
     if (!options_.ca_file.empty()) {
       TRY(check_readable(options_.ca_file, false));
       if (SSL_CTX_load_verify_file(context_.get(), options_.ca_file.c_str()) != 1)
-        return tls_failure(Blame::caller_misused, options_.ca_file + " holds no certificate in PEM");
+        return not_taken(options_.ca_file, wants_certificate, options_.ca_file + " holds no certificate in PEM");
     }
     if (!options_.ca_folder.empty()) {
       TRY(check_readable(options_.ca_folder, false));

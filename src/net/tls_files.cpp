@@ -20,6 +20,11 @@ namespace {
 constexpr std::size_t least_psk = 16, most_psk = 64;
 constexpr std::size_t longest_identity = 128;  // that OpenSSL hands on
 
+std::string read_file(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
 }  // namespace
 
 Result<> check_readable(const std::string& path, bool is_secret) {
@@ -28,8 +33,14 @@ Result<> check_readable(const std::string& path, bool is_secret) {
   struct stat about {};
   if (::fstat(file.number(), &about) != 0) return fail(Blame::environment, "cannot read " + path + ": " + error_text(errno));
   if (is_secret && (about.st_mode & S_IROTH) != 0)
-    return fail(Blame::environment, "everybody on this machine can read " + path + "; hint: chmod o= " + path);
+    return fail(Blame::environment, "everybody on this machine can read " + path + "\nhint: chmod o= " + path);
   return {};
+}
+
+Failure not_taken(const std::string& path, const WantedFile& wanted, const std::string& otherwise) {
+  const std::string text = read_file(path);
+  const auto checked = check_file(path, text, wanted);
+  return checked ? tls_failure(Blame::caller_misused, otherwise) : Failure(checked.error());
 }
 
 Result<> use_certificate(SSL_CTX* context, const std::string& cert, const std::string& key) {
@@ -39,9 +50,9 @@ Result<> use_certificate(SSL_CTX* context, const std::string& cert, const std::s
   SSL_CTX_set_default_passwd_cb(context, [](char*, int, int, void*) { return 0; });
   ERR_clear_error();
   if (SSL_CTX_use_certificate_chain_file(context, cert.c_str()) != 1)
-    return tls_failure(Blame::caller_misused, cert + " is no certificate in PEM");
+    return not_taken(cert, wants_certificate, cert + " is no certificate in PEM");
   if (SSL_CTX_use_PrivateKey_file(context, key.c_str(), SSL_FILETYPE_PEM) != 1 || SSL_CTX_check_private_key(context) != 1)
-    return tls_failure(Blame::caller_misused, key + " is not the private key for " + cert + ", in PEM and without a password");
+    return not_taken(key, wants_tls_key, key + " is not the private key for " + cert + ", in PEM and without a password");
   return {};
 }
 
@@ -77,9 +88,9 @@ Result<PskTable> parse_psk_file(std::string_view text, const std::string& path) 
 
 Result<PskTable> read_psk_file(const std::string& path) {
   TRY(check_readable(path, true));
-  std::ifstream file(path, std::ios::binary);
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
-  return parse_psk_file(text, path);
+  const Secret text(as_bytes(read_file(path)));
+  TRY(check_file(path, as_text(text.reveal()), wants_psk_list));
+  return parse_psk_file(as_text(text.reveal()), path);
 }
 
 }  // namespace sealmq::net

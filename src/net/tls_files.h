@@ -4,6 +4,7 @@
 
 #include <map>
 
+#include "base/file_kind.h"
 #include "net/tls_channel.h"
 #include "sealmq/secret.h"
 
@@ -14,6 +15,8 @@ Result<> use_certificate(SSL_CTX* context, const std::string& cert, const std::s
 
 /// That a file can be read; a secret one not by everybody.
 Result<> check_readable(const std::string& path, bool is_secret);
+/// OpenSSL did not take the file at `path`: what it is instead, if that can be told, or else `otherwise` and OpenSSL's words.
+Failure not_taken(const std::string& path, const WantedFile& wanted, const std::string& otherwise);
 
 using PskTable = std::map<std::string, Secret, std::less<>>;
 Result<PskTable> parse_psk_file(std::string_view text, const std::string& path);

@@ -75,14 +75,14 @@ class Server final : public TlsServer, public std::enable_shared_from_this<Serve
     TRY(check_readable(files.client_ca, false));
     ERR_clear_error();
     if (SSL_CTX_load_verify_file(context, files.client_ca.c_str()) != 1)
-      return tls_failure(Blame::caller_misused, files.client_ca + " holds no certificate in PEM");
+      return not_taken(files.client_ca, wants_certificate, files.client_ca + " holds no certificate in PEM");
     SSL_CTX_set_client_CA_list(context, SSL_load_client_CA_file(files.client_ca.c_str()));  // tells clients which to show
     if (!files.client_crl.empty()) {
       TRY(check_readable(files.client_crl, false));
       X509_STORE* store = SSL_CTX_get_cert_store(context);
       X509_LOOKUP* lookup = X509_STORE_add_lookup(store, X509_LOOKUP_file());
       if (lookup == nullptr || X509_load_crl_file(lookup, files.client_crl.c_str(), X509_FILETYPE_PEM) < 1)
-        return tls_failure(Blame::caller_misused, files.client_crl + " holds no revocation list in PEM");
+        return not_taken(files.client_crl, wants_revocations, files.client_crl + " holds no revocation list in PEM");
       // Of the clients' own certificates; a list that has expired lets nobody in.
       X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK);
     }

@@ -40,6 +40,7 @@ std::string_view next_word(std::string_view& rest) {
   return word;
 }
 
+/// Without what stands there: it may be of a file that was named by mistake.
 Failure refuse(std::string what) {
   return fail(Blame::caller_misused, "not a public identity: " + std::move(what));
 }
@@ -49,7 +50,7 @@ class KeyWords {
  public:
   Result<> read(std::string_view word) {
     const auto equals = word.find('=');
-    if (equals == word.npos) return refuse("unknown word " + printable(word));
+    if (equals == word.npos) return refuse("unknown word");
     const auto name = word.substr(0, equals);
     const auto text = word.substr(equals + 1);
     if (name == rsa_word) return read_rsa(text);
@@ -64,7 +65,7 @@ class KeyWords {
       std::copy(value->begin(), value->end(), slot.to.begin());
       return {};
     }
-    return refuse("unknown word " + printable(word));
+    return refuse("unknown word");
   }
 
   Result<PublicKeys> finish() const {
@@ -140,7 +141,7 @@ Result<PublicIdentity> parse_public_identity(std::string_view line) {
   if (!is_identity_name(identity.name)) return refuse("a name is 1 to 64 of A-Z a-z 0-9 . _ -");
   const auto kind_word = next_word(rest);
   const auto kind = kind_from(kind_word);
-  if (!kind) return refuse("unknown kind " + printable(kind_word));
+  if (!kind) return refuse("unknown kind");
   identity.kind = *kind;
 
   KeyWords words;

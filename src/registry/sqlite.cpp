@@ -16,9 +16,15 @@ namespace {
 
 constexpr int milliseconds_to_wait = 5000;
 
-Failure trouble(sqlite3* database, std::string_view doing) {
+/// Trying again later is of no use: the disk has nothing to do with it.
+bool is_of_the_request(int result) {
+  const int primary = result & 0xFF;
+  return primary == SQLITE_CONSTRAINT || primary == SQLITE_MISMATCH || primary == SQLITE_TOOBIG;
+}
+
+Failure trouble(sqlite3* database, std::string_view doing, int result) {
   const char* file = sqlite3_db_filename(database, "main");
-  return fail(Blame::environment,
+  return fail(is_of_the_request(result) ? Blame::caller_misused : Blame::environment,
               std::string(doing) + " " + (file != nullptr ? file : "the database") + ": " + sqlite3_errmsg(database));
 }
 
@@ -68,7 +74,7 @@ Result<bool> Statement::step() {
   const int result = trouble_ != SQLITE_OK ? trouble_ : sqlite3_step(handle_.get());
   if (result == SQLITE_ROW) return true;
   if (result != SQLITE_DONE) {
-    auto error = trouble(sqlite3_db_handle(handle_.get()), "cannot use");
+    auto error = trouble(sqlite3_db_handle(handle_.get()), "cannot use", result);
     reset();
     return error;
   }
@@ -138,15 +144,15 @@ Result<Database> Database::open(const std::string& path, Durability durability) 
 
 Result<Statement> Database::prepare(std::string_view sql) {
   sqlite3_stmt* handle = nullptr;
-  if (sqlite3_prepare_v3(handle_.get(), sql.data(), static_cast<int>(sql.size()), SQLITE_PREPARE_PERSISTENT, &handle, nullptr) !=
-      SQLITE_OK) {
-    return trouble(handle_.get(), "cannot use");
-  }
+  const int result =
+      sqlite3_prepare_v3(handle_.get(), sql.data(), static_cast<int>(sql.size()), SQLITE_PREPARE_PERSISTENT, &handle, nullptr);
+  if (result != SQLITE_OK) return trouble(handle_.get(), "cannot use", result);
   return Statement(handle);
 }
 
 Result<> Database::execute(const char* sql) {
-  if (sqlite3_exec(handle_.get(), sql, nullptr, nullptr, nullptr) != SQLITE_OK) return trouble(handle_.get(), "cannot use");
+  const int result = sqlite3_exec(handle_.get(), sql, nullptr, nullptr, nullptr);
+  if (result != SQLITE_OK) return trouble(handle_.get(), "cannot use", result);
   return {};
 }
 

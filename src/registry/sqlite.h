@@ -1,4 +1,5 @@
-// A thin layer over the C interface of SQLite: owners for its handles, and its failures as Blame::environment.
+// A thin layer over the C interface of SQLite: owners for its handles, and its failures as Blame::environment; but what was asked
+// for and can never be done (it breaks a constraint, or is too large) is Blame::caller_misused.
 //
 // Nothing here locks: one thread at a time per Database and the Statements made from it.
 #pragma once

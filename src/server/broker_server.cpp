@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "base/try.h"
 #include "broker/own_topics.h"
+#include "keystore/file_access.h"
 #include "registry/open_registry.h"
 #include "server/broker_topic_keys.h"
 #include "server/thread_priority.h"
@@ -71,14 +72,17 @@ class SharedKeys final : public KeyStore {
 };
 
 /// A token may take its time, and its absence too: whatever uses it waits on a worker, never on a shard.
-Result<> check_key(const Configuration& configuration, const KeyStore& key) {
-  if (!key.may_be_lost()) return {};
+Result<> check_token(const Configuration& configuration) {
   const auto names = schemes_signing_on_shards(configuration);
   if (names.empty()) return {};
   return fail(Blame::caller_misused,
               "the broker's keys live in a token, and " + names +
-                  " uses them for single messages, which no token is fast enough for\nhint: let the rows "
-                  "[[topic]] of the configuration name other schemes, or keep the broker's keys in a file");
+                  " sign single messages with them, which no token is fast enough for\nhint: let the rows "
+                  "[[topic]] of the configuration name other schemes (docs/cards.md), or keep the broker's keys in a file");
+}
+
+Result<> check_key(const Configuration& configuration, const KeyStore& key) {
+  return key.may_be_lost() ? check_token(configuration) : Result<>();
 }
 
 /// Tells this broker from others.
@@ -93,6 +97,7 @@ Result<Parts> open_parts(const DataFolder& folder, const Configuration& configur
   const std::size_t shards = shard_count(configuration);
   Parts parts;
   parts.lock = TRY(lock_data_folder(folder));
+  if (!keystore.empty() && !exists(folder.broker_key())) TRY(check_token(configuration));  // before there are keys in it
   if (needs_rsa(configuration)) {
     TRY(open_or_create_broker_key(folder.path, random, keystore, asker));
     constexpr unsigned bits = 2048;
@@ -153,7 +158,11 @@ Result<std::unique_ptr<BrokerServer>> BrokerServer::start(const Configuration& c
   if (settings.durable || server->parts_.stored_replays != nullptr)
     server->storage_ = std::make_unique<StorageThread>(
         std::move(server->parts_.sessions), server->parts_.stored_replays, log,
-        [&shards = server->shards_](std::size_t shard, std::uint64_t batch) { shards[shard]->stored(batch); }, &server->budget_);
+        [&shards = server->shards_](std::size_t shard, std::uint64_t batch) { shards[shard]->stored(batch); },
+        [&shards = server->shards_](broker::Number session) {
+          for (const auto& shard : shards) shard->post([session](broker::Shard& its, Now now) { its.lose(session, now); });
+        },
+        &server->budget_);
   server->make_registrar();
   for (std::size_t index = 0; index < count; ++index) {
     broker::Ports ports{{}, *server->parts_.replays, server->refusals_, random};

@@ -17,13 +17,10 @@ namespace {
 
 constexpr std::string_view every_topic = "#";
 
-std::vector<std::string> trusted_schemes() {
+std::vector<std::string> default_schemes() {
   std::vector<std::string> names;
   for (const Scheme& scheme : all_schemes())
-    // What only the other end can verify comes in where the configuration says so.
-    if (scheme.info->profile == Profile::hardened && scheme.info->claims.authorship != Authorship::none &&
-        !scheme.info->needs_rabin && !scheme.info->needs_topic_keys && !scheme.info->between_partners)
-      names.emplace_back(scheme.info->name);
+    if (scheme.info->in_default_policy) names.emplace_back(scheme.info->name);
   return names;
 }
 
@@ -50,7 +47,7 @@ const TopicRow* find_row(const std::vector<TopicRow>& rows, std::string_view fil
 
 Configuration::Configuration()
     : listeners{{.host = "127.0.0.1", .port = 1883}},
-      topics{{.filter = std::string(every_topic), .publish = trusted_schemes(), .subscribe = trusted_schemes()}} {}
+      topics{{.filter = std::string(every_topic), .publish = default_schemes(), .subscribe = default_schemes()}} {}
 
 Result<Listener> parse_listener(std::string_view text) {
   const net::Url url = TRY(net::parse_listener_url(text));

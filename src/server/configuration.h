@@ -22,6 +22,12 @@ enum class IdentityFrom : std::uint8_t {
   shared_key,        ///< the identity of its pre-shared key
 };
 
+/// `path:line:column` in the configuration file, for errors that show later. Where a row stands is no difference between two.
+struct Place {
+  std::string text{};
+  bool operator==(const Place&) const { return true; }
+};
+
 struct Listener {
   std::string host;
   std::uint16_t port = 1883;  ///< 0: a free one
@@ -35,6 +41,7 @@ struct Listener {
   broker::HopRule hop = broker::HopRule::as_offered;
   bool insecure_channel = false;  ///< who logs in by a scheme may go on without protection, also where TLS gives none
   bool anonymous = true;          ///< whoever proves no identity may come in, and do what policy leaves to nobody in particular
+  Place place{};
   bool operator==(const Listener&) const = default;
 };
 

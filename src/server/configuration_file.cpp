@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "base/error_text.h"
+#include "base/file_kind.h"
 #include "base/text.h"
 #include "base/try.h"
 #include "mqtt/topic.h"
@@ -45,11 +46,14 @@ class FileReader {
   }
 
   Failure refuse(const toml::source_region& where, const std::string& what) const {
-    return fail(Blame::caller_misused,
-                path_ + ":" + std::to_string(where.begin.line) + ":" + std::to_string(where.begin.column) + ": " + what);
+    return fail(Blame::caller_misused, place(where) + ": " + what);
   }
 
  private:
+  std::string place(const toml::source_region& where) const {
+    return path_ + ":" + std::to_string(where.begin.line) + ":" + std::to_string(where.begin.column);
+  }
+
   static const Setting* find_setting(std::string_view table, std::string_view name) {
     const auto all = settings();
     const auto found = std::ranges::find_if(all, [&](const Setting& s) { return s.table == table && s.name == name; });
@@ -65,7 +69,8 @@ class FileReader {
       const Setting* setting = find_setting(name, key.str());
       if (setting == nullptr) continue;
       if (setting->is_text())
-        *std::get<std::string*>(setting->place(into)) = TRY(choice(node, *setting));
+        *std::get<std::string*>(setting->place(into)) =
+            setting->is_path ? TRY(file_name(node, setting->full_name())) : TRY(choice(node, *setting));
       else
         setting->set_number(into, TRY(number(node, *setting)));
     }
@@ -101,6 +106,7 @@ class FileReader {
     if (url == nullptr) return refuse(table.source(), "[[listener]] needs a url");
     auto listener = parse_listener(TRY(text(*url, "url")));
     if (!listener) return refuse(url->source(), listener.error().what);
+    listener->place.text = place(table.source());
     for (const auto& [key, node] : table)
       if (key != "url") TRY(read_listener_key(key, node, *listener));
     if (needs_tls(*listener))
@@ -131,7 +137,7 @@ class FileReader {
 
     if (name == "identity" && !needs_tls(listener)) return refuse(key.source(), "identity goes with mqtts:// and wss:// only");
     if (is_file)
-      listener.tls.*file->second = TRY(text(node, name));
+      listener.tls.*file->second = TRY(file_name(node, name));
     else if (name == "require_certificate")
       listener.tls.require_certificate = TRY(truth(node, name));
     else if (name == "identity")
@@ -243,13 +249,15 @@ class FileReader {
                                                                {"url", &bridge.url},
                                                                {"version", &bridge.version},
                                                                {"client_id", &bridge.client_id},
-                                                               {"user", &bridge.user},
-                                                               {"cafile", &bridge.cafile},
-                                                               {"password_file", &bridge.password_file}};
+                                                               {"user", &bridge.user}};
     for (const auto& [key, node] : table) {
       const auto* at = std::ranges::find(texts, key.str(), [](const auto& entry) { return entry.first; });
       if (at != std::end(texts))
         *at->second = TRY(text(node, std::string(key.str())));
+      else if (key == "cafile")
+        bridge.cafile = TRY(file_name(node, "cafile"));
+      else if (key == "password_file")
+        bridge.password_file = TRY(file_name(node, "password_file"));
       else if (key == "topics")
         bridge.topics = TRY(read_tables<BridgeTopic>(node, "topics", &FileReader::read_bridge_topic));
       else
@@ -326,6 +334,13 @@ class FileReader {
     return node.as_string()->get();
   }
 
+  /// A file or folder; a relative name begins where this configuration lies.
+  Result<std::string> file_name(const toml::node& node, const std::string& name) const {
+    const std::string named = TRY(text(node, name));
+    const bool is_relative = !named.empty() && named.front() != '/';
+    return is_relative ? path_.substr(0, path_.rfind('/') + 1) + named : named;
+  }
+
   Result<std::string> choice(const toml::node& node, const Setting& setting) const {
     std::string value = TRY(text(node, setting.full_name()));
     if (setting.choices.empty() || std::ranges::find(setting.choices, value) != setting.choices.end()) return value;
@@ -378,6 +393,7 @@ Result<Configuration> read_configuration(const std::string& path) {
   for (char part[4096]; file.read(part, sizeof part) || file.gcount() > 0;)
     text.append(part, static_cast<std::size_t>(file.gcount()));
   if (!file.is_open() || file.bad()) return fail(Blame::environment, "cannot read " + path + ": " + error_text(errno));
+  TRY(check_file(path, text, wants_configuration));
   return parse_configuration(text, path);
 }
 

@@ -3,14 +3,13 @@
 #include "base/try.h"
 
 namespace sealmq::server {
-namespace {
 
 Result<std::shared_ptr<const net::TlsServer>> load_tls(const Listener& listener) {
   if (!needs_tls(listener)) return nullptr;
-  return net::TlsServer::load(listener.tls);
+  auto tls = net::TlsServer::load(listener.tls);
+  if (!tls && !listener.place.text.empty()) tls.error().what = listener.place.text + ": " + tls.error().what;
+  return tls;
 }
-
-}  // namespace
 
 Result<std::unique_ptr<Entrance>> Entrance::open(const Listener& listener,
                                                  const std::vector<std::unique_ptr<ShardThread>>& shards, ConnectionGate& gate,

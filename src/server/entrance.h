@@ -13,6 +13,9 @@
 
 namespace sealmq::server {
 
+/// Its certificates, or nothing where it needs none. Errors: as TlsServer::load, with the place in the configuration.
+Result<std::shared_ptr<const net::TlsServer>> load_tls(const Listener& listener);
+
 class Entrance final : private net::AcceptHandler {
  public:
   /// The shards' threads and the log outlive it. Errors: environment (the port is taken, a file cannot be read), caller_misused

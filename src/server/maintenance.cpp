@@ -5,6 +5,7 @@
 #include <latch>
 #include <mutex>
 
+#include "base/counted.h"
 #include "base/try.h"
 
 namespace sealmq::server {
@@ -15,8 +16,8 @@ constexpr std::uint64_t refusals_every = 1000;        // steady milliseconds
 
 }  // namespace
 
-Result<std::shared_ptr<const Directory>> load_directory(Registry& registry) {
-  return std::make_shared<const Directory>(TRY(registry.list()));
+Result<std::shared_ptr<const Directory>> load_directory(Registry& registry, const Directory* former) {
+  return std::make_shared<const Directory>(TRY(registry.list()), former);
 }
 
 Maintenance::Maintenance(Registry& registry, FollowedVersion& reached, std::string broker, const authority::AuditLog* audit,
@@ -80,7 +81,7 @@ Result<> Maintenance::follow_registry() {
     return {};
   }
 
-  const auto directory = TRY(load_directory(registry_));
+  const auto directory = directory_ = TRY(load_directory(registry_, directory_.get()));
   std::latch everywhere(static_cast<std::ptrdiff_t>(shards_.size()));
   for (const auto& shard : shards_)
     shard->post([directory, &everywhere](broker::Shard& its, Now now) {
@@ -121,12 +122,12 @@ Result<> Maintenance::carry_out(const RevocationOrder& order, std::chrono::stead
                              {"retained", std::to_string(report.retained)}};
   log_.event(Severity::warning, "revoked", fields,
              "revoked " + order.name + " in " + std::to_string(report.microseconds) + " us: ended " +
-                 std::to_string(report.sessions) + " sessions, " + std::to_string(report.subscriptions) + " subscriptions, " +
-                 std::to_string(report.queued) + " queued and " + std::to_string(report.retained) + " retained messages");
+                 counted(report.sessions, "session") + ", " + counted(report.subscriptions, "subscription") + ", " +
+                 std::to_string(report.queued) + " queued and " + counted(report.retained, "retained message"));
   if (audit_ != nullptr) {
     const auto recorded =
         audit_->add("carried-out", order.name,
-                    std::to_string(report.sessions) + " sessions, " + std::to_string(report.subscriptions) + " subscriptions, " +
+                    counted(report.sessions, "session") + ", " + counted(report.subscriptions, "subscription") + ", " +
                         std::to_string(report.queued) + " queued, " + std::to_string(report.retained) + " retained",
                     system_now().wall);
     if (!recorded) log_.error("not in the audit log: " + recorded.error().what);

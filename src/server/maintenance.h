@@ -18,7 +18,7 @@
 namespace sealmq::server {
 
 /// The list as it is now. Errors: as Registry::list.
-Result<std::shared_ptr<const Directory>> load_directory(Registry& registry);
+Result<std::shared_ptr<const Directory>> load_directory(Registry& registry, const Directory* former = nullptr);
 
 class Maintenance {
  public:
@@ -49,7 +49,8 @@ class Maintenance {
   Readiness& readiness_;
   Log& log_;
   const std::vector<std::unique_ptr<ShardThread>>& shards_;
-  std::optional<std::uint64_t> followed_;  // the registry's version that all shards have, with all orders carried out
+  std::shared_ptr<const Directory> directory_;  // as the shards have it
+  std::optional<std::uint64_t> followed_;       // the registry's version that all shards have, with all orders carried out
   std::optional<Error> registry_trouble_;
   std::jthread thread_;
 };

@@ -24,9 +24,12 @@ void MessageReferences::commit() {
   settle();
 }
 
-void MessageReferences::roll_back() {
-  for (const auto& [message, change] : changes_) counts_[message] -= change;
-  settle();
+void MessageReferences::roll_back(std::size_t mark) {
+  for (std::size_t i = mark; i < changes_.size(); ++i) {
+    const auto& [message, change] = changes_[i];
+    if ((counts_[message] -= change) == 0) counts_.erase(message);
+  }
+  changes_.resize(mark);
 }
 
 }  // namespace sealmq::server

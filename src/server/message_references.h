@@ -19,7 +19,10 @@ class MessageReferences {
 
   void commit();
   /// As if nothing had been counted since the last commit() or roll_back().
-  void roll_back();
+  void roll_back() { roll_back(0); }
+  /// A place within the transaction, and back to it.
+  std::size_t mark() const { return changes_.size(); }
+  void roll_back(std::size_t mark);
 
   std::size_t messages() const { return counts_.size(); }
 

@@ -38,7 +38,7 @@ bool read_number(std::string_view word, unsigned least, unsigned most, unsigned&
 }
 
 Result<PasswordEntries> read(const std::string& path) {
-  const Secret text = TRY(read_private_file(path, longest_file));
+  const Secret text = TRY(read_private_file(path, wants_password_list, longest_file));
   return parse_passwords(as_text(text.reveal()));
 }
 

@@ -16,7 +16,7 @@ Failure refuse(std::size_t line, const char* what) {
 }
 
 Result<RecoverableEntries> read(const std::string& path) {
-  const Secret text = TRY(read_private_file(path, longest_file));
+  const Secret text = TRY(read_private_file(path, wants_password_list, longest_file));
   return parse_recoverable_passwords(as_text(text.reveal()));
 }
 

@@ -16,6 +16,7 @@
 #include "sealmq/keystore.h"
 #include "server/admin_listener.h"
 #include "server/broker_topic_keys.h"
+#include "server/entrance.h"
 
 namespace sealmq::server {
 namespace {
@@ -95,11 +96,11 @@ std::vector<Problem> find_problems(const Configuration& configuration) {
   crypto::OsRandom random;
   if (const auto keys = open_broker_topic_keys(configuration, 1, random); !keys) keep(problems, keys.error());
   for (const Listener& listener : configuration.listeners)
-    if (needs_tls(listener))
-      if (const auto tls = net::TlsServer::load(listener.tls); !tls) keep(problems, tls.error());
+    if (const auto tls = load_tls(listener); !tls) keep(problems, tls.error());
   for (const BridgeSettings& bridge : configuration.bridges) {
     if (!bridge.password_file.empty())
-      if (const auto password = read_private_file(bridge.password_file); !password) keep(problems, password.error());
+      if (const auto password = read_private_file(bridge.password_file, wants_password); !password)
+        keep(problems, password.error());
     if (!bridge.cafile.empty() && ::access(bridge.cafile.c_str(), R_OK) != 0)
       problems.push_back({Blame::environment, "cannot read " + bridge.cafile + ": " + error_text(errno), ""});
   }

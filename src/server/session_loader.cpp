@@ -22,6 +22,7 @@ std::shared_ptr<const std::string> shared_text(std::string text) {
 }
 
 std::shared_ptr<const Message> find(const Messages& messages, Number number) {
+  if (number == no_message) return nullptr;
   const auto at = messages.find(number);
   return at == messages.end() ? nullptr : at->second;
 }

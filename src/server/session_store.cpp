@@ -1,7 +1,9 @@
 #include "server/session_store.h"
 
+#include <cassert>
 #include <deque>
 #include <optional>
+#include <unordered_set>
 
 #include "base/try.h"
 #include "base/writer.h"
@@ -37,6 +39,7 @@ class SqliteStore final : public SessionStore {
   static Result<std::unique_ptr<SessionStore>> open(const std::string& path, KeyStore& key, Random& random) {
     auto database = TRY(Database::open(path, sqlite::Durability::every_commit));
     TRY(database.execute(session_schema));
+    TRY(database.execute(repair_of_earlier));
     auto statements = TRY(Statements::prepare(database));
     auto store = std::make_unique<SqliteStore>(std::move(database), std::move(statements), key, random);
     TRY(store->keys_.begin_epoch(store->database_));
@@ -48,9 +51,18 @@ class SqliteStore final : public SessionStore {
     return load_sessions(database_, keys_, now);
   }
 
-  Result<> write(const std::vector<const Batch*>& group, Now now) override {
+  Result<std::vector<Refused>> write(const std::vector<const Batch*>& group, Now now) override {
     const MergedChanges merged(group);
-    return merged.left().empty() ? Result<>() : write_merged(merged, now);
+    if (merged.left().empty()) return {};
+    if (keys_.is_used_up()) TRY(keys_.begin_epoch(database_));
+    const auto written = in_transaction([&] { return write_all(merged, now); });
+    if (written) return std::vector<Refused>();
+    if (written.error().blame == Blame::environment) return Failure(written.error());
+    std::vector<Refused> refused;
+    const auto rest = in_transaction([&] { return write_one_by_one(merged, now, refused); });
+    if (rest) return refused;
+    for (const Refused& one : refused) refused_sessions_.erase(one.session);  // nothing was written, its end neither
+    return Failure(rest.error());
   }
 
   struct Statements {
@@ -60,7 +72,7 @@ class SqliteStore final : public SessionStore {
     Statement put_subscription, end_subscription;
     Statement put_delivery, start_delivery, receive_delivery, message_of_delivery, end_delivery;
     Statement put_incoming, end_incoming;
-    Statement find_retained, put_retained, end_retained, purge_retained;
+    Statement find_retained, put_retained, end_retained, drop_retained, purge_retained;
     Statement put_transit, message_of_transit, end_transit;
 
     static Result<Statements> prepare(Database& d) {
@@ -86,18 +98,19 @@ class SqliteStore final : public SessionStore {
       auto find_retained = TRY(d.prepare("SELECT stamp, message FROM retained_1 WHERE topic = ?"));
       auto put_retained = TRY(d.prepare("INSERT OR REPLACE INTO retained_1 VALUES (?, ?, ?)"));
       auto end_retained = TRY(d.prepare("DELETE FROM retained_1 WHERE topic = ? AND stamp = ? RETURNING message"));
+      auto drop_retained = TRY(d.prepare("DELETE FROM retained_1 WHERE topic = ? RETURNING message"));
       auto purge_retained = TRY(d.prepare("DELETE FROM retained_1 WHERE topic = ? AND stamp = ? AND message = 0"));
       auto put_transit = TRY(d.prepare("INSERT INTO transit_1 VALUES (?, ?, ?, ?, ?, ?)"));
       auto message_of_transit = TRY(d.prepare("SELECT message FROM transit_1 WHERE transit = ? AND shard = ?"));
       auto end_transit = TRY(d.prepare("DELETE FROM transit_1 WHERE transit = ? AND shard = ?"));
       return Statements{
-          std::move(put_message),        std::move(drop_message),   std::move(put_session),      std::move(will_of),
-          std::move(drop_session),       std::move(put_speaker),    std::move(drop_speaker),     std::move(drop_subscriptions),
-          std::move(drop_deliveries),    std::move(drop_incoming),  std::move(put_subscription), std::move(end_subscription),
-          std::move(put_delivery),       std::move(start_delivery), std::move(receive_delivery), std::move(message_of_delivery),
-          std::move(end_delivery),       std::move(put_incoming),   std::move(end_incoming),     std::move(find_retained),
-          std::move(put_retained),       std::move(end_retained),   std::move(purge_retained),   std::move(put_transit),
-          std::move(message_of_transit), std::move(end_transit)};
+          std::move(put_message),     std::move(drop_message),       std::move(put_session),      std::move(will_of),
+          std::move(drop_session),    std::move(put_speaker),        std::move(drop_speaker),     std::move(drop_subscriptions),
+          std::move(drop_deliveries), std::move(drop_incoming),      std::move(put_subscription), std::move(end_subscription),
+          std::move(put_delivery),    std::move(start_delivery),     std::move(receive_delivery), std::move(message_of_delivery),
+          std::move(end_delivery),    std::move(put_incoming),       std::move(end_incoming),     std::move(find_retained),
+          std::move(put_retained),    std::move(end_retained),       std::move(drop_retained),    std::move(purge_retained),
+          std::move(put_transit),     std::move(message_of_transit), std::move(end_transit)};
     }
   };
 
@@ -107,10 +120,10 @@ class SqliteStore final : public SessionStore {
  private:
   // -- one transaction
 
-  Result<> write_merged(const MergedChanges& merged, Now now) {
-    if (keys_.is_used_up()) TRY(keys_.begin_epoch(database_));
+  template <class Write>
+  Result<> in_transaction(Write write) {
     auto transaction = TRY(Transaction::begin(database_));
-    auto written = write_changes(merged, now);
+    auto written = write();
     if (written) written = transaction.commit();
     if (written)
       references_.commit();
@@ -119,14 +132,70 @@ class SqliteStore final : public SessionStore {
     return written;
   }
 
-  Result<> write_changes(const MergedChanges& merged, Now now) {
+  Result<> write_all(const MergedChanges& merged, Now now) {
     now_ = now;
-    for (const Change* change : merged.left()) TRY(std::visit([&](const auto& c) { return on(c); }, *change));
+    for (const Change* change : merged.left())
+      if (!is_of_refused(*change)) TRY(write(*change));
     return purge_erasures();
+  }
+
+  Result<> write(const Change& change) {
+    return std::visit([&](const auto& c) { return on(c); }, change);
+  }
+
+  /// The same without those that the database can never take.
+  Result<> write_one_by_one(const MergedChanges& merged, Now now, std::vector<Refused>& refused) {
+    now_ = now;
+    for (const Change* change : merged.left()) {
+      if (is_of_refused(*change)) continue;
+      const std::size_t references = references_.mark();
+      TRY(database_.execute("SAVEPOINT change"));
+      const auto written = write(*change);
+      if (!written && written.error().blame == Blame::environment) return written;
+      if (!written) {
+        TRY(database_.execute("ROLLBACK TO change"));
+        references_.roll_back(references);
+        TRY(give_up(*change));
+        refused.push_back({session_of(*change), written.error().what});
+      }
+      TRY(database_.execute("RELEASE change"));
+    }
+    return purge_erasures();
+  }
+
+  static Number session_of(const Change& change) {
+    return std::visit(
+        [](const auto& c) -> Number {
+          // A message on its way to a session is not the session's own.
+          if constexpr (
+              requires { c.session; } && !requires { c.transit; })
+            return c.session;
+          return 0;
+        },
+        change);
+  }
+  /// Of a session that is not kept any more, though its shard may not have heard of it yet.
+  bool is_of_refused(const Change& change) {
+    if (refused_sessions_.empty()) return false;
+    const Number session = session_of(change);
+    if (!refused_sessions_.contains(session)) return false;
+    if (std::holds_alternative<broker::SessionEnded>(change)) refused_sessions_.erase(session);
+    return true;
+  }
+
+  /// What would be wrong without the change goes with it.
+  Result<> give_up(const Change& change) {
+    if (const auto* retained = std::get_if<broker::RetainedSaved>(&change))
+      return release_all(statements_.drop_retained.bind(retained->message->view().topic));
+    const Number session = session_of(change);
+    if (session == 0) return {};
+    refused_sessions_.insert(session);
+    return on(broker::SessionEnded{session});
   }
 
   Result<Number> refer(const std::shared_ptr<const Message>& message) {
     if (message == nullptr) return no_message;
+    assert(message->number() != no_message);
     if (references_.add(message->number()) == 1) {
       const auto sealed = keys_.seal(message->number(), encode_record(*message, now_));
       TRY(statements_.put_message.bind(message->number()).bind(sealed.epoch).bind(sealed.iv).bind(Bytes(sealed.bytes)).run());
@@ -269,6 +338,7 @@ class SqliteStore final : public SessionStore {
   MessageReferences references_;  // how many rows name a message
   Now now_;
   std::deque<std::pair<std::string, std::uint64_t>> erasures_;  // of retained messages, with their stamps
+  std::unordered_set<Number> refused_sessions_;                 // whose end the shard has not told yet
 };
 
 }  // namespace

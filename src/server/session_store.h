@@ -27,9 +27,15 @@ class SessionStore {
   };
   virtual Result<Loaded> load(Now now) = 0;
 
-  /// All or nothing, and on the disk when it answers. Errors: environment; then nothing was written, and the same may be tried
-  /// again.
-  virtual Result<> write(const std::vector<const broker::Batch*>& group, Now now) = 0;
+  /// A change that can never be written, whatever the disk does. It was left out, and with it all that was known of its session
+  /// (0: it belongs to none).
+  struct Refused {
+    broker::Number session;
+    std::string cause;
+  };
+  /// All or nothing but what is refused, and on the disk when it answers. Errors: environment; then nothing was written, and the
+  /// same may be tried again.
+  virtual Result<std::vector<Refused>> write(const std::vector<const broker::Batch*>& group, Now now) = 0;
 };
 
 /// Makes the file (0600) if it is missing. `key` and `random` outlive the store; the key is used on the thread that calls.

@@ -71,6 +71,8 @@ inline constexpr const char* session_schema = R"(
     PRIMARY KEY (transit, shard)
   ) STRICT, WITHOUT ROWID;
 )";
+// Once all Wills were kept under the number 0, which means no message: one row for all, and which Will it is nobody knows.
+inline constexpr const char* repair_of_earlier = "DELETE FROM message_1 WHERE number = 0";
 inline constexpr const char* tables_with_messages =
     "SELECT message FROM delivery_1 UNION ALL SELECT message FROM retained_1 UNION ALL SELECT message FROM transit_1 UNION ALL "
     "SELECT will FROM session_1";

@@ -41,18 +41,24 @@ constexpr std::string_view durabilities[] = {"disk", "memory"};
 
 constexpr std::string_view log_formats[] = {"text", "json"};
 
+constexpr std::span<const std::string_view> any_text{};
+constexpr bool is_path = true;
+
 constexpr Setting table[] = {
-    {"", "data", top<&Configuration::data>, 0, 0, "folder of the registry, sessions and key; ./sealmq-data if not said"},
+    {"", "data", top<&Configuration::data>, 0, 0, "folder of the registry, sessions and key; ./sealmq-data if not said", any_text,
+     is_path},
     {"", "registry", top<&Configuration::registry>, 0, 0,
      "postgresql://USER@HOST/DATABASE, shared by several brokers; a file in the data folder if not said"},
     {"", "threads", top<&Configuration::threads>, 0, 256, "shards, one thread each; 0: as many as there are processors"},
 
     {"", "password_file", top<&Configuration::password_file>, 0, 0,
-     "user names and passwords, made by `sealmq identity password`; the file `passwords` of the data folder if not said"},
+     "user names and passwords, made by `sealmq identity password`; the file `passwords` of the data folder if not said",
+     any_text, is_path},
     {"", "topic_keys", top<&Configuration::topic_keys>, 0, 0,
-     "folder of the topic keys that this broker opens messages with, made by `sealmq key new`; none if not said"},
+     "folder of the topic keys that this broker opens messages with, made by `sealmq key new`; none if not said", any_text,
+     is_path},
     {"", "authority", top<&Configuration::authority>, 0, 0,
-     ".pub file of the revocation authority whose orders are carried out; none if not said"},
+     ".pub file of the revocation authority whose orders are carried out; none if not said", any_text, is_path},
     {"", "durability", top<&Configuration::durability>, 0, 0,
      "disk: sessions, messages and retained messages outlive the broker; memory: they do not", durabilities},
     {"", "sys_interval", top<&Configuration::sys_interval>, 0, 86400,
@@ -61,7 +67,7 @@ constexpr Setting table[] = {
 
     {"admin", "url", admin<&Admin::url>, 0, 0, "http://HOST:PORT for /metrics, /healthz, /readyz; none if not said"},
     {"admin", "token_file", admin<&Admin::token_file>, 0, 0,
-     "file with the token that these pages ask for; needed beyond loopback"},
+     "file with the token that these pages ask for; needed beyond loopback", any_text, is_path},
 
     {"limits", "maximum_packet_size", connection_limit<&Limits::maximum_packet_size>, 64, largest_packet,
      "bytes of one packet from a client"},

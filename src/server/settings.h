@@ -20,6 +20,7 @@ struct Setting {
   std::uint64_t most;
   std::string_view help;
   std::span<const std::string_view> choices{};  ///< of a text; none: any
+  bool is_path = false;                         ///< of a text: relative to the folder of the configuration
 
   bool is_text() const;
   std::string full_name() const;

@@ -18,13 +18,14 @@ std::size_t most_changes(const broker::Budget* budget) {
 
 }  // namespace
 
-StorageThread::StorageThread(std::unique_ptr<SessionStore> store, StoredReplayMemory* replays, Log& log, Stored stored,
+StorageThread::StorageThread(std::unique_ptr<SessionStore> store, StoredReplayMemory* replays, Log& log, Stored stored, Lost lost,
                              broker::Budget* budget)
     : store_(std::move(store)),
       replays_(replays),
       log_(log),
       many_(most_changes(budget)),
       stored_(std::move(stored)),
+      lost_(std::move(lost)),
       charge_(budget) {}
 
 void StorageThread::start() {
@@ -73,6 +74,17 @@ void StorageThread::maintain_replays() {
   replays_in_trouble_ = !done;
 }
 
+void StorageThread::tell_refused(const std::vector<SessionStore::Refused>& refused) {
+  constexpr std::size_t most_told = 10;  // of one group
+  for (std::size_t i = 0; i < refused.size(); ++i) {
+    if (i < most_told)
+      log_.error(refused[i].cause + "; a change that cannot be stored is left out" +
+                 (refused[i].session != 0 ? ", and its session ends" : ""));
+    if (refused[i].session != 0) lost_(refused[i].session);
+  }
+  if (refused.size() > most_told) log_.error(std::to_string(refused.size() - most_told) + " more changes cannot be stored");
+}
+
 // Clients wait for what could not be written; it is tried again until it can, or until the broker ends.
 void StorageThread::write(const std::vector<Waiting>& group, const std::stop_token& stop) {
   std::vector<const broker::Batch*> batches;
@@ -83,7 +95,10 @@ void StorageThread::write(const std::vector<Waiting>& group, const std::stop_tok
   }
   for (;;) {
     const auto written = store_->write(batches, system_now());
-    if (written) break;
+    if (written) {
+      tell_refused(*written);
+      break;
+    }
     if (!in_trouble_.exchange(true))
       log_.error(written.error().what + "; nothing is acknowledged that would have to be stored, until it can be");
     std::unique_lock lock(mutex_);

@@ -19,10 +19,12 @@ class StorageThread {
  public:
   /// `stored(shard, batch)`: on the storage thread, when every batch of the shard up to this one is on the disk.
   using Stored = std::function<void(std::size_t shard, std::uint64_t batch)>;
+  /// `lost(session)`: likewise, before that; the session cannot be kept, and its shard should end it.
+  using Lost = std::function<void(broker::Number session)>;
 
   /// Without a store put() must not be called; `replays` may be null and outlives this.
   /// `budget`: counts what waits; null or outlives this.
-  StorageThread(std::unique_ptr<SessionStore> store, StoredReplayMemory* replays, Log& log, Stored stored,
+  StorageThread(std::unique_ptr<SessionStore> store, StoredReplayMemory* replays, Log& log, Stored stored, Lost lost,
                 broker::Budget* budget = nullptr);
   ~StorageThread() { stop(); }
 
@@ -48,6 +50,7 @@ class StorageThread {
   };
   void run(const std::stop_token& stop);
   void write(const std::vector<Waiting>& group, const std::stop_token& stop);
+  void tell_refused(const std::vector<SessionStore::Refused>& refused);
   void maintain_replays();
 
   std::unique_ptr<SessionStore> store_;
@@ -55,6 +58,7 @@ class StorageThread {
   Log& log_;
   const std::size_t many_;
   Stored stored_;
+  Lost lost_;
   std::mutex mutex_;
   std::condition_variable_any wake_;
   std::vector<Waiting> waiting_;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
 #include <set>
 
@@ -24,7 +25,7 @@ using Kind = TopicKey::Kind;
 struct Payloads : PayloadParties, ::testing::Test {
   /// A container under the topic's key whose header an attacker who has the key has made up, encoding and all.
   Buffer with_header(const Buffer& header, std::string_view text = "x") {
-    const std::array<std::uint8_t, 6> sender = {9, 9, 9, 9, 9, 9};
+    const SenderName sender = {9, 9, 9, 9, 9, 9};
     SenderKeys keys(key, sender);
     Buffer out;
     begin_encrypt0(out, header, text.size() + 16);
@@ -38,7 +39,7 @@ struct Payloads : PayloadParties, ::testing::Test {
     for (int shift = 24; shift >= 0; shift -= 8) time.push_back(static_cast<std::uint8_t>(seconds >> shift));
     std::map<int, Buffer> parts = {{1, from_hex("01").value()},
                                    {2, from_hex("810f").value()},
-                                   {4, from_hex("46090909090909").value()},
+                                   {4, from_hex("50090909090909" + std::string(20, '0')).value()},
                                    {6, from_hex("4101").value()},
                                    {10, from_hex("48" + to_hex(key.id)).value()},
                                    {15, time}};
@@ -139,7 +140,11 @@ TEST_F(Payloads, AStampOutsideCannotBeTakenOffAndReplaced) {
   const Buffer sealed = seal("a", "the author's");
   const auto message = decode_message(sealed).value();
   const Stamper thief = stamper(*other.keys);
-  const Header header{.content = 16, .number = 1000, .issued = now.wall / 1000};
+  const auto inner = decode_message(message.body).value();
+  Header header{.content = 16, .number = 1000, .issued = now.wall / 1000};
+  header.context = inner.header.key_id;
+  EXPECT_EQ(cause(open("a", encode_sign1(thief, header, external_aad("a"), message.body).value())), "malformed");
+  header.number = inner.header.number;
   EXPECT_EQ(cause(open("a", encode_sign1(thief, header, external_aad("a"), message.body).value())), "decrypt");
   EXPECT_EQ(cause(open("a", message.body)), "policy");  // taken off
   EXPECT_EQ(cause(open("a", sealed)), "");
@@ -155,6 +160,98 @@ TEST_F(Payloads, UnderThePaperProfileTheThiefSucceeds) {
   const Buffer stolen = crypto::sign(thief_key, crypto::Signing::rsa_pkcs1, paper::stamped("a", frame.body));
   EXPECT_TRUE(crypto::verify(thief_key.public_key(), crypto::Signing::rsa_pkcs1, paper::stamped("a", frame.body), stolen));
   EXPECT_EQ(as_text(paper::decrypt(topic_key, frame.body).value()), "the author's");
+}
+
+/// Both members of a topic key, who seal and stamp what they like.
+struct Members : Payloads {
+  Members() {
+    share("a", Kind::symmetric, Form::inside);
+    key.members = {{other.keys->identity(), true}};
+    for (PayloadParty* party : {&author, &reader, &other}) party->take(key);
+  }
+  /// Under the topic's key, stamped inside by whoever it is, under a name and number that he chooses.
+  Buffer under(Bytes name, std::uint64_t number, PayloadParty& by, std::string_view text) {
+    Header header{
+        .algorithm = algorithm::a128gcm, .key_id = name, .number = number, .context = key.id, .issued = now.wall / 1000};
+    const Buffer encoded = encode_header(header);
+    const Buffer inside = encode_sign1(stamper(*by.keys), {.issued = header.issued},
+                                       external_aad("a", Place::inside, outer_of(encoded)), as_bytes(text))
+                              .value();
+    Buffer out;
+    begin_encrypt0(out, encoded, inside.size() + 16);
+    SenderKeys(key, name).seal(number, enc_structure(Structure::encrypt0, encoded, external_aad("a")), inside, out);
+    return out;
+  }
+};
+
+TEST_F(Members, OneCannotUseUpAnothersNumbers) {
+  const Buffer first = seal("a", "1");
+  const auto header = decode_message(first)->header;
+  const Buffer name = to_buffer(header.key_id);
+  ASSERT_EQ(cause(open("a", first)), "");
+  // Bob's stamp, under Alice's name: her next number, and the last that there is.
+  for (const std::uint64_t number : {*header.number + 1, largest_number}) {
+    const auto bobs = open("a", under(name, number, other, "bob's"));
+    ASSERT_TRUE(bobs) << bobs.error().what;
+    EXPECT_EQ((*bobs)->author, "archive");
+  }
+  const auto next = open("a", seal("a", "2"));
+  ASSERT_TRUE(next) << next.error().what;
+  EXPECT_EQ((*next)->author, "boiler-7");
+  EXPECT_EQ(as_text((*next)->payload), "2");
+  // And once is once for each of them.
+  EXPECT_EQ(cause(open("a", first)), "replay");
+  EXPECT_EQ(cause(open("a", under(name, largest_number, other, "bob's"))), "replay");
+}
+
+TEST_F(Members, WhoMakesUpNamesForgetsItsOwnPastAlone) {
+  reader.topic_keys->allow_windows(8);
+  const Buffer alices = seal("a", "1");
+  EXPECT_EQ(cause(open("a", alices)), "");
+  std::vector<Buffer> bobs;
+  for (int i = 0; i < 30; ++i) {
+    now.wall += 1000;
+    SenderName name{};
+    random.fill(name);
+    bobs.push_back(under(name, 0, other, "flood"));
+    EXPECT_EQ(cause(open("a", bobs.back())), "");
+  }
+  now.wall -= 20'000;  // all of them are fresh by their times
+  EXPECT_EQ(cause(open("a", alices)), "replay");
+  for (const Buffer& its : bobs) EXPECT_NE(cause(open("a", its)), "") << "nothing comes back";
+}
+
+TEST_F(Payloads, TheEarlierFormOpensUnderAnEarlierKeyAlone) {
+  share("a", Kind::symmetric, Form::inside);
+  const std::array<std::uint8_t, 6> name = {1, 2, 3, 4, 5, 6};
+  const EarlierStampId id = earlier_stamp_id(author.keys->identity().keys.ecdsa);
+  Header header{.algorithm = algorithm::a128gcm, .key_id = name, .number = 1, .context = key.id, .issued = now.wall / 1000};
+  const Buffer encoded = encode_header(header);
+  Stamper earlier = stamper(*author.keys);
+  Header inner{.algorithm = algorithm::es256, .key_id = id, .issued = header.issued};
+  const Buffer inner_encoded = encode_header(inner);
+  const Buffer external = external_aad("a", Place::inside, outer_of(encoded));
+  const Buffer signature = earlier.sign(to_be_sealed(Structure::sign1, inner_encoded, external, as_bytes("x"))).value();
+  const Buffer inside = encode_signed(Structure::sign1, inner_encoded, as_bytes("x"), signature);
+  Buffer container;
+  begin_encrypt0(container, encoded, inside.size() + 16);
+  SenderKeys(key, name).seal(1, enc_structure(Structure::encrypt0, encoded, external_aad("a")), inside, container);
+  EXPECT_EQ(cause(open("a", container)), "policy");
+  TopicKey its = key.copy();
+  its.is_earlier = true;
+  reader.take(its);
+  const auto opened = open("a", container);
+  ASSERT_TRUE(opened) << opened.error().what;
+  EXPECT_EQ((*opened)->author, "boiler-7");
+  EXPECT_EQ(cause(open("a", container)), "replay");
+}
+
+TEST_F(Payloads, ATypeMakesItAnotherSchemes) {
+  share("a", Kind::symmetric, Form::bare);
+  Buffer header = header_but(0, "");
+  header[0] = 0xA7;
+  append(header, from_hex("10" + std::string("6161")).value());  // 16: "a"
+  EXPECT_EQ(cause(open("a", with_header(header))), "policy");
 }
 
 TEST_F(Payloads, AReaderCannotForwardAnAuthorsStampToSomebodyElse) {
@@ -219,7 +316,7 @@ TEST_F(Payloads, AThousandUnknownKeysCostNothingAndOpenNothing) {
     TopicKeyId unknown{};
     random.fill(unknown);
     Header header = message.header;
-    header.topic_key = unknown;
+    header.context = unknown;
     Buffer container;
     begin_encrypt0(container, encode_header(header), message.body.size());
     append(container, message.body);
@@ -268,73 +365,57 @@ struct PayloadFiles : ::testing::Test {
   }
 };
 
-TEST_F(PayloadFiles, NoTwoMessagesHaveTheSameSenderAndNumber) {
-  const TopicKey key = make();
-  ASSERT_TRUE(open_folder()->put(key));
-  std::set<std::pair<std::array<std::uint8_t, 6>, std::uint64_t>> used;
-  const auto use = [&](TopicKeys& keys) {
-    const auto numbered = keys.next(key.id).value();
-    EXPECT_TRUE(used.insert({numbered.sender, numbered.number}).second);
-    return numbered;
-  };
-  for (int run = 0; run < 3; ++run) {
-    const auto keys = open_folder();
-    const auto second = open_folder();  // another process at the same time
-    for (int i = 0; i < 600; ++i) {
-      use(*keys);
-      use(*second);
+TEST_F(PayloadFiles, ACopiedAndARestoredFolderSealUnderOtherKeysAndNonces) {
+  ASSERT_TRUE(open_folder()->put(make()));
+  std::set<std::pair<Buffer, std::uint64_t>> used;  // sender's name, which makes the key; number, which makes the nonce
+  const auto seal_in = [&](const std::string& where) {
+    const auto keys = open_topic_keys(where, random).value();
+    Sending sending(*keys, own.get(), {}, random);
+    for (int i = 0; i < 3; ++i) {
+      const Buffer sealed = sending.seal("a", as_bytes("21.5"), now).value();
+      const auto message = decode_message(sealed).value();
+      EXPECT_EQ(message.header.key_id.size(), 16u);
+      EXPECT_TRUE(used.emplace(to_buffer(message.header.key_id), *message.header.number).second);
     }
-  }
-  // One that is killed: what it had reserved is skipped. A copy of the file stands for that.
-  const std::string file = path + "/" + to_hex(key.id) + ".sending.0";
-  std::string kept;
-  {
-    const auto keys = open_folder();
-    use(*keys);
-    kept = read_text(file);
-  }
-  write_text(file, kept);
-  for (int i = 0; i < 300; ++i) use(*open_folder());
-}
-
-TEST_F(PayloadFiles, ALostOrDamagedFileOfNumbersMeansAnotherName) {
-  const TopicKey key = make();
-  ASSERT_TRUE(open_folder()->put(key));
-  const std::string file = path + "/" + to_hex(key.id) + ".sending.0";
-  std::set<std::array<std::uint8_t, 6>> names;
-  names.insert(open_folder()->next(key.id).value().sender);
-  for (const char* content : {"", "0123456789ab", "0123456789ab x\n", "zz", "0123456789ab 99999999999999999\n"}) {
-    write_text(file, content);
-    EXPECT_TRUE(names.insert(open_folder()->next(key.id).value().sender).second) << content;
-  }
+  };
+  seal_in(path);
+  std::filesystem::copy(path, folder / "copy", std::filesystem::copy_options::recursive);
+  seal_in(path);
+  seal_in(folder / "copy");
+  std::filesystem::remove_all(path);
+  std::filesystem::copy(folder / "copy", path, std::filesystem::copy_options::recursive);
+  seal_in(path);
 }
 
 TEST_F(PayloadFiles, WhatWasSeenIsKnownAfterARestartAndToNobodyElseAtATime) {
-  const std::array<std::uint8_t, 32> window = {1};
   bool is_newest = false;
+  const auto seen = [](std::array<std::uint8_t, 32> window, std::uint64_t number) {
+    return TopicKeys::Seen{.window = window, .author = {7}, .topic = {8}, .number = number, .time = 1000};
+  };
+  const std::array<std::uint8_t, 32> window = {1};
   {
     const auto keys = open_folder();
-    for (const std::uint64_t number : {5, 7, 100}) EXPECT_EQ(keys->judge(window, number, is_newest).value(), Replay::fresh);
-    EXPECT_FALSE(open_folder()->judge(window, 8, is_newest));
+    for (const std::uint64_t number : {5, 7, 100}) EXPECT_EQ(keys->judge(seen(window, number), is_newest).value(), Replay::fresh);
+    EXPECT_FALSE(open_folder()->judge(seen(window, 8), is_newest));
   }
   const auto keys = open_folder();
-  EXPECT_EQ(keys->judge(window, 100, is_newest).value(), Replay::repeat);
+  EXPECT_EQ(keys->judge(seen(window, 100), is_newest).value(), Replay::repeat);
   EXPECT_TRUE(is_newest);
-  EXPECT_EQ(keys->judge(window, 99, is_newest).value(), Replay::fresh);
+  EXPECT_EQ(keys->judge(seen(window, 99), is_newest).value(), Replay::fresh);
   EXPECT_FALSE(is_newest);
-  EXPECT_EQ(keys->judge(window, 5, is_newest).value(), Replay::stale);
-  for (std::uint32_t i = 0; i < 5000; ++i) {
+  EXPECT_EQ(keys->judge(seen(window, 5), is_newest).value(), Replay::stale);
+  for (std::uint32_t i = 0; i < 4000; ++i) {
     std::array<std::uint8_t, 32> other = {2, static_cast<std::uint8_t>(i), static_cast<std::uint8_t>(i >> 8)};
-    EXPECT_EQ(keys->judge(other, 1, is_newest).value(), Replay::fresh);
+    EXPECT_EQ(keys->judge(seen(other, 1), is_newest).value(), Replay::fresh);
   }
-  EXPECT_EQ(keys->judge(window, 99, is_newest).value(), Replay::repeat);
+  EXPECT_EQ(keys->judge(seen(window, 99), is_newest).value(), Replay::repeat);
 }
 
 TEST_F(PayloadFiles, AForeignSeenFileIsNotWrittenOver) {
   (void)open_folder();
   write_text(path + "/seen", std::string(200, 'x'));
   bool is_newest = false;
-  EXPECT_FALSE(open_folder()->judge({}, 1, is_newest));
+  EXPECT_FALSE(open_folder()->judge({}, is_newest));
 }
 
 }  // namespace

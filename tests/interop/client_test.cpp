@@ -52,6 +52,7 @@ class ClientTest : public ::testing::Test {
   Client connect() const { return Client::connect(options()).value(); }
 
   std::uint16_t port() const { return static_cast<std::uint16_t>(std::stoi(broker_->urls().front().substr(17))); }
+  static ConnectOptions to_nobody() { return {.url = "mqtt://127.0.0.1:1"}; }
   /// It loses all sessions.
   void restart_broker() {
     const auto same = port();
@@ -261,7 +262,7 @@ TEST_F(ClientTest, CoroutinesShareAnAsyncClient) {
     if (!granted) failed = granted.error().what;
     boost::asio::co_spawn(loop, read(*client), boost::asio::detached);
     for (int i = 0; i < 20; ++i) {
-      auto published = co_await client->publish("open/a", "x", with(QoS::exactly_once));
+      auto published = co_await client->publish("open/a", "x", QoS::exactly_once);
       if (!published) failed = published.error().what;
     }
     auto left = co_await client->disconnect();
@@ -299,9 +300,8 @@ using boost::asio::awaitable;
 
 TEST_F(ClientTest, AnAwaitedConnectionThatFailsIsAnError) {
   run([&]() -> awaitable<void> {
-    auto client = co_await AsyncClient::connect({.url = "mqtt://127.0.0.1:1"});
-    EXPECT_FALSE(client);
-    if (!client) EXPECT_EQ(client.error().blame, Blame::environment);
+    auto client = co_await AsyncClient::connect(to_nobody());
+    EXPECT_EQ(client ? Blame::caller_misused : client.error().blame, Blame::environment);
   });
 }
 
@@ -314,20 +314,20 @@ TEST_F(ClientTest, AnAsyncClientUnsubscribesAndReconnects) {
     EXPECT_TRUE(step_2);
     auto step_3 = co_await client->unsubscribe("open/a");
     EXPECT_TRUE(step_3);
-    auto step_4 = co_await client->publish("open/a", "unwanted", {.qos = QoS::at_least_once});
+    auto step_4 = co_await client->publish("open/a", "unwanted", QoS::at_least_once);
     EXPECT_TRUE(step_4);
-    auto step_5 = co_await client->publish("open/b", "wanted", {.qos = QoS::at_least_once});
+    auto step_5 = co_await client->publish("open/b", "wanted", QoS::at_least_once);
     EXPECT_TRUE(step_5);
     auto message = co_await client->receive(5s);
     EXPECT_TRUE(message && *message && text_of(**message) == "wanted");
 
     auto step_6 = co_await client->disconnect();
     EXPECT_TRUE(step_6);
-    auto step_7 = co_await client->publish("open/b", "x", {.qos = QoS::at_least_once});
+    auto step_7 = co_await client->publish("open/b", "x", QoS::at_least_once);
     EXPECT_FALSE(step_7);
     auto step_8 = co_await client->reconnect();
     EXPECT_TRUE(step_8);
-    auto step_9 = co_await client->publish("open/b", "x", {.qos = QoS::at_least_once});
+    auto step_9 = co_await client->publish("open/b", "x", QoS::at_least_once);
     EXPECT_TRUE(step_9);
     auto step_10 = co_await client->disconnect();
     EXPECT_TRUE(step_10);
@@ -351,7 +351,7 @@ TEST_F(ClientTest, ACancelledCallEndsWithAnErrorAndTheClientGoesOn) {
     stop.emit(boost::asio::cancellation_type::terminal);
     auto subscribed = co_await client->subscribe("open/#");
     if (!subscribed) failed = subscribed.error().what;
-    auto published = co_await client->publish("open/a", "x", {.qos = QoS::at_least_once});
+    auto published = co_await client->publish("open/a", "x", QoS::at_least_once);
     if (!published) failed = published.error().what;
     auto message = co_await client->receive();
     if (!message) failed = message.error().what;
@@ -372,10 +372,10 @@ TEST_F(ClientTest, TwoLoopsHaveAClientEach) {
     threads.emplace_back([&, topic] {
       run([&]() -> awaitable<void> {
         auto client = co_await AsyncClient::connect(options());
-        auto granted = co_await client->subscribe(topic, {.qos = QoS::exactly_once});
+        auto granted = co_await client->subscribe(topic, QoS::exactly_once);
         EXPECT_TRUE(granted);
         for (int i = 0; i < 100; ++i) {
-          auto published = co_await client->publish(topic, std::to_string(i), {.qos = QoS::exactly_once});
+          auto published = co_await client->publish(topic, std::to_string(i), QoS::exactly_once);
           EXPECT_TRUE(published);
           auto message = co_await client->receive();
           if (message && message->topic == topic && text_of(*message) == std::to_string(i)) ++heard;

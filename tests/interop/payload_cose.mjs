@@ -25,12 +25,16 @@ const derive = (key, id, alg, type, length) =>
   Buffer.from(crypto.hkdfSync("sha256", Buffer.from(key.key, "hex"), "",
     cbor.encode([id, Buffer.from(key.id, "hex"), alg, type, length]), length));
 function nonce(commonIv, sender, number) {
-  const plain = Buffer.concat([Buffer.from([sender.length]), Buffer.alloc(6 - sender.length), sender,
-    Buffer.alloc(5 - number.length), number]);
+  const id = sender.subarray(0, 6);
+  const plain = Buffer.concat([Buffer.from([id.length]), Buffer.alloc(6 - id.length), id, Buffer.alloc(5 - number.length), number]);
   return plain.map((byte, i) => byte ^ commonIv[i]);
 }
 const claims = () => new Map([[6, Math.floor(Date.now() / 1000)]]);
-const stampId = (point) => sha256(point).subarray(0, 6);
+/// RFC 9679: the hash of the whole key as COSE has it.
+const stampId = (point) => {
+  const long = Buffer.from(crypto.ECDH.convertKey(point, "prime256v1", undefined, undefined, "uncompressed"));
+  return sha256(cbor.encode(new Map([[1, 2], [-1, 1], [-2, long.subarray(1, 33)], [-3, long.subarray(33)]]))).subarray(0, 16);
+};
 const algorithms = { a128gcm: [1, 16], a256gcm: [3, 32] };
 
 // -- an author of its own, in the form of NAME.pub
@@ -95,6 +99,8 @@ async function openOurs(container, key, topic, by) {
     const stamp = await verifySign1(container, by, topic);
     assert.equal(stamp.protectedHeaders.get(3), 16);
     const inner = await openEncrypt0(stamp.payload, key, topic, 1, outerOf(stamp.encodedProtectedHeaders));
+    for (const [outside, inside] of [[6, 6], [10, 4]])  // the same name and number
+      assert.deepEqual(stamp.protectedHeaders.get(outside), decode(stamp.payload, Encrypt0).protectedHeaders.get(inside));
     return inner.plaintext;
   }
   const outer = await openEncrypt0(container, key, topic, 0);
@@ -105,9 +111,8 @@ async function openOurs(container, key, topic, by) {
 
 // -- made by the library, read by us
 
-async function encrypt0(key, topic, place, outer, plaintextFor) {
+async function encrypt0(key, topic, place, outer, plaintextFor, sender = crypto.randomBytes(16)) {
   const [alg, size] = algorithms[key.cipher];
-  const sender = crypto.randomBytes(6);
   const number = Buffer.from([7]);
   const header = new Map([[1, alg], [2, [15]], [4, sender], [6, number], [10, Buffer.from(key.id, "hex")], [15, claims()]]);
   const encoded = cbor.encode(header);
@@ -121,9 +126,9 @@ async function encrypt0(key, topic, place, outer, plaintextFor) {
 async function sealTheirs(key, topic, text) {
   const body = Buffer.from(text);
   const stamp = (more = []) => new Map([[1, -7], [2, [15]], ...more, [15, claims()]]);
-  if (key.form === "stamp") return sign1(stamp([[4, stampId(point)], [6, Buffer.from([9])]]), 0, undefined, topic, body);
+  if (key.form === "stamp") return sign1(stamp([[4, stampId(point)], [6, Buffer.from([9])], [10, crypto.randomBytes(16)]]), 0, undefined, topic, body);
   if (key.form === "mac") {
-    const sender = crypto.randomBytes(6);
+    const sender = crypto.randomBytes(16);
     const header = new Map([[1, 5], [2, [15]], [4, sender], [6, Buffer.from([7])], [10, Buffer.from(key.id, "hex")], [15, claims()]]);
     const encoded = cbor.encode(header);
     const tag = crypto.createHmac("sha256", derive(key, sender, 5, "Key", 32))
@@ -131,8 +136,9 @@ async function sealTheirs(key, topic, text) {
     return new Mac0(encoded, new Map(), body, tag).encode();
   }
   if (key.form === "outside") {
-    const header = stamp([[3, 16], [4, stampId(point)], [6, Buffer.from([10])]]);
-    const inner = await encrypt0(key, topic, 1, outerOf(cbor.encode(header)), () => body);
+    const sender = crypto.randomBytes(16);
+    const header = stamp([[3, 16], [4, stampId(point)], [6, Buffer.from([7])], [10, sender]]);
+    const inner = await encrypt0(key, topic, 1, outerOf(cbor.encode(header)), () => body, sender);
     return sign1(header, 0, undefined, topic, inner);
   }
   return encrypt0(key, topic, 0, undefined, (outer) => key.form === "bare" ? body :
@@ -147,7 +153,7 @@ for (const form of ["inside", "outside", "bare", "mac", "stamp"])
     const name = `${form}-${cipher}`;
     sealmq("key", "new", topic, "--key", "author.key", "--form", form, "--cipher", cipher);
     sealmq("key", "export", topic, "-o", `${name}.json`);
-    const key = JSON.parse(readFileSync(`${name}.json`, "utf8"));
+    const key = JSON.parse(readFileSync(`${name}.json`, "utf8")).keys[0];
 
     writeFileSync(`${name}.txt`, `from us, ${name}`);
     sealmq("key", "seal", `${name}.txt`, "-t", topic, "--key", "author.key", "-o", `${name}.ours`);

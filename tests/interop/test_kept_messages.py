@@ -142,7 +142,8 @@ class KeptMessages(unittest.TestCase):
         numbers = list(reader.numbers)
         lost = sorted(publisher.taken - set(numbers))
         twice = sorted({n for n in numbers if n % 2 == 0 and numbers.count(n) > 1})
-        self.assertEqual((lost, twice, publisher.complaints, reader.mistake), ([], [], [], None))
+        self.assertEqual((publisher.complaints[:5], reader.mistake), ([], None))
+        self.assertEqual((len(lost), lost[:5], twice[:5]), (0, [], []))
         self.assertGreater(len(publisher.taken), 10 * ROUNDS, "too little was published to prove anything")
 
     def test_what_was_taken_arrives_and_nothing_of_qos_2_comes_twice(self):

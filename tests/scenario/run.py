@@ -44,12 +44,12 @@ def holds(text, expected):
 
 
 class Background:
-    def __init__(self, command, environment):
+    def __init__(self, command, environment, one_stream=False):
         # A group of its own, so that stopping reaches what the shell started.
         self.process = subprocess.Popen(["/bin/sh", "-c", "exec " + command], env=environment, text=True,
-                                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                        start_new_session=True)
-        self.output = {"stdout": "", "stderr": ""}
+                                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                        stderr=subprocess.STDOUT if one_stream else subprocess.PIPE, start_new_session=True)
+        self.output = {"stdout": ""} if one_stream else {"stdout": "", "stderr": ""}
         self.readers = [threading.Thread(target=self.collect, args=(name,), daemon=True) for name in self.output]
         for reader in self.readers:
             reader.start()
@@ -79,9 +79,10 @@ class Background:
             self.process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             raise Failed("it did not stop")
-        for reader in self.readers:
+        for reader, name in zip(self.readers, self.output):
             reader.join(PATIENCE)
-        return self.process.returncode, self.output["stdout"], self.output["stderr"]
+            getattr(self.process, name).close()
+        return self.process.returncode, self.output["stdout"], self.output.get("stderr", "")
 
 
 class Scenario:
@@ -159,6 +160,13 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def clean_environment(folder):
+    """Nothing of whoever runs this; the programs in `folder`/bin come first."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("SEALMQ_", "XDG_"))}
+    environment.update(PATH=f"{folder}/bin:{os.environ['PATH']}", HOME=folder, LC_ALL="C.UTF-8")
+    return environment
+
+
 def main(program, path):
     with open(path, encoding="utf-8") as file:
         lines = file.read().splitlines()
@@ -168,9 +176,7 @@ def main(program, path):
         os.mkdir(f"{folder}/work")
         os.chdir(f"{folder}/work")
         os.umask(0o022)
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("SEALMQ_")}
-        environment.update(PATH=f"{folder}/bin:{os.environ['PATH']}", HOME=f"{folder}/work", LC_ALL="C.UTF-8")
-        scenario = Scenario(environment)
+        scenario = Scenario({**clean_environment(folder), "HOME": f"{folder}/work"})
         port = str(free_port())
         number, line = 0, ""
         try:

@@ -52,7 +52,7 @@ void BrokerBench::let_store(std::size_t batches) {
   for (; batches > 0 && !waiting_.empty(); --batches) {
     Waiting next = std::move(waiting_.front());
     waiting_.pop_front();
-    store_.apply(next.batch);
+    store_->apply({&next.batch}, now);
     shards_[next.shard]->stored(next.batch.number, now);
   }
   carry_out();
@@ -63,7 +63,7 @@ void BrokerBench::crash(std::size_t shards) {
   store_held_ = false;
   for (auto& client : clients_) client.closed = true;
   start(shards == 0 ? shards_.size() : shards);
-  broker::Restored restored = store_.restored();
+  broker::Restored restored = store_->restored(now);
   for (auto& shard : shards_) shard->restore(restored, now);
   carry_out();
   for (auto& shard : shards_) shard->restore_transits(restored, now);
@@ -241,10 +241,11 @@ void BrokerBench::carry_out() {
     }
     if (!again && !store_held_ && !waiting_.empty()) {
       again = true;
-      for (Waiting& next : std::exchange(waiting_, {})) {
-        store_.apply(next.batch);
-        shards_[next.shard]->stored(next.batch.number, now);
-      }
+      const auto group = std::exchange(waiting_, {});
+      std::vector<const broker::Batch*> batches;
+      for (const Waiting& next : group) batches.push_back(&next.batch);
+      store_->apply(batches, now);
+      for (const Waiting& next : group) shards_[next.shard]->stored(next.batch.number, now);
     }
   }
 }

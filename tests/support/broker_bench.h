@@ -95,6 +95,8 @@ class BrokerBench {
   void cut(TestClient& client);
   void advance(std::uint64_t milliseconds);
 
+  /// Instead of plain maps; outlives it. Before the first change.
+  void keep_in(ChangeStore& store) { store_ = &store; }
   /// From now on the store takes in nothing; what it was given waits.
   void hold_store() { store_held_ = true; }
   /// It takes in everything that waits, or only so many batches.
@@ -137,7 +139,8 @@ class BrokerBench {
   ReplayMemory& memory_;
   std::function<void(broker::Ports&)> prepare_;
   std::shared_ptr<const broker::Policy> policy_ = std::make_shared<const broker::Policy>();
-  MemoryStore store_;
+  MemoryStore own_store_;
+  ChangeStore* store_ = &own_store_;
   std::deque<Waiting> waiting_;
   bool store_held_ = false;
   std::vector<std::unique_ptr<broker::Shard>> shards_;

@@ -1,4 +1,4 @@
-// A store of Changes as plain maps: what a real one must come to hold.
+// Where a bench's broker keeps what has to outlive it; and a store of Changes as plain maps: what a real one must come to hold.
 #pragma once
 
 #include <map>
@@ -7,12 +7,24 @@
 
 namespace sealmq::testing {
 
-class MemoryStore {
+class ChangeStore {
+ public:
+  virtual ~ChangeStore() = default;
+  virtual void apply(const std::vector<const broker::Batch*>& group, Now now) = 0;
+  /// After the broker's end: what the next one begins with.
+  virtual broker::Restored restored(Now now) = 0;
+};
+
+class MemoryStore : public ChangeStore {
  public:
   void apply(const broker::Batch& batch) {
     for (const auto& change : batch.changes) std::visit([&](const auto& c) { on(c); }, change);
   }
+  void apply(const std::vector<const broker::Batch*>& group, Now) override {
+    for (const broker::Batch* batch : group) apply(*batch);
+  }
 
+  broker::Restored restored(Now) override { return restored(); }
   broker::Restored restored() const {
     broker::Restored all;
     all.last_number = last_number_;

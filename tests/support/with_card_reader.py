@@ -4,25 +4,16 @@
 pcscd's socket has one fixed place, and the virtual reader of vsmartcard-vpcd listens on all addresses; so both live in namespaces of
 their own, which end with COMMAND. Nothing here needs systemd, or a pcscd that runs already. Ends with COMMAND's exit code.
 """
-import fcntl
 import os
 import shutil
-import socket
-import struct
 import subprocess
 import sys
 import time
 
+import own_network
+
 PATIENCE = 30  # seconds
 READER_PORT = 35963
-
-
-def bring_loopback_up():
-    get_flags, set_flags, up = 0x8913, 0x8914, 1
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        request = struct.pack("16sH14x", b"lo", 0)
-        flags, = struct.unpack("16xH14x", fcntl.ioctl(any_socket, get_flags, request))
-        fcntl.ioctl(any_socket, set_flags, struct.pack("16sH14x", b"lo", flags | up))
 
 
 def answers(pcscd):
@@ -36,7 +27,8 @@ def answers(pcscd):
 
 
 def inside(command):
-    bring_loopback_up()
+    own_network.bring_loopback_up()
+    os.environ["IN_OWN_NETWORK"] = "yes"
     os.makedirs("/run/pcscd", exist_ok=True)
     subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/run/pcscd"], check=True)
     pcscd = subprocess.Popen(["pcscd", "--foreground"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -515,7 +515,7 @@ TEST_P(ClientSessionV5Test, ARefusedMessageLeavesTheStoreAndIsTold) {
   feed(mqtt::Puback{next<mqtt::Publish>().packet_id, Reason::not_authorized, {}});
   auto undelivered = event<Undelivered>();
   ASSERT_TRUE(undelivered);
-  EXPECT_EQ(undelivered->reason, Reason::not_authorized);
+  EXPECT_EQ(undelivered->why.code, static_cast<std::uint8_t>(Reason::not_authorized));
   EXPECT_TRUE(store_->messages().empty());
 }
 

@@ -86,7 +86,7 @@ TEST(BrokerIdentityText, RefusesAMissingOrDoubledLine) {
 
 TEST(BrokerIdentityText, RefusesUnknownLines) {
   const auto text = to_text(example());
-  expect_refused(text + "dsa AAAA SHA256:x\n", "unknown line dsa");
+  expect_refused(text + "dsa AAAA SHA256:x\n", "unknown line, line ");
   expect_refused(text + "\n", "unknown line");
   expect_refused("", "the line broker is missing");
   expect_refused("# only words", "the line broker is missing");

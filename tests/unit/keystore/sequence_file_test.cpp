@@ -17,7 +17,7 @@ using testing::write_text;
 class SequenceFileTest : public ::testing::Test {
  protected:
   std::unique_ptr<SequenceCounter> open(std::string boot = "boot-1") {
-    return open_sequence_file(path_, {[this] { return wall_; }, std::move(boot)});
+    return open_sequence_file(path_, {[this] { return wall_; }, [boot = std::move(boot)] { return boot; }});
   }
 
   testing::TemporaryFolder folder_;

@@ -1,7 +1,9 @@
 #include <gtest/gtest.h>
 
-#include "crypto/hash.h"
+#include "crypto/agree.h"
+#include "crypto/thumbprint.h"
 #include "sealmq/registry.h"
+#include "support/fakes.h"
 #include "support/identities.h"
 
 namespace sealmq {
@@ -35,22 +37,45 @@ TEST(Directory, AKeyThatThereIsNotFindsNobody) {
 }
 
 TEST(Directory, FindsByTheIdInAStampUnlessTwoAnswerToIt) {
-  const auto id_of = [](const Identity& identity) {
-    const auto digest = crypto::sha256(identity.keys.ecdsa);
-    std::array<std::uint8_t, 6> id{};
-    std::copy_n(digest.begin(), id.size(), id.begin());
-    return id;
+  testing::CountingRandom random;
+  const auto with_key = [&](std::string_view name) {
+    Identity identity = identity_named(name);
+    identity.keys.ecdsa = crypto::AgreementKey::generate(random).public_key();
+    return identity;
   };
+  const auto id_of = [](const Identity& identity) {
+    const auto thumbprint = crypto::thumbprint_p256(identity.keys.ecdsa).value();
+    return to_buffer(Bytes(thumbprint).first(16));
+  };
+  const auto earlier_id_of = [](const Identity& identity) {
+    const auto digest = crypto::sha256(identity.keys.ecdsa);
+    return to_buffer(Bytes(digest).first(6));
+  };
+  const Identity a = with_key("a"), b = with_key("b"), c = with_key("c");
   Identity without = identity_named("without");
   without.keys.ecdsa = {};
-  const Directory directory({identity_named("a"), identity_named("b"), without});
-  EXPECT_EQ(directory.find_by_stamp(id_of(identity_named("a"))), directory.find("a"));
-  EXPECT_EQ(directory.find_by_stamp(id_of(identity_named("c"))), nullptr);
-  EXPECT_EQ(directory.find_by_stamp(id_of(without)), nullptr);
-  // No registry has a key twice; two keys with the same 6 bytes are not to be had here.
-  Identity second = identity_named("b");
-  second.keys.ecdsa = identity_named("a").keys.ecdsa;
-  EXPECT_EQ(Directory({identity_named("a"), second}).find_by_stamp(id_of(second)), nullptr);
+  const Directory directory({a, b, without, identity_named("no point")});
+  // As it is worked out, and as it is taken over from one before.
+  for (const Directory* former : {static_cast<const Directory*>(nullptr), &directory}) {
+    const Directory next({b, a, without}, former);
+    EXPECT_EQ(next.find_by_stamp(id_of(a)), next.find("a"));
+    EXPECT_EQ(next.find_by_stamp(id_of(b)), next.find("b"));
+    EXPECT_EQ(next.find_by_stamp(earlier_id_of(a)), next.find("a"));
+    EXPECT_EQ(next.find_by_stamp(id_of(c)), nullptr);
+    EXPECT_EQ(next.find_by_stamp(Buffer(16)), nullptr);
+    EXPECT_EQ(next.find_by_stamp(Buffer(6)), nullptr);
+    EXPECT_EQ(next.find_by_stamp({}), nullptr);
+  }
+  // Whoever has another key under the same name is found by that.
+  Identity renewed = c;
+  renewed.name = "a";
+  const Directory next({renewed}, &directory);
+  EXPECT_EQ(next.find_by_stamp(id_of(c)), next.find("a"));
+  EXPECT_EQ(next.find_by_stamp(id_of(a)), nullptr);
+  // No registry has a key twice; two keys with the same octets in their thumbprints are not to be had here.
+  Identity second = b;
+  second.keys.ecdsa = a.keys.ecdsa;
+  EXPECT_EQ(Directory({a, second}).find_by_stamp(id_of(second)), nullptr);
 }
 
 TEST(Directory, StillFindsAfterItWasMoved) {

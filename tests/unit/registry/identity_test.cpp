@@ -95,7 +95,7 @@ TEST(PublicIdentityLine, RefusesWhatIsNotOne) {
   expect_refused("ssh-ed25519 AAAA", "begin with");
   expect_refused("sealmq-identity", "a name is");
   expect_refused("sealmq-identity boiler-7", "unknown kind");
-  expect_refused("sealmq-identity boiler-7 robot", "unknown kind robot");
+  expect_refused("sealmq-identity boiler-7 robot", "unknown kind");
   expect_refused(" " + to_line(example()), "begin with");
 }
 

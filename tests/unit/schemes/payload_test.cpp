@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "base/try.h"
+#include "crypto/identity_digest.h"
 #include "crypto/kdf.h"
 #include "crypto/operations.h"
 #include "schemes/payload/dealt.h"
@@ -141,9 +142,42 @@ TEST(Cose, KeysAndNoncesOfSendersAreThoseOfRfc8613) {
   }
 }
 
+TEST(Cose, ANameOf16BytesIsWhatAnIndependentScriptMakesOfIt) {
+  std::ifstream file(SEALMQ_SOURCE_DIR "/tests/vectors/payload_names.json");
+  const auto vector = nlohmann::json::parse(file);
+  const Buffer master = hex(vector["topic_key"]), name = hex(vector["sender_name"]), id = hex(vector["key_id"]);
+  const auto number = vector["number"].get<std::uint64_t>();
+  EXPECT_EQ(to_hex(derive_sender(master, {}, name, Bytes(id), algorithm::a128gcm, "Key", 16).reveal()), vector["key"]);
+  const auto iv = derive_sender(master, {}, {}, Bytes(id), algorithm::a128gcm, "IV", 12);
+  EXPECT_EQ(to_hex(iv.reveal()), vector["common_iv"]);
+  EXPECT_EQ(to_hex(sender_nonce(iv.reveal(), name, partial_iv(number))), vector["nonce"]);
+  PublicIdentity author;
+  author.name = "boiler-7";
+  std::ranges::copy(hex(vector["author"]), author.keys.ecdsa.begin());
+  EXPECT_EQ(to_hex(stamp_id(author.keys.ecdsa)), vector["author_kid"]);
+
+  CountingRandom random;
+  const Now now{0, vector["time"].get<std::uint64_t>() * 1000};
+  TopicKey key = make_topic_key("plant/+/temp", TopicKey::Kind::symmetric, TopicKey::Form::inside, TopicKey::Cipher::aes128_gcm,
+                                now, 1000, author, random);
+  key.secret = Secret(master);
+  std::ranges::copy(id, key.id.begin());
+  const auto keys = make_memory_topic_keys(random);
+  ASSERT_TRUE(keys->put(key));
+  Receiving receiving(*keys, {});
+  const Buffer container = hex(vector["container"]);
+  const auto topic = vector["topic"].get<std::string>();
+  const auto opened = receiving.open({topic, container}, now);
+  ASSERT_TRUE(opened) << opened.error().what;
+  EXPECT_EQ(as_text(opened->payload), vector["plaintext"].get<std::string>());
+  EXPECT_EQ(opened->author, "boiler-7");
+  EXPECT_EQ(to_hex(opened->seen.window), vector["window"]);
+  EXPECT_EQ(opened->seen.number, number);
+}
+
 TEST(Cose, HeadersAreWrittenAsTheyAreRead) {
   const std::array<std::uint8_t, 6> id = {1, 2, 3, 4, 5, 6};
-  const Header header{.algorithm = algorithm::a128gcm, .key_id = id, .number = 256, .topic_key = id, .issued = 5, .expires = 9};
+  const Header header{.algorithm = algorithm::a128gcm, .key_id = id, .number = 256, .context = id, .issued = 5, .expires = 9};
   const Buffer encoded = encode_header(header);
   const auto read = decode_header(encoded).value();
   EXPECT_EQ(encode_header(read), encoded);
@@ -355,7 +389,7 @@ TEST_F(Payload, TheMostSpecificFilterWins) {
   const TopicKey wide = key.copy();
   share("plant/7/+", TopicKey::Kind::symmetric, TopicKey::Form::inside);
   const Buffer sealed = seal("plant/7/temp", "x");
-  EXPECT_TRUE(std::ranges::equal(decode_message(sealed)->header.topic_key, key.id));
+  EXPECT_TRUE(std::ranges::equal(decode_message(sealed)->header.context, key.id));
   // Who has the wide key only cannot speak where there is a narrow one.
   stranger.take(wide.copy());
   EXPECT_EQ(cause(open("plant/7/temp", stranger.scheme->protect("plant/7/temp", as_bytes("x"), now).value())), "policy");
@@ -373,7 +407,7 @@ TEST_F(Payload, RotationLosesNoMessage) {
   const Buffer after = seal("a", "2");
   EXPECT_EQ(cause(open("a", after)), "");
   EXPECT_EQ(cause(open("a", before)), "");
-  EXPECT_FALSE(std::ranges::equal(decode_message(after)->header.topic_key, former.id));
+  EXPECT_FALSE(std::ranges::equal(decode_message(after)->header.context, former.id));
 }
 
 TEST_F(Payload, DealtKeysReachTheirMembersOnly) {
@@ -383,7 +417,8 @@ TEST_F(Payload, DealtKeysReachTheirMembersOnly) {
     its.members = {{other.keys->identity(), true}};
     return its;
   }();
-  const std::string topic = dealing_topic(default_key_prefix, "boiler-7", "a", true);
+  const PublicIdentity& administrator = author.keys->identity();
+  const std::string topic = dealing_topic(default_key_prefix, administrator, "a", Deal::readers);
   const auto message = [&](std::uint64_t number, const TopicKey& its) {
     Dealt dealt{"a", {}};
     dealt.keys.push_back(its.copy());
@@ -406,9 +441,10 @@ TEST_F(Payload, DealtKeysReachTheirMembersOnly) {
   for (std::size_t byte = 0; byte < first.size(); byte += 7) {
     Buffer changed = first;
     changed[byte] ^= 1;
-    EXPECT_FALSE(other.scheme->unprotect({topic, changed}, now)) << byte;
+    EXPECT_FALSE(open_dealt(changed, topic, administrator, *other.keys)) << byte;
   }
-  EXPECT_FALSE(other.scheme->unprotect({dealing_topic(default_key_prefix, "boiler-7", "b", true), first}, now));
+  EXPECT_FALSE(
+      open_dealt(first, dealing_topic(default_key_prefix, administrator, "b", Deal::readers), administrator, *other.keys));
 
   // Another key takes its place, and the former message does not bring the former key back.
   share("a", TopicKey::Kind::symmetric, TopicKey::Form::inside);
@@ -421,11 +457,141 @@ TEST_F(Payload, DealtKeysReachTheirMembersOnly) {
   EXPECT_EQ(other.topic_keys->all()->front().id, next.id);
 }
 
+// -- whose keys are taken
+
+/// A deal of one key for the filter by this administrator, to the party named `other`.
+struct Dealers : PayloadParties, ::testing::Test {
+  Result<std::string> deal_for(PayloadParty& by, std::string_view filter) {
+    TopicKey made = make_topic_key(filter, TopicKey::Kind::symmetric, TopicKey::Form::inside, TopicKey::Cipher::aes128_gcm, now,
+                                   1000, by.keys->identity(), random);
+    made.members = {{other.keys->identity(), true}};
+    Dealt dealt{std::string(filter), {}};
+    dealt.keys.push_back(made.copy());
+    const auto topic = dealing_topic(default_key_prefix, by.keys->identity(), filter, Deal::readers);
+    const Buffer message = deal(dealt, true, topic, *by.keys, ++number, now, random).value().value();
+    const auto taken = other.scheme->unprotect({topic, message}, now);
+    if (!taken) return Failure(taken.error());
+    return (*taken)->notice;
+  }
+  void trust(PayloadParty& whom, std::vector<std::string> filters) {
+    ASSERT_TRUE(other.topic_keys->trust(whom.keys->identity(), std::move(filters)));
+  }
+  /// A container of somebody else's.
+  Buffer seal_named(std::string_view text) {
+    stranger.start_for({other.keys->identity()});
+    return stranger.scheme->protect("sealmq-keys", as_bytes(text), now).value();
+  }
+  bool delegate(PayloadParty& owner, PayloadParty& to, std::string_view filter, std::uint64_t lasts, std::uint64_t serial) {
+    TopicKeys::Delegation its;
+    its.delegate = crypto::identity_digest(to.keys->identity().keys);
+    its.filter = filter;
+    its.name = to.keys->identity().name;
+    its.not_before = now.wall / 1000;
+    its.not_after = its.not_before + lasts;
+    its.serial = serial;
+    const auto topic = dealing_topic(default_key_prefix, owner.keys->identity(), filter, Deal::delegate);
+    const Buffer message = encode_delegation(its, topic, *owner.keys, ++number, now).value();
+    return other.scheme->unprotect({topic, message}, now).has_value();
+  }
+  std::uint64_t number = 0;
+};
+
+TEST_F(Dealers, AnAdministratorOfOneTopicDealsNoKeysOfAnothers) {
+  trust(author, {"ward/#"});
+  trust(reader, {"cafeteria/#"});
+  EXPECT_TRUE(deal_for(author, "ward/7/vitals"));
+  const auto refused = deal_for(reader, "ward/7/vitals");
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().what, "policy: control-room may not deal keys for ward/7/vitals");
+  EXPECT_TRUE(deal_for(reader, "cafeteria/menu"));
+  EXPECT_FALSE(deal_for(reader, "#"));
+  EXPECT_FALSE(deal_for(reader, "+/menu"));
+  EXPECT_FALSE(deal_for(author, "nobody/s"));
+}
+
+TEST_F(Dealers, TheMostSpecificFilterSaysWhoOwnsATopic) {
+  trust(author, {"plant/#"});
+  trust(reader, {"plant/7/#"});
+  EXPECT_TRUE(deal_for(reader, "plant/7/temp"));
+  EXPECT_FALSE(deal_for(author, "plant/7/temp"));
+  EXPECT_TRUE(deal_for(author, "plant/8/temp"));
+  EXPECT_FALSE(deal_for(author, "plant/+/temp")) << "it shares topics with what is another's";
+  EXPECT_FALSE(deal_for(author, "plant/#"));
+}
+
+TEST_F(Dealers, ADelegateDealsForAsLongAsItsOwnerSaysAndPassesNothingOn) {
+  trust(author, {"plant/#"});
+  trust(reader, {});
+  EXPECT_FALSE(deal_for(reader, "plant/7/temp"));
+  ASSERT_TRUE(delegate(author, reader, "plant/7/#", 100, 1));
+  EXPECT_TRUE(deal_for(reader, "plant/7/temp"));
+  EXPECT_FALSE(deal_for(reader, "plant/8/temp"));
+  EXPECT_TRUE(deal_for(author, "plant/7/temp"));
+  // Whom the delegate names is nobody.
+  trust(stranger, {});
+  ASSERT_TRUE(delegate(reader, stranger, "plant/7/#", 100, 1));
+  EXPECT_FALSE(deal_for(stranger, "plant/7/temp"));
+  now.wall += 101'000;
+  EXPECT_FALSE(deal_for(reader, "plant/7/temp"));
+  // Taken back by a later one; the former does not come back.
+  ASSERT_TRUE(delegate(author, reader, "plant/7/#", 1000, 3));
+  EXPECT_TRUE(deal_for(reader, "plant/7/temp"));
+  ASSERT_TRUE(delegate(author, reader, "plant/7/#", 0, 4));
+  now.wall += 1000;
+  EXPECT_FALSE(deal_for(reader, "plant/7/temp"));
+  EXPECT_FALSE(delegate(author, reader, "plant/7/#", 1000, 3));
+  EXPECT_FALSE(deal_for(reader, "plant/7/temp"));
+}
+
+TEST_F(Dealers, TwoAdministratorsDoNotHaveTheSameTopics) {
+  trust(author, {"a/#"});
+  EXPECT_FALSE(other.topic_keys->trust(reader.keys->identity(), {"a/#"}));
+  EXPECT_FALSE(other.topic_keys->trust(reader.keys->identity(), {"#"}));
+  EXPECT_TRUE(other.topic_keys->trust(reader.keys->identity(), {"b"}));
+  ASSERT_TRUE(stranger.topic_keys->trust(author.keys->identity()));
+  EXPECT_FALSE(stranger.topic_keys->trust(reader.keys->identity(), {"b"})) << "the first one has all topics";
+  ASSERT_TRUE(other.topic_keys->untrust(reader.keys->identity()));
+  EXPECT_FALSE(other.topic_keys->untrust(reader.keys->identity()));
+  EXPECT_FALSE(deal_for(reader, "b"));
+}
+
+TEST_F(Dealers, EachNewKeyIsToldOnce) {
+  trust(author, {"a/#"});
+  const auto first = deal_for(author, "a/b");
+  ASSERT_TRUE(first);
+  EXPECT_TRUE(first->starts_with("new key of a/b from boiler-7, the first from there, id ")) << *first;
+  const auto second = deal_for(author, "a/b");
+  ASSERT_TRUE(second);
+  EXPECT_TRUE(second->starts_with("new key of a/b from boiler-7, id ")) << *second;
+}
+
+TEST_F(Dealers, AdministratorsOfOneNameHaveTheirOwnTopicsAndJunkIsToldOnce) {
+  PayloadParty namesake("boiler-7", random);
+  EXPECT_NE(dealing_filter(default_key_prefix, namesake.keys->identity()),
+            dealing_filter(default_key_prefix, author.keys->identity()));
+  trust(author, {"a/#"});
+  trust(namesake, {"b/#"});
+  EXPECT_EQ(other.scheme->key_inboxes().size(), 2u);
+  EXPECT_TRUE(deal_for(namesake, "b/x"));
+  EXPECT_FALSE(deal_for(namesake, "a/x"));
+  // What a stranger leaves on its topics is not taken, and one line tells of it.
+  std::size_t told = 0;
+  for (int i = 0; i < 20; ++i) {
+    const auto topic = dealing_topic(default_key_prefix, author.keys->identity(), std::to_string(i), Deal::readers);
+    const Buffer what = i % 2 == 0 ? to_buffer(as_bytes("junk")) : seal_named("x");
+    const auto junk = other.scheme->unprotect({topic, what}, now);
+    ASSERT_TRUE(junk);
+    EXPECT_EQ((*junk)->what, Received::What::own);
+    told += (*junk)->notice.empty() ? 0 : 1;
+  }
+  EXPECT_EQ(told, 1u);
+}
+
 TEST_F(Payload, WritersOfAPairGetItsPublicHalfOnly) {
   share("a", TopicKey::Kind::pair, TopicKey::Form::inside);
   TopicKey its = key.copy();
   its.members = {{other.keys->identity(), false}};
-  const std::string topic = dealing_topic(default_key_prefix, "boiler-7", "a", false);
+  const std::string topic = dealing_topic(default_key_prefix, author.keys->identity(), "a", Deal::writers);
   Dealt dealt{"a", {}};
   dealt.keys.push_back(its.copy());
   EXPECT_FALSE(deal(dealt, true, topic, *author.keys, 1, now, random).value());
@@ -449,9 +615,9 @@ TEST_F(Payload, BytesAddedAreWithinTenOfTheLeastTheStructureAllows) {
   now.wall += 1000;  // a key is looked for once a second
   share("a", TopicKey::Kind::symmetric, TopicKey::Form::inside);
   const auto inside = seal("a", text).size() - text.size();
-  // The same headers with ids of senders of one byte; topic key, time, number, tag and signature are as long as they must be.
-  const std::array<std::uint8_t, 1> id = {1};
-  const Header least{.algorithm = 1, .key_id = id, .number = 0, .topic_key = key.id, .issued = now.wall / 1000};
+  // The same headers; names, topic key, time, number, tag and signature are as long as they must be.
+  const std::array<std::uint8_t, 16> id = {1};
+  const Header least{.algorithm = 1, .key_id = id, .number = 0, .context = key.id, .issued = now.wall / 1000};
   const std::size_t header = encode_header(least).size();
   const std::size_t head = 1 + 1 + 2 + header + 1;
   const std::size_t least_bare = head + 2 + 16;

@@ -46,17 +46,18 @@ TEST(Configuration, WithoutAFileListensOnTheLoopbackInterfaceOnly) {
   EXPECT_EQ(defaults.listeners, (std::vector<Listener>{{"127.0.0.1", 1883}}));
 }
 
-TEST(Configuration, WithoutAFileLetsInEveryHardenedSchemeWhoseAuthorsItCanVerifyAndNothingElse) {
+TEST(Configuration, WithoutAFileLetsInTheseSchemesAndNoOther) {
   const auto policy = make_policy(Configuration()).value();
   const broker::TopicRule* rule = policy->find("any/topic");
   ASSERT_NE(rule, nullptr);
+  std::vector<std::string_view> publish, subscribe;
   for (std::size_t i = 0; i < all_schemes().size(); ++i) {
-    const SchemeInfo& info = *all_schemes()[i].info;
-    const bool trusted = info.profile == Profile::hardened && info.claims.authorship != Authorship::none && !info.needs_rabin &&
-                         !info.needs_topic_keys && !info.between_partners;
-    EXPECT_EQ(rule->publish.contains(i), trusted) << info.name;
-    EXPECT_EQ(rule->subscribe.contains(i), trusted) << info.name;
+    if (rule->publish.contains(i)) publish.push_back(all_schemes()[i].info->name);
+    if (rule->subscribe.contains(i)) subscribe.push_back(all_schemes()[i].info->name);
   }
+  const std::vector<std::string_view> expected{"sl1", "sl3", "scacauth"};
+  EXPECT_EQ(publish, expected);
+  EXPECT_EQ(subscribe, expected);
 }
 
 TEST(Configuration, AnEmptyFileMeansTheDefaults) {
@@ -85,6 +86,37 @@ TEST(Configuration, ReadsAllThatCanBeSaid) {
   EXPECT_EQ(policy->find("elsewhere"), nullptr);
   EXPECT_TRUE(policy->find("ward/7/vitals")->publish.contains(index_of(plain_name())));
   EXPECT_TRUE(policy->find("ward/7/vitals")->subscribe.empty());
+}
+
+TEST(Configuration, NamesFilesFromItsOwnFolder) {
+  const char* const text =
+      "data = \"data\"\npassword_file = \"/var/passwords\"\ntopic_keys = \"keys\"\nauthority = \"ca/authority.pub\"\n"
+      "[admin]\ntoken_file = \"token\"\n"
+      "[[listener]]\nurl = \"mqtts://127.0.0.1\"\ncert = \"tls/server.pem\"\nkey = \"../server.key\"\nclient_ca = \"/ca.pem\"\n"
+      "[[bridge]]\nname = \"up\"\nurl = \"mqtts://there\"\ncafile = \"up.pem\"\npassword_file = \"up.password\"\n"
+      "topics = [{filter = \"#\"}]\n";
+  const auto configuration = parse_configuration(text, "etc/sealmq.toml");
+  ASSERT_TRUE(configuration) << configuration.error().what;
+  EXPECT_EQ(configuration->data, "etc/data");
+  EXPECT_EQ(configuration->password_file, "/var/passwords");
+  EXPECT_EQ(configuration->topic_keys, "etc/keys");
+  EXPECT_EQ(configuration->authority, "etc/ca/authority.pub");
+  EXPECT_EQ(configuration->admin.token_file, "etc/token");
+  const Listener& listener = configuration->listeners.front();
+  EXPECT_EQ(listener.tls.cert, "etc/tls/server.pem");
+  EXPECT_EQ(listener.tls.key, "etc/../server.key");
+  EXPECT_EQ(listener.tls.client_ca, "/ca.pem");
+  EXPECT_EQ(listener.place.text, "etc/sealmq.toml:7:1");
+  EXPECT_EQ(configuration->bridges.front().cafile, "etc/up.pem");
+  EXPECT_EQ(configuration->bridges.front().password_file, "etc/up.password");
+
+  // In the folder where it is read from, names stay as they are; and a row that has only moved is no change.
+  const auto here = parse_configuration(text, "sealmq.toml");
+  ASSERT_TRUE(here);
+  EXPECT_EQ(here->listeners.front().tls.cert, "tls/server.pem");
+  const auto moved = parse_configuration("\n\n" + std::string(text), "sealmq.toml");
+  ASSERT_TRUE(moved);
+  EXPECT_EQ(moved->listeners, here->listeners);
 }
 
 TEST(Configuration, TellsWhereTheTomlIsMalformed) {

@@ -1,6 +1,8 @@
 #include "server/session_store.h"
 
 #include <gtest/gtest.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <map>
@@ -10,8 +12,15 @@
 #include "sealmq/scheme.h"
 #include "server/message_record.h"
 #include "support/fakes.h"
-#include "support/memory_store.h"
+#include "support/restored_lines.h"
 #include "support/temporary_folder.h"
+
+/// In the place of the C library's: what has been written reaches the disk by this call.
+static int syncs = 0;
+extern "C" int fdatasync(int file) {
+  ++syncs;
+  return static_cast<int>(::syscall(SYS_fdatasync, file));
+}
 
 namespace sealmq::server {
 namespace {
@@ -19,51 +28,8 @@ namespace {
 using broker::Batch;
 using broker::Number;
 using mqtt::QoS;
-
-std::string text(const std::shared_ptr<const broker::Message>& message) {
-  if (message == nullptr) return "-";
-  const auto& v = message->view();
-  std::string all = std::to_string(message->number()) + ":" + std::string(v.topic) + "=" + std::string(as_text(v.payload)) + "/" +
-                    std::string(as_text(v.wire)) + "/" + std::string(v.author) + "/" + std::string(v.publisher) + "/" +
-                    std::to_string(static_cast<int>(v.qos)) + std::to_string(v.retain) + std::to_string(v.scheme) + "/" +
-                    std::to_string(v.expires) + "/" + std::to_string(v.stamp);
-  if (v.properties != nullptr)
-    for (const auto& user : v.properties->user) all += "," + std::string(user.name) + "=" + std::string(user.value);
-  return all;
-}
-std::string text(const std::shared_ptr<const std::string>& name) {
-  return name == nullptr ? "-" : *name;
-}
-
-/// One line for each thing, sorted.
-std::vector<std::string> lines(const broker::Restored& restored) {
-  std::vector<std::string> all;
-  for (const auto& s : restored.sessions) {
-    const std::string head = std::to_string(s.saved.session) + " ";
-    all.push_back(head + s.saved.client_id + " " + s.saved.owner + " " + std::to_string(s.saved.expiry_interval) + " " +
-                  std::to_string(s.saved.expires) + " " + text(s.saved.will) + " " + std::to_string(s.saved.will_delay) + " " +
-                  (s.saved.speakers.are_several() ? "*" : s.saved.speakers.only()));
-    for (const auto& c : s.subscriptions)
-      all.push_back(head + "sub " + c.filter + std::to_string(static_cast<int>(c.options.qos)) +
-                    std::to_string(c.options.no_local) + std::to_string(c.options.retain_as_published) +
-                    std::to_string(static_cast<int>(c.options.retain_handling)) + " " + std::to_string(c.identifier) + " " +
-                    std::to_string(c.scheme) + " " + text(c.subscriber));
-    for (const auto& d : s.deliveries) {
-      std::string line = head + "owed " + std::to_string(d.delivery) + " " + text(d.message) + " " +
-                         std::to_string(static_cast<int>(d.qos)) + std::to_string(d.retain) + " " + std::to_string(d.scheme) +
-                         " " + std::to_string(d.packet_id) + " " + text(d.subscriber);
-      for (auto identifier : d.identifiers) line += " " + std::to_string(identifier);
-      all.push_back(line);
-    }
-    for (auto packet_id : s.incoming) all.push_back(head + "incoming " + std::to_string(packet_id));
-  }
-  for (const auto& message : restored.retained) all.push_back("retained " + text(message));
-  for (const auto& t : restored.in_transit)
-    all.push_back("transit " + std::to_string(t.transit) + " " + text(t.message) + " " + std::to_string(t.shard) + "/" +
-                  std::to_string(t.shards) + " " + std::to_string(t.session) + " " + t.filter);
-  std::ranges::sort(all);
-  return all;
-}
+using testing::lines;
+using testing::text;
 
 class SessionStoreTest : public ::testing::Test {
  protected:
@@ -84,13 +50,22 @@ class SessionStoreTest : public ::testing::Test {
     view.scheme = static_cast<std::uint8_t>(all_schemes().size() - 1);
     return std::make_shared<const broker::Message>(view, number);
   }
-  void write(std::vector<broker::Change> changes) {
+  void write(std::vector<broker::Change> changes) { EXPECT_TRUE(refused_of(std::move(changes)).empty()); }
+  std::vector<SessionStore::Refused> refused_of(std::vector<broker::Change> changes) {
     const Batch batch{++batch_number, std::move(changes)};
-    ASSERT_TRUE(store->write({&batch}, now));
+    auto written = store->write({&batch}, now);
+    EXPECT_TRUE(written) << written.error().what;
+    return written.value_or(std::vector<SessionStore::Refused>());
   }
-  std::uint64_t rows(const std::string& table) {
-    auto database = sqlite::Database::open(folder.path() + "/sessions.db", sqlite::Durability::every_commit);
-    return database->number("SELECT count(*) FROM " + table).value();
+  broker::SessionSaved session(Number number, std::shared_ptr<const broker::Message> will = nullptr) {
+    return {number, "client-" + std::to_string(number), "owner", 60, UINT64_MAX, std::move(will), 0};
+  }
+  broker::DeliverySaved delivery(Number session, Number number, std::shared_ptr<const broker::Message> message) {
+    return {session, number, std::move(message), QoS::at_least_once, false, 0, 0, nullptr, {}};
+  }
+  std::uint64_t rows(const std::string& table) { return by_hand().number("SELECT count(*) FROM " + table).value(); }
+  sqlite::Database by_hand() {
+    return sqlite::Database::open(folder.path() + "/sessions.db", sqlite::Durability::every_commit).value();
   }
 
   Now now{5'000, 1'800'000'000'000};
@@ -185,20 +160,102 @@ TEST_F(SessionStoreTest, TheLaterStampWinsAlsoAgainstAnErasure) {
 
 TEST_F(SessionStoreTest, AFailedWriteLeavesEverythingAsItWas) {
   open();
-  write({broker::SessionSaved{1, "a", "owner", 60, UINT64_MAX, nullptr, 0},
-         broker::DeliverySaved{1, 10, message(5, "t", "x"), QoS::at_least_once, false, 0, 0, nullptr, {}}});
-  // The second row of the same key cannot be written, so nothing of this group is.
-  const Batch bad{
-      9,
-      {broker::DeliverySaved{1, 12, message(6, "t", "y"), QoS::at_least_once, false, 0, 0, nullptr, {}},
-       broker::DeliveryEnded{1, 10},
-       broker::DeliverySaved{1, 11, message(7, "t", "z"), QoS::at_least_once, false, 0, 0, nullptr, {}},
-       broker::TransitSaved{5, message(5, "t", "x"), 1, 2, 0, {}}, broker::TransitSaved{5, message(5, "t", "x"), 1, 2, 0, {}}}};
-  EXPECT_FALSE(store->write({&bad}, now));
+  write({session(1), delivery(1, 10, message(5, "t", "x"))});
+  ASSERT_TRUE(by_hand().execute("ALTER TABLE transit_1 RENAME TO away"));
+  const Batch group{9,
+                    {delivery(1, 12, message(6, "t", "y")), broker::DeliveryEnded{1, 10}, delivery(1, 11, message(7, "t", "z")),
+                     broker::TransitSaved{8, message(8, "t", "x"), 1, 2, 0, {}}}};
+  EXPECT_FALSE(store->write({&group}, now));
   EXPECT_EQ(rows("delivery_1"), 1U);
   EXPECT_EQ(rows("message_1"), 1U);
-  write({broker::DeliveryEnded{1, 10}});
+  ASSERT_TRUE(by_hand().execute("ALTER TABLE away RENAME TO transit_1"));
+  ASSERT_TRUE(store->write({&group}, now)) << "the same may be tried again";
+  EXPECT_EQ(rows("delivery_1"), 2U);
+  write({broker::DeliveryEnded{1, 11}, broker::DeliveryEnded{1, 12}, broker::TransitEnded{8, 1}});
   EXPECT_EQ(rows("message_1"), 0U);
+}
+
+// -- what the database can never take
+
+TEST_F(SessionStoreTest, AChangeThatCanNeverBeWrittenGoesWithItsSessionAlone) {
+  open();
+  write({session(1), session(2), delivery(1, 10, message(5, "t", "x"))});
+  const auto refused = refused_of({delivery(2, 20, message(6, "t", "y")), delivery(1, 10, message(7, "t", "twice the same")),
+                                   broker::IncomingSaved{1, 3}, delivery(2, 21, message(8, "t", "z"))});
+  ASSERT_EQ(refused.size(), 1U);
+  EXPECT_EQ(refused[0].session, 1U);
+  EXPECT_NE(refused[0].cause.find("UNIQUE"), std::string::npos) << refused[0].cause;
+  // Its shard may not have heard of it yet.
+  write({broker::IncomingSaved{1, 4}, delivery(1, 11, message(9, "t", "late"))});
+  write({broker::SessionEnded{1}});
+  EXPECT_EQ(rows("incoming_1"), 0U);
+  open();
+  const auto loaded = store->load(now).value();
+  ASSERT_EQ(loaded.restored.sessions.size(), 1U);
+  EXPECT_EQ(loaded.restored.sessions[0].saved.session, 2U);
+  EXPECT_EQ(loaded.restored.sessions[0].deliveries.size(), 2U);
+  EXPECT_EQ(rows("message_1"), 2U);
+}
+
+TEST_F(SessionStoreTest, WhatCanNeverBeWrittenAndIsNoSessionsGoesAlone) {
+  open();
+  write({broker::RetainedSaved{message(5, "kept", "x", 1)}, broker::RetainedSaved{message(6, "old", "x", 1)}});
+  // The number of a message that is there.
+  const auto refused =
+      refused_of({broker::RetainedSaved{message(7, "new", "x", 1)}, broker::TransitSaved{8, message(5, "t", "x"), 1, 2, 0, {}},
+                  broker::TransitSaved{8, message(5, "t", "x"), 1, 2, 0, {}}});
+  ASSERT_EQ(refused.size(), 1U);
+  EXPECT_EQ(refused[0].session, 0U);
+  EXPECT_EQ(store->load(now)->restored.retained.size(), 3U);
+  EXPECT_EQ(store->load(now)->restored.in_transit.size(), 1U);
+}
+
+TEST_F(SessionStoreTest, ARetainedMessageThatCannotBeWrittenLeavesNoOlderOneBehind) {
+  open();
+  write({session(1), broker::RetainedSaved{message(6, "state", "old", 1)}});
+  ASSERT_TRUE(by_hand().execute("INSERT INTO message_1 VALUES (7, 1, 1, x'00')"));  // a number that is taken
+  EXPECT_EQ(refused_of({broker::RetainedSaved{message(7, "state", "new", 2)}}).size(), 1U);
+  EXPECT_TRUE(store->load(now)->restored.retained.empty());
+}
+
+// -- Wills
+
+TEST_F(SessionStoreTest, KeepsTheWillOfEachSession) {
+  open();
+  write({session(1, message(5, "last/1", "one")), session(2, message(6, "last/2", "two"))});
+  write({session(1, message(7, "last/1", "one again"))});
+  open();
+  const auto loaded = store->load(now).value();
+  ASSERT_EQ(loaded.restored.sessions.size(), 2U);
+  EXPECT_EQ(as_text(loaded.restored.sessions[0].saved.will->view().payload), "one again");
+  EXPECT_EQ(as_text(loaded.restored.sessions[1].saved.will->view().payload), "two");
+  write({session(1), session(2)});
+  EXPECT_EQ(rows("message_1"), 0U);
+}
+
+// Programs before kept every Will in row 0, and wrote 0 into the session, which means that it has none.
+TEST_F(SessionStoreTest, AStoreOfAnEarlierProgramHasNoWillsAndGoesOn) {
+  open();
+  write({session(1, message(5, "last/1", "one")), session(2), broker::RetainedSaved{message(6, "kept", "x", 1)}});
+  ASSERT_TRUE(by_hand().execute("UPDATE message_1 SET number = 0 WHERE number = 5; UPDATE session_1 SET will = 0"));
+  open();
+  const auto loaded = store->load(now).value();
+  ASSERT_EQ(loaded.restored.sessions.size(), 2U);
+  for (const auto& restored : loaded.restored.sessions) EXPECT_EQ(restored.saved.will, nullptr);
+  EXPECT_EQ(loaded.restored.retained.size(), 1U);
+  EXPECT_EQ(loaded.unreadable, 0U);
+  EXPECT_EQ(rows("message_1 WHERE number = 0"), 0U);
+  write({session(1, message(7, "last/1", "one")), session(2, message(8, "last/2", "two"))});
+  EXPECT_EQ(rows("message_1"), 3U);
+}
+
+TEST_F(SessionStoreTest, IsOnTheDiskWhenItAnswers) {
+  open();
+  for (Number number : {1, 2, 3}) {
+    const int before = syncs;
+    write({session(number)});
+    EXPECT_GT(syncs, before);
+  }
 }
 
 TEST_F(SessionStoreTest, ADamagedFileIsAnErrorAndNotACrash) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <functional>
 #include <future>
 
 #include "support/fakes.h"
@@ -10,27 +11,32 @@
 namespace sealmq::server {
 namespace {
 
-class QuietLog : public Log {
+class CountingLog : public Log {
  public:
-  void write(Severity, std::string_view) override {}
+  void write(Severity, std::string_view) override { ++lines; }
+  std::size_t lines = 0;
 };
 
 /// Fails as often as it is told to, and waits where a test wants it to.
 class FakeStore : public SessionStore {
  public:
   Result<Loaded> load(Now) override { return Loaded{}; }
-  Result<> write(const std::vector<const broker::Batch*>& group, Now) override {
+  Result<std::vector<Refused>> write(const std::vector<const broker::Batch*>& group, Now) override {
     if (gate.valid()) gate.get();
+    if (is_in_trouble) trouble.push_back(is_in_trouble());
     if (failures > 0) {
       --failures;
       return fail(Blame::environment, "the disk is full");
     }
     sizes.push_back(group.size());
-    return {};
+    return refused;
   }
   std::future<void> gate;
   int failures = 0;
   std::vector<std::size_t> sizes;
+  std::vector<Refused> refused;
+  std::function<bool()> is_in_trouble;
+  std::vector<bool> trouble;
 };
 
 class StorageThreadTest : public ::testing::Test {
@@ -38,18 +44,22 @@ class StorageThreadTest : public ::testing::Test {
   void SetUp() override {
     auto made = std::make_unique<FakeStore>();
     store = made.get();
-    storage = std::make_unique<StorageThread>(std::move(made), nullptr, log, [this](std::size_t shard, std::uint64_t batch) {
-      stored.emplace_back(shard, batch);
-      if (stored.size() == wanted) done.set_value();
-    });
+    storage = std::make_unique<StorageThread>(
+        std::move(made), nullptr, log,
+        [this](std::size_t shard, std::uint64_t batch) {
+          stored.emplace_back(shard, batch);
+          if (stored.size() == wanted) done.set_value();
+        },
+        [this](broker::Number session) { lost.emplace_back(session, stored.size()); });
   }
   static broker::Batch batch(std::uint64_t number, std::size_t changes = 1) {
     return {number, std::vector<broker::Change>(changes, broker::SessionEnded{1})};
   }
 
-  QuietLog log;
+  CountingLog log;
   FakeStore* store = nullptr;
   std::vector<std::pair<std::size_t, std::uint64_t>> stored;
+  std::vector<std::pair<broker::Number, std::size_t>> lost;  // with how much had been stored by then
   std::size_t wanted = 1;
   std::promise<void> done;
   std::unique_ptr<StorageThread> storage;
@@ -76,11 +86,23 @@ TEST_F(StorageThreadTest, WritesWhatCameMeanwhileAsOneGroup) {
 
 TEST_F(StorageThreadTest, TriesAgainUntilTheDiskTakesIt) {
   store->failures = 1;
+  store->is_in_trouble = [this] { return storage->in_trouble(); };
   storage->start();
   storage->put(0, batch(1));
   done.get_future().wait();
   EXPECT_EQ(store->sizes, (std::vector<std::size_t>{1}));
+  EXPECT_EQ(store->trouble, (std::vector<bool>{false, true})) << "before each try";
   EXPECT_FALSE(storage->in_trouble());
+}
+
+TEST_F(StorageThreadTest, TellsWhatCannotBeKeptBeforeTheRestIsPromised) {
+  store->refused = {{7, "cannot use sessions.db"}, {0, "cannot use sessions.db"}};
+  storage->start();
+  storage->put(0, batch(1));
+  done.get_future().wait();
+  storage->stop();
+  EXPECT_EQ(lost, (std::vector<std::pair<broker::Number, std::size_t>>{{7, 0}}));
+  EXPECT_EQ(log.lines, 2U);
 }
 
 TEST_F(StorageThreadTest, SaysWhenItIsFarBehind) {

@@ -1,0 +1,232 @@
+// The claim: nothing is sealed on a connection before the keys that wait at the broker have come.
+#include <gtest/gtest.h>
+
+#include "base/try.h"
+#include "client/session.h"
+#include "support/seal_of_tests.h"
+
+namespace sealmq {
+namespace {
+
+using mqtt::QoS;
+using mqtt::Reason;
+
+/// Takes keys by itself: what comes on `keys/…` is the name of the next one, and messages are sealed with the last.
+class TakesKeys final : public testing::SealOfTests {
+ public:
+  std::vector<Inbox> key_inboxes() const override { return {{"keys/a", 1, true}, {"keys/b", 1, true}}; }
+  void connected(Now) override { has_heard_ = false; }
+  void keys_heard(const std::vector<std::string>& refused) override {
+    has_heard_ = true;
+    refused_ = refused;
+  }
+  bool may_publish(std::string_view, Now) override { return has_heard_; }
+  Result<Buffer> protect(std::string_view topic, Bytes payload, Now now) override {
+    if (!key_) return fail(Blame::caller_misused, "there is no key\nhint: ask for one");
+    Buffer sealed = to_buffer(as_bytes(*key_ + " "));
+    append(sealed, TRY(SealOfTests::protect(topic, payload, now)));
+    return sealed;
+  }
+  Result<Checked<Received>> unprotect(const Arrived& message, Now now) override {
+    if (!message.topic.starts_with("keys/")) return SealOfTests::unprotect(message, now);
+    key_ = as_text(message.payload);
+    Received received{.what = Received::What::own};
+    received.notice = "new key " + *key_;
+    return verified(std::move(received));
+  }
+
+  std::optional<std::string> key_;
+  std::vector<std::string> refused_;
+  bool has_heard_ = false;
+};
+
+struct KeyFence : ::testing::Test {
+  ConnectOptions options;
+  TakesKeys scheme;
+  std::optional<ClientSession> session;
+  Now now{.steady = 1000, .wall = 1'700'000'000'000};
+  Buffer sent;
+  std::size_t read = 0;
+  std::vector<ClientEvent> events;
+
+  void connect() {
+    if (!session) session.emplace(options, &scheme);
+    ASSERT_TRUE(session->start(now));
+    (void)next();
+    feed(mqtt::Connack{});
+  }
+  void feed(const mqtt::Packet& packet) {
+    Buffer bytes;
+    mqtt::encode(packet, mqtt::Version::v5, bytes);
+    session->receive(bytes, now);
+    for (auto& event : session->take_events()) events.push_back(std::move(event));
+  }
+  void feed_key(std::string_view topic, std::string_view key, bool retain = true) {
+    mqtt::Publish publish;
+    publish.topic = topic;
+    publish.payload = as_bytes(key);
+    publish.retain = retain;
+    feed(publish);
+  }
+  /// What is sent next; views stay good until the next call.
+  std::optional<mqtt::Packet> next() {
+    auto& outbox = session->outbox();
+    while (!outbox.empty()) {
+      std::array<iovec, 4> parts{};
+      const std::size_t count = outbox.gather(parts);
+      std::size_t size = 0;
+      for (std::size_t i = 0; i < count; ++i) {
+        append(sent, {static_cast<const std::uint8_t*>(parts[i].iov_base), parts[i].iov_len});
+        size += parts[i].iov_len;
+      }
+      outbox.consume(size);
+    }
+    if (read == sent.size()) return std::nullopt;
+    const auto header = *mqtt::decode_header(Bytes(sent).subspan(read), mqtt::Version::v5);
+    auto packet = mqtt::decode(*header, Bytes(sent).subspan(read + header->size, header->remaining), mqtt::Version::v5);
+    read += header->size + header->remaining;
+    return *packet;
+  }
+  template <class Packet>
+  std::optional<Packet> next_as() {
+    const auto packet = next();
+    if (!packet || !std::holds_alternative<Packet>(*packet)) return std::nullopt;
+    return std::get<Packet>(*packet);
+  }
+  void grant(Reason first = Reason::granted_qos_1, Reason second = Reason::granted_qos_1) {
+    std::vector<std::uint16_t> ids;
+    for (int i = 0; i < 2; ++i) ids.push_back(next_as<mqtt::Subscribe>().value().packet_id);
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+      mqtt::Suback suback;
+      suback.packet_id = ids[i];
+      suback.reasons = {i == 0 ? first : second};
+      feed(suback);
+    }
+  }
+  Handle publish(QoS qos = QoS::at_most_once) { return session->publish("t", as_bytes("x"), {.qos = qos}, now).value(); }
+  template <class Event>
+  std::size_t count() const {
+    return static_cast<std::size_t>(
+        std::ranges::count_if(events, [](const auto& event) { return std::holds_alternative<Event>(event); }));
+  }
+};
+
+TEST_F(KeyFence, NothingIsSealedBeforeWhatWaitedHasCome) {
+  scheme.key_ = "stolen";
+  connect();
+  publish();
+  publish(QoS::at_least_once);
+  grant();
+  ASSERT_TRUE(next_as<mqtt::Pingreq>());
+  feed_key("keys/a", "new");
+  EXPECT_FALSE(next()) << "nothing has gone out";
+  feed(mqtt::Pingresp{});
+  ASSERT_TRUE(next_as<mqtt::Pingreq>()) << "there may be more of them than the broker sends at a time";
+  EXPECT_FALSE(next());
+  feed(mqtt::Pingresp{});
+  for (int i = 0; i < 2; ++i) {
+    const auto out = next_as<mqtt::Publish>();
+    ASSERT_TRUE(out);
+    EXPECT_TRUE(as_text(out->payload).starts_with("new ")) << as_text(out->payload);
+  }
+  EXPECT_EQ(count<Notice>(), 1u);
+  publish();
+  EXPECT_TRUE(next_as<mqtt::Publish>()) << "only the beginning of a connection waits";
+}
+
+TEST_F(KeyFence, AnAnswerToAnEarlierPingIsNoFence) {
+  scheme.key_ = "stolen";
+  options.keep_alive = std::chrono::seconds(10);
+  connect();
+  publish();
+  now.steady += 10'000;
+  session->tick(now);  // the keep-alive's own
+  std::vector<std::uint16_t> ids;
+  for (int i = 0; i < 2; ++i) ids.push_back(next_as<mqtt::Subscribe>().value().packet_id);
+  ASSERT_TRUE(next_as<mqtt::Pingreq>());
+  for (const auto id : ids) {
+    mqtt::Suback suback;
+    suback.packet_id = id;
+    suback.reasons = {Reason::granted_qos_1};
+    feed(suback);
+  }
+  ASSERT_TRUE(next_as<mqtt::Pingreq>());
+  feed(mqtt::Pingresp{});
+  EXPECT_FALSE(next());
+  feed(mqtt::Pingresp{});
+  EXPECT_TRUE(next_as<mqtt::Publish>());
+}
+
+TEST_F(KeyFence, KeysThatAreDealtMeanwhileAndJunkThatIsNotRetainedHoldNothingUp) {
+  scheme.key_ = "old";
+  connect();
+  publish();
+  grant();
+  ASSERT_TRUE(next_as<mqtt::Pingreq>());
+  feed_key("keys/a", "live", false);
+  feed(mqtt::Pingresp{});
+  EXPECT_TRUE(as_text(next_as<mqtt::Publish>().value().payload).starts_with("live "));
+}
+
+TEST_F(KeyFence, EachConnectionHearsAnewAndWhatIsSaidInBetweenWaits) {
+  scheme.key_ = "first";
+  connect();
+  grant();
+  (void)next();
+  feed(mqtt::Pingresp{});
+  publish();
+  EXPECT_TRUE(next_as<mqtt::Publish>());
+  session->connection_lost({Blame::environment, "gone", 0});
+  publish(QoS::at_least_once);
+  sent.clear();
+  read = 0;
+  connect();
+  grant();
+  ASSERT_TRUE(next_as<mqtt::Pingreq>());
+  feed_key("keys/b", "second");
+  feed(mqtt::Pingresp{});
+  (void)next();
+  feed(mqtt::Pingresp{});
+  EXPECT_TRUE(as_text(next_as<mqtt::Publish>().value().payload).starts_with("second "));
+}
+
+TEST_F(KeyFence, ARefusedInboxIsToldAndTheSchemeGoesOnWithWhatItHas) {
+  scheme.key_ = "own";
+  connect();
+  grant(Reason::granted_qos_1, Reason::not_authorized);
+  EXPECT_EQ(count<Notice>(), 1u);
+  (void)next();
+  feed(mqtt::Pingresp{});
+  EXPECT_EQ(scheme.refused_, std::vector<std::string>{"keys/b"});
+  publish();
+  EXPECT_TRUE(next_as<mqtt::Publish>());
+}
+
+TEST_F(KeyFence, WithoutAKeyThePublisherIsToldWhyAndNothingGoesOut) {
+  connect();
+  const Handle handle = publish(QoS::at_least_once);
+  grant();
+  (void)next();
+  feed(mqtt::Pingresp{});
+  EXPECT_FALSE(next());
+  ASSERT_EQ(count<Published>(), 1u);
+  const auto& published = std::get<Published>(events.back());
+  EXPECT_EQ(published.handle, handle);
+  ASSERT_TRUE(published.error);
+  EXPECT_EQ(published.error->blame, Blame::caller_misused);
+  EXPECT_EQ(published.error->what, "there is no key\nhint: ask for one");
+}
+
+TEST_F(KeyFence, WhoGivesUpHearsThatKeysWereWaitedFor) {
+  scheme.key_ = "old";
+  connect();
+  const Handle handle = publish();
+  grant();
+  (void)next();
+  EXPECT_NE(session->give_up(handle).find("has not told in time whether new keys"), std::string::npos);
+  feed(mqtt::Pingresp{});
+  EXPECT_FALSE(next()) << "it is not sent any more";
+}
+
+}  // namespace
+}  // namespace sealmq
