@@ -1,21 +1,26 @@
-# The library for others: every layer in one static archive, found by find_package(sealmq) or pkg-config sealmq.
+# The library for others, found by find_package(sealmq) or pkg-config sealmq: what a client needs, without broker and databases.
 include(CMakePackageConfigHelpers)
 
-add_library(sealmq_library STATIC)
+add_library(sealmq_library)
 add_library(sealmq::sealmq ALIAS sealmq_library)
-set_target_properties(sealmq_library PROPERTIES OUTPUT_NAME sealmq EXPORT_NAME sealmq)
-foreach(layer base crypto mqtt registry net keystore authority broker schemes client server)
+set_target_properties(sealmq_library PROPERTIES OUTPUT_NAME sealmq EXPORT_NAME sealmq VERSION ${PROJECT_VERSION}
+                      SOVERSION 0)  # raised whenever programs have to be compiled anew
+foreach(layer base crypto mqtt net keystore schemes client)
   target_sources(sealmq_library PRIVATE $<TARGET_OBJECTS:sealmq_${layer}>)
 endforeach()
+target_sources(sealmq_library PRIVATE "$<FILTER:$<TARGET_OBJECTS:sealmq_registry>,EXCLUDE,/(sqlite|postgres|open_registry)>")
 target_compile_features(sealmq_library PUBLIC cxx_std_20)
 target_include_directories(sealmq_library INTERFACE $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
-# Boost is in the public face (async_client.h), the headers of the others are not.
+# Boost is in the public face (async_client.h), and the objects of its Asio have to look there as in the library. Not passed on is
+# BOOST_ASIO_SEPARATE_COMPILATION: compilers name some of Asio's functions differently, so each program brings its own.
+target_compile_definitions(sealmq_library PUBLIC BOOST_ASIO_NO_DEPRECATED)
 target_link_libraries(sealmq_library
   PUBLIC tl::expected Boost::headers Threads::Threads
-  PRIVATE OpenSSL::SSL OpenSSL::Crypto SQLite::SQLite3 PostgreSQL::PostgreSQL spdlog::spdlog tomlplusplus::tomlplusplus
-          PkgConfig::PCSC ${CMAKE_DL_LIBS})
+  PRIVATE $<BUILD_INTERFACE:sealmq_options> OpenSSL::SSL OpenSSL::Crypto PkgConfig::PCSC ${CMAKE_DL_LIBS})
 if(SEALMQ_SANITIZE)
   target_link_options(sealmq_library INTERFACE $<BUILD_INTERFACE:-fsanitize=${SEALMQ_SANITIZE}>)
+elseif(BUILD_SHARED_LIBS)
+  target_link_options(sealmq_library PRIVATE -Wl,--no-undefined -Wl,--as-needed)
 endif()
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/sealmq)
@@ -25,13 +30,17 @@ write_basic_package_version_file(${CMAKE_BINARY_DIR}/sealmqConfigVersion.cmake C
 file(RELATIVE_PATH pkgconfig_to_prefix /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
 configure_file(${CMAKE_CURRENT_LIST_DIR}/sealmq.pc.in ${CMAKE_BINARY_DIR}/sealmq.pc @ONLY)
 
-install(TARGETS sealmq_library EXPORT sealmqTargets ARCHIVE)
-install(DIRECTORY include/sealmq DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN *.h)
+install(TARGETS sealmq_library EXPORT sealmqTargets)
+install(DIRECTORY include/sealmq DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN *.h
+        REGEX "/(login|payload_guard|registry|scheme)[.]h$" EXCLUDE)  # for schemes, which are built with the library
 install(EXPORT sealmqTargets NAMESPACE sealmq:: DESTINATION ${package_dir})
 install(FILES ${CMAKE_BINARY_DIR}/sealmqConfig.cmake ${CMAKE_BINARY_DIR}/sealmqConfigVersion.cmake DESTINATION ${package_dir})
 install(FILES ${CMAKE_BINARY_DIR}/sealmq.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+install(FILES LICENSE README.md CHANGELOG.md SECURITY.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
 
-configure_file(packaging/systemd/sealmq.service.in ${CMAKE_BINARY_DIR}/sealmq.service @ONLY)
+# The unit names the program where it is being installed to, which --prefix can still change.
+install(CODE "get_filename_component(CMAKE_INSTALL_FULL_BINDIR \"${CMAKE_INSTALL_BINDIR}\" ABSOLUTE BASE_DIR \"\${CMAKE_INSTALL_PREFIX}\")
+  configure_file(\"${CMAKE_SOURCE_DIR}/packaging/systemd/sealmq.service.in\" \"${CMAKE_BINARY_DIR}/sealmq.service\" @ONLY)")
 install(FILES ${CMAKE_BINARY_DIR}/sealmq.service DESTINATION lib/systemd/system)
 
 add_subdirectory(examples)

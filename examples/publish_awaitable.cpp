@@ -11,15 +11,15 @@
 namespace asio = boost::asio;
 
 asio::awaitable<sealmq::Result<>> publish_counter(std::string topic) {
+  const char* broker = std::getenv("BROKER");
   sealmq::ConnectOptions options;
-  options.url = std::getenv("BROKER") ? std::getenv("BROKER") : "mqtt://localhost:1883";
+  options.url = broker ? broker : "mqtt://localhost:1883";
   auto client = co_await sealmq::AsyncClient::connect(std::move(options));
   if (!client) co_return sealmq::Failure(client.error());
 
-  sealmq::PublishOptions at_least_once{.qos = sealmq::mqtt::QoS::at_least_once};
   asio::steady_timer timer(co_await asio::this_coro::executor);
   for (int i = 1; i <= 5; ++i) {
-    auto published = co_await client->publish(topic, std::to_string(i), at_least_once);
+    auto published = co_await client->publish(topic, std::to_string(i), sealmq::mqtt::QoS::at_least_once);
     if (!published) co_return published;
     timer.expires_after(std::chrono::seconds(1));
     co_await timer.async_wait(asio::use_awaitable);

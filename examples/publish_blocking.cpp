@@ -25,5 +25,5 @@ int main(int argc, char** argv) {
     std::cerr << published.error().what << '\n';
     return 1;
   }
-  client->disconnect();
+  if (auto left = client->disconnect(); !left) std::cerr << left.error().what << '\n';
 }

@@ -1,4 +1,4 @@
-// subscribe_awaitable FILTER: prints messages until the broker goes away, with Boost.Asio coroutines.
+// subscribe_awaitable FILTER: prints messages until somebody stops it, with Boost.Asio coroutines.
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <cstdlib>
@@ -9,8 +9,10 @@
 namespace asio = boost::asio;
 
 asio::awaitable<sealmq::Result<>> print_messages(std::string filter) {
+  const char* broker = std::getenv("BROKER");
   sealmq::ConnectOptions options;
-  options.url = std::getenv("BROKER") ? std::getenv("BROKER") : "mqtt://localhost:1883";
+  options.url = broker ? broker : "mqtt://localhost:1883";
+  options.reconnect = true;
   auto client = co_await sealmq::AsyncClient::connect(std::move(options));
   if (!client) co_return sealmq::Failure(client.error());
 

@@ -1,4 +1,4 @@
-// subscribe_blocking FILTER: prints ten messages, or what came within a minute.
+// subscribe_blocking FILTER: prints ten messages. It waits for them as long as it takes, also for a broker that went away.
 #include <cstdlib>
 #include <iostream>
 
@@ -8,6 +8,7 @@ int main(int argc, char** argv) {
   if (argc != 2) return 1;
   sealmq::ConnectOptions options;
   options.url = std::getenv("BROKER") ? std::getenv("BROKER") : "mqtt://localhost:1883";
+  options.reconnect = true;
   options.on_refused = [](const sealmq::RefusedMessage& refused) { std::cerr << refused.topic << ": " << refused.why << '\n'; };
 
   auto client = sealmq::Client::connect(std::move(options));
@@ -19,10 +20,10 @@ int main(int argc, char** argv) {
     std::cerr << granted.error().what << '\n';
     return 1;
   }
-  for (int i = 0; i < 10; ++i) {
-    auto message = client->receive(std::chrono::minutes(1));
-    if (!message || !*message) break;  // the connection ended, or the time
-    std::cout << (*message)->topic << ' ' << sealmq::as_text((*message)->payload) << std::endl;
+  int left = 10;
+  for (auto& message : client->messages()) {
+    std::cout << message.topic << ' ' << sealmq::as_text(message.payload) << std::endl;
+    if (--left == 0) break;
   }
-  client->disconnect();
+  if (auto gone = client->disconnect(); !gone) std::cerr << gone.error().what << '\n';
 }

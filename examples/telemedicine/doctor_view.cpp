@@ -141,5 +141,5 @@ int main(int argc, char** argv) {
     for (Trace* trace : {&patient.pulse, &patient.oxygen, &patient.breaths}) trace->add(number(json, trace->name));
     on_terminal ? draw(patients, refusals) : print((*message)->author, patient);
   }
-  client->disconnect();
+  if (auto left = client->disconnect(); !left) return fail(left.error().what);
 }

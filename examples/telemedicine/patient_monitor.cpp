@@ -69,5 +69,5 @@ int main(int argc, char** argv) {
     if (!sent) std::cerr << "not confirmed: " << sent.error().what << '\n';
     std::this_thread::sleep_for(std::chrono::milliseconds(pause));
   }
-  client->disconnect();
+  if (auto left = client->disconnect(); !left) return fail(left.error().what);
 }

@@ -11,6 +11,7 @@
 #include "sealmq/bytes.h"
 #include "sealmq/result.h"
 
+#pragma GCC visibility push(default)
 namespace sealmq {
 
 enum class Kind : std::uint8_t { device, service, person, broker, authority };
@@ -36,9 +37,9 @@ bool is_there(Bytes key);
 
 /// What NAME.pub holds.
 struct PublicIdentity {
-  std::string name;  ///< 1..64 of A-Z a-z 0-9 . _ - so that no name can widen a topic pattern
+  std::string name{};  ///< 1..64 of A-Z a-z 0-9 . _ - so that no name can widen a topic pattern
   Kind kind = Kind::device;
-  PublicKeys keys;
+  PublicKeys keys{};
   bool operator==(const PublicIdentity&) const = default;
 };
 
@@ -59,16 +60,16 @@ struct BrokerParameters {
     bool operator==(const Authority&) const = default;
   };
 
-  Buffer rabin_modulus;
+  Buffer rabin_modulus{};
   std::uint64_t rabin_not_after = 0;  ///< wall milliseconds; nothing is sealed for this modulus later
-  std::optional<Authority> authority;
+  std::optional<Authority> authority{};
   std::array<std::uint8_t, 64> signature{};
   bool operator==(const BrokerParameters&) const = default;
 };
 
 /// What broker.pub holds: all a device needs to know of a broker.
 struct BrokerIdentity {
-  std::string id;
+  std::string id{};
   std::array<std::uint8_t, 33> ecdsa{};
   std::array<std::uint8_t, 33> agreement{};
   std::optional<BrokerParameters> parameters{};
@@ -88,3 +89,4 @@ struct Identity : PublicIdentity {
 };
 
 }  // namespace sealmq
+#pragma GCC visibility pop

@@ -12,6 +12,7 @@
 #include "sealmq/secret.h"
 #include "sealmq/smart_card.h"
 
+#pragma GCC visibility push(default)
 namespace sealmq {
 
 class KeyStore {
@@ -110,3 +111,4 @@ Result<BrokerParameters> parse_parameters(Bytes bytes, const BrokerIdentity& bro
 Result<BrokerIdentity> publish_parameters(const std::string& data_folder, KeyStore& broker, BrokerParameters wanted);
 
 }  // namespace sealmq
+#pragma GCC visibility pop

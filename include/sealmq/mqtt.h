@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string_view>
 
+#pragma GCC visibility push(default)
 namespace sealmq::mqtt {
 
 enum class Version : std::uint8_t { v3_1 = 3, v3_1_1 = 4, v5 = 5 };
@@ -65,3 +66,4 @@ inline bool is_error(Reason reason) {
 std::string_view name(Reason reason);
 
 }  // namespace sealmq::mqtt
+#pragma GCC visibility pop

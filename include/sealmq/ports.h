@@ -8,6 +8,7 @@
 #include "sealmq/bytes.h"
 #include "sealmq/result.h"
 
+#pragma GCC visibility push(default)
 namespace sealmq {
 
 /// A moment, on both clocks, taken once per turn of an event loop and passed down.
@@ -56,3 +57,4 @@ class ReplayMemory {
 };
 
 }  // namespace sealmq
+#pragma GCC visibility pop

@@ -8,6 +8,7 @@
 #include <tl/expected.hpp>
 #include <utility>
 
+#pragma GCC visibility push(default)
 namespace sealmq {
 
 enum class Blame : std::uint8_t {
@@ -19,13 +20,19 @@ enum class Blame : std::uint8_t {
 };
 
 struct Error {
-  Blame blame;
-  std::string what;     ///< for the local log; never sent to a peer as it is
+  Blame blame{};
+  std::string what{};   ///< for the local log; never sent to a peer as it is
   std::uint8_t code{};  ///< MQTT 5 reason code where the standard or a scheme names one, else 0
 };
 
+/// What a tl::expected is and can do. A caller who looks at neither value nor error is warned.
 template <class T = void>
-using Result = tl::expected<T, Error>;
+class [[nodiscard]] Result : public tl::expected<T, Error> {
+ public:
+  using tl::expected<T, Error>::expected;
+  Result() = default;
+  Result(tl::expected<T, Error> other) : tl::expected<T, Error>(std::move(other)) {}  // what map() and map_error() answer
+};
 
 using Failure = tl::unexpected<Error>;
 
@@ -49,26 +56,4 @@ class Verified {
 };
 
 }  // namespace sealmq
-
-// TRY(expression): the value of a Result, or return its error from the enclosing function. Statement expressions are
-// understood by both compilers this project supports. The counter gives a nested TRY a name of its own.
-//
-// It stands alone or as the only thing that owns memory in its expression: when it returns from the middle of one, g++ 12 does
-// not destroy what was already built, as in `Pair{std::string(a), TRY(b)}`. Give the value a name first.
-#define SEALMQ_TRY_2(expression, name)                            \
-  __extension__({                                                 \
-    auto&& name = (expression);                                   \
-    if (!name) return ::sealmq::Failure(std::move(name).error()); \
-    ::sealmq::detail::take(std::move(name));                      \
-  })
-#define SEALMQ_TRY_1(expression, number) SEALMQ_TRY_2(expression, try_result_##number)
-#define SEALMQ_TRY_0(expression, number) SEALMQ_TRY_1(expression, number)
-#define TRY(expression) SEALMQ_TRY_0(expression, __COUNTER__)
-
-namespace sealmq::detail {
-template <class T>
-T take(tl::expected<T, Error>&& result) {
-  return *std::move(result);
-}
-inline void take(tl::expected<void, Error>&&) {}
-}  // namespace sealmq::detail
+#pragma GCC visibility pop

@@ -348,6 +348,10 @@ struct Request {
   std::string filter{};  ///< that it asks to subscribe to; empty: it asks for something else
 };
 
+/// For so many milliseconds what protect() made may be sent as it is; later it is made anew. Receivers take it longer
+/// (schemes/freshness.h), but it has a way to go.
+inline constexpr std::uint64_t sendable_for = 15'000;
+
 /// One per client; one thread at a time. Errors: caller_misused (no key, no broker key), peer_misbehaved (does not verify).
 class ClientScheme {
  public:

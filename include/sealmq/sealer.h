@@ -17,22 +17,23 @@
 #include "sealmq/identity.h"
 #include "sealmq/result.h"
 
+#pragma GCC visibility push(default)
 namespace sealmq {
 
 struct SealerOptions {
-  std::string scheme;
-  std::string key_file;              ///< NAME.key; empty: nothing can be signed, and nothing for named readers opened
-  std::string topic_keys;            ///< a folder; empty: none are kept
-  std::vector<PublicIdentity> to;    ///< readers of what is sealed
-  std::vector<PublicIdentity> from;  ///< authors who count; none: those who share the topic's key
-  std::map<std::string, std::string, std::less<>> scheme_options;
+  std::string scheme{};
+  std::string key_file{};              ///< NAME.key; empty: nothing can be signed, and nothing for named readers opened
+  std::string topic_keys{};            ///< a folder; empty: none are kept
+  std::vector<PublicIdentity> to{};    ///< readers of what is sealed
+  std::vector<PublicIdentity> from{};  ///< authors who count; none: those who share the topic's key
+  std::map<std::string, std::string, std::less<>> scheme_options{};
 };
 
 struct Unsealed {
-  std::string payload;
-  std::string author;   ///< empty: somebody who has the key
-  std::string checked;  ///< what was checked, in words
-  bool is_own = false;  ///< a key that was dealt, and has been taken: nothing for the application
+  std::string payload{};
+  std::string author{};   ///< empty: somebody who has the key
+  std::string checked{};  ///< what was checked, in words
+  bool is_own = false;    ///< a key that was dealt, and has been taken: nothing for the application
 };
 
 /// Any thread, one at a time.
@@ -60,3 +61,4 @@ class Sealer {
 };
 
 }  // namespace sealmq
+#pragma GCC visibility pop

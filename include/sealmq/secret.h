@@ -6,6 +6,7 @@
 
 #include "sealmq/bytes.h"
 
+#pragma GCC visibility push(default)
 namespace sealmq {
 
 /// Overwrites memory in a way the compiler keeps.
@@ -35,3 +36,4 @@ class Secret {
 };
 
 }  // namespace sealmq
+#pragma GCC visibility pop

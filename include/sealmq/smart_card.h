@@ -11,6 +11,7 @@
 #include "sealmq/bytes.h"
 #include "sealmq/result.h"
 
+#pragma GCC visibility push(default)
 namespace sealmq {
 
 /// Which bytes the card makes.
@@ -61,3 +62,4 @@ class SmartCard {
 };
 
 }  // namespace sealmq
+#pragma GCC visibility pop

@@ -15,6 +15,7 @@
 #include "sealmq/ports.h"
 #include "sealmq/secret.h"
 
+#pragma GCC visibility push(default)
 namespace sealmq {
 
 using TopicKeyId = std::array<std::uint8_t, 8>;
@@ -39,22 +40,22 @@ struct TopicKey {
 
   /// Who shares it. Members at whom only a name and a key for signatures are known are known as authors.
   struct Member {
-    PublicIdentity identity;
+    PublicIdentity identity{};
     bool reads = true;  ///< of a pair: false for who has the public half only
   };
 
   TopicKeyId id{};
-  std::string filter;
+  std::string filter{};
   Kind kind = Kind::symmetric;
   Form form = Form::inside;
   Cipher cipher = Cipher::aes128_gcm;
   State state = State::active;
   std::uint64_t not_before = 0;  ///< seconds since 1970
   std::uint64_t not_after = 0;   ///< nothing is sent later
-  Secret secret;                 ///< 32 bytes: the key, or the private scalar of the pair; empty: only its public half is here
+  Secret secret{};               ///< 32 bytes: the key, or the private scalar of the pair; empty: only its public half is here
   std::array<std::uint8_t, 33> public_half{};  ///< of a pair
-  PublicIdentity administrator;
-  std::vector<Member> members;
+  PublicIdentity administrator{};
+  std::vector<Member> members{};
   std::uint64_t dealt = 0;  ///< the number of the message that brought it; 0: made here
   bool is_undealt = false;  ///< made or changed here, and its members have not been sent that
   bool is_earlier = false;  ///< of the time when names had 6 bytes: messages in that form are taken under it
@@ -152,3 +153,4 @@ Result<std::shared_ptr<TopicKeys>> open_topic_keys(const std::string& folder, Ra
 std::shared_ptr<TopicKeys> make_memory_topic_keys(Random& random);
 
 }  // namespace sealmq
+#pragma GCC visibility pop

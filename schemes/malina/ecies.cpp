@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/try.h"
 #include "crypto/kdf.h"
 
 namespace sealmq::malina {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/try.h"
 #include "mqtt/topic.h"
 #include "schemes/malina/frame.h"
 

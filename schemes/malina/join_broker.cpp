@@ -1,5 +1,6 @@
 #include "schemes/malina/join_broker.h"
 
+#include "base/try.h"
 #include "schemes/malina/frame.h"
 #include "schemes/malina/join.h"
 #include "schemes/malina/revocation.h"

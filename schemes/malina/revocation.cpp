@@ -1,5 +1,6 @@
 #include "schemes/malina/revocation.h"
 
+#include "base/try.h"
 #include "schemes/malina/frame.h"
 #include "sealmq/scheme.h"
 

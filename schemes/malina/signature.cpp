@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "base/try.h"
+
 namespace sealmq::malina {
 namespace {
 

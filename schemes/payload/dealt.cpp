@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "base/try.h"
 #include "crypto/identity_digest.h"
 #include "mqtt/topic.h"
 #include "schemes/payload/sending.h"

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "base/try.h"
 #include "mqtt/topic.h"
 #include "schemes/payload/topic_choice.h"
 

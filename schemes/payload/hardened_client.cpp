@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "base/try.h"
 #include "mqtt/topic.h"
 #include "schemes/payload/dealt.h"
 #include "schemes/payload/payload.h"

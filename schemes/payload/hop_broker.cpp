@@ -1,4 +1,5 @@
 // The broker's part where payloads are sealed up to the broker: it opens them, and seals for subscribers who ask for that.
+#include "base/try.h"
 #include "schemes/payload/listed_authors.h"
 #include "schemes/payload/payload.h"
 #include "schemes/payload/sending.h"

@@ -1,5 +1,6 @@
 // The paper profile's client: encrypts by a key for all its topics, and puts a stamp in front. Keys come as scheme options.
 #include "base/text.h"
+#include "base/try.h"
 #include "schemes/payload/paper_frames.h"
 #include "schemes/payload/payload.h"
 

@@ -1,6 +1,7 @@
 #include "schemes/payload/paper_frames.h"
 
 #include "base/reader.h"
+#include "base/try.h"
 #include "base/writer.h"
 #include "crypto/aes_cbc.h"
 

@@ -1,5 +1,6 @@
 #include "schemes/payload/payload.h"
 
+#include "base/try.h"
 #include "schemes/payload/demands.h"
 
 namespace sealmq::payload {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/try.h"
 #include "crypto/key_wrap.h"
 
 namespace sealmq::payload {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/try.h"
 #include "crypto/hash.h"
 #include "schemes/payload/who_may_deal.h"
 

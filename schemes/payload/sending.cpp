@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "base/try.h"
 #include "schemes/payload/who_may_deal.h"
 
 namespace sealmq::payload {

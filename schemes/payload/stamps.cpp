@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/try.h"
 #include "crypto/thumbprint.h"
 
 namespace sealmq::payload {

@@ -1,5 +1,6 @@
 #include "schemes/pmqtt/exchange.h"
 
+#include "base/try.h"
 #include "base/writer.h"
 
 namespace sealmq::pmqtt {

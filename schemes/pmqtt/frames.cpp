@@ -1,6 +1,7 @@
 #include "schemes/pmqtt/frames.h"
 
 #include "base/reader.h"
+#include "base/try.h"
 #include "base/writer.h"
 #include "crypto/aead.h"
 #include "mqtt/types.h"

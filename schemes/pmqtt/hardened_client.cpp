@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "base/try.h"
 #include "mqtt/topic.h"
 #include "schemes/pmqtt/login_client.h"
 #include "schemes/pmqtt/partner.h"

@@ -4,6 +4,7 @@
 #include <variant>
 
 #include "base/text.h"
+#include "base/try.h"
 #include "crypto/agree.h"
 #include "crypto/hash.h"
 #include "crypto/kdf.h"

@@ -1,5 +1,6 @@
 #include "schemes/pmqtt/login_client.h"
 
+#include "base/try.h"
 #include "crypto/agree.h"
 #include "crypto/hash.h"
 #include "crypto/kdf.h"

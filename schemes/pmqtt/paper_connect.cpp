@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "base/try.h"
 #include "base/writer.h"
 #include "mqtt/packet.h"
 #include "mqtt/wire.h"

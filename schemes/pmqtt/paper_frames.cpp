@@ -1,6 +1,7 @@
 #include "schemes/pmqtt/paper_frames.h"
 
 #include "base/reader.h"
+#include "base/try.h"
 #include "crypto/hash.h"
 #include "mqtt/types.h"
 

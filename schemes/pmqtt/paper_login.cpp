@@ -1,6 +1,7 @@
 #include "schemes/pmqtt/paper_login.h"
 
 #include "base/text.h"
+#include "base/try.h"
 #include "crypto/ecdsa_deterministic.h"
 #include "sealmq/registry.h"
 

@@ -1,5 +1,6 @@
 #include "schemes/pmqtt/pmqtt.h"
 
+#include "base/try.h"
 #include "schemes/pmqtt/topics.h"
 
 namespace sealmq::pmqtt {

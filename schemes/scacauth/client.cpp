@@ -1,4 +1,5 @@
 // The client's part: it logs in, and what protects the connection from then on does the rest.
+#include "base/try.h"
 #include "schemes/scacauth/login_client.h"
 #include "schemes/scacauth/paper_crypto.h"
 #include "schemes/scacauth/paper_login.h"

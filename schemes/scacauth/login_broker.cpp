@@ -3,6 +3,7 @@
 #include <variant>
 
 #include "base/text.h"
+#include "base/try.h"
 #include "crypto/agree.h"
 #include "crypto/kdf.h"
 #include "sealmq/registry.h"

@@ -1,5 +1,6 @@
 #include "schemes/scacauth/login_client.h"
 
+#include "base/try.h"
 #include "crypto/agree.h"
 #include "crypto/kdf.h"
 

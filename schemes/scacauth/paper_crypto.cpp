@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/try.h"
 #include "base/writer.h"
 #include "crypto/aead.h"
 #include "crypto/aes_cbc.h"

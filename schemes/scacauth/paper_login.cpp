@@ -3,6 +3,7 @@
 #include <variant>
 
 #include "base/text.h"
+#include "base/try.h"
 #include "mqtt/packet.h"
 #include "mqtt/wire.h"
 #include "schemes/scacauth/paper_payloads.h"

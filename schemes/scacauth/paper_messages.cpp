@@ -2,6 +2,7 @@
 
 #include "base/reader.h"
 #include "base/text.h"
+#include "base/try.h"
 #include "base/writer.h"
 
 namespace sealmq::scacauth {

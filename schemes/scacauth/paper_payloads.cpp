@@ -1,6 +1,7 @@
 #include "schemes/scacauth/paper_payloads.h"
 
 #include "base/text.h"
+#include "base/try.h"
 
 namespace sealmq::scacauth {
 namespace {

@@ -1,5 +1,6 @@
 #include "schemes/scacauth/scacauth.h"
 
+#include "base/try.h"
 #include "schemes/scacauth/method.h"
 
 namespace sealmq::scacauth {

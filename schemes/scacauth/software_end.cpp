@@ -1,5 +1,6 @@
 #include "schemes/scacauth/software_end.h"
 
+#include "base/try.h"
 #include "schemes/scacauth/paper_messages.h"
 
 namespace sealmq::scacauth {

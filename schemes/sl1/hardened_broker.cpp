@@ -2,6 +2,7 @@
 #include <map>
 
 #include "base/text.h"
+#include "base/try.h"
 #include "mqtt/topic.h"
 #include "schemes/sl1/messages.h"
 #include "schemes/sl1/sl1.h"

@@ -2,6 +2,7 @@
 #include <unordered_map>
 
 #include "base/text.h"
+#include "base/try.h"
 #include "crypto/ecdsa.h"
 #include "crypto/replay_window.h"
 #include "mqtt/topic.h"

@@ -1,4 +1,5 @@
 // The broker's part of SL1 as published: verify, then forward the identical payload.
+#include "base/try.h"
 #include "mqtt/topic.h"
 #include "schemes/sl1/messages.h"
 #include "schemes/sl1/sl1.h"

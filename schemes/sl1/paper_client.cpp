@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "base/try.h"
 #include "schemes/malina/pinned.h"
 #include "schemes/malina/revocation.h"
 #include "schemes/malina/seen.h"

@@ -1,5 +1,7 @@
 #include "schemes/sl2/broker_key.h"
 
+#include "base/try.h"
+
 namespace sealmq::sl2 {
 namespace {
 

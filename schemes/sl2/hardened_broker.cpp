@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "base/reader.h"
+#include "base/try.h"
 #include "base/writer.h"
 #include "keystore/rabin_key.h"
 #include "schemes/malina/frame.h"

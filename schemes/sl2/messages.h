@@ -11,6 +11,7 @@
 
 #include <optional>
 
+#include "base/try.h"
 #include "crypto/rabin.h"
 #include "schemes/malina/signature.h"
 

@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "base/text.h"
+#include "base/try.h"
 #include "mqtt/topic.h"
 
 namespace sealmq::sl2 {

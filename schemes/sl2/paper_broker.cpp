@@ -1,5 +1,6 @@
 // The broker's part of SL2 as published. It says "success" to everything: any difference would help to read others' messages.
 #include "base/reader.h"
+#include "base/try.h"
 #include "base/writer.h"
 #include "keystore/rabin_key.h"
 #include "schemes/malina/frame.h"

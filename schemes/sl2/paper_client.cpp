@@ -1,6 +1,7 @@
 // The device's and the application's part of SL2 as published.
 #include <unordered_set>
 
+#include "base/try.h"
 #include "mqtt/topic.h"
 #include "mqtt/types.h"
 #include "schemes/malina/revocation.h"

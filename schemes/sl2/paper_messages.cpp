@@ -1,6 +1,7 @@
 #include "schemes/sl2/paper_messages.h"
 
 #include "base/reader.h"
+#include "base/try.h"
 #include "base/writer.h"
 #include "mqtt/topic.h"
 #include "mqtt/types.h"

@@ -7,6 +7,7 @@
 // The broker answers a failure of any step as it answers success: the sender learns nothing.
 #pragma once
 
+#include "base/try.h"
 #include "crypto/aead.h"
 #include "crypto/rabin.h"
 #include "schemes/malina/signature.h"

@@ -1,4 +1,5 @@
 // The broker's part of hardened SL3: verify who asks for a session, answer, take messages in and seal them for subscribers.
+#include "base/try.h"
 #include "crypto/kdf.h"
 #include "mqtt/topic.h"
 #include "schemes/malina/frame.h"

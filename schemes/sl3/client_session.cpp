@@ -1,4 +1,5 @@
 // The client's part of hardened SL3: ask for a session, use it.
+#include "base/try.h"
 #include "crypto/kdf.h"
 #include "mqtt/topic.h"
 #include "schemes/malina/frame.h"

@@ -2,6 +2,7 @@
 
 #include <limits>
 
+#include "base/try.h"
 #include "crypto/kdf.h"
 #include "mqtt/topic.h"
 #include "schemes/malina/frame.h"

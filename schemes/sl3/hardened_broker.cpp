@@ -1,5 +1,6 @@
 // The broker's part of SL3 on its connections: who asks for a session, messages out of publishers' sessions, and into those of
 // subscribers or into a group's.
+#include "base/try.h"
 #include "schemes/malina/frame.h"
 #include "schemes/malina/join_broker.h"
 #include "schemes/malina/prepared.h"

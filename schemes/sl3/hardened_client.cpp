@@ -4,6 +4,7 @@
 #include <map>
 #include <unordered_map>
 
+#include "base/try.h"
 #include "crypto/replay_window.h"
 #include "mqtt/topic.h"
 #include "schemes/malina/frame.h"

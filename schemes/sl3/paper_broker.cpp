@@ -1,5 +1,6 @@
 // The broker's part of SL3 as published. A session is made by the first frame that is sealed under it, and is nobody's: every
 // signature is verified.
+#include "base/try.h"
 #include "schemes/malina/frame.h"
 #include "schemes/malina/join_broker.h"
 #include "schemes/malina/prepared.h"

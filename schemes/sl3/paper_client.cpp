@@ -2,6 +2,7 @@
 // it.
 #include <map>
 
+#include "base/try.h"
 #include "mqtt/topic.h"
 #include "schemes/malina/frame.h"
 #include "schemes/malina/pinned.h"

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/try.h"
 #include "schemes/sl3/sl3.h"
 
 namespace sealmq::sl3::paper {

@@ -1,5 +1,6 @@
 #include "schemes/sl3/session_keys.h"
 
+#include "base/try.h"
 #include "crypto/channel.h"
 #include "crypto/kdf.h"
 #include "mqtt/topic.h"

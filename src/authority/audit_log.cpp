@@ -14,6 +14,7 @@
 #include "base/error_text.h"
 #include "base/owned_file.h"
 #include "base/text.h"
+#include "base/try.h"
 #include "keystore/file_access.h"
 
 namespace sealmq::authority {

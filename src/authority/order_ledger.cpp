@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "base/text.h"
+#include "base/try.h"
 #include "keystore/file_access.h"
 #include "registry/data_folder.h"
 

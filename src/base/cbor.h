@@ -15,6 +15,7 @@
 #include <optional>
 #include <string_view>
 
+#include "base/try.h"
 #include "sealmq/bytes.h"
 #include "sealmq/result.h"
 

@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "base/descriptor.h"
+#include "base/try.h"
 #include "cli/command.h"
 
 namespace sealmq::cli {

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "authority/audit_log.h"
+#include "base/try.h"
 #include "cli/authority_options.h"
 #include "cli/command.h"
 

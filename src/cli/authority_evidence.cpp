@@ -6,6 +6,7 @@
 
 #include "authority/complaint_book.h"
 #include "base/text.h"
+#include "base/try.h"
 #include "cli/ask_pin.h"
 #include "cli/authority_options.h"
 #include "cli/client_options.h"

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/try.h"
 #include "cli/command.h"
 #include "keystore/file_access.h"
 

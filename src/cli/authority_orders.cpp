@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "base/text.h"
+#include "base/try.h"
 #include "cli/authority_options.h"
 #include "cli/broker_progress.h"
 #include "cli/command.h"

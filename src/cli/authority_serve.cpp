@@ -15,6 +15,7 @@
 
 #include "authority/complaint_book.h"
 #include "base/text.h"
+#include "base/try.h"
 #include "broker/own_topics.h"
 #include "cli/authority_options.h"
 #include "cli/client_options.h"

@@ -1,5 +1,6 @@
 // sealmq bench: load and cost figures of any MQTT broker, with plain clients.
 #include "cli/bench.h"
+#include "base/try.h"
 #include "cli/ask_pin.h"
 
 #include <unistd.h>

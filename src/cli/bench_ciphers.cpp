@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "base/try.h"
 #include "cli/bench.h"
 #include "cli/command.h"
 #include "crypto/aes_cbc.h"

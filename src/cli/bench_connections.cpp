@@ -4,6 +4,8 @@
 #include <limits>
 #include <random>
 
+#include "base/try.h"
+
 namespace sealmq::load {
 namespace {
 

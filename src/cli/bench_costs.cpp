@@ -4,6 +4,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "base/try.h"
 #include "cli/bench.h"
 #include "cli/command.h"
 #include "cli/cost_table.h"

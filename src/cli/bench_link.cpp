@@ -12,6 +12,7 @@
 #include <fstream>
 
 #include "base/error_text.h"
+#include "base/try.h"
 #include "net/url.h"
 
 namespace sealmq::load {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/descriptor.h"
+#include "base/try.h"
 #include "cli/bench_scanner.h"
 #include "net/address.h"
 #include "net/dial.h"

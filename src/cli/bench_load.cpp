@@ -7,6 +7,7 @@
 #include <cmath>
 #include <limits>
 
+#include "base/try.h"
 #include "cli/bench_connections.h"
 #include "cli/bench_message.h"
 #include "mqtt/packet.h"

@@ -6,6 +6,7 @@
 #include <iostream>
 
 #include "base/text.h"
+#include "base/try.h"
 #include "cli/ask_pin.h"
 #include "cli/command.h"
 #include "cli/settings_text.h"

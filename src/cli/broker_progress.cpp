@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "base/counted.h"
+#include "base/try.h"
 #include "cli/command.h"
 
 namespace sealmq::cli {

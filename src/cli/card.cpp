@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "base/try.h"
 #include "cli/ask_pin.h"
 #include "cli/command.h"
 #include "crypto/random.h"

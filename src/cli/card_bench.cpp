@@ -9,6 +9,7 @@
 
 #include "base/reader.h"
 #include "base/text.h"
+#include "base/try.h"
 #include "base/writer.h"
 #include "cli/ask_pin.h"
 #include "cli/card.h"

@@ -12,6 +12,7 @@
 
 #include "base/descriptor.h"
 #include "base/error_text.h"
+#include "base/try.h"
 #include "cli/card.h"
 #include "cli/command.h"
 #include "crypto/random.h"

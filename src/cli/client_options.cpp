@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "base/try.h"
 #include "cli/ask_pin.h"
 #include "cli/command.h"
 #include "cli/key_options.h"

@@ -5,6 +5,7 @@
 #include <iomanip>
 #include <sstream>
 
+#include "base/try.h"
 #include "schemes/sl1/sl1.h"
 #include "schemes/sl2/delivery.h"
 #include "schemes/sl2/escrow.h"

@@ -14,6 +14,7 @@
 #include "authority/order_ledger.h"
 #include "base/error_text.h"
 #include "base/text.h"
+#include "base/try.h"
 #include "cli/broker_progress.h"
 #include "cli/command.h"
 #include "cli/demo_cards.h"

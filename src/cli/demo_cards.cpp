@@ -6,6 +6,7 @@
 #include <memory>
 #include <thread>
 
+#include "base/try.h"
 #include "cli/broker_progress.h"
 #include "cli/eavesdropper.h"
 #include "cli/passing_folder.h"

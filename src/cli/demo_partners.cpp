@@ -7,6 +7,7 @@
 #include <mutex>
 
 #include "base/text.h"
+#include "base/try.h"
 #include "cli/eavesdropper.h"
 #include "crypto/random.h"
 #include "net/url.h"

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <thread>
 
+#include "base/try.h"
 #include "cli/eavesdropper.h"
 #include "crypto/random.h"
 #include "net/url.h"

@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "base/text.h"
+#include "base/try.h"
 #include "cli/client_options.h"
 #include "cli/command.h"
 #include "cli/doctor_probe.h"

@@ -12,6 +12,7 @@
 
 #include "base/descriptor.h"
 #include "base/error_text.h"
+#include "base/try.h"
 #include "mqtt/connection.h"
 #include "net/address.h"
 

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "base/try.h"
 #include "cli/ask_pin.h"
 #include "cli/audit.h"
 #include "cli/broker_progress.h"

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "base/try.h"
 #include "cli/ask_pin.h"
 #include "cli/client_options.h"
 #include "cli/command.h"

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "base/try.h"
 #include "cli/client_options.h"
 #include "cli/command.h"
 #include "cli/key_options.h"

@@ -6,6 +6,7 @@
 #include <span>
 
 #include "base/text.h"
+#include "base/try.h"
 #include "cli/bench.h"
 #include "cli/command.h"
 #include "cli/completion.h"

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "base/try.h"
 #include "cli/help.h"
 #include "cli/settings_text.h"
 

@@ -8,6 +8,7 @@
 
 #include "base/file_kind.h"
 #include "base/text.h"
+#include "base/try.h"
 
 namespace sealmq::cli {
 namespace {

@@ -11,6 +11,7 @@
 #include <cerrno>
 
 #include "base/error_text.h"
+#include "base/try.h"
 
 extern char** environ;
 

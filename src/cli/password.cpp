@@ -5,6 +5,7 @@
 #include <iostream>
 
 #include "base/text.h"
+#include "base/try.h"
 #include "cli/audit.h"
 #include "cli/command.h"
 #include "cli/password.h"

@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "base/text.h"
+#include "base/try.h"
 #include "cli/help.h"
 #include "cli/profile_lines.h"
 #include "keystore/file_access.h"

@@ -5,6 +5,7 @@
 #include <span>
 
 #include "base/text.h"
+#include "base/try.h"
 #include "cli/command.h"
 
 namespace sealmq::cli {

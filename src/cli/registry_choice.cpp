@@ -1,5 +1,6 @@
 #include "cli/registry_choice.h"
 
+#include "base/try.h"
 #include "cli/command.h"
 #include "keystore/file_access.h"
 #include "registry/open_registry.h"

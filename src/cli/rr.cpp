@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "base/text.h"
+#include "base/try.h"
 #include "cli/client_options.h"
 #include "cli/command.h"
 #include "cli/message_format.h"

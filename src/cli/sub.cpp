@@ -14,6 +14,7 @@
 #include "base/error_text.h"
 #include "base/owned_file.h"
 #include "base/text.h"
+#include "base/try.h"
 #include "cli/client_options.h"
 #include "cli/command.h"
 #include "cli/message_format.h"

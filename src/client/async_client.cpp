@@ -5,6 +5,7 @@
 #include <boost/asio/this_coro.hpp>
 
 #include "base/text.h"
+#include "base/try.h"
 #include "client/link.h"
 #include "crypto/random.h"
 #include "net/url.h"
@@ -59,6 +60,23 @@ std::vector<Named> named_by(const ConnectOptions& options) {
 
 }  // namespace
 
+/// Null: there is to be none.
+static Result<std::unique_ptr<MessageStore>> open_store(const ConnectOptions& options, const ClientScheme* scheme,
+                                                        Random& random) {
+  if (options.store.empty()) return nullptr;
+  if (options.client_id.empty() || options.clean_start)
+    return fail(Blame::caller_misused, "a store goes with a client id and a session that lasts (clean_start = false)");
+  if (options.version == mqtt::Version::v5 && options.session_expiry.count() == 0)
+    return fail(Blame::caller_misused, "a store goes with a session that lasts (session_expiry)");
+  if (scheme != nullptr && (scheme->info().exactly_once || scheme->info().between_partners))
+    return fail(Blame::caller_misused,
+                "what this scheme sends is for one connection, or one partner: it cannot be kept in a store");
+  if (scheme != nullptr && !options.key)
+    return fail(Blame::caller_misused, "a store is sealed for a key of this client's own\nhint: key_file");
+  return MessageStore::open(options.store, options.client_id, scheme != nullptr ? options.key.get() : nullptr,
+                            options.store_limit, random);
+}
+
 Result<std::unique_ptr<ClientScheme>> open_scheme(ConnectOptions& options, Random& random) {
   TRY(check_uses(options.scheme, named_by(options), options.scheme_options));
   const Scheme* scheme = find_scheme(options.scheme);
@@ -76,7 +94,9 @@ Result<std::shared_ptr<AsyncClient::Link>> AsyncClient::Link::make(asio::any_io_
   auto to = TRY(destination(options));
   TRY(complete(options, *random));
   auto scheme = TRY(open_scheme(options, *random));
-  return std::make_shared<Link>(std::move(executor), std::move(options), std::move(to), std::move(random), std::move(scheme));
+  auto store = TRY(open_store(options, scheme.get(), *random));
+  return std::make_shared<Link>(std::move(executor), std::move(options), std::move(to), std::move(random), std::move(scheme),
+                                std::move(store));
 }
 
 // -- the public face ------------------------------------------------------------------------------------------------------------
@@ -93,26 +113,40 @@ AsyncClient::~AsyncClient() {
   if (link_) link_->abandon();
 }
 
-awaitable<Result<AsyncClient>> AsyncClient::connect(ConnectOptions options) {
-  auto link = Link::make(co_await asio::this_coro::executor, std::move(options));
+// The calls are no coroutines: those of g++ 12 destroy an aggregate twice that is made in the expression which awaits them.
+
+awaitable<Result<AsyncClient>> AsyncClient::connect(ConnectOptions&& options) {
+  return open(std::make_unique<ConnectOptions>(std::move(options)));
+}
+
+awaitable<Result<AsyncClient>> AsyncClient::open(std::unique_ptr<ConnectOptions> options) {
+  auto link = Link::make(co_await asio::this_coro::executor, std::move(*options));
   if (!link) co_return Failure(std::move(link).error());
   AsyncClient client(*std::move(link));
-  auto opened = co_await client.link_->open();
+  auto opened = co_await client.link_->begin();
   if (!opened) co_return Failure(std::move(opened).error());
   co_return Result<AsyncClient>(std::move(client));
 }
 
-awaitable<Result<>> AsyncClient::publish(std::string topic, Buffer payload, PublishOptions options) {
-  return link_->publish(std::move(topic), std::move(payload), std::move(options));
+awaitable<Result<>> AsyncClient::publish(std::string_view topic, Bytes payload, const PublishOptions& options) {
+  return link_->publish(std::make_unique<Link::Order>(Link::Order{std::string(topic), to_buffer(payload), options}));
 }
-awaitable<Result<>> AsyncClient::publish(std::string topic, std::string_view payload, PublishOptions options) {
-  return link_->publish(std::move(topic), to_buffer(as_bytes(payload)), std::move(options));
+awaitable<Result<>> AsyncClient::publish(std::string_view topic, std::string_view payload, const PublishOptions& options) {
+  return publish(topic, as_bytes(payload), options);
 }
-awaitable<Result<>> AsyncClient::subscribe(std::string filter, SubscribeOptions options) {
-  return link_->subscribe(std::move(filter), std::move(options));
+awaitable<Result<>> AsyncClient::publish(std::string_view topic, std::string_view payload, mqtt::QoS qos) {
+  const PublishOptions options{.qos = qos};
+  return publish(topic, as_bytes(payload), options);
 }
-awaitable<Result<>> AsyncClient::unsubscribe(std::string filter) {
-  return link_->unsubscribe(std::move(filter));
+awaitable<Result<>> AsyncClient::subscribe(std::string_view filter, mqtt::QoS qos) {
+  const SubscribeOptions options{.qos = qos};
+  return subscribe(filter, options);
+}
+awaitable<Result<>> AsyncClient::subscribe(std::string_view filter, const SubscribeOptions& options) {
+  return link_->subscribe(std::string(filter), std::make_unique<SubscribeOptions>(options));
+}
+awaitable<Result<>> AsyncClient::unsubscribe(std::string_view filter) {
+  return link_->unsubscribe(std::string(filter));
 }
 
 awaitable<Result<std::optional<ReceivedMessage>>> AsyncClient::receive(milliseconds timeout) {
@@ -133,7 +167,7 @@ awaitable<Result<>> AsyncClient::disconnect() {
   return link_->disconnect();
 }
 awaitable<Result<>> AsyncClient::reconnect() {
-  return link_->open();
+  return link_->reconnect();
 }
 
 bool AsyncClient::session_present() const {

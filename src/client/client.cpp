@@ -6,6 +6,7 @@
 #include <boost/asio/use_future.hpp>
 #include <thread>
 
+#include "base/try.h"
 #include "sealmq/async_client.h"
 
 namespace sealmq {
@@ -13,7 +14,7 @@ namespace sealmq {
 namespace asio = boost::asio;
 
 /// An AsyncClient and the thread that it lives on.
-class Client::Worker {
+class [[gnu::visibility("hidden")]] Client::Worker {
  public:
   Worker() : thread_([this] { loop_.run(); }) {}
 
@@ -25,7 +26,9 @@ class Client::Worker {
 
   /// `call` is called on the client's thread, and what it answers is awaited there.
   template <class Call>
-  auto run(Call call) {
+  auto run(Call call)->typename decltype(call())::value_type {
+    if (std::this_thread::get_id() == thread_.get_id())
+      return fail(Blame::caller_misused, "a call that waits, from within a callback of the client");
     return asio::co_spawn(loop_, std::move(call), asio::use_future).get();
   }
 
@@ -33,7 +36,9 @@ class Client::Worker {
     return run([this, &options]() { return open(std::move(options)); });
   }
 
-  AsyncClient& client() { return *client_; }
+  AsyncClient& client() {
+    return *client_;
+  }
 
  private:
   asio::awaitable<Result<>> open(ConnectOptions options) {
@@ -74,6 +79,15 @@ Result<> Client::unsubscribe(std::string_view filter) {
 }
 Result<std::optional<ReceivedMessage>> Client::receive(std::chrono::milliseconds timeout) {
   return worker_->run([&] { return worker_->client().receive(timeout); });
+}
+Result<ReceivedMessage> Client::receive() {
+  return worker_->run([&] { return worker_->client().receive(); });
+}
+Client::Messages Client::messages() {
+  return Messages(*this);
+}
+void Client::Messages::advance() {
+  message_ = client_.receive();
 }
 Result<> Client::disconnect() {
   return worker_->run([&] { return worker_->client().disconnect(); });

@@ -1,5 +1,7 @@
 #include "client/conversation.h"
 
+#include "base/try.h"
+
 namespace sealmq {
 
 std::vector<ClientScheme::Inbox> Conversation::begin(Now now) {

@@ -1,8 +1,14 @@
 #include "client/link.h"
 
 #include <array>
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
 #include <boost/asio/redirect_error.hpp>
+#include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
+
+#include "base/try.h"
 
 namespace sealmq {
 
@@ -19,6 +25,10 @@ using Clock = std::chrono::steady_clock;
 constexpr std::size_t read_size = 64 * 1024;
 constexpr milliseconds longest_goodbye{2000};  // for the broker to close its side
 
+Failure cancelled() {
+  return fail(Blame::environment, "cancelled");
+}
+
 Now now() {
   auto count = [](auto moment) {
     return static_cast<std::uint64_t>(std::chrono::duration_cast<milliseconds>(moment.time_since_epoch()).count());
@@ -34,25 +44,29 @@ Clock::time_point time_point(std::uint64_t steady) {
 }  // namespace
 
 AsyncClient::Link::Link(asio::any_io_executor executor, ConnectOptions options, net::Destination to,
-                        std::unique_ptr<Random> random, std::unique_ptr<ClientScheme> scheme)
+                        std::unique_ptr<Random> random, std::unique_ptr<ClientScheme> scheme, std::unique_ptr<MessageStore> store)
     : executor_(std::move(executor)),
       options_(std::move(options)),
       destination_(std::move(to)),
       random_(std::move(random)),
       scheme_(std::move(scheme)),
-      session_(options_, scheme_.get()),
+      store_(std::move(store)),
+      session_(options_, scheme_.get(), store_.get()),
       socket_(executor_),
       clock_(executor_),
-      read_space_(read_size) {}
+      read_space_(read_size),
+      back_off_(executor_) {}
 
 void AsyncClient::Link::give(const std::shared_ptr<Answer>& answer, Result<> result) {
   answer->result = std::move(result);
   answer->signal.cancel();
 }
 
-awaitable<void> AsyncClient::Link::wait(std::shared_ptr<Answer> answer) {
+awaitable<bool> AsyncClient::Link::wait(std::shared_ptr<Answer> answer) {
   error_code ignored;  // "cancelled" is the good case
   if (!answer->result) co_await answer->signal.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+  const auto state = co_await asio::this_coro::cancellation_state;
+  co_return answer->result || state.cancelled() == asio::cancellation_type::none;
 }
 
 std::shared_ptr<AsyncClient::Link::Answer> AsyncClient::Link::answer_within(milliseconds timeout) {
@@ -63,6 +77,24 @@ std::shared_ptr<AsyncClient::Link::Answer> AsyncClient::Link::answer_within(mill
 
 awaitable<Result<>> AsyncClient::Link::open() {
   auto self = shared_from_this();
+  opening_ = true;
+  auto opened = co_await open_now();
+  opening_ = false;
+  co_return opened;
+}
+
+awaitable<Result<>> AsyncClient::Link::begin() {
+  auto self = shared_from_this();
+  if (store_ && !store_->damage().empty() && options_.on_undelivered)
+    options_.on_undelivered({{}, {}, {Blame::environment, store_->damage(), 0}});
+  auto opened = co_await open();
+  if (opened || !store_ || !options_.reconnect || opened.error().blame != Blame::environment) co_return opened;
+  was_connected_ = true;  // by a process before this one, perhaps
+  begin_to_restore();
+  co_return Result<>{};
+}
+
+awaitable<Result<>> AsyncClient::Link::open_now() {
   lost({Blame::environment, "connecting anew", 0});
   auto dialled = co_await dial();
   if (!dialled) co_return Failure(std::move(dialled).error());
@@ -81,10 +113,10 @@ awaitable<Result<>> AsyncClient::Link::open() {
   auto login = login_ = answer_within(options_.timeout);
   turn();
   read();
-  co_await wait(login);
+  const bool waited = co_await wait(login);
   login_.reset();
   if (login->result) co_return *login->result;
-  Error error{Blame::environment, "the broker did not answer in time", 0};
+  Error error = waited ? Error{Blame::environment, "the broker did not answer in time", 0} : cancelled().value();
   lost(error);
   co_return Failure(error);
 }
@@ -113,30 +145,38 @@ awaitable<Result<net::Dialled>> AsyncClient::Link::dial() {
   co_return net::Dialled{std::move(socket), nullptr, {}};
 }
 
-awaitable<Result<>> AsyncClient::Link::publish(std::string topic, Buffer payload, PublishOptions options) {
+awaitable<Result<>> AsyncClient::Link::publish(std::unique_ptr<const Order> order) {
   auto self = shared_from_this();
-  if (closed_) co_return Failure(*closed_);
-  auto handle = session_.publish(topic, payload, options, now());
+  const bool is_kept = order->options.qos != mqtt::QoS::at_most_once;
+  if (closed_ && !(is_kept && (restoring_ || store_))) co_return Failure(*closed_);
+  auto handle = session_.publish(order->topic, order->payload, order->options, now());
   if (!handle) co_return Failure(std::move(handle).error());
-  bool outlives_connection = options_.publish_across_connections && options.qos != mqtt::QoS::at_most_once;
-  auto answered = co_await answer_to(*handle, outlives_connection);
-  if (answered && options.qos == mqtt::QoS::at_most_once) co_return co_await sent();
+  if (is_kept && store_) {
+    const auto kept = store_->sync();
+    turn();
+    co_return kept;
+  }
+  auto answered = co_await answer_to(*handle, is_kept && (options_.publish_across_connections || options_.reconnect));
+  if (answered && !is_kept) co_return co_await sent();
   co_return answered;
 }
 
-awaitable<Result<>> AsyncClient::Link::subscribe(std::string filter, SubscribeOptions options) {
+awaitable<Result<>> AsyncClient::Link::subscribe(std::string filter, std::unique_ptr<const SubscribeOptions> options) {
   auto self = shared_from_this();
-  if (closed_) co_return Failure(*closed_);
-  auto handle = session_.subscribe(filter, options, now());
+  if (auto connected = co_await ready(); !connected) co_return connected;
+  auto handle = session_.subscribe(filter, *options, now());
   if (!handle) co_return Failure(std::move(handle).error());
-  co_return co_await answer_to(*handle);
+  auto granted = co_await answer_to(*handle);
+  if (granted) subscriptions_[filter] = *options;
+  co_return granted;
 }
 
 awaitable<Result<>> AsyncClient::Link::unsubscribe(std::string filter) {
   auto self = shared_from_this();
-  if (closed_) co_return Failure(*closed_);
+  if (auto connected = co_await ready(); !connected) co_return connected;
   auto handle = session_.unsubscribe(filter, now());
   if (!handle) co_return Failure(std::move(handle).error());
+  subscriptions_.erase(filter);
   co_return co_await answer_to(*handle);
 }
 
@@ -148,10 +188,11 @@ awaitable<Result<>> AsyncClient::Link::answer_to(Handle handle, bool outlives_co
   answer->outlives_connection = outlives_connection;
   answers_[handle] = answer;
   turn();
-  co_await wait(answer);
+  const bool waited = co_await wait(answer);
   answers_.erase(handle);
   if (!answer->result) {
     const std::string partner = session_.give_up(handle);
+    if (!waited) co_return cancelled();
     co_return fail(Blame::environment, partner.empty() ? "the broker did not answer in time" : partner);
   }
   co_return *answer->result;
@@ -162,8 +203,9 @@ awaitable<Result<>> AsyncClient::Link::sent() {
   if (closed_) co_return Failure(*closed_);
   auto answer = answer_within(options_.timeout);
   senders_.push_back(answer);
-  co_await wait(answer);
+  const bool waited = co_await wait(answer);
   std::erase(senders_, answer);
+  if (!waited) co_return cancelled();
   if (!answer->result) co_return fail(Blame::environment, "the broker does not read what is sent");
   co_return *answer->result;
 }
@@ -171,12 +213,13 @@ awaitable<Result<>> AsyncClient::Link::sent() {
 awaitable<Result<std::optional<ReceivedMessage>>> AsyncClient::Link::receive(Clock::time_point deadline) {
   auto self = shared_from_this();
   while (inbox_.empty()) {
-    if (closed_) co_return Failure(*closed_);
+    if (closed_ && !restoring_) co_return Failure(*closed_);
     auto answer = std::make_shared<Answer>(executor_, deadline);
     receivers_.push_back(answer);
-    co_await wait(answer);
+    const bool waited = co_await wait(answer);
     std::erase(receivers_, answer);
-    if (!answer->result && inbox_.empty() && !closed_) co_return std::optional<ReceivedMessage>{};
+    if (!waited) co_return cancelled();
+    if (!answer->result && inbox_.empty() && (!closed_ || restoring_)) co_return std::optional<ReceivedMessage>{};
   }
   Arrival arrival = std::move(inbox_.front());
   inbox_.pop_front();
@@ -191,6 +234,8 @@ awaitable<Result<std::optional<ReceivedMessage>>> AsyncClient::Link::receive(Clo
 
 awaitable<Result<>> AsyncClient::Link::disconnect() {
   auto self = shared_from_this();
+  ended_ = true;
+  if (restoring_) give_up(*closed_);
   if (closed_) co_return Failure(*closed_);
   leaving_ = true;
   session_.disconnect(mqtt::Reason::success, now());
@@ -208,8 +253,106 @@ awaitable<Result<>> AsyncClient::Link::disconnect() {
 
 void AsyncClient::Link::abandon() {
   const Error error{Blame::environment, "the client was closed", 0};
+  ended_ = true;
   lost(error);
-  for (auto& [handle, answer] : std::exchange(answers_, {})) give(answer, Failure(error));
+  give_up(error);
+  stop_.emit(asio::cancellation_type::terminal);  // a dial that is under way need not end by itself
+}
+
+// -- connecting again
+
+awaitable<Result<>> AsyncClient::Link::reconnect() {
+  ended_ = false;
+  restoring_ = restore_runs_;
+  return restoring_ ? ready() : open();
+}
+
+awaitable<Result<>> AsyncClient::Link::ready() {
+  if (!closed_) co_return Result<>{};
+  if (!restoring_) co_return Failure(*closed_);
+  auto answer = answer_within(options_.timeout);
+  waiters_.push_back(answer);
+  const bool waited = co_await wait(answer);
+  std::erase(waiters_, answer);
+  if (!waited) co_return cancelled();
+  co_return answer->result ? *answer->result : Failure(*closed_);
+}
+
+/// Taken over: by whoever would be thrown out in turn.
+bool AsyncClient::Link::comes_back_from(const Error& error) const {
+  if (!options_.reconnect || !was_connected_ || opening_ || ended_) return false;
+  if (error.code == static_cast<std::uint8_t>(mqtt::Reason::session_taken_over)) return false;
+  return error.blame == Blame::environment || error.blame == Blame::peer_misbehaved;
+}
+
+void AsyncClient::Link::begin_to_restore() {
+  restoring_ = true;
+  asio::co_spawn(
+      executor_, [self = shared_from_this()] { return self->restore(); },
+      asio::bind_cancellation_slot(stop_.slot(), asio::detached));
+}
+
+awaitable<void> AsyncClient::Link::restore() {
+  auto self = shared_from_this();
+  restore_runs_ = true;
+  milliseconds delay = options_.reconnect_delay;
+  while (!ended_) {
+    error_code ignored;
+    back_off_.expires_after(with_chance(delay));
+    co_await back_off_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    if (ended_) break;
+    const auto opened = co_await open();
+    if (ended_) break;
+    if (opened) co_await subscribe_again();
+    if (!closed_) {
+      restoring_ = restore_runs_ = false;
+      for (auto& waiter : std::exchange(waiters_, {})) give(waiter, {});
+      if (options_.on_connection) options_.on_connection({});
+      co_return;
+    }
+    if (!opened && !comes_back_from(opened.error())) break;
+    delay = std::min(2 * delay, options_.longest_reconnect_delay);
+  }
+  restore_runs_ = false;
+  lost({Blame::environment, "disconnected", 0});
+  const bool was_wanted = !ended_;
+  give_up(*closed_);
+  if (was_wanted && options_.on_connection) options_.on_connection(Failure(*closed_));
+}
+
+/// Half of it at least, so that not all clients of a broker come back at the same moment.
+milliseconds AsyncClient::Link::with_chance(milliseconds delay) {
+  std::array<std::uint8_t, 2> chance{};
+  random_->fill(chance);
+  return delay / 2 + delay * (chance[0] * 256 + chance[1]) / (2 * 65536);
+}
+
+awaitable<void> AsyncClient::Link::subscribe_again() {
+  if (session_present_ || session_.asks_again_by_itself()) co_return;
+  const auto subscriptions = subscriptions_;
+  for (const auto& [filter, options] : subscriptions) {
+    auto handle = session_.subscribe(filter, options, now());
+    Result<> granted;
+    if (handle)
+      granted = co_await answer_to(*handle);
+    else
+      granted = Failure(handle.error());
+    if (closed_) co_return;
+    if (granted) continue;
+    subscriptions_.erase(filter);
+    on(RefusedMessage{filter, granted.error().what});
+  }
+}
+
+/// Whoever waits for a connection waits in vain.
+void AsyncClient::Link::give_up(const Error& error) {
+  ended_ = true;
+  restoring_ = false;
+  back_off_.cancel();
+  const Failure failure(error);
+  for (auto& [handle, answer] : std::exchange(answers_, {})) give(answer, failure);
+  for (auto& receiver : std::exchange(receivers_, {})) give(receiver, failure);
+  for (auto& waiter : std::exchange(waiters_, {})) give(waiter, failure);
 }
 
 // -- turns of the event loop
@@ -225,6 +368,12 @@ void AsyncClient::Link::turn() {
 }
 
 void AsyncClient::Link::flush() {
+  if (store_)
+    if (auto kept = store_->sync(); !kept) {
+      ended_ = true;
+      if (!closed_) lost(kept.error());
+      return;
+    }
   if (!socket_.is_open() || awaits_writable_) return;
   while (!everything_sent()) {
     error_code error;
@@ -342,6 +491,7 @@ void AsyncClient::Link::pop_made_room() {
 void AsyncClient::Link::on(Connected event) {
   session_present_ = event.session_present;
   client_id_ = std::move(event.client_id);
+  was_connected_ = true;
   if (login_) give(login_, {});
 }
 
@@ -365,6 +515,11 @@ void AsyncClient::Link::on(Subscribed event) {
 }
 
 void AsyncClient::Link::on(Arrival event) {
+  if (options_.on_message) {
+    if (options_.acknowledge_later) event.message.receipt = event.receipt;
+    options_.on_message(std::move(event.message));
+    return options_.acknowledge_later ? void() : session_.take(event.receipt);
+  }
   inbox_.push_back(std::move(event));
   if (inbox_.size() >= options_.inbox && !paused_) {
     paused_ = true;
@@ -380,6 +535,10 @@ void AsyncClient::Link::on(const RefusedMessage& event) {
   if (options_.on_refused) options_.on_refused(event);
 }
 
+void AsyncClient::Link::on(Undelivered event) {
+  if (options_.on_undelivered) options_.on_undelivered({std::move(event.topic), std::move(event.payload), std::move(event.why)});
+}
+
 void AsyncClient::Link::on(const Notice& event) {
   if (options_.on_notice) options_.on_notice(event.line);
 }
@@ -392,16 +551,21 @@ void AsyncClient::Link::on(Closed event) {
     socket_.close(ignored);
     ++connection_;
   }
-  Failure failure(std::move(event.error));
+  const Failure failure(std::move(event.error));
   if (login_) give(login_, failure);
+  const bool comes_back = restoring_ || comes_back_from(*closed_);
   std::erase_if(answers_, [&](const auto& waiting) {
-    if (waiting.second->outlives_connection) return false;
+    if (waiting.second->outlives_connection && (comes_back || options_.publish_across_connections)) return false;
     give(waiting.second, failure);
     return true;
   });
-  for (auto& receiver : std::exchange(receivers_, {})) give(receiver, failure);
+  if (!comes_back)
+    for (auto& receiver : std::exchange(receivers_, {})) give(receiver, failure);
   if (leaving_) return;  // what was sent before is still on its way
   for (auto& sender : std::exchange(senders_, {})) give(sender, failure);
+  if (restoring_ || opening_ || ended_ || !options_.reconnect) return;
+  if (comes_back) begin_to_restore();
+  if (options_.on_connection) options_.on_connection(Failure(*closed_));
 }
 
 }  // namespace sealmq

@@ -3,6 +3,7 @@
 #include <chrono>
 
 #include "base/text.h"
+#include "base/try.h"
 #include "client/open_scheme.h"
 #include "crypto/random.h"
 
@@ -19,7 +20,7 @@ Now now() {
 }  // namespace
 
 // One side seals for the readers named, the other opens what the authors named have sent.
-struct Sealer::Parts {
+struct [[gnu::visibility("hidden")]] Sealer::Parts {
   crypto::OsRandom random;
   ConnectOptions sending;
   ConnectOptions receiving;

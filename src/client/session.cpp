@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "base/text.h"
+#include "base/try.h"
 #include "client/message_properties.h"
 #include "mqtt/topic.h"
 
@@ -69,12 +70,15 @@ class ClientSession::PacketEvents : public mqtt::Events {
   ClientSession& session_;
 };
 
-ClientSession::ClientSession(const ConnectOptions& options, ClientScheme* scheme)
+ClientSession::ClientSession(const ConnectOptions& options, ClientScheme* scheme, MessageStore* store)
     : options_(options),
       scheme_(scheme),
+      store_(store),
       conversation_(scheme),
       connection_(mqtt::Role::client, limits_of(options), {}),
-      client_id_(options.client_id) {}
+      client_id_(options.client_id) {
+  if (store_ != nullptr) go_on_with_kept();
+}
 
 Result<> ClientSession::start(Now now, const Underneath& underneath) {
   now_ = now;
@@ -153,6 +157,7 @@ Result<> ClientSession::start(Now now, const Underneath& underneath) {
   awaiting_inbox_.clear();
   outgoing_.erase_if([](const auto& entry) { return entry.message.request.has_value(); });
   for (auto& entry : outgoing_) entry.sent = false;
+  if (!conversation_.exists()) forget_what_is_old();
   for (auto& entry : unacknowledged_) entry.here = false;
   connection_.send(connect, encoded);
   return {};
@@ -253,15 +258,36 @@ Result<> ClientSession::on_connack(const mqtt::Connack& connack) {
   return {};
 }
 
-/// The broker knows nothing of what was in flight. Whether a message arrived cannot be told, so its publisher decides.
+/// What was protected long ago is protected anew, and then all of it: among numbers that are new, old ones would be refused.
+void ClientSession::forget_what_is_old() {
+  const bool are_old = std::ranges::any_of(outgoing_, [&](const auto& entry) {
+    return entry.message.plaintext && now_.steady - entry.message.protected_at >= sendable_for / 2;
+  });
+  for (auto& entry : outgoing_)
+    if (are_old && entry.message.plaintext) entry.message.payload.clear();
+  for (Message& message : waiting_)
+    if (message.plaintext) message.payload.clear();
+}
+
+/// The broker knows nothing of what was in flight. Whether a message arrived cannot be told: where the client connects by itself,
+/// one of QoS 1 goes out once more, as a new one; otherwise its publisher decides.
 void ClientSession::forget_unfinished() {
   incoming_ = {};
   unacknowledged_.clear();
+  std::deque<Message> again;
   while (!outgoing_.empty()) {
-    bool broker_has_it = outgoing_.begin()->awaiting == Awaiting::pubcomp;
-    answered(outgoing_.finish(outgoing_.begin()->packet_id), broker_has_it ? Reason::success : Reason::unspecified_error);
+    const auto awaiting = outgoing_.begin()->awaiting;
+    Message message = outgoing_.finish(outgoing_.begin()->packet_id);
+    const bool goes_again = awaiting == Awaiting::puback && (options_.reconnect || message.stored != 0);
+    if (goes_again && message.stored != 0) store_->started(message.stored, 0);
+    if (goes_again && !message.asks_to_subscribe)
+      again.push_back(std::move(message));
+    else
+      answered(message, awaiting == Awaiting::pubcomp ? Reason::success : Reason::unspecified_error);
   }
+  waiting_.insert(waiting_.begin(), std::make_move_iterator(again.begin()), std::make_move_iterator(again.end()));
 }
+
 // -- subscriptions --------------------------------------------------------------------------------------------------------------
 
 Result<Handle> ClientSession::subscribe(std::string_view filter, const SubscribeOptions& options, Now now) {

@@ -1,7 +1,8 @@
 // ClientSession: a client without sockets. Calls and bytes in, events and bytes out.
 //
 // It lives longer than a connection: start() begins one, connection_lost() tells that it is over, and the next start() goes on
-// with what is unacknowledged. A scheme protects what goes out once; what is sent again is the same bytes.
+// with what is unacknowledged. A scheme protects what goes out once, and what is sent again is the same bytes, unless these have
+// become too old for who receives them.
 //
 // Messages come as Arrival events and are acknowledged when the caller takes responsibility with take(), in the order in which
 // they came. What does not verify never becomes an Arrival; it is acknowledged in silence, so that the sender of a forgery learns
@@ -15,6 +16,7 @@
 #include <variant>
 
 #include "client/conversation.h"
+#include "client/message_store.h"
 #include "mqtt/connection.h"
 #include "mqtt/session_state.h"
 #include "sealmq/client_types.h"
@@ -41,6 +43,12 @@ struct Arrival {
   ReceivedMessage message;
   std::uint64_t receipt;
 };
+/// Of the store, which has it no longer.
+struct Undelivered {
+  std::string topic;
+  Buffer payload;
+  Error why;
+};
 /// What its user is to know.
 struct Notice {
   std::string line;
@@ -49,7 +57,7 @@ struct Notice {
 struct Closed {
   Error error;
 };
-using ClientEvent = std::variant<Connected, Published, Subscribed, Arrival, RefusedMessage, Notice, Closed>;
+using ClientEvent = std::variant<Connected, Published, Subscribed, Arrival, RefusedMessage, Notice, Undelivered, Closed>;
 
 /// What is known of the transport.
 struct Underneath {
@@ -59,8 +67,9 @@ struct Underneath {
 
 class ClientSession {
  public:
-  /// Of the options it reads what is MQTT's: they and the scheme (null: unprotected) outlive it.
-  ClientSession(const ConnectOptions& options, ClientScheme* scheme);
+  /// Of the options it reads what is MQTT's: they, the scheme (null: unprotected) and the store (null: none) outlive it. It goes
+  /// on with what the store holds.
+  ClientSession(const ConnectOptions& options, ClientScheme* scheme, MessageStore* store = nullptr);
 
   // -- the connection
 
@@ -79,11 +88,14 @@ class ClientSession {
 
   /// What is to be written. After Closed it may still hold the last DISCONNECT.
   mqtt::Outbox& outbox() { return connection_.to_wire(); }
+  /// What was subscribed is subscribed on each connection by the scheme itself.
+  bool asks_again_by_itself() const { return conversation_.exists(); }
   bool is_open() const { return connection_.state() == mqtt::Connection::State::Open; }
 
   // -- asking. Errors are the caller's: illegal topic, too large, something the broker has said it lacks.
 
-  /// QoS 0 is done with the call; otherwise Published follows. While the peer's Receive Maximum is used up, or before CONNACK, it
+  /// QoS 0 is done with the call; otherwise Published follows, or Undelivered if there is a store and the message does not
+  /// arrive. To be written to the wire after store->sync(). While the peer's Receive Maximum is used up, or before CONNACK, it
   /// waits.
   Result<Handle> publish(std::string_view topic, Bytes payload, const PublishOptions& options, Now now);
   /// In MQTT 3 a scheme with such an ability asks by a PUBLISH, whose PUBACK counts as the grant. MQTT 3 has no refusal there: a
@@ -112,8 +124,10 @@ class ClientSession {
     MessageProperties properties;
     std::uint16_t topic_alias = 0;
     Handle handle;
+    std::uint64_t stored = 0;  ///< its number in the store; 0: it is not there
     bool asks_to_subscribe = false;
-    std::optional<Buffer> plaintext;  ///< of one that is protected when it is sent
+    std::optional<Buffer> plaintext;  ///< of one that is protected when it is sent, or once more when it is sent late
+    std::uint64_t protected_at = 0;   ///< steady
     std::optional<Request> request;   ///< of the scheme's own
 
     // Between partners:
@@ -155,6 +169,8 @@ class ClientSession {
   void on_pubcomp(const mqtt::Pubcomp& pubcomp);
   Result<> check(std::string_view topic, const PublishOptions& options) const;
   Result<Handle> enqueue(Message message);
+  Result<> keep(Message& message);
+  void go_on_with_kept();
   Result<Handle> enqueue_copies(const Message& message, const std::vector<std::string>& addresses);
   void acknowledge_taken();
   std::uint64_t expect_acknowledgement(const mqtt::Publish& publish, bool taken);
@@ -178,6 +194,7 @@ class ClientSession {
   void send_again(const Delivered& delivered);
   void send_unconfirmed_again();
   void forget_unfinished();
+  void forget_what_is_old();
   void begin_conversation();
   void subscribe_to_keys();
   void key_inbox_answered(std::uint16_t packet_id, mqtt::Reason reason);
@@ -194,6 +211,7 @@ class ClientSession {
 
   const ConnectOptions& options_;
   ClientScheme* scheme_;
+  MessageStore* store_;
   Conversation conversation_;
   mqtt::Connection connection_;
   mqtt::OutgoingState<Message> outgoing_;

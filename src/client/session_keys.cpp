@@ -53,10 +53,10 @@ void ClientSession::on_pingresp() {
   send_waiting();
 }
 
-/// A message that waits only for this.
+/// In words, if it waited only for this.
 std::string ClientSession::give_up_for_keys(Handle handle) {
-  const auto waits = [&](const Message& message) { return message.handle == handle && message.plaintext.has_value(); };
-  if (conversation_.exists() || std::erase_if(waiting_, waits) == 0) return {};
+  const auto withdrawn = std::erase_if(waiting_, [&](const Message& message) { return message.handle == handle; });
+  if (withdrawn == 0 || !key_fence_.is_up) return {};
   return "the broker has not told in time whether new keys of topics wait there, and the message was not sent";
 }
 

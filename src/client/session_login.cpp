@@ -1,6 +1,7 @@
 // How a client logs in by its scheme, and what protects the connection from then on.
 #include <algorithm>
 
+#include "base/try.h"
 #include "client/session.h"
 #include "crypto/ratchet.h"
 #include "mqtt/properties.h"

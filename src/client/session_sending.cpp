@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "base/try.h"
 #include "client/message_properties.h"
 #include "client/session.h"
 #include "mqtt/topic.h"
@@ -76,11 +77,10 @@ Result<Handle> ClientSession::publish(std::string_view topic, Bytes payload, con
                 code(Reason::retain_not_supported));
   Message message;
   message.topic = topic;
-  const bool is_early = scheme_ != nullptr && !is_open() && !scheme_->key_inboxes().empty();
-  if (conversation_.exists() || is_early || (scheme_ != nullptr && !scheme_->may_publish(topic, now)))
-    message.plaintext = to_buffer(payload);
-  else
-    message.payload = scheme_ ? TRY(scheme_->protect(topic, payload, now)) : to_buffer(payload);
+  (scheme_ != nullptr ? message.plaintext.emplace() : message.payload) = to_buffer(payload);
+  // What has to wait is protected when it goes: numbers then rise in the order in which receivers see them.
+  const bool goes_at_once = is_open() && waiting_.empty();
+  if (scheme_ != nullptr && !conversation_.exists() && goes_at_once) TRY(make_ready(message));
   message.qos = is_exactly_once() ? QoS::exactly_once : options.qos;
   message.retain = options.retain;
   message.user_properties = options.user_properties;
@@ -114,11 +114,44 @@ Result<Handle> ClientSession::enqueue(Message message) {
   if (size > connection_.peer_maximum_packet_size() || size > mqtt::largest_remaining_length)
     return fail(Blame::caller_misused, "the broker takes no messages of this size", code(Reason::packet_too_large));
   if (waiting_.size() >= most_waiting) return fail(Blame::environment, "too many messages wait to be sent");
+  if (store_ != nullptr && message.qos != QoS::at_most_once && !message.asks_to_subscribe) TRY(keep(message));
   Handle handle = message.handle = ++last_handle_;
   waiting_.push_back(std::move(message));
   send_waiting();
   if (!waiting_.empty()) converse();
   return handle;
+}
+
+Result<> ClientSession::keep(Message& message) {
+  StoredMessage kept;
+  kept.topic = message.topic;
+  kept.payload = message.plaintext ? *message.plaintext : message.payload;
+  kept.options.qos = message.qos;
+  kept.options.retain = message.retain;
+  kept.options.user_properties = message.user_properties;
+  kept.options.properties = message.properties;
+  message.stored = TRY(store_->put(std::move(kept)));
+  return {};
+}
+
+void ClientSession::go_on_with_kept() {
+  for (const auto& [number, kept] : store_->messages()) {
+    Message message;
+    message.topic = kept.topic;
+    if (!kept.is_received) (scheme_ != nullptr ? message.plaintext.emplace() : message.payload) = kept.payload;
+    message.qos = kept.options.qos;
+    message.retain = kept.options.retain;
+    message.user_properties = kept.options.user_properties;
+    message.properties = kept.options.properties;
+    message.handle = ++last_handle_;
+    message.stored = number;
+    if (kept.packet_id == 0) {
+      waiting_.push_back(std::move(message));
+      continue;
+    }
+    const auto unsent = message.qos == QoS::exactly_once ? Awaiting::pubrec : Awaiting::puback;
+    outgoing_.restore(std::move(message), kept.packet_id, kept.is_received ? Awaiting::pubcomp : unsent);
+  }
 }
 
 /// Sends what the broker's Receive Maximum allows: first what a former connection left open, then what waits. [MQTT-3.3.4-9]
@@ -132,7 +165,7 @@ void ClientSession::send_waiting() {
     if (!entry.sent && in_flight >= window) return;
     ++in_flight;
     if (entry.sent) continue;
-    if (entry.awaiting != Awaiting::pubcomp && !make_ready(entry.message).value_or(false)) {
+    if (entry.awaiting != Awaiting::pubcomp && !make_ready(entry.message).value_or(!conversation_.exists())) {
       if (!has_partners) return;
       continue;
     }
@@ -177,11 +210,12 @@ void ClientSession::send_waiting() {
 /// False: the scheme has to agree on something with the broker first. An error: it will never go.
 Result<bool> ClientSession::make_ready(Message& message) {
   if (!message.plaintext) return true;
-  if (message.delivery != 0 && scheme_->is_current(message.delivery, now_)) return true;  // the same bytes, once more
+  const bool is_young = !conversation_.exists() && !message.payload.empty() && now_.steady - message.protected_at < sendable_for;
+  if (is_young || (message.delivery != 0 && scheme_->is_current(message.delivery, now_))) return true;  // the same bytes
   auto payload = TRY(conversation_.protect(message.topic, *message.plaintext, now_));
   if (!payload) return false;
   message.payload = std::move(*payload);
-  if (!conversation_.exists()) message.plaintext.reset();  // what is sent again is the same bytes
+  message.protected_at = now_.steady;
   if (message.qos != QoS::at_most_once) message.delivery = scheme_->delivery();
   return true;
 }
@@ -195,6 +229,7 @@ mqtt::Outgoing<ClientSession::Message>& ClientSession::start_exchange(Message me
   QoS qos = message.qos;
   auto* entry = &outgoing_.start(std::move(message), qos);
   while (asked_.contains(entry->packet_id)) entry = &outgoing_.start(outgoing_.finish(entry->packet_id), qos);
+  if (entry->message.stored != 0) store_->started(entry->message.stored, entry->packet_id);
   return *entry;
 }
 
@@ -207,6 +242,13 @@ std::uint16_t ClientSession::free_packet_id() {
 
 void ClientSession::answered(const Message& message, Reason reason, std::optional<Error> error) {
   if (message.request) return answered_request(*message.request, reason);
+  if (message.stored != 0) {
+    store_->done(message.stored);
+    if (is_error(reason))
+      events_.emplace_back(std::in_place_type<Undelivered>,
+                           Undelivered{message.topic, message.plaintext ? *message.plaintext : message.payload,
+                                       error ? *error : refusal("the message was not delivered", reason)});
+  }
   if (message.asks_to_subscribe) {
     events_.emplace_back(Subscribed{message.handle, reason});
     return;
@@ -239,7 +281,9 @@ void ClientSession::on_pubrec(const mqtt::Pubrec& pubrec) {
       return leave_broker(receipted.error(), relay()->farewell());
   if (entry) {
     entry->awaiting = Awaiting::pubcomp;
-    if (entry->message.delivery == 0) entry->message.payload = {};  // only the identifier matters from now on
+    if (entry->message.stored != 0) store_->received(entry->message.stored);
+    if (entry->message.delivery == 0)
+      entry->message.payload = {}, entry->message.plaintext.reset();  // only the identifier matters from now on
   }
   if (known) return send_pubrel(pubrec.packet_id);
   auto reason = options_.version != Version::v5 ? Reason::success : Reason::packet_identifier_not_found;

@@ -1,5 +1,7 @@
 #include "crypto/agree.h"
 
+#include "base/try.h"
+
 namespace sealmq::crypto {
 
 Result<AgreementKey> AgreementKey::from_secret(const Secret& secret) {

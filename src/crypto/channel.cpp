@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "base/try.h"
 #include "crypto/process_mark.h"
 
 namespace sealmq::crypto {

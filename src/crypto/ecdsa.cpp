@@ -8,6 +8,7 @@
 
 #include <algorithm>
 
+#include "base/try.h"
 #include "crypto/hash.h"
 #include "crypto/must.h"
 #include "crypto/operations.h"

@@ -4,6 +4,7 @@
 #include <stdexcept>
 
 #include "base/reader.h"
+#include "base/try.h"
 #include "base/writer.h"
 #include "crypto/kdf.h"
 

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "base/try.h"
 #include "crypto/big_number.h"
 #include "crypto/hash.h"
 #include "crypto/must.h"

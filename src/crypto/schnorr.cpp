@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "base/try.h"
 #include "crypto/hash.h"
 #include "crypto/kdf.h"
 #include "crypto/operations.h"

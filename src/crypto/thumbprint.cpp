@@ -4,6 +4,7 @@
 #include <openssl/x509.h>
 
 #include "base/cbor.h"
+#include "base/try.h"
 #include "crypto/big_number.h"
 #include "crypto/must.h"
 

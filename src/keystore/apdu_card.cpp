@@ -4,6 +4,7 @@
 
 #include "base/reader.h"
 #include "base/text.h"
+#include "base/try.h"
 #include "base/writer.h"
 #include "crypto/p256.h"
 #include "crypto/rsa.h"

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "base/text.h"
+#include "base/try.h"
 #include "crypto/rsa.h"
 #include "keystore/file_access.h"
 #include "keystore/file_keys.h"

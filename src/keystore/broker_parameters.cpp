@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "base/reader.h"
+#include "base/try.h"
 #include "base/writer.h"
 #include "crypto/ecdsa.h"
 #include "crypto/rabin.h"

@@ -8,6 +8,7 @@
 #include "base/error_text.h"
 #include "base/owned_file.h"
 #include "base/reader.h"
+#include "base/try.h"
 #include "base/writer.h"
 #include "keystore/card_commands.h"
 #include "keystore/file_access.h"

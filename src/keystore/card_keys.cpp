@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <mutex>
 
+#include "base/try.h"
 #include "crypto/rsa.h"
 #include "keystore/apdu_card.h"
 #include "keystore/card_commands.h"

@@ -9,6 +9,7 @@
 #include "base/descriptor.h"
 #include "base/error_text.h"
 #include "base/owned_file.h"
+#include "base/try.h"
 
 namespace sealmq {
 namespace {

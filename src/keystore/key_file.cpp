@@ -1,6 +1,7 @@
 #include "keystore/key_file.h"
 
 #include "base/reader.h"
+#include "base/try.h"
 #include "base/writer.h"
 #include "keystore/secret_text.h"
 

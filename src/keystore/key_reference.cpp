@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "base/text.h"
+#include "base/try.h"
 
 namespace sealmq {
 namespace {

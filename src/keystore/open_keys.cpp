@@ -1,6 +1,7 @@
 // Opening and making keys wherever they live: which store a file or an address means.
 #include <unistd.h>
 
+#include "base/try.h"
 #include "keystore/card_keys.h"
 #include "keystore/file_access.h"
 #include "keystore/file_keys.h"

@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 
+#include "base/try.h"
 #include "keystore/file_access.h"
 
 namespace sealmq {

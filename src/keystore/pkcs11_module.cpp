@@ -10,6 +10,7 @@
 #include <mutex>
 
 #include "base/text.h"
+#include "base/try.h"
 #include "crypto/rsa.h"
 
 namespace sealmq::pkcs11 {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/reader.h"
+#include "base/try.h"
 #include "base/writer.h"
 #include "keystore/file_access.h"
 #include "keystore/fingerprint.h"

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "base/text.h"
+#include "base/try.h"
 #include "base/writer.h"
 #include "crypto/hash.h"
 

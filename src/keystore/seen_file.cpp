@@ -11,6 +11,7 @@
 
 #include "base/error_text.h"
 #include "base/owned_file.h"
+#include "base/try.h"
 #include "crypto/hash.h"
 #include "crypto/process_mark.h"
 #include "crypto/replay_window.h"

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/try.h"
 #include "crypto/ecdsa_deterministic.h"
 
 namespace sealmq {

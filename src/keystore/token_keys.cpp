@@ -2,6 +2,7 @@
 
 #include <mutex>
 
+#include "base/try.h"
 #include "crypto/hash.h"
 #include "crypto/rsa.h"
 #include "keystore/pkcs11_module.h"

@@ -2,6 +2,7 @@
 
 #include "base/reader.h"
 #include "base/text.h"
+#include "base/try.h"
 #include "base/writer.h"
 #include "keystore/secret_text.h"
 

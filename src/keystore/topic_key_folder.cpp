@@ -20,6 +20,7 @@
 #include "base/owned_file.h"
 #include "base/reader.h"
 #include "base/text.h"
+#include "base/try.h"
 #include "base/writer.h"
 #include "keystore/file_access.h"
 #include "keystore/seen_file.h"

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/text.h"
+#include "base/try.h"
 #include "crypto/agree.h"
 #include "crypto/hash.h"
 #include "keystore/seen_file.h"

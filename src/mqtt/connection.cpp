@@ -5,6 +5,7 @@
 #include <limits>
 #include <utility>
 
+#include "base/try.h"
 #include "mqtt/wire.h"
 
 namespace sealmq::mqtt {

@@ -1,5 +1,7 @@
 #include "net/channel.h"
 
+#include "base/try.h"
+
 namespace sealmq::net {
 namespace {
 

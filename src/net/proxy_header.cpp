@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "base/reader.h"
+#include "base/try.h"
 #include "net/address.h"
 
 namespace sealmq::net {

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/error_text.h"
+#include "base/try.h"
 
 namespace sealmq::net {
 namespace {

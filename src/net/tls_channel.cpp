@@ -7,6 +7,7 @@
 #include <new>
 
 #include "base/error_text.h"
+#include "base/try.h"
 
 namespace sealmq::net {
 namespace {

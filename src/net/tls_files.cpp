@@ -12,6 +12,7 @@
 #include "base/descriptor.h"
 #include "base/error_text.h"
 #include "base/text.h"
+#include "base/try.h"
 
 namespace sealmq::net {
 namespace {

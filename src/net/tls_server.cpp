@@ -4,6 +4,7 @@
 #include <cstring>
 #include <new>
 
+#include "base/try.h"
 #include "net/tls.h"
 #include "net/tls_files.h"
 

@@ -6,6 +6,8 @@
 #include <array>
 #include <charconv>
 
+#include "base/try.h"
+
 namespace sealmq::net {
 namespace {
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "base/try.h"
 #include "net/websocket_frames.h"
 
 namespace sealmq::net {

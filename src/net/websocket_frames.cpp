@@ -7,6 +7,7 @@
 #include <system_error>
 
 #include "base/text.h"
+#include "base/try.h"
 #include "base/writer.h"
 
 namespace sealmq::net {

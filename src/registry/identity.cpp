@@ -4,6 +4,7 @@
 #include <span>
 
 #include "base/text.h"
+#include "base/try.h"
 
 namespace sealmq {
 namespace {

@@ -3,6 +3,7 @@
 #include <map>
 #include <mutex>
 
+#include "base/try.h"
 #include "registry/rules.h"
 #include "sealmq/registry.h"
 

@@ -9,6 +9,7 @@
 
 #include "base/error_text.h"
 #include "base/text.h"
+#include "base/try.h"
 
 namespace sealmq::postgres {
 namespace {

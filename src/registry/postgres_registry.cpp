@@ -1,6 +1,7 @@
 #include <mutex>
 #include <thread>
 
+#include "base/try.h"
 #include "registry/postgres.h"
 #include "registry/postgres_schema.h"
 #include "registry/sql_registry.h"

@@ -15,6 +15,7 @@
 #include <limits>
 #include <type_traits>
 
+#include "base/try.h"
 #include "registry/rules.h"
 #include "sealmq/registry.h"
 

@@ -11,6 +11,7 @@
 
 #include "base/error_text.h"
 #include "base/owned_file.h"
+#include "base/try.h"
 
 namespace sealmq::sqlite {
 namespace {

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "base/try.h"
 #include "sealmq/bytes.h"
 #include "sealmq/result.h"
 

@@ -3,6 +3,7 @@
 #include <thread>
 #include <variant>
 
+#include "base/try.h"
 #include "registry/sql_registry.h"
 #include "registry/sqlite.h"
 #include "registry/sqlite_schema.h"

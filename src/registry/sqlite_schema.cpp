@@ -2,6 +2,8 @@
 
 #include <iterator>
 
+#include "base/try.h"
+
 namespace sealmq::sqlite {
 namespace {
 

@@ -14,6 +14,7 @@
 #include <set>
 
 #include "base/text.h"
+#include "base/try.h"
 #include "keystore/file_access.h"
 #include "net/address.h"
 #include "net/url.h"

@@ -10,6 +10,7 @@
 #include <random>
 
 #include "base/text.h"
+#include "base/try.h"
 #include "keystore/file_access.h"
 #include "sealmq/async_client.h"
 #include "server/bridge_rules.h"

@@ -7,6 +7,7 @@
 #include <mutex>
 
 #include "base/text.h"
+#include "base/try.h"
 #include "broker/own_topics.h"
 #include "keystore/file_access.h"
 #include "registry/open_registry.h"

@@ -2,6 +2,8 @@
 
 #include <filesystem>
 
+#include "base/try.h"
+
 namespace sealmq::server {
 
 Result<std::vector<std::shared_ptr<TopicKeys>>> open_broker_topic_keys(const Configuration& configuration, std::size_t shards,

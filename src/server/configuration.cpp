@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "base/try.h"
 #include "broker/own_topics.h"
 #include "keystore/file_access.h"
 #include "net/address.h"

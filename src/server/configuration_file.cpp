@@ -8,6 +8,7 @@
 #include "base/error_text.h"
 #include "base/file_kind.h"
 #include "base/text.h"
+#include "base/try.h"
 #include "mqtt/topic.h"
 #include "net/url.h"
 #include "sealmq/identity.h"

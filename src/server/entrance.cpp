@@ -1,5 +1,7 @@
 #include "server/entrance.h"
 
+#include "base/try.h"
+
 namespace sealmq::server {
 
 Result<std::shared_ptr<const net::TlsServer>> load_tls(const Listener& listener) {

@@ -6,6 +6,7 @@
 #include <mutex>
 
 #include "base/counted.h"
+#include "base/try.h"
 
 namespace sealmq::server {
 namespace {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/try.h"
 #include "base/writer.h"
 #include "crypto/agree.h"
 #include "crypto/kdf.h"

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/reader.h"
+#include "base/try.h"
 #include "base/writer.h"
 #include "sealmq/scheme.h"
 

@@ -8,6 +8,7 @@
 #include <future>
 
 #include "base/error_text.h"
+#include "base/try.h"
 #include "base/version.h"
 #include "net/address.h"
 #include "net/url.h"

@@ -9,6 +9,7 @@
 
 #include "base/error_text.h"
 #include "base/text.h"
+#include "base/try.h"
 #include "base/writer.h"
 #include "keystore/file_access.h"
 #include "sealmq/identity.h"

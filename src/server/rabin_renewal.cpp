@@ -1,5 +1,7 @@
 #include "server/rabin_renewal.h"
 
+#include "base/try.h"
+
 namespace sealmq::server {
 
 Result<std::unique_ptr<RabinRenewal>> RabinRenewal::open(const std::string& data_folder, KeyStore& broker,

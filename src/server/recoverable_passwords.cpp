@@ -1,6 +1,7 @@
 #include "server/recoverable_passwords.h"
 
 #include "base/text.h"
+#include "base/try.h"
 #include "keystore/file_access.h"
 #include "sealmq/identity.h"
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "base/try.h"
 #include "crypto/hash.h"
 #include "mqtt/topic.h"
 

@@ -13,6 +13,7 @@
 #include "base/error_text.h"
 #include "base/owned_file.h"
 #include "base/reader.h"
+#include "base/try.h"
 #include "base/writer.h"
 #include "registry/sqlite.h"
 #include "server/replay_table.h"

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "base/reader.h"
+#include "base/try.h"
 #include "sealmq/scheme.h"
 #include "server/message_record.h"
 #include "server/session_tables.h"

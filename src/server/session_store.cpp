@@ -5,6 +5,7 @@
 #include <optional>
 #include <unordered_set>
 
+#include "base/try.h"
 #include "base/writer.h"
 #include "registry/sqlite.h"
 #include "sealmq/scheme.h"

@@ -1,5 +1,6 @@
 // Who wrote a message that somebody complains about: what the authority believes, and what it does not.
 #include "cli/evidence.h"
+#include "base/try.h"
 
 #include <gtest/gtest.h>
 

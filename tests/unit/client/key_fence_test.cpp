@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/try.h"
 #include "client/session.h"
 #include "support/seal_of_tests.h"
 

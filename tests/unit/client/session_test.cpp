@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include "support/fakes.h"
 #include "support/seal_of_tests.h"
+#include "support/temporary_folder.h"
 
 namespace sealmq {
 namespace {
@@ -20,7 +22,7 @@ class ClientSessionTest : public ::testing::TestWithParam<Version> {
   bool is_v5() const { return GetParam() == Version::v5; }
 
   ClientSession& session() {
-    if (!session_) session_.emplace(options_, scheme_ ? &*scheme_ : nullptr);
+    if (!session_) session_.emplace(options_, scheme_ ? &*scheme_ : nullptr, store_.get());
     return *session_;
   }
 
@@ -82,6 +84,12 @@ class ClientSessionTest : public ::testing::TestWithParam<Version> {
     EXPECT_TRUE(event<Connected>());
     return sent;
   }
+  /// The broker has lost the session.
+  void connect_to_nothing() {
+    ASSERT_TRUE(session().start(now_));
+    next<mqtt::Connect>();
+    feed(mqtt::Connack{false, Reason::success, {}});
+  }
   void lose_connection() {
     session().connection_lost({Blame::environment, "gone", 0});
     EXPECT_TRUE(event<Closed>());
@@ -91,7 +99,23 @@ class ClientSessionTest : public ::testing::TestWithParam<Version> {
     return session().publish(topic, as_bytes(payload), {.qos = qos, .retain = false, .user_properties = {}}, now_).value();
   }
 
+  /// From now on, or in a new process with the same file.
+  void keep_messages() {
+    options_.client_id = "c";
+    options_.clean_start = false;
+    options_.session_expiry = std::chrono::seconds(60);
+    session_.reset();
+    store_.reset();
+    sent_.clear();
+    read_ = 0;
+    events_.clear();
+    store_ = MessageStore::open(folder_ / "messages", "c", nullptr, 1'000'000, random_).value();
+  }
+
   ConnectOptions options_;
+  testing::CountingRandom random_;
+  testing::TemporaryFolder folder_;
+  std::unique_ptr<MessageStore> store_;
   std::optional<SealOfTests> scheme_;
   Now now_{.steady = 1000, .wall = 1'700'000'000'000};
 
@@ -349,6 +373,150 @@ TEST_P(ClientSessionTest, AForgottenSessionEndsWhatWasUnderWay) {
   ASSERT_TRUE(published);
   EXPECT_EQ(published->handle, handle);
   EXPECT_TRUE(is_error(published->reason));
+}
+
+TEST_P(ClientSessionTest, WhatIsSentLateIsProtectedAnew) {
+  options_.clean_start = false;
+  options_.session_expiry = std::chrono::seconds(60);
+  options_.client_id = "c";
+  scheme_.emplace();
+  connect();
+  publish("a", "one", QoS::at_least_once);
+  publish("a", "two", QoS::exactly_once);
+  auto one = next<mqtt::Publish>();
+  auto two = next<mqtt::Publish>();
+  lose_connection();
+  now_.steady += sendable_for;
+  now_.wall += sendable_for;
+  connect({true, Reason::success, {}});
+  for (const auto& before : {one, two}) {
+    auto again = next<mqtt::Publish>();
+    EXPECT_TRUE(again.dup);
+    EXPECT_EQ(again.packet_id, before.packet_id);
+    EXPECT_NE(as_text(again.payload), as_text(before.payload));
+    EXPECT_EQ(as_text(again.payload).substr(0, 12), as_text(before.payload).substr(0, 12));
+  }
+}
+
+TEST_P(ClientSessionTest, WhereTheSessionWasLostQos1GoesOutOnceMoreAndQos2DoesNot) {
+  options_.reconnect = true;
+  connect();
+  Handle first = publish("a", "one", QoS::at_least_once);
+  Handle second = publish("a", "two", QoS::exactly_once);
+  Handle third = publish("a", "three", QoS::at_least_once);
+  for (int i = 0; i < 3; ++i) next<mqtt::Publish>();
+  lose_connection();
+  publish("a", "four", QoS::at_least_once);
+  connect_to_nothing();
+  auto lost = event<Published>();
+  ASSERT_TRUE(lost);
+  EXPECT_EQ(lost->handle, second);
+  EXPECT_EQ(lost->reason, Reason::unspecified_error);
+  EXPECT_TRUE(event<Connected>());
+  for (const char* text : {"one", "three", "four"}) {
+    auto again = next<mqtt::Publish>();
+    EXPECT_FALSE(again.dup) << "to this session it is new";
+    EXPECT_EQ(as_text(again.payload), text);
+    feed(mqtt::Puback{again.packet_id, Reason::success, {}});
+  }
+  EXPECT_EQ(event<Published>()->handle, first);
+  EXPECT_EQ(event<Published>()->handle, third);
+}
+
+TEST_P(ClientSessionTest, ANewProcessGoesOnWithWhatTheOldOneHadSent) {  // [MQTT-4.4.0-1]
+  keep_messages();
+  connect();
+  publish("a", "one", QoS::at_least_once);
+  publish("a", "two", QoS::exactly_once);
+  publish("a", "three", QoS::exactly_once);
+  auto one = next<mqtt::Publish>();
+  auto two = next<mqtt::Publish>();
+  auto three = next<mqtt::Publish>();
+  feed(mqtt::Pubrec{three.packet_id, Reason::success, {}});
+  ASSERT_TRUE(store_->sync());
+  const std::array<std::uint16_t, 3> ids{one.packet_id, two.packet_id, three.packet_id};
+
+  keep_messages();
+  EXPECT_FALSE(connect({true, Reason::success, {}}).clean_start);
+  for (int i = 0; i < 2; ++i) {
+    auto again = next<mqtt::Publish>();
+    EXPECT_TRUE(again.dup);
+    EXPECT_EQ(again.packet_id, ids[static_cast<std::size_t>(i)]);
+    EXPECT_EQ(as_text(again.payload), i == 0 ? "one" : "two");
+  }
+  EXPECT_EQ(next<mqtt::Pubrel>().packet_id, ids[2]);
+  EXPECT_TRUE(nothing_more());
+
+  publish("a", "four", QoS::at_least_once);
+  auto four = next<mqtt::Publish>();
+  for (auto id : ids) EXPECT_NE(four.packet_id, id);
+  feed(mqtt::Puback{ids[0], Reason::success, {}});
+  feed(mqtt::Pubrec{ids[1], Reason::success, {}});
+  feed(mqtt::Pubcomp{ids[1], Reason::success, {}});
+  feed(mqtt::Pubcomp{ids[2], Reason::success, {}});
+  feed(mqtt::Puback{four.packet_id, Reason::success, {}});
+  ASSERT_TRUE(store_->sync());
+  keep_messages();
+  EXPECT_TRUE(store_->messages().empty());
+}
+
+TEST_P(ClientSessionTest, WhatWasPublishedWithoutAConnectionIsSentByTheNextProcessForTheFirstTime) {
+  keep_messages();
+  publish("a", "one", QoS::exactly_once);
+  ASSERT_TRUE(store_->sync());
+  keep_messages();
+  connect({false, Reason::success, {}});
+  auto sent = next<mqtt::Publish>();
+  EXPECT_FALSE(sent.dup);
+  EXPECT_EQ(as_text(sent.payload), "one");
+}
+
+TEST_P(ClientSessionTest, TheStoreHasTheIdentifierBeforeTheMessageGoes) {  // or the next process would use another one
+  keep_messages();
+  connect();
+  publish("a", "one", QoS::exactly_once);
+  ASSERT_TRUE(store_->sync());
+  EXPECT_EQ(store_->messages().begin()->second.packet_id, next<mqtt::Publish>().packet_id);
+}
+
+TEST_P(ClientSessionTest, AnUndeliveredMessageIsToldWhereItsSessionWasLost) {
+  keep_messages();
+  connect();
+  publish("a", "one", QoS::exactly_once);
+  publish("a", "two", QoS::at_least_once);
+  ASSERT_TRUE(store_->sync());
+  keep_messages();
+  connect_to_nothing();
+  auto undelivered = event<Undelivered>();
+  ASSERT_TRUE(undelivered);
+  EXPECT_EQ(undelivered->topic, "a");
+  EXPECT_EQ(as_text(undelivered->payload), "one");
+  auto again = next<mqtt::Publish>();
+  EXPECT_EQ(as_text(again.payload), "two");
+  EXPECT_FALSE(again.dup);
+  EXPECT_EQ(store_->messages().size(), 1U);
+}
+
+TEST_P(ClientSessionTest, WhatLiesInTheStoreIsProtectedWhenItIsSent) {
+  scheme_.emplace();
+  keep_messages();
+  publish("a", "one", QoS::at_least_once);
+  ASSERT_TRUE(store_->sync());
+  EXPECT_EQ(as_text(store_->messages().begin()->second.payload), "one");
+  keep_messages();
+  connect({false, Reason::success, {}});
+  EXPECT_TRUE(as_text(next<mqtt::Publish>().payload).starts_with("sealed(a|one)"));
+}
+
+TEST_P(ClientSessionV5Test, ARefusedMessageLeavesTheStoreAndIsTold) {
+  keep_messages();
+  connect();
+  publish("a", "one", QoS::at_least_once);
+  feed(mqtt::Puback{next<mqtt::Publish>().packet_id, Reason::not_authorized, {}});
+  auto undelivered = event<Undelivered>();
+  ASSERT_TRUE(undelivered);
+  EXPECT_EQ(undelivered->why.code, static_cast<std::uint8_t>(Reason::not_authorized));
+  EXPECT_TRUE(store_->messages().empty());
 }
 
 TEST_P(ClientSessionV5Test, TheReconnectionDoesNotThrowTheSessionAway) {  // in MQTT 3 the flag is also the end of the session

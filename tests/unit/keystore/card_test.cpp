@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include "base/try.h"
 #include "crypto/ecdsa.h"
 #include "crypto/random.h"
 #include "keystore/apdu_card.h"

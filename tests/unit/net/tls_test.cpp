@@ -1,4 +1,5 @@
 #include "net/tls.h"
+#include "base/try.h"
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "base/try.h"
 #include "crypto/identity_digest.h"
 #include "crypto/kdf.h"
 #include "crypto/operations.h"

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "base/try.h"
 #include "crypto/hash.h"
 #include "crypto/random.h"
 #include "keystore/software_keys.h"

@@ -1,0 +1,1 @@
+sealmq_fuzz(stored_messages client)
