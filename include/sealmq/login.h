@@ -89,7 +89,15 @@ class Login {
   /// learns "not authorised", or with protocol_error as code that its data are malformed.
   virtual Result<Step> advance(Bytes data, const Scene& scene) = 0;
 
+  /// What has been put to the test so far, or will be by any step. Failures at a secret that people choose are guesses, which are
+  /// kept slow for its name; a proof by key is never refused because of them.
+  enum class Tested : std::uint8_t { key, secret };
+  Tested tested() const { return tested_; }
+  /// Whose secret it is; empty: the user name's of CONNECT, or else the client identifier's.
+  virtual std::string_view whose() const { return {}; }
+
  protected:
+  Tested tested_ = Tested::key;
   static Step reply(Buffer data) { return {std::move(data), std::nullopt}; }
   static Step done(std::string identity, Buffer data = {}, Secret session_key = {}) {
     LoggedIn who{std::move(identity), std::move(session_key)};

@@ -81,7 +81,8 @@ class Registry {
  public:
   virtual ~Registry() = default;
 
-  /// The name and each public key must be new; also a revoked identity keeps its name and keys for ever.
+  /// The name and each public key must be new; keys that were revoked never are. Without any key it can log in by a password
+  /// alone.
   virtual Result<> add(const Identity& identity) = 0;
   /// Reads, lets `change` edit, writes. Name and keys cannot change. Several writers at a time may make it call `change` again,
   /// with what is there by then.
@@ -92,6 +93,12 @@ class Registry {
 
   /// Marks it revoked and leaves an order for every broker; answers the order's number, which is higher than all before.
   virtual Result<std::uint64_t> revoke(std::string_view name, std::string_view reason, std::uint64_t wall) = 0;
+  /// Takes it off the list, and leaves an order like revoke(): what it has at a broker ends. Its name is free again, and so are
+  /// its keys, unless it was revoked.
+  virtual Result<std::uint64_t> remove(std::string_view name, std::uint64_t wall) = 0;
+  /// Other keys under a name that is on the list; it keeps its rights and is active. The former keys are revoked for ever, by an
+  /// order like that of revoke().
+  virtual Result<std::uint64_t> rekey(const PublicIdentity& identity, std::uint64_t wall) = 0;
   /// Those that this broker still has to carry out: given since its first heartbeat. Each broker reports for itself.
   virtual Result<std::vector<RevocationOrder>> open_orders(std::string_view broker) = 0;
   virtual Result<> report(std::uint64_t order, std::string_view broker, const RevocationReport& report) = 0;
@@ -113,6 +120,11 @@ class Registry {
   /// Takes the ticket away, whatever comes of it, so that of several who ask at a time one gets it. Nothing: there is none, or it
   /// has expired; for one that there is not, nothing is written.
   virtual Result<std::optional<Ticket>> burn_ticket(const TicketHash& hash, std::uint64_t wall) = 0;
+
+  /// Those that can be used, by name.
+  virtual Result<std::vector<Ticket>> tickets(std::uint64_t wall) = 0;
+  /// All of this name; how many there were.
+  virtual Result<std::size_t> cancel_tickets(std::string_view name) = 0;
 
   /// Carries out what the authority has ordered, and remembers that, so that all brokers agree; false: it was taken before, by
   /// this broker or another. Errors: peer_misbehaved for an order that cannot stand beside those taken, peer_incompatible for

@@ -1,5 +1,7 @@
 #include "schemes/malina/ecies.h"
 
+#include <algorithm>
+
 #include "base/try.h"
 #include "crypto/kdf.h"
 

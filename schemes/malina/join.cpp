@@ -1,5 +1,7 @@
 #include "schemes/malina/join.h"
 
+#include <algorithm>
+
 #include "base/try.h"
 #include "mqtt/topic.h"
 #include "schemes/malina/frame.h"

@@ -21,7 +21,8 @@ struct Claimant {
   crypto::ecdsa::VerifyingKey key;
   Secret verifier;
   PasswordCost cost;
-  std::string why_not;  ///< for the log; empty: nothing speaks against it yet
+  bool has_password = false;  ///< besides its key
+  std::string why_not;        ///< for the log; empty: nothing speaks against it yet
 };
 
 Secret no_password() {
@@ -100,6 +101,7 @@ class LoginBrokerSide final : public Login {
     Claimant& claimant = expected.claimant;
     const bool has_key = crypto::ecdsa::verify(claimant.key, signed_by_client(th2), proof.signature);
     const bool has_password = same(proof.mac, proof_mac(keys, th2, claimant.verifier.reveal()));
+    if (claimant.why_not.empty() && has_key && claimant.has_password) tested_ = Tested::secret;
     std::string why_not = std::move(claimant.why_not);
     if (why_not.empty() && !has_key) why_not = "not signed by its key";
     if (why_not.empty() && !has_password) why_not = "wrong password";
@@ -116,7 +118,7 @@ class LoginBrokerSide final : public Login {
   Result<Claimant> find(const Scene& scene) const {
     const std::string& user = facts_.user_name;
     const Identity* known = scene.directory.find(user);
-    Claimant claimant{place_.nobodys_key_, no_password(), place_.made_up_cost(user), {}};
+    Claimant claimant{place_.nobodys_key_, no_password(), place_.made_up_cost(user), false, {}};
     if (known == nullptr) claimant.why_not = "not on the list";
     if (known != nullptr && known->status != Status::active) claimant.why_not = "not active";
     // Decoded for nobody too, which takes as long.
@@ -141,6 +143,7 @@ class LoginBrokerSide final : public Login {
     cost.p = static_cast<std::uint8_t>(record->p);
     claimant.cost = cost;
     claimant.verifier = std::move(record->verifier);
+    claimant.has_password = true;
     return claimant;
   }
 

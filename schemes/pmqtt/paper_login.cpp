@@ -14,7 +14,14 @@ class PaperBrokerSide final : public Login {
       : connect_(request.connect),
         user_name_(request.user_name),
         has_password_(!request.password.empty()),
-        passwords_(passwords) {}
+        passwords_(passwords) {
+    tested_ = Tested::secret;  // the signature is over the password: which of them was wrong cannot be told
+  }
+
+  std::string_view whose() const override {
+    const auto claimed = split_paper_name(user_name_);
+    return claimed ? std::string_view(user_name_).substr(0, claimed->user.size()) : std::string_view();
+  }
 
   Result<Step> advance(Bytes, const Scene& scene) override {
     const PaperName claimed = TRY(split_paper_name(user_name_));

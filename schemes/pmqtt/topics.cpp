@@ -1,6 +1,5 @@
 #include "schemes/pmqtt/topics.h"
 
-#include "base/text.h"
 #include "mqtt/topic.h"
 
 namespace sealmq::pmqtt {
@@ -32,7 +31,7 @@ Result<Topics> Topics::make(const SchemeOptions& options, std::string_view schem
   const auto option = options.find(std::string(scheme.substr(0, scheme.find('@'))) + ".prefix");
   if (option == options.end()) return Topics();
   if (!mqtt::is_topic_name(option->second) || option->second.starts_with('$'))
-    return fail(Blame::caller_misused, "no topic can begin with " + printable(option->second));
+    return fail(Blame::caller_misused, "no topic can begin with what " + option->first + " says");
   return Topics(option->second);
 }
 

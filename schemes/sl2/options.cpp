@@ -32,7 +32,7 @@ Result<ClosedTopics> parse_entry(std::string_view entry) {
   const auto filter = trimmed(entry.substr(hex_size + 1));
   if (!capability || capability->size() != std::tuple_size_v<Capability>)
     return misused("closed: a capability has 32 hexadecimal digits");
-  if (!mqtt::is_topic_filter(filter)) return misused("closed: not a topic filter: " + printable(filter));
+  if (!mqtt::is_topic_filter(filter)) return misused("closed: what follows a capability is not a topic filter");
   ClosedTopics closed;
   std::copy(capability->begin(), capability->end(), closed.capability.begin());
   closed.filter = filter;

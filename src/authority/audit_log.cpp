@@ -12,6 +12,7 @@
 
 #include "base/descriptor.h"
 #include "base/error_text.h"
+#include "base/owned_file.h"
 #include "base/text.h"
 #include "base/try.h"
 #include "keystore/file_access.h"
@@ -252,7 +253,7 @@ Result<> AuditLog::mend(int file, AuditHead& head, std::uint64_t size, std::uint
 }
 
 Result<> AuditLog::add(std::string_view what, std::string_view name, std::string_view text, std::uint64_t wall) const {
-  const Descriptor file(::open(path_.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+  const Descriptor file = open_or_make_file(path_, O_RDWR);
   if (!file.is_open()) return trouble("cannot open " + path_);
   TRY(lock(file.number(), path_));
   const auto size = TRY(size_of(file.number(), path_));

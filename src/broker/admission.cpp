@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "broker/core.h"
+#include "broker/evidence.h"
 #include "mqtt/topic.h"
 
 namespace sealmq::broker {
@@ -15,9 +16,8 @@ bool travels(const mqtt::Properties& p) {
   return p.payload_format_indicator || p.content_type || p.response_topic || p.correlation_data || !p.user.empty();
 }
 
-/// Names that only the broker may set: they tell a subscriber what was verified.
-bool is_evidence(const mqtt::UserProperty& property) {
-  return property.name.starts_with("sealmq-");
+bool bears_evidence(const mqtt::UserProperty& property) {
+  return is_evidence(property.name);
 }
 
 bool counts_as_failure(Refusal kind) {
@@ -178,9 +178,9 @@ Core::Accepted Core::pass_on(Link& link, const mqtt::Publish& packet, const Admi
   counters.published_bytes += packet.payload.size();
   std::optional<mqtt::Properties> without_evidence;
   const mqtt::Properties* properties = travels(packet.properties) ? &packet.properties : nullptr;
-  if (std::ranges::any_of(packet.properties.user, is_evidence)) {
+  if (std::ranges::any_of(packet.properties.user, bears_evidence)) {
     without_evidence = packet.properties;
-    std::erase_if(without_evidence->user, is_evidence);
+    std::erase_if(without_evidence->user, bears_evidence);
     properties = &*without_evidence;
   }
   // A message whose topic was hidden is not kept where anybody might ask for it.
@@ -191,8 +191,11 @@ Core::Accepted Core::pass_on(Link& link, const mqtt::Publish& packet, const Admi
   if (packet.properties.message_expiry_interval)
     view.expires = now.steady + std::uint64_t{1000} * *packet.properties.message_expiry_interval;
   std::size_t before = changes.size();
-  publish(view, now);
-  return {Reason::success, changes.size() != before};
+  const bool is_wanted = publish(view, now);
+  // Whoever reads acknowledgements on the way is told nothing of a topic that was hidden.
+  const bool tells = !is_wanted && packet.qos != mqtt::QoS::at_most_once && !packet.topic.starts_with('$') &&
+                     !may_be_wanted_elsewhere(view.topic);
+  return {tells ? Reason::no_matching_subscribers : Reason::success, changes.size() != before};
 }
 
 Admission<PendingWill> Core::admit_will(Link& link, std::string_view client_id, const mqtt::Will& will, Now now) {
@@ -203,7 +206,7 @@ Admission<PendingWill> Core::admit_will(Link& link, std::string_view client_id, 
   if (!admitted) return tl::unexpected(admitted.error());
   if (admitted->repeat) return refused(Refusal::replay, "the Will is a copy");
   mqtt::Properties properties = will.properties;
-  std::erase_if(properties.user, is_evidence);
+  std::erase_if(properties.user, bears_evidence);
   bool has_any = travels(properties) || properties.message_expiry_interval;
   MessageView view = view_of(*admitted, will.payload, will.qos, will.retain, has_any ? &properties : nullptr);
   view.publisher = client_id;

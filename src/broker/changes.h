@@ -79,6 +79,7 @@ struct DeliverySaved {
   std::uint16_t packet_id;  ///< 0: still queued
   std::shared_ptr<const std::string> subscriber;
   std::vector<std::uint32_t> identifiers;
+  std::shared_ptr<const std::string> share{};  ///< the whole filter of the shared subscription by which it came; null: none
 };
 struct DeliveryStarted {
   Number session, delivery;

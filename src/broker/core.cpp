@@ -138,8 +138,10 @@ void Core::end(Link& link, Ending ending, bool with_will, Now now) {
   --counters.connections;
   if (link.logging_in != nullptr) {
     --logins;
-    // Leaving before the answer is a failure too, or guessing would cost nothing but connections.
-    if (ending != Ending::shut_down && ports.gate != nullptr) ports.gate->failed(link.logging_in->name, link.peer.address, now);
+    // Who leaves instead of answering has failed. Who is kept waiting by the broker has not: a hundred devices behind one address
+    // that come back at once would shut themselves out.
+    if (ending != Ending::shut_down && !link.logging_in->running)
+      LoginTry(ports.gate, LoginGate::Tested::key, link.logging_in->name, link.peer.address, now).is(LoginGate::Outcome::failed);
     link.logging_in.reset();
   }
   effects.closing.push_back(link.id);
@@ -183,6 +185,7 @@ std::pair<Session*, bool> Core::take_session(std::string_view client_id, std::st
   }
   if (at != sessions.end()) {
     Session& session = *at->second;
+    if (session.will && session.will_due <= now.steady) publish(std::exchange(session.will, std::nullopt)->message, now);
     session.expires = session.will_due = UINT64_MAX;
     session.will.reset();  // a Will that was not due yet is not published. [MQTT-3.1.3-9]
     return {&session, true};
@@ -200,16 +203,19 @@ std::pair<Session*, bool> Core::take_session(std::string_view client_id, std::st
 
 void Core::destroy(Session& session, Now now) {
   auto will = std::exchange(session.will, std::nullopt);
+  const Number number = session.number;
+  const std::vector<Delivery> jobs = jobs_of(session);
   tell_groups(session, MemberEvent::What::left);
   for (auto& [filter, subscription] : session.subscriptions)
     if (subscription->node != nullptr) tree.remove(*subscription);
   account_tree();
   counters.subscriptions -= session.subscriptions.size();
   --counters.sessions;
-  if (session.saved) change(SessionEnded{session.number});
+  if (session.saved) change(SessionEnded{number});
   recount(session, false);
-  by_number.erase(session.number);
+  by_number.erase(number);
   sessions.erase(sessions.find(session.client_id));
+  give_to_others(jobs, number, now);
   if (will) publish(will->message, now);
 }
 
@@ -279,20 +285,26 @@ RevocationReport Core::revoke(std::string_view name, Now now) {
     erased(message);
   });
   std::vector<Session*> ending;
+  std::vector<std::pair<Number, std::vector<Delivery>>> jobs;
   for (auto& present : sessions) {
     Session* session = present.second.get();
     auto by_author = [&](const Delivery& d) { return d.message != nullptr && d.message->view().author == name; };
     auto to_subscriber = [&](const Delivery& d) { return d.subscriber != nullptr && *d.subscriber == name; };
+    auto& its_jobs = jobs.emplace_back(session->number, std::vector<Delivery>()).second;  // of groups, where others may do them
+    auto pass_on = [&](const Delivery& d, bool may_have_come) {
+      if (d.share != nullptr && !by_author(d) && !may_have_come) its_jobs.push_back(d);
+      finished(*session, d);
+    };
     report.queued += std::erase_if(session->queue, [&](const Delivery& d) {
       if (!by_author(d) && !to_subscriber(d)) return false;
-      finished(*session, d);
+      pass_on(d, false);
       session->queued_bytes -= d.message->size();
       return true;
     });
     report.queued += session->outgoing.erase_if([&](const auto& entry) {
       if (entry.awaiting == mqtt::Awaiting::pubcomp || !(by_author(entry.message) || to_subscriber(entry.message))) return false;
       if (entry.sent && session->link != nullptr) --session->link->in_flight;
-      finished(*session, entry.message);
+      pass_on(entry.message, entry.awaiting != mqtt::Awaiting::puback);
       return true;
     });
     if (session->will && session->will->message->view().author == name) {
@@ -316,6 +328,7 @@ RevocationReport Core::revoke(std::string_view name, Now now) {
     report.subscriptions += session->subscriptions.size();
     end_session(*session, mqtt::Reason::administrative_action, Ending::revoked, false, now);
   }
+  for (const auto& [number, its_jobs] : jobs) give_to_others(its_jobs, number, now);
   return report;
 }
 
@@ -402,6 +415,12 @@ void Shard::restore_transits(const Restored& restored, Now now) {
 
 void Shard::tick(Now now) {
   core_->tick(now);
+}
+bool Shard::has_work() const {
+  return core_->has_work();
+}
+void Shard::go_on(Now now) {
+  core_->go_on(now);
 }
 std::uint64_t Shard::next_deadline() const {
   return core_->last_tick + 1000;

@@ -153,12 +153,18 @@ class Core {
   // -- delivery.cpp: how messages go out
 
   /// Stores it if retained, delivers it here and hands it to the other shards.
-  void publish(const MessageView& view, Now now);
+  /// True: a subscription here matches.
+  bool publish(const MessageView& view, Now now);
   void publish(const std::shared_ptr<const Message>& message, Now now);
   void publish_own(std::string_view topic, std::string_view payload, Now now);
   /// From another shard.
   void take_in(const Parcel& parcel, Now now);
-  void send_retained(const Subscription& subscription, Now now);
+  /// It is new: what is retained of its topics is sent, as the client takes it.
+  void owe_retained(Subscription& subscription, Now now);
+  void forget_retained(Subscription& subscription);
+  /// Goes on with what was too much for one turn.
+  void go_on(Now now);
+  bool has_work() const { return !in_line_.empty(); }
   /// Sends what the session is owed as far as limits allow.
   void pump(Session& session, Now now);
   std::uint64_t next_stamp(Now now);
@@ -204,7 +210,7 @@ class Core {
   const Settings settings;
   Ports ports;
   Access access;
-  TopicTree tree;
+  TopicTree tree{ports.interest};
   SharedGroups groups{tree};
   Retained retained;
   TextMap<std::unique_ptr<Session>> sessions;
@@ -308,13 +314,14 @@ class Core {
   void send_paced(Subscription& subscription, Now now);
   void begin_work(std::size_t scheme);
   void work_is_over(const Job::Name& job);
-  bool may_try(const Link& link, const BrokerScheme& scheme, const Incoming& incoming, Now now) const;
-  void count_failed_try(const Link& link, Now now);
 
   // delivery.cpp
-  void spread(Publication& publication, Now now);
-  /// `only`: to sessions of which it is true; null: to all.
-  void deliver(Publication& publication, Now now, const std::function<bool(const Session&)>* only = nullptr);
+  bool spread(Publication& publication, Now now);
+  bool may_be_wanted_elsewhere(std::string_view topic) const {
+    return count > 1 && (ports.interest == nullptr || ports.interest->may_match(topic));
+  }
+  /// `only`: to sessions of which it is true; null: to all. True: a subscription matches.
+  bool deliver(Publication& publication, Now now, const std::function<bool(const Session&)>* only = nullptr);
   void target_receiver(Subscription& subscription, mqtt::QoS qos);
   static Leaving leaving(const Delivery& delivery, const Link& link);
   void give_target(Target& target, Publication& publication, Now now);
@@ -322,6 +329,13 @@ class Core {
   void queue(Session& session, Delivery delivery);
   void start(Session& session, Delivery&& delivery, Now now);
   bool sendable(const Session& session) const;
+  bool must_wait(const Link& link, const mqtt::Outgoing<Delivery>& entry) const;
+  void send_retained(Session& session, Now now);
+  void send_retained(const Subscription& subscription, const std::shared_ptr<const Message>& message, Now now);
+  bool takes_retained(const Session& session, const Subscription& subscription) const;
+  /// The session does not get this message.
+  void misses(Session& session, const MessageView& view);
+  void line_up(Session& session);
   bool still_due(const Session& session, const Delivery& delivery, Now now) const;
   bool still_entitled(const Session& session, const Delivery& delivery) const;
   /// What the scheme by which it came says of who gets it, beyond policy and rights.
@@ -342,6 +356,10 @@ class Core {
   bool deliver_to_member(Number session, std::string_view group, Publication& publication, Now now);
   void route(Publication& publication, const SharedRoute& route, Now now);
   void send_parcel(Parcel parcel);
+  void send_back(Publication& publication, SharedRoute route, Now now);
+  /// What a member that has left for good was to get of its groups.
+  static std::vector<Delivery> jobs_of(Session& session);
+  void give_to_others(const std::vector<Delivery>& jobs, Number left, Now now);
 
   // encoding.cpp
   /// Another message: what was sealed and encoded last is not its.
@@ -388,6 +406,7 @@ class Core {
   bool urgent_ = false;            // the present batch is
   bool shutting_down_ = false;
   std::deque<Promise> promises_;  // in the order of their batches
+  std::deque<Number> in_line_;    // sessions that go on in a turn to come
 
   // scratch of the publication being delivered
   std::uint64_t publication_ = 0;

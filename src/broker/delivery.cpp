@@ -22,19 +22,21 @@ std::uint64_t Core::next_stamp(Now now) {
   return stamp_ * count + index;  // no two shards make the same
 }
 
-void Core::publish(const MessageView& view, Now now) {
+bool Core::publish(const MessageView& view, Now now) {
   Publication publication{*this, view, nullptr};
-  if (view.retain) {
+  // With several shards an older message of the topic may still be on its way here: the erasure stays as a mark against it.
+  const bool is_nothing = view.payload.empty() && count == 1 && !retained.holds(view.topic);
+  if (view.retain && !is_nothing) {
     retained.store(publication.keep(), now.steady);
     change(RetainedSaved{publication.keep()});
   }
-  spread(publication, now);
+  return spread(publication, now);
 }
 
 /// To whom it concerns here, and to the other shards.
-void Core::spread(Publication& publication, Now now) {
-  deliver(publication, now);
-  if (count == 1) return;
+bool Core::spread(Publication& publication, Now now) {
+  const bool is_wanted = deliver(publication, now);
+  if (count == 1) return is_wanted;
   Parcel parcel;
   parcel.message = publication.keep();
   if (settings.durable && publication.view.qos != QoS::at_most_once && anybody_lasts()) {
@@ -43,6 +45,7 @@ void Core::spread(Publication& publication, Now now) {
       if (to != index) change(TransitSaved{parcel.transit, parcel.message, to, static_cast<std::uint32_t>(count), 0, {}});
   }
   effects.parcels.push_back(std::move(parcel));
+  return is_wanted;
 }
 
 void Core::publish(const std::shared_ptr<const Message>& message, Now now) {
@@ -80,10 +83,10 @@ void Core::take_in(const Parcel& parcel, Now now) {
   if (parcel.transit != 0) change(TransitEnded{parcel.transit, static_cast<std::uint32_t>(index)});
 }
 
-void Core::deliver(Publication& publication, Now now, const std::function<bool(const Session&)>* only) {
+bool Core::deliver(Publication& publication, Now now, const std::function<bool(const Session&)>* only) {
   const MessageView& view = publication.view;
   const auto& matching = tree.match(view.topic);
-  if (matching.empty()) return;
+  if (matching.empty()) return false;
   const TopicRule* rule = access.rule(view.topic);
   begin_message();
   targets_.clear();
@@ -132,9 +135,10 @@ void Core::deliver(Publication& publication, Now now, const std::function<bool(c
   for (const Target& target : targets_)  // before anything is sealed: it may make a group change its key
     if (const auto& receiver = target.subscription->receiver) send_due(*target.subscription->session->link, *receiver, now);
   for (Target& target : targets_) give_target(target, publication, now);
-  if (!for_groups || only != nullptr) return;
+  if (!for_groups || only != nullptr) return true;
   for (Subscription* subscription : matching)
     if (subscription->group != nullptr) deliver_to_group(*subscription->group, publication, 0, 0, now);
+  return true;
 }
 
 // The client has its own memory of what it got, by the counter in each frame: nothing is gained by QoS 2.
@@ -151,10 +155,13 @@ void Core::give_target(Target& target, Publication& publication, Now now) {
   if (target.qos != QoS::at_most_once)
     return give(session,
                 {publication.keep(), 0, 0, target.qos, target.retain, subscription.scheme, subscription.subscriber,
-                 std::move(target.identifiers), 0, subscription.receiver},
+                 std::move(target.identifiers), 0, subscription.receiver, subscription.share},
                 now);
   if (session.link == nullptr) return;
-  if (!sendable(session)) return drop(Drop::slow_consumer);
+  if (!sendable(session)) {
+    misses(session, publication.view);
+    return drop(Drop::slow_consumer);
+  }
   Link& link = *session.link;
   const Leaving leaving{subscription.scheme, link.is_v5(),       target.qos,
                         target.retain,       target.identifiers, subscription.receiver.get()};
@@ -179,8 +186,10 @@ void Core::give(Session& session, Delivery delivery, Now now) {
 void Core::queue(Session& session, Delivery delivery) {
   std::size_t size = delivery.message->size();
   if (session.queue.size() >= settings.maximum_queued_messages || session.queued_bytes + size > settings.maximum_queued_bytes ||
-      !has_room_to_wait())
+      !has_room_to_wait()) {
+    misses(session, delivery.message->view());
     return drop(Drop::queue_full);
+  }
   session.queued_bytes += size;
   save(session, delivery, 0);
   session.queue.push_back(std::move(delivery));
@@ -236,20 +245,21 @@ void Core::pump(Session& session, Now now) {
       if (!has_room) break;
       entry.sent = true;
       ++link.in_flight;
-      if (!is_stored(entry.message.saved_in))
-        promise(link,
-                {.type = entry.awaiting == mqtt::Awaiting::pubcomp ? mqtt::PacketType::pubrel : mqtt::PacketType::publish,
-                 .packet_id = entry.packet_id,
-                 .dup = true},
-                true);
+      if (entry.awaiting == mqtt::Awaiting::pubcomp && !is_stored(entry.message.saved_in))
+        promise(link, {.type = mqtt::PacketType::pubrel, .packet_id = entry.packet_id}, true);
+      else if (entry.awaiting != mqtt::Awaiting::pubcomp && must_wait(link, entry))
+        promise(link, {.type = mqtt::PacketType::publish, .packet_id = entry.packet_id, .dup = true}, true);
       else if (!send_unfinished(link, entry, true, now))
         unsendable.push_back(entry.packet_id);
+      if (link.ended) return;  // by its relay of keys, and its session may be gone
     }
     for (std::uint16_t packet_id : unsendable) give_up(session, packet_id);
     if (!has_room) return;
   }
+  // A busy queue leaves a part of the window to retained messages.
+  const std::uint32_t quota_of_queue = session.retained.empty() ? quota : quota - quota / 4;
   while (!session.queue.empty() && sendable(session)) {
-    if (session.queue.front().qos != QoS::at_most_once && link.in_flight >= quota) return;
+    if (session.queue.front().qos != QoS::at_most_once && link.in_flight >= quota_of_queue) break;
     Delivery delivery = std::move(session.queue.front());
     session.queue.pop_front();
     session.queued_bytes -= delivery.message->size();
@@ -265,6 +275,7 @@ void Core::pump(Session& session, Now now) {
       start(session, std::move(delivery), now);
     }
   }
+  if (!session.retained.empty() && !session.is_in_line) send_retained(session, now);
   account(session);
 }
 
@@ -287,12 +298,17 @@ void Core::start(Session& session, Delivery&& delivery, Now now) {
   entry.sent = true;
   ++link.in_flight;
   save(session, entry.message, entry.packet_id);
-  // A QoS 2 message that is not stored would be a new one to the client when it comes again after the broker's end. One of QoS 1
-  // may come twice.
-  if (qos == QoS::exactly_once && !is_stored(entry.message.saved_in))
+  if (must_wait(link, entry))
     promise(link, {.type = mqtt::PacketType::publish, .packet_id = entry.packet_id}, true);
   else
     send(link, *encoded, entry.packet_id, false);
+}
+
+// A QoS 2 message that is not stored would be a new one to the client when it comes again after the broker's end. One of QoS 1
+// may come twice; it waits only behind one that does, so that all come, and come again, in the order of their identifiers.
+// [MQTT-3.1.1: 4.6.0-1]
+bool Core::must_wait(const Link& link, const mqtt::Outgoing<Delivery>& entry) const {
+  return link.publishes_promised > 0 || (entry.awaiting == mqtt::Awaiting::pubrec && !is_stored(entry.message.saved_in));
 }
 
 void Core::send_pubrel(Link& link, std::uint16_t packet_id) {
@@ -329,18 +345,94 @@ void Core::give_up(Session& session, std::uint16_t packet_id) {
   finished(session, delivery);
 }
 
-void Core::send_retained(const Subscription& subscription, Now now) {
+// -- retained messages for a new subscription ----------------------------------------------------------------------------------
+//
+// They are not queued: the subscription walks through the table as fast as its client takes them, a slice at a time. What is
+// stored meanwhile came as an ordinary message; but if that one was dropped, the walk makes up for it.
+
+namespace {
+constexpr std::size_t steps_of_a_slice = 1024;          // entries that are looked at
+constexpr std::size_t steps_of_a_message = 16;          // what sending one costs
+constexpr std::size_t retained_unwritten = 256 * 1024;  // bytes: live messages find room in the outbox
+}  // namespace
+
+void Core::owe_retained(Subscription& subscription, Now now) {
   Session& session = *subscription.session;
-  retained.for_each(subscription.filter, now.steady, [&](const std::shared_ptr<const Message>& message) {
-    const MessageView& view = message->view();
-    Delivery delivery{
-        message, 0, 0, qos_for(session, view.qos, subscription.options.qos), true, subscription.scheme, subscription.subscriber,
-        {}};
-    if (subscription.identifier != 0) delivery.identifiers.push_back(subscription.identifier);
-    if (!still_due(session, delivery, now)) return drop(Drop::not_entitled);
-    begin_message();
-    give(session, std::move(delivery), now);
-  });
+  if (!subscription.retained) session.retained.push_back(&subscription);
+  subscription.retained = RetainedOwed{{}, retained.latest()};
+  if (!session.is_in_line) send_retained(session, now);
+}
+
+void Core::forget_retained(Subscription& subscription) {
+  if (!subscription.retained) return;
+  std::erase(subscription.session->retained, &subscription);
+  subscription.retained.reset();
+}
+
+void Core::misses(Session& session, const MessageView& view) {
+  if (!view.retain) return;
+  for (Subscription* subscription : session.retained) subscription->retained->until = retained.latest();
+}
+
+bool Core::takes_retained(const Session& session, const Subscription& subscription) const {
+  if (session.link == nullptr || session.link->ended || !sendable(session)) return false;
+  // What waits since before the subscription may be an older message of the same topics.
+  if (subscription.retained->from.empty() && !session.queue.empty()) return false;
+  if (session.link->connection.unwritten() >= retained_unwritten) return false;
+  const bool needs_quota = session.exactly_once || subscription.options.qos != QoS::at_most_once;
+  return !needs_quota || session.link->in_flight < quota(*session.link);
+}
+
+void Core::send_retained(Session& session, Now now) {
+  std::size_t steps = steps_of_a_slice;
+  while (!session.retained.empty()) {
+    Subscription& subscription = *session.retained.front();
+    if (!takes_retained(session, subscription)) return;  // until it has taken some, or is back
+    RetainedOwed& owed = *subscription.retained;
+    const bool is_done = retained.walk(subscription.filter, owed.from, now.steady, steps, [&](const auto& message, auto order) {
+      if (order > owed.until) return true;
+      steps -= std::min(steps, steps_of_a_message);
+      send_retained(subscription, message, now);
+      return takes_retained(session, subscription);
+    });
+    if (is_done)
+      forget_retained(subscription);
+    else if (steps == 0)
+      return line_up(session);
+  }
+}
+
+void Core::send_retained(const Subscription& subscription, const std::shared_ptr<const Message>& message, Now now) {
+  Session& session = *subscription.session;
+  Delivery delivery{message,
+                    0,
+                    0,
+                    qos_for(session, message->view().qos, subscription.options.qos),
+                    true,
+                    subscription.scheme,
+                    subscription.subscriber,
+                    {}};
+  if (subscription.identifier != 0) delivery.identifiers.push_back(subscription.identifier);
+  if (!still_due(session, delivery, now)) return drop(Drop::not_entitled);
+  begin_message();
+  start(session, std::move(delivery), now);
+}
+
+void Core::line_up(Session& session) {
+  if (!std::exchange(session.is_in_line, true)) in_line_.push_back(session.number);
+}
+
+void Core::go_on(Now now) {
+  if (in_line_.empty()) return;
+  Session* session = find(in_line_.front());
+  in_line_.pop_front();
+  if (session == nullptr) return;
+  session->is_in_line = false;
+  Link* link = session->link;
+  if (link == nullptr) return;  // it goes on when its client is back
+  link->now = now;
+  pump(*session, now);
+  if (!link->ended) look_after(*link);
 }
 
 }  // namespace sealmq::broker

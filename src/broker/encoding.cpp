@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "broker/core.h"
+#include "broker/evidence.h"
 #include "mqtt/wire.h"
 
 namespace sealmq::broker {
@@ -93,8 +94,8 @@ const Core::Encoded* Core::encode(const MessageView& view, const Leaving& as, No
     }
     packet_.properties.subscription_identifiers = identifiers;
     if (tells_author) {
-      packet_.properties.user.push_back({"sealmq-from", view.author});
-      packet_.properties.user.push_back({"sealmq-scheme", ports.schemes[view.scheme]->info().name});
+      packet_.properties.user.push_back({evidence_of_author, view.author});
+      packet_.properties.user.push_back({evidence_of_scheme, ports.schemes[view.scheme]->info().name});
     }
   }
   if (is_shared) {

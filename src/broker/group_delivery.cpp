@@ -9,6 +9,7 @@ using mqtt::QoS;
 
 /// To the member named; or, refused by that one, to another member of the group, which this shard owns.
 void Core::route(Publication& publication, const SharedRoute& route, Now now) {
+  begin_message();
   if (route.refused) {
     SharedGroup* group = groups.find(route.group);
     return group != nullptr ? deliver_to_group(*group, publication, route.session, route.tries, now) : drop(Drop::not_entitled);
@@ -16,13 +17,43 @@ void Core::route(Publication& publication, const SharedRoute& route, Now now) {
   if (deliver_to_member(route.session, route.group, publication, now)) return;
   SharedRoute back = route;
   back.refused = true;
-  std::size_t owner = SharedGroups::owner(route.group, count);
-  if (owner == index) return this->route(publication, back, now);
+  send_back(publication, std::move(back), now);
+}
+
+/// To the group's owner, who finds another member.
+void Core::send_back(Publication& publication, SharedRoute back, Now now) {
+  std::size_t owner = SharedGroups::owner(back.group, count);
+  if (owner == index) return route(publication, back, now);
   Parcel parcel;
   parcel.to = owner;
   parcel.message = publication.keep();
   parcel.route = std::make_shared<const SharedRoute>(std::move(back));
   send_parcel(std::move(parcel));
+}
+
+// MQTT 5 section 4.8.2: what a member's session has not acknowledged when it ends goes to another one; but not what may have come
+// by QoS 2. [MQTT-4.8.2-5]
+std::vector<Delivery> Core::jobs_of(Session& session) {
+  std::vector<Delivery> jobs;
+  for (auto& entry : session.outgoing)
+    if (entry.awaiting == mqtt::Awaiting::puback && entry.message.share != nullptr) jobs.push_back(std::move(entry.message));
+  for (Delivery& delivery : session.queue)
+    if (delivery.share != nullptr) jobs.push_back(std::move(delivery));
+  return jobs;
+}
+
+void Core::give_to_others(const std::vector<Delivery>& jobs, Number left, Now now) {
+  for (const Delivery& job : jobs) {
+    const MessageView& view = job.message->view();
+    if (view.expires <= now.steady) {
+      drop(Drop::expired);
+    } else if (!access.may_still_publish(view.author, view.scheme, view.topic)) {
+      drop(Drop::not_entitled);
+    } else {
+      Publication publication{*this, view, job.message};
+      send_back(publication, {*job.share, left, true}, now);
+    }
+  }
 }
 
 /// To one shard; the message is for one session there.
@@ -53,7 +84,7 @@ void Core::deliver_to_group(SharedGroup& group, Publication& publication, Number
   drop(Drop::not_entitled);
 }
 
-/// False if it cannot take it: another one may.
+/// False if it cannot take it: another one may. The message has begun: many groups may get the same bytes.
 bool Core::deliver_to_member(Number number, std::string_view group, Publication& publication, Now now) {
   const MessageView& view = publication.view;
   Session* session = find(number);
@@ -66,7 +97,6 @@ bool Core::deliver_to_member(Number number, std::string_view group, Publication&
     return false;
   const QoS qos = qos_for(*session, view.qos, subscription.options.qos);
   if (qos == QoS::at_most_once && !sendable(*session)) return false;
-  begin_message();
   Target target{&subscription, qos, subscription.options.retain_as_published && view.retain, {}};
   if (subscription.identifier != 0) target.identifiers.push_back(subscription.identifier);
   give_target(target, publication, now);

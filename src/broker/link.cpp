@@ -18,9 +18,14 @@ Failure violation(const char* what, Reason reason) {
   return fail(Blame::peer_misbehaved, what, static_cast<std::uint8_t>(reason));
 }
 
-/// The broker's own limit on identifiers: what could be mistaken for a pattern, or would spoil a log line, is refused.
+/// The broker's own limit on identifiers: what would spoil a log line is refused.
 bool is_client_id(std::string_view id) {
-  return std::ranges::none_of(id, [](unsigned char c) { return c == '+' || c == '#' || c < 0x20 || c == 0x7F; });
+  for (std::size_t i = 0; i < id.size(); ++i) {
+    const auto c = static_cast<unsigned char>(id[i]);
+    const bool is_c1 = c == 0xC2 && i + 1 < id.size() && static_cast<unsigned char>(id[i + 1]) < 0xA0;  // U+0080 to U+009F
+    if (c < 0x20 || c == 0x7F || is_c1) return false;
+  }
+  return true;
 }
 
 }  // namespace
@@ -99,7 +104,12 @@ Result<> Link::go_on_with_message() {
   auto waited = std::move(preparing);
   auto header = TRY(mqtt::decode_header(waited->packet, connection.version()));
   auto packet = TRY(mqtt::decode_publish(header->flags, Bytes(waited->packet).subspan(header->size), connection.version()));
-  if (waited->work->done) return take(packet, waited->work->preparation.get());
+  trying = std::move(waited->work->attempt);
+  if (waited->work->done) {
+    auto taken = take(packet, waited->work->preparation.get());
+    trying.reset();
+    return taken;
+  }
   core_.refuse(*this, {Refusal::limit_reached, Reason::quota_exceeded, "too many messages are being worked on"}, now);
   return answer(packet, Reason::quota_exceeded, false);
 }
@@ -147,8 +157,15 @@ Result<> Link::on(const mqtt::Pubrel& packet) {
   return {};
 }
 
+Result<mqtt::Outgoing<Delivery>*> Link::acknowledged(std::uint16_t packet_id, mqtt::Awaiting by, mqtt::Awaiting or_by) {
+  auto* entry = session->outgoing.find(packet_id);
+  if (entry != nullptr && entry->awaiting != by && entry->awaiting != or_by)
+    return violation("a message is acknowledged as one of another QoS", Reason::protocol_error);
+  return entry;
+}
+
 Result<> Link::on(const mqtt::Puback& packet) {
-  auto* entry = session->outgoing.find(packet.packet_id, mqtt::Awaiting::puback);
+  auto* entry = TRY(acknowledged(packet.packet_id, mqtt::Awaiting::puback, mqtt::Awaiting::puback));
   if (entry == nullptr || !entry->sent) return {};
   core_.finished(*session, session->outgoing.finish(packet.packet_id));
   --in_flight;
@@ -157,20 +174,22 @@ Result<> Link::on(const mqtt::Puback& packet) {
 }
 
 Result<> Link::on(const mqtt::Pubrec& packet) {
-  auto* entry = session->outgoing.find(packet.packet_id, mqtt::Awaiting::pubrec);
-  if (entry != nullptr && entry->sent && is_error(packet.reason)) {
+  auto* entry = TRY(acknowledged(packet.packet_id, mqtt::Awaiting::pubrec, mqtt::Awaiting::pubcomp));
+  const bool is_first = entry != nullptr && entry->awaiting == mqtt::Awaiting::pubrec;
+  if (is_first && !entry->sent) return {};  // it is sent again in a moment
+  if (is_first && is_error(packet.reason)) {
     core_.finished(*session, session->outgoing.finish(packet.packet_id));  // [MQTT-4.3.3-4]
     --in_flight;
     core_.pump(*session, now);
     return {};
   }
-  if (entry != nullptr && entry->sent) {
+  if (is_first) {
     if (KeyRelay* relay = this->relay())
       if (auto receipted = relay->receipted(packet.packet_id, packet.properties.user); !receipted) return part(receipted.error());
     entry->awaiting = mqtt::Awaiting::pubcomp;
     core_.received(*session, entry->message);
   }
-  if (session->outgoing.find(packet.packet_id, mqtt::Awaiting::pubcomp) != nullptr)
+  if (entry != nullptr)
     core_.promise(*this, {.type = PacketType::pubrel, .packet_id = packet.packet_id}, true);
   else if (!is_error(packet.reason))
     connection.send(mqtt::Pubrel{.packet_id = packet.packet_id,
@@ -180,7 +199,7 @@ Result<> Link::on(const mqtt::Pubrec& packet) {
 }
 
 Result<> Link::on(const mqtt::Pubcomp& packet) {
-  auto* entry = session->outgoing.find(packet.packet_id, mqtt::Awaiting::pubcomp);
+  auto* entry = TRY(acknowledged(packet.packet_id, mqtt::Awaiting::pubcomp, mqtt::Awaiting::pubcomp));
   if (entry == nullptr || !entry->sent) return {};
   if (KeyRelay* relay = this->relay()) relay->completed(packet.packet_id);
   core_.finished(*session, session->outgoing.finish(packet.packet_id));
@@ -192,19 +211,44 @@ Result<> Link::on(const mqtt::Pubcomp& packet) {
 /// The peer does not hold the keys of this connection, or somebody changes what it says. It counts like a failed login.
 Result<> Link::part(const Error& error) {
   core_.refuse(*this, {Refusal::verification_failed, Reason::unspecified_error, error.what}, now, false);
-  if (core_.ports.gate != nullptr) core_.ports.gate->failed(identity, peer.address, now);
+  LoginTry(core_.ports.gate, LoginGate::Tested::key, identity, peer.address, now).is(LoginGate::Outcome::failed);
   connection.disconnect(Reason::unspecified_error, relay()->farewell());
   core_.tell_writable(*this);
   core_.end(*this, Ending::error, true, now);
   return {};
 }
 
+/// What schemes read of the user properties of a SUBSCRIBE; each of its filters is held against all of it.
+static mqtt::Properties asked_of(const mqtt::Properties& properties, const std::vector<std::unique_ptr<BrokerScheme>>& schemes) {
+  mqtt::Properties asked;
+  asked.subscription_identifiers = properties.subscription_identifiers;
+  for (const auto& user : properties.user)
+    if (std::ranges::any_of(schemes, [&](const auto& scheme) {
+          const std::string_view read = scheme->subscribe_property();
+          return !read.empty() && read == user.name;
+        }))
+      asked.user.push_back(user);
+  return asked;
+}
+
+Result<> Link::check_amount(std::size_t filters, const mqtt::Properties& asked) const {
+  constexpr std::size_t most_asked = 100;             // user properties that schemes read
+  constexpr std::size_t most_read = 4 * 1024 * 1024;  // bytes of them, each as often as there are filters
+  if (filters > core_.settings.maximum_subscriptions)
+    return violation("more filters in a packet than a session may have", Reason::quota_exceeded);
+  if (asked.user.size() > most_asked || text_size(asked) * filters > most_read)
+    return violation("too many filters for their user properties", Reason::quota_exceeded);
+  return {};
+}
+
 Result<> Link::on(const mqtt::Subscribe& packet) {
+  const mqtt::Properties asked = asked_of(packet.properties, core_.ports.schemes);
+  TRY(check_amount(packet.entries.size(), asked));
   std::size_t before = core_.changes.size();
   mqtt::Suback answer{.packet_id = packet.packet_id, .properties = {}, .reasons = {}};
-  std::vector<const Subscription*> with_retained;
+  std::vector<Subscription*> with_retained;
   for (const auto& entry : packet.entries) {
-    auto granted = core_.subscribe(*this, entry, packet.properties, now);
+    auto granted = core_.subscribe(*this, entry, asked, now);
     if (!granted) {
       core_.refuse(*this, granted.error(), now);
       if (ended) return {};
@@ -214,17 +258,19 @@ Result<> Link::on(const mqtt::Subscribe& packet) {
     answer.reasons.push_back(static_cast<Reason>(entry.options.qos));
     bool wanted = entry.options.retain_handling == mqtt::RetainHandling::send ||
                   (entry.options.retain_handling == mqtt::RetainHandling::send_if_new && granted->is_new);
-    if (wanted && granted->subscription != nullptr) with_retained.push_back(granted->subscription);
+    // A filter named twice is one subscription; a shared one gets none.
+    if (wanted && granted->subscription != nullptr && granted->subscription->share == nullptr &&
+        std::ranges::find(with_retained, granted->subscription) == with_retained.end())
+      with_retained.push_back(granted->subscription);
   }
   promise(PacketType::suback, answer, core_.changes.size() != before);
-  std::ranges::sort(with_retained);  // a filter named twice is one subscription
-  with_retained.erase(std::unique(with_retained.begin(), with_retained.end()), with_retained.end());
-  for (const Subscription* subscription : with_retained)
-    if (!SharedFilter::is_shared(subscription->filter)) core_.send_retained(*subscription, now);
+  if (ended) return {};
+  for (Subscription* subscription : with_retained) core_.owe_retained(*subscription, now);
   return {};
 }
 
 Result<> Link::on(const mqtt::Unsubscribe& packet) {
+  TRY(check_amount(packet.filters.size(), {}));
   std::size_t before = core_.changes.size();
   mqtt::Unsuback answer{.packet_id = packet.packet_id, .properties = {}, .reasons = {}};
   for (auto filter : packet.filters)

@@ -19,7 +19,7 @@ struct PendingLogin {
   std::shared_ptr<Login> login;
   std::shared_ptr<std::optional<Result<Login::Step>>> answer;  ///< of the present step; nothing: no thread had time for it
   std::string method;
-  std::string name;                   ///< under which failures are counted
+  std::string name;                   ///< whose login it is said to be: failures are counted under it
   Buffer connect;                     ///< the packet, until it is done; empty when logging in again
   bool running = false;               ///< a step is being worked on
   std::optional<std::size_t> scheme;  ///< whose login it is; nothing: by user name and password alone
@@ -30,12 +30,14 @@ struct PendingLogin {
 struct PendingMessage {
   struct Work {
     std::unique_ptr<Preparation> preparation;
+    std::optional<LoginTry> attempt;  ///< if it tries a secret
     bool done = false;
   };
   Buffer packet;
   std::shared_ptr<Work> work;
   std::size_t scheme = 0;  ///< in whose line it waits
   Turns::Ticket ticket = 0;
+  bool tries_a_secret = false;  ///< BrokerScheme::tries_a_secret
 };
 
 class Link final : public mqtt::Events {
@@ -75,15 +77,17 @@ class Link final : public mqtt::Events {
   std::unique_ptr<PayloadGuard> guard;   ///< seals the payloads of its messages; null: they go as they are
   std::unique_ptr<PendingLogin> logging_in;
   std::unique_ptr<PendingMessage> preparing;
+  std::optional<LoginTry> trying;                                ///< of the message that is taken right now
   std::vector<std::unique_ptr<ConnectionState>> states;          ///< of the schemes, by their index
   std::vector<std::unique_ptr<Subscription>> own_subscriptions;  ///< those with receivers: they end with the connection
   std::vector<std::pair<std::string, mqtt::QoS>> inboxes;        ///< topics that mean "this connection", which it has subscribed
   Session* session = nullptr;
-  Now now;                         ///< of the call being handled
-  std::uint32_t in_flight = 0;     ///< QoS 1 and 2 messages sent on this connection and not finished
-  bool writable_told = false;      ///< stands in Effects::writable
-  std::size_t promised = 0;        ///< answers that wait for the store
-  TextMap<std::uint16_t> aliases;  ///< topic aliases in use towards the client
+  Now now;                             ///< of the call being handled
+  std::uint32_t in_flight = 0;         ///< QoS 1 and 2 messages sent on this connection and not finished
+  bool writable_told = false;          ///< stands in Effects::writable
+  std::size_t promised = 0;            ///< packets that wait for the store,
+  std::size_t publishes_promised = 0;  ///< and PUBLISH among them
+  TextMap<std::uint16_t> aliases;      ///< topic aliases in use towards the client
   std::uint16_t alias_maximum = 0;
   bool ended = false;  ///< only its last bytes are still to be written
   Buffer moving;       ///< the CONNECT that belongs to another shard
@@ -102,6 +106,10 @@ class Link final : public mqtt::Events {
  private:
   friend class Core;  // for part()
   Result<> part(const Error& error);
+  /// What one packet asks for is work of a bounded size.
+  Result<> check_amount(std::size_t filters, const mqtt::Properties& asked) const;
+  /// The message that is acknowledged. Null: none has this identifier. Error: it waits for something else.
+  Result<mqtt::Outgoing<Delivery>*> acknowledged(std::uint16_t packet_id, mqtt::Awaiting by, mqtt::Awaiting or_by);
   Result<> take(const mqtt::Publish& packet, Preparation* prepared);
   Result<> answer(const mqtt::Publish& packet, mqtt::Reason reason, bool relies);
   void acknowledge(mqtt::PacketType type, std::uint16_t packet_id, mqtt::Reason reason, bool relies);
@@ -110,7 +118,8 @@ class Link final : public mqtt::Events {
   // login.cpp
   Result<> begin(const mqtt::Connect& packet, Bytes raw);
   Result<Hop> choose_hop(std::string_view offer, bool by_scheme) const;
-  Result<> take_part(std::unique_ptr<Login> login, LoginRequest request, std::optional<std::size_t> scheme, Bytes data);
+  Result<> take_part(std::unique_ptr<Login> login, LoginRequest request, std::string name, std::optional<std::size_t> scheme,
+                     Bytes data);
   void step(Bytes data);
   /// How it logged in.
   struct Proof {

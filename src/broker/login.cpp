@@ -44,6 +44,37 @@ bool has_offered(std::string_view offer, Hop hop) {
   return false;
 }
 
+constexpr const char* too_many_failures = "too many logins have failed";
+
+/// Whether what has come of a step is a failure of the peer's.
+LoginGate::Outcome outcome_of(const Result<Login::Step>& step, const Directory& directory) {
+  if (!step) return step.error().blame == Blame::environment ? LoginGate::Outcome::untried : LoginGate::Outcome::failed;
+  if (!step->done) return LoginGate::Outcome::untried;
+  const Identity* listed = directory.find((*step->done)->identity);
+  return listed != nullptr && listed->status == Status::active ? LoginGate::Outcome::succeeded : LoginGate::Outcome::failed;
+}
+
+/// One step, counted from its beginning, whatever becomes of the connection meanwhile. Where a key is looked at before the
+/// secret, only who has the key fails at the secret, or learns that no more tries are taken.
+Result<Login::Step> advance(Login& login, Bytes data, const Scene& scene, const std::function<LoginTry(Login::Tested)>& begin) {
+  const auto tested = login.tested();
+  LoginTry attempt = begin(tested);
+  if (!attempt.is_open()) return refused(too_many_failures, Reason::quota_exceeded);
+  auto step = login.advance(data, scene);
+  if (login.tested() != tested) {
+    attempt.is(LoginGate::Outcome::untried);
+    attempt = begin(login.tested());
+    if (!attempt.is_open()) return refused(too_many_failures, Reason::quota_exceeded);
+  }
+  attempt.is(outcome_of(step, scene.directory));
+  return step;
+}
+
+/// Whose secret it is that is tested, unless the login knows better. To be taken before the login takes the request apart.
+std::string name_in(const LoginRequest& request) {
+  return request.user_name.empty() ? request.client_id : request.user_name;
+}
+
 }  // namespace
 
 /// Decided before anybody has said who they are, so that the answer tells nothing of users.
@@ -71,6 +102,7 @@ Result<> Link::begin(const mqtt::Connect& packet, Bytes raw) {
   request.connect = to_buffer(raw);
   request.address = peer.address;
   request.channel_binding = peer.channel_binding;
+  std::string name = name_in(request);
   std::unique_ptr<Login> login;
   std::optional<std::size_t> scheme;
   if (method) {
@@ -86,7 +118,8 @@ Result<> Link::begin(const mqtt::Connect& packet, Bytes raw) {
     if (packet.user_name && login == nullptr && core_.ports.password_login) login = core_.ports.password_login(request);
   }
   if (login != nullptr)
-    return take_part(std::move(login), std::move(request), scheme, packet.properties.authentication_data.value_or(Bytes{}));
+    return take_part(std::move(login), std::move(request), std::move(name), scheme,
+                     packet.properties.authentication_data.value_or(Bytes{}));
   // No login, or a user name where nothing is known of names.
   if (peer.identity.empty() && !peer.may_be_anonymous) return refused("anonymous client refused: this listener wants a login");
   identity = peer.identity;
@@ -111,7 +144,7 @@ Result<> Link::on(const mqtt::Auth& packet) {
   std::optional<std::size_t> scheme;
   auto login = core_.begin_login(request, scheme);
   if (login == nullptr) return refused("no scheme has this authentication method", Reason::bad_authentication_method);
-  return take_part(std::move(login), std::move(request), scheme, data);
+  return take_part(std::move(login), std::move(request), identity, scheme, data);
 }
 
 /// Paper profiles let nobody in unless policy names them.
@@ -137,11 +170,13 @@ std::unique_ptr<Login> Core::begin_login_in_connect(LoginRequest& request, std::
   return nullptr;
 }
 
-Result<> Link::take_part(std::unique_ptr<Login> login, LoginRequest request, std::optional<std::size_t> scheme, Bytes data) {
+Result<> Link::take_part(std::unique_ptr<Login> login, LoginRequest request, std::string name, std::optional<std::size_t> scheme,
+                         Bytes data) {
   const bool again = session != nullptr;
-  std::string name = !identity.empty() ? identity : request.user_name.empty() ? request.client_id : request.user_name;
-  if (core_.ports.gate != nullptr && !core_.ports.gate->may_try(name, peer.address, now))
-    return refused("too many logins have failed", Reason::quota_exceeded);
+  if (!login->whose().empty()) name = login->whose();
+  // Before there is any work; what has begun is counted where the work is done.
+  if (core_.ports.gate != nullptr && !core_.ports.gate->may_try(login->tested(), name, peer.address, now))
+    return refused(too_many_failures, Reason::quota_exceeded);
   if (core_.logins >= core_.settings.maximum_logins) return refused("too many logins at once", Reason::quota_exceeded);
   logging_in = std::make_unique<PendingLogin>();
   ++core_.logins;
@@ -162,17 +197,20 @@ Result<> Link::take_part(std::unique_ptr<Login> login, LoginRequest request, std
 void Link::step(Bytes data) {
   logging_in->running = true;
   logging_in->answer = std::make_shared<std::optional<Result<Login::Step>>>();
-  core_.effects.jobs.push_back({{Job::Kind::login, id, {}},
-                                [pending = std::weak_ptr(logging_in->login), answer = logging_in->answer, data = to_buffer(data),
-                                 now = now, directory = core_.access.shared_directory()] {
-                                  if (auto login = pending.lock()) answer->emplace(login->advance(data, {now, *directory}));
-                                }});
+  core_.effects.jobs.push_back(
+      {{Job::Kind::login, id, {}},
+       [pending = std::weak_ptr(logging_in->login), answer = logging_in->answer, data = to_buffer(data), now = now,
+        directory = core_.access.shared_directory(), gate = core_.ports.gate, name = logging_in->name, address = peer.address] {
+         if (auto login = pending.lock())
+           answer->emplace(advance(*login, data, {now, *directory},
+                                   [&](Login::Tested by) { return LoginTry(gate, by, name, address, now); }));
+       }});
 }
 
 Result<> Link::go_on_with_login() {
   PendingLogin& pending = *logging_in;
-  pending.running = false;
   if (!*pending.answer) return refused("too many logins are being worked on");
+  pending.running = false;
   Result<Login::Step> result = std::move(**pending.answer);
   bool again = pending.connect.empty();
   mqtt::Properties properties;
@@ -185,21 +223,19 @@ Result<> Link::go_on_with_login() {
   }
   auto decided = std::move(logging_in);
   --core_.logins;
-  LoginGate* gate = core_.ports.gate;
   LoggedIn logged_in;
   if (result) logged_in = std::move(*result->done).release();
   const std::string& who = logged_in.identity;
   const Identity* listed = result ? core_.access.directory().find(who) : nullptr;
   bool may_enter = listed != nullptr && listed->status == Status::active && (!again || who == identity);
   if (!may_enter) {
-    if (gate != nullptr) gate->failed(decided->name, peer.address, now);
-    const bool is_malformed = !result && result.error().code == static_cast<std::uint8_t>(Reason::protocol_error);
+    const auto code = result ? Reason::not_authorized : static_cast<Reason>(result.error().code);
+    const bool may_be_told = code == Reason::protocol_error || code == Reason::quota_exceeded;
     return refused(!result ? result.error().what
                    : again ? "another identity than before"
                            : "its identity is not active",
-                   is_malformed ? Reason::protocol_error : Reason::not_authorized);
+                   may_be_told ? code : Reason::not_authorized);
   }
-  if (gate != nullptr) gate->succeeded(decided->name);
   if (again) {
     connection.send(mqtt::Auth{.reason = Reason::success, .properties = properties});
     return {};
@@ -239,14 +275,15 @@ Result<> Link::enter(const mqtt::Connect& packet, Proof proof) {
     will = std::move(*admitted);
   }
   if (!core_.may_take(client_id, identity)) return refused("the session is another identity's");
-  auto [taken, present] = core_.take_session(client_id, identity, packet.clean_start, now);
+  // Of such a login nothing goes on beyond its connection.
+  auto [taken, present] = core_.take_session(client_id, identity, packet.clean_start || one_at_a_time, now);
   if (taken == nullptr) return refused("too many sessions", Reason::quota_exceeded);
 
   session = taken;
   session->link = this;
   session->exactly_once = one_at_a_time;
   session->will = std::move(will);
-  std::uint32_t longest = core_.settings.maximum_session_expiry;
+  std::uint32_t longest = one_at_a_time ? 0 : core_.settings.maximum_session_expiry;
   if (packet.version == mqtt::Version::v5) {
     std::uint32_t wanted = packet.properties.session_expiry_interval.value_or(0);
     session->expiry_interval = std::min(wanted, longest);

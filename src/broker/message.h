@@ -37,15 +37,20 @@ class Message {
 
   const MessageView& view() const { return view_; }
   std::uint64_t number() const { return number_; }
-  std::size_t size() const { return storage_.size() + sizeof(Message) + properties_size(); }
+  std::size_t size() const { return storage_.size() + sizeof(Message) + properties_size(properties_.get()); }
+  /// What is known of it before a scheme has opened it: what it will at least be.
+  static std::size_t size_of(std::string_view topic, Bytes payload, const mqtt::Properties& properties) {
+    return topic.size() + payload.size() + text_size(properties) + sizeof(Message) +
+           (properties.user.empty() ? 0 : properties_size(&properties));
+  }
   /// From now on, if not before; of one that a store has kept. Before others have it.
   void count_in(Budget* budget) const {
     if (charge_.bytes() == 0) charge_ = Charge(budget, size());
   }
 
  private:
-  std::size_t properties_size() const {
-    return properties_ == nullptr ? 0 : sizeof(mqtt::Properties) + properties_->user.size() * sizeof(mqtt::UserProperty);
+  static std::size_t properties_size(const mqtt::Properties* p) {
+    return p == nullptr ? 0 : sizeof(mqtt::Properties) + p->user.size() * sizeof(mqtt::UserProperty);
   }
 
   std::string storage_;                           // every view below points into it

@@ -76,8 +76,8 @@ void Core::account_tree() {
 
 const char* Core::lacks_room_for(const mqtt::Publish& packet) const {
   constexpr const char* short_of_memory = "memory is short";
-  if (packet.retain) {
-    const std::size_t size = sizeof(Message) + packet.topic.size() + packet.payload.size();
+  if (packet.retain && !packet.payload.empty()) {  // to erase, there is always room
+    const std::size_t size = Message::size_of(packet.topic, packet.payload, packet.properties);
     if (!retained.has_room(packet.topic, size)) return "too many retained messages";
     if (!has_room_to_wait() && !retained.replaces(packet.topic, size)) return short_of_memory;
   }

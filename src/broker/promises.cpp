@@ -28,7 +28,7 @@ void Core::save(const Session& session, Delivery& delivery, std::uint16_t packet
     delivery.number = next_number();
     delivery.place = changes.size();
     changes.emplace_back(DeliverySaved{session.number, delivery.number, delivery.message, delivery.qos, delivery.retain,
-                                       delivery.scheme, packet_id, delivery.subscriber, delivery.identifiers});
+                                       delivery.scheme, packet_id, delivery.subscriber, delivery.identifiers, delivery.share});
     // A message of QoS 2 is not even sent before it is stored.
     if (session.link == nullptr || delivery.qos == mqtt::QoS::exactly_once) urgent_ = true;
   } else {
@@ -89,6 +89,7 @@ void Core::promise(Link& link, Promise promise, bool relies) {
   bool waits = (relies || link.promised > 0) && !is_stored(promise.batch);
   if (!waits) return keep(promise);
   ++link.promised;
+  if (promise.type == PacketType::publish) ++link.publishes_promised;
   promises_.push_back(std::move(promise));
 }
 
@@ -100,6 +101,7 @@ void Core::stored(std::uint64_t batch, Now now) {
     Link* link = find(promise.link);
     if (link == nullptr || link->ended) continue;
     --link->promised;
+    if (promise.type == PacketType::publish) --link->publishes_promised;
     link->now = now;
     keep(promise);
     if (link->owes_reading && !link->ended) look_after(*link);
@@ -121,14 +123,16 @@ void Core::keep(Promise& promise) {
       break;
     case PacketType::suback:
     case PacketType::unsuback:
-      if (promise.encoded.size() > link.connection.peer_maximum_packet_size()) return;
+      if (promise.encoded.size() > link.connection.peer_maximum_packet_size())
+        return abort(link, {Blame::peer_incompatible, "its maximum packet size is smaller than the answer that it asks for",
+                            static_cast<std::uint8_t>(mqtt::Reason::packet_too_large)});
       link.connection.outbox().append(promise.encoded);
       break;
     default: {  // one of the session's own: it may have ended meanwhile
-      Awaiting awaiting = promise.type == PacketType::pubrel ? Awaiting::pubcomp : Awaiting::pubrec;
-      auto* entry = link.session->outgoing.find(promise.packet_id, awaiting);
-      if (entry == nullptr || !is_stored(entry->message.saved_in)) return;
-      if (send_unfinished(link, *entry, promise.dup, link.now)) break;
+      auto* entry = link.session->outgoing.find(promise.packet_id);
+      if (entry == nullptr || (promise.type == PacketType::pubrel) != (entry->awaiting == Awaiting::pubcomp)) return;
+      if (entry->awaiting != Awaiting::puback && !is_stored(entry->message.saved_in)) return;
+      if (send_unfinished(link, *entry, promise.dup, link.now) || link.ended) break;
       give_up(*link.session, promise.packet_id);
       pump(*link.session, link.now);
     }
@@ -267,16 +271,18 @@ void Core::restore(const Restored::Session& from, Now now) {
     Subscription& placed = *subscription;
     session.subscriptions.emplace(saved.filter, std::move(subscription));
     ++counters.subscriptions;
-    if (SharedFilter::is_shared(saved.filter))
+    if (SharedFilter::is_shared(saved.filter)) {
+      placed.share = std::make_shared<const std::string>(saved.filter);
       tell_group(placed, MemberEvent::What::away);
-    else
+    } else {
       tree.add(placed);
+    }
   }
   if (session.will) session.will->message->count_in(ports.budget);
   for (const auto& saved : from.deliveries) {
     if (saved.message != nullptr) saved.message->count_in(ports.budget);
-    Delivery delivery{saved.message,    saved.delivery,   0, saved.qos, saved.retain, saved.scheme,
-                      saved.subscriber, saved.identifiers};
+    Delivery delivery{saved.message,    saved.delivery,    0, saved.qos, saved.retain, saved.scheme,
+                      saved.subscriber, saved.identifiers, 0, {},        saved.share};
     if (saved.packet_id == 0) {
       session.queued_bytes += saved.message->size();
       session.queue.push_back(std::move(delivery));

@@ -7,6 +7,13 @@
 #include "mqtt/topic.h"
 
 namespace sealmq::broker {
+namespace {
+
+bool tries_a_secret(const BrokerScheme& scheme, const Incoming& incoming) {
+  return scheme.is_request(incoming) && scheme.tries_a_secret(incoming);
+}
+
+}  // namespace
 
 using mqtt::QoS;
 using mqtt::Reason;
@@ -19,7 +26,9 @@ bool Core::prepare(Link& link, const mqtt::Publish& packet, Now now) {
   for (std::size_t i = 0; i < ports.schemes.size(); ++i) {
     BrokerScheme& scheme = *ports.schemes[i];
     if (!scheme.takes(packet.topic) || !scheme.recognises(incoming)) continue;
-    if (!may_try(link, scheme, incoming, now)) return false;
+    const bool tries = tries_a_secret(scheme, incoming);
+    if (tries && ports.gate != nullptr && !ports.gate->may_try(LoginGate::Tested::secret, {}, link.peer.address, now))
+      return false;
     auto preparation = access.is_offered(i) ? scheme.prepare(incoming) : nullptr;
     if (preparation == nullptr) return false;
     link.preparing = std::make_unique<PendingMessage>();
@@ -30,6 +39,7 @@ bool Core::prepare(Link& link, const mqtt::Publish& packet, Now now) {
     mqtt::encode(copy, link.connection.version(), link.preparing->packet);
     link.connection.hold();
     link.preparing->scheme = i;
+    link.preparing->tries_a_secret = tries;
     link.preparing->ticket = turns_[i].wait(link.place(), link.id);
     begin_work(i);
     return true;
@@ -37,27 +47,21 @@ bool Core::prepare(Link& link, const mqtt::Publish& packet, Now now) {
   return false;
 }
 
-bool Core::may_try(const Link& link, const BrokerScheme& scheme, const Incoming& incoming, Now now) const {
-  return ports.gate == nullptr || !scheme.is_request(incoming) || !scheme.tries_a_secret(incoming) ||
-         ports.gate->may_try({}, link.peer.address, now);
-}
-
-void Core::count_failed_try(const Link& link, Now now) {
-  if (ports.gate != nullptr) ports.gate->failed({}, link.peer.address, now);
-}
-
 // A client that has left costs no more work.
 void Core::begin_work(std::size_t scheme) {
   while (const auto next = turns_[scheme].next()) {
     const Link& link = *find(*next);  // who ends leaves the line
-    effects.jobs.push_back({{Job::Kind::message, link.id, link.place(), scheme},
-                            [pending = std::weak_ptr(link.preparing->work)] {
-                              auto work = pending.lock();
-                              if (work == nullptr) return;
-                              work->preparation->run();
-                              work->done = true;
-                            },
-                            link.preparing->work->preparation->waits()});
+    const bool tries = link.preparing->tries_a_secret;
+    effects.jobs.push_back(
+        {{Job::Kind::message, link.id, link.place(), scheme},
+         [pending = std::weak_ptr(link.preparing->work), gate = ports.gate, tries, now = link.now, address = link.peer.address] {
+           auto work = pending.lock();
+           if (work == nullptr) return;
+           if (tries) work->attempt.emplace(gate, LoginGate::Tested::secret, "", address, now);
+           if (!tries || work->attempt->is_open()) work->preparation->run();
+           work->done = true;
+         },
+         link.preparing->work->preparation->waits()});
   }
 }
 
@@ -78,15 +82,18 @@ Core::Accepted Core::take_reserved(Link& link, const mqtt::Publish& packet, Prep
   for (std::size_t i = 0; i < ports.schemes.size(); ++i) {
     BrokerScheme& scheme = *ports.schemes[i];
     if (!scheme.takes(packet.topic) || !scheme.recognises(incoming) || !access.is_offered(i)) continue;
-    // What has been prepared was allowed to be tried, and is answered.
-    if (prepared == nullptr && !may_try(link, scheme, incoming, now)) {
+    const bool tries = tries_a_secret(scheme, incoming);
+    if (tries && !link.trying)  // else it has begun when it was prepared
+      link.trying.emplace(ports.gate, LoginGate::Tested::secret, "", link.peer.address, now);
+    if (tries && !link.trying->is_open()) {
+      link.trying.reset();
       refuse(link, {Refusal::limit_reached, Reason::quota_exceeded, "too many tries have failed"}, now);
       return {Reason::quota_exceeded};
     }
     auto taken = scheme.is_request(incoming) ? answer_request(link, packet, i, prepared, now)
                                              : take_hidden(link, packet, i, prepared, now);
+    link.trying.reset();
     if (taken) return *taken;
-    if (scheme.is_request(incoming) && scheme.tries_a_secret(incoming)) count_failed_try(link, now);
     bool tells = scheme.tells_refusals();
     refuse(link, taken.error(), now, tells);
     return {tells ? taken.error().reason : Reason::success};
@@ -120,7 +127,7 @@ Admission<Core::Accepted> Core::answer_request(Link& link, const mqtt::Publish& 
   if (!read) return not_verified(read.error());
   Asked asked = std::move(*read).release();
   Admission<std::monostate> granted;
-  const Subscription* with_retained = nullptr;
+  Subscription* with_retained = nullptr;
   if (asked.what == Asked::What::publishing) {
     granted = grant_publishing(link, scheme, asked, now);
   } else if (asked.what == Asked::What::subscription && asked.receiver != nullptr) {
@@ -136,10 +143,11 @@ Admission<Core::Accepted> Core::answer_request(Link& link, const mqtt::Publish& 
   }
   if (!granted) return tl::unexpected(granted.error());
   if (!asked.reply.empty()) send_frame(link, its.reply_topic(), asked.reply);
-  if (with_retained != nullptr) send_retained(*with_retained, now);
+  if (with_retained != nullptr && with_retained->share == nullptr) owe_retained(*with_retained, now);
+  if (!asked.refusal && link.trying) link.trying->is(LoginGate::Outcome::succeeded);
   if (asked.refusal) {
     const bool is_theirs = asked.refusal->blame != Blame::environment;
-    if (is_theirs) count_failed_try(link, now);
+    if (!is_theirs && link.trying) link.trying->is(LoginGate::Outcome::untried);
     refuse(link, {is_theirs ? Refusal::verification_failed : Refusal::limit_reached, Reason::not_authorized, asked.refusal->what},
            now);
   }

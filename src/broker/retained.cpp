@@ -1,5 +1,7 @@
 #include "broker/retained.h"
 
+#include <algorithm>
+
 #include "mqtt/topic.h"
 
 namespace sealmq::broker {
@@ -19,10 +21,14 @@ std::size_t Retained::bytes_of(const Entries::value_type& entry) {
 
 bool Retained::has_room(std::string_view topic, std::size_t size) const {
   auto at = entries_.find(topic);
-  const std::size_t marks = entries_.size() - present_;
-  if (at == entries_.end()) return present_ < limit_ && marks < limit_ && bytes_ + bytes_of(topic, size) <= most_bytes_;
-  if (at->second.message == nullptr && present_ >= limit_) return false;
-  return replaces(topic, size) || bytes_ - bytes_of(*at) + bytes_of(topic, size) <= most_bytes_;
+  if (at == entries_.end() || at->second.message == nullptr)
+    return present_ < limit_ && bytes_ + bytes_of(topic, size) <= most_bytes_;
+  return at->second.message->size() >= size || bytes_ - bytes_of(*at) + bytes_of(topic, size) <= most_bytes_;
+}
+
+bool Retained::holds(std::string_view topic) const {
+  auto at = entries_.find(topic);
+  return at != entries_.end() && at->second.message != nullptr;
 }
 
 bool Retained::replaces(std::string_view topic, std::size_t size) const {
@@ -34,24 +40,39 @@ void Retained::store(const std::shared_ptr<const Message>& message, std::uint64_
   const auto& view = message->view();
   bool erase = view.payload.empty();
   auto at = entries_.find(view.topic);
+  if (at != entries_.end() && at->second.stamp > view.stamp) return;  // a later one came first
   if (at == entries_.end()) {
     at = entries_.emplace(std::string(view.topic), Entry{}).first;
-    bytes_ += bytes_of(*at);
     topics_ += at->first.size();
+  } else {
+    bytes_with(at->second) -= bytes_of(*at);
+    present_ -= at->second.message != nullptr ? 1 : 0;
   }
-  Entry& entry = at->second;
-  if (entry.stamp > view.stamp) return;  // a later one came first
-  bytes_ -= bytes_of(*at);
-  present_ -= entry.message != nullptr ? 1 : 0;
+  at->second = {++latest_, view.stamp, erase ? nullptr : message, steady + erasure_remembered};
+  bytes_with(at->second) += bytes_of(*at);
   present_ += erase ? 0 : 1;
-  entry = {view.stamp, erase ? nullptr : message, steady + erasure_remembered};
-  bytes_ += bytes_of(*at);
+  if (erase) {
+    marks_.emplace_back(at->first, view.stamp);
+    make_room_for_marks();
+  }
   account();
+}
+
+// They are needed for as long as a message takes from one shard to another.
+void Retained::make_room_for_marks() {
+  while (marks_.size() > limit_ || mark_bytes_ > most_bytes_ / 8) {
+    auto at = entries_.find(marks_.front().first);
+    if (at != entries_.end() && at->second.message == nullptr && at->second.stamp == marks_.front().second) {
+      forget(*at);
+      entries_.erase(at);
+    }
+    marks_.pop_front();
+  }
 }
 
 /// It is about to be erased from the table.
 void Retained::forget(const Entries::value_type& entry) {
-  bytes_ -= bytes_of(entry);
+  bytes_with(entry.second) -= bytes_of(entry);
   topics_ -= entry.first.size();
   present_ -= entry.second.message != nullptr ? 1 : 0;
 }
@@ -60,15 +81,66 @@ void Retained::account() {
   charge_.set((topics_ + entries_.size() * cost_of_entry) / Charge::step * Charge::step);
 }
 
-void Retained::for_each(std::string_view filter, std::uint64_t steady,
-                        const std::function<void(const std::shared_ptr<const Message>&)>& use) const {
-  // Only topics that begin like the filter, up to its first wildcard, can match ("sport/#" matches "sport" too).
-  std::string_view prefix = filter.substr(0, filter.find_first_of("+#"));
-  if (prefix.size() < filter.size() && prefix.ends_with('/')) prefix.remove_suffix(1);
-  for (auto at = entries_.lower_bound(prefix); at != entries_.end() && at->first.starts_with(prefix); ++at) {
-    const auto& message = at->second.message;
-    if (message != nullptr && message->view().expires > steady && mqtt::matches(filter, at->first)) use(message);
+namespace {
+
+/// The least text behind `name` that can be, or begin, a name which the filter matches, where `name` itself is none. Nothing:
+/// there is none. Behind `a/b/x`, which `a/+/c` does not match, comes `a/b0`: all names that begin with `a/b/` have been passed
+/// over.
+std::optional<std::string> next_candidate(std::string_view filter, std::string_view name) {
+  constexpr char behind_slash = '/' + 1, behind_dollar = '$' + 1;
+  if ((filter.front() == '+' || filter.front() == '#') && name.starts_with('$')) return std::string(1, behind_dollar);
+  std::optional<std::size_t> taken;  // by the last '+': where its level ends in `name`
+  const auto behind_taken = [&]() -> std::optional<std::string> {
+    if (!taken) return std::nullopt;
+    return std::string(name.substr(0, *taken)) + behind_slash;
+  };
+  for (std::size_t f = 0, n = 0;;) {
+    const std::size_t filter_end = std::min(filter.find('/', f), filter.size()),
+                      name_end = std::min(name.find('/', n), name.size());
+    const std::string_view wanted = filter.substr(f, filter_end - f);
+    const bool is_last = filter_end == filter.size();
+    if (wanted == "+") {
+      taken = name_end;
+    } else if (name.substr(n, name_end - n) != wanted) {
+      std::string target = std::string(name.substr(0, n)).append(wanted);
+      if (target > name) return target;
+      target += '/';
+      if (!is_last && target > name) return target;
+      return behind_taken();
+    }
+    if (is_last) return behind_taken();  // it has more levels than the filter
+    // It has fewer; and other names that begin like it come before those below it: `a-b` before `a/b`.
+    if (name_end == name.size()) return std::string(name) + char{0};
+    f = filter_end + 1;
+    n = name_end + 1;
   }
+}
+
+}  // namespace
+
+bool Retained::walk(std::string_view filter, std::string& from, std::uint64_t steady, std::size_t& steps,
+                    const Visit& use) const {
+  for (auto at = entries_.lower_bound(from); at != entries_.end();) {
+    const auto& [topic, entry] = *at;
+    if (steps == 0) {
+      from = topic;
+      return false;
+    }
+    --steps;
+    if (!mqtt::matches(filter, topic)) {
+      const auto next = next_candidate(filter, topic);
+      if (!next) return true;
+      at = entries_.lower_bound(*next);
+      continue;
+    }
+    const bool goes_on = entry.message == nullptr || entry.message->view().expires <= steady || use(entry.message, entry.order);
+    if (!goes_on) {
+      from = topic + char{0};  // the next name there can be
+      return false;
+    }
+    ++at;
+  }
+  return true;
 }
 
 void Retained::erase_of(std::string_view author, const Use& erased) {

@@ -1,12 +1,14 @@
 // Retained messages: the last one of each topic (MQTT 5 section 3.3.1.3).
 //
 // Every shard holds them all (the messages themselves are shared). Which of two is later is decided by their stamps, not by the
-// order in which they reach a shard, so that all shards come to hold the same; an erasure stays behind as a mark for a while. One
-// thread.
+// order in which they reach a shard, so that all shards come to hold the same; an erasure stays behind as a mark for a while.
+// Marks are many at most, and the oldest make room. One thread.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <map>
+#include <optional>
 
 #include "broker/message.h"
 
@@ -14,21 +16,29 @@ namespace sealmq::broker {
 
 class Retained {
  public:
-  /// At most so many, and as many marks; all of it in so many bytes. `budget`: counts the tables; the messages count themselves.
+  /// At most so many, in so many bytes, and as many marks in an eighth of them. `budget`: counts the tables; the messages count
+  /// themselves.
   explicit Retained(std::size_t limit, std::size_t most_bytes = SIZE_MAX, Budget* budget = nullptr)
       : limit_(limit), most_bytes_(most_bytes), charge_(budget) {}
 
-  /// Whether a message of this Message::size() may be stored, or erase. To be asked where a message comes in, so that all shards
+  /// Whether a message of this Message::size() may be stored. To be asked where a message comes in, so that all shards
   /// store the same.
   bool has_room(std::string_view topic, std::size_t size) const;
+  bool holds(std::string_view topic) const;
   /// It would take the place of one that is no smaller.
   bool replaces(std::string_view topic, std::size_t size) const;
   /// An empty payload erases.
   void store(const std::shared_ptr<const Message>& message, std::uint64_t steady);
 
-  /// Calls `use` for each one that the filter matches and that has not expired.
-  void for_each(std::string_view filter, std::uint64_t steady,
-                const std::function<void(const std::shared_ptr<const Message>&)>& use) const;
+  /// Says how late something was stored here; rises with each.
+  using Order = std::uint64_t;
+  Order latest() const { return latest_; }
+
+  /// Walks through those that the filter matches and that have not expired, in the order of their topics, until `use` answers
+  /// false or so many entries have been looked at: `steps` are counted down. True: there are no more. False: `from`, which is
+  /// empty at first, tells where to go on; what has been stored or erased by then makes no difference to the rest.
+  using Visit = std::function<bool(const std::shared_ptr<const Message>& message, Order order)>;
+  bool walk(std::string_view filter, std::string& from, std::uint64_t steady, std::size_t& steps, const Visit& use) const;
 
   using Use = std::function<void(const Message&)>;
   /// Erases those of an author, and calls `erased` for each.
@@ -43,6 +53,7 @@ class Retained {
   static constexpr std::uint64_t erasure_remembered = 10'000;  // ms; messages between shards take microseconds
 
   struct Entry {
+    Order order = 0;
     std::uint64_t stamp = 0;
     std::shared_ptr<const Message> message;  // null: erased
     std::uint64_t forget = 0;                // steady; of an erasure
@@ -51,14 +62,20 @@ class Retained {
   static std::size_t bytes_of(std::string_view topic, std::size_t message);
   static std::size_t bytes_of(const Entries::value_type& entry);
   void forget(const Entries::value_type& entry);
+  /// To `bytes_` or `mark_bytes_`, whichever it is.
+  std::size_t& bytes_with(const Entry& entry) { return entry.message != nullptr ? bytes_ : mark_bytes_; }
+  void make_room_for_marks();
   void account();
 
   Entries entries_;
   const std::size_t limit_;
   const std::size_t most_bytes_;
+  Order latest_ = 0;
   std::size_t present_ = 0;
-  std::size_t bytes_ = 0;
-  std::size_t topics_ = 0;  // bytes of their names
+  std::size_t bytes_ = 0;                                    // of those that are present,
+  std::size_t mark_bytes_ = 0;                               // and of marks
+  std::deque<std::pair<std::string, std::uint64_t>> marks_;  // with their stamps, the oldest first; some have gone meanwhile
+  std::size_t topics_ = 0;                                   // bytes of their names
   Charge charge_;
 };
 

@@ -31,6 +31,12 @@ using TextMap = std::unordered_map<std::string, Value, TextHash, std::equal_to<>
 
 struct Paced;
 
+/// How far a subscription has come with the retained messages that it is owed.
+struct RetainedOwed {
+  std::string from;         ///< in the table
+  std::uint64_t until = 0;  ///< those that were stored later are not among them
+};
+
 struct Subscription {
   Subscription();
   ~Subscription();
@@ -42,6 +48,8 @@ struct Subscription {
   std::uint8_t scheme = 0;                        ///< by which messages leave
   std::shared_ptr<const std::string> subscriber;  ///< name of the verified identity; null: anonymous
   std::shared_ptr<Receiver> receiver;             ///< of one that ends with its connection; null: an ordinary one
+  std::shared_ptr<const std::string> share;       ///< the whole filter, of a shared one; null: an ordinary one
+  std::optional<RetainedOwed> retained;           ///< set: stands in the session's list of those that are owed some
   std::unique_ptr<Paced> paced;                   ///< what waits for the next frame of a receiver that keeps a pace
   TopicNode* node = nullptr;                      ///< where it stands in the tree,
   std::size_t place = 0;                          ///< and at which index
@@ -58,8 +66,9 @@ struct Delivery {
   std::uint8_t scheme = 0;
   std::shared_ptr<const std::string> subscriber;
   std::vector<std::uint32_t> identifiers;
-  std::size_t place = 0;                 ///< of its DeliverySaved among the changes of that batch
-  std::shared_ptr<Receiver> receiver{};  ///< set: it ends with the connection, and is not stored
+  std::size_t place = 0;                       ///< of its DeliverySaved among the changes of that batch
+  std::shared_ptr<Receiver> receiver{};        ///< set: it ends with the connection, and is not stored
+  std::shared_ptr<const std::string> share{};  ///< set: it came by this shared subscription
 };
 
 struct Paced {
@@ -96,7 +105,9 @@ struct Session {
   TextMap<std::unique_ptr<Subscription>> subscriptions;
   mqtt::OutgoingState<Delivery> outgoing;
   mqtt::IncomingState incoming;
-  std::deque<Delivery> queue;  ///< not yet in flight
+  std::deque<Delivery> queue;           ///< not yet in flight
+  std::vector<Subscription*> retained;  ///< that are owed retained messages, in the order in which they came
+  bool is_in_line = false;              ///< to go on with them in a turn to come
   std::size_t queued_bytes = 0;
   Charge charge;      ///< of itself,
   Charge waiting;     ///< and of the lists of what it is owed; the messages have their own

@@ -17,6 +17,7 @@
 
 #include "broker/budget.h"
 #include "broker/changes.h"
+#include "broker/interest.h"
 #include "broker/parcel.h"
 #include "broker/policy.h"
 #include "broker/token_bucket.h"
@@ -162,15 +163,40 @@ class Journal {
   virtual void refused(Refusal refusal, std::string_view client, std::string_view cause, Now now) = 0;
 };
 
-/// Keeps guessing slow (index of specifications, section 3 rule 5); one for all shards. Any thread. Who has no name is known by
-/// its address alone: a name that all share would let one shut the others out.
+/// Keeps guessing slow (index of specifications, section 3 rule 5); one for all shards. Any thread. Failures are counted for a
+/// name as one network tries it, so that nobody can close a name to others, and for the network whatever the name. Secrets that
+/// people choose and proofs by key are counted apart: failed passwords close no proof by key.
 class LoginGate {
  public:
+  using Tested = Login::Tested;
+  enum class Outcome { failed, succeeded, untried };
   virtual ~LoginGate() = default;
-  /// False: too many have failed lately, under this name or from this address.
-  virtual bool may_try(std::string_view name, std::string_view address, Now now) = 0;
-  virtual void failed(std::string_view name, std::string_view address, Now now) = 0;
-  virtual void succeeded(std::string_view name) = 0;
+  /// False: too many have failed lately. An empty name: the network alone counts.
+  virtual bool may_try(Tested by, std::string_view name, std::string_view address, Now now) = 0;
+  /// Likewise, and if so, one has begun, which counts as a failure until end() is called for it.
+  virtual bool begin(Tested by, std::string_view name, std::string_view address, Now now) = 0;
+  virtual void end(Tested by, std::string_view name, std::string_view address, Outcome outcome, Now now) = 0;
+};
+
+/// One try, from its beginning to what came of it: a failure, if nothing else is said.
+class LoginTry {
+ public:
+  /// `gate` may be null, and outlives it.
+  LoginTry(LoginGate* gate, LoginGate::Tested by, std::string_view name, std::string_view address, Now now);
+  LoginTry(LoginTry&& other) noexcept;
+  LoginTry& operator=(LoginTry&& other) noexcept;
+  ~LoginTry();
+  /// False: it is refused, and nothing is to be tried.
+  bool is_open() const { return is_open_; }
+  void is(LoginGate::Outcome outcome) { outcome_ = outcome; }
+
+ private:
+  LoginGate* gate_;  // null: nothing to tell
+  LoginGate::Tested by_;
+  std::string name_, address_;
+  Now now_;
+  bool is_open_;
+  LoginGate::Outcome outcome_ = LoginGate::Outcome::failed;
 };
 
 /// Begins a login by user name and password.
@@ -188,6 +214,8 @@ struct Ports {
   /// Subscriptions of sessions that outlive their connections, in all shards; shared by them. While there are none, a message on
   /// its way to another shard need not be stored. Null: it always is.
   std::atomic<std::size_t>* lasting_subscriptions = nullptr;
+  /// Shared by all shards. Null: with several, nobody is told that a message had no subscriber.
+  Interest* interest = nullptr;
 };
 
 /// Work that may block, for a thread that may wait; it works without the shard. Done or not (no thread had time), the shard is
@@ -275,6 +303,9 @@ class Shard {
   /// has come.
   void tick(Now now);
   std::uint64_t next_deadline() const;
+  /// Something was too much for one turn: go_on() in the next one, until there is no more.
+  bool has_work() const;
+  void go_on(Now now);
   /// Listens again to clients that had sent too fast. To be called when next_reading() has come; UINT64_MAX: nobody waits.
   void read_on(Now now);
   std::uint64_t next_reading() const;

@@ -11,10 +11,7 @@ using mqtt::Reason;
 Admission<Core::Granted> Core::subscribe(Link& link, const mqtt::SubscribeEntry& entry, const mqtt::Properties& properties,
                                          Now now) {
   if (is_reply_topic(entry.filter)) return open_inbox(link, entry);
-  bool is_shared = SharedFilter::is_shared(entry.filter);
   auto shared = SharedFilter::parse(entry.filter);
-  if (is_shared ? !shared : !mqtt::is_topic_filter(entry.filter))
-    return refused(Refusal::subscription_refused, "not a topic filter", Reason::topic_filter_invalid);
   if (auto shape = check_shape(entry.filter); !shape) return tl::unexpected(shape.error());
   if (link.relay() != nullptr && entry.options.qos != mqtt::QoS::exactly_once)
     return refused(Refusal::subscription_refused, "all messages of this login have QoS 2", Reason::implementation_specific_error);
@@ -91,10 +88,15 @@ Admission<Core::Granted> Core::grant(Link& link, std::string_view filter, const 
   if (is_new) {
     if (session.subscriptions.size() >= settings.maximum_subscriptions)
       return refused(Refusal::limit_reached, "too many subscriptions", Reason::quota_exceeded);
+    constexpr std::ptrdiff_t most_shared = 100;  // of a session: each is a delivery of its own
+    const auto is_shared = [](const auto& other) { return other.second->share != nullptr; };
+    if (shared && std::ranges::count_if(session.subscriptions, is_shared) >= most_shared)
+      return refused(Refusal::limit_reached, "too many shared subscriptions", Reason::quota_exceeded);
     if (auto room = has_room_for_subscription(filter); !room) return tl::unexpected(room.error());
     auto made = std::make_unique<Subscription>();
     made->session = &session;
     made->filter = filter;
+    if (shared) made->share = std::make_shared<const std::string>(filter);
     account(*made);
     at = session.subscriptions.emplace(made->filter, std::move(made)).first;
     if (shared)
@@ -132,6 +134,7 @@ void Core::forget(Session& session, Subscription& subscription) {
   else
     tell_group(subscription, MemberEvent::What::left);
   account_tree();
+  forget_retained(subscription);
   if (session.saved) change(SubscriptionEnded{session.number, subscription.filter});
   --counters.subscriptions;
 }

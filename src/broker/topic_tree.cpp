@@ -45,10 +45,12 @@ void TopicTree::add(Subscription& subscription) {
   subscription.node = node;
   subscription.place = list.size();
   list.push_back(&subscription);
+  if (interest_ != nullptr) interest_->add(subscription.filter);
   forget();
 }
 
 void TopicTree::remove(Subscription& subscription) {
+  if (interest_ != nullptr) interest_->remove(subscription.filter);
   TopicNode* node = subscription.node;
   auto& list = list_of(*node, subscription);
   list[subscription.place] = list.back();

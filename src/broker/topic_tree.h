@@ -5,6 +5,7 @@
 // without subscriptions go away at once: a topic is no slower for the subscribers that left it. One thread.
 #pragma once
 
+#include "broker/interest.h"
 #include "broker/session.h"
 
 namespace sealmq::broker {
@@ -20,6 +21,8 @@ struct TopicNode {
 
 class TopicTree {
  public:
+  /// `interest`: told of what stands here; null or outlives it.
+  explicit TopicTree(Interest* interest = nullptr) : interest_(interest) {}
   void add(Subscription& subscription);
   void remove(Subscription& subscription);
 
@@ -41,6 +44,7 @@ class TopicTree {
   void forget();
   static std::vector<Subscription*>& list_of(TopicNode& node, const Subscription& subscription);
 
+  Interest* const interest_;
   TopicNode root_;
   std::size_t nodes_ = 0;
   std::uint64_t visited_ = 0;

@@ -20,6 +20,7 @@
 #include "cli/authority_options.h"
 #include "cli/client_options.h"
 #include "cli/command.h"
+#include "cli/stray_signals.h"
 #include "cli/evidence.h"
 #include "crypto/random.h"
 #include "net/url.h"
@@ -155,6 +156,7 @@ class Service {
     for (const auto& [options, served] : brokers) lines_.push_back(std::make_shared<Line>(*this, options, served));
     for (const auto& line : lines_) line->start();
     asio::co_spawn(loop_, watch(), asio::detached);
+    ignore_stray_signals();
     asio::signal_set signals(loop_, SIGINT, SIGTERM);
     signals.async_wait([this](const boost::system::error_code& error, int) {
       if (!error) stop();
@@ -417,15 +419,21 @@ Result<> run(const Options& options) {
 
 }  // namespace
 
-void add_authority_serve(CLI::App& authority, int& exit_code) {
+void add_authority_serve(Command& authority, int& exit_code) {
   const auto options = std::make_shared<Options>();  // the callback owns it
-  auto* serve = authority.add_subcommand("serve");
-  add_folder_option(*serve, options->folder);
-  add_client_options(*serve, options->client, "--to");
-  add_registry_options(*serve, options->registry);
-  serve->add_option("--broker", options->brokers)->allow_extra_args(false);
-  serve->add_option("--complaints", options->complaints);
-  serve->callback([options, &exit_code] { exit_code = finish(run(*options)); });
+  Command& serve = authority.add(
+      "serve",
+      {.summary = "send orders to the brokers, and take complaints",
+       .text =
+           "Connects to every broker, sends it the orders that it lacks, and each new one at once; runs until it is interrupted.",
+       .examples = "$ sealmq authority serve --broker mqtt://north.example \\\n    --broker mqtt://south.example\n"});
+  add_folder_option(serve, options->folder);
+  serve.option("--broker", options->brokers, "URL", "a broker to serve; -h, -p or -L name a single one");
+  serve.option("--complaints", options->complaints, "TOPIC",
+               "where complaints come in: the broker's policy must let the authority read there");
+  add_client_options(serve, options->client, "--to");
+  add_registry_options(serve, options->registry);
+  serve.callback([options, &exit_code] { exit_code = finish(run(*options)); });
 }
 
 }  // namespace sealmq::cli

@@ -33,9 +33,9 @@ Json to_json(const RevocationReport& report) {
 
 }  // namespace
 
-void print_revoked(const std::string& revoked, const Progress& progress, bool in_json) {
+void print_ended(std::string_view done, const std::string& name, const Progress& progress, bool in_json) {
   if (in_json) {
-    Json json{{"revoked", revoked}, {"carried_out", !progress.done.empty() && progress.owed.empty()}};
+    Json json{{std::string(done), name}, {"carried_out", !progress.done.empty() && progress.owed.empty()}};
     if (!progress.done.empty()) json.update(to_json(progress.total()));
     json["brokers"] = Json::array();
     for (const auto& one : progress.done) {
@@ -50,7 +50,7 @@ void print_revoked(const std::string& revoked, const Progress& progress, bool in
     std::cout << json.dump(-1, ' ', false, Json::error_handler_t::replace) << '\n';
     return;
   }
-  std::cout << "revoked " << revoked;
+  std::cout << done << " " << name;
   if (!progress.done.empty()) {
     const RevocationReport all = progress.total();
     std::cout << " in " << in_milliseconds(all.microseconds) << ": " << counted(all.sessions, "session") << ", "

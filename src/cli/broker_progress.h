@@ -15,7 +15,8 @@ Result<> wait_until_in_force(Registry& registry);
 Result<Progress> wait_for_brokers(Registry& registry, std::uint64_t order);
 
 /// On standard output: what the brokers have ended, and in how long.
-void print_revoked(const std::string& revoked, const Progress& progress, bool in_json);
+/// `done` is the word for the deed, `revoked` for instance.
+void print_ended(std::string_view done, const std::string& name, const Progress& progress, bool in_json);
 
 /// What the person who revokes has to know of those that have not carried it out. An error if one of them runs.
 Result<> tell_missing(const Progress& progress);

@@ -50,7 +50,7 @@ class Refusals {
 
 class Ward {
  public:
-  explicit Ward(const Paper& paper) : paper_(paper) {}
+  explicit Ward(Paper& paper) : paper_(paper) {}
 
   Result<> show() {
     const SchemeInfo& scheme = *find_scheme(scheme_name)->info;
@@ -142,7 +142,7 @@ class Ward {
     return {};
   }
 
-  const Paper& paper_;
+  Paper& paper_;
   crypto::OsRandom random_;
   NoLog log_;
   Refusals refusals_;
@@ -152,7 +152,7 @@ class Ward {
 
 }  // namespace
 
-Result<> show_partners(const Paper& paper) {
+Result<> show_partners(Paper& paper) {
   return Ward(paper).show();
 }
 

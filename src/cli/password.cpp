@@ -4,35 +4,35 @@
 
 #include <iostream>
 
+#include "base/text.h"
 #include "base/try.h"
 #include "cli/audit.h"
 #include "cli/command.h"
+#include "cli/password.h"
 #include "cli/registry_choice.h"
 #include "crypto/random.h"
+#include "keystore/file_access.h"
 #include "registry/data_folder.h"
 #include "sealmq/registry.h"
+#include "server/configuration.h"
 #include "server/password_file.h"
 #include "server/recoverable_passwords.h"
 
 namespace sealmq::cli {
 namespace {
 
-constexpr const char* usage = R"(usage: sealmq identity password NAME [--remove] [--recoverable]
+constexpr About about{
+    .summary = "let a client without keys log in",
+    .text =
+        R"(Lets a client that has no keys log in as NAME by user name and password; it gets NAME's rights on topics that policy
+opens to plain MQTT. The password is asked for twice on a terminal; otherwise it is the first line of standard input.
+A running broker takes it from the next login on.
 
-Lets a client that has no keys log in as NAME by user name and password; it gets NAME's rights on topics that policy opens to
-plain MQTT. The password is asked for twice on a terminal; otherwise it is the first line of standard input. A running broker
-takes it from the next login on.
-
-A client that logs in by a scheme (pmqtt) proves the same password without sending it.
-
-  --recoverable       for clients of pmqtt@paper alone: keeps the password itself, in a file of its own that only that profile
-                      reads. Whoever gets the file has the password
-  --remove            takes the password away
-  --data DIR          the broker's data folder (or SEALMQ_DATA), ./sealmq-data if not given
-  --registry URL      where the list is, if not there (or SEALMQ_REGISTRY)
-
-  $ sealmq identity password dashboard
-)";
+A client that logs in by a scheme (pmqtt) proves the same password without sending it.)",
+    .examples = R"($ sealmq identity enroll dashboard --password-only --subscribe 'plant/#'
+$ sealmq identity password dashboard
+)",
+};
 
 constexpr std::size_t longest = 1024;
 
@@ -86,49 +86,79 @@ struct Options {
   std::string name;
   bool remove = false;
   bool recoverable = false;
+  std::string configuration;
+  bool json = false;
 };
+
+void print_done(std::string_view what, const Options& options) {
+  if (options.json)
+    std::cout << "{\"name\":" << json_quoted(options.name) << ",\"password\":\"" << what
+              << "\",\"recoverable\":" << (options.recoverable ? "true" : "false") << "}\n";
+  else
+    std::cout << what << (options.recoverable && !options.remove ? " the recoverable password of " : " the password of ")
+              << options.name << '\n';
+}
 
 Result<> run(const Options& options) {
   const std::string& name = options.name;
   const DataFolder folder = TRY(find_data_folder(options.registry.data));
+  const std::string file = TRY(find_password_file(options.registry, options.configuration));
   if (options.remove) {
     const bool was_there = options.recoverable ? TRY(server::remove_recoverable_password(folder.recoverable_passwords(), name))
-                                               : TRY(server::remove_password(folder.passwords(), name));
+                                               : TRY(server::remove_password(file, name));
     if (!was_there) return fail(Blame::caller_misused, name + " has no password");
-    std::cout << "removed the password of " << name << '\n';
+    print_done("removed", options);
     return record(options.registry, "password", name, "removed");
   }
   const auto registry = TRY(open_registry(options.registry));
   const auto known = TRY(registry->find(name));
   if (!known)
     return fail_with_hint(Blame::caller_misused, name + " is not on the broker's list",
-                          "sealmq identity new " + name + ", then sealmq identity enroll " + name + ".pub");
+                          "sealmq identity enroll " + name + " --password-only, or NAME.pub for one with keys");
   Secret password = TRY(new_password());
   if (options.recoverable) {
     notice("warning: this password can be read by whoever gets " + folder.recoverable_passwords() +
            "\nhint: use it nowhere else; a scheme without @paper needs no such file");
     TRY(server::set_recoverable_password(folder.recoverable_passwords(), name, std::move(password)));
-    std::cout << "set the recoverable password of " << name << '\n';
-    return {};
+    print_done("set", options);
+    return record(options.registry, "password", name, "set, recoverable");
   }
   crypto::OsRandom random;
   const auto entry = TRY(server::hash_password(password.reveal(), random));
-  TRY(server::set_password(folder.passwords(), name, entry));
-  std::cout << "set the password of " << name << '\n';
+  TRY(server::set_password(file, name, entry));
+  print_done("set", options);
   return record(options.registry, "password", name, "set");
 }
 
 }  // namespace
 
-void add_identity_password(CLI::App& identity, int& exit_code) {
-  auto* command = identity.add_subcommand("password");
-  set_usage(*command, usage);
+Result<std::string> find_password_file(const RegistryChoice& choice, const std::string& configuration) {
+  const DataFolder folder{choice.data};
+  const std::string file = !configuration.empty() ? configuration : exists(folder.configuration()) ? folder.configuration() : "";
+  if (file.empty()) return folder.passwords();
+  const auto named = TRY(server::read_configuration(file)).password_file;
+  return named.empty() ? folder.passwords() : named;
+}
+
+Result<> forget_passwords(const RegistryChoice& choice, const std::string& name) {
+  TRY(server::remove_password(TRY(find_password_file(choice, "")), name));
+  TRY(server::remove_recoverable_password(DataFolder{choice.data}.recoverable_passwords(), name));
+  return {};
+}
+
+void add_identity_password(Command& identity, int& exit_code) {
+  Command& command = identity.add("password", about);
   const auto options = std::make_shared<Options>();  // the callback owns it
-  command->add_option("NAME", options->name)->required();
-  command->add_flag("--remove", options->remove);
-  command->add_flag("--recoverable", options->recoverable);
-  add_registry_options(*command, options->registry);
-  command->callback([options, &exit_code] { exit_code = finish(run(*options)); });
+  command.argument("NAME", options->name, "an identity, as it is called on the list");
+  command.flag("--remove", options->remove, "takes the password away");
+  command.flag("--recoverable", options->recoverable,
+               "for clients of pmqtt@paper alone: keeps the password itself, in a file of its own that only that profile reads. "
+               "Whoever gets the file has the password");
+  command.option("-c,--config", options->configuration, "FILE",
+                 "the broker's configuration, which may name another password_file; sealmq.toml in the data folder if not given");
+  add_json_option(command, options->json);
+  add_registry_options(command, options->registry);
+  command.callback([options, &exit_code] { exit_code = finish(run(*options)); });
 }
 
 }  // namespace sealmq::cli

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "base/error_text.h"
+#include "base/owned_file.h"
 #include "base/reader.h"
 #include "base/try.h"
 #include "base/writer.h"
@@ -121,7 +122,7 @@ class CardOwnKeys final : public KeyStore {
 };
 
 Result<> make_folder(const std::string& folder) {
-  if (::mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST)
+  if (!sealmq::make_folder(folder))
     return fail(Blame::environment, "cannot make " + folder + ": " + error_text(errno));
   struct stat found {};
   if (::stat(folder.c_str(), &found) != 0 || !S_ISDIR(found.st_mode))

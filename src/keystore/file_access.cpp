@@ -8,6 +8,7 @@
 
 #include "base/descriptor.h"
 #include "base/error_text.h"
+#include "base/owned_file.h"
 #include "base/try.h"
 
 namespace sealmq {
@@ -17,11 +18,6 @@ constexpr mode_t others = S_IRWXG | S_IRWXO;
 
 Failure trouble(std::string_view doing, const std::string& path) {
   return fail(Blame::environment, std::string(doing) + " " + path + ": " + error_text(errno));
-}
-
-std::string folder_of(const std::string& path) {
-  const auto slash = path.rfind('/');
-  return slash == std::string::npos ? "." : path.substr(0, slash + 1);
 }
 
 /// The name of a new file is on the disk only when its folder is.
@@ -58,6 +54,29 @@ Result<Secret> read_all(const Descriptor& file, const std::string& path, std::si
   return secret;
 }
 
+/// So that a service that reads it, by its user or by its group, can go on to.
+bool keep_owner(const Descriptor& file, const struct stat& before) {
+  struct stat made {};
+  if (::fstat(file.number(), &made) != 0) return false;
+  const bool is_same = made.st_uid == before.st_uid && made.st_gid == before.st_gid;
+  return (is_same || ::fchown(file.number(), before.st_uid, before.st_gid) == 0) &&
+         ::fchmod(file.number(), (made.st_mode & 07777) | (before.st_mode & S_IRGRP)) == 0;
+}
+
+/// `before`: what it is to take the place of; null: nothing.
+Result<> write_new(const std::string& path, std::string_view text, Audience audience, const struct stat* before) {
+  const Descriptor file = make_file(path, O_WRONLY, audience == Audience::owner ? 0600 : 0644);
+  if (!file.is_open()) {
+    if (errno == EEXIST) return fail(Blame::caller_misused, path + " is there already and is not overwritten");
+    return trouble("cannot make", path);
+  }
+  auto written = before == nullptr || keep_owner(file, *before) ? write_all(file, text, path)
+                                                                : trouble("cannot keep the owner of what was", path);
+  if (written) written = keep_name(path);
+  if (!written) ::unlink(path.c_str());  // ours, and nobody has used it yet
+  return written;
+}
+
 /// Without waiting, should the name be that of a pipe.
 Result<Descriptor> open_to_read(const std::string& path, struct stat& found) {
   Descriptor file(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
@@ -69,22 +88,15 @@ Result<Descriptor> open_to_read(const std::string& path, struct stat& found) {
 }  // namespace
 
 Result<> write_new_file(const std::string& path, std::string_view text, Audience audience) {
-  const mode_t mode = audience == Audience::owner ? 0600 : 0644;
-  const Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode));
-  if (!file.is_open()) {
-    if (errno == EEXIST) return fail(Blame::caller_misused, path + " is there already and is not overwritten");
-    return trouble("cannot make", path);
-  }
-  auto written = write_all(file, text, path);
-  if (written) written = keep_name(path);
-  if (!written) ::unlink(path.c_str());  // ours, and nobody has used it yet
-  return written;
+  return write_new(path, text, audience, nullptr);
 }
 
 Result<> replace_file(const std::string& path, std::string_view text, Audience audience) {
+  struct stat before {};
+  const bool is_there = ::lstat(path.c_str(), &before) == 0 && S_ISREG(before.st_mode);
   const std::string fresh = path + ".new";
   ::unlink(fresh.c_str());
-  TRY(write_new_file(fresh, text, audience));
+  TRY(write_new(fresh, text, audience, is_there ? &before : nullptr));
   if (::rename(fresh.c_str(), path.c_str()) != 0) return trouble("cannot write", path);
   return keep_name(path);
 }
@@ -97,6 +109,21 @@ Result<Secret> read_private_file(const std::string& path, const WantedFile& want
   // What it is comes before who may read it: nobody shall close a file that is meant for all.
   if (content) TRY(check_file(path, as_text(content->reveal()), wanted));
   if (is_open) return fail(Blame::caller_misused, path + " can be read by other users\nhint: chmod 600 " + path);
+  return content;
+}
+
+Result<Secret> read_mounted_file(const std::string& path, const WantedFile& wanted, Audience readers, std::size_t longest) {
+  struct stat found {};
+  const auto file = TRY(open_to_read(path, found));
+  constexpr mode_t writers = S_IWUSR | S_IWGRP | S_IWOTH;
+  if (found.st_uid != 0 && found.st_uid != ::geteuid() && ::geteuid() != 0)
+    return fail(Blame::caller_misused, path + " belongs to another user, who can change it");
+  if ((found.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+    return fail(Blame::caller_misused, "others can change " + path + "\nhint: chmod go-w " + path);
+  if ((found.st_mode & S_IROTH) != 0 && (readers != Audience::everybody || (found.st_mode & writers) != 0))
+    return fail(Blame::caller_misused, "everybody on this machine can read " + path + "\nhint: chmod o= " + path);
+  auto content = read_all(file, path, longest);
+  if (content) TRY(check_file(path, as_text(content->reveal()), wanted));
   return content;
 }
 

@@ -16,13 +16,17 @@ inline constexpr std::size_t longest_key_file = 16 * 1024;
 
 /// On the disk when it returns. Errors: caller_misused if something is there under this name, a link included; environment.
 Result<> write_new_file(const std::string& path, std::string_view text, Audience audience);
-/// In one step: whoever reads the file sees the old text or the new one. Errors: environment.
+/// In one step: whoever reads the file sees the old text or the new one. The owner and the group stay. Errors: environment.
 Result<> replace_file(const std::string& path, std::string_view text, Audience audience);
 
 /// Errors: caller_misused if the file is one of another kind (check_file()), if others may read or write it, or if it is longer
 /// than `longest`; environment.
 Result<Secret> read_private_file(const std::string& path, const WantedFile& wanted, std::size_t longest = longest_key_file);
-/// Likewise; it may be read by others.
+/// As services get what their operator mounts, often through a link: the group may read it too, and with Audience::everybody, for
+/// what only hashes protect, anybody, if nobody may write it. It is root's or our own. Errors: as read_private_file.
+Result<Secret> read_mounted_file(const std::string& path, const WantedFile& wanted, Audience readers = Audience::owner,
+                                 std::size_t longest = longest_key_file);
+/// As read_private_file; it may be read by others.
 Result<std::string> read_public_file(const std::string& path, const WantedFile& wanted);
 
 bool exists(const std::string& path);

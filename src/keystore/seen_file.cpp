@@ -10,6 +10,7 @@
 #include <cerrno>
 
 #include "base/error_text.h"
+#include "base/owned_file.h"
 #include "base/try.h"
 #include "crypto/hash.h"
 #include "crypto/process_mark.h"
@@ -33,7 +34,7 @@ std::uint64_t floor_after(const struct stat& former) {
 }  // namespace
 
 Result<std::unique_ptr<SeenFile>> SeenFile::open(const std::string& path) {
-  Descriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+  Descriptor file = open_or_make_file(path, O_RDWR);
   if (!file.is_open()) return fail(Blame::environment, "cannot open " + path + ": " + error_text(errno));
   if (::flock(file.number(), LOCK_EX | LOCK_NB) != 0)
     return fail(Blame::environment,

@@ -12,6 +12,7 @@
 
 #include "base/descriptor.h"
 #include "base/error_text.h"
+#include "base/owned_file.h"
 
 namespace sealmq {
 namespace {
@@ -46,7 +47,7 @@ class SequenceFile : public SequenceCounter {
 
   // Opened anew each time: the lock is then between calls, whether they come from threads or from processes.
   Result<std::uint64_t> next() override {
-    const Descriptor file(::open(path_.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+    const Descriptor file = open_or_make_file(path_, O_RDWR);
     if (!file.is_open()) return trouble("cannot open");
     while (::flock(file.number(), LOCK_EX) != 0) {
       if (errno != EINTR) return trouble("cannot lock");

@@ -17,6 +17,7 @@
 
 #include "base/descriptor.h"
 #include "base/error_text.h"
+#include "base/owned_file.h"
 #include "base/reader.h"
 #include "base/text.h"
 #include "base/try.h"
@@ -45,7 +46,7 @@ class NamesFile {
 
   /// On the disk when it returns.
   Result<> add(const SenderName& name) {
-    const Descriptor file(::open(path_.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+    const Descriptor file = open_or_make_file(path_, O_RDWR);
     if (!file.is_open()) return trouble();
     while (::flock(file.number(), LOCK_EX) != 0)
       if (errno != EINTR) return trouble();
@@ -256,8 +257,7 @@ void remove_former_files(const std::string& folder) {
 }  // namespace
 
 Result<std::shared_ptr<TopicKeys>> open_topic_keys(const std::string& folder, Random& random) {
-  if (::mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST)
-    return fail(Blame::environment, "cannot make " + folder + ": " + error_text(errno));
+  if (!make_folder(folder)) return fail(Blame::environment, "cannot make " + folder + ": " + error_text(errno));
   auto keys = std::make_shared<TopicKeyFolder>(folder, random);
   TRY(keys->load());
   remove_former_files(folder);

@@ -258,6 +258,9 @@ Result<> Connection::on_connect(Bytes packet, Bytes body, Events& events) {
     version_known_ = true;
   }
   Connect connect = TRY(decode_connect(body));
+  // [MQTT-1.5.5-1]: when its header was read nobody knew the version
+  if (connect.version == Version::v5 && packet.size() - body.size() != 1 + variable_size(body.size()))
+    return malformed("remaining length is not in its shortest form");
   const Properties& properties = connect.properties;
   version_ = connect.version;
   keep_alive_ = connect.keep_alive;

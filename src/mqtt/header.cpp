@@ -35,7 +35,8 @@ Result<std::optional<FixedHeader>> decode_header(Bytes in, Version version) {
     std::uint8_t byte = in[i + 1u];
     header.remaining |= (byte & 0x7Fu) << (7 * i);
     if ((byte & 0x80) != 0) continue;
-    if (byte == 0 && i > 0) return malformed("remaining length is not in its shortest form");  // [MQTT-1.5.5-1]
+    // [MQTT-1.5.5-1]; before MQTT 5 there is no such rule
+    if (byte == 0 && i > 0 && version == Version::v5) return malformed("remaining length is not in its shortest form");
     header.size = static_cast<std::uint8_t>(i + 2);
     return header;
   }

@@ -226,14 +226,14 @@ bool equal(const std::optional<Bytes>& a, const std::optional<Bytes>& b) {
 void read_properties(Reader& in, Carrier carrier, Properties& out) {
   std::size_t size = read_variable(in);
   if (size > in.remaining()) return in.fail("properties end too early");
-  std::size_t behind = in.remaining() - size;  // left over once the section is read
-  while (in.remaining() > behind) {
-    std::uint32_t id = read_variable(in);
+  Reader section = packet_reader(in.bytes(size));  // a property cut short is not read on into what follows
+  while (section.remaining() > 0) {
+    std::uint32_t id = read_variable(section);
     const Row* row = id < row_of.size() ? row_of[id] : nullptr;
     if (row == nullptr || (row->carriers & mqtt::in(carrier)) == 0) return in.fail("property is not one of this packet");
-    std::visit([&](auto member) { read_member(in, *row, carrier, out.*member); }, row->member);
+    std::visit([&](auto member) { read_member(section, *row, carrier, out.*member); }, row->member);
   }
-  if (in.remaining() < behind) in.fail("property reaches beyond its section");
+  if (section.failed() && !in.failed()) in = section;  // its failure is the packet's
   // [MQTT-3.3.2-14]
   if (out.response_topic && !is_topic_name(*out.response_topic))
     in.fail("response topic is not a topic name", code(Reason::protocol_error));

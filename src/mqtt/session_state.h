@@ -48,6 +48,12 @@ class OutgoingState {
     known_free_ = 65535 - last_id_;
   }
 
+  /// The entry with this identifier.
+  Outgoing<M>* find(std::uint16_t packet_id) {
+    auto entry = place_of(packet_id);
+    return entry != entries_.end() ? &*entry : nullptr;
+  }
+
   /// The entry, if this identifier awaits exactly that packet.
   Outgoing<M>* find(std::uint16_t packet_id, Awaiting awaiting) {
     auto entry = place_of(packet_id);

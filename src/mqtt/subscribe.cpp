@@ -1,6 +1,7 @@
 // SUBSCRIBE, SUBACK, UNSUBSCRIBE and UNSUBACK: MQTT 5 sections 3.8 to 3.11.
 //
-// A filter that is UTF-8 but breaks the rules of section 4.7 is let through: the broker answers it with Topic Filter Invalid.
+// A filter that breaks the rules of section 4.7 cannot be parsed; Topic Filter Invalid is for one that is well-formed and yet
+// refused.
 #include "mqtt/packet.h"
 #include "mqtt/properties.h"
 #include "mqtt/topic.h"
@@ -34,6 +35,13 @@ std::uint8_t bits_of(const SubscriptionOptions& options, Version version) {
   return static_cast<std::uint8_t>(bits);
 }
 
+/// [MQTT-4.7.1-1] [MQTT-4.7.1-2] [MQTT-4.7.3-1] [MQTT-4.8.2-1] [MQTT-4.8.2-2]
+std::string_view read_filter(Reader& in) {
+  std::string_view filter = read_text(in);
+  if (!is_topic_filter(filter) && !SharedFilter::parse(filter)) in.fail("not a topic filter");
+  return filter;
+}
+
 /// MQTT 3.1.1 section 3.9.3 knows the granted QoS and 0x80.
 Reason read_suback_reason(Reader& in, Version version) {
   Reason reason = read_reason(in, PacketType::suback);
@@ -54,7 +62,7 @@ Result<Subscribe> decode_subscribe(Bytes body, Version version) {
   if (version == Version::v5) read_properties(in, Carrier::subscribe, p.properties);
   if (in.remaining() == 0) in.fail("nothing to subscribe to", code(Reason::protocol_error));  // [MQTT-3.8.3-2]
   while (in.remaining() > 0) {
-    std::string_view filter = read_text(in);
+    std::string_view filter = read_filter(in);
     SubscriptionOptions options = read_options(in, version);
     // [MQTT-3.8.3-4]
     if (options.no_local && SharedFilter::is_shared(filter))
@@ -96,7 +104,7 @@ Result<Unsubscribe> decode_unsubscribe(Bytes body, Version version) {
   p.packet_id = read_packet_id(in);
   if (version == Version::v5) read_properties(in, Carrier::unsubscribe, p.properties);
   if (in.remaining() == 0) in.fail("nothing to unsubscribe from", code(Reason::protocol_error));  // [MQTT-3.10.3-2]
-  while (in.remaining() > 0) p.filters.push_back(read_text(in));
+  while (in.remaining() > 0) p.filters.push_back(read_filter(in));
   return in.finish(std::move(p));
 }
 

@@ -20,11 +20,12 @@ bool would_block(int error) {
 }  // namespace
 
 Handshakes::Handshakes(boost::asio::io_context& loop, std::shared_ptr<const Entry> entry, HandshakeHandler& handler,
-                       std::size_t most)
+                       std::size_t most, std::chrono::milliseconds longest)
     : loop_(loop),
       entry_(std::move(entry)),
       handler_(handler),
       most_(most),
+      longest_(longest),
       buffer_(std::make_unique_for_overwrite<std::uint8_t[]>(buffer_size)),
       timer_(loop.get_executor()) {}
 
@@ -178,13 +179,14 @@ void Handshakes::end(Number number) {
 
 void Handshakes::set_timer() {
   if (half_open_.empty()) return;
-  const auto allowed = waiting_.empty() ? longest : patience;
+  const auto allowed = waiting_.empty() ? longest_ : std::min(patience, longest_);
   const auto due = half_open_.begin()->second.began + allowed;
   if (timer_.expiry() == due) return;
   timer_.expires_at(due);
   timer_.async_wait([this](const boost::system::error_code& error) {
     if (error) return;
-    while (!half_open_.empty() && half_open_.begin()->second.began + (waiting_.empty() ? longest : patience) <= Clock::now())
+    while (!half_open_.empty() &&
+           half_open_.begin()->second.began + (waiting_.empty() ? longest_ : std::min(patience, longest_)) <= Clock::now())
       drop(half_open_.begin()->first, "the handshake takes too long");
     set_timer();
   });

@@ -30,12 +30,13 @@ class HandshakeHandler {
 class Handshakes {
  public:
   /// Who has been at it for `patience` makes room when others wait.
-  static constexpr std::chrono::milliseconds longest{10'000}, patience{1'000};
+  static constexpr std::chrono::milliseconds patience{1'000};
   /// Newcomers whose bytes are not looked at before there is room. Beyond it they are closed at once.
   static constexpr std::size_t most_waiting = 1024;
 
-  /// At most `most` at a time.
-  Handshakes(boost::asio::io_context& loop, std::shared_ptr<const Entry> entry, HandshakeHandler& handler, std::size_t most);
+  /// At most `most` at a time, and each at most so long.
+  Handshakes(boost::asio::io_context& loop, std::shared_ptr<const Entry> entry, HandshakeHandler& handler, std::size_t most,
+             std::chrono::milliseconds longest);
 
   /// `ticket`: Stream::ticket, unless a PROXY header will tell who is to be admitted.
   void begin(Descriptor socket, std::shared_ptr<const void> ticket);
@@ -83,6 +84,7 @@ class Handshakes {
   std::shared_ptr<const Entry> entry_;
   HandshakeHandler& handler_;
   std::size_t most_;
+  const std::chrono::milliseconds longest_;
   std::map<Number, HalfOpen> half_open_;  // the oldest first
   Number next_ = 0;
   std::deque<Waiting> waiting_;

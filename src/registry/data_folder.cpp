@@ -1,12 +1,15 @@
 #include "registry/data_folder.h"
 
 #include <fcntl.h>
+#include <pwd.h>
 #include <sys/stat.h>
 
 #include <cerrno>
 #include <cstring>
 
 #include "base/error_text.h"
+#include "base/owned_file.h"
+#include "base/try.h"
 
 namespace sealmq {
 namespace {
@@ -24,10 +27,33 @@ struct flock whole_file() {
   return lock;
 }
 
+/// As it can be typed: by its number where it has no name, as in a container.
+std::string run_as(uid_t user) {
+  passwd entry{};
+  passwd* found = nullptr;
+  char text[4096];
+  if (::getpwuid_r(user, &entry, text, sizeof text, &found) == 0 && found != nullptr)
+    return "runuser -u " + std::string(found->pw_name) + " -- sealmq …";
+  return "setpriv --reuid " + std::to_string(user) + " --clear-groups sealmq …";
+}
+
+/// What somebody else leaves here would be closed to the broker. Root gives away what it makes. Where a group may write, as in
+/// the volume of a container whose user has another number each time, whoever has made the broker's key is its user.
+Result<> need_its_user(const DataFolder& folder, const struct stat& found) {
+  const uid_t me = ::geteuid();
+  if (me == 0 || me == found.st_uid) return {};
+  struct stat key {};
+  const bool is_shared = (found.st_mode & S_IWGRP) != 0;
+  const bool has_key = is_shared && ::stat(folder.broker_key().c_str(), &key) == 0;
+  if (is_shared && (!has_key || key.st_uid == me)) return {};
+  const uid_t owner = has_key ? key.st_uid : found.st_uid;
+  return fail(Blame::environment, folder.path + " belongs to another user\nhint: as root, or " + run_as(owner));
+}
+
 }  // namespace
 
 Result<DataFolder> open_data_folder(const std::string& path) {
-  if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return trouble("cannot make the data folder " + path);
+  if (!make_folder(path)) return trouble("cannot make the data folder " + path);
   return find_data_folder(path);
 }
 
@@ -35,11 +61,13 @@ Result<DataFolder> find_data_folder(const std::string& path) {
   struct stat found {};
   if (::stat(path.c_str(), &found) != 0) return trouble("cannot use the data folder " + path);
   if (!S_ISDIR(found.st_mode)) return fail(Blame::environment, path + " is not a folder");
-  return DataFolder{path};
+  DataFolder folder{path};
+  TRY(need_its_user(folder, found));
+  return folder;
 }
 
 Result<DataFolderLock> lock_file(const std::string& path, const std::string& taken) {
-  Descriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+  Descriptor file = open_or_make_file(path, O_RDWR);
   if (!file.is_open()) return trouble("cannot open " + path);
   auto lock = whole_file();
   if (::fcntl(file.number(), F_OFD_SETLK, &lock) != 0) {

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <condition_variable>
 #include <map>
 #include <mutex>
@@ -15,11 +16,7 @@ class MemoryRegistry : public Registry {
     const std::lock_guard lock(mutex_);
     TRY(rules::may_add(identity));
     if (identities_.contains(identity.name)) return rules::name_is_taken(identity.name);
-    for (const Bytes key : rules::coordinates(identity.keys)) {
-      if (const auto owner = key_owners_.find(as_text(key)); owner != key_owners_.end())
-        return rules::key_is_taken(owner->second);
-    }
-    for (const Bytes key : rules::coordinates(identity.keys)) key_owners_.emplace(as_text(key), identity.name);
+    TRY(take_keys(identity));
     identities_.emplace(identity.name, identity);
     changed();
     return {};
@@ -58,6 +55,34 @@ class MemoryRegistry : public Registry {
     TRY(rules::may_revoke(identity));
     identity.status = Status::revoked;
     identity.revocation_reason = reason;
+    identity.changed = wall;
+    orders_.push_back({identity.name, {}});
+    changed();
+    return orders_.size();
+  }
+
+  Result<std::uint64_t> remove(std::string_view name, std::uint64_t) override {
+    const std::lock_guard lock(mutex_);
+    const auto found = identities_.find(name);
+    if (found == identities_.end()) return rules::unknown_name(name);
+    give_up_keys(found->second, found->second.status == Status::revoked);
+    identities_.erase(found);
+    orders_.push_back({std::string(name), {}});
+    changed();
+    return orders_.size();
+  }
+
+  Result<std::uint64_t> rekey(const PublicIdentity& fresh, std::uint64_t wall) override {
+    const std::lock_guard lock(mutex_);
+    TRY(rules::may_rekey(fresh));
+    const auto found = identities_.find(fresh.name);
+    if (found == identities_.end()) return rules::unknown_name(fresh.name);
+    Identity& identity = found->second;
+    TRY(take_keys(fresh));
+    give_up_keys(identity, true);
+    static_cast<PublicIdentity&>(identity) = fresh;
+    identity.status = Status::active;
+    identity.revocation_reason.clear();
     identity.changed = wall;
     orders_.push_back({identity.name, {}});
     changed();
@@ -152,6 +177,20 @@ class MemoryRegistry : public Registry {
     return taken.mapped();
   }
 
+  Result<std::vector<Ticket>> tickets(std::uint64_t wall) override {
+    const std::lock_guard lock(mutex_);
+    std::vector<Ticket> all;
+    for (const auto& [hash, ticket] : tickets_)
+      if (ticket.expires > wall) all.push_back(ticket);
+    std::ranges::sort(all, {}, [](const Ticket& ticket) { return std::pair(std::string_view(ticket.name), ticket.expires); });
+    return all;
+  }
+
+  Result<std::size_t> cancel_tickets(std::string_view name) override {
+    const std::lock_guard lock(mutex_);
+    return std::erase_if(tickets_, [name](const auto& entry) { return entry.second.name == name; });
+  }
+
   Result<bool> take_order(const AuthorityOrder& order) override {
     const std::lock_guard lock(mutex_);
     auto& taken = taken_[order.authority];
@@ -195,6 +234,22 @@ class MemoryRegistry : public Registry {
     std::uint64_t followed = 0;  // the version of the list that it goes by
   };
 
+  Result<> take_keys(const PublicIdentity& identity) {
+    for (const Bytes key : rules::coordinates(identity.keys)) {
+      if (const auto owner = key_owners_.find(as_text(key)); owner != key_owners_.end())
+        return rules::key_is_taken(owner->second);
+      if (const auto owner = retired_.find(as_text(key)); owner != retired_.end()) return rules::key_is_retired(owner->second);
+    }
+    for (const Bytes key : rules::coordinates(identity.keys)) key_owners_.emplace(as_text(key), identity.name);
+    return {};
+  }
+  void give_up_keys(const Identity& identity, bool for_ever) {
+    for (const Bytes key : rules::coordinates(identity.keys)) {
+      key_owners_.erase(key_owners_.find(as_text(key)));
+      if (for_ever) retired_.emplace(as_text(key), identity.name);
+    }
+  }
+
   void changed() {
     ++version_;
     changes_.notify_all();
@@ -204,6 +259,7 @@ class MemoryRegistry : public Registry {
   std::condition_variable changes_;
   std::map<std::string, Identity, std::less<>> identities_;
   std::map<std::string, std::string, std::less<>> key_owners_;  // x coordinate to name
+  std::map<std::string, std::string, std::less<>> retired_;     // likewise, of keys that are nobody's any more
   std::vector<Order> orders_;                                   // number n stands at n - 1
   std::map<std::string, Broker, std::less<>> brokers_;
   std::map<TicketHash, Ticket> tickets_;

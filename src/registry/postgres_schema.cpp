@@ -129,8 +129,19 @@ constexpr const char* schema_4 = R"(
   UPDATE sealmq.state SET schema = 4;
 )";
 
+// What was revoked does not come back under another name, nor after its owner was removed. The row of one that was removed stays
+// for the orders about it, with this as its status, and without keys and rights.
+constexpr const char* schema_5 = R"(
+  CREATE TABLE sealmq.retired_key (
+    coordinate bytea PRIMARY KEY,
+    name       text COLLATE "C" NOT NULL      -- whose it was
+  );
+
+  UPDATE sealmq.state SET schema = 5;
+)";
+
 // Each leads from the one before.
-constexpr const char* schemas[] = {schema_1, schema_2, schema_3, schema_4};
+constexpr const char* schemas[] = {schema_1, schema_2, schema_3, schema_4, schema_5};
 
 /// 0: there are no tables.
 Result<std::uint64_t> find_schema(Connection& connection) {

@@ -42,6 +42,17 @@ bool equal(Bytes a, Bytes b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end());
 }
 
+/// Keys that somebody is to use: one signs, and each has one purpose.
+Result<> may_have(const PublicIdentity& identity) {
+  if (!is_there(identity.keys.schnorr) && !is_there(identity.keys.ecdsa) && identity.keys.rsa.empty())
+    return refuse(identity.name + " has no key to sign with");
+  const auto keys = coordinates(identity.keys);
+  for (std::size_t i = 0; i < keys.size(); ++i)
+    for (std::size_t j = 0; j < i; ++j)
+      if (equal(keys[i], keys[j])) return refuse(identity.name + " uses one key for two purposes");
+  return {};
+}
+
 }  // namespace
 
 std::vector<Bytes> coordinates(const PublicKeys& keys) {
@@ -59,13 +70,12 @@ Bytes coordinate(const std::array<std::uint8_t, 33>& key) {
 Result<> may_add(const Identity& identity) {
   if (!is_identity_name(identity.name)) return refuse("a name is 1 to 64 of A-Z a-z 0-9 . _ -");
   if (identity.status == Status::revoked) return refuse("an identity cannot be added as revoked");
-  if (!is_there(identity.keys.schnorr) && !is_there(identity.keys.ecdsa) && identity.keys.rsa.empty())
-    return refuse(identity.name + " has no key to sign with");
-  const auto keys = coordinates(identity.keys);
-  for (std::size_t i = 0; i < keys.size(); ++i)
-    for (std::size_t j = 0; j < i; ++j)
-      if (equal(keys[i], keys[j])) return refuse(identity.name + " uses one key for two purposes");
-  return {};
+  return identity.keys == PublicKeys() ? Result<>() : may_have(identity);
+}
+
+Result<> may_rekey(const PublicIdentity& identity) {
+  if (!is_identity_name(identity.name)) return refuse("a name is 1 to 64 of A-Z a-z 0-9 . _ -");
+  return may_have(identity);
 }
 
 Result<> may_become(const Identity& before, const Identity& after) {
@@ -122,6 +132,9 @@ Failure name_is_taken(std::string_view name) {
 Failure key_is_taken(std::string_view owner) {
   return refuse("a key of this identity is already that of " + std::string(owner));
 }
+Failure key_is_retired(std::string_view former_owner) {
+  return refuse("a key of this identity was revoked, as that of " + std::string(former_owner));
+}
 Failure unknown_name(std::string_view name) {
   return refuse("no identity " + printable(name) + " on the list");
 }
@@ -165,8 +178,9 @@ Result<Identity> read_row(const IdentityRow& row) {
   identity.name = row.name;
   identity.kind = *kind;
   identity.status = *status;
-  const bool no_schnorr = row.schnorr.empty() && (!row.ecdsa.empty() || !row.rsa.empty());
-  if ((!no_schnorr && !read(row.schnorr, identity.keys.schnorr)) ||
+  const bool cannot_sign = row.schnorr.empty() && row.ecdsa.empty() && row.rsa.empty();
+  if (cannot_sign && !row.agreement.empty()) return damaged("a key that signs nothing");
+  if ((!row.schnorr.empty() && !read(row.schnorr, identity.keys.schnorr)) ||
       (!row.ecdsa.empty() && !read(row.ecdsa, identity.keys.ecdsa)) ||
       (!row.agreement.empty() && !read(row.agreement, identity.keys.agreement))) {
     return damaged("a key of the wrong length");

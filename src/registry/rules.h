@@ -16,6 +16,8 @@ Result<> may_add(const Identity& identity);
 /// Name and keys stay for ever, and only revoke() revokes, because it alone leaves the order that ends running sessions.
 Result<> may_become(const Identity& before, const Identity& after);
 Result<> may_revoke(const Identity& identity);
+/// What can be said about other keys for a name.
+Result<> may_rekey(const PublicIdentity& identity);
 Result<> may_add(const Ticket& ticket);
 Result<> may_be_broker(std::string_view id);
 
@@ -27,11 +29,16 @@ bool apply(const AuthorityOrder& order, Identity& identity);
 
 Failure name_is_taken(std::string_view name);
 Failure key_is_taken(std::string_view owner);
+/// Revoked, or exchanged for others, and never to be used again.
+Failure key_is_retired(std::string_view former_owner);
 Failure unknown_name(std::string_view name);
 Failure unknown_order(std::uint64_t order);
 Failure already_reported(std::uint64_t order, std::string_view broker);
 Failure unknown_broker(std::string_view id);
 Failure ticket_is_taken();
+
+/// Why an order was given that is no revocation.
+inline constexpr std::string_view removed = "removed", rekeyed = "has other keys";
 
 /// An identity as a database holds it, without its rights. A key that there is not has no octets.
 struct IdentityRow {

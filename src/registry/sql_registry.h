@@ -69,6 +69,11 @@ Result<> read_rights(const Rows& rows, Holder& holder) {
   return {};
 }
 
+template <class Session>
+Result<> read_ticket_rights(Session& on, Bytes hash, Ticket& ticket) {
+  return read_rights(TRY(on.query("SELECT what, value FROM ticket_right WHERE hash = $1 ORDER BY what, position", hash)), ticket);
+}
+
 template <class Session, class Key, class Holder>
 Result<> write_rights(Session& on, const char* statement, const Key& key, const Holder& holder) {
   for (const auto what : rules::kinds_of_right) {
@@ -85,7 +90,7 @@ Result<bool> exists(Session& on, const char* statement, const Values&... values)
 
 template <class Session>
 Result<std::optional<Identity>> find_identity(Session& on, std::string_view name) {
-  const auto rows = TRY(on.query((std::string(identity_columns) + " WHERE name = $1").c_str(), name));
+  const auto rows = TRY(on.query((std::string(identity_columns) + " WHERE name = $1 AND status <> 'removed'").c_str(), name));
   if (rows.count() == 0) return std::nullopt;
   auto identity = TRY(read_identity(rows, 0));
   TRY(read_rights(TRY(on.query("SELECT what, value FROM entitlement WHERE name = $1 ORDER BY what, position", name)), identity));
@@ -111,6 +116,32 @@ Result<std::optional<std::string>> owner_of_a_key(Session& on, const PublicKeys&
                rules::in_row(keys.schnorr), rules::coordinate(keys.ecdsa), rules::coordinate(keys.agreement), Bytes(keys.rsa)));
   if (rows.count() == 0) return std::nullopt;
   return TRY(rows.text(0, 0));
+}
+
+/// Nobody's, or it is said whose.
+template <class Session>
+Result<> need_free_keys(Session& on, const PublicKeys& keys) {
+  if (const auto owner = TRY(owner_of_a_key(on, keys))) return rules::key_is_taken(*owner);
+  for (const Bytes key : rules::coordinates(keys)) {
+    const auto retired = TRY(on.query("SELECT name FROM retired_key WHERE coordinate = $1", key));
+    if (retired.count() > 0) return rules::key_is_retired(TRY(retired.text(0, 0)));
+  }
+  return {};
+}
+
+/// From now on they are nobody's.
+template <class Session>
+Result<> retire_keys(Session& on, const Identity& identity) {
+  for (const Bytes key : rules::coordinates(identity.keys))
+    TRY(on.query("INSERT INTO retired_key VALUES ($1, $2) ON CONFLICT DO NOTHING", key, identity.name));
+  return {};
+}
+
+template <class Session>
+Result<> write_keys(Session& on, std::string_view name, const PublicKeys& keys) {
+  TRY(on.query("UPDATE identity SET schnorr = $1, ecdsa = $2, agreement = $3, rsa = $4 WHERE name = $5",
+               rules::in_row(keys.schnorr), rules::in_row(keys.ecdsa), rules::in_row(keys.agreement), Bytes(keys.rsa), name));
+  return {};
 }
 
 template <class Session>
@@ -155,13 +186,13 @@ class SqlRegistry final : public Registry {
     TRY(rules::may_add(identity));
     TRY(need_signed(identity.changed));
     return store_.write([&](Session& on) -> Result<> {
-      if (TRY(exists(on, "SELECT 1 FROM identity WHERE name = $1", identity.name))) return rules::name_is_taken(identity.name);
-      if (const auto owner = TRY(owner_of_a_key(on, identity.keys))) return rules::key_is_taken(*owner);
-      TRY(on.query("INSERT INTO identity VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)", identity.name, name(identity.kind),
-                   name(identity.status), rules::in_row(identity.keys.schnorr), rules::in_row(identity.keys.ecdsa),
-                   rules::in_row(identity.keys.agreement), identity.revocation_reason, identity.changed,
-                   Bytes(identity.keys.rsa)));
-      return write_rights(on, insert_entitlement, identity.name, identity);
+      if (TRY(find_identity(on, identity.name))) return rules::name_is_taken(identity.name);
+      TRY(need_free_keys(on, identity.keys));
+      // One that was removed has left its row, without keys and rights, to the orders about it.
+      if (!TRY(exists(on, "SELECT 1 FROM identity WHERE name = $1", identity.name)))
+        TRY(on.query("INSERT INTO identity VALUES ($1, '', '', $2, $2, $2, '', 0, $2)", identity.name, Bytes()));
+      TRY(write_keys(on, identity.name, identity.keys));
+      return write_identity(on, identity);
     });
   }
 
@@ -184,7 +215,7 @@ class SqlRegistry final : public Registry {
   Result<std::vector<Identity>> list() override {
     return store_.read([](Session& on) -> Result<std::vector<Identity>> {
       std::vector<Identity> all;
-      const auto identities = TRY(on.query((std::string(identity_columns) + " ORDER BY name").c_str()));
+      const auto identities = TRY(on.query((std::string(identity_columns) + " WHERE status <> 'removed' ORDER BY name").c_str()));
       all.reserve(static_cast<std::size_t>(identities.count()));
       for (int row = 0; row < identities.count(); ++row) all.push_back(TRY(read_identity(identities, row)));
 
@@ -214,6 +245,37 @@ class SqlRegistry final : public Registry {
       identity->changed = wall;
       TRY(write_identity(on, *identity));
       return insert_order(on, name, reason, wall);
+    });
+  }
+
+  Result<std::uint64_t> remove(std::string_view name, std::uint64_t wall) override {
+    TRY(need_signed(wall));
+    return store_.write([&](Session& on) -> Result<std::uint64_t> {
+      const auto identity = TRY(find_identity(on, name));
+      if (!identity) return rules::unknown_name(name);
+      if (identity->status == Status::revoked) TRY(retire_keys(on, *identity));
+      TRY(write_keys(on, name, {}));
+      TRY(on.query("UPDATE identity SET status = 'removed', revocation_reason = '', changed = $1 WHERE name = $2", wall, name));
+      TRY(on.query("DELETE FROM entitlement WHERE name = $1", name));
+      return insert_order(on, name, rules::removed, wall);
+    });
+  }
+
+  Result<std::uint64_t> rekey(const PublicIdentity& fresh, std::uint64_t wall) override {
+    TRY(rules::may_rekey(fresh));
+    TRY(need_signed(wall));
+    return store_.write([&](Session& on) -> Result<std::uint64_t> {
+      auto identity = TRY(find_identity(on, fresh.name));
+      if (!identity) return rules::unknown_name(fresh.name);
+      TRY(need_free_keys(on, fresh.keys));
+      TRY(retire_keys(on, *identity));
+      TRY(write_keys(on, fresh.name, fresh.keys));
+      identity->kind = fresh.kind;
+      identity->status = Status::active;
+      identity->revocation_reason.clear();
+      identity->changed = wall;
+      TRY(write_identity(on, *identity));
+      return insert_order(on, fresh.name, rules::rekeyed, wall);
     });
   }
 
@@ -336,7 +398,7 @@ class SqlRegistry final : public Registry {
     TRY(need_signed(ticket.expires));
     TRY(need_signed(wall));
     return store_.write([&](Session& on) -> Result<> {
-      if (TRY(exists(on, "SELECT 1 FROM identity WHERE name = $1", ticket.name))) return rules::name_is_taken(ticket.name);
+      if (TRY(find_identity(on, ticket.name))) return rules::name_is_taken(ticket.name);
       TRY(on.query("DELETE FROM ticket WHERE expires <= $1", wall));
       if (TRY(exists(on, "SELECT 1 FROM ticket WHERE hash = $1", Bytes(hash)))) return rules::ticket_is_taken();
       TRY(on.query("INSERT INTO ticket VALUES ($1, $2, $3, $4)", Bytes(hash), ticket.name, name(ticket.kind), ticket.expires));
@@ -355,11 +417,33 @@ class SqlRegistry final : public Registry {
       const auto kind = TRY(row.text(0, 1));
       const auto expires = TRY(row.number(0, 2));
       auto ticket = TRY(rules::read_ticket(std::move(name), kind, expires));
-      TRY(read_rights(TRY(on.query("SELECT what, value FROM ticket_right WHERE hash = $1 ORDER BY what, position", Bytes(hash))),
-                      ticket));
+      TRY(read_ticket_rights(on, Bytes(hash), ticket));
       TRY(on.query("DELETE FROM ticket WHERE hash = $1", Bytes(hash)));
       if (ticket.expires <= wall) return std::nullopt;
       return ticket;
+    });
+  }
+
+  Result<std::vector<Ticket>> tickets(std::uint64_t wall) override {
+    TRY(need_signed(wall));
+    return store_.read([&](Session& on) -> Result<std::vector<Ticket>> {
+      const auto rows =
+          TRY(on.query("SELECT name, kind, expires, hash FROM ticket WHERE expires > $1 ORDER BY name, expires", wall));
+      std::vector<Ticket> all;
+      for (int row = 0; row < rows.count(); ++row) {
+        auto name = TRY(rows.text(row, 0));
+        const auto kind = TRY(rows.text(row, 1));
+        all.push_back(TRY(rules::read_ticket(std::move(name), kind, TRY(rows.number(row, 2)))));
+        const Buffer hash = TRY(rows.blob(row, 3));
+        TRY(read_ticket_rights(on, hash, all.back()));
+      }
+      return all;
+    });
+  }
+
+  Result<std::size_t> cancel_tickets(std::string_view name) override {
+    return store_.write([&](Session& on) -> Result<std::size_t> {
+      return static_cast<std::size_t>(TRY(on.query("DELETE FROM ticket WHERE name = $1 RETURNING hash", name)).count());
     });
   }
 

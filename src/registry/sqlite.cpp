@@ -7,14 +7,18 @@
 #include <bit>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 
 #include "base/error_text.h"
+#include "base/owned_file.h"
 #include "base/try.h"
 
 namespace sealmq::sqlite {
 namespace {
 
 constexpr int milliseconds_to_wait = 5000;
+
+constexpr std::string_view damaged = " (the file is damaged)";
 
 /// Trying again later is of no use: the disk has nothing to do with it.
 bool is_of_the_request(int result) {
@@ -24,20 +28,25 @@ bool is_of_the_request(int result) {
 
 Failure trouble(sqlite3* database, std::string_view doing, int result) {
   const char* file = sqlite3_db_filename(database, "main");
+  const bool is_damage = (result & 0xFF) == SQLITE_CORRUPT || (result & 0xFF) == SQLITE_NOTADB;
   return fail(is_of_the_request(result) ? Blame::caller_misused : Blame::environment,
-              std::string(doing) + " " + (file != nullptr ? file : "the database") + ": " + sqlite3_errmsg(database));
+              std::string(doing) + " " + (file != nullptr ? file : "the database") + ": " + sqlite3_errmsg(database) +
+                  (is_damage ? std::string(damaged) : ""));
 }
 
 /// SQLite would make the file with the mode the umask leaves, so it is made first. A file that is there is not even opened here:
 /// closing it would drop the locks that SQLite holds on it elsewhere in this process.
 Result<> make_private(const std::string& path) {
-  const int file = ::open(path.c_str(), O_CREAT | O_EXCL | O_RDWR | O_NOFOLLOW | O_CLOEXEC, 0600);
-  if (file >= 0) {
-    ::close(file);
-  } else if (errno != EEXIST) {
-    return fail(Blame::environment, "cannot make " + path + ": " + error_text(errno));
-  }
-  return {};
+  if (make_file(path, O_RDWR).is_open() || errno == EEXIST) return {};
+  return fail(Blame::environment, "cannot make " + path + ": " + error_text(errno));
+}
+
+/// SQLite would refuse links in the path of the folder too, and a service's state folder may be reached by one.
+Result<std::string> without_links_before(const std::string& path) {
+  std::error_code trouble;
+  const auto folder = std::filesystem::canonical(folder_of(path), trouble);
+  if (trouble) return fail(Blame::environment, "cannot open " + path + ": " + trouble.message());
+  return (folder / path.substr(path.rfind('/') + 1)).string();
 }
 
 }  // namespace
@@ -131,8 +140,8 @@ int Statement::columns() const {
 Result<Database> Database::open(const std::string& path, Durability durability) {
   TRY(make_private(path));
   sqlite3* handle = nullptr;
-  const int result =
-      sqlite3_open_v2(path.c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW, nullptr);
+  const int result = sqlite3_open_v2(TRY(without_links_before(path)).c_str(), &handle,
+                                     SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW, nullptr);
   Database database(handle);  // also a failed open leaves a handle to be closed
   if (result != SQLITE_OK) return fail(Blame::environment, "cannot open " + path + ": " + sqlite3_errstr(result));
 
@@ -180,6 +189,10 @@ Result<> Transaction::commit() {
 Transaction::~Transaction() {
   // Nothing can be done about a failure here; SQLite undoes an open transaction at the next use of the file.
   if (database_ != nullptr) static_cast<void>(database_->execute("ROLLBACK"));
+}
+
+bool found_damage(const Error& error) {
+  return error.what.ends_with(damaged);
 }
 
 std::string library_version() {

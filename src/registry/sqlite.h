@@ -95,6 +95,9 @@ class Transaction {
   Database* database_;
 };
 
+/// Whether what failed has found the file to be damaged, or none of SQLite's.
+bool found_damage(const Error& error);
+
 /// Of the library in use.
 std::string library_version();
 

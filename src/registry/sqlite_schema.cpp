@@ -158,8 +158,19 @@ constexpr const char* schema_5 = R"(
   PRAGMA user_version = 5;
 )";
 
+// What was revoked does not come back under another name, nor after its owner was removed. The row of one that was removed stays
+// for the orders about it, with this as its status, and without keys and rights.
+constexpr const char* schema_6 = R"(
+  CREATE TABLE retired_key (
+    coordinate BLOB PRIMARY KEY,
+    name       TEXT NOT NULL            -- whose it was
+  ) STRICT, WITHOUT ROWID;
+
+  PRAGMA user_version = 6;
+)";
+
 // Each leads from the one before; an empty file has version 0.
-constexpr const char* schemas[] = {schema_1, schema_2, schema_3, schema_4, schema_5};
+constexpr const char* schemas[] = {schema_1, schema_2, schema_3, schema_4, schema_5, schema_6};
 
 Result<> take_steps(Database& database) {
   auto transaction = TRY(Transaction::begin(database));

@@ -1,6 +1,7 @@
 // The one place where Beast is compiled.
 #include "server/admin_listener.h"
 
+#include <algorithm>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -180,7 +181,7 @@ Result<AdminAddress> parse_admin_url(std::string_view url) {
 
 Result<Secret> read_token_file(const std::string& path) {
   constexpr std::size_t shortest = 16;
-  const Secret content = TRY(read_private_file(path, wants_token));
+  const Secret content = TRY(read_mounted_file(path, wants_token));
   const std::string_view text = trimmed(as_text(content.reveal()));
   if (text.size() < shortest) return fail(Blame::caller_misused, "the token in " + path + " is shorter than 16 characters");
   if (text.find_first_of(" \t\r\n") != std::string_view::npos)

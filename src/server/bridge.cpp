@@ -316,7 +316,7 @@ Result<std::unique_ptr<Bridge>> Bridge::make(asio::io_context& loop, const Bridg
                                              std::function<Result<int>()> open_local, Log& log) {
   Secret password;
   if (!settings.password_file.empty()) {
-    const Secret content = TRY(read_private_file(settings.password_file, wants_password));
+    const Secret content = TRY(read_mounted_file(settings.password_file, wants_password));
     std::string_view text = as_text(content.reveal());
     while (text.ends_with('\n') || text.ends_with('\r')) text.remove_suffix(1);
     password = Secret(as_bytes(text));

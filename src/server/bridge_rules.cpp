@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <functional>
 
+#include "broker/evidence.h"
 #include "mqtt/topic.h"
 
 namespace sealmq::server {
@@ -58,7 +59,7 @@ std::optional<UserProperties> cross(const UserProperties& properties, std::strin
   for (const auto& [name, value] : properties) {
     if (name == bridge_path)
       path += (path.empty() ? "" : ",") + value;
-    else if (!name.starts_with("sealmq-"))
+    else if (!broker::is_evidence(name))
       passed_on.emplace_back(name, value);
   }
   std::size_t crossed = 0;

@@ -11,6 +11,7 @@
 #include "broker/own_topics.h"
 #include "keystore/file_access.h"
 #include "registry/open_registry.h"
+#include "registry/sqlite.h"
 #include "server/broker_topic_keys.h"
 #include "server/thread_priority.h"
 
@@ -85,9 +86,26 @@ Result<> check_key(const Configuration& configuration, const KeyStore& key) {
   return key.may_be_lost() ? check_token(configuration) : Result<>();
 }
 
+/// A broker that would refuse everybody does not start.
+Result<> check_passwords(const Configuration& configuration, const std::string& path) {
+  const bool may_be_absent = configuration.password_file.empty() && !exists(path);
+  return may_be_absent ? Result<>() : read_passwords(path).map([](const PasswordEntries&) {});
+}
+
 /// Tells this broker from others.
 std::string short_name(const PublicKeys& keys) {
   return to_hex(is_there(keys.schnorr) ? Bytes(keys.schnorr).first(8) : Bytes(keys.ecdsa).subspan(1, 8));
+}
+
+/// What to do about a damaged sessions.db.
+template <class T>
+Result<T> with_hint(const std::string& file, Result<T> opened) {
+  if (!opened && sqlite::found_damage(opened.error()))
+    opened.error().what +=
+        "\nhint: put back a copy of " + file +
+        ", or move it away and all files whose names begin like its own: the broker then begins without sessions, what was "
+        "queued and retained, and no longer knows which messages it has seen, which somebody might send again";
+  return opened;
 }
 
 }  // namespace
@@ -117,13 +135,13 @@ Result<Parts> open_parts(const DataFolder& folder, const Configuration& configur
   parts.topic_keys = TRY(open_broker_topic_keys(configuration, shards, random));
   if (needs_rabin(configuration))
     parts.rabin = TRY(RabinRenewal::open(folder.path, *parts.keys.front(), parts.authority, system_now().wall));
-  auto replays = TRY(open_replay_memory(folder.sessions()));
+  auto replays = TRY(with_hint(folder.sessions(), open_replay_memory(folder.sessions())));
   parts.stored_replays = replays.get();
   parts.replays = std::move(replays);
   parts.password_file = configuration.password_file.empty() ? folder.passwords() : configuration.password_file;
   parts.recoverable_passwords = folder.recoverable_passwords();
   if (configuration.durability == "disk")
-    parts.sessions = TRY(open_session_store(folder.sessions(), *parts.keys.front(), random));
+    parts.sessions = TRY(with_hint(folder.sessions(), open_session_store(folder.sessions(), *parts.keys.front(), random)));
   return parts;
 }
 
@@ -141,6 +159,7 @@ Result<std::unique_ptr<BrokerServer>> BrokerServer::start(const Configuration& c
                                                           Log& log, std::shared_ptr<const ServiceNotify> service) {
   const auto policy = TRY(make_policy(configuration));
   TRY(check_key(configuration, *parts.keys.front()));
+  TRY(check_passwords(configuration, parts.password_file));
   const std::string& id = parts.keys.front()->identity().name;
   TRY(parts.registry->heartbeat(id));  // first: what is revoked from now on is an order for this broker
   const auto directory = TRY(load_directory(*parts.registry));
@@ -148,7 +167,8 @@ Result<std::unique_ptr<BrokerServer>> BrokerServer::start(const Configuration& c
 
   std::unique_ptr<BrokerServer> server(new BrokerServer(configuration, std::move(parts), log, std::move(service)));
   if (!server->parts_.password_file.empty())
-    server->passwords_ = std::make_unique<PasswordFile>(server->parts_.password_file, random);
+    server->passwords_ =
+        std::make_unique<PasswordFile>(server->parts_.password_file, random, !configuration.password_file.empty());
   if (!server->parts_.recoverable_passwords.empty())
     server->recoverable_passwords_ = std::make_unique<RecoverablePasswords>(server->parts_.recoverable_passwords);
   broker::Settings settings = configuration.limits;
@@ -168,6 +188,7 @@ Result<std::unique_ptr<BrokerServer>> BrokerServer::start(const Configuration& c
     broker::Ports ports{{}, *server->parts_.replays, server->refusals_, random};
     ports.gate = &server->throttle_;
     ports.lasting_subscriptions = &server->lasting_subscriptions_;
+    ports.interest = &server->interest_;
     ports.budget = &server->budget_;
     if (server->passwords_ != nullptr)
       ports.password_login = [passwords = server->passwords_.get()](LoginRequest& request) { return passwords->begin(request); };
@@ -272,7 +293,7 @@ void BrokerServer::renew_rabin() {
 }
 
 Result<> BrokerServer::load_sessions() {
-  auto loaded = TRY(parts_.sessions->load(system_now()));
+  auto loaded = TRY(with_hint("sessions.db", parts_.sessions->load(system_now())));
   if (loaded.unreadable > 0)
     log_.error(std::to_string(loaded.unreadable) + " stored messages cannot be read with this key and build; they are left out");
   restored_ = std::make_unique<broker::Restored>(std::move(loaded.restored));
@@ -292,7 +313,8 @@ void BrokerServer::restore_sessions() {
 }
 
 Result<> BrokerServer::listen(const std::vector<Listener>& listeners) {
-  for (const Listener& listener : listeners) entrances_.push_back(TRY(Entrance::open(listener, shards_, gate_, log_)));
+  for (const Listener& listener : listeners)
+    entrances_.push_back(TRY(Entrance::open(listener, lets_in_anonymous(configuration_, listener), shards_, gate_, log_)));
   return {};
 }
 
@@ -315,6 +337,7 @@ void BrokerServer::reload_certificates() {
 Result<> BrokerServer::reload(const Configuration& configuration) {
   const auto policy = TRY(make_policy(configuration));
   TRY(check_key(configuration, *parts_.keys.front()));
+  TRY(check_passwords(configuration, configuration.password_file.empty() ? parts_.password_file : configuration.password_file));
   if (needs_topic_keys(configuration) && parts_.topic_keys.empty())
     return fail(Blame::caller_misused, "messages that the broker opens need topic_keys, which count from the next start on");
   for (const auto& shard : shards_) shard->post([policy](broker::Shard& its, Now now) { its.set_policy(policy, now); });

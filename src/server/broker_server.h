@@ -98,6 +98,7 @@ class BrokerServer final {
   ConnectionGate gate_;
   LoginThrottle throttle_;
   std::atomic<std::size_t> lasting_subscriptions_ = 0;
+  broker::Interest interest_;
   std::unique_ptr<RecoverablePasswords> recoverable_passwords_;
   std::unique_ptr<PasswordFile> passwords_;     // null: user names and passwords mean nothing
   std::unique_ptr<broker::Restored> restored_;  // what the store held, until the shards have it

@@ -7,8 +7,10 @@
 #include "base/text.h"
 #include "base/try.h"
 #include "broker/own_topics.h"
+#include "keystore/file_access.h"
 #include "net/address.h"
 #include "net/url.h"
+#include "registry/data_folder.h"
 #include "sealmq/scheme.h"
 #include "server/settings.h"
 
@@ -38,6 +40,16 @@ bool is_named(const Configuration& configuration, const SchemeInfo& scheme) {
                              [&](const TopicRow& row) { return names_it(row.publish) || names_it(row.subscribe); });
 }
 
+/// Beyond the topics that are the broker's own.
+bool opens_topics_to_plain(const Configuration& configuration) {
+  const auto has_plain = [](const std::vector<std::string>& list) {
+    return std::ranges::find(list, all_schemes().back().info->name) != list.end();
+  };
+  return std::ranges::any_of(configuration.topics, [&](const TopicRow& row) {
+    return !row.filter.starts_with('$') && (has_plain(row.publish) || has_plain(row.subscribe));
+  });
+}
+
 const TopicRow* find_row(const std::vector<TopicRow>& rows, std::string_view filter) {
   const auto found = std::ranges::find(rows, filter, &TopicRow::filter);
   return found == rows.end() ? nullptr : &*found;
@@ -59,13 +71,19 @@ Result<Listener> parse_listener(std::string_view text) {
   else if (is_web && !url.path.empty())
     listener.upgrade.path = "/" + url.path;
   else if (!url.path.empty())
-    return fail(Blame::caller_misused, quoted(text) + " names a topic, which a listener has not");
-  if (!url.user.empty()) return fail(Blame::caller_misused, quoted(text) + " names a user, which a listener has not");
+    return fail(Blame::caller_misused, in_quotes(text) + " names a topic, which a listener has not");
+  if (!url.user.empty()) return fail(Blame::caller_misused, in_quotes(text) + " names a user, which a listener has not");
   return listener;
 }
 
 bool needs_tls(const Listener& listener) {
   return listener.transport == net::Transport::tls || listener.transport == net::Transport::secure_websocket;
+}
+
+bool lets_in_anonymous(const Configuration& configuration, const Listener& listener) {
+  const bool may_prove = !configuration.password_file.empty() || listener.identity != IdentityFrom::nothing ||
+                         !listener.tls.client_ca.empty() || !listener.tls.psk_file.empty();
+  return listener.anonymous.value_or(!may_prove);
 }
 
 void allow_plain(Configuration& configuration) {
@@ -136,6 +154,20 @@ std::vector<std::string> warnings(const Configuration& configuration) {
     for (std::string_view hazard : scheme.info->hazards) line += "; " + std::string(hazard);
     lines.push_back(std::move(line));
   }
+  const bool has_passwords = configuration.password_file.empty() && exists(DataFolder{configuration.data}.passwords());
+  for (const Listener& listener : configuration.listeners) {
+    if (listener.anonymous) continue;
+    const std::string at = "the listener on port " + std::to_string(listener.port);
+    const bool lets_in = lets_in_anonymous(configuration, listener);
+    if (lets_in && has_passwords && opens_topics_to_plain(configuration))
+      lines.push_back(
+          at + " lets in clients without a password too: anonymous = false in its [[listener]] keeps them out, true is silent");
+    if (!lets_in && listener.identity == IdentityFrom::nothing && configuration.password_file.empty())
+      lines.push_back(
+          at +
+          " does not tell by certificate or key who its clients are, and lets in nobody without another login: identity = "
+          "\"cn\", \"san\" or \"psk\" in its [[listener]] tells, anonymous = true lets them in");
+  }
   return lines;
 }
 
@@ -143,21 +175,21 @@ std::vector<Difference> differences(const Configuration& before, const Configura
   std::vector<Difference> found;
   for (const Setting& setting : settings()) {
     const std::string was = setting.value_in(before), is = setting.value_in(after);
-    if (was != is) found.push_back({setting.full_name() + ": " + quoted(was) + " -> " + quoted(is), true});
+    if (was != is) found.push_back({setting.full_name() + ": " + in_quotes(was) + " -> " + in_quotes(is), true});
   }
   if (before.scheme_options != after.scheme_options) found.push_back({"options of schemes", true});
   if (before.bridges != after.bridges) found.push_back({"the bridges", true});
   if (before.listeners != after.listeners) found.push_back({"the listeners", true});
   for (const TopicRow& row : before.topics)
-    if (find_row(after.topics, row.filter) == nullptr) found.push_back({"topic " + quoted(row.filter) + ": removed", false});
+    if (find_row(after.topics, row.filter) == nullptr) found.push_back({"topic " + in_quotes(row.filter) + ": removed", false});
   for (const TopicRow& row : after.topics) {
     const TopicRow* was = find_row(before.topics, row.filter);
     if (was == nullptr)
-      found.push_back({"topic " + quoted(row.filter) + ": new", false});
+      found.push_back({"topic " + in_quotes(row.filter) + ": new", false});
     else if (was->publish != row.publish || was->subscribe != row.subscribe)
-      found.push_back({"topic " + quoted(row.filter) + ": other schemes", false});
+      found.push_back({"topic " + in_quotes(row.filter) + ": other schemes", false});
     else if (was->multicast != row.multicast)
-      found.push_back({"topic " + quoted(row.filter) + ": multicast", false});
+      found.push_back({"topic " + in_quotes(row.filter) + ": multicast", false});
   }
   return found;
 }

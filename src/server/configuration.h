@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -39,8 +40,8 @@ struct Listener {
   net::TlsServerFiles tls{};
   IdentityFrom identity = IdentityFrom::nothing;
   broker::HopRule hop = broker::HopRule::as_offered;
-  bool insecure_channel = false;  ///< who logs in by a scheme may go on without protection, also where TLS gives none
-  bool anonymous = true;          ///< whoever proves no identity may come in, and do what policy leaves to nobody in particular
+  bool insecure_channel = false;    ///< who logs in by a scheme may go on without protection, also where TLS gives none
+  std::optional<bool> anonymous{};  ///< whoever proves no identity may come in, and do what policy leaves to nobody in particular
   Place place{};
   bool operator==(const Listener&) const = default;
 };
@@ -116,6 +117,10 @@ Result<Listener> parse_listener(std::string_view text);
 
 bool needs_tls(const Listener& listener);
 
+/// As the listener says; otherwise not where the configuration names a way to prove who one is: password_file, and of the
+/// listener identity, client_ca or psk_file.
+bool lets_in_anonymous(const Configuration& configuration, const Listener& listener);
+
 /// Lets unprotected MQTT use every topic for which no more specific row decides; and read $SYS, as long as every listener is on
 /// the loopback interface.
 void allow_plain(Configuration& configuration);
@@ -134,7 +139,8 @@ bool needs_topic_keys(const Configuration& configuration);
 /// Likewise an RSA key.
 bool needs_rsa(const Configuration& configuration);
 
-/// One line for each scheme of the rows that is there for study only, with its known weaknesses.
+/// One line for each scheme of the rows that is there for study only, with its known weaknesses; and for who may come in where
+/// that may not be what is meant.
 std::vector<std::string> warnings(const Configuration& configuration);
 
 struct Difference {
@@ -143,7 +149,5 @@ struct Difference {
 };
 std::vector<Difference> differences(const Configuration& before, const Configuration& after);
 
-/// Every setting with type, default and one line of help.
-std::string settings_help();
 
 }  // namespace sealmq::server

@@ -11,7 +11,7 @@ Result<std::shared_ptr<const net::TlsServer>> load_tls(const Listener& listener)
   return tls;
 }
 
-Result<std::unique_ptr<Entrance>> Entrance::open(const Listener& listener,
+Result<std::unique_ptr<Entrance>> Entrance::open(const Listener& listener, bool lets_in_anonymous,
                                                  const std::vector<std::unique_ptr<ShardThread>>& shards, ConnectionGate& gate,
                                                  Log& log) {
   std::unique_ptr<Entrance> entrance(new Entrance(listener, shards, gate, log));
@@ -19,7 +19,7 @@ Result<std::unique_ptr<Entrance>> Entrance::open(const Listener& listener,
   entrance->entry_ = std::make_shared<net::Entry>(listener.transport, listener.proxy_protocol, listener.upgrade, std::move(tls));
   const bool is_private = needs_tls(listener) || listener.transport == net::Transport::unix_socket;
   entrance->door_ = std::make_shared<const ShardThread::Door>(
-      ShardThread::Door{entrance->entry_, listener.identity, listener.anonymous, listener.hop,
+      ShardThread::Door{entrance->entry_, listener.identity, lets_in_anonymous, listener.hop,
                         !is_private && !listener.insecure_channel, is_private});
   auto& loop = shards.front()->loop();
   if (listener.transport == net::Transport::unix_socket)

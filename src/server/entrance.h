@@ -20,8 +20,9 @@ class Entrance final : private net::AcceptHandler {
  public:
   /// The shards' threads and the log outlive it. Errors: environment (the port is taken, a file cannot be read), caller_misused
   /// (a file of TLS holds something else).
-  static Result<std::unique_ptr<Entrance>> open(const Listener& listener, const std::vector<std::unique_ptr<ShardThread>>& shards,
-                                                ConnectionGate& gate, Log& log);
+  static Result<std::unique_ptr<Entrance>> open(const Listener& listener, bool lets_in_anonymous,
+                                                const std::vector<std::unique_ptr<ShardThread>>& shards, ConnectionGate& gate,
+                                                Log& log);
 
   void start() { listener_->start(); }
   /// In the loop of the first shard.

@@ -7,51 +7,99 @@
 #include "net/address.h"
 
 namespace sealmq::server {
+namespace {
 
-/// A user name may have 65535 bytes; what is remembered of it is short.
-static std::string key_of(std::string_view name) {
+/// A user name may have 65535 bytes; what is remembered of it is short. No network has a space in it. Empty: no name.
+std::string key_of(std::string_view name, const std::string& network) {
   constexpr std::size_t longest = 64;
-  return name.size() <= longest ? std::string(name) : "sha256:" + to_hex(crypto::sha256(as_bytes(name)));
+  if (name.empty()) return {};
+  const auto short_name = name.size() <= longest ? std::string(name) : "sha256:" + to_hex(crypto::sha256(as_bytes(name)));
+  return network + " " + short_name;
 }
 
-bool LoginThrottle::is_open(const Records& records, const std::string& key, Now now) {
-  const auto at = records.by_key.find(key);
-  return at == records.by_key.end() || at->second.closed_until <= now.steady;
+}  // namespace
+
+LoginThrottle::Record* LoginThrottle::Records::find(const std::string& key) {
+  const auto at = by_key_.find(key);
+  if (at == by_key_.end()) return nullptr;
+  all_.splice(all_.end(), all_, at->second);
+  return &*at->second;
 }
 
-void LoginThrottle::count(Records& records, const std::string& key, std::uint32_t allowed, Now now) {
-  auto& all = records.by_key;
-  if (all.size() >= most_remembered && !all.contains(key)) {
-    // Those whose time is over go; if that does not help, this one is not remembered: the other record still counts it.
-    if (now.steady - records.looked_through < window) return;
-    records.looked_through = now.steady;
-    std::erase_if(all,
-                  [&](const auto& r) { return r.second.closed_until <= now.steady && now.steady - r.second.since > window; });
-    if (all.size() >= most_remembered) return;
+bool LoginThrottle::Records::is_open(const std::string& key, Now now) {
+  Record* record = find(key);
+  if (record == nullptr) return true;
+  // Failures far apart are none; who was closed is watched for longer.
+  const bool is_old = now.steady - record->since > window;
+  if (is_old && (record->wait == 0 || now.steady > record->closed_until + longest_wait)) {
+    record->failures = 0;
+    record->wait = record->closed_until = 0;
   }
-  Record& record = all[key];
-  const bool is_over = now.steady - record.since > window && now.steady > record.closed_until + longest_wait;
-  if (record.failures == 0 || is_over || (record.wait == 0 && now.steady - record.since > window)) record = {0, now.steady, 0, 0};
-  if (++record.failures < allowed) return;
+  if (record->closed_until > now.steady) return false;
+  return record->wait != 0 ? record->running == 0 : record->failures + record->running < allowed_;
+}
+
+void LoginThrottle::Records::begin(const std::string& key, Now now) {
+  Record* record = find(key);
+  if (record == nullptr) {
+    if (all_.size() >= most_remembered) {
+      by_key_.erase(all_.front().key);
+      all_.pop_front();
+    }
+    record = &all_.emplace_back(Record{.key = key, .since = now.steady});
+    by_key_.emplace(record->key, std::prev(all_.end()));
+  }
+  ++record->running;
+}
+
+void LoginThrottle::Records::end(const std::string& key, Outcome outcome, bool clears, Now now) {
+  Record* record = find(key);
+  if (record == nullptr) return;  // forgotten meanwhile
+  if (record->running > 0) --record->running;
+  if (outcome == Outcome::failed) return count(*record, now);
+  if (outcome == Outcome::succeeded && clears) {
+    record->failures = 0;
+    record->wait = record->closed_until = 0;
+  }
+  if (record->running > 0 || record->failures > 0 || record->wait > 0) return;
+  by_key_.erase(record->key);
+  all_.pop_back();  // where find() has put it
+}
+
+void LoginThrottle::Records::count(Record& record, Now now) const {
+  if (record.failures == 0) record.since = now.steady;
+  if (++record.failures < allowed_) return;
   record.wait = std::clamp<std::uint64_t>(record.wait * 2, 1000, longest_wait);
   record.closed_until = now.steady + record.wait;
 }
 
-bool LoginThrottle::may_try(std::string_view name, std::string_view address, Now now) {
-  const std::lock_guard lock(mutex_);
-  return (name.empty() || is_open(names_, key_of(name), now)) && is_open(addresses_, net::place_of(address), now);
+bool LoginThrottle::is_open(Counted& counted, const std::string& name, const std::string& network, Now now) {
+  return (name.empty() || counted.names.is_open(name, now)) && counted.networks.is_open(network, now);
 }
 
-void LoginThrottle::failed(std::string_view name, std::string_view address, Now now) {
+bool LoginThrottle::may_try(Tested by, std::string_view name, std::string_view address, Now now) {
+  const std::string network = net::place_of(address), key = key_of(name, network);
   const std::lock_guard lock(mutex_);
-  if (!name.empty()) count(names_, key_of(name), failures_of_a_name, now);
-  count(addresses_, net::place_of(address), failures_of_an_address, now);
+  return is_open(counted(by), key, network, now);
 }
 
-// The address stays: who knows one password could go on guessing others.
-void LoginThrottle::succeeded(std::string_view name) {
+bool LoginThrottle::begin(Tested by, std::string_view name, std::string_view address, Now now) {
+  const std::string network = net::place_of(address), key = key_of(name, network);
   const std::lock_guard lock(mutex_);
-  names_.by_key.erase(key_of(name));
+  Counted& its = counted(by);
+  if (!is_open(its, key, network, now)) return false;
+  if (!key.empty()) its.names.begin(key, now);
+  its.networks.begin(network, now);
+  return true;
+}
+
+// A network's failures stay: who knows one password could go on guessing others.
+void LoginThrottle::end(Tested by, std::string_view name, std::string_view address, Outcome outcome, Now now) {
+  const std::string network = net::place_of(address), key = key_of(name, network);
+  const std::lock_guard lock(mutex_);
+  Counted& its = counted(by);
+  if (!key.empty()) its.names.end(key, outcome, true, now);
+  its.networks.end(network, outcome, false, now);
 }
 
 }  // namespace sealmq::server

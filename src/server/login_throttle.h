@@ -1,8 +1,9 @@
-// LoginThrottle: keeps guessing slow (index of specifications, section 3 rule 5). At most 5 failures of one name and 20 from one
-// address within 60 s; after that each further attempt waits twice as long as the one before, up to 15 minutes. What is
-// remembered outlives connections, and is bounded.
+// LoginThrottle: keeps guessing slow (index of specifications, section 3 rule 5). At most 5 failures of one name from one network
+// and 20 from one network within 60 s, counted from when a try begins; after that each further one waits twice as long as the one
+// before, up to 15 minutes. Nobody closes a name to other networks. What is remembered outlives connections, and is bounded.
 #pragma once
 
+#include <list>
 #include <mutex>
 #include <string>
 #include <unordered_map>
@@ -13,34 +14,52 @@ namespace sealmq::server {
 
 class LoginThrottle final : public broker::LoginGate {
  public:
-  bool may_try(std::string_view name, std::string_view address, Now now) override;
-  void failed(std::string_view name, std::string_view address, Now now) override;
-  void succeeded(std::string_view name) override;
+  bool may_try(Tested by, std::string_view name, std::string_view address, Now now) override;
+  bool begin(Tested by, std::string_view name, std::string_view address, Now now) override;
+  void end(Tested by, std::string_view name, std::string_view address, Outcome outcome, Now now) override;
 
-  static constexpr std::uint32_t failures_of_a_name = 5;
-  static constexpr std::uint32_t failures_of_an_address = 20;
+  static constexpr std::uint32_t failures_of_a_name = 5;  ///< from one network
+  static constexpr std::uint32_t failures_of_a_network = 20;
   static constexpr std::uint64_t window = 60'000;          ///< milliseconds
   static constexpr std::uint64_t longest_wait = 900'000;   ///< likewise
-  static constexpr std::size_t most_remembered = 100'000;  ///< names, and as many addresses
+  static constexpr std::size_t most_remembered = 100'000;  ///< names in networks, and as many networks
 
  private:
   struct Record {
+    std::string key;
     std::uint32_t failures = 0;
+    std::uint32_t running = 0;
     std::uint64_t since = 0;  // steady
     std::uint64_t closed_until = 0;
-    std::uint64_t wait = 0;  // the next one
+    std::uint64_t wait = 0;  // the last one; not 0: one try at a time
   };
-  struct Records {
-    std::unordered_map<std::string, Record> by_key;
-    std::uint64_t looked_through = 0;  // steady: when those whose time is over were last removed
+  /// The one that has been touched longest ago is forgotten first.
+  class Records {
+   public:
+    explicit Records(std::uint32_t allowed) : allowed_(allowed) {}
+    bool is_open(const std::string& key, Now now);
+    void begin(const std::string& key, Now now);
+    void end(const std::string& key, Outcome outcome, bool clears, Now now);
+
+   private:
+    Record* find(const std::string& key);
+    void count(Record& record, Now now) const;
+
+    const std::uint32_t allowed_;
+    std::list<Record> all_;  // by when they were touched
+    std::unordered_map<std::string_view, std::list<Record>::iterator> by_key_;
+  };
+  struct Counted {
+    Records names{failures_of_a_name};
+    Records networks{failures_of_a_network};
   };
 
-  static bool is_open(const Records& records, const std::string& key, Now now);
-  static void count(Records& records, const std::string& key, std::uint32_t allowed, Now now);
+  Counted& counted(Tested by) { return by == Tested::secret ? secrets_ : keys_; }
+  bool is_open(Counted& counted, const std::string& name, const std::string& network, Now now);
 
   std::mutex mutex_;
-  Records names_;
-  Records addresses_;
+  Counted secrets_;
+  Counted keys_;
 };
 
 }  // namespace sealmq::server

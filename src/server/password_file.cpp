@@ -2,12 +2,15 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstring>
+#include <filesystem>
 
 #include "base/error_text.h"
 #include "base/text.h"
 #include "base/try.h"
+#include "base/writer.h"
 #include "keystore/file_access.h"
 #include "sealmq/identity.h"
 
@@ -32,17 +35,32 @@ std::vector<std::string_view> words_of(std::string_view line) {
   return words;
 }
 
+/// NAME:$7$…, or $6$.
+bool is_of_mosquitto(std::string_view line) {
+  const auto colon = line.find(':');
+  return colon != line.npos && line.substr(colon + 1).starts_with('$');
+}
+
 bool read_number(std::string_view word, unsigned least, unsigned most, unsigned& out) {
   const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), out);
   return error == std::errc() && end == word.data() + word.size() && out >= least && out <= most;
 }
 
-Result<PasswordEntries> read(const std::string& path) {
-  const Secret text = TRY(read_private_file(path, wants_password_list, longest_file));
-  return parse_passwords(as_text(text.reveal()));
+/// Where the passwords really are, so that a link to them stays one.
+std::string without_links(const std::string& path) {
+  std::error_code none;
+  const auto real = std::filesystem::canonical(path, none);
+  return none ? path : real.string();
 }
 
 }  // namespace
+
+Result<PasswordEntries> read_passwords(const std::string& path) {
+  const Secret text = TRY(read_mounted_file(path, wants_password_list, Audience::everybody, longest_file));
+  return parse_passwords(as_text(text.reveal())).map_error([&path](const Error& error) {
+    return Error{error.blame, path + ": " + error.what};
+  });
+}
 
 Result<PasswordEntries> parse_passwords(std::string_view text) {
   PasswordEntries entries;
@@ -52,6 +70,8 @@ Result<PasswordEntries> parse_passwords(std::string_view text) {
     const std::size_t number = lines.number();
     const auto words = words_of(*line);
     PasswordEntry entry;
+    if (is_of_mosquitto(*line))
+      return refuse(number, "made by mosquitto_passwd, whose hashes are not read here\nhint: sealmq identity password NAME");
     if (words.size() != 7 || words[1] != "scrypt") return refuse(number, "not NAME scrypt LOG2N R P SALT HASH");
     if (!is_identity_name(words[0])) return refuse(number, "malformed name");
     if (!read_number(words[2], 10, highest_cost, entry.cost.log2_n) || !read_number(words[3], 1, 32, entry.cost.r) ||
@@ -86,27 +106,29 @@ Result<PasswordEntry> hash_password(Bytes password, Random& random) {
 
 Result<> set_password(const std::string& path, const std::string& name, const PasswordEntry& entry) {
   PasswordEntries entries;
-  if (exists(path)) entries = TRY(read(path));
+  if (exists(path)) entries = TRY(read_passwords(path));
   entries.insert_or_assign(name, entry);
-  return replace_file(path, to_text(entries), Audience::owner);
+  return replace_file(without_links(path), to_text(entries), Audience::owner);
 }
 
 Result<bool> remove_password(const std::string& path, std::string_view name) {
   if (!exists(path)) return false;
-  PasswordEntries entries = TRY(read(path));
+  PasswordEntries entries = TRY(read_passwords(path));
   const auto at = entries.find(name);
   if (at == entries.end()) return false;
   entries.erase(at);
-  TRY(replace_file(path, to_text(entries), Audience::owner));
+  TRY(replace_file(without_links(path), to_text(entries), Audience::owner));
   return true;
 }
 
 class PasswordFile::Check final : public Login {
  public:
   Check(PasswordFile& file, LoginRequest& request)
-      : file_(file), name_(std::move(request.user_name)), password_(std::move(request.password)) {}
+      : file_(file), name_(request.user_name), password_(std::move(request.password)) {
+    tested_ = Tested::secret;
+  }
 
-  Result<Step> advance(Bytes, const Scene&) override {
+  Result<Step> advance(Bytes, const Scene& scene) override {
     const auto entries = TRY(file_.entries());
     const auto at = entries->find(name_);
     PasswordEntry entry;
@@ -117,10 +139,14 @@ class PasswordFile::Check final : public Login {
       entry.salt.assign(salt.begin(), salt.begin() + salt_size);
       entry.hash.resize(hash_size);
     }
+    const auto mark = file_.mark_of(name_, entry, password_);
+    if (at != entries->end() && file_.was_verified(name_, mark, scene.now.steady)) return done(name_);
+    ++file_.hashed_;
     const Secret hash = TRY(crypto::scrypt(password_.reveal(), entry.salt, entry.cost, hash_size));
     const bool matches = same(hash.reveal(), entry.hash);
     if (at == entries->end()) return fail(Blame::not_authorised, "user name " + printable(name_) + " has no password");
     if (!matches) return fail(Blame::not_authorised, "wrong password for " + printable(name_));
+    file_.keep_verified(name_, mark, scene.now.steady);
     return done(name_);
   }
 
@@ -130,19 +156,51 @@ class PasswordFile::Check final : public Login {
   Secret password_;
 };
 
-PasswordFile::PasswordFile(std::string path, Random& random) : path_(std::move(path)) {
-  Buffer secret(32);
-  random.fill(secret);
-  fake_salts_ = Secret(std::move(secret));
+PasswordFile::PasswordFile(std::string path, Random& random, bool must_be_there)
+    : path_(std::move(path)), is_kept_(must_be_there) {
+  for (Secret* secret : {&fake_salts_, &marks_}) {
+    Buffer bytes(32);
+    random.fill(bytes);
+    *secret = Secret(std::move(bytes));
+  }
+}
+
+/// What was there once is missed when it is gone; only a file that nobody has ever made may be absent.
+bool PasswordFile::is_kept() {
+  if (!is_kept_ && exists(path_)) is_kept_ = true;
+  return is_kept_;
 }
 
 std::unique_ptr<Login> PasswordFile::begin(LoginRequest& request) {
-  if (!exists(path_)) return nullptr;
+  if (!is_kept()) return nullptr;
   return std::make_unique<Check>(*this, request);
 }
 
+crypto::Digest PasswordFile::mark_of(std::string_view name, const PasswordEntry& entry, const Secret& password) const {
+  Buffer text;
+  text.reserve(name.size() + entry.salt.size() + entry.hash.size() + password.size() + 64);  // a Buffer that grows leaves copies
+  Writer writer(text);
+  writer.lp32(as_bytes(name)).u32(entry.cost.log2_n).u32(entry.cost.r).u32(entry.cost.p);
+  writer.lp32(entry.salt).lp32(entry.hash).lp32(password.reveal());
+  const auto mark = crypto::hmac_sha256(marks_.reveal(), text);
+  wipe(text.data(), text.size());
+  return mark;
+}
+
+bool PasswordFile::was_verified(std::string_view name, const crypto::Digest& mark, std::uint64_t now) {
+  const std::lock_guard lock(mutex_);
+  const auto at = verified_.find(name);
+  return at != verified_.end() && now - at->second.when < verified_lasts && same(at->second.mark, mark);
+}
+
+void PasswordFile::keep_verified(std::string_view name, const crypto::Digest& mark, std::uint64_t now) {
+  const std::lock_guard lock(mutex_);
+  if (verified_.size() >= most_verified) verified_.clear();  // they are hashed once more
+  verified_.insert_or_assign(std::string(name), Verified{mark, now});
+}
+
 Result<std::optional<PasswordRecord>> PasswordFile::find(std::string_view name) {
-  if (!exists(path_)) return std::nullopt;
+  if (!is_kept()) return std::nullopt;
   const auto known = TRY(entries());
   const auto at = known->find(name);
   if (at == known->end()) return std::nullopt;
@@ -158,7 +216,7 @@ Result<std::shared_ptr<const PasswordEntries>> PasswordFile::entries() {
       static_cast<std::uint64_t>(found.st_mtim.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(found.st_mtim.tv_nsec)};
   const std::lock_guard lock(mutex_);
   if (known_ == nullptr || !std::equal(seen, seen + 4, seen_)) {
-    known_ = std::make_shared<const PasswordEntries>(TRY(read(path_)));
+    known_ = std::make_shared<const PasswordEntries>(TRY(read_passwords(path_)));
     std::copy(seen, seen + 4, seen_);
   }
   return known_;

@@ -1,15 +1,18 @@
-// PasswordFile: who may log in by user name and password. One line each, for the owner's eyes only (0600):
+// PasswordFile: who may log in by user name and password. One line each, for the owner's eyes only (0600), or as containers mount
+// secrets (read_mounted_file):
 //
 //   NAME scrypt 15 8 1 SALT HASH
 //
 // with log2 N, r, p of RFC 7914, and salt and hash in base64url. Lines that begin with # are for people.
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
 
+#include "crypto/hash.h"
 #include "crypto/kdf.h"
 #include "sealmq/ports.h"
 #include "sealmq/scheme.h"
@@ -23,6 +26,8 @@ struct PasswordEntry {
 };
 using PasswordEntries = std::map<std::string, PasswordEntry, std::less<>>;
 
+/// What no login could be decided by is found before one comes. Errors: environment; caller_misused.
+Result<PasswordEntries> read_passwords(const std::string& path);
 /// Errors: caller_misused, with the line.
 Result<PasswordEntries> parse_passwords(std::string_view text);
 std::string to_text(const PasswordEntries& entries);
@@ -39,21 +44,40 @@ Result<bool> remove_password(const std::string& path, std::string_view name);
 /// Follows the file: what was changed counts for the next login. Any thread.
 class PasswordFile {
  public:
-  PasswordFile(std::string path, Random& random);
+  /// `must_be_there`: the configuration names it.
+  PasswordFile(std::string path, Random& random, bool must_be_there);
 
-  /// Null while there is no such file: then user names and passwords mean nothing.
+  /// Null as long as there never was such a file: then user names and passwords mean nothing. One that has gone lets nobody in.
   std::unique_ptr<Login> begin(LoginRequest& request);
   /// For logins of schemes; nothing: the name has no password.
   Result<std::optional<PasswordRecord>> find(std::string_view name);
+  /// Passwords that took a slow hash so far; the others were verified not long ago.
+  std::uint64_t hashed() const { return hashed_; }
 
  private:
   class Check;
+  /// A password that was verified, as HMAC of name, record and password: any change of the record ends it.
+  struct Verified {
+    crypto::Digest mark;
+    std::uint64_t when;  // steady
+  };
+  static constexpr std::uint64_t verified_lasts = 3'600'000;  // milliseconds
+  static constexpr std::size_t most_verified = 100'000;
+
+  bool is_kept();
   Result<std::shared_ptr<const PasswordEntries>> entries();
+  crypto::Digest mark_of(std::string_view name, const PasswordEntry& entry, const Secret& password) const;
+  bool was_verified(std::string_view name, const crypto::Digest& mark, std::uint64_t now);
+  void keep_verified(std::string_view name, const crypto::Digest& mark, std::uint64_t now);
 
   const std::string path_;
+  std::atomic<bool> is_kept_;
+  std::atomic<std::uint64_t> hashed_ = 0;
+  Secret marks_;       // a fleet that comes back is compared by these first, which costs next to nothing
   Secret fake_salts_;  // names that are not there are checked against something, so that they take as long
   std::mutex mutex_;
   std::shared_ptr<const PasswordEntries> known_;
+  std::map<std::string, Verified, std::less<>> verified_;
   std::uint64_t seen_[4] = {};  // which file it was: device, inode, size, time
 };
 

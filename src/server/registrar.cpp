@@ -37,6 +37,7 @@ Result<> RegistryRegistrar::join(Bytes code, const PublicKeys& keys, const std::
       return refused(ticket->name + " joins for what is not a topic filter");
   if (!all_covered(publish, ticket->publish) || !all_covered(subscribe, ticket->subscribe))
     return refused(ticket->name + " joins for topics that its ticket does not allow");
+  if (keys == PublicKeys()) return refused(ticket->name + " joins without a key");
   Identity identity;
   identity.name = ticket->name;
   identity.kind = ticket->kind;
@@ -66,6 +67,7 @@ Result<> RegistryRegistrar::take_order(Bytes frame, Now now) {
   order.restores = its.restores;
   order.reason = "ordered by the authority, serial " + std::to_string(its.serial);
   order.wall = now.wall;
+  if (!is_there(its.id)) return refused("an order that names nobody");
   for (const Identity& identity : TRY(registry_.list()))
     if (identity.keys.schnorr == its.id) order.name = identity.name;
   const bool is_new = TRY(registry_.take_order(order));

@@ -11,6 +11,7 @@
 
 #include "base/descriptor.h"
 #include "base/error_text.h"
+#include "base/owned_file.h"
 #include "base/reader.h"
 #include "base/try.h"
 #include "base/writer.h"
@@ -126,7 +127,7 @@ Result<Remembered> decode_remembered(Bytes body) {
 class Journal {
  public:
   static Result<Journal> open(std::string path) {
-    Descriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600));
+    Descriptor file = open_or_make_file(path, O_RDWR | O_APPEND);
     if (!file.is_open()) return fail(Blame::environment, "cannot open " + path + ": " + error_text(errno));
     return Journal(std::move(path), std::move(file));
   }

@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "base/error_text.h"
+#include "base/owned_file.h"
 #include "crypto/random.h"
 #include "keystore/file_access.h"
 #include "net/address.h"
@@ -17,6 +18,7 @@
 #include "server/admin_listener.h"
 #include "server/broker_topic_keys.h"
 #include "server/entrance.h"
+#include "server/password_file.h"
 
 namespace sealmq::server {
 namespace {
@@ -38,8 +40,19 @@ void check_closed(std::vector<Problem>& problems, const std::string& path) {
   if (!S_ISREG(found.st_mode)) problems.push_back({Blame::caller_misused, path + " is not a file", ""});
   if ((found.st_mode & others) != 0)
     problems.push_back({Blame::caller_misused, "others can get at " + path, "chmod 600 " + path});
-  if (::access(path.c_str(), R_OK | W_OK) != 0)
-    problems.push_back({Blame::environment, "cannot read and write " + path + ": " + error_text(errno), ""});
+  struct stat folder {};
+  const bool is_its_folders = ::stat(folder_of(path).c_str(), &folder) == 0 && folder.st_uid == found.st_uid;
+  if (!is_its_folders || ::access(path.c_str(), R_OK | W_OK) != 0)
+    problems.push_back({Blame::environment, path + " does not belong to the owner of its folder, who cannot work with it",
+                        "chown --reference=" + folder_of(path) + " " + path});
+}
+
+void check_passwords(std::vector<Problem>& problems, const std::string& path) {
+  if (const auto passwords = read_passwords(path); !passwords) return keep(problems, passwords.error());
+  struct stat found {};
+  if (::stat(path.c_str(), &found) == 0 && (found.st_mode & S_IROTH) != 0)
+    problems.push_back(
+        {Blame::caller_misused, "everybody on this machine can read the password hashes in " + path, "chmod 440 " + path, true});
 }
 
 void check_admin(std::vector<Problem>& problems, const Admin& admin) {
@@ -73,11 +86,13 @@ std::vector<Problem> find_problems_in(const std::string& data_folder) {
     problems.push_back({Blame::environment, "cannot work in " + data_folder + ": " + error_text(errno), ""});
   struct statvfs disk {};
   if (::statvfs(data_folder.c_str(), &disk) == 0 && disk.f_bavail * disk.f_frsize < little_space)
-    problems.push_back({Blame::environment, "less than 100 MiB are free where " + data_folder + " lies", "df -h " + data_folder});
+    problems.push_back(
+        {Blame::environment, "less than 100 MiB are free where " + data_folder + " lies", "df -h " + data_folder, true});
 
   const DataFolder folder{data_folder};
   for (const std::string& path :
-       {folder.registry(), folder.sessions(), folder.broker_key(), folder.audit_log(), folder.passwords()})
+       {folder.registry(), folder.registry() + "-wal", folder.registry() + "-shm", folder.sessions(), folder.broker_key(),
+        folder.rabin_key(), folder.audit_log(), folder.audit_log() + ".head", folder.recoverable_passwords()})
     check_closed(problems, path);
   const bool has_key = exists(folder.broker_key());
   if (has_key && !exists(folder.broker_pub()))
@@ -92,14 +107,18 @@ std::vector<Problem> find_problems(const Configuration& configuration) {
   check_admin(problems, configuration.admin);
   if (!configuration.registry.empty())
     if (const auto url = check_registry_url(configuration.registry); !url) keep(problems, url.error());
-  if (!configuration.password_file.empty()) check_closed(problems, configuration.password_file);
+  const DataFolder folder{configuration.data};
+  if (!configuration.password_file.empty())
+    check_passwords(problems, configuration.password_file);
+  else if (exists(folder.passwords()))
+    check_passwords(problems, folder.passwords());
   crypto::OsRandom random;
   if (const auto keys = open_broker_topic_keys(configuration, 1, random); !keys) keep(problems, keys.error());
   for (const Listener& listener : configuration.listeners)
     if (const auto tls = load_tls(listener); !tls) keep(problems, tls.error());
   for (const BridgeSettings& bridge : configuration.bridges) {
     if (!bridge.password_file.empty())
-      if (const auto password = read_private_file(bridge.password_file, wants_password); !password)
+      if (const auto password = read_mounted_file(bridge.password_file, wants_password); !password)
         keep(problems, password.error());
     if (!bridge.cafile.empty() && ::access(bridge.cafile.c_str(), R_OK) != 0)
       problems.push_back({Blame::environment, "cannot read " + bridge.cafile + ": " + error_text(errno), ""});

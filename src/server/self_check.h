@@ -11,7 +11,8 @@ namespace sealmq::server {
 struct Problem {
   Blame blame;
   std::string what;
-  std::string next;  ///< the command to type; empty if there is none
+  std::string next;         ///< the command to type; empty if there is none
+  bool is_warning = false;  ///< the broker works all the same
 };
 
 /// Files that the configuration names, and what lies in the data folder if there is one: that they can be read, are sound, and

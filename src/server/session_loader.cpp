@@ -99,8 +99,8 @@ class Loader {
                                                shared_text(subscriptions.text(5))});
     }
     auto deliveries =
-        TRY(database_.prepare("SELECT session, number, message, qos, retain, scheme, packet_id, subscriber, identifiers FROM "
-                              "delivery_1 ORDER BY session, number"));
+        TRY(database_.prepare("SELECT session, number, message, qos, retain, scheme, packet_id, subscriber, identifiers, "
+                              "share FROM delivery_2 ORDER BY session, number"));
     while (TRY(deliveries.step())) {
       const auto session = sessions.find(deliveries.number(0));
       const Scheme* scheme = find_scheme(deliveries.text(5));
@@ -116,7 +116,8 @@ class Loader {
                                   index_of(scheme),
                                   static_cast<std::uint16_t>(deliveries.number(6)),
                                   shared_text(deliveries.text(7)),
-                                  {}};
+                                  {},
+                                  shared_text(deliveries.text(9))};
       Reader identifiers(deliveries.blob(8));
       while (identifiers.remaining() >= 4) saved.identifiers.push_back(identifiers.u32());
       session->second.deliveries.push_back(std::move(saved));

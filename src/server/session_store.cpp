@@ -84,15 +84,15 @@ class SqliteStore final : public SessionStore {
       auto put_speaker = TRY(d.prepare("INSERT OR REPLACE INTO speaker_1 VALUES (?, ?)"));
       auto drop_speaker = TRY(d.prepare("DELETE FROM speaker_1 WHERE session = ?"));
       auto drop_subscriptions = TRY(d.prepare("DELETE FROM subscription_1 WHERE session = ?"));
-      auto drop_deliveries = TRY(d.prepare("DELETE FROM delivery_1 WHERE session = ? RETURNING message"));
+      auto drop_deliveries = TRY(d.prepare("DELETE FROM delivery_2 WHERE session = ? RETURNING message"));
       auto drop_incoming = TRY(d.prepare("DELETE FROM incoming_1 WHERE session = ?"));
       auto put_subscription = TRY(d.prepare("INSERT OR REPLACE INTO subscription_1 VALUES (?, ?, ?, ?, ?, ?)"));
       auto end_subscription = TRY(d.prepare("DELETE FROM subscription_1 WHERE session = ? AND filter = ?"));
-      auto put_delivery = TRY(d.prepare("INSERT INTO delivery_1 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"));
-      auto start_delivery = TRY(d.prepare("UPDATE delivery_1 SET packet_id = ? WHERE session = ? AND number = ?"));
-      auto receive_delivery = TRY(d.prepare("UPDATE delivery_1 SET message = 0 WHERE session = ? AND number = ?"));
-      auto message_of_delivery = TRY(d.prepare("SELECT message FROM delivery_1 WHERE session = ? AND number = ?"));
-      auto end_delivery = TRY(d.prepare("DELETE FROM delivery_1 WHERE session = ? AND number = ?"));
+      auto put_delivery = TRY(d.prepare("INSERT INTO delivery_2 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"));
+      auto start_delivery = TRY(d.prepare("UPDATE delivery_2 SET packet_id = ? WHERE session = ? AND number = ?"));
+      auto receive_delivery = TRY(d.prepare("UPDATE delivery_2 SET message = 0 WHERE session = ? AND number = ?"));
+      auto message_of_delivery = TRY(d.prepare("SELECT message FROM delivery_2 WHERE session = ? AND number = ?"));
+      auto end_delivery = TRY(d.prepare("DELETE FROM delivery_2 WHERE session = ? AND number = ?"));
       auto put_incoming = TRY(d.prepare("INSERT OR REPLACE INTO incoming_1 VALUES (?, ?)"));
       auto end_incoming = TRY(d.prepare("DELETE FROM incoming_1 WHERE session = ? AND packet_id = ?"));
       auto find_retained = TRY(d.prepare("SELECT stamp, message FROM retained_1 WHERE topic = ?"));
@@ -261,6 +261,7 @@ class SqliteStore final : public SessionStore {
         .bind(std::uint64_t{c.packet_id})
         .bind(text_of(c.subscriber))
         .bind(Bytes(identifiers))
+        .bind(text_of(c.share))
         .run();
   }
   Result<> on(const broker::DeliveryStarted& c) {

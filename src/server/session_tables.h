@@ -51,6 +51,19 @@ inline constexpr const char* session_schema = R"(
     identifiers BLOB NOT NULL,
     PRIMARY KEY (session, number)
   ) STRICT, WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS delivery_2 (  -- in the place of delivery_1
+    session     INTEGER NOT NULL,
+    number      INTEGER NOT NULL,
+    message     INTEGER NOT NULL,
+    qos         INTEGER NOT NULL,
+    retain      INTEGER NOT NULL,
+    scheme      TEXT NOT NULL,
+    packet_id   INTEGER NOT NULL,
+    subscriber  TEXT NOT NULL,
+    identifiers BLOB NOT NULL,
+    share       TEXT NOT NULL,  -- the whole filter; empty: it came by an ordinary subscription
+    PRIMARY KEY (session, number)
+  ) STRICT, WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS incoming_1 (
     session   INTEGER NOT NULL,
     packet_id INTEGER NOT NULL,
@@ -72,9 +85,15 @@ inline constexpr const char* session_schema = R"(
   ) STRICT, WITHOUT ROWID;
 )";
 // Once all Wills were kept under the number 0, which means no message: one row for all, and which Will it is nobody knows.
-inline constexpr const char* repair_of_earlier = "DELETE FROM message_1 WHERE number = 0";
+inline constexpr const char* repair_of_earlier = R"(
+  BEGIN IMMEDIATE;
+  DELETE FROM message_1 WHERE number = 0;
+  INSERT OR IGNORE INTO delivery_2 SELECT *, '' FROM delivery_1;
+  DELETE FROM delivery_1;
+  COMMIT;
+)";
 inline constexpr const char* tables_with_messages =
-    "SELECT message FROM delivery_1 UNION ALL SELECT message FROM retained_1 UNION ALL SELECT message FROM transit_1 UNION ALL "
+    "SELECT message FROM delivery_2 UNION ALL SELECT message FROM retained_1 UNION ALL SELECT message FROM transit_1 UNION ALL "
     "SELECT will FROM session_1";
 
 inline constexpr broker::Number no_message = 0;

@@ -74,6 +74,7 @@ ShardThread::ShardThread(std::size_t index, const std::vector<std::unique_ptr<Sh
       storage_(storage),
       mailbox_(most_mail(ports.budget, count)),
       store_delay_(settings.store_delay),
+      longest_handshake_(settings.limits.connect_timeout),
       connections_(loop_, *this),
       journal_(ports.journal),
       shard_(index, count, settings, std::move(ports), std::move(policy), std::move(directory)) {}
@@ -147,7 +148,7 @@ void ShardThread::welcome(Descriptor socket, std::shared_ptr<const Door> door, C
       net::HandshakeHandler& handler = *this;
       at = handshakes_
                .emplace(std::piecewise_construct, std::forward_as_tuple(entry),
-                        std::forward_as_tuple(door, loop_, door->entry, handler, share))
+                        std::forward_as_tuple(door, loop_, door->entry, handler, share, longest_handshake_))
                .first;
     }
     at->second.handshakes.begin(std::move(socket), std::move(ticket));
@@ -259,6 +260,12 @@ void ShardThread::carry_out() {
     turn_end_posted_ = true;
     boost::asio::post(loop_, [this] { end_turn(); });
   }
+  if (shard_.has_work() && !std::exchange(going_on_, true))
+    boost::asio::post(loop_, [this] {
+      going_on_ = false;
+      shard_.go_on(system_now());
+      carry_out();
+    });
   set_timer();
 }
 

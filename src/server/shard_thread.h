@@ -114,11 +114,12 @@ class ShardThread final : private net::ByteSink, private net::HandshakeHandler {
   Timer store_timer_{loop_.get_executor()};
   bool store_timer_set_ = false;
   const std::chrono::milliseconds store_delay_;
+  const std::chrono::milliseconds longest_handshake_;
   net::TcpConnections connections_;
   struct Waiting {
     Waiting(std::shared_ptr<const Door> its, boost::asio::io_context& loop, std::shared_ptr<const net::Entry> entry,
-            net::HandshakeHandler& handler, std::size_t most)
-        : door(std::move(its)), handshakes(loop, std::move(entry), handler, most) {}
+            net::HandshakeHandler& handler, std::size_t most, std::chrono::milliseconds longest)
+        : door(std::move(its)), handshakes(loop, std::move(entry), handler, most, longest) {}
     std::shared_ptr<const Door> door;
     net::Handshakes handshakes;
   };
@@ -126,6 +127,7 @@ class ShardThread final : private net::ByteSink, private net::HandshakeHandler {
   broker::Journal& journal_;
   broker::Shard shard_;
   bool turn_end_posted_ = false;
+  bool going_on_ = false;  // go_on() is posted
   bool stopping_ = false;
   std::vector<broker::ConnectionId> writable_;  // scratch of end_turn()
   Parcels parcels_;                             // likewise

@@ -1,6 +1,7 @@
 // What every registry does, wherever it keeps its list.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <thread>
 
@@ -14,6 +15,7 @@ namespace sealmq {
 namespace {
 
 using testing::identity_named;
+using testing::keys_for;
 using testing::postgres_server;
 using testing::TemporaryFolder;
 
@@ -195,8 +197,117 @@ TEST_P(RegistryConformance, RefusesAnIdentityWithoutAKeyToSignWith) {
   identity.keys.schnorr = {};
   identity.keys.ecdsa = {};
   expect_misuse(registry_->add(identity));
-  identity.keys = {};
+}
+
+TEST_P(RegistryConformance, KeepsIdentitiesWithoutAnyKey) {
+  for (const char* name : {"dashboard", "panel"}) {
+    Identity identity;
+    identity.name = name;
+    identity.subscribe = {"plant/#"};
+    add(identity);
+    EXPECT_EQ(registry_->find(name).value(), identity);
+  }
+  Identity second;
+  second.name = "panel";
+  expect_misuse(registry_->add(second));
+  ASSERT_TRUE(registry_->revoke("panel", "lost", 5));
+}
+
+TEST_P(RegistryConformance, ARemovedIdentityLeavesNothingButTheOrderAboutIt) {
+  ASSERT_TRUE(registry_->heartbeat(broker));
+  Identity identity = identity_named("boiler-7");
+  identity.publish = {"plant/7/#"};
+  add(identity);
+  const auto before = version();
+  const auto order = registry_->remove("boiler-7", 5).value();
+  EXPECT_GT(version(), before);
+  EXPECT_EQ(registry_->find("boiler-7").value(), std::nullopt);
+  EXPECT_TRUE(registry_->list().value().empty());
+  expect_misuse(registry_->remove("boiler-7", 6));
+  expect_misuse(registry_->revoke("boiler-7", "", 6));
+  expect_misuse(registry_->change("boiler-7", [](Identity&) { return Result<>(); }));
+  const auto open = registry_->open_orders(broker).value();
+  ASSERT_EQ(open.size(), 1U);
+  EXPECT_EQ(open[0].number, order);
+  EXPECT_EQ(open[0].name, "boiler-7");
+  ASSERT_TRUE(registry_->report(order, broker, {.sessions = 1}));
+  EXPECT_EQ(registry_->progress(order).value().done.size(), 1U);
+
+  // The name and the keys are free again, and no right is left.
+  ASSERT_TRUE(registry_->add_ticket({1}, {.name = "boiler-7", .expires = 100}, 5));
+  add(identity_named("boiler-7"));
+  EXPECT_EQ(registry_->find("boiler-7").value(), identity_named("boiler-7"));
+  EXPECT_EQ(registry_->list().value().size(), 1U);
+}
+
+TEST_P(RegistryConformance, RevokedKeysNeverComeBack) {
+  const Identity identity = identity_named("boiler-7");
+  add(identity);
+  ASSERT_TRUE(registry_->revoke("boiler-7", "stolen", 5));
+  ASSERT_TRUE(registry_->remove("boiler-7", 6));
   expect_misuse(registry_->add(identity));
+  Identity other = identity_named("other");
+  other.keys.agreement = identity.keys.ecdsa;
+  other.keys.agreement[0] ^= 1;
+  expect_misuse(registry_->add(other));
+  Identity fresh = identity;
+  fresh.keys = identity_named("fresh").keys;
+  add(fresh);
+  EXPECT_EQ(registry_->find("boiler-7").value()->status, Status::active);
+}
+
+TEST_P(RegistryConformance, OtherKeysUnderANameThatKeepsItsRights) {
+  ASSERT_TRUE(registry_->heartbeat(broker));
+  Identity identity = identity_named("boiler-7");
+  identity.publish = {"plant/7/#"};
+  identity.schemes = {"sl1"};
+  add(identity);
+  add(identity_named("other"));
+  ASSERT_TRUE(registry_->revoke("boiler-7", "stolen", 5));
+
+  PublicIdentity fresh = identity_named("fresh");
+  expect_misuse(registry_->rekey(fresh, 6));  // nobody has this name
+  fresh.name = "boiler-7";
+  fresh.kind = Kind::service;
+  PublicIdentity others = fresh;
+  others.keys = identity_named("other").keys;
+  expect_misuse(registry_->rekey(others, 6));
+  others.keys = identity.keys;
+  expect_misuse(registry_->rekey(others, 6));
+  others.keys = {};
+  expect_misuse(registry_->rekey(others, 6));
+
+  const auto before = version();
+  const auto order = registry_->rekey(fresh, 7).value();
+  EXPECT_GT(version(), before);
+  EXPECT_EQ(registry_->last_order("boiler-7").value(), order);
+  EXPECT_EQ(registry_->open_orders(broker).value().size(), 2U);
+  static_cast<PublicIdentity&>(identity) = fresh;
+  identity.changed = 7;
+  EXPECT_EQ(registry_->find("boiler-7").value(), identity);
+
+  Identity former = identity_named("former");
+  former.keys = keys_for("boiler-7");
+  expect_misuse(registry_->add(former));
+  others.keys = former.keys;
+  expect_misuse(registry_->rekey(others, 8));
+  ASSERT_TRUE(registry_->remove("boiler-7", 9));
+  expect_misuse(registry_->add(former));
+}
+
+TEST_P(RegistryConformance, TicketsAreListedAndTakenBack) {
+  const Ticket first{"boiler-7", Kind::service, {"plant/7/#", "alarm"}, {"orders"}, {"sl3"}, 1000};
+  const Ticket second{"boiler-7", Kind::device, {}, {}, {}, 2000};
+  const Ticket other{"boiler-8", Kind::device, {}, {}, {}, 1500};
+  ASSERT_TRUE(registry_->add_ticket({1}, other, 5));
+  ASSERT_TRUE(registry_->add_ticket({2}, second, 5));
+  ASSERT_TRUE(registry_->add_ticket({3}, first, 5));
+  EXPECT_EQ(registry_->tickets(5).value(), (std::vector<Ticket>{first, second, other}));
+  EXPECT_EQ(registry_->tickets(1000).value(), (std::vector<Ticket>{second, other}));
+  EXPECT_EQ(registry_->cancel_tickets("boiler-7").value(), 2U);
+  EXPECT_EQ(registry_->cancel_tickets("boiler-7").value(), 0U);
+  EXPECT_EQ(registry_->burn_ticket({2}, 5).value(), std::nullopt);
+  EXPECT_EQ(registry_->tickets(5).value(), (std::vector<Ticket>{other}));
 }
 
 TEST_P(RegistryConformance, KeepsNameAndKeysOfARevokedIdentityForEver) {

@@ -109,6 +109,7 @@ class TransportConformance : public ::testing::TestWithParam<std::string> {
       testing::write_text(keys, std::string("device:") + psk + "\n");
       ::chmod(keys.c_str(), 0600);
       listener.tls.psk_file = keys;
+      listener.anonymous = true;
     } else if (needs_tls(listener)) {
       listener.tls.cert = *certificates_ / "server.pem";
       listener.tls.key = *certificates_ / "server.key";

@@ -1,3 +1,4 @@
+sealmq_fuzz(file_kind base)
 sealmq_fuzz(public_identity registry)
 sealmq_fuzz(broker_identity keystore)
 sealmq_fuzz(key_file keystore)

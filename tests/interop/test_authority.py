@@ -88,7 +88,7 @@ subscribe = ["sl1", "sl3", "plain"]
     def order_in_vain(self, action, name, folder=None):
         """An order that nobody acknowledges for now: what is said about that."""
         return sealmq("authority", action, f"{self.folder}/{name}.pub", "--folder", folder or self.own, "--data", self.folder + "/none",
-                      "--reason", "1").stderr
+                      "--reason", "1", code=2).stderr
 
     def status(self, name):
         listed = [json.loads(line) for line in self.identity("list", "--json").splitlines()]
@@ -168,7 +168,7 @@ subscribe = ["sl1", "sl3", "plain"]
         sealmq("authority", "new", "--folder", f"{self.folder}/forger")
         for folder in (self.own, f"{self.folder}/forger"):
             for name in ("boiler-7", "boiler-8"):
-                sealmq("authority", "revoke", f"{self.folder}/{name}.pub", "--reason", "1", "--folder", folder)
+                sealmq("authority", "revoke", f"{self.folder}/{name}.pub", "--reason", "1", "--folder", folder, code=2)
         first, second = self.frames()
         self.assertEqual(self.publish(broker, second), NOT_AUTHORIZED)
         self.assertTrue(self.wrote(broker, "comes too early"))
@@ -179,7 +179,7 @@ subscribe = ["sl1", "sl3", "plain"]
         self.assertEqual((self.status("boiler-7"), self.status("boiler-8")), ("active", "active"))
         self.assertEqual(self.publish(broker, first), SUCCESS)
         self.assertEqual(self.publish(broker, second), SUCCESS)
-        sealmq("authority", "restore", f"{self.folder}/boiler-7.pub", "--folder", self.own)
+        sealmq("authority", "restore", f"{self.folder}/boiler-7.pub", "--folder", self.own, code=2)
         self.assertEqual(self.publish(broker, self.frames()[2]), SUCCESS)
         self.assertEqual(self.publish(broker, first), SUCCESS, "a copy is no mistake")
         self.assertEqual(self.status("boiler-7"), "active", "but changes nothing")

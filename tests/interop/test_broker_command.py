@@ -1,5 +1,6 @@
 """`sealmq broker` as an operator meets it: signals, configuration, exit codes."""
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -103,13 +104,57 @@ class BrokerCommand(unittest.TestCase):
                 reload(everything, 'topic "#": new')
                 self.assertIn(answer_to_publish(4), (0, 0x10))
 
+    def test_signals_of_others_habits_do_not_end_it(self):
+        with Broker("--allow-plain") as broker:
+            for stray in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGPIPE):
+                os.kill(broker.pid, stray)
+                with logged_in(broker, "client"):
+                    pass
+
+    def test_the_reader_of_its_log_may_go_away(self):
+        broker = subprocess.Popen([SEALMQ, "broker", "--allow-plain", "-p", "0", "--data", os.path.join(self.folder, "data")],
+                                  stderr=subprocess.PIPE, text=True)
+        try:
+            port = None
+            for line in broker.stderr:
+                if line.startswith("listening on "):
+                    port = int(line.rsplit(":", 1)[1])
+                if line == "ready\n":
+                    break
+            broker.stderr.close()
+            for _ in range(3):  # each is refused, and the log has nowhere to go
+                with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as stranger:
+                    stranger.sendall(b"GET / HTTP/1.1\r\n\r\n")
+                    stranger.recv(100)
+            self.assertIsNone(broker.poll())
+        finally:
+            broker.terminate()
+            self.assertEqual(broker.wait(PATIENCE), 0)
+
+    def test_a_damaged_store_is_told_with_what_to_do(self):
+        broker = Broker("--allow-plain")
+        data = os.path.join(self.folder, "data")
+        shutil.copytree(broker.data, data, ignore=shutil.ignore_patterns("*.lock"))
+        broker.stop()
+        with open(os.path.join(data, "sessions.db"), "r+b") as file:
+            file.write(b"x" * 4096)
+        for name in os.listdir(data):
+            if name.startswith("sessions.db-"):
+                os.remove(os.path.join(data, name))
+        code, said = run("-p", "0", "--data", data)
+        self.assertEqual(code, 2)
+        self.assertIn("sessions.db", said)
+        self.assertIn("damaged", said)
+        self.assertIn("hint: put back a copy", said)
+        self.assertNotIn("hint: -p", said)
+
     def test_schemes_for_study_are_warned_about(self):
         with Broker(configuration="[[topic]]\nfilter = 'a'\npublish = ['sl1@paper']\n") as broker:
             self.assertTrue(any("sl1@paper is there for study" in line for line in broker.log.all()), broker.log.all())
 
     def test_the_manual_lists_every_setting(self):
         result = subprocess.run([SEALMQ, "broker", "--help-settings"], check=True, timeout=PATIENCE, capture_output=True, text=True)
-        self.assertIn("limits.maximum_packet_size", result.stdout)
+        self.assertIn("[limits]\n  maximum_packet_size", result.stdout)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import unittest
 
 import packets
 from packets import CONNACK
-from servers import PATIENCE, wait_until
+from servers import PATIENCE, Broker, wait_until
 from transports import PSK_IDENTITY, Transports
 
 HANDSHAKE_PATIENCE = 10  # seconds the broker gives
@@ -82,6 +82,19 @@ class HostileTransports(unittest.TestCase):
         for connection in stalled:
             self.assertEqual(read_until_end(connection), b"")
         self.assertGreater(time.monotonic() - begin, HANDSHAKE_PATIENCE - 2)
+
+    def test_the_time_for_a_handshake_is_the_configured_one(self):
+        configuration = ('[[listener]]\nurl = "ws://127.0.0.1:0/mqtt"\n[limits]\nconnect_timeout = 2000\n',
+                         '[[listener]]\nurl = "ws://127.0.0.1:0/mqtt"\n[limits]\nconnect_timeout = 14000\n')
+        for text, least, most in zip(configuration, (1.5, 13), (HANDSHAKE_PATIENCE - 1, PATIENCE)):
+            with Broker("--allow-plain", configuration=text, own_listeners=True) as broker:
+                with socket.create_connection(("127.0.0.1", broker.port), PATIENCE) as stalled:
+                    began = time.monotonic()
+                    stalled.sendall(b"GET /mqtt HTTP/1.1\r\nHos")
+                    self.assertEqual(read_until_end(stalled), b"")
+                    took = time.monotonic() - began
+            self.assertGreater(took, least)
+            self.assertLess(took, most)
 
     def test_a_crowd_that_stalls_does_not_shut_the_door(self):
         crowd = [self.connect("tls") for _ in range(MOST_HALF_OPEN + 50)]

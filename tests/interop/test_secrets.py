@@ -3,6 +3,8 @@
 Every option and argument that takes a file gets every kind of file. No output, and not the log of the broker that these commands
 talk to, holds eight characters in a row of any secret. A new option that takes a file fails the test until it stands here.
 """
+import concurrent.futures
+import itertools
 import json
 import os
 import pathlib
@@ -39,12 +41,30 @@ subscribe = ["plain", "sl1", "sl2", "payload", "pmqtt", "scacauth"]
 FILE_WORDS = r"(?:FILE|DIR|FOLDER|NAME=@FILE|[A-Za-z]+\.key|[A-Za-z]+\.pub)"
 
 
+COMMANDS = ["authority", "bench", "broker", "card", "doctor", "identity", "key", "pub", "sub"]
+
 # Written, and not read.
 RESULTS = {("bench", "--svg")}
 
 
 def environment():
     return {name: value for name, value in os.environ.items() if not name.startswith("SEALMQ_")}
+
+
+def file_options():
+    """(first word of the command, names of an option that takes a file or a folder), as the program describes itself."""
+    described = subprocess.run([SEALMQ, "help", "--json"], capture_output=True, text=True, timeout=PATIENCE)
+    if described.returncode == 0:
+        for command in map(json.loads, described.stdout.splitlines()):
+            for option in command["options"]:
+                if option["names"] and re.fullmatch(FILE_WORDS, option["value"]):
+                    yield command["command"].split()[1], option["names"]
+        return
+    for command in COMMANDS:
+        text = subprocess.run([SEALMQ, command, "--help"], capture_output=True, text=True, timeout=PATIENCE).stdout
+        listed = re.sub(r"`[^`]*`", "", text)  # without what is said of other commands
+        for option in re.findall(r"(?<![\w-])(--?[A-Za-z][A-Za-z-]*)[ =]+" + FILE_WORDS + r"(?![\w.])", listed):
+            yield command, [option]
 
 
 class Home:
@@ -176,11 +196,15 @@ def sites(home):
         "key rotate": (["key", "rotate", "plant/#"], "--to"),
         "key revoke": (["key", "revoke", "plant/#", "nobody"], "--to"),
     }
+    if any(command == "rr" for command, _ in file_options()):
+        bases["rr"] = (["rr", "-t", "plant/1", "-e", "plant/2", "-m", "1", "-W", "0.1"], "--to")
+        yield "rr", "-f", ["rr", *here, "-t", "plant/1", "-e", "plant/2", "-W", "0.1", "-f", "{}"]
     for command, (base, peers) in bases.items():
-        wants_own = command not in ("pub", "sub", "authority serve")
+        wants_own = command not in ("pub", "sub", "rr", "authority serve")
         for option in ("--cafile", "--capath", "--tls-cert", "--tls-key"):
             others = {"--tls-cert": ["--tls-key", "client.key", *ca], "--tls-key": ["--tls-cert", "client.pem", *ca]}.get(option, [])
             yield command, option, [*base, *there, *(with_own() if wants_own else []), *others, option, "{}"]
+        yield command, "--unix", [*base, *(with_own() if wants_own else []), "--unix", "{}"]
         yield command, "--password-file", [*base, *here, *(with_own() if wants_own else []), "-u", "dev", "--password-file", "{}"]
         for option in ("--key", "--broker-key", "--topic-keys", peers):
             yield command, option, [*base, *here, *(with_own(option) if wants_own else []), option, "{}"]
@@ -201,8 +225,9 @@ def sites(home):
             else:
                 words = ["--scheme", scheme, *(["--key", "dev.key", peers, "peer.pub"] if scheme == "pmqtt" else
                                                ["--key", "dev.key"] if scheme == "payload" else with_own())]
-            yield command, "--scheme-option", [*base, *here, *words, "--scheme-option", name + "=@{}"]
-        yield command, "--unix", [*base, "--unix", "{}"]
+            # What this one says becomes a topic, which every broker may log.
+            where = ["-p", "1"] if name == "pmqtt.prefix" else here
+            yield command, "--scheme-option", [*base, *where, *words, "--scheme-option", name + "=@{}"]
         yield command, "-L", [*base, "-L", "unix:{}"]
     yield "pub", "-f", ["pub", *here, "-t", "plant/1", "-f", "{}"]
     yield "sub", "--evidence", ["sub", *here, "-t", "plant/1", "-W", "0.1", "--scheme", "sl1", *with_own(), "--evidence", "{}"]
@@ -213,6 +238,8 @@ def sites(home):
         others = {"--tls-cert": ["--tls-key", "client.key", *ca], "--tls-key": ["--tls-cert", "client.pem", *ca]}.get(option, [])
         yield "bench", option, ["bench", f"mqtts://localhost:{tls}", "--churn", "1", *others, option, "{}"]
     yield "doctor", "--broker-key", ["doctor", *here, "--broker-key", "{}"]
+    for option in ("--unix", "--cafile", "--capath", "--tls-cert", "--tls-key"):
+        yield "doctor", option, ["doctor", *([] if option == "--unix" else there), option, "{}"]
     yield "doctor", "--data", ["doctor", *here, "--data", "{}"]
     yield "identity", "show", ["identity", "show", "{}"]
     yield "identity", "show", ["identity", "show", "{}", "--json"]
@@ -283,6 +310,7 @@ class Secrets(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.home = Home()
+        cls.numbers = itertools.count()
         cls.home.sealmq("key", "new", "plant/#", "--key", "dev.key", "--topic-keys", "readable", "--form", "stamp")
 
     @classmethod
@@ -299,60 +327,60 @@ class Secrets(unittest.TestCase):
             said = [stream.decode(errors="replace") if isinstance(stream, bytes) else stream or "" for stream in (late.stdout, late.stderr)]
             return None, "".join(said)
 
-    def check(self, words, kind):
+    def check(self, words):
+        # What it may make has a name of its own, so that several can run at a time.
+        made = {name: f"{name}-{next(self.numbers)}" for name in ("fresh", "trusting", "new-keys")}
+        words = [made.get(word, word) for word in words]
         code, said = self.run_command(words)
         if (found := self.home.leak(said)) is not None:
             self.fail(f"sealmq {' '.join(words)}\nprints {found}")
         self.assertNotIn(code, (134, 139, -6, -11), f"sealmq {' '.join(words)}\n{said}")
-        for file in ("fresh", "trusting", "new-keys"):
+        for file in made.values():
             shutil.rmtree(self.home.path / file, ignore_errors=True)
-        return code, said
+
+    def check_all(self, commands):
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as workers:
+            for _ in workers.map(self.check, commands):
+                pass
 
     def test_no_file_at_any_option_is_printed(self):
-        for _, _, words in sites(self.home):
-            for kind in self.home.kinds:
-                file = kind
-                if "{}.pub" in words:  # taken for a file by its ending alone
-                    file = "renamed"
-                    shutil.copy(self.home.path / kind, self.home.path / "renamed.pub")
-                self.check([word.replace("{}", file) for word in words], kind)
+        for kind in self.home.kinds:  # as it is, and with the ending by which some commands know a file
+            shutil.copy(self.home.path / kind, self.home.path / f"renamed-{kind}.pub")
+        self.check_all([word.replace("{}.pub", f"renamed-{kind}.pub").replace("{}", kind) for word in words]
+                       for _, _, words in sites(self.home) for kind in self.home.kinds)
 
     def test_no_file_that_a_configuration_names_is_printed(self):
-        for setting, text in SETTINGS.items():
-            for kind in self.home.kinds:
-                self.home.write("mixed.toml", text.replace("{}", kind))
-                self.check(["broker", "--check", "-c", "mixed.toml", "--data", "fresh"], kind)
-                if setting in ("authority", "token_file", "psk_file", "bridge"):  # what a start alone reads
-                    self.check(["broker", "-c", "mixed.toml", "--data", "fresh"], kind)
+        commands = []
+        for (setting, text), kind in itertools.product(SETTINGS.items(), self.home.kinds):
+            file = f"mixed-{setting}-{kind}.toml"
+            self.home.write(file, text.replace("{}", kind))
+            commands.append(["broker", "--check", "-c", file, "--data", "fresh"])
+            if setting in ("authority", "token_file", "psk_file", "bridge"):  # what a start alone reads
+                commands.append(["broker", "-c", file, "--data", "fresh"])
+        self.check_all(commands)
 
     def test_no_file_in_the_place_of_another_is_printed(self):
-        for folder, (names, commands) in PLACES.items():
-            for name in names:
-                for kind in self.home.kinds:
-                    place = self.home.path / "place"
-                    shutil.rmtree(place, ignore_errors=True)
-                    place.mkdir(mode=0o700)
-                    if folder == "data":
-                        for own in ("broker.key", "broker.pub"):
-                            shutil.copy(self.home.path / own, place / own)
-                    shutil.copy(self.home.path / kind, place / name)
-                    for words in commands:
-                        if words[:2] != ["broker", "-p"] or name in ("broker.key", "rabin.key"):
-                            self.check([word.replace("{}", "place") for word in words], kind)
+        commands = []
+        for folder, (names, its_commands) in PLACES.items():
+            for name, kind in itertools.product(names, self.home.kinds):
+                place = self.home.path / f"{folder}-{name}-{kind}"
+                place.mkdir(mode=0o700)
+                if folder == "data":
+                    for own in ("broker.key", "broker.pub"):
+                        shutil.copy(self.home.path / own, place / own)
+                shutil.copy(self.home.path / kind, place / name)
+                commands += [[word.replace("{}", place.name) for word in words] for words in its_commands
+                             if words[:2] != ["broker", "-p"] or name in ("broker.key", "rabin.key")]
+        self.check_all(commands)
 
     def test_the_broker_that_they_talked_to_logged_none_of_it(self):
         self.assertIsNone(self.home.leak("\n".join(self.home.broker.log.all())))
 
     def test_every_option_that_takes_a_file_stands_here(self):
         tried = RESULTS | {(command.split()[0], option) for command, option, _ in sites(self.home)}
-        names = {command for command, _ in tried}
-        for command in sorted(names):
-            text = subprocess.run([SEALMQ, command, "--help-all"], capture_output=True, text=True, timeout=PATIENCE)
-            if text.returncode != 0:
-                text = subprocess.run([SEALMQ, command, "--help"], capture_output=True, text=True, timeout=PATIENCE)
-            listed = re.sub(r"`[^`]*`", "", text.stdout)  # without what is said of other commands
-            for option in re.findall(r"(?<![\w-])(--?[A-Za-z][A-Za-z-]*)[ =]+" + FILE_WORDS + r"(?![\w.])", listed):
-                self.assertIn((command, option), tried, f"try what sealmq {command} {option} does with files of all kinds")
+        for command, names in file_options():
+            self.assertTrue(any((command, name) in tried for name in names),
+                            f"try what sealmq {command} {names} does with files of all kinds")
 
     def test_what_it_is_and_what_was_wanted(self):
         port = str(self.home.ports[0])

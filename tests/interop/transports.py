@@ -23,9 +23,11 @@ key = "{folder}/server.key"
 client_ca = "{folder}/ca.pem"
 client_crl = "{folder}/used-crl.pem"
 require_certificate = true
+anonymous = true
 [[listener]]
 url = "mqtts://127.0.0.1:0"
 psk_file = "{folder}/psk"
+anonymous = true
 [[listener]]
 url = "ws://127.0.0.1:0"
 [[listener]]

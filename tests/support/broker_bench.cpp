@@ -1,5 +1,7 @@
 #include "support/broker_bench.h"
 
+#include <algorithm>
+
 #include "sealmq/scheme.h"
 #include "support/rabin_keys.h"
 
@@ -21,6 +23,7 @@ BrokerBench::BrokerBench(std::size_t shards, broker::Settings settings, ReplayMe
 void BrokerBench::start(std::size_t shards) {
   shards_.clear();
   lasting_subscriptions_ = 0;
+  interest_ = std::make_unique<broker::Interest>();
   auto directory = std::make_shared<const Directory>(identities_);
   BrokerPorts scheme_ports{*key, random};
   scheme_ports.rabin = [this] { return rabin; };
@@ -32,6 +35,7 @@ void BrokerBench::start(std::size_t shards) {
     for (const auto& scheme : all_schemes()) schemes.push_back(scheme.broker_side(scheme_ports));
     broker::Ports ports{std::move(schemes), memory_, journal, random};
     ports.lasting_subscriptions = &lasting_subscriptions_;
+    ports.interest = interest_.get();
     if (prepare_) prepare_(ports);
     shards_.push_back(std::make_unique<Shard>(i, shards, settings_, std::move(ports), policy_, directory));
   }
@@ -192,6 +196,10 @@ void BrokerBench::carry_out() {
   for (bool again = true; again;) {
     again = false;
     for (std::size_t i = 0; i < shards_.size(); ++i) {
+      if (shards_[i]->has_work()) {
+        again = true;
+        shards_[i]->go_on(now);
+      }
       if (auto batch = shards_[i]->take_changes(now)) {
         again = true;
         waiting_.push_back({i, *std::move(batch)});

@@ -130,6 +130,7 @@ class BrokerBench {
   void spread_directory();
 
   std::atomic<std::size_t> lasting_subscriptions_ = 0;
+  std::unique_ptr<broker::Interest> interest_;
   struct Waiting {
     std::size_t shard;
     broker::Batch batch;

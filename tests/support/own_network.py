@@ -10,7 +10,7 @@ NEW_USERS, NEW_NETWORK = 0x10000000, 0x40000000  # CLONE_NEWUSER, CLONE_NEWNET
 
 def enter():
     """Moves this process and what it starts into a network of their own. False where the machine does not allow that."""
-    if "IN_OWN_NETWORK" in os.environ:
+    if is_entered():
         return True
     user, group = os.geteuid(), os.getegid()
     libc = ctypes.CDLL(None, use_errno=True)
@@ -23,6 +23,10 @@ def enter():
     bring_loopback_up()
     os.environ["IN_OWN_NETWORK"] = "yes"
     return True
+
+
+def is_entered():
+    return "IN_OWN_NETWORK" in os.environ
 
 
 def bring_loopback_up():

@@ -42,6 +42,7 @@ inline std::vector<std::string> lines(const broker::Restored& restored) {
                          std::to_string(static_cast<int>(d.qos)) + std::to_string(d.retain) + " " + std::to_string(d.scheme) +
                          " " + std::to_string(d.packet_id) + " " + text(d.subscriber);
       for (auto identifier : d.identifiers) line += " " + std::to_string(identifier);
+      if (d.share != nullptr) line += " by " + text(d.share);
       all.push_back(line);
     }
     for (auto packet_id : s.incoming) all.push_back(head + "incoming " + std::to_string(packet_id));

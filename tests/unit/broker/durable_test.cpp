@@ -1,6 +1,7 @@
 // What survives the broker's sudden end, and what waits until it does: with one shard and with three.
 #include <gtest/gtest.h>
 
+#include "support/identities.h"
 #include "support/parties.h"
 
 namespace sealmq::testing {
@@ -216,6 +217,97 @@ TEST_P(DurableTest, KeepsTheIdentifiersOfMessagesInFlight) {  // [MQTT-4.4.0-1]
   EXPECT_EQ(again.publishes[0].packet_id, first);
   EXPECT_EQ(again.publishes[1].packet_id, last);
   EXPECT_TRUE(again.publishes[0].dup);
+}
+
+TEST_P(DurableTest, RepeatsAtOnceWhatTheStoreHasNotWritten) {  // [MQTT-4.4.0-1] [MQTT-4.6.0-5]
+  auto& reader = returning("reader");
+  reader.acknowledges = false;
+  broker.subscribe(reader, "t", {.qos = QoS::at_least_once});
+  auto& writer = broker.connect("writer");
+  broker.hold_store();
+  for (std::uint16_t i = 1; i <= 8; ++i) broker.publish(writer, "t", std::to_string(i), QoS::at_least_once, false, i);
+  EXPECT_EQ(payloads(reader), "1 2 3 4 5 6 7 8 ");
+  broker.cut(reader);
+  auto& again = returning("reader");
+  broker.publish(writer, "t", "9", QoS::at_least_once, false, 9);
+  broker.let_store();
+  EXPECT_EQ(payloads(again), "1 2 3 4 5 6 7 8 9 ");
+  for (std::size_t i = 0; i < again.publishes.size(); ++i) EXPECT_EQ(again.publishes[i].dup, i < 8);
+  broker.publish(writer, "t", "10", QoS::at_least_once, false, 10);
+  EXPECT_EQ(again.publishes.size(), 10U) << "nothing that was acknowledged holds a place in the window";
+}
+
+TEST_P(DurableTest, RepeatsInTheOrderInWhichItSentFirstAcrossQoS) {  // 3.1.1 [MQTT-4.6.0-1]
+  for (const bool crashes : {false, true}) {
+    BrokerBench bench{GetParam(), settings()};
+    auto& reader = bench.connect("reader", Version::v5, false);
+    reader.acknowledges = false;
+    bench.subscribe(reader, "t", {.qos = QoS::exactly_once});
+    auto& writer = bench.connect("writer");
+    bench.hold_store();
+    for (std::uint16_t i = 1; i <= 9; ++i)
+      bench.publish(writer, "t", std::to_string(i), i % 2 == 0 ? QoS::exactly_once : QoS::at_least_once, false, i);
+    bench.let_store();
+    EXPECT_EQ(payloads(reader), "1 2 3 4 5 6 7 8 9 ");
+    if (crashes)
+      bench.crash();
+    else
+      bench.cut(reader);
+    EXPECT_EQ(payloads(bench.connect("reader", Version::v5, false)), payloads(reader));
+  }
+}
+
+TEST_P(DurableTest, AfterARestartASessionIsStillItsOwners) {
+  Identity device = identity_named("device");
+  device.status = Status::active;
+  device.publish = device.subscribe = {"own/#"};
+  broker.enroll(device);
+  broker.peer.identity = "device";
+  auto& mine = returning("shared");
+  broker.subscribe(mine, "own/#", {.qos = QoS::at_least_once});
+  broker.cut(mine);
+  broker.peer.identity = "";
+  broker.publish(broker.connect("writer"), "own/x", "secret", QoS::at_least_once);
+  broker.crash();
+  auto& thief = returning("shared");
+  EXPECT_EQ(thief.connack, Reason::not_authorized);
+  EXPECT_EQ(payloads(thief), "");
+  broker.peer.identity = "device";
+  EXPECT_EQ(payloads(returning("shared")), "secret ");
+}
+
+TEST_P(DurableTest, AfterARestartASubscriptionHasNoMoreRightsThanBefore) {
+  Identity device = identity_named("device");
+  device.status = Status::active;
+  device.subscribe = {"own/a"};
+  broker.enroll(device);
+  broker.peer.identity = "device";
+  auto& mine = returning("mine");
+  broker.subscribe(mine, "own/#", {.qos = QoS::at_least_once});
+  broker.cut(mine);
+  broker.crash();
+  broker.peer.identity = "";
+  auto& writer = broker.connect("writer");
+  broker.publish(writer, "own/b", "not for it", QoS::at_least_once);
+  broker.publish(writer, "own/a", "for it", QoS::at_least_once);
+  broker.peer.identity = "device";
+  EXPECT_EQ(payloads(returning("mine")), "for it ");
+}
+
+TEST_P(DurableTest, AJobOfAMemberThatLeftSurvivesUntilAnotherHasIt) {
+  auto& present = returning("present");
+  auto& leaver = returning("leaver");
+  leaver.acknowledges = false;
+  broker.subscribe(leaver, "$share/group/t", {.qos = QoS::at_least_once});
+  auto& writer = broker.connect("writer");
+  for (std::uint16_t i = 1; i <= 3; ++i) broker.publish(writer, "t", std::to_string(i), QoS::at_least_once, false, i);
+  broker.cut(leaver);
+  broker.subscribe(present, "$share/group/t", {.qos = QoS::at_least_once});
+  broker.cut(present);
+  broker.crash();
+  broker.connect("leaver", Version::v5, true);  // clean start: its session is over
+  broker.crash();
+  EXPECT_EQ(payloads(returning("present")), "1 2 3 ");
 }
 
 TEST_P(DurableTest, RetainedMessagesSurviveAndSoDoesTheirErasure) {

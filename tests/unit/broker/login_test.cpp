@@ -16,7 +16,9 @@ using mqtt::Version;
 /// "secret of NAME" is everybody's password.
 class PasswordLogin : public Login {
  public:
-  explicit PasswordLogin(LoginRequest& request) : name_(request.user_name), password_(std::move(request.password)) {}
+  explicit PasswordLogin(LoginRequest& request) : name_(std::move(request.user_name)), password_(std::move(request.password)) {
+    tested_ = Tested::secret;
+  }
   Result<Step> advance(Bytes, const Scene&) override {
     ++checked;
     if (as_text(password_.reveal()) != "secret of " + name_) return fail(Blame::not_authorised, "wrong password");
@@ -70,9 +72,21 @@ class WithLogin : public BrokerScheme {
 
 class Gate : public broker::LoginGate {
  public:
-  bool may_try(std::string_view name, std::string_view, Now) override { return failures[std::string(name)] < 3; }
-  void failed(std::string_view name, std::string_view, Now) override { ++failures[std::string(name)]; }
-  void succeeded(std::string_view name) override { failures.erase(std::string(name)); }
+  bool may_try(Tested, std::string_view name, std::string_view, Now) override {
+    const auto at = failures.find(std::string(name));
+    return at == failures.end() || at->second < 3;
+  }
+  bool begin(Tested by, std::string_view name, std::string_view address, Now now) override {
+    if (!may_try(by, name, address, now)) return false;
+    ++failures[std::string(name)];
+    return true;
+  }
+  void end(Tested, std::string_view name, std::string_view, Outcome outcome, Now) override {
+    if (outcome == Outcome::failed) return;
+    int& count = failures[std::string(name)];
+    count = outcome == Outcome::succeeded ? 0 : count - 1;
+    if (count == 0) failures.erase(std::string(name));
+  }
   std::map<std::string, int> failures;
 };
 
@@ -276,24 +290,40 @@ TEST_P(LoginTest, AUserNameMeansNothingWhereNoPasswordsAreKept) {
   EXPECT_EQ(open.connect(connect("d", "anybody", "anything")).connack, Reason::not_authorized);
 }
 
-TEST_P(LoginTest, LeavingBeforeTheAnswerCountsAsAFailureAndCostsNoWork) {
+TEST_P(LoginTest, LeavingInsteadOfAnsweringIsAFailure) {
+  for (int i = 1; i <= 3; ++i) {
+    broker.cut(talk("device"));
+    EXPECT_EQ(gate.failures["device"], i);
+  }
+  EXPECT_EQ(talk("device").connack, Reason::quota_exceeded);
+}
+
+TEST_P(LoginTest, FailuresAreThoseOfTheUserName) {
+  for (const char* client : {"a", "b", "c"})
+    EXPECT_EQ(broker.connect(connect(client, "device", "x")).connack, Reason::not_authorized);
+  EXPECT_EQ(gate.failures, (std::map<std::string, int>{{"device", 3}}));
+  EXPECT_EQ(broker.connect(connect("d", "device", "secret of device")).connack, Reason::quota_exceeded);
+}
+
+TEST_P(LoginTest, LeavingWhileTheBrokerWorksIsNoFailureAndCostsNoWork) {
   broker::Shard& shard = broker.shard(0);
   Buffer bytes;
   mqtt::encode(connect("", "device", "secret of other"), bytes);
-  for (int i = 1; i <= 3; ++i) {
+  for (int i = 0; i < 4; ++i) {
     auto id = shard.open({.address = "test"}, broker.now);
     shard.receive(id, bytes, broker.now);
     ASSERT_EQ(shard.effects().jobs.size(), 1U);
     broker::Job job = std::move(shard.effects().jobs.front());
     shard.effects().jobs.clear();
     shard.gone(id, broker.now);
-    EXPECT_EQ(gate.failures["device"], i);
+    EXPECT_TRUE(gate.failures.empty());
     int before = PasswordLogin::checked;
     job.work();
     EXPECT_EQ(PasswordLogin::checked, before);
     shard.finish(job.name, broker.now);
   }
-  EXPECT_EQ(broker.connect(connect("c", "device", "secret of device")).connack, Reason::quota_exceeded);
+  EXPECT_TRUE(gate.failures.empty());
+  EXPECT_EQ(broker.connect(connect("c", "device", "secret of device")).connack, Reason::success);
 }
 
 TEST_P(LoginTest, BoundsUndecidedLogins) {

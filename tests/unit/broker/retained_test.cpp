@@ -1,6 +1,11 @@
 #include "broker/retained.h"
 
 #include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include <set>
+
+#include "mqtt/topic.h"
 
 namespace sealmq::broker {
 namespace {
@@ -13,7 +18,12 @@ std::shared_ptr<const Message> message(std::string_view topic, std::string_view 
 
 std::vector<std::string> found(const Retained& retained, std::string_view filter) {
   std::vector<std::string> payloads;
-  retained.for_each(filter, 0, [&](const auto& m) { payloads.emplace_back(as_text(m->view().payload)); });
+  std::string from;
+  std::size_t steps = SIZE_MAX;
+  EXPECT_TRUE(retained.walk(filter, from, 0, steps, [&](const auto& m, auto) {
+    payloads.emplace_back(as_text(m->view().payload));
+    return true;
+  }));
   return payloads;
 }
 
@@ -34,6 +44,78 @@ TEST(Retained, FindsByPrefixAndWildcard) {
   EXPECT_EQ(found(retained, "ab"), (std::vector<std::string>{"ab"}));
   EXPECT_EQ(found(retained, "#").size(), 5U);
   EXPECT_EQ(found(retained, "+/b"), (std::vector<std::string>{"a/b"}));
+}
+
+// Against a walk through everything, with the characters that stand beside '/' in the order of names.
+RC_GTEST_PROP(Retained, WalksThroughWhatMatchesInSlicesOfAnySize, ()) {
+  const auto level = [](std::vector<std::string> words) { return rc::gen::elementOf(std::move(words)); };
+  const auto joined = [](const std::vector<std::string>& levels) {
+    std::string text;
+    for (const auto& l : levels) text += (text.empty() && &l == &levels.front() ? "" : "/") + l;
+    return text;
+  };
+  const std::vector<std::string> names{"a", "b", "", "a-", "a0", "$s", "ab", "a."};
+  std::vector<std::string> words = names;
+  for (int i = 0; i < 6; ++i) words.emplace_back("+");
+  const auto path = [&](const std::vector<std::string>& of) {
+    return rc::gen::resize(4, rc::gen::nonEmpty(rc::gen::container<std::vector<std::string>>(level(of))));
+  };
+  Retained retained(1000);
+  std::set<std::string> topics;
+  const auto paths = *rc::gen::container<std::vector<std::vector<std::string>>>(path(names));
+  for (const auto& one : paths) {
+    const std::string topic = joined(one);
+    if (!mqtt::is_topic_name(topic)) continue;
+    topics.insert(topic);
+    retained.store(message(topic, topic, 1), 0);
+  }
+  std::string filter = joined(*path(words));
+  if (*rc::gen::arbitrary<bool>()) filter += "/#";
+  RC_PRE(mqtt::is_topic_filter(filter));
+  std::vector<std::string> expected;
+  for (const auto& topic : topics)
+    if (mqtt::matches(filter, topic)) expected.push_back(topic);
+  const std::size_t slice = *rc::gen::inRange<std::size_t>(1, 4);
+  std::vector<std::string> got;
+  std::string from;
+  for (bool is_done = false; !is_done;) {
+    std::size_t steps = slice;
+    is_done = retained.walk(filter, from, 0, steps, [&](const auto& m, auto) {
+      got.emplace_back(m->view().topic);
+      return got.size() % 3 != 0;
+    });
+  }
+  RC_ASSERT(got == expected);
+}
+
+TEST(Retained, AFilterVisitsWhatItCanMatch) {
+  Retained retained(100'000);
+  for (int i = 0; i < 100; ++i)
+    for (int k = 0; k < 100; ++k) {
+      const std::string topic = "house/" + std::to_string(i) + "/room/" + std::to_string(k);
+      retained.store(message(topic, "x", 1), 0);
+    }
+  const auto steps_for = [&](std::string_view filter) {
+    std::string from;
+    std::size_t steps = SIZE_MAX;
+    EXPECT_TRUE(retained.walk(filter, from, 0, steps, [](const auto&, auto) { return true; }));
+    return SIZE_MAX - steps;
+  };
+  EXPECT_LE(steps_for("house/7/room/8"), 4U);
+  EXPECT_LE(steps_for("house/7/#"), 104U);
+  EXPECT_LE(steps_for("house/+/room/8"), 500U);
+  EXPECT_LE(steps_for("none/#"), 2U);
+  EXPECT_LE(steps_for("+/none/#"), 8U);
+}
+
+TEST(Retained, TheOldestMarksMakeRoom) {
+  Retained retained(3);
+  for (std::uint64_t i = 0; i < 10; ++i) retained.store(message("t/" + std::to_string(i), "", 10 + i), 0);
+  retained.store(message("t/9", "an older one", 5), 0);
+  EXPECT_EQ(retained.size(), 0U) << "it has been erased";
+  retained.store(message("t/0", "an older one", 5), 0);
+  EXPECT_EQ(retained.size(), 1U) << "that mark has made room";
+  EXPECT_TRUE(retained.has_room("new", 10));
 }
 
 TEST(Retained, KeepsToItsLimitAndFreesWhatIsErased) {

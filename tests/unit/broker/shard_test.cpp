@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "support/broker_bench.h"
+#include "support/identities.h"
 
 namespace sealmq::testing {
 namespace {
@@ -205,6 +206,20 @@ mqtt::Connect with_will(std::string_view id, std::uint32_t delay = 0, std::uint3
   return packet;
 }
 
+TEST_P(ShardTest, ItsOwnWillIsNotEchoedEither) {  // [MQTT-3.8.3-3]
+  mqtt::Connect packet;
+  packet.client_id = "own";
+  packet.properties.session_expiry_interval = 60;
+  packet.will = mqtt::Will{"t", as_bytes("own will"), QoS::at_least_once, false, {}};
+  auto& client = broker.connect(packet);
+  broker.subscribe(client, "t", {.qos = QoS::at_least_once, .no_local = true});
+  auto& other = broker.connect("other");
+  broker.subscribe(other, "t", {.no_local = true});
+  broker.cut(client);
+  EXPECT_EQ(other.publishes.size(), 1U);
+  EXPECT_TRUE(broker.connect("own", Version::v5, false).publishes.empty());
+}
+
 TEST_P(ShardTest, PublishesTheWillWhenAConnectionBreaksAndNotAfterDisconnect) {  // [MQTT-3.1.2-8] [MQTT-3.14.4-3]
   auto& reader = broker.connect("reader");
   broker.subscribe(reader, "status");
@@ -322,6 +337,143 @@ TEST_P(ShardTest, BoundsWhatItKeepsForAnAbsentClient) {
   EXPECT_EQ(after.publishes.size(), 10U);
 }
 
+TEST_P(ShardTest, BoundsTheBytesItKeepsForAnAbsentClient) {
+  broker::Settings bounds = settings();
+  bounds.maximum_queued_bytes = 2000;
+  BrokerBench bounded(shards(), bounds);
+  auto& away = bounded.connect("away", Version::v5, false);
+  bounded.subscribe(away, "t", {.qos = QoS::at_least_once});
+  bounded.cut(away);
+  auto& writer = bounded.connect("writer");
+  for (int i = 0; i < 20; ++i) bounded.publish(writer, "t", std::to_string(i) + std::string(500, 'x'), QoS::at_least_once);
+  const auto& back = bounded.connect("away", Version::v5, false).publishes;
+  ASSERT_FALSE(back.empty());
+  EXPECT_LT(back.size(), 4U);
+  EXPECT_TRUE(back[0].payload.starts_with("0x")) << "the newest are dropped";
+}
+
+TEST_P(ShardTest, BoundsSubscriptionsTheirShapeAndTheirTree) {
+  broker::Settings bounds = settings();
+  bounds.maximum_subscriptions = 3;
+  bounds.maximum_levels = 5;
+  bounds.maximum_wildcards = 1;
+  bounds.maximum_topic_nodes = 12;
+  BrokerBench bounded(shards(), bounds);
+  auto& client = bounded.connect("client");
+  const auto answer = [&](TestClient& who, std::string_view filter) {
+    bounded.subscribe(who, filter);
+    return who.answers.back().reasons[0];
+  };
+  EXPECT_EQ(answer(client, "a/b/c/d/e/f"), Reason::topic_filter_invalid);
+  EXPECT_EQ(answer(client, "+/+"), Reason::topic_filter_invalid);
+  EXPECT_EQ(answer(client, "a/+/c/d/e"), Reason::success);
+  EXPECT_EQ(answer(client, "t/2"), Reason::success);
+  EXPECT_EQ(answer(client, "t/3"), Reason::success);
+  EXPECT_EQ(answer(client, "t/4"), Reason::quota_exceeded);
+  EXPECT_EQ(answer(client, "t/3"), Reason::success) << "it has that one";
+  bounded.publish(client, "a/b/c/d/e/f", "x", QoS::at_least_once);
+  EXPECT_EQ(client.answers.back().reasons[0], Reason::topic_name_invalid);
+  std::size_t granted = 0;  // each shard has a tree
+  for (int i = 0; i < 20; ++i)
+    for (int k = 0; k < 3; ++k)
+      granted += answer(bounded.connect("client-" + std::to_string(i)), "n/" + std::to_string(100 * i + k)) == Reason::success;
+  EXPECT_LE(granted, shards() * 12);
+  EXPECT_GE(granted, 1U);
+}
+
+TEST_P(ShardTest, BoundsSessions) {
+  broker::Settings bounds = settings();
+  bounds.maximum_sessions = 2;
+  BrokerBench bounded(shards(), bounds);
+  std::size_t refused = 0;
+  for (int i = 0; i < 20; ++i) refused += bounded.connect("client-" + std::to_string(i)).connack == Reason::quota_exceeded;
+  EXPECT_GE(refused, 20 - 2 * shards());
+  EXPECT_EQ(bounded.counters().sessions, 20 - refused);
+}
+
+TEST_P(ShardTest, BoundsTheLifeOfASession) {
+  broker::Settings bounds = settings();
+  bounds.maximum_session_expiry = 10;
+  BrokerBench bounded(shards(), bounds);
+  bounded.cut(bounded.connect("a", Version::v5, false));
+  EXPECT_EQ(bounded.counters().sessions, 1U);
+  bounded.advance(12'000);
+  EXPECT_EQ(bounded.counters().sessions, 0U);
+}
+
+TEST_P(ShardTest, ASessionThatEndsWithItsConnectionIsNotProlonged) {  // [MQTT-3.14.2-2]
+  auto& client = broker.connect("client");
+  mqtt::Disconnect bye;
+  bye.properties.session_expiry_interval = 100;
+  broker.send(client, bye);
+  EXPECT_EQ(client.disconnect, Reason::protocol_error);
+  EXPECT_EQ(broker.counters().sessions, 0U);
+}
+
+// -- rights are asked again
+
+Identity device_with(std::vector<std::string> publish, std::vector<std::string> subscribe) {
+  Identity device = identity_named("device");
+  device.status = Status::active;
+  device.publish = std::move(publish);
+  device.subscribe = std::move(subscribe);
+  return device;
+}
+
+TEST_P(ShardTest, AQueuedMessageIsNotGivenToWhoHasLostTheRight) {
+  broker.enroll(device_with({}, {"own/#"}));
+  broker.peer.identity = "device";
+  auto& mine = broker.connect("mine", Version::v5, false);
+  broker.subscribe(mine, "own/#", {.qos = QoS::at_least_once});
+  broker.cut(mine);
+  broker.peer.identity = "";
+  broker.publish(broker.connect("writer"), "own/b", "queued", QoS::at_least_once);
+  broker.set_identity(device_with({}, {"else/#"}));
+  broker.peer.identity = "device";
+  EXPECT_TRUE(broker.connect("mine", Version::v5, false).publishes.empty());
+}
+
+TEST_P(ShardTest, AQueuedMessageOfAnAuthorWhoHasLostTheRightIsNotDelivered) {
+  broker.enroll(device_with({"own/#"}, {}));
+  auto& reader = broker.connect("reader", Version::v5, false);
+  broker.subscribe(reader, "own/#", {.qos = QoS::at_least_once});
+  broker.cut(reader);
+  broker.peer.identity = "device";
+  auto& writer = broker.connect("writer");
+  broker.publish(writer, "own/b", "queued", QoS::at_least_once);
+  EXPECT_EQ(writer.answers.back().reasons[0], Reason::success);
+  broker.set_identity(device_with({"else/#"}, {}));
+  broker.peer.identity = "";
+  EXPECT_TRUE(broker.connect("reader", Version::v5, false).publishes.empty());
+}
+
+TEST_P(ShardTest, AWillOfWhoHasLostTheRightIsNotPublished) {
+  broker.enroll(device_with({"status"}, {}));
+  auto& reader = broker.connect("reader");
+  broker.subscribe(reader, "status");
+  broker.peer.identity = "device";
+  mqtt::Connect packet;
+  packet.client_id = "x";
+  packet.will = mqtt::Will{"status", as_bytes("gone"), QoS::at_most_once, false, {}};
+  auto& dying = broker.connect(packet);
+  ASSERT_EQ(dying.connack, Reason::success);
+  broker.set_identity(device_with({"else"}, {}));
+  broker.cut(dying);
+  EXPECT_TRUE(reader.publishes.empty());
+}
+
+TEST_P(ShardTest, WhatARevokedIdentityHasInFlightIsGone) {
+  broker.enroll(device_with({"t"}, {}));
+  auto& reader = broker.connect("reader", Version::v5, false);
+  reader.acknowledges = false;
+  broker.subscribe(reader, "t", {.qos = QoS::at_least_once});
+  broker.peer.identity = "device";
+  broker.publish(broker.connect("writer"), "t", "one", QoS::at_least_once);
+  broker.peer.identity = "";
+  ASSERT_EQ(reader.publishes.size(), 1U);
+  EXPECT_EQ(broker.revoke("device").queued, 1U);
+}
+
 TEST_P(ShardTest, SendsNoMoreThanTheClientsReceiveMaximum) {  // [MQTT-3.3.4-7]
   mqtt::Connect packet;
   packet.client_id = "slow";
@@ -411,10 +563,20 @@ TEST_P(ShardTest, EndsAConnectionThatCannotTakeItsConnack) {  // [MQTT-3.1.2-24]
   EXPECT_EQ(broker.counters().sessions, 0U);
 }
 
-TEST_P(ShardTest, RefusesIdentifiersThatLookLikePatterns) {
-  EXPECT_EQ(broker.connect("a+b").connack, Reason::client_identifier_not_valid);
-  EXPECT_EQ(broker.connect("a#").connack, Reason::client_identifier_not_valid);
-  EXPECT_EQ(broker.connect("a\nb").connack, Reason::client_identifier_not_valid);
+TEST_P(ShardTest, TakesIdentifiersWithoutControlCharacters) {
+  for (const char* name : {"a+b", "a#", "YWJj+/==", "\u00A0", "\u00E9"}) EXPECT_EQ(broker.connect(name).connack, Reason::success);
+  for (const char* name : {"a\nb", "\x1F", "\x7F", "a\u0080", "\u009Fb"})
+    EXPECT_EQ(broker.connect(name).connack, Reason::client_identifier_not_valid);
+}
+
+TEST_P(ShardTest, AnIdentifierIsNoPattern) {
+  auto& reader = broker.connect("a/#");
+  broker.subscribe(reader, "t", {.no_local = true});
+  auto& writer = broker.connect("a/b");
+  broker.publish(writer, "t", "x");
+  EXPECT_EQ(reader.publishes.size(), 1U);
+  broker.connect("a/+");
+  EXPECT_FALSE(reader.closed);
 }
 
 TEST_P(ShardTest, KeepsTheNamesOfItsOwnClientsToItself) {
@@ -429,10 +591,18 @@ TEST_P(ShardTest, StripsWhatOnlyTheBrokerMaySay) {
   auto& writer = broker.connect("writer");
   mqtt::Publish packet;
   packet.topic = "t";
-  packet.properties.user = {{"sealmq-from", "boiler-7"}, {"unit", "C"}};
+  packet.properties.user = {{"sealmq-from", "boiler-7"}, {"unit", "C"}, {"sealmq-scheme", "sl1"}, {"sealmq-x", "y"}};
   broker.send(writer, packet);
   ASSERT_EQ(reader.publishes.size(), 1U);
-  EXPECT_EQ(reader.publishes[0].user, (std::vector<std::pair<std::string, std::string>>{{"unit", "C"}}));
+  using User = std::vector<std::pair<std::string, std::string>>;
+  EXPECT_EQ(reader.publishes[0].user, (User{{"unit", "C"}, {"sealmq-x", "y"}})) << "no other name is touched";
+  mqtt::Connect dying;
+  dying.client_id = "dying";
+  dying.will = mqtt::Will{"t", as_bytes("gone"), QoS::at_most_once, false, {}};
+  dying.will->properties.user = {{"sealmq-from", "boss"}, {"unit", "F"}};
+  broker.cut(broker.connect(dying));
+  ASSERT_EQ(reader.publishes.size(), 2U);
+  EXPECT_EQ(reader.publishes[1].user, (User{{"unit", "F"}})) << "nor may a Will forge it";
 }
 
 TEST_P(ShardTest, EndsAConnectionThatSaysNothing) {

@@ -185,7 +185,7 @@ TEST_P(Statements,
        EndsAConnectionWhoseConnectItRefuses) {  // [MQTT-3.1.3-8] [MQTT-3.2.2-6] [MQTT-3.2.2-7] [MQTT-3.2.2-8] [MQTT-4.13.2-1]
   auto& other = reader_of("t", QoS::at_most_once);
   mqtt::Connect bad;
-  bad.client_id = "a+b";
+  bad.client_id = "a\nb";
   bad.clean_start = false;
   Buffer bytes;
   mqtt::encode(bad, bytes);
@@ -555,9 +555,10 @@ TEST_P(Statements, AddsAMessageToTheSessionsOfAllWhoSubscribed) {  // [MQTT-4.5.
 TEST_P(Statements, AnswersEachFilterOfASubscribeInOrder) {
   broker.set_rules({{"#", broker.schemes({"plain"}), broker.schemes({"plain"})}, {"secret/#", {}, {}}});
   auto& client = broker.connect("client");
+  const std::string deep(250, '/');  // more levels than are allowed
   mqtt::Subscribe packet{.packet_id = 0x1234, .properties = {}, .entries = {}};
   packet.entries = {
-      {"a", {.qos = QoS::exactly_once}}, {"secret/x", {}}, {"b/#/c", {}}, {"d", {.qos = QoS::at_least_once}}, {"e", {}}};
+      {"a", {.qos = QoS::exactly_once}}, {"secret/x", {}}, {deep, {}}, {"d", {.qos = QoS::at_least_once}}, {"e", {}}};
   broker.send(client, packet);
   EXPECT_EQ(client.answers.back(), (Answer{PacketType::suback,
                                            0x1234,
@@ -882,6 +883,9 @@ TEST_P(Statements, EndsAConnectionForWhatIsMalformed) {  // [MQTT-4.13.1-1]; 3.1
       {{0x30, 0x04, 0x00, 0x01, 0xFF, 0x00}, Reason::malformed_packet},                   // [MQTT-1.5.4-1]
       {{0x30, 0x04, 0x00, 0x01, 0x00, 0x00}, Reason::malformed_packet},                   // [MQTT-1.5.4-2]
       {{0xF0, 0x00}, Reason::protocol_error},                                             // [MQTT-4.12.0-7]
+      {{0x82, 0x06, 0x00, 0x01, 0x00, 0x00, 0x00, 0x00}, Reason::malformed_packet},       // [MQTT-4.7.3-1]
+      {{0xA2, 0x05, 0x00, 0x01, 0x00, 0x00, 0x00}, Reason::malformed_packet},             //
+      {{0xA2, 0x07, 0x00, 0x01, 0x00, 0x00, 0x02, 'a', '#'}, Reason::malformed_packet},   // [MQTT-4.7.1-1]
   };
   for (const Case& c : cases) {
     auto& client = broker.connect(with_will("client"));
@@ -891,6 +895,79 @@ TEST_P(Statements, EndsAConnectionForWhatIsMalformed) {  // [MQTT-4.13.1-1]; 3.1
     EXPECT_EQ(client.disconnect, c.reason) << int(c.bytes[0]);
     EXPECT_EQ(reader.publishes.size(), 1U);  // its Will is published
   }
+}
+
+TEST_P(Statements, TakesNothingOfASubscribeWithAFilterThatIsNone) {  // [MQTT-4.7.1-1] [MQTT-4.7.1-2] [MQTT-4.7.3-1]
+  for (const char* filter : {"", "ab/+e", "a/#/b", "a#", "$share/g#/x", "$share/g"})
+    for (const Version version : {Version::v5, Version::v3_1_1, Version::v3_1}) {
+      auto& client = broker.connect("client", version);
+      broker.send(client, mqtt::Subscribe{.packet_id = 7, .properties = {}, .entries = {{"good", {}}, {filter, {}}}});
+      EXPECT_TRUE(client.closed) << filter;
+      EXPECT_TRUE(client.answers.empty()) << filter;
+      if (version == Version::v5) {
+        EXPECT_EQ(client.disconnect, Reason::malformed_packet) << filter;
+      }
+      EXPECT_EQ(broker.counters().subscriptions, 0U) << filter;
+    }
+}
+
+// A client that acknowledges a message as one of another QoS is not where it says it is.
+TEST_P(Statements, EndsAConnectionThatAcknowledgesAnotherQoS) {  // [MQTT-4.13.1-1]; 3.1.1 [MQTT-4.8.0-1]
+  auto& writer = broker.connect("writer");
+  const auto after = [&](QoS qos, bool received, auto answer) {
+    auto& reader = reader_of("t", QoS::exactly_once, "reader");
+    reader.acknowledges = false;
+    broker.publish(writer, "t", "x", qos, false, 3);
+    const std::uint16_t id = reader.publishes.back().packet_id;
+    if (received) broker.send(reader, mqtt::Pubrec{.packet_id = id, .properties = {}});
+    answer.packet_id = id;
+    broker.send(reader, answer);
+    EXPECT_TRUE(reader.closed);
+    broker.connect("reader", Version::v5, true);
+    return reader.disconnect;
+  };
+  EXPECT_EQ(after(QoS::at_least_once, false, mqtt::Pubrec{}), Reason::protocol_error);
+  EXPECT_EQ(after(QoS::at_least_once, false, mqtt::Pubcomp{}), Reason::protocol_error);
+  EXPECT_EQ(after(QoS::exactly_once, false, mqtt::Puback{}), Reason::protocol_error);
+  EXPECT_EQ(after(QoS::exactly_once, false, mqtt::Pubcomp{}), Reason::protocol_error);
+  EXPECT_EQ(after(QoS::exactly_once, true, mqtt::Puback{}), Reason::protocol_error);
+}
+
+TEST_P(Statements, TellsAPublisherThatNobodyHasSubscribed) {  // MQTT 5 section 3.4.2.1
+  auto& writer = broker.connect("writer");
+  const auto answer = [&](std::string_view topic, QoS qos) {
+    broker.publish(writer, topic, "x", qos, false, 5);
+    return writer.answers[writer.answers.size() - (qos == QoS::exactly_once ? 2 : 1)].reasons.front();
+  };
+  for (QoS qos : {QoS::at_least_once, QoS::exactly_once}) {
+    EXPECT_EQ(answer("a/b", qos), Reason::no_matching_subscribers);
+    for (const char* filter : {"a/b", "a/+", "+/b", "#", "a/b/#", "$share/group/a/b"})
+      for (const char* id : {"one", "two", "three", "four"}) {  // on different shards
+        auto& reader = broker.connect(id);
+        broker.subscribe(reader, filter);
+        EXPECT_EQ(answer("a/b", qos), Reason::success) << filter << " of " << id;
+        if (filter[0] == 'a') {
+          EXPECT_EQ(answer("b/b", qos), Reason::no_matching_subscribers) << filter << " of " << id;
+        }
+        broker.cut(reader);
+        EXPECT_EQ(answer("a/b", qos), Reason::no_matching_subscribers) << filter << " of " << id;
+      }
+  }
+  auto& old = broker.connect("old", Version::v3_1_1);
+  broker.publish(old, "a/b", "x", QoS::at_least_once);
+  EXPECT_EQ(old.answers.back().reasons.front(), Reason::success);
+}
+
+TEST_P(Statements, TellsAClientThatItsAnswerWouldBeTooLarge) {  // [MQTT-3.1.2-24]
+  mqtt::Properties properties;
+  properties.maximum_packet_size = 40;
+  auto& client = connect_with("client", properties);
+  mqtt::Subscribe packet{.packet_id = 7, .properties = {}, .entries = {}};
+  packet.entries.resize(60, {"t", {}});
+  broker.send(client, packet);
+  EXPECT_TRUE(client.answers.empty());
+  EXPECT_EQ(client.disconnect, Reason::packet_too_large);
+  EXPECT_TRUE(client.closed);
 }
 
 // -- MQTT 3.1.1 and 3.1 ---------------------------------------------------------------------------------------------------------

@@ -1,4 +1,6 @@
 // Clients and a broker of SCACAuth, over whole connections: what the keys in acknowledgements do, and what protects the rest.
+#include <algorithm>
+
 #include "schemes/scacauth/method.h"
 #include "support/scacauth.h"
 
@@ -107,6 +109,16 @@ TEST_F(PaperConnection, SendsOneMessageAtATime) {
   for (int i = 0; i < 3; ++i) (void)client.session->publish("a", as_bytes("x"), {.qos = QoS::exactly_once}, bench.broker.now);
   client.move();
   EXPECT_EQ(std::ranges::count_if(client.from_client, [](const Buffer& p) { return is(PacketType::publish, p); }), 1);
+}
+
+TEST_F(PaperConnection, LeavesNoSessionBehind) {
+  ScacClient client(bench, paper);
+  client.options.clean_start = false;
+  client.options.session_expiry = std::chrono::seconds(3600);
+  client.connect();
+  ASSERT_EQ(bench.broker.counters().sessions, 1U) << client.causes();
+  client.cut();
+  EXPECT_EQ(bench.broker.counters().sessions, 0U) << "half a message would go on under other keys";
 }
 
 TEST_F(PaperConnection, RaisesWhatOthersPublishToQos2) {

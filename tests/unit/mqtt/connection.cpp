@@ -172,6 +172,16 @@ TEST(Server, RefusesWhatCannotComeFirstBeforeItsBodyIsThere) {
   EXPECT_EQ(end.receive("30 FF FF 03"), 0x82);
 }
 
+TEST(Server, TakesALongFormOfTheRemainingLengthBeforeMqtt5Only) {  // [MQTT-1.5.5-1]
+  End old(Role::server);
+  EXPECT_EQ(old.receive("10 8E 00 00 04 'MQTT' 04 02 00 00 00 02 'me'"), std::nullopt);
+  old.connection.send(Connack{});
+  EXPECT_EQ(old.receive("C0 80 00"), std::nullopt);
+  EXPECT_EQ(old.sent(), from("20 02 00 00 D0 00"));
+  End present(Role::server);
+  EXPECT_EQ(present.receive("10 8F 00 00 04 'MQTT' 05 02 00 00 00 00 02 'me'"), 0x81);
+}
+
 TEST(Server, RefusesASecondConnect) {  // [MQTT-3.1.0-2]
   End end = open_server(Version::v5);
   EXPECT_EQ(end.receive_packet(connect_of(Version::v5)), 0x82);

@@ -111,6 +111,17 @@ INSTANTIATE_TEST_SUITE_P(
                     Refusal{"EmptyResponseTopic", v5, 0x30, "00 01 'a' 03 08 00 00", protocol}),             //
     named);
 
+INSTANTIATE_TEST_SUITE_P(Filters, Refuses,
+                         testing::Values(Refusal{"Hash", v311, 0x82, "00 01 00 03 'a#b' 00", malformed},  // [MQTT-4.7.1-1]
+                                         Refusal{"HashInTheMiddle", v5, 0x82, "00 01 00 00 05 'a/#/b' 00", malformed},  //
+                                         Refusal{"Plus", v31, 0x82, "00 01 00 04 'ab+e' 00", malformed},  // [MQTT-4.7.1-2]
+                                         Refusal{"Empty", v5, 0x82, "00 01 00 00 00 00", malformed},      // [MQTT-4.7.3-1]
+                                         Refusal{"ShareWithoutAFilter", v5, 0x82, "00 01 00 00 08 '$share/g' 00",
+                                                 malformed},                                                    // [MQTT-4.8.2-2]
+                                         Refusal{"OfUnsubscribe", v5, 0xA2, "00 01 00 00 02 'a+'", malformed},  //
+                                         Refusal{"EmptyOfUnsubscribe", v311, 0xA2, "00 01 00 00", malformed}),  //
+                         named);
+
 INSTANTIATE_TEST_SUITE_P(
     Properties, Refuses,
     testing::Values(Refusal{"UnknownIdentifier", v5, 0x30, "00 01 'a' 02 7F 00", malformed},             // section 2.2.2.2
@@ -120,6 +131,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Refusal{"LengthOfFiveBytes", v5, 0x30, "00 01 'a' FF FF FF FF 01", malformed},       //
                     Refusal{"LengthBeyondTheEnd", v5, 0x30, "00 01 'a' 05 01 00", malformed},            //
                     Refusal{"ValueBeyondTheSection", v5, 0x30, "00 01 'a' 04 02 00 00 00 01 'rest'", malformed},
+                    Refusal{"ValueCutShortByTheLength", v5, 0x32, "00 05 'topic' 04 D2 01 01 'payload'", malformed},
+                    Refusal{"LengthCutShortByTheLength", v5, 0x30, "00 01 'a' 02 03 00 05 'rest'", malformed},
                     Refusal{"TextThatIsNotUtf8", v5, 0x30, "00 01 'a' 04 03 00 01 FF", malformed},
                     Refusal{"UserPropertyThatIsNotUtf8", v5, 0x30, "00 01 'a' 07 26 00 01 'n' 00 01 C0", malformed},
                     Refusal{"SubscribeWithTwoIdentifiers", v5, 0x82, "00 01 04 0B 01 0B 02 00 01 'a' 00", protocol},
@@ -175,6 +188,15 @@ TEST(RefusesARemainingLength, ThatIsNotInItsShortestForm) {
     auto header = decode_header(from(form), Version::v5);
     ASSERT_FALSE(header) << form;
     EXPECT_EQ(header.error().code, 0x81) << form;
+  }
+}
+
+TEST(ARemainingLength, MayHaveMoreBytesThanItNeedsBeforeMqtt5) {
+  for (const Version version : {Version::v3_1, Version::v3_1_1}) {
+    const auto header = decode_header(from("C0 80 80 00"), version);
+    ASSERT_TRUE(header && *header);
+    EXPECT_EQ((*header)->remaining, 0U);
+    EXPECT_EQ((*header)->size, 4);
   }
 }
 

@@ -39,6 +39,13 @@ class Maker {
     for (std::size_t i = 0; i < count; ++i) out += *rc::gen::elementOf(pieces);
     return kept_.emplace_back(std::move(out));
   }
+  std::string_view filter() {
+    std::string out(text(1));
+    if (coin()) out = "+/" + out;
+    if (coin()) out += "/#";
+    if (coin()) out = "$share/group/" + out;
+    return kept_.emplace_back(std::move(out));
+  }
   Bytes binary() {
     auto content = any<std::vector<std::uint8_t>>();
     return as_bytes(kept_.emplace_back(content.begin(), content.end()));
@@ -140,7 +147,7 @@ class Maker {
   Subscribe subscribe() {
     Subscribe p{nonzero<std::uint16_t>(), properties(Carrier::subscribe), {}};
     for (unsigned i = between(1, 4); i > 0; --i) {
-      SubscribeEntry entry{text(), {qos()}};
+      SubscribeEntry entry{filter(), {qos()}};
       if (version_ == Version::v5)
         entry.options = {qos(), coin() && !entry.filter.starts_with("$share/"), coin(),
                          static_cast<RetainHandling>(between(0, 2))};
@@ -160,7 +167,7 @@ class Maker {
 
   Unsubscribe unsubscribe() {
     Unsubscribe p{nonzero<std::uint16_t>(), properties(Carrier::unsubscribe), {}};
-    for (unsigned i = between(1, 4); i > 0; --i) p.filters.push_back(text());
+    for (unsigned i = between(1, 4); i > 0; --i) p.filters.push_back(filter());
     return p;
   }
 

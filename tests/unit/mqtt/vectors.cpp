@@ -148,11 +148,6 @@ TEST(Vectors, Subscribe) {
   expect_both("82 11 00 0A 02 0B 01 00 03 'a/b' 2D 00 03 'c/d' 02", Version::v5, p);
 }
 
-TEST(Vectors, AFilterThatIsNoFilterIsForTheBrokerToAnswer) {
-  EXPECT_TRUE(decode_whole(packet(0x82, "00 0A 00 03 'a#b' 00"), Version::v3_1_1));
-  EXPECT_TRUE(decode_whole(packet(0x82, "00 0A 00 00 00"), Version::v3_1_1));
-}
-
 TEST(Vectors, TheRestOfThem) {
   expect_both("90 05 00 0A 01 02 80", Version::v3_1_1,
               Suback{10, {}, {Reason::granted_qos_1, Reason::granted_qos_2, Reason::unspecified_error}});

@@ -326,6 +326,11 @@ void expect_the_rest(Registry& registry) {
   again.serial = 1;
   again.digest = digest;
   EXPECT_FALSE(registry.take_order(again).value()) << "it was taken";
+  ASSERT_TRUE(registry.remove("pump-1", 5000));
+  EXPECT_EQ(registry.find("pump-1").value(), std::nullopt);
+  Identity back = stolen();
+  back.status = Status::active;
+  EXPECT_FALSE(registry.add(back)) << "its key was revoked";
   const auto owed = registry.progress(1).value().owed;
   EXPECT_EQ(std::count_if(owed.begin(), owed.end(), [](const auto& one) { return one.broker == "broker-1"; }), 1);
 }
@@ -358,11 +363,11 @@ TEST(OldRegistry, AFileOfTheSecondSchemaIsReadInFull) {
 
 TEST(OldRegistry, AFileOfANewerProgramIsRefusedAndLeftAsItIs) {
   const TemporaryFolder folder;
-  make_file(folder / "registry.db", "CREATE TABLE future (a); PRAGMA user_version = 6;");
+  make_file(folder / "registry.db", "CREATE TABLE future (a); PRAGMA user_version = 7;");
   const auto opened = open_sqlite_registry(folder / "registry.db");
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.error().blame, Blame::environment);
-  EXPECT_NE(opened.error().what.find("newer program: it has schema 6"), std::string::npos) << opened.error().what;
+  EXPECT_NE(opened.error().what.find("newer program: it has schema 7"), std::string::npos) << opened.error().what;
   auto database = sqlite::Database::open(folder / "registry.db", sqlite::Durability::every_commit).value();
   EXPECT_EQ(database.number("SELECT count(*) FROM sqlite_master").value(), 1U);
 }
@@ -386,11 +391,11 @@ TEST(OldRegistry, ADatabaseOfTheFirstSchemaIsReadInFull) {
 }
 
 TEST(OldRegistry, ADatabaseOfANewerProgramIsRefused) {
-  make_database(std::string(postgres_1) + "UPDATE sealmq.state SET schema = 5;");
+  make_database(std::string(postgres_1) + "UPDATE sealmq.state SET schema = 6;");
   const auto opened = open_postgres_registry(postgres_server().url());
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.error().blame, Blame::environment);
-  EXPECT_NE(opened.error().what.find("newer program: it has schema 5"), std::string::npos) << opened.error().what;
+  EXPECT_NE(opened.error().what.find("newer program: it has schema 6"), std::string::npos) << opened.error().what;
   make_database("SELECT 1");
 }
 

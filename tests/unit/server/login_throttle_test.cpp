@@ -5,82 +5,125 @@
 namespace sealmq::server {
 namespace {
 
+using Outcome = broker::LoginGate::Outcome;
+constexpr auto secret = Login::Tested::secret, key = Login::Tested::key;
+
 constexpr Now at(std::uint64_t seconds) {
   return {1'000'000 + seconds * 1000, 1'800'000'000'000 + seconds * 1000};
 }
 
-TEST(LoginThrottle, ANameIsClosedAfterFiveFailuresAndOpensLaterEachTime) {
-  LoginThrottle throttle;
-  for (int i = 0; i < 5; ++i) {
-    EXPECT_TRUE(throttle.may_try("boiler-7", "10.0.0.1:1", at(0)));
-    throttle.failed("boiler-7", "10.0.0.1:1", at(0));
+class LoginThrottleTest : public ::testing::Test {
+ protected:
+  bool may_try(std::string_view name, std::string_view address, Now now, Login::Tested by = secret) {
+    return throttle.may_try(by, name, address, now);
   }
-  EXPECT_FALSE(throttle.may_try("boiler-7", "10.0.0.2:1", at(0))) << "from anywhere";
-  EXPECT_TRUE(throttle.may_try("boiler-8", "10.0.0.1:1", at(0)));
+  bool attempt(std::string_view name, std::string_view address, Now now, Outcome outcome = Outcome::failed,
+               Login::Tested by = secret) {
+    if (!throttle.begin(by, name, address, now)) return false;
+    throttle.end(by, name, address, outcome, now);
+    return true;
+  }
+  LoginThrottle throttle;
+};
+
+TEST_F(LoginThrottleTest, ANameIsClosedToANetworkAfterFiveFailuresAndOpensLaterEachTime) {
+  for (int i = 0; i < 5; ++i) EXPECT_TRUE(attempt("boiler-7", "10.0.0.1:" + std::to_string(i), at(0)));
+  EXPECT_FALSE(may_try("boiler-7", "10.0.0.1:1", at(0)));
+  EXPECT_TRUE(may_try("boiler-7", "10.0.0.2:1", at(0))) << "nobody is locked out from elsewhere";
+  EXPECT_TRUE(may_try("boiler-8", "10.0.0.1:1", at(0)));
   std::uint64_t now = 0, wait = 0;
   for (int i = 0; i < 14; ++i) {  // whoever goes on failing waits longer and longer
     const std::uint64_t before = wait;
-    for (wait = 0; !throttle.may_try("boiler-7", "10.0.0.9:1", at(now)); ++wait) ++now;
+    for (wait = 0; !may_try("boiler-7", "10.0.0.1:1", at(now)); ++wait) ++now;
     EXPECT_GE(wait, before);
-    throttle.failed("boiler-7", "10.0.0.9:1", at(now));
+    EXPECT_TRUE(attempt("boiler-7", "10.0.0.1:1", at(now)));
   }
   EXPECT_EQ(wait, 900U);
 }
 
-TEST(LoginThrottle, AnAddressIsClosedAfterTwentyWhateverTheNames) {
-  LoginThrottle throttle;
-  for (int i = 0; i < 20; ++i) throttle.failed("name-" + std::to_string(i), "10.0.0.1:" + std::to_string(i), at(0));
-  EXPECT_FALSE(throttle.may_try("another", "10.0.0.1:99", at(0)));
-  EXPECT_TRUE(throttle.may_try("another", "10.0.0.2:99", at(0)));
-  throttle.succeeded("another");
-  EXPECT_FALSE(throttle.may_try("another", "10.0.0.1:99", at(0))) << "one known password opens nothing";
+TEST_F(LoginThrottleTest, ANetworkIsClosedAfterTwentyWhateverTheNames) {
+  for (int i = 0; i < 20; ++i)
+    EXPECT_TRUE(attempt("name-" + std::to_string(i), "[2001:db8::" + std::to_string(i) + "]:1", at(0)));
+  EXPECT_FALSE(may_try("another", "[2001:db8::99]:1", at(0)));
+  EXPECT_TRUE(may_try("another", "[2001:db8:0:1::1]:1", at(0))) << "another /64";
+  EXPECT_TRUE(attempt("another", "[2001:db8::99]:1", at(1), Outcome::succeeded));
+  EXPECT_TRUE(attempt("name-3", "[2001:db8::99]:1", at(2))) << "the wait is over, for one";
+  EXPECT_FALSE(may_try("another", "[2001:db8::99]:1", at(2))) << "one known password opens nothing";
 }
 
-TEST(LoginThrottle, WhoHasNoNameIsKnownByItsAddressAlone) {
-  LoginThrottle throttle;
-  for (int i = 0; i < 19; ++i) {
-    EXPECT_TRUE(throttle.may_try("", "one", {.steady = 1000}));
-    throttle.failed("", "one", {.steady = 1000});
-  }
-  throttle.failed("", "one", {.steady = 1000});
-  EXPECT_FALSE(throttle.may_try("", "one", {.steady = 1000}));
-  EXPECT_TRUE(throttle.may_try("", "two", {.steady = 1000})) << "others without a name are somebody else";
+TEST_F(LoginThrottleTest, WhatHasBegunCountsAsAFailure) {
+  for (int i = 0; i < 5; ++i) EXPECT_TRUE(throttle.begin(secret, "boiler-7", "10.0.0.1:1", at(0)));
+  EXPECT_FALSE(throttle.begin(secret, "boiler-7", "10.0.0.1:1", at(0)));
+  throttle.end(secret, "boiler-7", "10.0.0.1:1", Outcome::untried, at(0));
+  EXPECT_TRUE(throttle.begin(secret, "boiler-7", "10.0.0.1:1", at(0)));
+  for (int i = 0; i < 5; ++i) throttle.end(secret, "boiler-7", "10.0.0.1:1", Outcome::untried, at(0));
+  for (int i = 0; i < 4; ++i) EXPECT_TRUE(attempt("boiler-7", "10.0.0.1:1", at(0)));
+  EXPECT_TRUE(throttle.begin(secret, "boiler-7", "10.0.0.1:1", at(0)));
+  EXPECT_FALSE(throttle.begin(secret, "boiler-7", "10.0.0.1:1", at(0)));
 }
 
-TEST(LoginThrottle, FailuresFarApartDoNotCount) {
-  LoginThrottle throttle;
-  for (std::uint64_t i = 0; i < 20; ++i) throttle.failed("boiler-7", "10.0.0.1:1", at(i * 61));
-  EXPECT_TRUE(throttle.may_try("boiler-7", "10.0.0.1:1", at(20 * 61)));
+TEST_F(LoginThrottleTest, AfterAWaitOneTryAtATime) {
+  for (int i = 0; i < 5; ++i) attempt("boiler-7", "10.0.0.1:1", at(0));
+  EXPECT_TRUE(throttle.begin(secret, "boiler-7", "10.0.0.1:1", at(1)));
+  EXPECT_FALSE(throttle.begin(secret, "boiler-7", "10.0.0.1:1", at(1)));
 }
 
-TEST(LoginThrottle, SuccessForgets) {
-  LoginThrottle throttle;
-  for (int i = 0; i < 4; ++i) throttle.failed("boiler-7", "10.0.0.1:1", at(0));
-  throttle.succeeded("boiler-7");
-  throttle.failed("boiler-7", "10.0.0.1:1", at(0));
-  EXPECT_TRUE(throttle.may_try("boiler-7", "10.0.0.1:1", at(0)));
+TEST_F(LoginThrottleTest, FailedSecretsCloseNoProofByKey) {
+  for (int i = 0; i < 20; ++i) attempt("name-" + std::to_string(i % 4), "10.0.0.1:1", at(0));
+  EXPECT_FALSE(may_try("name-1", "10.0.0.1:1", at(0)));
+  EXPECT_TRUE(may_try("name-1", "10.0.0.1:1", at(0), key));
+  for (int i = 0; i < 20; ++i) attempt("card-" + std::to_string(i), "10.0.0.2:1", at(0), Outcome::failed, key);
+  EXPECT_FALSE(may_try("card-99", "10.0.0.2:1", at(0), key));
 }
 
-TEST(LoginThrottle, RemembersABoundedNumber) {
-  LoginThrottle throttle;
-  for (std::size_t i = 0; i < LoginThrottle::most_remembered + 1000; ++i)
-    throttle.failed("name-" + std::to_string(i), "10.0.0.1:1", at(0));
-  EXPECT_FALSE(throttle.may_try("anybody", "10.0.0.1:1", at(0)));
+TEST_F(LoginThrottleTest, WhoHasNoNameIsKnownByItsNetworkAlone) {
+  for (int i = 0; i < 20; ++i) EXPECT_TRUE(attempt("", "one", at(0)));
+  EXPECT_FALSE(may_try("", "one", at(0)));
+  EXPECT_TRUE(may_try("", "two", at(0))) << "others without a name are somebody else";
 }
 
-TEST(LoginThrottle, UsersOfASocketAreToldApart) {
-  LoginThrottle throttle;
-  for (int i = 0; i < 20; ++i) throttle.failed("name-" + std::to_string(i), "unix:uid=1000", at(0));
-  EXPECT_FALSE(throttle.may_try("another", "unix:uid=1000", at(0)));
-  EXPECT_TRUE(throttle.may_try("another", "unix:uid=1001", at(0)));
+TEST_F(LoginThrottleTest, FailuresFarApartDoNotCount) {
+  for (std::uint64_t i = 0; i < 20; ++i) EXPECT_TRUE(attempt("boiler-7", "10.0.0.1:1", at(i * 61)));
+  EXPECT_TRUE(may_try("boiler-7", "10.0.0.1:1", at(20 * 61)));
 }
 
-TEST(LoginThrottle, LongNamesAreToldApart) {
-  LoginThrottle throttle;
+TEST_F(LoginThrottleTest, SuccessForgetsTheNameInThisNetwork) {
+  for (const char* address : {"10.0.0.1:1", "10.0.0.2:1"})
+    for (int i = 0; i < 4; ++i) attempt("boiler-7", address, at(0));
+  attempt("boiler-7", "10.0.0.1:1", at(0), Outcome::succeeded);
+  for (int i = 0; i < 4; ++i) EXPECT_TRUE(attempt("boiler-7", "10.0.0.1:1", at(0)));
+  EXPECT_TRUE(attempt("boiler-7", "10.0.0.2:1", at(0)));
+  EXPECT_FALSE(may_try("boiler-7", "10.0.0.2:1", at(0)));
+}
+
+TEST_F(LoginThrottleTest, WhatIsUntriedIsNoFailure) {
+  for (int i = 0; i < 100; ++i) EXPECT_TRUE(attempt("boiler-7", "10.0.0.1:1", at(0), Outcome::untried));
+}
+
+TEST_F(LoginThrottleTest, RemembersABoundedNumberAndForgetsTheOldest) {
+  const auto address = [](std::size_t i) {
+    return "10." + std::to_string(i >> 16) + "." + std::to_string(i >> 8 & 255) + "." + std::to_string(i & 255) + ":1";
+  };
+  for (int i = 0; i < 5; ++i) attempt("boiler-7", "192.0.2.1:1", at(0));
+  for (std::size_t i = 0; i < LoginThrottle::most_remembered - 1; ++i) attempt("boiler-7", address(i), at(0));
+  EXPECT_FALSE(may_try("boiler-7", "192.0.2.1:1", at(0)));  // which is a touch
+  attempt("boiler-7", address(LoginThrottle::most_remembered), at(0));
+  EXPECT_FALSE(may_try("boiler-7", "192.0.2.1:1", at(0))) << "the oldest was another one";
+  for (std::size_t i = 0; i < LoginThrottle::most_remembered; ++i) attempt("boiler-8", address(i), at(0));
+  EXPECT_TRUE(may_try("boiler-7", "192.0.2.1:1", at(0)));
+}
+
+TEST_F(LoginThrottleTest, UsersOfASocketAreToldApart) {
+  for (int i = 0; i < 20; ++i) attempt("name-" + std::to_string(i), "unix:uid=1000", at(0));
+  EXPECT_FALSE(may_try("another", "unix:uid=1000", at(0)));
+  EXPECT_TRUE(may_try("another", "unix:uid=1001", at(0)));
+}
+
+TEST_F(LoginThrottleTest, LongNamesAreToldApart) {
   const std::string name(60'000, 'x');
-  for (int i = 0; i < 5; ++i) throttle.failed(name + "1", "10.0.0." + std::to_string(i) + ":1", at(0));
-  EXPECT_FALSE(throttle.may_try(name + "1", "10.0.1.1:1", at(0)));
-  EXPECT_TRUE(throttle.may_try(name + "2", "10.0.1.1:1", at(0)));
+  for (int i = 0; i < 5; ++i) attempt(name + "1", "10.0.0.1:1", at(0));
+  EXPECT_FALSE(may_try(name + "1", "10.0.0.1:1", at(0)));
+  EXPECT_TRUE(may_try(name + "2", "10.0.0.1:1", at(0)));
 }
 
 }  // namespace

@@ -22,7 +22,7 @@ class PasswordFileTest : public ::testing::Test {
     request.password = Secret(as_bytes(password));
     auto begun = file.begin(request);
     if (begun == nullptr) return "no file";
-    const auto step = begun->advance({}, {{}, directory});
+    const auto step = begun->advance({}, {now, directory});
     return step ? (*step->done)->identity : step.error().what;
   }
 
@@ -30,7 +30,8 @@ class PasswordFileTest : public ::testing::Test {
   const std::string path = folder / "passwords";
   testing::CountingRandom random;
   Directory directory;
-  PasswordFile file{path, random};
+  Now now{1'000'000, 1'800'000'000'000};
+  PasswordFile file{path, random, false};
 };
 
 TEST_F(PasswordFileTest, LetsInWhoKnowsThePassword) {
@@ -53,6 +54,59 @@ TEST_F(PasswordFileTest, FollowsTheFile) {
   EXPECT_TRUE(remove_password(path, "boiler-7").value());
   EXPECT_FALSE(remove_password(path, "boiler-7").value());
   EXPECT_EQ(login("boiler-7", "new"), "user name boiler-7 has no password");
+}
+
+// Claim: nobody comes in because the file is away.
+TEST_F(PasswordFileTest, ThatHasGoneLetsNobodyIn) {
+  set("boiler-7", "secret");
+  EXPECT_EQ(login("boiler-7", "secret"), "boiler-7");
+  std::filesystem::remove(path);
+  EXPECT_NE(login("boiler-7", "secret"), "boiler-7");
+  EXPECT_NE(login("boiler-7", "wrong"), "no file");
+  EXPECT_FALSE(file.find("boiler-7")) << "nor by its key alone";
+  PasswordFile named(path, random, true);
+  LoginRequest request;
+  request.user_name = "anybody";
+  EXPECT_NE(named.begin(request), nullptr);
+}
+
+TEST_F(PasswordFileTest, APasswordOfTheLastHourIsNotHashedAgain) {
+  set("boiler-7", "secret");
+  const auto hashed = [this](std::string_view password) {
+    const auto before = file.hashed();
+    login("boiler-7", password);
+    return file.hashed() - before;
+  };
+  EXPECT_EQ(hashed("secret"), 1U);
+  EXPECT_EQ(hashed("secret"), 0U);
+  EXPECT_EQ(login("boiler-7", "secret"), "boiler-7");
+  EXPECT_EQ(hashed("Secret"), 1U);
+  EXPECT_EQ(login("boiler-7", "Secret"), "wrong password for boiler-7");
+  now.steady += 3'600'000;
+  EXPECT_EQ(hashed("secret"), 1U) << "an hour is over";
+  set("boiler-7", "secret");
+  EXPECT_EQ(hashed("secret"), 1U) << "the record is another one";
+  set("boiler-7", "new");
+  EXPECT_EQ(login("boiler-7", "secret"), "wrong password for boiler-7");
+}
+
+TEST_F(PasswordFileTest, IsReadAsContainersMountIt) {
+  set("boiler-7", "secret");
+  for (const unsigned mode : {0440U, 0444U, 0400U, 0640U}) {
+    std::filesystem::permissions(path, std::filesystem::perms(mode));
+    EXPECT_EQ(login("boiler-7", "secret"), "boiler-7") << mode;
+  }
+  std::filesystem::create_symlink(path, folder / "link");
+  EXPECT_EQ(read_passwords(folder / "link").value().size(), 1U);
+  EXPECT_TRUE(set_password(folder / "link", "other", hash_password(as_bytes("x"), random).value()));
+  EXPECT_TRUE(std::filesystem::is_symlink(folder / "link"));
+  EXPECT_EQ(login("other", "x"), "other");
+}
+
+TEST_F(PasswordFileTest, OfMosquittoIsSaidToBe) {
+  const auto found = parse_passwords("alice:$7$101$AAAA$BBBB\n");
+  ASSERT_FALSE(found);
+  EXPECT_NE(found.error().what.find("mosquitto_passwd"), std::string::npos) << found.error().what;
 }
 
 TEST_F(PasswordFileTest, IsForTheOwnerOnly) {

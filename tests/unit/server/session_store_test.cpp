@@ -130,7 +130,7 @@ TEST_F(SessionStoreTest, StoresASharedMessageOnceAndLetsItGoWithTheLast) {
   EXPECT_EQ(rows("message_1"), 1U);
   write({broker::SessionEnded{2}});
   EXPECT_EQ(rows("message_1"), 0U);
-  EXPECT_EQ(rows("delivery_1"), 0U);
+  EXPECT_EQ(rows("delivery_2"), 0U);
 }
 
 TEST_F(SessionStoreTest, WhatBeginsAndEndsWithinAGroupLeavesNoTrace) {
@@ -143,7 +143,7 @@ TEST_F(SessionStoreTest, WhatBeginsAndEndsWithinAGroupLeavesNoTrace) {
                   {broker::DeliveryStarted{1, 10, 4}, broker::TransitEnded{5, 1}, broker::DeliveryEnded{1, 10},
                    broker::IncomingEnded{1, 3}, broker::IncomingSaved{1, 3}}};
   ASSERT_TRUE(store->write({&one, &two}, now));
-  EXPECT_EQ(rows("message_1") + rows("delivery_1") + rows("transit_1"), 0U);
+  EXPECT_EQ(rows("message_1") + rows("delivery_2") + rows("transit_1"), 0U);
   EXPECT_EQ(rows("incoming_1"), 1U);
 }
 
@@ -166,11 +166,11 @@ TEST_F(SessionStoreTest, AFailedWriteLeavesEverythingAsItWas) {
                     {delivery(1, 12, message(6, "t", "y")), broker::DeliveryEnded{1, 10}, delivery(1, 11, message(7, "t", "z")),
                      broker::TransitSaved{8, message(8, "t", "x"), 1, 2, 0, {}}}};
   EXPECT_FALSE(store->write({&group}, now));
-  EXPECT_EQ(rows("delivery_1"), 1U);
+  EXPECT_EQ(rows("delivery_2"), 1U);
   EXPECT_EQ(rows("message_1"), 1U);
   ASSERT_TRUE(by_hand().execute("ALTER TABLE away RENAME TO transit_1"));
   ASSERT_TRUE(store->write({&group}, now)) << "the same may be tried again";
-  EXPECT_EQ(rows("delivery_1"), 2U);
+  EXPECT_EQ(rows("delivery_2"), 2U);
   write({broker::DeliveryEnded{1, 11}, broker::DeliveryEnded{1, 12}, broker::TransitEnded{8, 1}});
   EXPECT_EQ(rows("message_1"), 0U);
 }
@@ -247,6 +247,36 @@ TEST_F(SessionStoreTest, AStoreOfAnEarlierProgramHasNoWillsAndGoesOn) {
   EXPECT_EQ(rows("message_1 WHERE number = 0"), 0U);
   write({session(1, message(7, "last/1", "one")), session(2, message(8, "last/2", "two"))});
   EXPECT_EQ(rows("message_1"), 3U);
+}
+
+TEST_F(SessionStoreTest, AStoreOfAnEarlierProgramKeepsWhatSessionsAreOwed) {
+  open();
+  auto started = delivery(1, 10, message(5, "t", "x"));
+  started.packet_id = 3;
+  write({session(1), started, delivery(1, 11, message(6, "t", "y"))});
+  ASSERT_TRUE(
+      by_hand().execute("INSERT INTO delivery_1 SELECT session, number, message, qos, retain, scheme, packet_id, "
+                        "subscriber, identifiers FROM delivery_2; DELETE FROM delivery_2"));
+  open();
+  const auto loaded = store->load(now).value();
+  ASSERT_EQ(loaded.restored.sessions.size(), 1U);
+  const auto& owed = loaded.restored.sessions[0].deliveries;
+  ASSERT_EQ(owed.size(), 2U);
+  EXPECT_EQ(owed[0].packet_id, 3);
+  EXPECT_EQ(as_text(owed[1].message->view().payload), "y");
+  write({broker::DeliveryEnded{1, 10}, broker::DeliveryEnded{1, 11}});
+  EXPECT_EQ(rows("message_1"), 0U);
+}
+
+TEST_F(SessionStoreTest, KeepsByWhichShareAMessageCame) {
+  open();
+  auto owed = delivery(1, 10, message(5, "t", "x"));
+  owed.share = std::make_shared<const std::string>("$share/group/t");
+  write({session(1), owed, delivery(1, 11, message(6, "t", "y"))});
+  open();
+  const auto loaded = store->load(now).value();
+  EXPECT_EQ(text(loaded.restored.sessions.at(0).deliveries.at(0).share), "$share/group/t");
+  EXPECT_EQ(loaded.restored.sessions.at(0).deliveries.at(1).share, nullptr);
 }
 
 TEST_F(SessionStoreTest, IsOnTheDiskWhenItAnswers) {
