@@ -91,6 +91,11 @@ class Installed(unittest.TestCase):
         for name in ("LICENSE", "README.md"):
             self.assertEqual((PREFIX / "share/doc/sealmq" / name).read_text(), (SOURCE / name).read_text())
 
+    def test_manual_pages_and_completions_are_there(self):
+        for name in ("man/man1/sealmq.1", "man/man1/sealmq-key-share.1", "man/man5/sealmq.toml.5", "bash-completion/completions/sealmq",
+                     "zsh/vendor-completions/_sealmq", "fish/vendor_completions.d/sealmq.fish"):
+            self.assertTrue((PREFIX / "share" / name).exists(), name)
+
     def test_a_consumer_gets_no_flags_of_what_the_library_uses(self):
         got = " ".join(flags("--cflags", "--libs"))
         self.assertNotRegex(got.lower(), "spdlog|fmt|toml|postgres|pcsc|ssl|crypto|sqlite")
