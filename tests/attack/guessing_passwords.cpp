@@ -2,6 +2,8 @@
 // and what counts failures.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "schemes/pmqtt/login_client.h"
 #include "server/login_throttle.h"
 #include "server/password_file.h"

@@ -54,8 +54,11 @@ class TransportClients(unittest.TestCase):
         self.assertTrue(self.broker.log.wait_for(lambda lines: any("certificate revoked" in line for line in lines)))
 
     def test_mosquitto_with_a_pre_shared_key(self):
-        for version in ("tlsv1.2", "tlsv1.3"):
-            self.says("psk", "--psk-identity", PSK_IDENTITY, "--psk", PSK, "--tls-version", version)
+        self.says("psk", "--psk-identity", PSK_IDENTITY, "--psk", PSK, "--tls-version", "tlsv1.2")
+        # With a pre-shared key newer mosquitto programs offer no TLS 1.3; OpenSSL's does, and says that the key was taken.
+        self.assertIn("Reused, TLSv1.3", self.run_command(
+            "openssl", "s_client", "-connect", f"localhost:{self.broker.port_of['psk']}", "-tls1_3", "-psk_identity", PSK_IDENTITY,
+            "-psk", PSK, input=""))
 
     def test_our_own_client_over_everything(self):
         trust = ["--cafile", self.broker.file("ca.pem")]

@@ -29,8 +29,8 @@ def answers(pcscd):
 def inside(command):
     own_network.bring_loopback_up()
     os.environ["IN_OWN_NETWORK"] = "yes"
-    os.makedirs("/run/pcscd", exist_ok=True)
-    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/run/pcscd"], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/run"], check=True)
+    os.mkdir("/run/pcscd")  # where it is missing an ordinary user could not make it
     # Newer ones ask polkit who may use a reader, which answers nobody in here.
     help_text = subprocess.run(["pcscd", "--help"], capture_output=True, text=True).stdout
     alone = ["--disable-polkit"] if "--disable-polkit" in help_text else []
@@ -45,7 +45,7 @@ def inside(command):
     finally:
         pcscd.terminate()
         pcscd.wait(PATIENCE)
-        subprocess.run(["umount", "--lazy", "/run/pcscd"], check=True)  # where others might see it, it goes too
+        subprocess.run(["umount", "--lazy", "/run"], check=True)  # where others might see it, it goes too
 
 
 def main():

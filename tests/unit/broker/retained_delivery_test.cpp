@@ -2,6 +2,8 @@
 // live.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "support/broker_bench.h"
 
 namespace sealmq::testing {
