@@ -84,7 +84,7 @@ void measure_decode(benchmark::State& state, Packet packet, Version version) {
     benchmark::DoNotOptimize(bytes.data());
     const auto header = mqtt::decode_header(bytes, version);
     if (!header || !*header) throw std::logic_error("the header does not decode");
-    const auto decoded = decode_body(packet, **header, Bytes(bytes).subspan((*header)->size), version);
+    auto decoded = decode_body(packet, **header, Bytes(bytes).subspan((*header)->size), version);
     if (!decoded) throw std::logic_error("the packet does not decode");
     benchmark::DoNotOptimize(decoded);
   }

@@ -1,5 +1,7 @@
 #include "schemes/malina/ecies.h"
 
+#include <algorithm>
+
 #include "crypto/kdf.h"
 
 namespace sealmq::malina {

@@ -1,5 +1,7 @@
 #include "schemes/malina/join.h"
 
+#include <algorithm>
+
 #include "mqtt/topic.h"
 #include "schemes/malina/frame.h"
 

@@ -260,13 +260,9 @@ Result<Buffer> encode_delegation(const TopicKeys::Delegation& delegation, std::s
   return encode_sign1(its, stamp, external_aad(topic), body);
 }
 
-Result<TopicKeys::Delegation> open_delegation(Bytes message, std::string_view topic, const PublicIdentity& owner) {
-  const auto stamped = TRY(verify_stamp_of(owner, message, topic, std::nullopt));
-  auto read = cbor::Reader::over(stamped.message.body);
-  if (!read) return refused(Cause::malformed, read.error().what);
-  cbor::Reader& in = *read;
+Result<TopicKeys::Delegation> decode_delegation(Bytes body) {
+  auto in = TRY(cbor::Reader::over(body));
   TopicKeys::Delegation delegation;
-  delegation.owner = crypto::identity_digest(owner.keys);
   if (in.array() != 7 || in.text() != delegation_mark) in.fail("this is no delegation");
   delegation.filter = in.text();
   delegation.name = in.text();
@@ -276,9 +272,15 @@ Result<TopicKeys::Delegation> open_delegation(Bytes message, std::string_view to
   delegation.serial = in.number();
   if (!in.failed() && !mqtt::is_topic_filter(delegation.filter)) in.fail("not a topic filter");
   if (!in.failed() && !is_identity_name(delegation.name)) in.fail("a delegate without a name");
-  auto finished = in.finish(std::move(delegation));
-  if (!finished) return refused(Cause::malformed, finished.error().what);
-  return finished;
+  return in.finish(std::move(delegation));
+}
+
+Result<TopicKeys::Delegation> open_delegation(Bytes message, std::string_view topic, const PublicIdentity& owner) {
+  const auto stamped = TRY(verify_stamp_of(owner, message, topic, std::nullopt));
+  auto delegation = decode_delegation(stamped.message.body);
+  if (!delegation) return refused(Cause::malformed, delegation.error().what);
+  delegation->owner = crypto::identity_digest(owner.keys);
+  return delegation;
 }
 
 Result<> install(const TopicKeys::Delegation& delegation, TopicKeys& keys) {

@@ -44,6 +44,8 @@ Result<std::string> install(Dealt dealt, const PublicIdentity& administrator, To
 /// The message that makes a delegation known, as it is retained. Errors: those of the key store.
 Result<Buffer> encode_delegation(const TopicKeys::Delegation& delegation, std::string_view topic, KeyStore& owner,
                                  std::uint64_t number, Now now);
+/// What is signed of it. Errors: peer_misbehaved. It names no owner yet.
+Result<TopicKeys::Delegation> decode_delegation(Bytes body);
 /// What its owner says. Errors as of Receiving::open.
 Result<TopicKeys::Delegation> open_delegation(Bytes message, std::string_view topic, const PublicIdentity& owner);
 /// Keeps it, unless one with a higher serial is there.

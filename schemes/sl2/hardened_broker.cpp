@@ -1,4 +1,5 @@
 // The broker's part of SL2: open what was sealed for it, seal for each subscriber under the key that this one sent.
+#include <algorithm>
 #include <memory>
 
 #include "base/reader.h"

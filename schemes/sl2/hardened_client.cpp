@@ -1,4 +1,6 @@
 // The device's and the application's part of SL2: seal for the broker, open what it seals under the key of each subscription.
+#include <algorithm>
+
 #include "crypto/replay_window.h"
 #include "mqtt/topic.h"
 #include "schemes/malina/revocation.h"

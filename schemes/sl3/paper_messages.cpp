@@ -1,5 +1,7 @@
 #include "schemes/sl3/paper_messages.h"
 
+#include <algorithm>
+
 #include "crypto/hash.h"
 #include "mqtt/topic.h"
 #include "schemes/malina/frame.h"

@@ -1,5 +1,7 @@
 #include "schemes/sl3/paper_session.h"
 
+#include <algorithm>
+
 #include "schemes/sl3/sl3.h"
 
 namespace sealmq::sl3::paper {

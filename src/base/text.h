@@ -25,7 +25,7 @@ std::string json_quoted(std::string_view text);
 /// Text that may go into one log line: control characters and quotes are escaped, the length is bounded.
 std::string printable(std::string_view text, std::size_t limit = 80);
 /// The same between quotes.
-std::string quoted(std::string_view text);
+std::string in_quotes(std::string_view text);
 
 /// True if `text` is well-formed UTF-8 without NUL and without code points U+D800..U+DFFF. [MQTT-1.5.4-1] [MQTT-1.5.4-2]
 bool is_mqtt_utf8(std::string_view text);

@@ -159,39 +159,71 @@ Result<> run_report(const Options& options) {
   const auto key = TRY(open_keys(options.client.key, random, pin_asker()));
   const Buffer evidence = TRY(read_file(path));
   const Buffer request = TRY(make_request(evidence, options.reason, *key, now()));
-  if (!options.output.empty()) return write_new_file(options.output, as_text(request), Audience::owner);
+  const auto tell_where = [&](const char* kind, const std::string& where) {
+    if (options.json) std::cout << Json{{"complaint", request.size()}, {kind, where}}.dump() << '\n';
+  };
+  if (!options.output.empty()) {
+    TRY(write_new_file(options.output, as_text(request), Audience::owner));
+    tell_where("file", options.output);
+    return {};
+  }
   if (!TRY(read_shown(request)).has_requester)
     return fail_with_hint(Blame::caller_misused,
                           "a complaint as published is not signed, so the authority takes none from a topic", "-o FILE");
-  return send(options, request);
+  TRY(send(options, request));
+  tell_where("topic", options.topic);
+  return {};
 }
 
 }  // namespace
 
-void add_authority_evidence(CLI::App& authority, int& exit_code) {
+void add_authority_evidence(Command& authority, int& exit_code) {
   const auto options = std::make_shared<Options>();  // the callbacks own it
-  auto* report = authority.add_subcommand("report");
-  add_client_options(*report, options->client, "--to");
-  report->add_option("FILE", options->file);
-  report->add_option("--message", options->message);
-  report->add_option("--reason", options->reason)->required();
-  report->add_option("-t,--topic", options->topic);
-  report->add_option("-o", options->output);
-  report->callback([options, &exit_code] {
+  Command& report = authority.add(
+      "report",
+      {.summary = "sign a complaint about a message",
+       .text =
+           R"(Signs a complaint about a message that `sealmq sub --evidence DIR` has kept: into a file, or to a topic that `sealmq
+authority serve --complaints` reads.)",
+       .synopsis = "FILE --key NAME.key --reason TEXT (-o FILE | -t TOPIC) [option]...",
+       .examples =
+           "$ sealmq authority report kept/1.evidence --key desk.key \\\n    --reason 'threatens a patient' -o complaint\n"});
+  report.argument("FILE", options->file, "the evidence")->required(false);
+  report.option("--message", options->message, "FILE", "the same");
+  report.option("--reason", options->reason, "TEXT", "goes into the complaint")->required();
+  report.option("-t,--topic", options->topic, "TOPIC", "publishes the complaint here");
+  report.option("-o,--output", options->output, "FILE", "writes it into this new file, to be handed to the authority");
+  add_json_option(report, options->json);
+  add_client_options(report, options->client, "--to");
+  report.callback([options, &exit_code] {
     const auto result = run_report(*options);
     exit_code = result ? static_cast<int>(exit_done) : tell(with_hint(result.error(), options->client).value());
   });
 
-  const auto add = [&](const char* word, Result<> (*run)(const Options&)) {
-    auto* command = authority.add_subcommand(word);
-    add_folder_option(*command, options->folder);
-    add_registry_options(*command, options->registry);
-    command->add_flag("--json", options->json);
-    command->callback([options, run, &exit_code] { exit_code = finish(run(*options)); });
+  const auto add = [&](const char* word, const About& about, Result<> (*run)(const Options&)) -> Command& {
+    Command& command = authority.add(word, about);
+    command.callback([options, run, &exit_code] { exit_code = finish(run(*options)); });
     return command;
   };
-  add("trace", run_trace)->add_option("FILE", options->file)->required();
-  add("complaints", run_complaints)->add_option("--close", options->number);
+  Command& trace = add(
+      "trace",
+      {.summary = "tell who wrote a message",
+       .text =
+           R"(Who wrote the message in a complaint or in evidence: its signature is verified, what hides the author is opened.)",
+       .examples = "$ sealmq authority trace complaint\n"},
+      run_trace);
+  trace.argument("FILE", options->file, "a complaint, or evidence");
+  Command& complaints = add("complaints",
+                            {.summary = "list the complaints that serve has taken",
+                             .text = "The complaints that serve has taken, each verified, until they are closed.",
+                             .examples = "$ sealmq authority complaints\n$ sealmq authority complaints --close 3\n"},
+                            run_complaints);
+  complaints.option("--close", options->number, "NUMBER", "closes this one");
+  for (Command* command : {&trace, &complaints}) {
+    add_folder_option(*command, options->folder);
+    add_json_option(*command, options->json);
+    add_registry_options(*command, options->registry);
+  }
 }
 
 }  // namespace sealmq::cli

@@ -15,9 +15,11 @@ Result<OpenAuthority> with_ledger(OpenAuthority opened) {
 
 }  // namespace
 
-void add_folder_option(CLI::App& command, std::string& folder) {
+void add_folder_option(Command& command, std::string& folder) {
   folder = "./sealmq-authority";
-  command.add_option("--folder", folder)->envname("SEALMQ_AUTHORITY");
+  command.option("--folder", folder, "DIR", "where the authority keeps what is its own")
+      ->capture_default_str()
+      ->envname("SEALMQ_AUTHORITY");
 }
 
 Result<OpenAuthority> open_authority(const std::string& folder, Random& random) {

@@ -1,17 +1,17 @@
 // What the subcommands of `sealmq authority` share.
 #pragma once
 
-#include <CLI/App.hpp>
 #include <memory>
 #include <optional>
 
 #include "authority/order_ledger.h"
+#include "cli/command.h"
 #include "cli/registry_choice.h"
 
 namespace sealmq::cli {
 
 /// --folder DIR, where the authority keeps its key, its orders and its complaints.
-void add_folder_option(CLI::App& command, std::string& folder);
+void add_folder_option(Command& command, std::string& folder);
 
 /// An authority's key and what it has ordered.
 struct OpenAuthority {
@@ -29,8 +29,8 @@ Result<std::unique_ptr<Registry>> visible_registry(const RegistryChoice& choice)
 std::optional<Identity> find_by_id(const std::vector<Identity>& listed, const std::array<std::uint8_t, 32>& id);
 
 /// Subcommands; each has its file.
-void add_authority_orders(CLI::App& authority, int& exit_code);
-void add_authority_evidence(CLI::App& authority, int& exit_code);
-void add_authority_serve(CLI::App& authority, int& exit_code);
+void add_authority_orders(Command& authority, int& exit_code);
+void add_authority_evidence(Command& authority, int& exit_code);
+void add_authority_serve(Command& authority, int& exit_code);
 
 }  // namespace sealmq::cli

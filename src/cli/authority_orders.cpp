@@ -255,24 +255,38 @@ Result<> run_orders(const Options& options) {
 
 }  // namespace
 
-void add_authority_orders(CLI::App& authority, int& exit_code) {
+void add_authority_orders(Command& authority, int& exit_code) {
   const auto options = std::make_shared<Options>();  // the callbacks own it
-  const auto add = [&](const char* word, Result<> (*run)(const Options&)) {
-    auto* command = authority.add_subcommand(word);
-    add_folder_option(*command, options->folder);
-    command->add_flag("--json", options->json);
-    command->callback([options, run, &exit_code] { exit_code = finish(run(*options)); });
+  const auto add = [&](const char* word, const About& about, Result<> (*run)(const Options&)) -> Command& {
+    Command& command = authority.add(word, about);
+    add_folder_option(command, options->folder);
+    add_json_option(command, options->json);
+    command.callback([options, run, &exit_code] { exit_code = finish(run(*options)); });
     return command;
   };
-  add("new", run_new);
-  auto* revoke = add("revoke", run_revoke);
-  auto* restore = add("restore", run_restore);
-  auto* orders = add("orders", run_orders);
-  for (auto* command : {revoke, restore, orders}) add_registry_options(*command, options->registry);
-  for (auto* command : {revoke, restore}) command->add_option("NAME", options->whom)->required();
-  revoke->add_option("--reason", options->reason)->required();
-  restore->add_option("--reason", options->reason);
-  orders->add_option("--after", options->after);
+  add("new",
+      {.summary = "make the authority's key",
+       .text = "Makes the key: authority.key, for its owner only, and authority.pub, which brokers name in their configuration.",
+       .examples = "$ sealmq authority new\n"},
+      run_new);
+  Command& revoke = add("revoke",
+                        {.summary = "order all brokers to end an identity",
+                         .text = "Orders all brokers to end everything of an identity; returns when they have.",
+                         .examples = "$ sealmq authority revoke boiler-7.pub --reason 'stolen from the yard'\n"},
+                        run_revoke);
+  Command& restore =
+      add("restore", {.summary = "take a revocation back", .examples = "$ sealmq authority restore boiler-7.pub\n"}, run_restore);
+  Command& orders = add("orders",
+                        {.summary = "list what was ordered",
+                         .text = "What was ordered; on standard error, how far each broker has got.",
+                         .examples = "$ sealmq authority orders --after 12\n"},
+                        run_orders);
+  constexpr const char* reason = "0 to 255: a part of the order; TEXT: kept in the folder of the authority";
+  for (Command* command : {&revoke, &restore}) command->argument("NAME", options->whom, "NAME.pub, an ID, or a NAME on the list");
+  revoke.option("--reason", options->reason, "NUMBER|TEXT", reason)->required();
+  restore.option("--reason", options->reason, "NUMBER|TEXT", reason);
+  orders.option("--after", options->after, "NUMBER", "only orders after this one");
+  for (Command* command : {&revoke, &restore, &orders}) add_registry_options(*command, options->registry);
 }
 
 }  // namespace sealmq::cli

@@ -418,15 +418,21 @@ Result<> run(const Options& options) {
 
 }  // namespace
 
-void add_authority_serve(CLI::App& authority, int& exit_code) {
+void add_authority_serve(Command& authority, int& exit_code) {
   const auto options = std::make_shared<Options>();  // the callback owns it
-  auto* serve = authority.add_subcommand("serve");
-  add_folder_option(*serve, options->folder);
-  add_client_options(*serve, options->client, "--to");
-  add_registry_options(*serve, options->registry);
-  serve->add_option("--broker", options->brokers)->allow_extra_args(false);
-  serve->add_option("--complaints", options->complaints);
-  serve->callback([options, &exit_code] { exit_code = finish(run(*options)); });
+  Command& serve = authority.add(
+      "serve",
+      {.summary = "send orders to the brokers, and take complaints",
+       .text =
+           "Connects to every broker, sends it the orders that it lacks, and each new one at once; runs until it is interrupted.",
+       .examples = "$ sealmq authority serve --broker mqtt://north.example \\\n    --broker mqtt://south.example\n"});
+  add_folder_option(serve, options->folder);
+  serve.option("--broker", options->brokers, "URL", "a broker to serve; -h, -p or -L name a single one");
+  serve.option("--complaints", options->complaints, "TOPIC",
+               "where complaints come in: the broker's policy must let the authority read there");
+  add_client_options(serve, options->client, "--to");
+  add_registry_options(serve, options->registry);
+  serve.callback([options, &exit_code] { exit_code = finish(run(*options)); });
 }
 
 }  // namespace sealmq::cli

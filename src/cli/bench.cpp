@@ -4,7 +4,6 @@
 
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdlib>
 #include <iomanip>
@@ -21,52 +20,21 @@
 namespace sealmq::cli {
 namespace {
 
-constexpr const char* usage = R"(usage: sealmq bench [URL] [--publishers N] [--subscribers N] [--pairs] [-q QOS] [--size BYTES]
-                    [--window N | --rate N] [--seconds S] [--warm-up S] [--busy] [--persistent] [-t TOPIC] [--pid PID]
-       sealmq bench [URL] --hold N  [--parallel N] [--seconds S] [--pid PID]
-       sealmq bench [URL] --churn N [--parallel N] [--seconds S] [--pid PID]
-       sealmq bench costs [--repeat N] [--json]
-       sealmq bench ciphers [--milliseconds N] [--svg FILE] [--json]
+constexpr About about{
+    .summary = "load and cost figures of any MQTT broker",
+    .text =
+        R"(Measures any MQTT broker under load. Without --rate a new message is sent as soon as fewer than --window are on their
+way, and throughput is the result. With --rate messages are sent when due, latency counts from then and is the result.
+Publishers and subscribers are plain clients; a SealMQ broker lets them in when started with --allow-plain.
 
-measures any MQTT broker under load; URL is mqtt://HOST:PORT, mqtt://127.0.0.1:1883 if not given; or mqtts://, ws://, wss://, unix:
-costs counts what the steps of SL1, SL2 and SL3 compute, without a broker: sealmq bench costs --help
-ciphers compares what payload encryption may use, without a broker
-
-Without --rate a new message is sent as soon as fewer than --window are on their way, and throughput is the result. With --rate
-messages are sent when due, latency counts from then and is the result. Publishers and subscribers are plain clients; a
-SealMQ broker lets them in when started with --allow-plain.
-
-  --publishers N      connections that publish (1)
-  --subscribers N     connections that subscribe (1); each gets every message
-  --pairs             one topic for each publisher and its subscriber, not one for all
-  -q, --qos QOS       quality of service of both sides, 0, 1 or 2 (0)
-  -V VERSION          MQTT version, 311 or 5 (311)
-  --size BYTES        of payload, 16 to 1048576 (64)
-  --window N          messages on their way, in all (1000)
-  --rate N            messages a second, in all
-  --seconds S         how long to measure (5); with --hold, to go on holding (0); with --churn, at most (10)
-  --warm-up S         load before measuring (0.5)
-  -t, --topic TOPIC   of all, or with --pairs before a number (made up for the run)
-  --persistent        the subscribers' sessions are meant to outlive their connections, so that the broker has to store them
-  --busy              never sleep, for a load generator that has a core of its own
-  --hold N            open N connections, then read the memory of the broker
-  --churn N           connect and disconnect N times
-  --parallel N        connections being opened at the same time (32)
-  --login             with --hold and --churn: each connection logs in by PMQTT-2, as -u NAME with --key and --broker-key; the password
-                      is in SEALMQ_PASSWORD, and hashed once. The listener needs insecure_channel = true, or hop = "none" and TLS
-  --login-scheme NAME  the same with --churn by scacauth or scacauth@paper, without -u, one connection after the other
-  --tls-cert FILE, --tls-key FILE  with mqtts:// and wss://: the certificate of the clients and its key
-  --cafile FILE       with mqtts:// and wss://: who signed the broker's certificate
-  --insecure          does not check that the certificate is for this host
-  --pid PID           process of the broker: measures its CPU time over the same interval, and its memory
-  --json              one JSON object a line
-  -v                  progress even if standard error is no terminal
-
-  $ sealmq broker -p 1883 --allow-plain &
-  $ sealmq bench --publishers 50 --seconds 5 --pid $!
-  $ sealmq bench --rate 20000 --busy
-  $ sealmq bench --hold 10000 --pid $!
-)";
+The commands count and compare without a broker.)",
+    .synopsis = "[URL] [--hold N | --churn N | --rate N] [option]...",
+    .examples = R"($ sealmq broker -p 1883 --allow-plain &
+$ sealmq bench --publishers 50 --seconds 5 --pid $!
+$ sealmq bench --rate 20000 --busy
+$ sealmq bench --hold 10000 --pid $!
+)",
+};
 
 struct Settings {
   std::string url = "mqtt://127.0.0.1:1883";
@@ -292,55 +260,79 @@ Result<> run(Settings& settings) {
 
 }  // namespace
 
-void add_bench(CLI::App& app, int& exit_code) {
+void add_bench(Command& app, int& exit_code) {
   auto settings = std::make_shared<Settings>();
   load::TrafficOptions& traffic = settings->traffic;
-  CLI::App* bench = app.add_subcommand("bench", "load and cost figures of any MQTT broker");
-  set_usage(*bench, usage);
-  bench->add_option("url", settings->url, "the broker");
-  bench->add_option("--publishers", traffic.publishers, "connections that publish");
-  bench->add_option("--subscribers", traffic.subscribers, "connections that subscribe");
-  bench->add_flag("--pairs", traffic.pairs, "one topic for each publisher and its subscriber, not one for all");
-  bench->add_option("-q,--qos", settings->qos, "quality of service of both sides")->check(CLI::Range(0, 2));
-  bench->add_option("-V,--protocol-version", settings->version, "MQTT version")
-      ->check(CLI::IsMember({"311", "5", "mqttv311", "mqttv5"}));
-  bench->add_option("--size", traffic.size, "payload bytes, at least 16");
-  CLI::Option* window =
-      bench->add_option("--window", traffic.window, "messages on their way, in all")->check(CLI::PositiveNumber);
-  bench->add_option("--rate", traffic.rate, "messages/s in all; then latency is the result")->check(CLI::PositiveNumber);
-  bench->add_option("--seconds", settings->seconds, "how long to measure (5), hold on (0) or churn at most (10)")
-      ->check(CLI::PositiveNumber);
-  bench->add_option("--warm-up", traffic.warm_up, "seconds of load before measuring")->check(CLI::NonNegativeNumber);
-  bench->add_option("-t,--topic", traffic.topic, "of all messages; made up for the run if not given");
-  bench->add_flag("--persistent", traffic.persistent, "sessions of subscribers outlive their connections, until the run ends");
-  bench->add_flag("--busy", traffic.busy, "never sleep; for a generator that has a core of its own");
-  bench->add_option("--parallel", traffic.parallel, "connections being opened at the same time")->check(CLI::PositiveNumber);
-  CLI::Option* login = bench->add_flag("--login", settings->login, "log in by PMQTT-2");
-  login->needs(bench->add_option("-u,--username", settings->user_name, "who logs in"));
-  CLI::Option* key = bench->add_option("--key", settings->key, "its private keys");
-  CLI::Option* broker_key = bench->add_option("--broker-key", settings->broker_key, "broker.pub");
+  Command& bench = app.add("bench", about);
+  bench.argument("URL", settings->url, "mqtt://HOST:PORT, mqtts://, ws://, wss:// or unix:")
+      ->required(false)
+      ->capture_default_str();
+  bench.heading("Load");
+  bench.option("--publishers", traffic.publishers, "N", "connections that publish")->capture_default_str();
+  bench.option("--subscribers", traffic.subscribers, "N", "connections that subscribe; each gets every message")
+      ->capture_default_str();
+  bench.flag("--pairs", traffic.pairs, "one topic for each publisher and its subscriber, not one for all");
+  bench.option("-q,--qos", settings->qos, "0|1|2", "quality of service of both sides")
+      ->check(within(0, 2))
+      ->capture_default_str();
+  bench.choice("-V,--protocol-version", settings->version, {"311", "5", "mqttv311", "mqttv5"}, "MQTT version")
+      ->capture_default_str();
+  bench.option("--size", traffic.size, "BYTES", "of payload, 16 to 1048576")->capture_default_str();
+  CLI::Option* window = bench.option("--window", traffic.window, "N", "messages on their way, in all")
+                            ->check(more_than_zero())
+                            ->capture_default_str();
+  bench.option("--rate", traffic.rate, "N", "messages a second, in all; then latency is the result")->check(more_than_zero());
+  bench
+      .option("--seconds", settings->seconds, "SECONDS",
+              "how long to measure (5); with --hold, to go on holding (0); with --churn, at most (10)")
+      ->check(more_than_zero());
+  bench.option("--warm-up", traffic.warm_up, "SECONDS", "load before measuring")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  bench.option("-t,--topic", traffic.topic, "TOPIC", "of all, or with --pairs before a number; made up for the run if not given");
+  bench.flag("--persistent", traffic.persistent,
+             "the subscribers' sessions are meant to outlive their connections, so that the broker has to store them");
+  bench.flag("--busy", traffic.busy, "never sleeps, for a load generator that has a core of its own");
+  bench.heading("Connections");
+  CLI::Option* hold = bench.option("--hold", settings->hold, "N", "opens N connections, then reads the memory of the broker")
+                          ->check(more_than_zero());
+  CLI::Option* churn = bench.option("--churn", settings->churn, "N", "connects and disconnects N times")->check(more_than_zero());
+  bench.option("--parallel", traffic.parallel, "N", "connections being opened at the same time")
+      ->check(more_than_zero())
+      ->capture_default_str();
+  bench.heading("Login");
+  CLI::Option* login = bench.flag("--login", settings->login,
+                                  "with --hold and --churn: each connection logs in by PMQTT-2, as -u NAME with --key and "
+                                  "--broker-key; the password is in SEALMQ_PASSWORD, and hashed once. The listener needs "
+                                  "insecure_channel = true, or hop = \"none\" and TLS");
+  login->needs(bench.option("-u,--username", settings->user_name, "NAME", "who logs in"));
+  CLI::Option* key = bench.option("--key", settings->key, "NAME.key", "its private keys");
+  CLI::Option* broker_key = bench.option("--broker-key", settings->broker_key, "broker.pub", "tells the broker from others");
   login->needs(key)->needs(broker_key);
-  bench->add_option("--login-scheme", settings->login_scheme, "log in by this scheme")
+  bench
+      .option("--login-scheme", settings->login_scheme, "SCHEME",
+              "with --churn: by scacauth or scacauth@paper, without -u, one connection after the other")
       ->excludes(login)
       ->needs(key)
       ->needs(broker_key);
-  bench->add_option("--tls-cert", settings->tls.cert, "certificate of the clients");
-  bench->add_option("--tls-key", settings->tls.key, "its key");
-  bench->add_option("--cafile", settings->tls.ca_file, "who signed the broker's certificate");
-  bench->add_flag("--insecure", settings->tls.insecure, "does not check that the certificate is for this host");
-  bench->add_option("--pid", settings->pid, "process of the broker, to measure its CPU time and memory")
-      ->check(CLI::PositiveNumber);
-  CLI::Option* hold = bench->add_option("--hold", settings->hold, "open N connections and hold them")->check(CLI::PositiveNumber);
-  CLI::Option* churn =
-      bench->add_option("--churn", settings->churn, "connect and disconnect N times")->check(CLI::PositiveNumber);
+  bench.heading("TLS");
+  bench.option("--tls-cert", settings->tls.cert, "FILE", "certificate of the clients");
+  bench.option("--tls-key", settings->tls.key, "FILE", "its private key");
+  bench.option("--cafile", settings->tls.ca_file, "FILE", "who signed the broker's certificate");
+  bench.flag("--insecure", settings->tls.insecure, "does not check that the certificate is for this host");
+  bench.heading("Output");
+  bench
+      .option("--pid", settings->pid, "PID",
+              "process of the broker: measures its CPU time over the same interval, and its memory")
+      ->check(more_than_zero());
   hold->excludes(churn)->excludes(window);
   churn->excludes(window);
-  bench->add_flag("--json", settings->json, "one JSON object instead of a table");
-  bench->add_flag("-v,--verbose", settings->verbose, "progress even if standard error is no terminal");
-  add_bench_costs(*bench, exit_code);
-  add_bench_ciphers(*bench, exit_code);
-  bench->callback([settings, bench, &exit_code] {
-    if (bench->get_subcommands().empty()) exit_code = finish(run(*settings));
+  add_json_option(bench, settings->json);
+  bench.flag("-v,--verbose", settings->verbose, "progress even if standard error is no terminal");
+  add_bench_costs(bench, exit_code);
+  add_bench_ciphers(bench, exit_code);
+  bench.callback([settings, &bench, &exit_code] {
+    if (bench.get_subcommands().empty()) exit_code = finish(run(*settings));
   });
 }
 

@@ -1,5 +1,4 @@
 // sealmq bench ciphers: what the ciphers and signatures that payload encryption may use cost, side by side.
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -21,16 +20,14 @@
 namespace sealmq::cli {
 namespace {
 
-constexpr const char* usage = R"(usage: sealmq bench ciphers [--milliseconds N] [--svg FILE] [--json]
-
-Compares, without a broker, the ciphers and the stamps that protect payloads, from 16 bytes to 64 KiB: microseconds to seal and to
-open (of a stamp: to sign and to verify), bytes added, and megabytes a second for both together. AES-CBC with HMAC is what the
-publication suggests, made safe. Then the whole scheme beside its cipher.
-
-  --milliseconds N    for each figure (50)
-  --svg FILE          a plot of time over size, in a new file
-  --json              one JSON object a line
-)";
+constexpr About about{
+    .summary = "compare what payload encryption may use",
+    .text =
+        R"(Compares, without a broker, the ciphers and the stamps that protect payloads, from 16 bytes to 64 KiB: microseconds to
+seal and to open (of a stamp: to sign and to verify), bytes added, and megabytes a second for both together. AES-CBC
+with HMAC is what the publication suggests, made safe. Then the whole scheme beside its cipher.)",
+    .examples = "$ sealmq bench ciphers --svg ciphers.svg\n",
+};
 
 using Clock = std::chrono::steady_clock;
 constexpr std::size_t sizes[] = {16, 64, 256, 1024, 4096, 16384, 65536};
@@ -310,14 +307,15 @@ Result<> run(const Options& options) {
 
 }  // namespace
 
-void add_bench_ciphers(CLI::App& bench, int& exit_code) {
-  auto* command = bench.add_subcommand("ciphers");
-  set_usage(*command, usage);
+void add_bench_ciphers(Command& bench, int& exit_code) {
+  Command& command = bench.add("ciphers", about);
   const auto options = std::make_shared<Options>();  // the callback owns it
-  command->add_option("--milliseconds", options->milliseconds)->check(CLI::Range(1, 10'000));
-  command->add_option("--svg", options->svg);
-  command->add_flag("--json", options->json);
-  command->callback([options, &exit_code] { exit_code = finish(run(*options)); });
+  command.option("--milliseconds", options->milliseconds, "N", "for each figure")
+      ->check(within(1, 10'000))
+      ->capture_default_str();
+  command.option("--svg", options->svg, "FILE", "a plot of time over size, in a new file");
+  add_json_option(command, options->json);
+  command.callback([options, &exit_code] { exit_code = finish(run(*options)); });
 }
 
 }  // namespace sealmq::cli

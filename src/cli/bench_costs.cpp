@@ -1,5 +1,4 @@
 // sealmq bench costs: what each step of SL1, SL2 and SL3 costs, beside what their publication says.
-#include <CLI/CLI.hpp>
 #include <cmath>
 #include <iostream>
 #include <memory>
@@ -13,21 +12,21 @@
 namespace sealmq::cli {
 namespace {
 
-constexpr const char* usage = R"(usage: sealmq bench costs [--repeat N] [--json]
+constexpr About about{
+    .summary = "what each step of SL1, SL2 and SL3 costs",
+    .text =
+        R"(Counts and times what publisher, broker and subscriber compute in each step of SL1, SL2 and SL3, published form and
+hardened, and prints it beside Table 2 of the publication (Malina, Srivastava, Dzurenda, Hajny, Fujdiak, ARES 2019,
+section 5.1). No network.
 
-counts and times what publisher, broker and subscriber compute in each step of SL1, SL2 and SL3, published form and hardened, and
-prints it beside Table 2 of the publication (Malina, Srivastava, Dzurenda, Hajny, Fujdiak, ARES 2019, section 5.1). No network.
-
-SM multiplication of a point, M multiplication modulo q or n, A addition, H hash, AES message sealed or opened, RAD Rabin
-decryption. As in the paper, derivations of keys are not counted; nor are encodings, the padding and the hash of a nonce.
-The time is CPU time of one core, the median in microseconds; the bytes are those of the frame that the step sends.
-
-  --repeat N   how often each step is done (101)
-  --json       one JSON object a line and step
-
-  $ sealmq bench costs
-  $ sealmq bench costs --repeat 1001 --json | grep '"role":"broker"'
-)";
+SM multiplication of a point, M multiplication modulo q or n, A addition, H hash, AES message sealed or opened, RAD
+Rabin decryption. As in the paper, derivations of keys are not counted; nor are encodings, the padding and the hash of
+a nonce. The time is CPU time of one core, the median in microseconds; the bytes are those of the frame that the step
+sends.)",
+    .examples = R"($ sealmq bench costs
+$ sealmq bench costs --repeat 1001 --json | grep '"role":"broker"'
+)",
+};
 
 struct Options {
   unsigned repeat = 101;
@@ -74,13 +73,12 @@ Result<> run(const Options& options) {
 
 }  // namespace
 
-void add_bench_costs(CLI::App& bench, int& exit_code) {
-  const auto options = std::make_shared<Options>();
-  CLI::App* costs = bench.add_subcommand("costs", "what each step of SL1, SL2 and SL3 costs");
-  set_usage(*costs, usage);
-  costs->add_option("--repeat", options->repeat)->check(CLI::Range(1, 100'000));
-  costs->add_flag("--json", options->json);
-  costs->callback([options, &exit_code] { exit_code = finish(run(*options)); });
+void add_bench_costs(Command& bench, int& exit_code) {
+  const auto options = std::make_shared<Options>();  // the callback owns it
+  Command& costs = bench.add("costs", about);
+  costs.option("--repeat", options->repeat, "N", "how often each step is done")->check(within(1, 100'000))->capture_default_str();
+  add_json_option(costs, options->json);
+  costs.callback([options, &exit_code] { exit_code = finish(run(*options)); });
 }
 
 }  // namespace sealmq::cli

@@ -5,8 +5,10 @@
 #include <csignal>
 #include <iostream>
 
+#include "base/text.h"
 #include "cli/ask_pin.h"
 #include "cli/command.h"
+#include "cli/settings_text.h"
 #include "cli/stray_signals.h"
 #include "crypto/random.h"
 #include "keystore/file_access.h"
@@ -17,51 +19,26 @@
 namespace sealmq::cli {
 namespace {
 
-constexpr const char* usage =
-    R"(usage: sealmq broker [-c FILE] [--data DIR] [-p PORT] [--bind ADDR] [--allow-plain] [--threads N]
-                     [--registry URL] [--keystore URI] [--log-format text|json] [-v]
-       sealmq broker --check [-c FILE]
-       sealmq broker --help-settings
+constexpr About about{
+    .summary = "run the broker",
+    .text =
+        R"(Serves MQTT until SIGTERM or SIGINT; SIGHUP reads the configuration and the files of TLS again. Tells where it listens and then `ready` on standard error.
 
-serves MQTT until SIGTERM or SIGINT; SIGHUP reads the configuration and the files of TLS again. Tells where it listens and then `ready` on standard error.
-Without a configuration: 127.0.0.1:1883, and every topic to every hardened scheme that names the author of a message.
+Without a configuration it listens on 127.0.0.1:1883 and opens every topic to every hardened scheme that names the author of a message.
 
-  -c FILE          configuration; if not given, sealmq.toml in the data folder if it is there
-  --data DIR       the broker's data folder (or SEALMQ_DATA), ./sealmq-data if not given
-  --registry URL   the list of identities: postgresql://USER@HOST/DATABASE (or SEALMQ_REGISTRY); for several brokers
-  --keystore URI   at the first start: makes the broker's keys in a PKCS#11 token, 'pkcs11:token=NAME?module-path=FILE&pin-source=FILE';
-                   broker.key then says where they are
-  -p PORT          listens on this port instead of the configuration's listeners; 0 picks a free one
-  --bind ADDR      listens on this address instead of them, 127.0.0.1 if only -p is given
-  --allow-plain    lets MQTT without protection use every topic for which no more specific row decides
-  --log-format F   text or json, one line each
-  --threads N      shards, one thread each; 0: as many as there are processors
-  --check          only tells whether the configuration, and the files that belong to it, are sound; starts and changes nothing
-  --help-settings  every setting of the configuration, with type, default and meaning
-  -v               tells more
-
-a listener of the configuration, whose url may also be mqtts://, ws://, wss:// or unix:/PATH:
+A listener of the configuration, whose url may also be mqtts://, ws://, wss:// or unix:/PATH; --help-settings lists all keys:
 
   [[listener]]
   url = "mqtts://0.0.0.0:8883"
-  cert = "chain.pem"              # mqtts and wss: in PEM, with the chain; key: its private key
+  cert = "chain.pem"              # in PEM, with the chain
   key = "server.key"
-  client_ca = "devices.pem"       # who signs clients' certificates; client_crl: which of them are revoked
-  require_certificate = true      # without, clients may show one
-  psk_file = "devices.psk"        # lines of identity:hexadecimal key
-  identity = "cn"                 # which proven name is the client's on the list: "cn", "san" or "psk"; "none" if not said
-  anonymous = false               # whether a client that proves no name comes in; false if not said where any way to prove one is configured
-  hop = "offered"                 # what protects connections after a login by a scheme: "none"; "hpp1" or "hrl1" lets nobody else in
-  insecure_channel = false        # mqtt and ws: true lets such a login in without
-  proxy_protocol = true           # not unix: a load balancer tells for whom it connects (version 2)
-  path = "/mqtt"                  # ws and wss
-  origins = ["https://app.example"]   # ws and wss: pages that browsers may connect from; without, all
-  mode = "0660"                   # unix: permissions of the socket, "0600" if not said
-
-  $ sealmq broker -p 0
-  listening on mqtt://127.0.0.1:40123
-  ready
-)";
+  anonymous = false               # nobody without a login)",
+    .synopsis = "[-c FILE] [--data DIR] [-p PORT] [option]...",
+    .examples = R"($ sealmq broker -p 0
+listening on mqtt://127.0.0.1:40123
+ready
+)",
+};
 
 struct Options {
   std::string file;
@@ -76,6 +53,7 @@ struct Options {
   bool allow_plain = false;
   bool check = false;
   bool help_settings = false;
+  bool json = false;
   bool verbose = false;
 };
 
@@ -160,6 +138,8 @@ Result<> serve(const Options& options, const server::Configuration& configuratio
   crypto::OsRandom random;
 
   const DataFolder folder = TRY(open_data_folder(configuration.data));
+  if (server::needs_rabin(configuration) && !exists(folder.rabin_key()))
+    log->info("making a Rabin key, which takes seconds, on a small machine a minute");
   auto parts = TRY(server::open_parts(folder, configuration, random, options.keystore, pin_asker()));
   auto broker = server::BrokerServer::start(configuration, std::move(parts), random, *log, service);
   if (!broker && broker.error().what.starts_with("cannot listen on "))
@@ -181,48 +161,69 @@ Result<> serve(const Options& options, const server::Configuration& configuratio
 }
 
 /// Every problem, not only the first; the exit code is that of the first.
-Result<> check(const server::Configuration& configuration) {
-  for (const std::string& line : server::warnings(configuration)) notice("warning: " + line);
+Result<> check(const server::Configuration& configuration, bool json) {
+  const auto warnings = server::warnings(configuration);
   auto problems = server::find_problems(configuration);
-  std::ranges::stable_partition(problems, [](const server::Problem& problem) { return !problem.is_warning; });
-  for (std::size_t i = 0; i < problems.size(); ++i)
-    if (i > 0 || problems[i].is_warning)
+  const auto first_warning =
+      std::ranges::stable_partition(problems, [](const server::Problem& problem) { return !problem.is_warning; }).begin();
+  const bool is_sound = first_warning == problems.begin();
+  if (json) {
+    for (const std::string& line : warnings) std::cout << "{\"warning\":" << json_quoted(line) << "}\n";
+    for (const auto& problem : problems)
+      std::cout << (problem.is_warning ? "{\"warning\":" : "{\"problem\":") << json_quoted(problem.what)
+                << ",\"next\":" << json_quoted(problem.next) << "}\n";
+    std::cout << "{\"sound\":" << (is_sound ? "true" : "false") << ",\"problems\":" << first_warning - problems.begin() << "}\n";
+  } else {
+    for (const std::string& line : warnings) notice("warning: " + line);
+    for (std::size_t i = is_sound ? 0 : 1; i < problems.size(); ++i)
       notice((problems[i].is_warning ? "warning: " : "") + problems[i].what +
              (problems[i].next.empty() ? "" : "\nhint: " + problems[i].next));
-  if (problems.empty() || problems.front().is_warning) return {};
+  }
+  if (is_sound) return {};
   const server::Problem& first = problems.front();
   return first.next.empty() ? fail(first.blame, first.what) : fail_with_hint(first.blame, first.what, first.next);
 }
 
 Result<> run(const Options& options) {
   if (options.help_settings) {
-    std::cout << server::settings_help();
+    std::cout << (options.json ? settings_json() : settings_help());
     return {};
   }
   const server::Configuration configuration = TRY(load(options));
-  return options.check ? check(configuration) : serve(options, configuration);
+  return options.check ? check(configuration, options.json) : serve(options, configuration);
 }
 
 }  // namespace
 
-void add_broker(CLI::App& app, int& exit_code) {
-  auto* command = app.add_subcommand("broker", "the broker");
-  set_usage(*command, usage);
-  auto options = std::make_shared<Options>();
-  command->add_option("-c", options->file);
-  add_data_option(*command, options->data);
-  command->add_option("--registry", options->registry)->envname("SEALMQ_REGISTRY");
-  command->add_option("--keystore", options->keystore);
-  command->add_option("-p", options->port);
-  command->add_option("--bind", options->bind);
-  command->add_option("--threads", options->threads)->check(CLI::Range(0, 256));
-  command->add_option("--log-format", options->log_format)->check(CLI::IsMember({"text", "json"}));
-  command->add_flag("--allow-plain", options->allow_plain);
-  command->add_flag("--check", options->check);
-  command->add_flag("--help-settings", options->help_settings);
-  command->add_flag("-v", options->verbose);
-  command->callback([command, options, &exit_code] {
-    options->data_given = command->count("--data") > 0;
+void add_broker(Command& app, int& exit_code) {
+  Command& command = app.add("broker", about);
+  const auto options = std::make_shared<Options>();  // the callback owns it
+  command.option("-c,--config", options->file, "FILE",
+                 "configuration; if not given, sealmq.toml in the data folder if it is there");
+  add_data_option(command, options->data);
+  command
+      .option("--registry", options->registry, "URL",
+              "the list of identities for several brokers, postgresql://USER@HOST/DATABASE")
+      ->envname("SEALMQ_REGISTRY");
+  command.option("--keystore", options->keystore, "URI",
+                 "at the first start: makes the broker's keys in a PKCS#11 token, "
+                 "'pkcs11:token=NAME?module-path=FILE&pin-source=FILE'; broker.key then says where they are");
+  command.option("-p,--port", options->port, "PORT",
+                 "listens on this port instead of the configuration's listeners; 0 picks a free one");
+  command.option("--bind", options->bind, "ADDRESS", "listens on this address instead of them (127.0.0.1 if only -p is given)");
+  command.flag("--allow-plain", options->allow_plain,
+               "lets MQTT without protection use every topic for which no more specific row decides");
+  command.option("--threads", options->threads, "N", "shards, one thread each; 0: as many as there are processors")
+      ->check(within(0, 256));
+  command.choice("--log-format", options->log_format, {"text", "json"}, "one line each");
+  command.flag("-v,--verbose", options->verbose, "tells more");
+  command.heading("Instead of serving");
+  command.flag("--check", options->check,
+               "only tells whether the configuration, and the files that belong to it, are sound; starts and changes nothing");
+  command.flag("--help-settings", options->help_settings, "every setting of the configuration, with type, default and meaning");
+  add_json_option(command, options->json);
+  command.callback([&command, options, &exit_code] {
+    options->data_given = command.count("--data") > 0;
     exit_code = finish(run(*options));
   });
 }

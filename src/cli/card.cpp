@@ -19,34 +19,16 @@
 namespace sealmq::cli {
 namespace {
 
-constexpr const char* usage = R"(usage: sealmq card simulate --folder DIR [--host HOST] [-p PORT]
-       sealmq card init NAME [--reader READER] [--broker-key FILE] [--pin] [-o FILE]
-       sealmq card info [--reader READER]
-       sealmq card bench [--reader READER] [--keystore URI] [--rounds N]
-
-simulate  a card that answers in software, in a reader of vsmartcard's vpcd (35963 is its first slot), until it is told to end.
-          For tests and for trying things out: what it keeps in DIR is no safer than a file
-init      makes new keys on the card in a reader and gives it a UID, which is NAME: 8 of 0-9 A-Z a-z. Writes NAME.key, which says
-          where the keys are, and NAME.pub. Keys that are on the card are replaced
-info      what is in the readers: UID, public keys, and what the card can do
-bench     how long the steps of SCACAuth take with a card, a token and a key file, beside the publication's figures
-
-  --folder DIR       where the simulated card keeps what it holds; made with mode 0700
-  --host, -p         where vpcd listens (127.0.0.1, 35963)
-  --reader READER    the beginning of a reader's name; without, the first reader with a card
-  --broker-key FILE  broker.pub, whose RSA key the card is to know
-  --pin              gives the card a PIN, asked for twice or in SEALMQ_NEW_PIN; a simulated card takes one
-  -o FILE            instead of NAME.key
-  --keystore URI     bench: a token to measure too, such as 'pkcs11:token=plant?module-path=/usr/lib/softhsm/libsofthsm2.so'
-  --rounds N         bench: how often each step is done (100)
-  --json             one JSON object a line
-
-A PIN that is asked for comes from the terminal, or from SEALMQ_PIN. The last try before a card locks itself is left to a person.
-
-  $ sealmq card simulate --folder my-card &
-  $ sealmq card init boiler07 --broker-key broker.pub
-  $ sealmq identity enroll boiler07.pub --publish 'plant/7/#' --scheme scacauth
-)";
+constexpr About about{
+    .summary = "smart cards, real or simulated",
+    .text =
+        R"(A PIN that is asked for comes from the terminal, or from SEALMQ_PIN. The last try before a card locks itself is left
+to a person.)",
+    .examples = R"($ sealmq card simulate --folder my-card &
+$ sealmq card init boiler07 --broker-key broker.pub
+$ sealmq identity enroll boiler07.pub --publish 'plant/7/#' --scheme scacauth
+)",
+};
 
 using Json = nlohmann::ordered_json;
 
@@ -195,27 +177,37 @@ Result<> run_info(const Options& options) {
 
 }  // namespace
 
-void add_card(CLI::App& app, int& exit_code) {
-  auto* card = app.add_subcommand("card", "smart cards, real or simulated");
-  set_usage(*card, usage);
-  card->require_subcommand(1);
-  const auto options = std::make_shared<Options>();
-  const auto add = [&](const char* word, Result<> (*run)(const Options&)) {
-    auto* command = card->add_subcommand(word);
-    command->add_option("--reader", options->reader);
-    command->add_flag("--json", options->json);
-    command->callback([options, run, &exit_code] { exit_code = finish(run(*options)); });
+void add_card(Command& app, int& exit_code) {
+  Command& card = app.add("card", about);
+  card.require_subcommand(1);
+  const auto options = std::make_shared<Options>();  // the callbacks own it
+  const auto add = [&](const char* word, const About& its, Result<> (*run)(const Options&)) -> Command& {
+    Command& command = card.add(word, its);
+    command.option("--reader", options->reader, "READER", "the beginning of a reader's name; without, the first one with a card");
+    add_json_option(command, options->json);
+    command.callback([options, run, &exit_code] { exit_code = finish(run(*options)); });
     return command;
   };
-  auto* init = add("init", run_init);
-  init->add_option("NAME", options->name)->required();
-  init->add_option("--broker-key", options->broker_key);
-  init->add_option("--kind", options->kind)->check(CLI::IsMember({"device", "service", "person"}));
-  init->add_option("-o", options->key_path);
-  init->add_flag("--pin", options->pin);
-  add("info", run_info);
-  add_card_simulate(*card, exit_code);
-  add_card_bench(*card, exit_code);
+  Command& init = add(
+      "init",
+      {.summary = "make keys on a card",
+       .text =
+           R"(Makes new keys on the card in a reader and gives it a UID, which is NAME. Writes NAME.key, which says where the keys
+are, and NAME.pub. Keys that are on the card are replaced.)",
+       .examples = "$ sealmq card init boiler07 --broker-key broker.pub\n"},
+      run_init);
+  init.argument("NAME", options->name, "8 of 0-9 A-Z a-z");
+  init.option("--broker-key", options->broker_key, "broker.pub", "whose RSA key the card is to know");
+  init.choice("--kind", options->kind, {"device", "service", "person"}, "what it is of")->capture_default_str();
+  init.option("-o,--output", options->key_path, "FILE", "instead of NAME.key");
+  init.flag("--pin", options->pin, "gives the card a PIN, asked for twice or in SEALMQ_NEW_PIN; a simulated card takes one");
+  add("info",
+      {.summary = "what is in the readers",
+       .text = "What is in the readers: UID, public keys, and what the card can do.",
+       .examples = "$ sealmq card info\n"},
+      run_info);
+  add_card_simulate(card, exit_code);
+  add_card_bench(card, exit_code);
 }
 
 }  // namespace sealmq::cli

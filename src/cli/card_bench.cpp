@@ -316,14 +316,20 @@ Result<> run(const Options& options) {
 
 }  // namespace
 
-void add_card_bench(CLI::App& card, int& exit_code) {
-  auto* command = card.add_subcommand("bench");
-  const auto options = std::make_shared<Options>();
-  auto* reader = command->add_option("--reader", options->reader);
-  command->add_option("--keystore", options->keystore);
-  command->add_option("--rounds", options->rounds)->check(CLI::Range(2, 100000));
-  command->add_flag("--json", options->json);
-  command->callback([options, reader, &exit_code] {
+void add_card_bench(Command& card, int& exit_code) {
+  Command& command = card.add(
+      "bench",
+      {.summary = "how long SCACAuth takes on cards",
+       .text = "How long the steps of SCACAuth take with a card, a token and a key file, beside the publication's figures.",
+       .examples = "$ sealmq card bench --rounds 20\n"});
+  const auto options = std::make_shared<Options>();  // the callback owns it
+  auto* reader = command.option("--reader", options->reader, "READER", "measures the card in it too");
+  command.option("--keystore", options->keystore, "URI", "a token to measure too, such as 'pkcs11:token=plant?module-path=FILE'");
+  command.option("--rounds", options->rounds, "N", "how often each step is done")
+      ->check(within(2, 100'000))
+      ->capture_default_str();
+  add_json_option(command, options->json);
+  command.callback([options, reader, &exit_code] {
     options->uses_reader = reader->count() > 0;
     exit_code = finish(run(*options));
   });

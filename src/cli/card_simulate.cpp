@@ -122,13 +122,21 @@ Result<> run(const Options& options) {
 
 }  // namespace
 
-void add_card_simulate(CLI::App& card, int& exit_code) {
-  auto* command = card.add_subcommand("simulate");
-  const auto options = std::make_shared<Options>();
-  command->add_option("--folder", options->folder)->required();
-  command->add_option("--host", options->host);
-  command->add_option("-p", options->port)->check(CLI::Range(1, 65535));
-  command->callback([options, &exit_code] { exit_code = finish(run(*options)); });
+void add_card_simulate(Command& card, int& exit_code) {
+  Command& command = card.add(
+      "simulate",
+      {.summary = "a card in software",
+       .text =
+           R"(A card that answers in software, in a reader of vsmartcard's vpcd, until it is told to end. For tests and for trying
+things out: what it keeps in DIR is no safer than a file.)",
+       .examples = "$ sealmq card simulate --folder my-card &\n"});
+  const auto options = std::make_shared<Options>();  // the callback owns it
+  command.option("--folder", options->folder, "DIR", "where it keeps what it holds; made with mode 0700")->required();
+  command.option("-h,--host", options->host, "HOST", "where vpcd listens")->capture_default_str();
+  command.option("-p,--port", options->port, "PORT", "its port; 35963 is that of its first slot")
+      ->check(within(1, 65535))
+      ->capture_default_str();
+  command.callback([options, &exit_code] { exit_code = finish(run(*options)); });
 }
 
 }  // namespace sealmq::cli

@@ -1,7 +1,9 @@
 #include "cli/client_options.h"
 
-#include <CLI/Validators.hpp>
+#include <unistd.h>
+
 #include <algorithm>
+#include <iostream>
 #include <limits>
 #include <utility>
 
@@ -31,17 +33,6 @@ void warn_of_hazards(const std::string& name) {
   std::string text = "warning: " + name + " is for study, not for use";
   for (auto hazard : scheme->info->hazards) text.append("\n  - ").append(hazard);
   notice(text);
-}
-
-/// Options of TLS ask for TLS, and so does its port, as they do with mosquitto_pub.
-std::string url_of(const ClientOptions& options) {
-  if (!options.url.empty()) return options.url;
-  if (!options.unix_socket.empty()) return std::string(net::prefix(net::Transport::unix_socket)) + options.unix_socket;
-  constexpr std::uint16_t tls_port = 8883;
-  const bool with_tls = options.port == tls_port || options.tls != TlsOptions();
-  const std::uint16_t port = options.port != 0 ? options.port : with_tls ? tls_port : 1883;
-  const std::string host = options.host.find(':') == options.host.npos ? options.host : "[" + options.host + "]";
-  return std::string(net::prefix(with_tls ? net::Transport::tls : net::Transport::tcp)) + host + ":" + std::to_string(port);
 }
 
 std::vector<Named> named_by(const ClientOptions& options) {
@@ -101,90 +92,126 @@ std::string hint_of_refusal(const ClientOptions& options, bool is_login) {
 
 }  // namespace
 
-std::string ClientOptions::usage() {
-  return R"(
-  -h HOST, -p PORT    the broker (localhost, 1883)
-  -L URL              mqtt://user:password@host:port/topic instead of -h, -p, -u, -P and -t; mqtts:// with TLS;
-                      ws://host:port/mqtt and wss:// over WebSocket; unix:/path for a socket of this machine
-  --unix PATH         the same as -L unix:PATH
-  --cafile FILE, --capath FOLDER   TLS, port 8883: who may have signed the broker's certificate; on mqtts:// and wss:// without
-                      them: whom this system trusts
-  --tls-cert FILE, --tls-key FILE  TLS: your certificate and its key (mosquitto's --cert and --key; here --key is NAME.key)
-  --insecure          TLS: does not check that the certificate is for this host
-  --psk HEX, --psk-identity NAME   TLS with a pre-shared key instead of certificates; SEALMQ_PSK keeps it off the command line
-  --tls-version V     TLS: tlsv1.2 or tlsv1.3 at least (tlsv1.2)
-  --tls-alpn NAME     TLS: the protocol to name
-  -i ID               client id; without, the broker chooses one
-  -k SECONDS          keep-alive (60)
-  -V 5|311|31         MQTT version (5)
-  -c, --no-clean      keep the session when disconnecting; needs -i
-  -x SECONDS          how long the broker keeps it (MQTT 5)
-  -u NAME, -P PASSWORD  user name and password; SEALMQ_PASSWORD or --password-file keeps the password off the command line
-  --password-file FILE  the password is its first line; for its owner only
-  --will-topic TOPIC --will-payload TEXT --will-qos QOS --will-retain   what the broker publishes if the connection is lost
-  --scheme NAME       protects every message by this scheme; without, plain MQTT
-  --key FILE          NAME.key, your private keys; or where they are: pkcs11:…, pcsc:READER, as in sealmq identity new --keystore
-  --broker-key FILE   broker.pub, which tells the broker from others
-  --topic-keys DIR    keys of topics, for schemes that encrypt from end to end (or SEALMQ_TOPIC_KEYS), ./sealmq-keys if not given
-  --plain-login       -u and the password go to the broker as MQTT has them, also with a scheme that logs in itself
-  --hop none|hpp1|ratchet|hrl1  what protects the connection after such a login: nothing, the payloads of messages, each of them
-                      under a key of its own, or everything (hrl1, unless TLS does)
-  --scheme-option NAME=@FILE   what a scheme's README asks for, such as sl2.capability, in a file for its owner only (repeatable)
-)";
+std::string url_of(const ClientOptions& options) {
+  if (!options.url.empty()) return options.url;
+  if (!options.unix_socket.empty()) return std::string(net::prefix(net::Transport::unix_socket)) + options.unix_socket;
+  constexpr std::uint16_t tls_port = 8883;
+  const bool with_tls = options.port == tls_port || options.tls != TlsOptions();
+  const std::uint16_t port = options.port != 0 ? options.port : with_tls ? tls_port : 1883;
+  const std::string host = options.host.find(':') == options.host.npos ? options.host : "[" + options.host + "]";
+  return std::string(net::prefix(with_tls ? net::Transport::tls : net::Transport::tcp)) + host + ":" + std::to_string(port);
 }
 
-void add_client_options(CLI::App& command, ClientOptions& options, const char* peers) {
-  auto* url = command.add_option("-L,--url", options.url);
-  url->excludes(command.add_option("-h,--host", options.host));
-  url->excludes(command.add_option("-p,--port", options.port)->check(CLI::Range(1, 65535)));
-  url->excludes(command.add_option("--unix", options.unix_socket));
-  command.add_option("--cafile", options.tls.ca_file);
-  command.add_option("--capath", options.tls.ca_folder);
-  command.add_option("--tls-cert,--cert", options.tls.cert);
-  command.add_option("--tls-key", options.tls.key);
-  command.add_flag("--insecure", options.tls.insecure);
-  auto* psk = command.add_option("--psk", options.tls.psk)->envname("SEALMQ_PSK");
-  command.add_option("--psk-identity", options.tls.psk_identity);
-  command.add_option("--tls-version", options.tls.version)->check(CLI::IsMember({"tlsv1.2", "tlsv1.3"}));
-  command.add_option("--tls-alpn", options.tls.alpn);
-  command.add_option("-i,--id", options.client_id);
-  command.add_option("-k,--keepalive", options.keep_alive);
-  command.add_option("-V,--protocol-version", options.version);
-  command.add_option("-q,--qos", options.qos)->check(CLI::Range(0, 2));
-  command.add_flag("-c,--no-clean,--disable-clean-session", options.no_clean);
-  command.add_option("-x,--session-expiry-interval", options.session_expiry)
-      ->check(CLI::Range(std::int64_t{0}, std::int64_t{std::numeric_limits<std::uint32_t>::max()}));
-  command.add_option("-u,--username", options.user_name);
-  auto* password = command.add_option("-P,--pw", options.password)->envname("SEALMQ_PASSWORD");
-  command.add_option("--password-file", options.password_file)->excludes(command.get_option("-P"));
-  command.add_flag("--plain-login", options.plain_login);
-  command.add_option("--hop", options.hop)->check(CLI::IsMember({"none", "hpp1", "ratchet", "hrl1"}));
-  command.add_option("--will-topic", options.will_topic);
-  command.add_option("--will-payload", options.will_payload);
-  command.add_option("--will-qos", options.will_qos)->check(CLI::Range(0, 2));
-  command.add_flag("--will-retain", options.will_retain);
-  command.add_option("--scheme", options.scheme);
-  command.add_option("--key", options.key);
-  command.add_option("--broker-key", options.broker_key);
+void add_address_options(Command& command, ClientOptions& options) {
+  command.heading("Connection");
+  auto* host = command.option("-h,--host", options.host, "HOST", "the broker")->capture_default_str();
+  auto* port = command.option("-p,--port", options.port, "PORT", "its port: 1883, or 8883 with TLS")->check(within(1, 65535));
+  auto* url = command.option("-L,--url", options.url, "URL",
+                             "mqtt://USER:PASSWORD@HOST:PORT/TOPIC instead of -h, -p, -u, -P and -t; mqtts:// with TLS, "
+                             "ws://HOST:PORT/mqtt and wss:// over WebSocket, unix:/PATH for a socket of this machine");
+  auto* local = command.option("--unix", options.unix_socket, "FILE", "the same as -L unix:FILE");
+  for (auto* other : {host, port, local}) url->excludes(other);
+  command.take_profile();
+}
+
+void add_tls_options(Command& command, ClientOptions& options) {
+  command.heading("TLS");
+  command.option("--cafile", options.tls.ca_file, "FILE",
+                 "who may have signed the broker's certificate; on mqtts:// and wss:// without it: whom this system trusts");
+  command.option("--capath", options.tls.ca_folder, "DIR", "the same, a folder of such certificates");
+  command.option("--tls-cert,--cert", options.tls.cert, "FILE", "your certificate (--key is NAME.key here, not its key)");
+  command.option("--tls-key", options.tls.key, "FILE", "its private key");
+  command.flag("--insecure", options.tls.insecure, "does not check that the certificate is for this host");
+  command.option("--psk", options.tls.psk, "HEX", "a pre-shared key instead of certificates")->envname("SEALMQ_PSK");
+  command.option("--psk-identity", options.tls.psk_identity, "NAME", "whose it is");
+  command.choice("--tls-version", options.tls.version, {"tlsv1.2", "tlsv1.3"}, "at least this one (tlsv1.2)");
+  command.option("--tls-alpn", options.tls.alpn, "NAME", "the protocol to name");
+}
+
+void add_client_options(Command& command, ClientOptions& options, const char* peers) {
+  add_address_options(command, options);
+  command.option("-i,--id", options.client_id, "ID", "client id; without, the broker chooses one");
+  command.option("-k,--keepalive", options.keep_alive, "SECONDS", "keep-alive")->capture_default_str();
+  command.option("-V,--protocol-version", options.version, "5|311|31", "MQTT version")->capture_default_str();
+
+  command.heading("Protection");
+  command.option("--scheme", options.scheme, "SCHEME", "protects every message by this scheme; without, plain MQTT");
+  command.option("--key", options.key, "NAME.key",
+                 "your private keys; or where they are, pkcs11:URI or pcsc:READER as in sealmq identity new --keystore");
+  command.option("--broker-key", options.broker_key, "broker.pub", "tells the broker from others");
+  command.option(peers, options.peers, "NAME.pub",
+                 std::string_view(peers) == "--from"
+                     ? "the other end, for end-to-end schemes; for others a publisher to accept, all others being refused"
+                     : "the other end, for end-to-end schemes");
   add_topic_keys_option(command, options.topic_keys);
-  command.add_option("--scheme-option", options.scheme_options)->allow_extra_args(false);
-  command.add_option(peers, options.peers)->allow_extra_args(false);
   options.peers_option = peers;
-  auto* topic_keys = command.get_option("--topic-keys");
-  command.parse_complete_callback([password, psk, topic_keys, &options] {
-    options.names_topic_keys = topic_keys->count() > 0 && !is_in_environment("SEALMQ_TOPIC_KEYS");
-    if (psk->count() > 0 && !is_in_environment("SEALMQ_PSK"))
-      notice("warning: other users of this machine can read a key on the command line\nhint: set SEALMQ_PSK");
-    if (password->count() > 0 && !is_in_environment("SEALMQ_PASSWORD"))
-      notice("warning: other users of this machine can read a password on the command line\nhint: set SEALMQ_PASSWORD");
-  });
+  command.option("--scheme-option", options.scheme_options, "NAME=@FILE",
+                 "what a scheme's README asks for, such as sl2.capability, in a file for its owner only");
+
+  add_tls_options(command, options);
+
+  command.heading("Login");
+  command.option("-u,--username", options.user_name, "NAME", "user name");
+  auto* password = command.option("-P,--pw", options.password, "PASSWORD", "password; this machine's other users can see it")
+                       ->envname("SEALMQ_PASSWORD");
+  command.option("--password-file", options.password_file, "FILE", "the password is its first line; for its owner only")
+      ->excludes(password);
+  command.flag("--plain-login", options.plain_login,
+               "user name and password go to the broker as MQTT has them, also with a scheme that logs in itself");
+  command.choice(
+      "--hop", options.hop, {"none", "hpp1", "ratchet", "hrl1"},
+      "what protects the connection after such a login: nothing, the payloads of messages, each of them under a key of "
+      "its own, or everything (hrl1, unless TLS does)");
+
+  command.parse_complete_callback(
+      [password, psk = command.get_option("--psk"), topic_keys = command.get_option("--topic-keys"), &command, &options] {
+        options.names_topic_keys = command.is_typed(topic_keys);
+        if (command.is_typed(psk))
+          notice("warning: other users of this machine can read a key on the command line\nhint: set SEALMQ_PSK");
+        if (command.is_typed(password))
+          notice("warning: other users of this machine can read a password on the command line\nhint: set SEALMQ_PASSWORD");
+      });
+}
+
+void add_session_options(Command& command, ClientOptions& options) {
+  command.take_protection_from_profile();
+  command.heading("Session");
+  command.flag("-c,--no-clean,--disable-clean-session", options.no_clean, "keeps the session when disconnecting; needs -i");
+  command.option("-x,--session-expiry-interval", options.session_expiry, "SECONDS", "how long the broker keeps the session")
+      ->check(within(0, std::numeric_limits<std::uint32_t>::max()));
+  command.heading("Will");
+  command.option("--will-topic", options.will_topic, "TOPIC", "where the broker publishes if the connection is lost");
+  command.option("--will-payload", options.will_payload, "TEXT", "what it publishes there");
+  command.option("--will-qos", options.will_qos, "0|1|2", "with which quality of service")->check(within(0, 2));
+  command.flag("--will-retain", options.will_retain, "and whether it keeps it");
+}
+
+void add_habits(Command& command, Habits& habits, ClientOptions& options) {
+  command.heading("Habits of mosquitto");
+  command.option("-I,--id-prefix", options.client_id_prefix, "PREFIX", "client id: PREFIX and the number of this process")
+      ->excludes(command.get_option("-i"));
+  command.flag("-d,--debug", habits.debug, "says on standard error what it does, once the broker has answered");
+  command.flag("--quiet", habits.quiet, "no messages of errors; the exit code tells");
+  command.flag("--nodelay", habits.no_delay, "small packets are not held back; they never are");
+}
+
+int finish_client(const Error& error, const ClientOptions& options, const Habits& habits) {
+  return habits.quiet ? exit_code_for(error.blame) : tell(with_hint(error, options).value());
+}
+
+void print_refused(const RefusedMessage& refused, bool json) {
+  if (json)
+    std::cerr << "{\"refused\":" + json_quoted(refused.topic) + ",\"why\":" + json_quoted(refused.why) + "}\n";
+  else
+    std::cerr << "refused: " + printable(refused.topic, 200) + ": " + refused.why + "\n";
 }
 
 Result<ConnectOptions> connect_options(const ClientOptions& options) {
   ConnectOptions connect;
   connect.url = url_of(options);
   connect.tls = options.tls;
-  connect.client_id = options.client_id;
+  connect.client_id =
+      options.client_id_prefix.empty() ? options.client_id : options.client_id_prefix + std::to_string(::getpid());
   connect.version = TRY(version_from(options.version));
   connect.keep_alive = std::chrono::seconds(options.keep_alive);
   connect.clean_start = !options.no_clean;

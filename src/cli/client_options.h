@@ -1,10 +1,10 @@
-// The options that `sealmq pub` and `sealmq sub` share, spelled as mosquitto_pub and mosquitto_sub spell them.
+// The options of commands that connect, spelled as mosquitto_pub and mosquitto_sub spell them.
 #pragma once
 
-#include <CLI/App.hpp>
 #include <string>
 #include <vector>
 
+#include "cli/command.h"
 #include "sealmq/client_types.h"
 
 namespace sealmq::cli {
@@ -16,6 +16,7 @@ struct ClientOptions {
   std::string unix_socket;
   TlsOptions tls;
   std::string client_id;
+  std::string client_id_prefix;
   std::uint16_t keep_alive = 60;
   std::string version = "5";
   int qos = 0;
@@ -38,13 +39,27 @@ struct ClientOptions {
   std::vector<std::string> peers;  // NAME.pub files
   std::string peers_option;        // --to or --from
   std::vector<std::string> scheme_options;
-
-  /// The part of a usage text that tells of them.
-  static std::string usage();
 };
 
+/// -h, -p, -L and --unix.
+void add_address_options(Command& command, ClientOptions& options);
+void add_tls_options(Command& command, ClientOptions& options);
+/// Options of TLS ask for TLS, and so does its port, as they do with mosquitto_pub.
+std::string url_of(const ClientOptions& options);
 /// `peers` is what the subcommand calls the other ends: "--to" or "--from".
-void add_client_options(CLI::App& command, ClientOptions& options, const char* peers);
+void add_client_options(Command& command, ClientOptions& options, const char* peers);
+/// What mosquitto_pub and mosquitto_sub take beside, and the two of mosquitto that ask for less noise or more.
+struct Habits {
+  bool debug = false;
+  bool quiet = false;
+  bool no_delay = false;
+};
+void add_habits(Command& command, Habits& habits, ClientOptions& options);
+/// The exit code of an error of Client, which is told unless quiet.
+int finish_client(const Error& error, const ClientOptions& options, const Habits& habits);
+
+/// Of those whose sessions last: whether the broker keeps it, and the Will.
+void add_session_options(Command& command, ClientOptions& options);
 
 /// Reads the files that are named, and warns about what is unsafe. Errors: caller_misused, also for what the scheme has no use
 /// for.
@@ -55,6 +70,9 @@ Result<ConnectOptions> plain_connect_options(ClientOptions options, const std::v
 
 /// The topic in a -L URL; empty if it names none.
 Result<std::string> topic_of_url(const ClientOptions& options);
+
+/// A line on standard error; with `json` it is an object.
+void print_refused(const RefusedMessage& refused, bool json);
 
 /// An error of Client, with what a person can do about it.
 Failure with_hint(const Error& error, const ClientOptions& options);

@@ -1,10 +1,81 @@
 #include "cli/command.h"
 
+#include <algorithm>
+#include <charconv>
 #include <chrono>
-#include <cstdlib>
 #include <iostream>
 
+#include "cli/colour.h"
+
 namespace sealmq::cli {
+
+Command::Command(const char* word, const About& about) : CLI::App(about.summary, word), about_(about) {
+  set_help_flag("--help", "prints this help");  // -h is the host, as in mosquitto_pub
+  set_help_all_flag("--help-all", "prints every option");
+}
+
+Command& Command::add(const char* word, const About& about) {
+  auto owned = std::make_shared<Command>(word, about);
+  Command& added = *owned;
+  added.parent_ = this;
+  CLI::App::add_subcommand(std::move(owned));
+  commands_.push_back(&added);
+  return added;
+}
+
+CLI::Option* Command::choice(const char* names, std::string& variable, const std::vector<std::string>& words,
+                             const char* description) {
+  std::string value;
+  for (const auto& word : words) value.append(value.empty() ? "" : "|").append(word);
+  return option(names, variable, value.c_str(), description)
+      ->check(CLI::Validator(
+          [words, value](const std::string& given) {
+            return std::ranges::find(words, given) != words.end() ? std::string() : given + " is not one of " + value;
+          },
+          ""));
+}
+
+void Command::take_profile() {
+  takes_profile_ = true;
+  // Both are carried out before the rest is parsed.
+  CLI::App::add_option_function<std::string>(
+      "--profile", [](const std::string&) {},
+      "takes options from ~/.config/sealmq/NAME, one a line, unless they are given here (profile)")
+      ->type_name("NAME");
+  CLI::App::add_flag_function(
+      "--no-profile", [](std::int64_t) {}, "takes none");
+}
+
+Command* Command::find(std::string_view word) const {
+  const auto found = std::ranges::find(commands_, word, [](const Command* command) { return command->get_name(); });
+  return found == commands_.end() ? nullptr : *found;
+}
+
+std::string Command::path() const {
+  return parent_ == nullptr ? get_name() : parent_->path() + " " + get_name();
+}
+
+CLI::Validator more_than_zero() {
+  return {[](const std::string& given) {
+            double value = 0;
+            const auto [end, error] = std::from_chars(given.data(), given.data() + given.size(), value);
+            const bool is_whole = error == std::errc() && end == given.data() + given.size();
+            return is_whole && value > 0 ? std::string() : given + " is not a number above 0";
+          },
+          ""};
+}
+
+CLI::Validator within(std::int64_t least, std::int64_t most) {
+  return {[=](const std::string& given) {
+            std::int64_t value = 0;
+            const auto [end, error] = std::from_chars(given.data(), given.data() + given.size(), value);
+            const bool is_whole = error == std::errc() && end == given.data() + given.size();
+            return is_whole && value >= least && value <= most
+                       ? std::string()
+                       : given + " is not a number of " + std::to_string(least) + " to " + std::to_string(most);
+          },
+          ""};
+}
 
 int exit_code_for(Blame blame) {
   switch (blame) {
@@ -25,33 +96,39 @@ Failure fail_with_hint(Blame blame, std::string_view what, std::string_view hint
   return fail(blame, std::string(what).append("\nhint: ").append(hint));
 }
 
+namespace {
+
+void write(std::string_view text, std::string_view colour) {
+  const bool colours = takes_colours(STDERR_FILENO);
+  const std::size_t hint = std::min(text.find("\nhint: "), text.size());
+  std::cerr << painted(colours, colour, "sealmq: ") << text.substr(0, hint);
+  if (hint < text.size()) std::cerr << '\n' << painted(colours, bold, "hint: ") << text.substr(hint + 7);
+  std::cerr << '\n';
+}
+
+}  // namespace
+
 int tell(const Error& error) {
-  std::cerr << "sealmq: " << error.what << '\n';
+  write(error.what, red);
   return exit_code_for(error.blame);
 }
 
 void notice(std::string_view text) {
-  std::cerr << "sealmq: " << text << '\n';
+  write(text, text.starts_with("warning: ") ? yellow : "");
 }
 
-void set_usage(CLI::App& app, const char* usage) {
-  // Subcommands added from now on take it over.
-  app.formatter_fn([usage](const CLI::App*, const std::string&, CLI::AppFormatMode) { return std::string(usage); });
-}
-
-void add_data_option(CLI::App& app, std::string& data) {
+void add_data_option(Command& command, std::string& data) {
   data = "./sealmq-data";
-  app.add_option("--data", data, "the broker's data folder")->envname("SEALMQ_DATA");
+  command.option("--data", data, "DIR", "the broker's data folder")->capture_default_str()->envname("SEALMQ_DATA");
+}
+
+void add_json_option(Command& command, bool& json) {
+  command.flag("--json", json, "one JSON object a line");
 }
 
 std::uint64_t wall_milliseconds() {
   const auto since_epoch = std::chrono::system_clock::now().time_since_epoch();
   return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(since_epoch).count());
-}
-
-// Nothing in this program changes the environment.
-bool is_in_environment(const char* variable) {
-  return std::getenv(variable) != nullptr;  // NOLINT(concurrency-mt-unsafe)
 }
 
 }  // namespace sealmq::cli

@@ -36,15 +36,15 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr const char* usage = R"(usage: sealmq demo
-
-the guided tour: a broker of its own, a device, an application, and an attacker on the wire between them. For each scheme: what was
-sent, what the wire showed, what a forged, a changed, a repeated and a moved copy achieved, what the application read, and how a revoked
-device is turned away. At last a hidden author misbehaves: the revocation authority, a process of its own, finds it out and orders it to be
-ended. Nothing is left behind.
-
-  $ sealmq demo
-)";
+constexpr About about{
+    .summary = "the guided tour",
+    .text =
+        R"(The guided tour: a broker of its own, a device, an application, and an attacker on the wire between them. For each
+scheme: what was sent, what the wire showed, what a forged, a changed, a repeated and a moved copy achieved, what the
+application read, and how a revoked device is turned away. At last a hidden author misbehaves: the revocation
+authority, a process of its own, finds it out and orders it to be ended. Nothing is left behind.)",
+    .examples = "$ sealmq demo\n",
+};
 
 constexpr std::string_view reading = "4.2 bar";
 constexpr auto patience = 300ms;  // in which a message would arrive on the loopback interface
@@ -72,6 +72,8 @@ bool subscribers_verify(const SchemeInfo& scheme) {
 
 class Tour {
  public:
+  explicit Tour(bool json) : paper_(json) {}
+
   Result<> run() {
     TRY(start());
     // The unprotected baseline comes first: it shows that the attacks work.
@@ -85,7 +87,7 @@ class Tour {
     TRY(show_partners(paper_));
     TRY(show_cards(paper_));
     TRY(show_payload(paper_));
-    std::cout << "\nnext: sealmq identity new boiler-7, then the session in README.md\n";
+    paper_.remark("\nnext: sealmq identity new boiler-7, then the session in README.md");
     return {};
   }
 
@@ -110,13 +112,13 @@ class Tour {
     TRY(TRY(OwnProgram::start({"authority", "new", "--folder", *folder_ / "authority"})).finish());
     const auto authority = TRY(read_public_identity(authority::AuthorityFolder{*folder_ / "authority"}.pub())).keys;
     parts.authority = {authority.ecdsa, authority.agreement};
-    std::cout << "making a Rabin key of 4096 bits for the broker, which takes seconds…" << std::endl;
+    paper_.remark("making a Rabin key of 4096 bits for the broker, which takes seconds…");
     parts.rabin = TRY(server::RabinRenewal::make_volatile(*parts.keys.front(), crypto::rabin::usual_bits, parts.authority,
                                                           server::system_now().wall));
     broker_identity_ = parts.rabin->identity();
     broker_ = TRY(server::BrokerServer::start(configuration, std::move(parts), random_, log_));
     wire_ = TRY(Eavesdropper::start(TRY(net::parse_url(broker_->urls().front())).port));
-    std::cout << "broker on " << broker_->urls().front() << ", and an eavesdropper on the wire to it\n";
+    paper_.remark("broker on " + broker_->urls().front() + ", and an eavesdropper on the wire to it");
     return {};
   }
 
@@ -297,7 +299,8 @@ class Tour {
   Result<> visit_the_authority() {
     paper_.title("trace and revoke: a hidden author answers to the authority");
     const std::vector<std::string> where{"--folder", *folder_ / "authority", "--data", *folder_ / "broker"};
-    auto authority = TRY(OwnProgram::start(with({"authority", "serve", "--broker", broker_->urls().front()}, where)));
+    auto authority =
+        TRY(OwnProgram::start(with({"authority", "serve", "--no-profile", "--broker", broker_->urls().front()}, where)));
     while (TRY(authority.line()).find("connected") == std::string::npos) {
     }
     paper_.row("the authority", "a process of its own, with a key of its own, connected to the broker");
@@ -444,10 +447,11 @@ class Tour {
 
 }  // namespace
 
-void add_demo(CLI::App& app, int& exit_code) {
-  auto* command = app.add_subcommand("demo", "the guided tour");
-  set_usage(*command, usage);
-  command->callback([&exit_code] { exit_code = finish(Tour().run()); });
+void add_demo(Command& app, int& exit_code) {
+  Command& command = app.add("demo", about);
+  const auto json = std::make_shared<bool>(false);  // the callback owns it
+  add_json_option(command, *json);
+  command.callback([json, &exit_code] { exit_code = finish(Tour(*json).run()); });
 }
 
 }  // namespace sealmq::cli

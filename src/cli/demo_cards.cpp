@@ -72,7 +72,7 @@ card::OpenChannel channels_to(const std::shared_ptr<Reader>& reader) {
 
 class CardScene {
  public:
-  explicit CardScene(const Paper& paper) : paper_(paper) {}
+  explicit CardScene(Paper& paper) : paper_(paper) {}
 
   Result<> show() {
     paper_.title("scacauth: " + std::string(find_scheme("scacauth")->info->title));
@@ -180,7 +180,7 @@ class CardScene {
     return {};
   }
 
-  const Paper& paper_;
+  Paper& paper_;
   crypto::OsRandom random_;
   NoLog log_;
   std::optional<PassingFolder> folder_;
@@ -193,7 +193,7 @@ class CardScene {
 
 }  // namespace
 
-Result<> show_cards(const Paper& paper) {
+Result<> show_cards(Paper& paper) {
   return CardScene(paper).show();
 }
 

@@ -7,6 +7,6 @@
 namespace sealmq::cli {
 
 /// A simulated card in its reader, a broker, a panel that reads what the card's owner says, and somebody on the wire.
-Result<> show_cards(const Paper& paper);
+Result<> show_cards(Paper& paper);
 
 }  // namespace sealmq::cli

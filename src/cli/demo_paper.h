@@ -1,31 +1,48 @@
 // What the guided tour writes on.
 #pragma once
 
-#include <unistd.h>
-
 #include <iomanip>
 #include <iostream>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 
+#include "cli/colour.h"
+
 namespace sealmq::cli {
 
-/// Colours on a terminal, nothing in a pipe.
+/// Colours on a terminal, nothing in a pipe; or an object a line: scene, label, text, and whether it went well.
 class Paper {
  public:
-  void title(std::string_view text) const { std::cout << '\n' << paint("1", text) << '\n'; }
-  void row(std::string_view label, std::string_view text, const char* colour = "") const {
-    std::cout << "  " << std::left << std::setw(28) << label << paint(colour, text) << std::endl;
+  explicit Paper(bool json = false) : json_(json) {}
+
+  void title(std::string_view text) {
+    scene_ = text;
+    if (!json_) std::cout << '\n' << painted(colours_, bold, text) << '\n';
   }
-  void good(std::string_view label, std::string_view text) const { row(label, text, "32"); }
-  void bad(std::string_view label, std::string_view text) const { row(label, text, "31"); }
+  /// What happens between the scenes.
+  void remark(std::string_view text) const {
+    if (json_)
+      write({{"remark", text}});
+    else
+      std::cout << text << std::endl;
+  }
+  void row(std::string_view label, std::string_view text) const { row(label, text, "", {}); }
+  void good(std::string_view label, std::string_view text) const { row(label, text, green, true); }
+  void bad(std::string_view label, std::string_view text) const { row(label, text, red, false); }
 
  private:
-  std::string paint(const char* code, std::string_view text) const {
-    if (!colours_ || *code == '\0') return std::string(text);
-    return "\033[" + std::string(code) + "m" + std::string(text) + "\033[0m";
+  using Json = nlohmann::ordered_json;
+
+  void row(std::string_view label, std::string_view text, std::string_view colour, const Json& good) const {
+    if (json_) return write({{"scene", scene_}, {"label", label}, {"text", text}, {"good", good}});
+    std::cout << "  " << std::left << std::setw(28) << label << painted(colours_, colour, text) << std::endl;
   }
-  bool colours_ = ::isatty(STDOUT_FILENO) != 0;
+  static void write(const Json& line) { std::cout << line.dump(-1, ' ', false, Json::error_handler_t::replace) << std::endl; }
+
+  bool json_;
+  bool colours_ = takes_colours(STDOUT_FILENO);
+  std::string scene_;
 };
 
 }  // namespace sealmq::cli

@@ -49,7 +49,7 @@ class Refusals {
 
 class Ward {
  public:
-  explicit Ward(const Paper& paper) : paper_(paper) {}
+  explicit Ward(Paper& paper) : paper_(paper) {}
 
   Result<> show() {
     const SchemeInfo& scheme = *find_scheme(scheme_name)->info;
@@ -141,7 +141,7 @@ class Ward {
     return {};
   }
 
-  const Paper& paper_;
+  Paper& paper_;
   crypto::OsRandom random_;
   NoLog log_;
   Refusals refusals_;
@@ -151,7 +151,7 @@ class Ward {
 
 }  // namespace
 
-Result<> show_partners(const Paper& paper) {
+Result<> show_partners(Paper& paper) {
   return Ward(paper).show();
 }
 

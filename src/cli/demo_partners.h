@@ -7,6 +7,6 @@
 namespace sealmq::cli {
 
 /// A patient and a doctor, a broker that knows nothing of their scheme, and somebody on the wire who means no good.
-Result<> show_partners(const Paper& paper);
+Result<> show_partners(Paper& paper);
 
 }  // namespace sealmq::cli

@@ -33,7 +33,7 @@ class NoLog final : public server::Log {
 
 class Plant {
  public:
-  explicit Plant(const Paper& paper) : paper_(paper) {}
+  explicit Plant(Paper& paper) : paper_(paper) {}
 
   Result<> show() {
     const SchemeInfo& scheme = *find_scheme(scheme_name)->info;
@@ -151,7 +151,7 @@ class Plant {
     return {};
   }
 
-  const Paper& paper_;
+  Paper& paper_;
   crypto::OsRandom random_;
   NoLog log_;
   std::unique_ptr<KeyStore> administrator_ = make_memory_keys("admin", Kind::person, random_);
@@ -165,7 +165,7 @@ class Plant {
 
 }  // namespace
 
-Result<> show_payload(const Paper& paper) {
+Result<> show_payload(Paper& paper) {
   return Plant(paper).show();
 }
 

@@ -6,6 +6,6 @@
 
 namespace sealmq::cli {
 
-Result<> show_payload(const Paper& paper);
+Result<> show_payload(Paper& paper);
 
 }  // namespace sealmq::cli

@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "base/text.h"
+#include "cli/client_options.h"
 #include "cli/command.h"
 #include "cli/doctor_probe.h"
 #include "crypto/random.h"
@@ -17,28 +18,24 @@
 namespace sealmq::cli {
 namespace {
 
-constexpr const char* usage = R"(usage: sealmq doctor [-h HOST] [-p PORT] [--broker-key FILE] [--data DIR] [--json]
+constexpr About about{
+    .summary = "what a broker supports, and what is misconfigured",
+    .text =
+        R"(Tells what a broker supports, what a client without any key may do there, and what is misconfigured, with the next
+command to type. It publishes and subscribes only under a topic with a random name. Works with any MQTT broker.
 
-tells what a broker supports, what a client without any key may do there, and what is misconfigured, with the next command to type.
-It publishes and subscribes only under a topic with a random name. Works with any MQTT broker.
-
-  -h HOST, -p PORT   the broker (localhost, 1883)
-  --broker-key FILE  broker.pub as devices have it: is it sound, and that of the data folder
-  --data DIR         also looks at a broker's data folder and configuration on this machine
-  --json             one object a line
-
-exit codes: 0 nothing is wrong, 1 something is, 2 cannot connect
-
-  $ sealmq doctor -p 1883
-  mqtt 5                   yes
-  ...
-  finding: clients without any key may publish
-    next: sealmq broker without --allow-plain, with a [[topic]] row for each topic that is public
-)";
+With --data it also looks at a broker's data folder and configuration on this machine.)",
+    .examples = R"($ sealmq doctor -p 1883
+mqtt 5                   yes
+...
+finding: clients without any key may publish
+  next: sealmq broker without --allow-plain
+)",
+    .exit_codes = "0 nothing is wrong, 1 something is, 2 cannot connect",
+};
 
 struct Options {
-  std::string host = "localhost";
-  std::uint16_t port = 1883;
+  ClientOptions client;
   std::string broker_key;
   std::string data;
   bool data_given = false;
@@ -174,9 +171,34 @@ bool listens_beyond_this_machine(std::uint16_t port) {
   return false;
 }
 
+Result<net::Destination> destination_of(const ClientOptions& options) {
+  const auto url = TRY(net::parse_url(url_of(options)));
+  net::Destination to{url.transport, url.host, url.port, url.path, nullptr};
+  if (to.transport == net::Transport::tls || to.transport == net::Transport::secure_websocket)
+    to.tls = TRY(net::TlsClient::load(options.tls));
+  return to;
+}
+
+/// Why nobody answered in MQTT.
+void tell_silence(Report& report, const net::Destination& to, const std::string& trouble) {
+  const bool with_tls = to.tls != nullptr, has_tls = Probe::speaks_tls(to);
+  if (with_tls && !has_tls)
+    report.finding("tls", "this port does not speak TLS", "sealmq doctor -h HOST -p PORT, without options of TLS");
+  else if (with_tls && trouble.find("certificate") != trouble.npos)
+    report.finding("certificate", trouble, "--cafile FILE names who signed it; -h is to be the name in it");
+  else if (!with_tls && has_tls)
+    report.finding("tls", "this port speaks TLS", "sealmq doctor --cafile FILE with the certificate of who signed the broker's");
+  else
+    report.finding("versions", "speaks neither MQTT 5 nor 3.1.1, if it is an MQTT broker at all: " + trouble,
+                   "sealmq doctor -h HOST -p PORT");
+}
+
 Result<> look_at_broker(Report& report, const Options& options) {
-  report.fact("broker", options.host + ":" + std::to_string(options.port));
+  const net::Destination to = TRY(destination_of(options.client));
+  const bool with_tls = to.tls != nullptr, is_private = with_tls || to.transport == net::Transport::unix_socket;
+  report.fact("broker", net::to_text(to));
   Anonymous may;
+  std::string trouble;
   bool speaks_5 = false, speaks_311 = false;
   struct Tried {
     mqtt::Version version;
@@ -184,10 +206,11 @@ Result<> look_at_broker(Report& report, const Options& options) {
   };
   for (const Tried& tried :
        {Tried{mqtt::Version::v5, "mqtt 5"}, Tried{mqtt::Version::v3_1_1, "mqtt 3.1.1"}, Tried{mqtt::Version::v3_1, "mqtt 3.1"}}) {
-    auto probe = Probe::login(options.host, options.port, tried.version, random_name().substr(0, 23));
+    auto probe = Probe::login(to, tried.version, random_name().substr(0, 23));
     if (!probe && probe.error().what.starts_with("cannot ")) return Failure(probe.error());
     if (!probe) {
-      report.fact(tried.name, "no: " + probe.error().what);
+      trouble = probe.error().what;
+      report.fact(tried.name, "no: " + trouble);
       continue;
     }
     const mqtt::Reason reason = (*probe)->announced().reason;
@@ -200,17 +223,24 @@ Result<> look_at_broker(Report& report, const Options& options) {
     may = try_as_anybody(report, **probe);
   }
   report.fact("clock", "cannot be checked over MQTT");
-  if (!speaks_5 && !speaks_311)
-    report.finding("versions", "speaks neither MQTT 5 nor 3.1.1, if it is an MQTT broker at all",
-                   "sealmq doctor -h HOST -p PORT");
+  if (!speaks_5 && !speaks_311) {
+    tell_silence(report, to, trouble);
+    return {};
+  }
   if (may.may_publish)
     report.finding("anonymous publish", "clients without any key or password may publish",
-                   "in the configuration: a [[topic]] row with publish = [] for what is not public; no --allow-plain");
+                   "anonymous = false on the [[listener]] (mosquitto: allow_anonymous false); or no --allow-plain, and no row "
+                   "that takes \"plain\" for what is not public");
   if (may.may_subscribe)
     report.finding("anonymous subscribe", "clients without any key or password may subscribe",
-                   "in the configuration: a [[topic]] row with subscribe = [] for what is not public; no --allow-plain");
-  const bool is_here = net::is_loopback(options.host);
-  const bool is_open = !is_here || listens_beyond_this_machine(options.port);
+                   "anonymous = false on the [[listener]] (mosquitto: allow_anonymous false); or no --allow-plain, and no row "
+                   "that gives \"plain\" for what is not public");
+  if (is_private) {
+    report.fact("encryption", with_tls ? "TLS" : "a socket of this machine");
+    return {};
+  }
+  const bool is_here = net::is_loopback(to.host);
+  const bool is_open = !is_here || listens_beyond_this_machine(to.port);
   report.fact("reached without encryption", is_open ? "from other machines" : "from this machine only");
   if (is_open)
     report.finding(
@@ -261,17 +291,18 @@ Result<int> run(const Options& options) {
 
 }  // namespace
 
-void add_doctor(CLI::App& app, int& exit_code) {
-  auto* command = app.add_subcommand("doctor", "what a broker supports, and what is misconfigured");
-  set_usage(*command, usage);
-  auto options = std::make_shared<Options>();
-  command->add_option("-h,--host", options->host);
-  command->add_option("-p,--port", options->port)->check(CLI::Range(1, 65535));
-  command->add_option("--broker-key", options->broker_key);
-  add_data_option(*command, options->data);
-  command->add_flag("--json", options->json);
-  command->callback([command, options, &exit_code] {
-    options->data_given = command->count("--data") > 0;
+void add_doctor(Command& app, int& exit_code) {
+  Command& command = app.add("doctor", about);
+  const auto options = std::make_shared<Options>();  // the callback owns it
+  add_address_options(command, options->client);
+  add_tls_options(command, options->client);
+  command.heading("Files");
+  command.option("--broker-key", options->broker_key, "broker.pub",
+                 "as devices have it: is it sound, and that of the data folder");
+  add_data_option(command, options->data);
+  add_json_option(command, options->json);
+  command.callback([&command, options, &exit_code] {
+    options->data_given = command.count("--data") > 0;
     const auto ended = run(*options);
     exit_code = ended ? *ended : tell(ended.error());
     if (!ended) exit_code = exit_environment;

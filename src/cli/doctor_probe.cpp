@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include <array>
 #include <cerrno>
@@ -52,6 +53,23 @@ Result<Descriptor> connect_to(const net::Address& address) {
   return socket;
 }
 
+Result<Descriptor> connect_to(const net::Destination& to) {
+  if (to.transport == net::Transport::unix_socket) {
+    sockaddr_un name{};
+    name.sun_family = AF_UNIX;
+    if (to.path.size() >= sizeof name.sun_path) return fail(Blame::caller_misused, "too long for a socket: " + to.path);
+    to.path.copy(name.sun_path, to.path.size());
+    Descriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    if (!socket.is_open() || ::connect(socket.number(), reinterpret_cast<const sockaddr*>(&name), sizeof name) != 0)
+      return fail(Blame::environment, "cannot connect to " + net::to_text(to) + ": " + error_text(errno));
+    return socket;
+  }
+  Result<Descriptor> socket = fail(Blame::environment, "cannot connect to " + to.host + ": it has no address");
+  for (const net::Address& address : TRY(net::resolve(to.host, to.port)))
+    if (socket = connect_to(address); socket) break;
+  return socket;
+}
+
 struct Arrived {
   std::string topic;
   std::string payload;
@@ -60,12 +78,25 @@ struct Arrived {
 
 class Conversation final : public Probe, private mqtt::Events {
  public:
-  Conversation(Descriptor socket, mqtt::Version version)
-      : socket_(std::move(socket)), version_(version), connection_(mqtt::Role::client, {}, now()) {}
+  /// `channel`: null where nothing stands between.
+  Conversation(Descriptor socket, std::unique_ptr<net::Channel> channel, mqtt::Version version)
+      : socket_(std::move(socket)), channel_(std::move(channel)), version_(version), connection_(mqtt::Role::client, {}, now()) {}
   ~Conversation() override {
     if (connection_.state() != mqtt::Connection::State::Open) return;
     connection_.disconnect(mqtt::Reason::success);
     (void)flush(Clock::now() + patience);
+  }
+
+  Result<> shake_hands() {
+    if (channel_ == nullptr) return {};
+    const auto deadline = Clock::now() + patience;
+    Result<> result = channel_->start(to_peer_);
+    while (true) {
+      TRY(write(deadline));
+      if (!result || channel_->is_open()) return result;
+      const auto got = TRY(read(deadline));
+      result = channel_->receive(got, first_, to_peer_);
+    }
   }
 
   Result<> log_in(const std::string& client_id) {
@@ -122,24 +153,53 @@ class Conversation final : public Probe, private mqtt::Events {
     while (!condition()) {
       TRY(flush(deadline));
       if (over_) return fail(Blame::environment, "the broker ended the connection");
+      if (!first_.empty()) {
+        TRY(connection_.receive(std::exchange(first_, {}), *this, now()));
+        continue;
+      }
+      Buffer got = TRY(read(deadline));
+      if (channel_ == nullptr)
+        first_ = std::move(got);
+      else
+        TRY(channel_->receive(got, first_, to_peer_));
+    }
+    return {};
+  }
+
+  Result<Buffer> read(Clock::time_point deadline) {
+    Buffer space(64 * 1024);
+    while (true) {
       if (!wait_for(socket_, POLLIN, deadline)) return fail(Blame::environment, "the broker did not answer in time");
-      std::array<std::uint8_t, 64 * 1024> space;
       const auto got = ::recv(socket_.number(), space.data(), space.size(), 0);
       if (got < 0 && (errno == EAGAIN || errno == EINTR)) continue;
       if (got <= 0) return fail(Blame::environment, "the broker closed the connection");
-      TRY(connection_.receive(Bytes(space).first(static_cast<std::size_t>(got)), *this, now()));
+      space.resize(static_cast<std::size_t>(got));
+      return space;
     }
-    return {};
   }
 
   Result<> flush(Clock::time_point deadline) {
     mqtt::Outbox& outbox = connection_.outbox();
     while (!outbox.empty()) {
       std::array<iovec, 4> parts;
-      outbox.gather(parts);
-      const auto sent = ::send(socket_.number(), parts[0].iov_base, parts[0].iov_len, MSG_NOSIGNAL);
+      const std::size_t count = outbox.gather(parts);
+      if (channel_ != nullptr) {
+        outbox.consume(TRY(channel_->send(std::span(parts).first(count), to_peer_)));
+      } else {
+        const auto* const start = static_cast<const std::uint8_t*>(parts[0].iov_base);
+        to_peer_.insert(to_peer_.end(), start, start + parts[0].iov_len);
+        outbox.consume(parts[0].iov_len);
+      }
+    }
+    return write(deadline);
+  }
+
+  Result<> write(Clock::time_point deadline) {
+    Bytes rest = to_peer_;
+    while (!rest.empty()) {
+      const auto sent = ::send(socket_.number(), rest.data(), rest.size(), MSG_NOSIGNAL);
       if (sent > 0)
-        outbox.consume(static_cast<std::size_t>(sent));
+        rest = rest.subspan(static_cast<std::size_t>(sent));
       else if (errno == EINTR)
         continue;
       else if (errno != EAGAIN)
@@ -147,6 +207,7 @@ class Conversation final : public Probe, private mqtt::Events {
       else if (!wait_for(socket_, POLLOUT, deadline))
         return fail(Blame::environment, "the broker does not read");
     }
+    to_peer_.clear();
     return {};
   }
 
@@ -184,6 +245,9 @@ class Conversation final : public Probe, private mqtt::Events {
   using mqtt::Events::on;
 
   Descriptor socket_;
+  std::unique_ptr<net::Channel> channel_;
+  Buffer to_peer_;  // waits to be written
+  Buffer first_;    // read, and not yet looked at
   mqtt::Version version_;
   mqtt::Connection connection_;
   Announced announced_;
@@ -196,16 +260,24 @@ class Conversation final : public Probe, private mqtt::Events {
 
 }  // namespace
 
-Result<std::unique_ptr<Probe>> Probe::login(const std::string& host, std::uint16_t port, mqtt::Version version,
-                                            const std::string& client_id) {
-  const auto addresses = TRY(net::resolve(host, port));
-  Result<Descriptor> socket = fail(Blame::environment, "no address for " + host);
-  for (const net::Address& address : addresses)
-    if (socket = connect_to(address); socket) break;
-  if (!socket) return Failure(socket.error());
-  auto conversation = std::make_unique<Conversation>(*std::move(socket), version);
+Result<std::unique_ptr<Probe>> Probe::login(const net::Destination& to, mqtt::Version version, const std::string& client_id) {
+  auto conversation = std::make_unique<Conversation>(TRY(connect_to(to)), net::make_channel(to), version);
+  TRY(conversation->shake_hands());
   TRY(conversation->log_in(client_id));
   return conversation;
+}
+
+bool Probe::speaks_tls(const net::Destination& to) {
+  const auto client = net::TlsClient::load({});
+  auto socket = connect_to(to);
+  if (!client || !socket) return false;
+  Buffer hello;
+  if (!(*client)->connect(to.host)->start(hello)) return false;
+  if (::send(socket->number(), hello.data(), hello.size(), MSG_NOSIGNAL) <= 0) return false;
+  if (!wait_for(*socket, POLLIN, Clock::now() + patience)) return false;
+  // A handshake or an alert of version 3.x [RFC 8446 section 5.1].
+  std::array<std::uint8_t, 2> head{};
+  return ::recv(socket->number(), head.data(), head.size(), 0) == 2 && (head[0] == 22 || head[0] == 21) && head[1] == 3;
 }
 
 }  // namespace sealmq::cli

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "net/dial.h"
 #include "sealmq/mqtt.h"
 #include "sealmq/result.h"
 
@@ -29,8 +30,9 @@ struct Announced {
 class Probe {
  public:
   /// Errors: environment when there is no connection or no answer; others when the peer does not speak MQTT, or not this version.
-  static Result<std::unique_ptr<Probe>> login(const std::string& host, std::uint16_t port, mqtt::Version version,
-                                              const std::string& client_id);
+  static Result<std::unique_ptr<Probe>> login(const net::Destination& to, mqtt::Version version, const std::string& client_id);
+  /// Whether something answers there as TLS does; its certificate does not matter.
+  static bool speaks_tls(const net::Destination& to);
   virtual ~Probe() = default;
 
   virtual const Announced& announced() const = 0;

@@ -1,4 +1,5 @@
 // sealmq identity: makes keys, and keeps the broker's list of who may do what.
+#include <algorithm>
 #include <charconv>
 #include <iostream>
 #include <map>
@@ -29,61 +30,16 @@
 namespace sealmq::cli {
 namespace {
 
-constexpr const char* usage =
-    R"(usage: sealmq identity new NAME [--kind device|service|person] [--keystore URI] [--rsa BITS] [-o FILE]
-       sealmq identity show FILE
-       sealmq identity enroll NAME.pub... [--publish FILTER]... [--subscribe FILTER]... [--scheme NAME]...
-       sealmq identity enroll NAME --password-only [--publish FILTER]... [--subscribe FILTER]...
-       sealmq identity ticket NAME [--kind KIND] [--publish FILTER]... [--subscribe FILTER]... [--scheme NAME]...
-                                   [--expires TIME]
-       sealmq identity ticket list | cancel NAME
-       sealmq identity join CODE --key NAME.key --broker-key broker.pub [-h HOST] [-p PORT]
-                                 [--publish FILTER]... [--subscribe FILTER]...
-       sealmq identity list
-       sealmq identity allow NAME [--publish FILTER]... [--subscribe FILTER]... [--scheme NAME]...
-       sealmq identity deny NAME [--publish FILTER]... [--subscribe FILTER]... [--scheme NAME]...
-       sealmq identity revoke NAME --reason TEXT
-       sealmq identity restore NAME
-       sealmq identity rekey NAME NEW.pub
-       sealmq identity remove NAME
-       sealmq identity password NAME [--remove]
-
-new      makes a private key on this machine: NAME.key, for its owner only, and NAME.pub
-show     tells what a .key or .pub file holds, never a secret
-enroll   puts NAME.pub on the broker's list; a running broker goes by it when the command ends
-ticket   prints a code with which NAME can put a key of its own on the list, once; list: those that can be used; cancel: NAME's
-         are worth nothing any more
-join     asks a broker, over the network, to put NAME.key on its list by such a code, with all rights that the ticket allows or with
-         those that are named; exit 3 if it refuses. Options of the connection as in sealmq pub
-list     who is on the list, with which rights
-allow    adds rights; deny takes away rights that were given in the same words
-revoke   ends everything the identity has at the broker, now and from now on
-restore  takes a revocation back
-rekey    other keys for NAME, made by `identity new NAME` again: it keeps its rights, and the former keys are revoked for ever
-remove   takes NAME off the list, with its rights and its password; what it has at the broker ends. The name is free again
-password lets a client without keys log in by user name and password
-
-  -o FILE             where new puts the private key; the public one goes beside it
-  --keystore URI      new: makes the keys in a token, 'pkcs11:token=plant?module-path=/usr/lib/softhsm/libsofthsm2.so', or on a
-                      smart card, pcsc:READER; NAME.key then only says where they are. A PIN comes from the terminal, a file
-                      (pin-source=file:PATH in the URI) or SEALMQ_PIN
-  --rsa BITS          new: an RSA key besides, of 2048, 3072 or 4096 bits, for schemes that want one
-  --publish FILTER    topics it may publish to, such as plant/7/# (repeatable)
-  --subscribe FILTER  topics it may subscribe to (repeatable)
-  --password-only     enroll: a name without keys, which logs in by a password (sealmq identity password NAME)
-  --scheme NAME       schemes it may use (repeatable); none: every hardened one
-  --expires TIME      how long a ticket can be used, such as 30m, 12h or 7d (30 days at most); 1h if not given
-  --reason TEXT       kept with the identity and in the audit log
-  --data DIR          the broker's data folder (or SEALMQ_DATA), ./sealmq-data if not given
-  --registry URL      postgresql://USER@HOST/DATABASE (or SEALMQ_REGISTRY), if the list is not in the data folder; what
-                      sealmq.toml in the data folder says if not given
-  --json              one JSON object a line
-
-  $ sealmq identity new boiler-7
-  $ sealmq identity enroll boiler-7.pub --publish 'plant/7/#'
-  $ sealmq identity list
-  $ sealmq identity revoke boiler-7 --reason 'stolen from the yard'
-)";
+constexpr About about{
+    .summary = "make keys; say who may do what",
+    .text =
+        "Makes keys, and keeps the broker's list of who may do what. A running broker goes by the list when the command ends.",
+    .examples = R"($ sealmq identity new boiler-7
+$ sealmq identity enroll boiler-7.pub --publish 'plant/7/#'
+$ sealmq identity list
+$ sealmq identity revoke boiler-7 --reason 'stolen from the yard'
+)",
+};
 
 using Json = nlohmann::ordered_json;
 
@@ -564,66 +520,146 @@ std::string check_scheme(const std::string& scheme) {
   return find_scheme(scheme) != nullptr ? "" : "no scheme is called " + printable(scheme);
 }
 
-void add_rights_options(CLI::App& command, Options& options) {
-  // One value an option: `--publish a b` would otherwise take the name that follows.
-  command.add_option("--publish", options.publish)->allow_extra_args(false)->check(check_filter);
-  command.add_option("--subscribe", options.subscribe)->allow_extra_args(false)->check(check_filter);
-  command.add_option("--scheme", options.schemes)->allow_extra_args(false)->check(check_scheme);
+void add_rights_options(Command& command, Options& options) {
+  command.heading("Rights");
+  command.option("--publish", options.publish, "FILTER", "topics it may publish to, such as plant/7/#")->check(check_filter);
+  command.option("--subscribe", options.subscribe, "FILTER", "topics it may subscribe to")->check(check_filter);
+  command.option("--scheme", options.schemes, "SCHEME", "schemes it may use; none: every hardened one")->check(check_scheme);
 }
+
+constexpr About about_new{
+    .summary = "make a private key on this machine",
+    .text =
+        R"(Makes a private key on this machine: NAME.key, for its owner only, and NAME.pub. Prints the public line and its
+fingerprint.)",
+    .examples = "$ sealmq identity new boiler-7\n",
+};
+constexpr About about_show{
+    .summary = "what a .key or .pub file holds",
+    .text = "Tells what a .key or .pub file holds, never a secret.",
+    .examples = "$ sealmq identity show boiler-7.pub\n",
+};
+constexpr About about_enroll{
+    .summary = "put NAME.pub on the broker's list",
+    .examples = R"($ sealmq identity enroll boiler-7.pub --publish 'plant/7/#'
+$ sealmq identity enroll dashboard --password-only --subscribe 'plant/#'
+)",
+};
+constexpr About about_ticket{
+    .summary = "print a one-time code to join with",
+    .text = "Prints a code with which NAME can put a key of its own on the list, once.",
+    .examples = "$ sealmq identity ticket boiler-7 --publish 'plant/7/#' --expires 12h\n",
+};
+constexpr About about_ticket_list{
+    .summary = "the tickets that can be used",
+    .examples = "$ sealmq identity ticket list\n",
+};
+constexpr About about_ticket_cancel{
+    .summary = "make NAME's tickets worthless",
+    .examples = "$ sealmq identity ticket cancel boiler-7\n",
+};
+constexpr About about_list{
+    .summary = "who is on the list, with which rights",
+    .examples = "$ sealmq identity list --json\n",
+};
+constexpr About about_allow{
+    .summary = "add rights",
+    .examples = "$ sealmq identity allow boiler-7 --subscribe 'plant/7/set'\n",
+};
+constexpr About about_deny{
+    .summary = "take away rights that were given in the same words",
+    .examples = "$ sealmq identity deny boiler-7 --subscribe 'plant/7/set'\n",
+};
+constexpr About about_revoke{
+    .summary = "end everything an identity has",
+    .text =
+        R"(Ends everything the identity has at the broker, now and from now on. Returns when the running broker has carried it
+out, and tells how long that took and what it ended.)",
+    .examples = "$ sealmq identity revoke boiler-7 --reason 'stolen from the yard'\n",
+};
+constexpr About about_restore{
+    .summary = "take a revocation back",
+    .examples = "$ sealmq identity restore boiler-7\n",
+};
+constexpr About about_rekey{
+    .summary = "give NAME new keys",
+    .text = "Gives NAME other keys. It keeps its rights, and the former keys are revoked for good.",
+    .examples = R"($ sealmq identity new boiler-7 -o new/boiler-7.key
+$ sealmq identity rekey boiler-7 new/boiler-7.pub
+)",
+};
+constexpr About about_remove{
+    .summary = "take NAME off the list",
+    .text =
+        R"(Takes NAME off the list, with its rights and its password. What it has at the broker ends, and the name is free
+again.)",
+    .examples = "$ sealmq identity remove boiler-7\n",
+};
 
 }  // namespace
 
-void add_identity(CLI::App& app, int& exit_code) {
-  auto* identity = app.add_subcommand("identity", "make keys; say who may do what");
-  set_usage(*identity, usage);
-  identity->require_subcommand(1);
+void add_identity(Command& app, int& exit_code) {
+  Command& identity = app.add("identity", about);
+  identity.require_subcommand(1);
 
   const auto options = std::make_shared<Options>();  // the callbacks own it
-  const auto add = [&](const char* word, const char* argument, Result<> (*run)(const Options&)) {
-    auto* command = identity->add_subcommand(word);
-    if (argument != nullptr) command->add_option(argument, options->name)->required();
-    command->add_flag("--json", options->json);
-    command->callback([options, run, &exit_code] { exit_code = finish(run(*options)); });
+  const auto add = [&](const char* word, const About& its, Result<> (*run)(const Options&)) -> Command& {
+    Command& command = identity.add(word, its);
+    add_json_option(command, options->json);
+    command.callback([options, run, &exit_code] { exit_code = finish(run(*options)); });
     return command;
   };
 
-  auto* make = add("new", "NAME", run_new);
-  make->add_option("-o", options->key_path);
-  make->add_option("--keystore", options->keystore);
-  make->add_option("--rsa", options->rsa_bits)->check(CLI::IsMember({2048, 3072, 4096}));
-  add("show", "FILE", run_show);
-  auto* enroll = add("enroll", nullptr, run_enroll);
-  enroll->add_option("FILE", options->files)->required();
-  enroll->add_flag("--password-only", options->password_only);
-  auto* ticket = identity->add_subcommand("ticket");
-  ticket->add_option("NAME", options->name);
-  ticket->add_flag("--json", options->json);
-  auto* tickets = ticket->add_subcommand("list")->fallthrough();
-  auto* cancel = ticket->add_subcommand("cancel")->fallthrough();
-  cancel->add_option("NAME", options->name)->required();
-  ticket->callback([=, &exit_code] {
-    if (options->name.empty() && !tickets->parsed()) throw CLI::RequiredError("NAME");
-    exit_code = finish(tickets->parsed()  ? run_ticket_list(*options)
-                       : cancel->parsed() ? run_ticket_cancel(*options)
-                                          : run_ticket(*options));
+  Command& make = add("new", about_new, run_new);
+  Command& show = add("show", about_show, run_show);
+  Command& enroll = add("enroll", about_enroll, run_enroll);
+  Command& ticket = add("ticket", about_ticket, run_ticket);
+  Command& tickets = ticket.add("list", about_ticket_list);
+  Command& cancel = ticket.add("cancel", about_ticket_cancel);
+  add_identity_join(identity, exit_code);
+  Command& list = add("list", about_list, run_list);
+  Command& allow = add("allow", about_allow, run_allow);
+  Command& deny = add("deny", about_deny, run_deny);
+  Command& revoke = add("revoke", about_revoke, run_revoke);
+  Command& restore = add("restore", about_restore, run_restore);
+  Command& rekey = add("rekey", about_rekey, run_rekey);
+  Command& remove = add("remove", about_remove, run_remove);
+  add_identity_password(identity, exit_code);
+
+  make.argument("NAME", options->name, "what it is called on the list");
+  for (Command* command : {&ticket, &cancel, &allow, &deny, &revoke, &restore, &rekey, &remove})
+    command->argument("NAME", options->name, "an identity, as it is called on the list");
+  show.argument("FILE", options->name, "a .key or .pub file");
+  enroll.argument("FILE", options->files, "NAME.pub of each, or names with --password-only");
+  enroll.flag("--password-only", options->password_only,
+              "names without keys, which log in by a password (sealmq identity password NAME)");
+  rekey.argument("NEW.pub", options->new_keys, "its new keys, made by sealmq identity new NAME");
+  ticket.get_option("NAME")->required(false);
+  for (Command* command : {&tickets, &cancel}) command->fallthrough();
+  ticket.callback([=, &tickets, &cancel, &exit_code] {
+    if (options->name.empty() && !tickets.parsed()) throw CLI::RequiredError("NAME");
+    exit_code = finish(tickets.parsed()  ? run_ticket_list(*options)
+                       : cancel.parsed() ? run_ticket_cancel(*options)
+                                         : run_ticket(*options));
   });
-  auto* list = add("list", nullptr, run_list);
-  auto* allow = add("allow", "NAME", run_allow);
-  auto* deny = add("deny", "NAME", run_deny);
-  auto* revoke = add("revoke", "NAME", run_revoke);
-  auto* restore = add("restore", "NAME", run_restore);
-  auto* rekey = add("rekey", "NAME", run_rekey);
-  rekey->add_option("NEW.pub", options->new_keys)->required();
-  auto* remove = add("remove", "NAME", run_remove);
-  for (auto* command : {make, ticket})
-    command->add_option("--kind", options->kind)->check(CLI::IsMember({"device", "service", "person"}));
-  ticket->add_option("--expires", options->expires)->transform(CLI::Validator(read_time, "TIME"));
-  for (auto* command : {enroll, ticket, allow, deny}) add_rights_options(*command, *options);
-  for (auto* command : {enroll, ticket, list, allow, deny, revoke, restore, rekey, remove})
+
+  make.option("-o,--output", options->key_path, "FILE",
+              "where the private key goes, instead of NAME.key; the public one goes beside it");
+  make.option(
+      "--keystore", options->keystore, "URI",
+      "makes the keys in a token, 'pkcs11:token=plant?module-path=FILE', or on a smart card, "
+      "pcsc:READER; NAME.key then only says where they are. A PIN comes from the terminal, a file (pin-source=file:PATH in the "
+      "URI) or SEALMQ_PIN");
+  make.option("--rsa", options->rsa_bits, "2048|3072|4096", "an RSA key besides, of so many bits, for schemes that want one")
+      ->check(CLI::IsMember({2048, 3072, 4096}));
+  for (Command* command : {&make, &ticket})
+    command->choice("--kind", options->kind, {"device", "service", "person"}, "what it is")->capture_default_str();
+  ticket.option("--expires", options->expires, "TIME", "how long it can be used, such as 30m, 12h or 7d, 30 days at most (1h)")
+      ->transform(CLI::Validator(read_time, ""));
+  revoke.option("--reason", options->reason, "TEXT", "kept with the identity and in the audit log")->required();
+  for (Command* command : {&enroll, &ticket, &allow, &deny}) add_rights_options(*command, *options);
+  for (Command* command : {&enroll, &ticket, &list, &allow, &deny, &revoke, &restore, &rekey, &remove})
     add_registry_options(*command, options->registry);
-  revoke->add_option("--reason", options->reason)->required();
-  add_identity_join(*identity, exit_code);
-  add_identity_password(*identity, exit_code);
 }
 
 }  // namespace sealmq::cli

@@ -110,15 +110,22 @@ Result<> run(const Options& options) {
 
 }  // namespace
 
-void add_identity_join(CLI::App& identity, int& exit_code) {
+void add_identity_join(Command& identity, int& exit_code) {
   const auto options = std::make_shared<Options>();  // the callback owns it
-  auto* join = identity.add_subcommand("join");
-  join->add_option("CODE", options->code)->required();
-  add_client_options(*join, options->client, "--to");
-  join->add_option("--publish", options->publish)->allow_extra_args(false);
-  join->add_option("--subscribe", options->subscribe)->allow_extra_args(false);
-  join->add_flag("--json", options->json);
-  join->callback([options, &exit_code] {
+  Command& join = identity.add(
+      "join",
+      {.summary = "put a key on a broker's list with a ticket",
+       .text =
+           R"(Asks a broker, over the network, to put NAME.key on its list by the code of a ticket, with all rights that the ticket
+allows or with those that are named; exit 3 if it refuses.)",
+       .synopsis = "CODE --key NAME.key --broker-key broker.pub [option]...",
+       .examples = "$ sealmq identity join 1f8e… --key boiler-7.key --broker-key broker.pub\n"});
+  join.argument("CODE", options->code, "of sealmq identity ticket");
+  join.option("--publish", options->publish, "FILTER", "only this right of the ticket");
+  join.option("--subscribe", options->subscribe, "FILTER", "only this right of the ticket");
+  add_json_option(join, options->json);
+  add_client_options(join, options->client, "--to");
+  join.callback([options, &exit_code] {
     const auto result = run(*options);
     exit_code = result ? static_cast<int>(exit_done) : tell(with_hint(result.error(), options->client).value());
   });

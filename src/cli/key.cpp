@@ -4,6 +4,7 @@
 #include <fstream>
 #include <iostream>
 #include <iterator>
+#include <nlohmann/json.hpp>
 
 #include "base/text.h"
 #include "cli/client_options.h"
@@ -21,52 +22,82 @@
 namespace sealmq::cli {
 namespace {
 
-constexpr const char* usage =
-    R"(usage: sealmq key new FILTER --key NAME.key [--kind symmetric|pair] [--form FORM] [--cipher CIPHER] [--lasts TIME]
-       sealmq key share FILTER --to NAME.pub… --key NAME.key [--write-only] [-h HOST] [-p PORT] [option]...
-       sealmq key trust ADMIN.pub [FILTER]... [--delegated]
-       sealmq key trust list [--json]
-       sealmq key untrust ADMIN.pub
-       sealmq key delegate FILTER NAME.pub --key NAME.key [--lasts TIME | --end] [-h HOST] [-p PORT] [option]...
-       sealmq key list [--json]
-       sealmq key rotate FILTER --key NAME.key [-h HOST] [-p PORT] [option]...
-       sealmq key revoke FILTER [NAME] --key NAME.key [-h HOST] [-p PORT] [option]...
-       sealmq key seal FILE -t TOPIC --key NAME.key [--to NAME.pub]... [-o FILE]
-       sealmq key export FILTER -o FILE
-       sealmq key open FILE -t TOPIC [--key NAME.key] [--from NAME.pub]... [-o FILE] [--json]
+constexpr About about{
+    .summary = "create, share, rotate and revoke topic keys",
+    .text =
+        R"(Keys of topics, with which --scheme payload encrypts from the author to the readers, through any broker. Who makes a
+key is its administrator, and shares it through the broker: members find it waiting there, encrypted for each of them
+and signed, also when they were away. They say once whom they trust, and pick up keys whenever they connect.)",
+    .examples = R"($ sealmq key new 'plant/+/temp' --key admin.key
+$ sealmq key share 'plant/+/temp' --to boiler-7.pub --to control.pub \
+    --key admin.key
+$ sealmq key trust admin.pub --topic-keys boiler-keys
+$ sealmq pub -t plant/7/temp -m 21.5 --scheme payload --key boiler-7.key \
+    --topic-keys boiler-keys
+)",
+};
 
-Keys of topics, with which --scheme payload encrypts from the author to the readers, through any broker. Who makes a key is its
-administrator, and shares it through the broker: members find it waiting there, encrypted for each of them and signed, also when
-they were away. They say once whom they trust, and pick up keys whenever they connect.
+constexpr About about_new{
+    .summary = "make a key for the topics of a filter",
+    .text = "Makes a key for the topics that FILTER matches; the most specific filter counts.",
+    .examples = "$ sealmq key new 'plant/+/temp' --key admin.key --kind pair\n",
+};
+constexpr About about_share{
+    .summary = "give it to somebody",
+    .text =
+        R"(Whom --to names gets it, and from now on every key that takes its place. Without --to it sends again what its members are
+to have.)",
+    .examples = "$ sealmq key share 'plant/+/temp' --to boiler-7.pub --key admin.key\n",
+};
+constexpr About about_trust{
+    .summary = "accept the keys of an administrator",
+    .text =
+        R"(Accepts the topic keys that this administrator shares, from now on, for topics within FILTER; without FILTER for all topics,
+which only one administrator can have. `sealmq key trust list` prints who is trusted.)",
+    .examples = "$ sealmq key trust admin.pub\n$ sealmq key trust list\n",
+};
+constexpr About about_untrust{
+    .summary = "accept no more keys of an administrator",
+    .text = "Takes no more keys of this administrator, and erases those it shared.",
+    .examples = "$ sealmq key untrust admin.pub\n",
+};
+constexpr About about_delegate{
+    .summary = "let somebody share keys in your place",
+    .text = "NAME may share keys for topics within FILTER, in your place; --end takes that back.",
+    .examples = "$ sealmq key delegate 'plant/#' shift-leader.pub --key admin.key\n",
+};
+constexpr About about_list{.summary = "list the keys in the folder", .examples = "$ sealmq key list\n"};
+constexpr About about_rotate{
+    .summary = "let a new key take its place",
+    .text = "A new key takes its place; the former one still opens what was sent before.",
+    .examples = "$ sealmq key rotate 'plant/+/temp' --key admin.key\n",
+};
+constexpr About about_revoke{
+    .summary = "take it away from a member, or from a thief",
+    .text =
+        R"(NAME gets no further key, and a new one takes its place at once. Without NAME the key was stolen: it opens nothing
+more.)",
+    .examples = "$ sealmq key revoke 'plant/+/temp' boiler-7 --key admin.key\n",
+};
+constexpr About about_export{
+    .summary = "write the keys of a filter into a file",
+    .text =
+        R"(All keys of FILTER that are here, the newest first, as JSON in a new file, for archives and programs in other languages:
+whoever has that file has the keys.)",
+    .examples = "$ sealmq key export 'plant/+/temp' -o plant.json\n",
+};
+constexpr About about_seal{
+    .summary = "encrypt a file, without a broker",
+    .examples = "$ sealmq key seal report.pdf -t plant/7/report --key boiler-7.key -o sealed\n",
+};
+constexpr About about_open{
+    .summary = "decrypt a file, without a broker",
+    .text = "Opening remembers nothing: a copy opens again.",
+    .examples = "$ sealmq key open sealed -t plant/7/report -o report.pdf\n",
+    .exit_codes = "0 done, 1 usage or refused input, 2 cannot read or write, 4 it does not open",
+};
 
-  new       a key for the topics that FILTER matches; the most specific filter counts
-      --kind pair         who can write cannot read: many publishers, few readers (symmetric)
-      --form inside       encrypted, signed inside (default); outside: signed outside; bare: encrypted, not signed;
-                          mac: readable, sealed by the group; stamp: readable, signed
-      --cipher a128gcm    or a256gcm, chacha20-poly1305
-      --lasts 30d         nothing is sent with it later: s, m, h or d
-  share     --to gets it, and from now on every key that takes its place; --write-only: of a pair, only to write;
-            without --to it sends again what its members are to have
-  trust     takes the keys that this administrator shares, for topics within FILTER; without FILTER for all topics, which only one
-            administrator can have. --delegated: for what other administrators let it share
-  untrust   takes no more keys of this administrator, and erases those it shared
-  delegate  NAME may share keys for topics within FILTER, in your place; --end takes that back
-  rotate    a new key takes its place; the former one still opens what was sent before
-  revoke    NAME gets no further key, and a new one takes its place at once; without NAME the key was stolen: it opens nothing more
-  seal, open    a file, without any broker; "-" is standard input. Opening remembers nothing: a copy opens again
-  export    all keys of FILTER that are here, the newest first, as JSON in a new file, for archives and programs in other
-            languages: whoever has that file has the keys
-  --topic-keys DIR    where keys are kept (or SEALMQ_TOPIC_KEYS), ./sealmq-keys if not given; files for their owner only
-  --key-topics NAME   what the topics begin with on which keys are dealt (sealmq-keys)
-  -o FILE             where the result goes, instead of standard output
-
-exit codes: 0 done, 1 usage, 2 cannot connect, read or write, 3 not authorised, 4 it does not open
-
-  $ sealmq key new 'plant/+/temp' --key admin.key
-  $ sealmq key share 'plant/+/temp' --to boiler-7.pub --to control.pub --key admin.key
-  $ sealmq key trust admin.pub --topic-keys boiler-keys
-  $ sealmq pub -t plant/7/temp -m 21.5 --scheme payload --key boiler-7.key --topic-keys boiler-keys
-)";
+using Json = nlohmann::ordered_json;
 
 struct Options {
   ClientOptions client;
@@ -187,6 +218,25 @@ Result<Opened> open_both(const Options& options, Random& random) {
   return opened;
 }
 
+Json to_json(const TopicKey& key) {
+  Json json{{"id", to_hex(key.id)},         {"filter", key.filter},       {"kind", name(key.kind)},
+            {"form", name(key.form)},       {"cipher", name(key.cipher)}, {"state", name(key.state)},
+            {"not_before", key.not_before}, {"not_after", key.not_after}, {"administrator", key.administrator.name}};
+  json["members"] = Json::array();
+  for (const auto& member : key.members) json["members"].push_back(member.identity.name);
+  json["not_dealt"] = key.is_undealt;
+  return json;
+}
+
+void print(const Json& line) {
+  std::cout << line.dump(-1, ' ', false, Json::error_handler_t::replace) << '\n';
+}
+
+void print_made(const TopicKey& key, bool json) {
+  if (json) return print(to_json(key));
+  std::cout << to_hex(key.id) << " is the key of " << key.filter << ", until " << date_of(key.not_after) << " UTC\n";
+}
+
 Result<> make(const Options& options) {
   crypto::OsRandom random;
   const auto opened = TRY(open_both(options, random));
@@ -195,7 +245,7 @@ Result<> make(const Options& options) {
   const auto kind = topic_key_kind_from(options.kind);
   const auto form = topic_key_form_from(options.form);
   const auto cipher = topic_key_cipher_from(options.cipher);
-  if (!kind || !form || !cipher) return misused("no kind, form or cipher is called so; sealmq key --help lists them");
+  if (!kind || !form || !cipher) return misused("no kind, form or cipher is called so; sealmq key new --help lists them");
   const bool signs_inside_or_outside = *form == TopicKey::Form::inside || *form == TopicKey::Form::outside;
   if (*kind == TopicKey::Kind::pair && !signs_inside_or_outside)
     return misused("everybody can write with the public half of a pair: messages have to be signed, inside or outside");
@@ -205,7 +255,7 @@ Result<> make(const Options& options) {
   const auto seconds = TRY(seconds_of(options.lasts));
   const auto key = make_topic_key(options.filter, *kind, *form, *cipher, now(), seconds, opened.own->identity(), random);
   TRY(opened.keys->put(key));
-  std::cout << to_hex(key.id) << " is the key of " << options.filter << ", until " << date_of(key.not_after) << " UTC\n";
+  print_made(key, options.json);
   return {};
 }
 
@@ -243,6 +293,10 @@ Result<> share(const Options& options) {
     TRY(opened.keys->put(key));
   }
   TRY(deal_marked(options, client, *opened.own, *opened.keys, random));
+  if (options.json) {
+    print(to_json(keys.front()));
+    return {};
+  }
   std::cout << "shared the key of " << options.filter << " with";
   for (const auto& member : added.empty() ? keys.front().members : added) std::cout << ' ' << member.identity.name;
   std::cout << "; they fetch it when they connect\n";
@@ -301,7 +355,7 @@ Result<> replace(const Options& options, const Replacement& wanted) {
   }
   if (client) TRY(deal_marked(options, *client, *opened.own, *opened.keys, random));
   const TopicKey& newest = is_made ? last : next;
-  std::cout << to_hex(newest.id) << " is the key of " << options.filter << ", until " << date_of(newest.not_after) << " UTC\n";
+  print_made(newest, options.json);
   if (is_made) notice("it was made before and had not been dealt; now it is");
   return {};
 }
@@ -329,10 +383,7 @@ Result<> list_trusted(TopicKeys& keys, bool json) {
       std::cout << (its.filters.empty() ? "what is delegated to it\n" : "\n");
       continue;
     }
-    std::cout << "{\"name\":" << json_quoted(its.identity.name)
-              << ",\"fingerprint\":" << json_quoted(fingerprint(its.identity.keys)) << ",\"filters\":[";
-    for (std::size_t i = 0; i < its.filters.size(); ++i) std::cout << (i > 0 ? "," : "") << json_quoted(its.filters[i]);
-    std::cout << "]}\n";
+    print({{"name", its.identity.name}, {"fingerprint", fingerprint(its.identity.keys)}, {"filters", its.filters}});
   }
   return {};
 }
@@ -350,6 +401,10 @@ Result<> trust(const Options& options) {
   if (filters.empty() && !options.delegated) filters.emplace_back("#");
   TRY(keys->trust(administrator, filters));
   TRY(erase_what_is_not_taken(*keys));
+  if (options.json) {
+    print({{"trusted", administrator.name}, {"filters", filters}, {"delegated", options.delegated}});
+    return {};
+  }
   std::cout << administrator.name << " is trusted: topic keys it shares will be accepted";
   for (const std::string& filter : options.filters) std::cout << (&filter == options.filters.data() ? ", for " : " ") << filter;
   std::cout << (options.delegated ? ", for what others delegate to it\n" : "\n");
@@ -369,7 +424,10 @@ Result<> untrust(const Options& options) {
                           "sealmq key trust list; sealmq key untrust NAME.pub");
   TRY(keys->untrust(meant.front()));
   TRY(erase_what_is_not_taken(*keys));
-  std::cout << meant.front().name << " is not trusted any more\n";
+  if (options.json)
+    print({{"untrusted", meant.front().name}});
+  else
+    std::cout << meant.front().name << " is not trusted any more\n";
   return {};
 }
 
@@ -390,7 +448,9 @@ Result<> delegate(const Options& options) {
   Client client = TRY(connect_to_deal(options));
   TRY(client.publish(topic, message, {.qos = mqtt::QoS::at_least_once, .retain = true}));
   TRY(client.disconnect());
-  if (options.ends)
+  if (options.json)
+    print({{"delegate", to.name}, {"filter", options.filter}, {"ends", options.ends}, {"not_after", delegation.not_after}});
+  else if (options.ends)
     std::cout << to.name << " may not deal keys for " << options.filter << " any more\n";
   else
     std::cout << to.name << " may deal keys for " << options.filter << ", until " << date_of(delegation.not_after) << " UTC\n";
@@ -403,21 +463,13 @@ Result<> list(const Options& options) {
   const auto keys = TRY(open_topic_keys(options.client.topic_keys, random));
   const auto all = keys->all();
   for (const TopicKey& key : *all) {
-    const std::string from = date_of(key.not_before);
-    const std::string until = date_of(key.not_after);
     if (options.json) {
-      std::cout << "{\"id\":\"" << to_hex(key.id) << "\",\"filter\":" << json_quoted(key.filter) << ",\"kind\":\""
-                << name(key.kind) << "\",\"form\":\"" << name(key.form) << "\",\"cipher\":\"" << name(key.cipher)
-                << "\",\"state\":\"" << name(key.state) << "\",\"not_before\":" << key.not_before
-                << ",\"not_after\":" << key.not_after << ",\"administrator\":" << json_quoted(key.administrator.name)
-                << ",\"members\":[";
-      for (std::size_t i = 0; i < key.members.size(); ++i)
-        std::cout << (i > 0 ? "," : "") << json_quoted(key.members[i].identity.name);
-      std::cout << "],\"not_dealt\":" << (key.is_undealt ? "true" : "false") << "}\n";
+      print(to_json(key));
       continue;
     }
     std::cout << to_hex(key.id) << "  " << key.filter << "  " << name(key.state) << "  " << name(key.kind) << ", "
-              << name(key.form) << ", " << name(key.cipher) << "  until " << until << " UTC  of " << key.administrator.name;
+              << name(key.form) << ", " << name(key.cipher) << "  until " << date_of(key.not_after) << " UTC  of "
+              << key.administrator.name;
     if (!key.members.empty()) std::cout << ", shared with";
     for (const auto& member : key.members) std::cout << ' ' << member.identity.name << (member.reads ? "" : " (to write)");
     std::cout << (key.is_undealt ? "  (not dealt)\n" : "\n");
@@ -450,7 +502,9 @@ Result<> write_out(const Options& options) {
   text.append("]}\n");
   auto written = write_new_file(options.output, text, Audience::owner);
   wipe(text.data(), text.size());
-  return written;
+  TRY(std::move(written));
+  if (options.json) print({{"filter", options.filter}, {"keys", its.size()}, {"file", options.output}});
+  return {};
 }
 
 // -- files
@@ -482,7 +536,14 @@ Result<> seal(const Options& options) {
     readers.push_back(payload::ReaderKey::of(TRY(read_public_identity(file)).keys.agreement));
   payload::Sending sending(*opened.keys, opened.own.get(), std::move(readers), random);
   const Buffer content = TRY(read_input(options.file));
-  return write_output(options.output, TRY(sending.seal(options.topic, content, now())));
+  const Buffer sealed = TRY(sending.seal(options.topic, content, now()));
+  if (options.json && options.output.empty()) {
+    print({{"topic", options.topic}, {"sealed_base64", to_base64(sealed)}});
+    return {};
+  }
+  TRY(write_output(options.output, sealed));
+  if (options.json) print({{"topic", options.topic}, {"file", options.output}, {"bytes", sealed.size()}});
+  return {};
 }
 
 Result<> open(const Options& options) {
@@ -501,8 +562,7 @@ Result<> open(const Options& options) {
   const auto opened = TRY(receiving.open({options.topic, container, true, true}, now()));
   const std::string author = opened.author.empty() ? "somebody who has the key" : opened.author;
   if (options.json) {
-    std::cout << "{\"topic\":" << json_quoted(options.topic) << ",\"from\":" << json_quoted(opened.author)
-              << ",\"payload_base64\":\"" << to_base64(opened.payload) << "\"}\n";
+    print({{"topic", options.topic}, {"from", opened.author}, {"payload_base64", to_base64(opened.payload)}});
     return {};
   }
   notice("from " + author + ", for " + options.topic + "; whether it came before cannot be told from a file");
@@ -511,79 +571,95 @@ Result<> open(const Options& options) {
 
 }  // namespace
 
-void add_topic_keys_option(CLI::App& command, std::string& folder) {
+void add_topic_keys_option(Command& command, std::string& folder) {
   folder = "./sealmq-keys";
-  command.add_option("--topic-keys", folder)->envname("SEALMQ_TOPIC_KEYS");
+  command.option("--topic-keys", folder, "DIR", "where keys of topics are kept; files for their owner only")
+      ->capture_default_str()
+      ->envname("SEALMQ_TOPIC_KEYS");
 }
 
-void add_key(CLI::App& app, int& exit_code) {
-  auto* key = app.add_subcommand("key", "create, share, rotate and revoke topic keys");
-  set_usage(*key, usage);
-  key->require_subcommand(1);
-  const auto add = [&](const char* word, Result<> (*run)(const Options&)) {
-    auto* command = key->add_subcommand(word);
-    const auto options = std::make_shared<Options>();  // the callback owns it
-    command->callback([options, run, &exit_code] { exit_code = finish(run(*options)); });
-    return std::pair{command, options};
+void add_key(Command& app, int& exit_code) {
+  Command& key = app.add("key", about);
+  key.require_subcommand(1);
+  struct Added {
+    Command& command;
+    std::shared_ptr<Options> options;  // the callback owns it
   };
-  const auto without_broker = [&](const char* word, Result<> (*run)(const Options&)) {
-    auto added = add(word, run);
-    add_topic_keys_option(*added.first, added.second->client.topic_keys);
+  const auto add = [&](const char* word, const About& its, Result<> (*run)(const Options&)) -> Added {
+    Command& command = key.add(word, its);
+    const auto options = std::make_shared<Options>();
+    add_json_option(command, options->json);
+    command.callback([options, run, &exit_code] { exit_code = finish(run(*options)); });
+    return {command, options};
+  };
+  const auto without_broker = [&](const char* word, const About& its, Result<> (*run)(const Options&)) {
+    const Added added = add(word, its, run);
+    add_topic_keys_option(added.command, added.options->client.topic_keys);
     return added;
   };
-  const auto with_broker = [&](const char* word, Result<> (*run)(const Options&)) {
-    auto added = add(word, run);
-    add_client_options(*added.first, added.second->client, "--to");
-    added.first->add_option("FILTER", added.second->filter)->required();
-    added.first->add_option("--key-topics", added.second->prefix);
+  const auto with_broker = [&](const char* word, const About& its, Result<> (*run)(const Options&)) {
+    const Added added = add(word, its, run);
+    added.command.argument("FILTER", added.options->filter, "the key's topics, as in sealmq key new");
+    add_client_options(added.command, added.options->client, "--to");
+    added.command.heading("Key");
+    added.command.option("--key-topics", added.options->prefix, "NAME", "what the topics begin with on which keys are shared")
+        ->capture_default_str();
     return added;
   };
+  constexpr const char* lasts = "nothing is sent with it later: s, m, h or d";
 
-  const auto [make_command, make_options] = without_broker("new", make);
-  make_command->add_option("FILTER", make_options->filter)->required();
-  make_command->add_option("--key", make_options->client.key);
-  make_command->add_option("--kind", make_options->kind);
-  make_command->add_option("--form", make_options->form);
-  make_command->add_option("--cipher", make_options->cipher);
-  make_command->add_option("--lasts", make_options->lasts);
+  const Added made = without_broker("new", about_new, make);
+  made.command.argument("FILTER", made.options->filter, "its topics");
+  made.command.option("--key", made.options->client.key, "NAME.key", "your private keys; you become its administrator");
+  made.command
+      .choice("--kind", made.options->kind, {"symmetric", "pair"},
+              "pair: who can write cannot read, for many publishers and few readers")
+      ->capture_default_str();
+  made.command
+      .choice("--form", made.options->form, {"inside", "outside", "bare", "mac", "stamp"},
+              "inside: encrypted, signed inside; outside: signed outside; bare: encrypted, not signed; mac: readable, sealed by "
+              "the group; stamp: readable, signed")
+      ->capture_default_str();
+  made.command.choice("--cipher", made.options->cipher, {"a128gcm", "a256gcm", "chacha20-poly1305"}, "what encrypts")
+      ->capture_default_str();
+  made.command.option("--lasts", made.options->lasts, "TIME", lasts)->capture_default_str();
 
-  const auto shared = with_broker("share", share);
-  shared.first->add_flag("--write-only", shared.second->write_only);
-  const auto rotated = with_broker("rotate", [](const Options& options) {
+  const Added shared = with_broker("share", about_share, share);
+  shared.command.flag("--write-only", shared.options->write_only, "of a pair, only to write");
+
+  const Added trusted = without_broker("trust", about_trust, trust);
+  trusted.command.argument("ADMIN.pub", trusted.options->file, "the administrator");
+  trusted.command.argument("FILTER", trusted.options->filters, "topics whose keys it may share")->required(false);
+  trusted.command.flag("--delegated", trusted.options->delegated, "for what other administrators let it share");
+  const Added untrusted = without_broker("untrust", about_untrust, untrust);
+  untrusted.command.argument("ADMIN.pub", untrusted.options->file, "the administrator, or its name");
+  const Added delegated = with_broker("delegate", about_delegate, delegate);
+  delegated.command.argument("NAME.pub", delegated.options->file, "who may share them");
+  delegated.command.option("--lasts", delegated.options->lasts, "TIME", "for how long: s, m, h or d")->capture_default_str();
+  delegated.command.flag("--end", delegated.options->ends, "takes it back");
+  const Added listed = without_broker("list", about_list, list);
+
+  const Added rotated = with_broker("rotate", about_rotate, [](const Options& options) {
     return replace(options, {TopicKey::State::decrypt_only, {}});
   });
-  rotated.first->add_option("--lasts", rotated.second->lasts);
-  const auto revoked = with_broker("revoke", [](const Options& options) {
+  rotated.command.option("--lasts", rotated.options->lasts, "TIME", lasts);
+  const Added revoked = with_broker("revoke", about_revoke, [](const Options& options) {
     return replace(options, {options.name.empty() ? TopicKey::State::revoked : TopicKey::State::decrypt_only, options.name});
   });
-  revoked.first->add_option("NAME", revoked.second->name);
+  revoked.command.argument("NAME", revoked.options->name, "the member who gets no further key")->required(false);
 
-  const auto trusted = without_broker("trust", trust);
-  trusted.first->add_option("ADMIN.pub", trusted.second->file)->required();
-  trusted.first->add_option("FILTER", trusted.second->filters);
-  trusted.first->add_flag("--delegated", trusted.second->delegated);
-  trusted.first->add_flag("--json", trusted.second->json);
-  const auto untrusted = without_broker("untrust", untrust);
-  untrusted.first->add_option("ADMIN.pub", untrusted.second->file)->required();
-  const auto delegated = with_broker("delegate", delegate);
-  delegated.first->add_option("NAME.pub", delegated.second->file)->required();
-  delegated.first->add_option("--lasts", delegated.second->lasts);
-  delegated.first->add_flag("--end", delegated.second->ends);
-  const auto listed = without_broker("list", list);
-  listed.first->add_flag("--json", listed.second->json);
-
-  const auto exported = without_broker("export", write_out);
-  exported.first->add_option("FILTER", exported.second->filter)->required();
-  exported.first->add_option("-o,--output", exported.second->output)->required();
+  const Added exported = without_broker("export", about_export, write_out);
+  exported.command.argument("FILTER", exported.options->filter, "the key's topics");
+  exported.command.option("-o,--output", exported.options->output, "FILE", "a new file, for its owner only")->required();
 
   for (const bool seals : {true, false}) {
-    const auto added = without_broker(seals ? "seal" : "open", seals ? seal : open);
-    added.first->add_option("FILE", added.second->file)->required();
-    added.first->add_option("-t,--topic", added.second->topic)->required();
-    added.first->add_option("--key", added.second->client.key);
-    added.first->add_option(seals ? "--to" : "--from", added.second->client.peers)->allow_extra_args(false);
-    added.first->add_option("-o,--output", added.second->output);
-    if (!seals) added.first->add_flag("--json", added.second->json);
+    const Added added = seals ? without_broker("seal", about_seal, seal) : without_broker("open", about_open, open);
+    added.command.argument("FILE", added.options->file, "- is standard input");
+    added.command.option("-t,--topic", added.options->topic, "TOPIC", "the topic it is sealed for")->required();
+    added.command.option("--key", added.options->client.key, "NAME.key", "your private keys");
+    added.command.option(seals ? "--to" : "--from", added.options->client.peers, "NAME.pub",
+                         seals ? "a reader, instead of those who have the key" : "an author to accept, all others being refused");
+    added.command.option("-o,--output", added.options->output, "FILE", "where the result goes, instead of standard output");
   }
 }
 

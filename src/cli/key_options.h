@@ -1,12 +1,13 @@
 // Where the commands find keys of topics.
 #pragma once
 
-#include <CLI/App.hpp>
 #include <string>
+
+#include "cli/command.h"
 
 namespace sealmq::cli {
 
 /// --topic-keys DIR, the same in every subcommand.
-void add_topic_keys_option(CLI::App& command, std::string& folder);
+void add_topic_keys_option(Command& command, std::string& folder);
 
 }  // namespace sealmq::cli

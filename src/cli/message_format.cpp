@@ -10,7 +10,9 @@
 namespace sealmq::cli {
 namespace {
 
-constexpr std::string_view fields = "tpxXlqrmCDEFPRSUIfsg";
+using Json = nlohmann::ordered_json;
+
+constexpr std::string_view fields = "tpxXlqrmCDEFPRSUIfsgjJ";
 
 Result<char> unescaped(char c) {
   constexpr std::string_view names = "ntr\\0ae";
@@ -46,6 +48,30 @@ std::string identifiers_of(const ReceivedMessage& message) {
   std::string out;
   for (auto identifier : message.subscription_identifiers) out.append(out.empty() ? "" : " ").append(std::to_string(identifier));
   return out;
+}
+
+/// The object that mosquitto_sub prints.
+std::string as_mosquitto_sub(const ReceivedMessage& message, std::uint64_t wall, bool payload_is_json) {
+  Json json{{"tst", iso_time(wall)},
+            {"topic", message.topic},
+            {"qos", static_cast<int>(message.qos)},
+            {"retain", message.retain ? 1 : 0},
+            {"payloadlen", message.payload.size()}};
+  if (message.qos != mqtt::QoS::at_most_once) json["mid"] = message.packet_id;
+  Json properties;
+  const MessageProperties& its = message.properties;
+  if (its.is_text) properties["payload-format-indicator"] = 1;
+  if (its.expiry) properties["message-expiry-interval"] = *its.expiry;
+  if (!its.content_type.empty()) properties["content-type"] = its.content_type;
+  if (!its.response_topic.empty()) properties["response-topic"] = its.response_topic;
+  if (!its.correlation_data.empty()) properties["correlation-data"] = as_text(its.correlation_data);
+  for (const auto& [name, value] : message.user_properties) properties["user-properties"].push_back({{name, value}});
+  for (const auto identifier : message.subscription_identifiers) properties["subscription-identifier"].push_back(identifier);
+  if (!properties.is_null()) json["properties"] = properties;
+  json["payload"] = as_text(message.payload);
+  if (payload_is_json)
+    if (auto parsed = Json::parse(message.payload, nullptr, false); !parsed.is_discarded()) json["payload"] = std::move(parsed);
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 std::string field_of(char field, const ReceivedMessage& message, std::uint64_t wall) {
@@ -87,6 +113,10 @@ std::string field_of(char field, const ReceivedMessage& message, std::uint64_t w
       return unix_time(wall);
     case 'I':
       return iso_time(wall);
+    case 'j':
+      return as_mosquitto_sub(message, wall, false);
+    case 'J':
+      return as_mosquitto_sub(message, wall, true);
     case 'f':
       return message.author;
     case 's':
@@ -131,9 +161,9 @@ std::string MessageFormat::apply(const ReceivedMessage& message, std::uint64_t w
   return out;
 }
 
-std::string to_json(const ReceivedMessage& message) {
+std::string to_json(const ReceivedMessage& message, bool pretty) {
   const bool is_text = is_mqtt_utf8(as_text(message.payload));
-  nlohmann::ordered_json json;
+  Json json;
   json["topic"] = message.topic;
   json["payload"] = is_text ? std::string(as_text(message.payload)) : to_base64(message.payload);
   json["payload_encoding"] = is_text ? "utf8" : "base64";
@@ -142,7 +172,7 @@ std::string to_json(const ReceivedMessage& message) {
   json["verified"] = message.verified;
   json["qos"] = static_cast<int>(message.qos);
   json["retain"] = message.retain;
-  return json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  return json.dump(pretty ? 2 : -1, ' ', false, Json::error_handler_t::replace);
 }
 
 std::string harmless(std::string text) {

@@ -13,7 +13,9 @@ class MessageFormat {
   /// %t topic, %p payload, %x and %X payload in hexadecimal, %l its length, %q QoS, %r retain (0 or 1), %m packet identifier; of
   /// MQTT 5 %C content type, %D correlation data, %E expiry, %F payload format, %P user properties, %R response topic, %S
   /// subscription identifiers, each empty if not said; %U and %I the time in seconds and as ISO 8601, %f verified author, %s
-  /// scheme, %g what was checked, %% a per cent sign; \n \t \r \\ \0 \a \e. Errors: caller_misused.
+  /// scheme, %g what was checked, %j all of it as a JSON object with the names of mosquitto_sub,
+  /// %J likewise, with a payload that is JSON itself (if it is none, a text); %% a per cent sign; \n \t \r \\ \0 \a \e. Errors:
+  /// caller_misused.
   static Result<MessageFormat> parse(std::string_view text);
 
   /// `wall`: milliseconds.
@@ -27,8 +29,8 @@ class MessageFormat {
   std::vector<Piece> pieces_;
 };
 
-/// One JSON object, without a newline.
-std::string to_json(const ReceivedMessage& message);
+/// One JSON object, without a newline at its end; `pretty`: on several lines.
+std::string to_json(const ReceivedMessage& message, bool pretty = false);
 
 /// For terminals: control characters, with which a message could take it over, become dots. Newline and tab stay.
 std::string harmless(std::string text);

@@ -4,6 +4,7 @@
 
 #include <iostream>
 
+#include "base/text.h"
 #include "cli/audit.h"
 #include "cli/command.h"
 #include "cli/password.h"
@@ -19,24 +20,18 @@
 namespace sealmq::cli {
 namespace {
 
-constexpr const char* usage = R"(usage: sealmq identity password NAME [--remove] [--recoverable]
+constexpr About about{
+    .summary = "let a client without keys log in",
+    .text =
+        R"(Lets a client that has no keys log in as NAME by user name and password; it gets NAME's rights on topics that policy
+opens to plain MQTT. The password is asked for twice on a terminal; otherwise it is the first line of standard input.
+A running broker takes it from the next login on.
 
-Lets a client that has no keys log in as NAME by user name and password; it gets NAME's rights on topics that policy opens to
-plain MQTT. The password is asked for twice on a terminal; otherwise it is the first line of standard input. A running broker
-takes it from the next login on.
-
-A client that logs in by a scheme (pmqtt) proves the same password without sending it.
-
-  --recoverable       for clients of pmqtt@paper alone: keeps the password itself, in a file of its own that only that profile
-                      reads. Whoever gets the file has the password
-  --remove            takes the password away
-  -c FILE             the broker's configuration, which may name another password_file; sealmq.toml in the data folder if not given
-  --data DIR          the broker's data folder (or SEALMQ_DATA), ./sealmq-data if not given
-  --registry URL      where the list is, if not there (or SEALMQ_REGISTRY)
-
-  $ sealmq identity enroll dashboard --password-only --subscribe 'plant/#'
-  $ sealmq identity password dashboard
-)";
+A client that logs in by a scheme (pmqtt) proves the same password without sending it.)",
+    .examples = R"($ sealmq identity enroll dashboard --password-only --subscribe 'plant/#'
+$ sealmq identity password dashboard
+)",
+};
 
 constexpr std::size_t longest = 1024;
 
@@ -91,7 +86,17 @@ struct Options {
   bool remove = false;
   bool recoverable = false;
   std::string configuration;
+  bool json = false;
 };
+
+void print_done(std::string_view what, const Options& options) {
+  if (options.json)
+    std::cout << "{\"name\":" << json_quoted(options.name) << ",\"password\":\"" << what
+              << "\",\"recoverable\":" << (options.recoverable ? "true" : "false") << "}\n";
+  else
+    std::cout << what << (options.recoverable && !options.remove ? " the recoverable password of " : " the password of ")
+              << options.name << '\n';
+}
 
 Result<> run(const Options& options) {
   const std::string& name = options.name;
@@ -101,7 +106,7 @@ Result<> run(const Options& options) {
     const bool was_there = options.recoverable ? TRY(server::remove_recoverable_password(folder.recoverable_passwords(), name))
                                                : TRY(server::remove_password(file, name));
     if (!was_there) return fail(Blame::caller_misused, name + " has no password");
-    std::cout << "removed the password of " << name << '\n';
+    print_done("removed", options);
     return record(options.registry, "password", name, "removed");
   }
   const auto registry = TRY(open_registry(options.registry));
@@ -114,13 +119,13 @@ Result<> run(const Options& options) {
     notice("warning: this password can be read by whoever gets " + folder.recoverable_passwords() +
            "\nhint: use it nowhere else; a scheme without @paper needs no such file");
     TRY(server::set_recoverable_password(folder.recoverable_passwords(), name, std::move(password)));
-    std::cout << "set the recoverable password of " << name << '\n';
+    print_done("set", options);
     return record(options.registry, "password", name, "set, recoverable");
   }
   crypto::OsRandom random;
   const auto entry = TRY(server::hash_password(password.reveal(), random));
   TRY(server::set_password(file, name, entry));
-  std::cout << "set the password of " << name << '\n';
+  print_done("set", options);
   return record(options.registry, "password", name, "set");
 }
 
@@ -140,16 +145,19 @@ Result<> forget_passwords(const RegistryChoice& choice, const std::string& name)
   return {};
 }
 
-void add_identity_password(CLI::App& identity, int& exit_code) {
-  auto* command = identity.add_subcommand("password");
-  set_usage(*command, usage);
+void add_identity_password(Command& identity, int& exit_code) {
+  Command& command = identity.add("password", about);
   const auto options = std::make_shared<Options>();  // the callback owns it
-  command->add_option("NAME", options->name)->required();
-  command->add_flag("--remove", options->remove);
-  command->add_flag("--recoverable", options->recoverable);
-  command->add_option("-c", options->configuration);
-  add_registry_options(*command, options->registry);
-  command->callback([options, &exit_code] { exit_code = finish(run(*options)); });
+  command.argument("NAME", options->name, "an identity, as it is called on the list");
+  command.flag("--remove", options->remove, "takes the password away");
+  command.flag("--recoverable", options->recoverable,
+               "for clients of pmqtt@paper alone: keeps the password itself, in a file of its own that only that profile reads. "
+               "Whoever gets the file has the password");
+  command.option("-c,--config", options->configuration, "FILE",
+                 "the broker's configuration, which may name another password_file; sealmq.toml in the data folder if not given");
+  add_json_option(command, options->json);
+  add_registry_options(command, options->registry);
+  command.callback([options, &exit_code] { exit_code = finish(run(*options)); });
 }
 
 }  // namespace sealmq::cli

@@ -32,10 +32,16 @@ Result<> read(const std::string& word, std::chrono::seconds& out) {
   return {};
 }
 
+/// mosquitto_pub takes PUBLISH too.
+std::string in_small_letters(std::string text) {
+  for (char& c : text) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+  return text;
+}
+
 Failure unknown(const std::string& packet, const std::string& property) {
   return fail_with_hint(Blame::caller_misused,
                         "no property " + printable(property) + " of " + printable(packet) + " can be given",
-                        "sealmq pub --help and sealmq sub --help list them");
+                        "sealmq pub --help-all and sealmq sub --help-all list them");
 }
 
 Result<> set(MessageProperties& message, const std::string& packet, const std::string& name, const std::string& value) {
@@ -92,14 +98,14 @@ Result<> apply(const std::string& packet, const std::string& name, Words values,
 
 }  // namespace
 
-void add_property_option(CLI::App& command, PropertyOptions& options) {
-  command.add_option("-D,--property", options)->type_size(3, 4);
+void add_property_option(Command& command, PropertyOptions& options, const char* description) {
+  command.option("-D,--property", options, "PACKET PROPERTY VALUE", description)->type_size(3, 4);
 }
 
 Result<> apply(const PropertyOptions& options, const PropertyTargets& targets) {
   for (const auto& words : options) {
     if (words.size() < 3) return fail(Blame::caller_misused, "-D needs a packet, a property and a value");
-    TRY(apply(words[0], words[1], Words(words).subspan(2), targets));
+    TRY(apply(in_small_letters(words[0]), in_small_letters(words[1]), Words(words).subspan(2), targets));
   }
   return {};
 }

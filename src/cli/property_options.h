@@ -1,10 +1,10 @@
 // `-D COMMAND PROPERTY VALUE`: properties of MQTT 5, spelled as mosquitto_pub and mosquitto_sub spell them.
 #pragma once
 
-#include <CLI/App.hpp>
 #include <string>
 #include <vector>
 
+#include "cli/command.h"
 #include "sealmq/client_types.h"
 
 namespace sealmq::cli {
@@ -12,7 +12,8 @@ namespace sealmq::cli {
 /// One -D each: what followed it.
 using PropertyOptions = std::vector<std::vector<std::string>>;
 
-void add_property_option(CLI::App& command, PropertyOptions& options);
+/// `description`: what packets the subcommand sends, and which properties these take.
+void add_property_option(Command& command, PropertyOptions& options, const char* description);
 
 /// Where the properties of each packet go; null where the subcommand sends no such packet.
 struct PropertyTargets {

@@ -1,17 +1,13 @@
 // sealmq pub: publishes messages.
 #include <chrono>
-#include <filesystem>
-#include <fstream>
-#include <functional>
 #include <iostream>
-#include <iterator>
 #include <memory>
 #include <thread>
 
-#include "base/file_kind.h"
 #include "base/text.h"
 #include "cli/client_options.h"
 #include "cli/command.h"
+#include "cli/message_source.h"
 #include "cli/property_options.h"
 #include "sealmq/client.h"
 #include "sealmq/scheme.h"
@@ -19,49 +15,40 @@
 namespace sealmq::cli {
 namespace {
 
-constexpr const char* usage_start =
-    R"(usage: sealmq pub -t TOPIC (-m TEXT | -f FILE | -l | -s | -n) [-q QOS] [-r] [--repeat N] [option]...
+constexpr About about{
+    .summary = "publish messages",
+    .text =
+        R"(Publishes a message. With -q 1 or 2 it ends well only when the broker has taken responsibility for it; between
+partners (--to) only when the other end has it.)",
+    .synopsis = "-t TOPIC (-m TEXT | -f FILE | -l | -s | -n) [option]...",
+    .examples = R"($ sealmq pub -t plant/7/pressure -m 4.2
+$ sealmq pub -t plant/7/pressure -m 4.2 -q 1 --scheme sl1 \
+    --key boiler-7.key --broker-key broker.pub
+$ sealmq pub -t vitals -m 72 -q 1 --scheme pmqtt \
+    --key patient1.key --to doctor.pub
+$ tail -f readings.txt | sealmq pub -L mqtt://broker.example/plant/7/log -l
+)",
+    .exit_codes = "0 done, 1 usage, 2 cannot connect, 3 not authorised, 4 refused otherwise, 27 -W ran out",
+};
 
-publishes a message; with -q 1 or 2 it ends well only when the broker has taken responsibility for it
-
-  -t TOPIC            where to
-  -m TEXT             the message; -f FILE: what is in a file; -s: what comes on standard input; -n: an empty one
-  -l                  every line of standard input that is not empty is a message
-  -q QOS              0, 1 or 2 (0)
-  -r                  the broker keeps it for later subscribers
-  --repeat N          sends it N times, --repeat-delay SECONDS apart
-  --user-property NAME=VALUE   goes with it, unprotected (MQTT 5, repeatable)
-  -D publish PROPERTY VALUE    content-type, response-topic, correlation-data, message-expiry-interval,
-                      payload-format-indicator, topic-alias; user-property NAME VALUE (MQTT 5, unprotected, repeatable)
-  -D connect PROPERTY VALUE    session-expiry-interval, receive-maximum, maximum-packet-size, user-property
-  -D will PROPERTY VALUE       will-delay-interval and all of publish but topic-alias
-  --to NAME.pub       the other end, for end-to-end schemes (repeatable)
-  -W SECONDS          how long to wait for what the other end has to answer (30); -q 1 and 2 then end well only when it has the message;
-                      likewise for topic keys that wait at the broker)";
-
-constexpr const char* usage_end = R"(
-exit codes: 0 done, 1 usage, 2 cannot connect, 3 not authorised, 4 refused otherwise, 27 -W ran out
-
-  $ sealmq pub -t plant/7/pressure -m 4.2
-  $ sealmq pub -t plant/7/pressure -m 4.2 -q 1 --scheme sl1 --key boiler-7.key --broker-key broker.pub
-  $ sealmq pub -t vitals -m 72 -q 1 --scheme pmqtt --key patient1.key --to doctor.pub
-  $ tail -f readings.txt | sealmq pub -L mqtt://broker.example/plant/7/log -l
-)";
+constexpr const char* properties_help =
+    "-D publish: content-type, response-topic, correlation-data, message-expiry-interval, payload-format-indicator, topic-alias, "
+    "user-property NAME VALUE (unprotected). -D connect: session-expiry-interval, receive-maximum, maximum-packet-size, "
+    "user-property. -D will: will-delay-interval and all of publish but topic-alias";
 
 struct Options {
   ClientOptions client;
   std::string topic;
-  std::string text;
-  std::string file;
-  bool lines = false;
-  bool whole_input = false;
-  bool empty = false;
+  MessageSource source;
   bool retain = false;
   unsigned repeat = 1;
   double repeat_delay = 0;
   double partner_seconds = 30;
   std::vector<std::string> user_properties;
   PropertyOptions properties;
+  Habits habits;
+  unsigned at_once = 0;
+  bool json = false;
 };
 
 Result<PublishOptions> publish_options(const Options& options) {
@@ -76,40 +63,34 @@ Result<PublishOptions> publish_options(const Options& options) {
   return publish;
 }
 
-Result<std::string> read_all(std::istream& in, const std::string& name) {
-  std::string all{std::istreambuf_iterator<char>(in), {}};
-  if (in.bad()) return fail(Blame::environment, "cannot read " + printable(name));
-  return all;
+Result<> publish(Client& client, const std::string& topic, const std::string& message, const PublishOptions& publish,
+                 const Options& options) {
+  TRY(client.publish(topic, message, publish));
+  const bool is_taken = publish.qos != mqtt::QoS::at_most_once;
+  if (options.habits.debug)
+    notice("published " + std::to_string(message.size()) + " bytes to " + printable(topic, 200) +
+           (is_taken ? ", and the broker has them" : "; with -q 0 the broker does not say what becomes of them"));
+  if (options.json)
+    std::cout << "{\"topic\":" << json_quoted(topic) << ",\"bytes\":" << message.size() << ",\"qos\":" << options.client.qos
+              << ",\"retain\":" << (publish.retain ? "true" : "false")
+              << ",\"scheme\":" << json_quoted(options.client.scheme.empty() ? "plain" : options.client.scheme)
+              << ",\"acknowledged\":" << (is_taken ? "true" : "false") << "}\n"
+              << std::flush;
+  return {};
 }
 
-Result<std::string> message_of(const Options& options) {
-  if (options.whole_input) {
-    auto all = TRY(read_all(std::cin, "standard input"));
-    if (all.empty() && !options.retain)
-      return fail_with_hint(Blame::caller_misused, "nothing came on standard input", "-n sends an empty message");
-    return all;
-  }
-  if (options.file.empty()) return options.text;
-  std::ifstream file(options.file, std::ios::binary);
-  if (!file || std::filesystem::is_directory(options.file))
-    return fail(Blame::environment, "cannot read " + printable(options.file));
-  auto message = TRY(read_all(file, options.file));
-  TRY(check_no_secret(options.file, message));
-  return message;
-}
-
-Result<> publish_lines(Client& client, const std::string& topic, const PublishOptions& publish) {
+Result<> publish_lines(Client& client, const std::string& topic, const PublishOptions& how, const Options& options) {
   for (std::string line; std::getline(std::cin, line);) {
-    if (!line.empty()) TRY(client.publish(topic, line, publish));
+    if (!line.empty()) TRY(publish(client, topic, line, how, options));
   }
   return {};
 }
 
-Result<> publish_message(Client& client, const std::string& topic, const std::string& message, const PublishOptions& publish,
+Result<> publish_message(Client& client, const std::string& topic, const std::string& message, const PublishOptions& how,
                          const Options& options) {
   for (unsigned i = 0; i < options.repeat; ++i) {
     if (i > 0) std::this_thread::sleep_for(std::chrono::duration<double>(options.repeat_delay));
-    TRY(client.publish(topic, message, publish));
+    TRY(publish(client, topic, message, how, options));
   }
   return {};
 }
@@ -137,8 +118,9 @@ Result<int> run(const Options& options) {
   const std::string& topic = options.topic.empty() ? topic_in_url : options.topic;
   if (topic.empty()) return fail_with_hint(Blame::caller_misused, "no topic", "-t TOPIC");
   PublishOptions publish = TRY(publish_options(options));
-  std::string message;
-  if (!options.lines) message = TRY(message_of(options));
+  const std::string message = TRY(read_message(options.source));
+  if (options.source.whole_input && message.empty() && !options.retain)
+    return fail_with_hint(Blame::caller_misused, "nothing came on standard input", "-n sends an empty message");
   ConnectOptions connect = TRY(connect_options(options.client));
   TRY(apply(options.properties, {.connect = &connect, .publish = &publish}));
   const bool has_partners = is_between_partners(options);
@@ -146,13 +128,12 @@ Result<int> run(const Options& options) {
   const Scheme* const scheme = find_scheme(options.client.scheme);
   const bool takes_keys = scheme != nullptr && scheme->info->has_topic_keys;
   if (has_partners || takes_keys)  // others are told nothing, and have nothing to tell
-    connect.on_refused = [](const RefusedMessage& refused) {
-      std::cerr << "refused: " + printable(refused.topic, 200) + ": " + refused.why + "\n";
-    };
+    connect.on_refused = [json = options.json](const RefusedMessage& refused) { print_refused(refused, json); };
   const PatienceOver patience(connect.partner_timeout);
   Client client = TRY(Client::connect(std::move(connect)));
-  auto published =
-      options.lines ? publish_lines(client, topic, publish) : publish_message(client, topic, message, publish, options);
+  if (options.habits.debug) notice("connected as " + printable(client.client_id(), 200));
+  auto published = options.source.lines ? publish_lines(client, topic, publish, options)
+                                        : publish_message(client, topic, message, publish, options);
   if (!published && (has_partners || takes_keys) && patience.explains(published.error())) {
     tell(published.error());
     return exit_timed_out;
@@ -164,29 +145,33 @@ Result<int> run(const Options& options) {
 
 }  // namespace
 
-void add_pub(CLI::App& app, int& exit_code) {
-  static const std::string usage = usage_start + ClientOptions::usage() + usage_end;
-  auto* command = app.add_subcommand("pub", "publish messages");
-  set_usage(*command, usage.c_str());
+void add_pub(Command& app, int& exit_code) {
+  Command& command = app.add("pub", about);
   const auto options = std::make_shared<Options>();  // the callback owns it
-  add_client_options(*command, options->client, "--to");
-  command->add_option("-t,--topic", options->topic);
-  auto* source = command->add_option_group("message");
-  source->add_option("-m,--message", options->text);
-  source->add_option("-f,--file", options->file);
-  source->add_flag("-l,--stdin-line", options->lines);
-  source->add_flag("-s,--stdin-file", options->whole_input);
-  source->add_flag("-n,--null-message", options->empty);
-  source->require_option(1);
-  command->add_flag("-r,--retain", options->retain);
-  command->add_option("-W", options->partner_seconds)->check(CLI::PositiveNumber);
-  command->add_option("--repeat", options->repeat);
-  command->add_option("--repeat-delay", options->repeat_delay)->check(CLI::NonNegativeNumber);
-  command->add_option("--user-property", options->user_properties)->allow_extra_args(false);
-  add_property_option(*command, options->properties);
-  command->callback([options, &exit_code] {
-    auto result = run(*options);
-    exit_code = result ? *result : tell(with_hint(result.error(), options->client).value());
+  command.heading("Message");
+  command.option("-t,--topic", options->topic, "TOPIC", "where to");
+  add_message_source(command, options->source, true);
+  command.option("-q,--qos", options->client.qos, "0|1|2", "quality of service")->check(within(0, 2))->capture_default_str();
+  command.flag("-r,--retain", options->retain, "the broker keeps it for later subscribers");
+  command
+      .option("-W", options->partner_seconds, "SECONDS",
+              "how long to wait for what the other end has to answer, and for topic keys that wait at the broker")
+      ->check(more_than_zero())
+      ->capture_default_str();
+  command.option("--repeat", options->repeat, "N", "sends it N times")->capture_default_str();
+  command.option("--repeat-delay", options->repeat_delay, "SECONDS", "so long apart")->check(CLI::NonNegativeNumber);
+  add_json_option(command, options->json);
+  add_client_options(command, options->client, "--to");
+  add_session_options(command, options->client);
+  command.heading("MQTT 5");
+  command.option("--user-property", options->user_properties, "NAME=VALUE", "goes with the message, unprotected");
+  add_property_option(command, options->properties, properties_help);
+  add_habits(command, options->habits, options->client);
+  command.option("-M", options->at_once, "N", "messages on their way at most; they are sent one after the other")
+      ->check(more_than_zero());
+  command.callback([options, &exit_code] {
+    const auto result = run(*options);
+    exit_code = result ? *result : finish_client(result.error(), options->client, options->habits);
   });
 }
 

@@ -18,9 +18,15 @@ Result<std::string> find_url(const RegistryChoice& choice) {
 
 }  // namespace
 
-void add_registry_options(CLI::App& command, RegistryChoice& choice) {
+void add_registry_options(Command& command, RegistryChoice& choice) {
+  command.heading("Registry");
   add_data_option(command, choice.data);
-  command.add_option("--registry", choice.url)->envname("SEALMQ_REGISTRY");
+  command
+      .option(
+          "--registry", choice.url, "URL",
+          "where the list of identities is, if not there: postgresql://USER@HOST/DATABASE; what sealmq.toml in the data folder "
+          "says if not given")
+      ->envname("SEALMQ_REGISTRY");
 }
 
 Result<std::unique_ptr<Registry>> open_registry(const RegistryChoice& choice) {

@@ -1,10 +1,10 @@
 // Which registry a command works on: --registry, or what the data folder says.
 #pragma once
 
-#include <CLI/App.hpp>
 #include <memory>
 #include <string>
 
+#include "cli/command.h"
 #include "registry/data_folder.h"
 #include "sealmq/registry.h"
 
@@ -16,7 +16,7 @@ struct RegistryChoice {
 };
 
 /// --data DIR and --registry URL, the same in every subcommand.
-void add_registry_options(CLI::App& command, RegistryChoice& choice);
+void add_registry_options(Command& command, RegistryChoice& choice);
 
 /// Where the list is: --registry, the configuration in the data folder, or else a file there. Refuses a data folder that is
 /// missing: a wrong --data shall not leave a new one behind.

@@ -8,6 +8,7 @@
 #include <iostream>
 #include <memory>
 #include <optional>
+#include <random>
 #include <thread>
 
 #include "base/error_text.h"
@@ -28,40 +29,34 @@ namespace {
 using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
-constexpr const char* usage_start =
-    R"(usage: sealmq sub -t FILTER... [-v | -F FORMAT | --json] [-q QOS] [-C COUNT] [-W SECONDS] [option]...
+constexpr About about{
+    .summary = "print messages",
+    .text =
+        R"(Prints the messages of its subscriptions, one a line, until it is interrupted. It connects again when the broker goes away.
 
-prints messages, one a line, until it is interrupted; connects again when the broker goes away
-
-  -t FILTER           what to subscribe to (repeatable); -T FILTER: what not to print of it (repeatable)
-  -q QOS              at most (0)
-  -v                  prints topic and payload
-  -F FORMAT           %t topic  %p payload  %x payload in hexadecimal  %l its length  %q qos  %r retained
-                      %m packet id  %C content type  %D correlation data  %E expiry  %F payload format
-                      %P user properties  %R response topic  %S subscription identifiers  %X as %x in capitals
-                      %f verified author  %s scheme  %g what was checked  %U and %I the time  %% per cent  \n \t
-  --json              one JSON object a line
-  -N                  no newline after a message
-  -d                  says on standard error what it is subscribed to, once the broker has answered
-  -C COUNT            ends after so many messages
-  -W SECONDS          ends with exit code 27 after so long
-  -R                  does not print retained messages; --retained-only: ends at the first that is not retained
-  -D subscribe PROPERTY VALUE  subscription-identifier, user-property NAME VALUE (MQTT 5, repeatable)
-  -D connect PROPERTY VALUE    session-expiry-interval, receive-maximum, maximum-packet-size, user-property
-  -D will PROPERTY VALUE       will-delay-interval, content-type, response-topic, correlation-data, message-expiry-interval,
-                      payload-format-indicator, user-property
-  --evidence DIR      keeps of each message what `sealmq authority report` needs, a file each, on the disk before it is printed
-  --from NAME.pub     the other end, for end-to-end schemes; for others a publisher to accept, all others being refused (repeatable))";
-
-constexpr const char* usage_end = R"(
 A message that does not verify is not printed: standard error has a line `refused: TOPIC: why`.
 
-exit codes: 0 done, 1 usage, 2 cannot connect, 3 not authorised, 4 refused otherwise, 27 -W ran out
+FORMAT, as mosquitto_sub has it:
+  %t topic  %p payload  %x, %X payload in hexadecimal  %l its length  %q qos
+  %r retained  %m packet id  %U, %I the time  %% per cent  \n \t \e
+  of MQTT 5: %C content type  %D correlation data  %E expiry  %F payload format
+    %P user properties  %R response topic  %S subscription identifiers
+    %j, %J all of it as JSON, with a payload that is a text, or JSON itself
+  of schemes: %f verified author  %s scheme  %g what was checked)",
+    .synopsis = "-t FILTER [-v | -F FORMAT | --json] [option]...",
+    .examples = R"($ sealmq sub -t 'plant/#' -v
+$ sealmq sub -t vitals -F '%f: %p' --scheme pmqtt \
+    --key doctor.key --from patient1.pub
+$ sealmq sub -t 'plant/#' --json --scheme sl1 \
+    --key desk.key --broker-key broker.pub --from boiler-7.pub
+)",
+    .exit_codes = "0 done, 1 usage, 2 cannot connect, 3 not authorised, 4 refused otherwise, 27 -W ran out",
+};
 
-  $ sealmq sub -t 'plant/#' -v
-  $ sealmq sub -t vitals -F '%f: %p' --scheme pmqtt --key doctor.key --from patient1.pub
-  $ sealmq sub -t 'plant/#' --json --scheme sl1 --key desk.key --broker-key broker.pub --from boiler-7.pub
-)";
+constexpr const char* properties_help =
+    "-D subscribe: subscription-identifier, user-property NAME VALUE. -D connect: session-expiry-interval, receive-maximum, "
+    "maximum-packet-size, user-property. -D will: will-delay-interval, content-type, response-topic, correlation-data, "
+    "message-expiry-interval, payload-format-indicator, user-property";
 
 constexpr auto longest_pause = 30s;  // between attempts to connect again
 
@@ -71,7 +66,7 @@ struct Options {
   std::vector<std::string> hidden;
   bool verbose = false;
   bool json = false;
-  bool debug = false;
+  bool pretty = false;
   bool no_newline = false;
   bool no_retained = false;
   bool retained_only = false;
@@ -79,6 +74,13 @@ struct Options {
   double seconds = 0;
   std::string format;
   std::string evidence;  // a folder
+  bool leaves = false;
+  std::vector<std::string> unsubscribed;
+  bool remove_retained = false;
+  std::string retain_handling = "always";
+  bool retain_as_published = false;
+  double random_filter = 100;  // per cent
+  Habits habits;
   PropertyOptions properties;
 };
 
@@ -109,11 +111,18 @@ class Subscriber {
     if (connect.keep_evidence && !make_folder(options_.evidence))
       return fail(Blame::environment, "cannot make the folder " + options_.evidence + ": " + error_text(errno));
     subscribe_.qos = static_cast<mqtt::QoS>(options_.client.qos);
-    connect.on_refused = [](const RefusedMessage& refused) {
-      std::cerr << "refused: " + printable(refused.topic, 200) + ": " + refused.why + "\n";
-    };
+    subscribe_.retain_as_published = options_.retain_as_published;
+    subscribe_.retained = options_.retain_handling == "always" ? RetainedMessages::send
+                          : options_.retain_handling == "new"  ? RetainedMessages::send_if_new
+                                                               : RetainedMessages::do_not_send;
+    const bool is_plain = connect.scheme.empty() || connect.scheme == "plain";
+    if (options_.remove_retained && !is_plain)
+      return fail(Blame::caller_misused, "--remove-retained publishes empty messages, which are not in the form of a scheme");
+    connect.on_refused = [json = options_.json](const RefusedMessage& refused) { print_refused(refused, json); };
     Client client = TRY(Client::connect(std::move(connect)));
+    if (options_.habits.debug) notice("connected as " + printable(client.client_id(), 200));
     auto result = subscribe(client);
+    if (options_.leaves) done_ = true;
     if (result) {
       while (over() == Over::no) {
         result = receive(client);
@@ -144,7 +153,11 @@ class Subscriber {
   Result<> subscribe(Client& client) {
     for (const auto& filter : filters_) {
       TRY(client.subscribe(filter, subscribe_));
-      if (options_.debug) notice("subscribed to " + printable(filter, 200));
+      if (options_.habits.debug) notice("subscribed to " + printable(filter, 200));
+    }
+    for (const auto& filter : options_.unsubscribed) {
+      TRY(client.unsubscribe(filter));
+      if (options_.habits.debug) notice("unsubscribed from " + printable(filter, 200));
     }
     return {};
   }
@@ -159,6 +172,9 @@ class Subscriber {
     if (options_.no_retained && message->retain) return {};
     for (const auto& hidden : options_.hidden)
       if (mqtt::matches(hidden, message->topic)) return {};
+    if (options_.remove_retained && message->retain)
+      TRY(client.publish(message->topic, std::string_view(), {.qos = mqtt::QoS::at_least_once, .retain = true}));
+    if (options_.random_filter < 100 && std::uniform_real_distribution<>(0, 100)(chance_) >= options_.random_filter) return {};
     if (++printed_ == options_.count) done_ = true;
     return print(*message);
   }
@@ -166,7 +182,7 @@ class Subscriber {
   Result<> print(const ReceivedMessage& message) {
     TRY(keep_evidence(message));
     if (!message.notice.empty()) notice("warning: " + printable(message.topic, 200) + ": " + message.notice);
-    std::string text = options_.json ? to_json(message) : format_.apply(message, wall_milliseconds());
+    std::string text = options_.json ? to_json(message, options_.pretty) : format_.apply(message, wall_milliseconds());
     std::cout << (to_terminal_ && !options_.json ? harmless(std::move(text)) : text);
     if (!options_.no_newline) std::cout << '\n';
     if (!std::cout.flush()) return fail(Blame::environment, "cannot write the messages");
@@ -208,12 +224,16 @@ class Subscriber {
   bool done_ = false;
   std::uint64_t printed_ = 0;
   std::uint64_t kept_ = 0;
+  std::minstd_rand chance_{std::random_device()()};
 };
 
 Result<int> run(const Options& options) {
   auto filters = options.filters;
   if (auto topic = TRY(topic_of_url(options.client)); !topic.empty()) filters.push_back(topic);
-  if (filters.empty()) return fail_with_hint(Blame::caller_misused, "nothing to subscribe to", "-t FILTER");
+  for (const auto& filter : options.unsubscribed)
+    if (!mqtt::is_topic_filter(filter)) return fail(Blame::caller_misused, "not a topic filter: " + printable(filter));
+  if (filters.empty() && options.unsubscribed.empty())
+    return fail_with_hint(Blame::caller_misused, "nothing to subscribe to", "-t FILTER");
   for (const auto& hidden : options.hidden)
     if (!mqtt::is_topic_filter(hidden)) return fail(Blame::caller_misused, "not a topic filter: " + printable(hidden));
   end_on_signals();
@@ -222,27 +242,48 @@ Result<int> run(const Options& options) {
 
 }  // namespace
 
-void add_sub(CLI::App& app, int& exit_code) {
-  static const std::string usage = usage_start + ClientOptions::usage() + usage_end;
-  auto* command = app.add_subcommand("sub", "print messages");
-  set_usage(*command, usage.c_str());
+void add_sub(Command& app, int& exit_code) {
+  Command& command = app.add("sub", about);
   const auto options = std::make_shared<Options>();  // the callback owns it
-  add_client_options(*command, options->client, "--from");
-  command->add_option("-t,--topic", options->filters)->allow_extra_args(false);
-  command->add_option("-T,--filter-out", options->hidden)->allow_extra_args(false);
-  auto* verbose = command->add_flag("-v,--verbose", options->verbose);
-  auto* json = command->add_flag("--json", options->json);
-  command->add_option("-F,--format", options->format)->excludes(verbose)->excludes(json);
-  command->add_option("--evidence", options->evidence);
-  command->add_flag("-N", options->no_newline);
-  command->add_flag("-d,--debug", options->debug);
-  command->add_flag("-R", options->no_retained)->excludes(command->add_flag("--retained-only", options->retained_only));
-  command->add_option("-C", options->count)->check(CLI::PositiveNumber);
-  command->add_option("-W", options->seconds)->check(CLI::PositiveNumber);
-  add_property_option(*command, options->properties);
-  command->callback([options, &exit_code] {
+  command.heading("Messages");
+  command.option("-t,--topic", options->filters, "FILTER", "what to subscribe to");
+  command.option("-T,--filter-out", options->hidden, "FILTER", "what not to print of it");
+  command.option("-q,--qos", options->client.qos, "0|1|2", "quality of service, at most")
+      ->check(within(0, 2))
+      ->capture_default_str();
+  auto* only_new = command.flag("-R", options->no_retained, "does not print retained messages");
+  command.flag("--retained-only", options->retained_only, "ends at the first message that is not retained")->excludes(only_new);
+  command.option("-C", options->count, "COUNT", "ends after so many messages")->check(more_than_zero());
+  command.option("-W", options->seconds, "SECONDS", "ends with exit code 27 after so long")->check(more_than_zero());
+
+  command.heading("Output");
+  auto* verbose = command.flag("-v,--verbose", options->verbose, "prints topic and payload");
+  auto* format = command.option("-F,--format", options->format, "FORMAT", "prints what it says");
+  add_json_option(command, options->json);
+  for (auto* other : {verbose, command.get_option("--json")}) format->excludes(other);
+  command.flag("--pretty", options->pretty, "each object of --json on several lines")->needs("--json");
+  command.flag("-N", options->no_newline, "no newline after a message");
+  command.option("--evidence", options->evidence, "DIR",
+                 "keeps of each message what sealmq authority report needs, a file each, on the disk before it is printed");
+  add_client_options(command, options->client, "--from");
+  add_session_options(command, options->client);
+  command.heading("MQTT 5");
+  add_property_option(command, options->properties, properties_help);
+  command
+      .choice("--retain-handling", options->retain_handling, {"always", "new", "never"},
+              "retained messages come at every subscription, at new ones, or never")
+      ->capture_default_str();
+  command.flag("--retain-as-published", options->retain_as_published, "messages keep the retain flag that they were sent with");
+  add_habits(command, options->habits, options->client);
+  command.flag("-E", options->leaves, "ends once the broker has answered every subscription");
+  command.option("-U,--unsubscribe", options->unsubscribed, "FILTER", "ends this subscription of a session that was kept");
+  command.flag("--remove-retained", options->remove_retained,
+               "the broker is to forget each retained message that comes, by an empty one; without a scheme only");
+  command.option("--random-filter", options->random_filter, "PERCENT", "prints so many messages of a hundred, by chance")
+      ->check(more_than_zero());
+  command.callback([options, &exit_code] {
     auto result = run(*options);
-    exit_code = result ? *result : tell(with_hint(result.error(), options->client).value());
+    exit_code = result ? *result : finish_client(result.error(), options->client, options->habits);
   });
 }
 

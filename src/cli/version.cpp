@@ -11,12 +11,11 @@
 namespace sealmq::cli {
 namespace {
 
-constexpr const char* usage = R"(usage: sealmq version [--json]
-
-prints the version, how it was built, and the schemes it knows with what each claims
-
-  $ sealmq version
-)";
+constexpr About about{
+    .summary = "version, build and schemes",
+    .text = "Prints the version, how it was built, and the schemes it knows with what each claims.",
+    .examples = "$ sealmq version\n",
+};
 
 #if defined(__clang__)
 constexpr const char* compiler = "clang " __clang_version__;
@@ -72,12 +71,12 @@ void print_json() {
 
 }  // namespace
 
-void add_version(CLI::App& app, int& exit_code) {
-  auto* command = app.add_subcommand("version", "version, build and schemes");
-  set_usage(*command, usage);
-  command->add_flag("--json");
-  command->callback([command, &exit_code] {
-    command->count("--json") > 0 ? print_json() : print_text();
+void add_version(Command& app, int& exit_code) {
+  Command& command = app.add("version", about);
+  const auto json = std::make_shared<bool>(false);  // the callback owns it
+  add_json_option(command, *json);
+  command.callback([json, &exit_code] {
+    *json ? print_json() : print_text();
     exit_code = exit_done;
   });
 }

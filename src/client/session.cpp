@@ -223,7 +223,7 @@ void ClientSession::disconnect(Reason reason, Now now) {
 
 void ClientSession::close(Error error) {
   if (std::exchange(closed_, true)) return;
-  events_.push_back(Closed{std::move(error)});
+  events_.emplace_back(Closed{std::move(error)});
 }
 
 Result<> ClientSession::on_connack(const mqtt::Connack& connack) {
@@ -243,7 +243,7 @@ Result<> ClientSession::on_connack(const mqtt::Connack& connack) {
   retain_available_ = properties.retain_available.value_or(true);
   topic_alias_maximum_ = properties.topic_alias_maximum.value_or(0);
   was_connected_ = true;
-  events_.push_back(Connected{connack.session_present, client_id_});
+  events_.emplace_back(Connected{connack.session_present, client_id_});
   session_was_there_ = connack.session_present;
   if (conversation_.exists())
     begin_conversation();
@@ -274,7 +274,7 @@ Result<Handle> ClientSession::subscribe(std::string_view filter, const Subscribe
     TRY(scheme_->subscribe(filter, now));
     converse();
     if (inboxes_left_ == 0)
-      events_.push_back(Subscribed{++last_handle_, Reason::success});
+      events_.emplace_back(Subscribed{++last_handle_, Reason::success});
     else
       awaiting_inbox_.push_back(++last_handle_);
     return last_handle_;
@@ -326,7 +326,7 @@ Result<Handle> ClientSession::unsubscribe(std::string_view filter, Now now) {
   if (!is_open()) return fail(Blame::environment, "not connected");
   if (conversation_.exists()) {  // its key is forgotten; for the broker it ends with the connection
     conversation_.unsubscribe(filter);
-    events_.push_back(Subscribed{++last_handle_, Reason::success});
+    events_.emplace_back(Subscribed{++last_handle_, Reason::success});
     return last_handle_;
   }
   mqtt::Unsubscribe unsubscribe;
@@ -344,13 +344,13 @@ Result<> ClientSession::on_granted(std::uint16_t packet_id, const std::vector<Re
   const Reason reason = reasons.empty() ? Reason::success : reasons.front();
   const bool is_needed = asked->second == needed_inbox;
   if (!is_needed && asked->second != optional_inbox)
-    events_.push_back(Subscribed{asked->second, reason});
+    events_.emplace_back(Subscribed{asked->second, reason});
   else if (is_error(reason) && is_needed && conversation_.is_between_partners())
     return Failure(refusal("the broker refused the topics of this scheme", reason));
   else if (is_error(reason) && is_needed)
     return fail(Blame::peer_incompatible, "the broker does not know this scheme", code(reason));
   else if (--inboxes_left_ == 0)
-    for (Handle handle : std::exchange(awaiting_inbox_, {})) events_.push_back(Subscribed{handle, Reason::success});
+    for (Handle handle : std::exchange(awaiting_inbox_, {})) events_.emplace_back(Subscribed{handle, Reason::success});
   const bool is_of_scheme = is_needed || asked->second == optional_inbox;
   asked_.erase(asked);
   if (is_of_scheme) key_inbox_answered(packet_id, reason);

@@ -26,7 +26,7 @@ void ClientSession::key_inbox_answered(std::uint16_t packet_id, Reason reason) {
   if (is_error(reason)) {
     const std::string& filter = key_fence_.filters[packet_id];
     key_fence_.refused.push_back(filter);
-    events_.push_back(Notice{"the broker refuses " + filter + ": keys that are shared or replaced do not get here"});
+    events_.emplace_back(Notice{"the broker refuses " + filter + ": keys that are shared or replaced do not get here"});
   }
   if (inboxes_left_ == 0) ask_for_the_end_of_keys();
 }

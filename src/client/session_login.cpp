@@ -166,7 +166,7 @@ Result<> ClientSession::on_publish(const mqtt::Publish& publish) {
     return on_message(plain);
   }
   if (!opened)
-    events_.push_back(RefusedMessage{std::string(publish.topic), "on its way from the broker: " + opened.error().what});
+    events_.emplace_back(RefusedMessage{std::string(publish.topic), "on its way from the broker: " + opened.error().what});
   expect_acknowledgement(publish, true);
   acknowledge_taken();
   return {};

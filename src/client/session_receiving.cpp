@@ -39,7 +39,7 @@ Result<> ClientSession::on_message(const mqtt::Publish& publish) {
     bool is_own = verified && (*verified)->what != Received::What::message;
     note_key(publish);
     if (is_own) {
-      if (!(*verified)->notice.empty()) events_.push_back(Notice{(*verified)->notice});
+      if (!(*verified)->notice.empty()) events_.emplace_back(Notice{(*verified)->notice});
       expect_acknowledgement(publish, true);
       acknowledge_taken();
       settle();

@@ -208,7 +208,7 @@ std::uint16_t ClientSession::free_packet_id() {
 void ClientSession::answered(const Message& message, Reason reason, std::optional<Error> error) {
   if (message.request) return answered_request(*message.request, reason);
   if (message.asks_to_subscribe) {
-    events_.push_back(Subscribed{message.handle, reason});
+    events_.emplace_back(Subscribed{message.handle, reason});
     return;
   }
   if (const auto copies = copies_.find(message.handle); copies != copies_.end()) {
@@ -217,7 +217,7 @@ void ClientSession::answered(const Message& message, Reason reason, std::optiona
     reason = copies->second.worst;
     copies_.erase(copies);
   }
-  events_.push_back(Published{message.handle, reason, std::move(error)});
+  events_.emplace_back(Published{message.handle, reason, std::move(error)});
 }
 
 void ClientSession::on_puback(const mqtt::Puback& puback) {
@@ -290,7 +290,7 @@ void ClientSession::converse() {
 }
 
 void ClientSession::answered_request(const Request& request, Reason reason) {
-  for (Handle handle : conversation_.answered(request, is_error(reason))) events_.push_back(Subscribed{handle, reason});
+  for (Handle handle : conversation_.answered(request, is_error(reason))) events_.emplace_back(Subscribed{handle, reason});
   if (!request.filter.empty() || !is_error(reason)) return;
   // What waited for it will not be sent.
   for (Message& message : std::exchange(waiting_, {})) {

@@ -6,6 +6,8 @@
 #include <openssl/evp.h>
 #include <openssl/params.h>
 
+#include <algorithm>
+
 #include "crypto/hash.h"
 #include "crypto/must.h"
 #include "crypto/operations.h"

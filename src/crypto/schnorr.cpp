@@ -1,5 +1,6 @@
 #include "crypto/schnorr.h"
 
+#include <algorithm>
 #include <limits>
 
 #include "crypto/hash.h"

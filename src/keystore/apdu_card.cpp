@@ -1,5 +1,7 @@
 #include "keystore/apdu_card.h"
 
+#include <algorithm>
+
 #include "base/reader.h"
 #include "base/text.h"
 #include "base/writer.h"

@@ -1,5 +1,6 @@
 #include "keystore/card_keys.h"
 
+#include <algorithm>
 #include <mutex>
 
 #include "crypto/rsa.h"

@@ -1,6 +1,7 @@
 // The one place where Beast is compiled.
 #include "server/admin_listener.h"
 
+#include <algorithm>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>

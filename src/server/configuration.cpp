@@ -70,8 +70,8 @@ Result<Listener> parse_listener(std::string_view text) {
   else if (is_web && !url.path.empty())
     listener.upgrade.path = "/" + url.path;
   else if (!url.path.empty())
-    return fail(Blame::caller_misused, quoted(text) + " names a topic, which a listener has not");
-  if (!url.user.empty()) return fail(Blame::caller_misused, quoted(text) + " names a user, which a listener has not");
+    return fail(Blame::caller_misused, in_quotes(text) + " names a topic, which a listener has not");
+  if (!url.user.empty()) return fail(Blame::caller_misused, in_quotes(text) + " names a user, which a listener has not");
   return listener;
 }
 
@@ -174,21 +174,21 @@ std::vector<Difference> differences(const Configuration& before, const Configura
   std::vector<Difference> found;
   for (const Setting& setting : settings()) {
     const std::string was = setting.value_in(before), is = setting.value_in(after);
-    if (was != is) found.push_back({setting.full_name() + ": " + quoted(was) + " -> " + quoted(is), true});
+    if (was != is) found.push_back({setting.full_name() + ": " + in_quotes(was) + " -> " + in_quotes(is), true});
   }
   if (before.scheme_options != after.scheme_options) found.push_back({"options of schemes", true});
   if (before.bridges != after.bridges) found.push_back({"the bridges", true});
   if (before.listeners != after.listeners) found.push_back({"the listeners", true});
   for (const TopicRow& row : before.topics)
-    if (find_row(after.topics, row.filter) == nullptr) found.push_back({"topic " + quoted(row.filter) + ": removed", false});
+    if (find_row(after.topics, row.filter) == nullptr) found.push_back({"topic " + in_quotes(row.filter) + ": removed", false});
   for (const TopicRow& row : after.topics) {
     const TopicRow* was = find_row(before.topics, row.filter);
     if (was == nullptr)
-      found.push_back({"topic " + quoted(row.filter) + ": new", false});
+      found.push_back({"topic " + in_quotes(row.filter) + ": new", false});
     else if (was->publish != row.publish || was->subscribe != row.subscribe)
-      found.push_back({"topic " + quoted(row.filter) + ": other schemes", false});
+      found.push_back({"topic " + in_quotes(row.filter) + ": other schemes", false});
     else if (was->multicast != row.multicast)
-      found.push_back({"topic " + quoted(row.filter) + ": multicast", false});
+      found.push_back({"topic " + in_quotes(row.filter) + ": multicast", false});
   }
   return found;
 }

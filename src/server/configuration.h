@@ -149,7 +149,5 @@ struct Difference {
 };
 std::vector<Difference> differences(const Configuration& before, const Configuration& after);
 
-/// Every setting with type, default and one line of help.
-std::string settings_help();
 
 }  // namespace sealmq::server

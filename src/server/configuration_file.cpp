@@ -60,7 +60,7 @@ class FileReader {
   }
 
   Failure unknown(const toml::key& key, std::string_view where) const {
-    return refuse(key.source(), "unknown key " + quoted(key.str()) + " in " + std::string(where));
+    return refuse(key.source(), "unknown key " + in_quotes(key.str()) + " in " + std::string(where));
   }
 
   Result<> read_settings(const toml::table& table, std::string_view name, Configuration& into) {
@@ -118,6 +118,7 @@ class FileReader {
   Result<> read_listener_key(const toml::key& key, const toml::node& node, Listener& listener) {
     using net::Transport;
     const std::string name(key.str());
+    if (!is_row_key("listener", name)) return unknown(key, "[[listener]]");
     const bool is_unix = listener.transport == Transport::unix_socket;
     const bool is_web = listener.transport == Transport::websocket || listener.transport == Transport::secure_websocket;
     const std::pair<std::string_view, std::string net::TlsServerFiles::*> files[] = {
@@ -199,6 +200,7 @@ class FileReader {
   Result<TopicRow> read_topic(const toml::table& table) {
     TopicRow row;
     for (const auto& [key, node] : table) {
+      if (!is_row_key("topic", key.str())) return unknown(key, "[[topic]]");
       if (key == "filter")
         row.filter = TRY(filter(node));
       else if (key == "publish")
@@ -220,7 +222,7 @@ class FileReader {
     if (!node.is_table()) return refuse(node.source(), "scheme must be a table: [scheme.NAME]");
     for (const auto& [scheme, its] : *node.as_table()) {
       const Scheme* known = find_scheme(scheme.str());
-      if (known == nullptr) return refuse(scheme.source(), "unknown scheme " + quoted(scheme.str()));
+      if (known == nullptr) return refuse(scheme.source(), "unknown scheme " + in_quotes(scheme.str()));
       if (!its.is_table()) return refuse(its.source(), "each scheme must be a table: [scheme.NAME]");
       for (const auto& [key, value] : *its.as_table()) {
         const auto listed = std::ranges::find(known->info->options, key.str(), &SchemeOption::name);
@@ -250,6 +252,7 @@ class FileReader {
                                                                {"client_id", &bridge.client_id},
                                                                {"user", &bridge.user}};
     for (const auto& [key, node] : table) {
+      if (!is_row_key("bridge", key.str())) return unknown(key, "[[bridge]]");
       const auto* at = std::ranges::find(texts, key.str(), [](const auto& entry) { return entry.first; });
       if (at != std::end(texts))
         *at->second = TRY(text(node, std::string(key.str())));
@@ -264,7 +267,7 @@ class FileReader {
     }
     if (!is_identity_name(bridge.name)) return refuse(table.source(), "[[bridge]] needs a name of letters, digits and . _ -");
     if (std::ranges::find(bridges_, bridge.name) != bridges_.end())
-      return refuse(table.source(), "there is a [[bridge]] " + quoted(bridge.name) + " already");
+      return refuse(table.source(), "there is a [[bridge]] " + in_quotes(bridge.name) + " already");
     bridges_.push_back(bridge.name);
     if (bridge.version != "5" && bridge.version != "3.1.1") return refuse(table.source(), "version must be \"5\" or \"3.1.1\"");
     if (auto url = net::parse_url(bridge.url); !url) return refuse(table.source(), "url of [[bridge]]: " + url.error().what);
@@ -276,6 +279,7 @@ class FileReader {
   Result<BridgeTopic> read_bridge_topic(const toml::table& table) {
     BridgeTopic row;
     for (const auto& [key, node] : table) {
+      if (!is_row_key("bridge.topics", key.str())) return unknown(key, "topics");
       if (key == "filter") {
         row.filter = TRY(text(node, "filter"));
       } else if (key == "direction") {
@@ -296,16 +300,16 @@ class FileReader {
     }
     for (const std::string* prefix : {&row.local_prefix, &row.remote_prefix})
       if (mqtt::has_wildcard(*prefix) || prefix->starts_with('$') || !mqtt::is_topic_filter(*prefix + row.filter))
-        return refuse(table.source(), "not a topic filter: " + quoted(*prefix + row.filter));
+        return refuse(table.source(), "not a topic filter: " + in_quotes(*prefix + row.filter));
     if (row.filter.starts_with('$')) return refuse(table.source(), "topics under $ are each broker's own");
     return row;
   }
 
   Result<std::string> filter(const toml::node& node) {
     std::string value = TRY(text(node, "filter"));
-    if (!mqtt::is_topic_filter(value)) return refuse(node.source(), "not a topic filter: " + quoted(value));
+    if (!mqtt::is_topic_filter(value)) return refuse(node.source(), "not a topic filter: " + in_quotes(value));
     if (std::ranges::find(filters_, value) != filters_.end())
-      return refuse(node.source(), "there is a [[topic]] for " + quoted(value) + " already");
+      return refuse(node.source(), "there is a [[topic]] for " + in_quotes(value) + " already");
     return filters_.emplace_back(std::move(value));
   }
 
@@ -316,7 +320,7 @@ class FileReader {
     for (const toml::node& entry : *array) {
       std::string scheme = TRY(text(entry, name));
       if (find_scheme(scheme) == nullptr)
-        return refuse(entry.source(), "unknown scheme " + quoted(scheme) + "; " + known_schemes());
+        return refuse(entry.source(), "unknown scheme " + in_quotes(scheme) + "; " + known_schemes());
       names.push_back(std::move(scheme));
     }
     return names;
@@ -344,7 +348,7 @@ class FileReader {
     std::string value = TRY(text(node, setting.full_name()));
     if (setting.choices.empty() || std::ranges::find(setting.choices, value) != setting.choices.end()) return value;
     std::string all;
-    for (const auto choice : setting.choices) all += (all.empty() ? "" : " or ") + quoted(choice);
+    for (const auto choice : setting.choices) all += (all.empty() ? "" : " or ") + in_quotes(choice);
     return refuse(node.source(), setting.full_name() + " must be " + all);
   }
 

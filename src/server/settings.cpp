@@ -1,6 +1,6 @@
 #include "server/settings.h"
 
-#include <cstdio>
+#include <algorithm>
 
 #include "sealmq/scheme.h"
 
@@ -119,6 +119,52 @@ constexpr Setting table[] = {
      "messages failing verification within a minute that end a connection"},
 };
 
+constexpr RowKey rows[] = {
+    {"listener", "url", "text", "", "mqtt://, mqtts://, ws:// or wss:// and HOST:PORT, or unix:/PATH; needed"},
+    {"listener", "cert", "text", "", "mqtts and wss: certificate in PEM, with the chain"},
+    {"listener", "key", "text", "", "mqtts and wss: its private key"},
+    {"listener", "client_ca", "text", "", "mqtts and wss: who signs certificates of clients"},
+    {"listener", "client_crl", "text", "", "mqtts and wss: which of these certificates are revoked"},
+    {"listener", "require_certificate", "truth", "false", "mqtts and wss: every client must show one; else it may"},
+    {"listener", "psk_file", "text", "", "mqtts and wss: lines of identity:hexadecimal key, for clients without certificates"},
+    {"listener", "identity", "text: none|cn|san|psk", "none",
+     "mqtts and wss: which name that TLS has proven is the client's identity: the certificate's common name, the first of its "
+     "alternative names that can be one, or the identity of its pre-shared key"},
+    {"listener", "anonymous", "truth", "true",
+     "false: whoever proves no identity, by a scheme, a password or TLS, is refused; true: it comes in and may do what policy "
+     "leaves "
+     "to plain MQTT"},
+    {"listener", "hop", "text: offered|none|hpp1|ratchet|hrl1", "offered",
+     "what protects connections after a login by a scheme: what the client offers, nothing, the payloads, each of them under a "
+     "key "
+     "of its own, or everything; hpp1, ratchet and hrl1 let nobody else in"},
+    {"listener", "insecure_channel", "truth", "false",
+     "true lets a login by a scheme go on without protection where TLS gives none"},
+    {"listener", "proxy_protocol", "truth", "false", "not unix: a load balancer tells for whom it connects (version 2)"},
+    {"listener", "path", "text", "/mqtt", "ws and wss: where the upgrade is asked for"},
+    {"listener", "origins", "list of texts", "all", "ws and wss: pages that browsers may connect from"},
+    {"listener", "mode", "text", "0600", "unix: permissions of the socket"},
+
+    {"topic", "filter", "text", "", "topics of this row; the most specific one counts, and what none matches is refused; needed"},
+    {"topic", "publish", "list of schemes", "none", "schemes a message may come in by; plain is MQTT without protection"},
+    {"topic", "subscribe", "list of schemes", "none", "schemes it may leave by"},
+    {"topic", "multicast", "truth", "false", "subscribers of one filter are a group, by schemes that have groups"},
+
+    {"bridge", "name", "text", "", "of the bridge; a policy row or right that names it applies to what it passes on; needed"},
+    {"bridge", "url", "text", "", "the other broker; needed"},
+    {"bridge", "version", "text: 5|3.1.1", "5", "of MQTT"},
+    {"bridge", "client_id", "text", "sealmq-bridge-NAME", "there"},
+    {"bridge", "user", "text", "", "user name there"},
+    {"bridge", "password_file", "text", "", "its password; for its owner only"},
+    {"bridge", "cafile", "text", "", "who may have signed the other broker's certificate"},
+    {"bridge", "topics", "tables", "", "[[bridge.topics]], at least one"},
+    {"bridge.topics", "filter", "text", "", "what to pass on; needed"},
+    {"bridge.topics", "direction", "text: in|out|both", "out", "from there, to there, or both"},
+    {"bridge.topics", "qos", "number", "1", "quality of service, at most"},
+    {"bridge.topics", "local_prefix", "text", "", "before the filter, and before each name, here"},
+    {"bridge.topics", "remote_prefix", "text", "", "and there"},
+};
+
 }  // namespace
 
 std::span<const Setting> settings() {
@@ -154,23 +200,33 @@ void Setting::set_number(Configuration& configuration, std::uint64_t value) cons
       place(configuration));
 }
 
-std::string settings_help() {
+std::span<const RowKey> row_keys() {
+  return rows;
+}
+
+bool is_row_key(std::string_view table, std::string_view name) {
+  return std::ranges::any_of(rows, [&](const RowKey& key) { return key.table == table && key.name == name; });
+}
+
+std::vector<Key> configuration_keys() {
   const Configuration defaults;
-  std::string text;
+  std::vector<Key> keys;
   for (const Setting& setting : settings()) {
-    std::string value = setting.value_in(defaults);
-    char line[256];
-    std::snprintf(line, sizeof line, "%-34s %-7s %-10s %s\n", setting.full_name().c_str(), setting.is_text() ? "text" : "number",
-                  value.empty() ? "-" : value.c_str(), std::string(setting.help).c_str());
-    text += line;
+    std::string type = setting.is_text() ? "text" : "number";
+    for (const auto choice : setting.choices) type.append(type == "text" ? ": " : "|").append(choice);
+    keys.push_back({setting.table.empty() ? "" : "[" + std::string(setting.table) + "]", std::string(setting.name), type,
+                    setting.value_in(defaults), std::string(setting.help)});
   }
+  for (const RowKey& key : row_keys())
+    keys.push_back({"[[" + std::string(key.table) + "]]", std::string(key.name), std::string(key.type), std::string(key.standard),
+                    std::string(key.help)});
   for (const Scheme& scheme : all_schemes()) {
     if (scheme.info->profile == Profile::paper) continue;  // the options are those of both profiles
     for (const SchemeOption& option : scheme.info->options)
-      text +=
-          "scheme." + std::string(scheme.info->name) + "." + std::string(option.name) + "  " + std::string(option.help) + "\n";
+      keys.push_back({"[scheme." + std::string(scheme.info->name) + "]", std::string(option.name), "text, number or truth", "",
+                      std::string(option.help)});
   }
-  return text;
+  return keys;
 }
 
 }  // namespace sealmq::server

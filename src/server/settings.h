@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "server/configuration.h"
 
@@ -29,5 +30,26 @@ struct Setting {
 };
 
 std::span<const Setting> settings();
+
+/// A key of a table that can stand in the file several times.
+struct RowKey {
+  std::string_view table;  ///< listener, topic, bridge, bridge.topics
+  std::string_view name;
+  std::string_view type;
+  std::string_view standard;  ///< what counts if it is not given; empty: nothing
+  std::string_view help;
+};
+std::span<const RowKey> row_keys();
+bool is_row_key(std::string_view table, std::string_view name);
+
+/// Every key of the file, for manuals.
+struct Key {
+  std::string heading;  ///< [limits], [[listener]]; empty: before any table
+  std::string name;
+  std::string type;
+  std::string standard;
+  std::string help;
+};
+std::vector<Key> configuration_keys();
 
 }  // namespace sealmq::server

@@ -60,12 +60,12 @@ class Guessing : public ::testing::Test {
       mqtt::encode(packet, bytes);
       shard.receive(shard.open({.address = std::string(from)}, broker.now), bytes, broker.now);
     }
-    const auto before = broker.counters().logins;
+    const auto before = shard.counters().logins;
     for (auto& job : std::exchange(shard.effects().jobs, {})) {
       job.work();
       shard.finish(job.name, broker.now);
     }
-    return broker.counters().logins - before;
+    return shard.counters().logins - before;
   }
 
   /// By PMQTT-2, with a key that is or is not alice's.

@@ -3,6 +3,8 @@
 // form, where both ends are told in words and nothing false is shown.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "crypto/random.h"
 #include "schemes/pmqtt/exchange.h"
 #include "schemes/pmqtt/paper_frames.h"

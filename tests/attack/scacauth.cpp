@@ -1,6 +1,9 @@
 // What an attacker can do to SCACAuth: each finding about the published form succeeds against scacauth@paper and fails against
 // scacauth. schemes/scacauth/README.md counts the findings.
 #include "support/scacauth.h"
+
+#include <algorithm>
+
 #include "crypto/agree.h"
 #include "crypto/hop.h"
 #include "crypto/ratchet.h"

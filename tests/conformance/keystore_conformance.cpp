@@ -1,6 +1,7 @@
 // What every key store does, wherever its keys live.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <set>
 #include <thread>

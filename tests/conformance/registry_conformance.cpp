@@ -1,6 +1,7 @@
 // What every registry does, wherever it keeps its list.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <thread>
 

@@ -68,6 +68,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   if (open_dealt(input, "sealmq-keys/a/b/readers", world.own->identity(), *world.own)) std::abort();
   if (auto dealt = decode_dealt(input); dealt && dealt->keys.empty()) std::abort();
+  if (open_delegation(input, "sealmq-keys/a/b/c/delegate", world.own->identity())) std::abort();
+  if (auto delegation = decode_delegation(input); delegation && delegation->filter.empty()) std::abort();
   if (const auto frame = paper::split(input)) {
     if (paper::join(frame->stamp, frame->body) != to_buffer(input)) std::abort();
     (void)paper::decrypt(Secret(Buffer(16, 1)), frame->body);

@@ -1,5 +1,6 @@
 // The messages of the login PMQTT-2, and both of its sides: what decodes encodes to the same bytes, and nobody gets in with bytes
 // that nobody made.
+#include <algorithm>
 #include <cstdlib>
 
 #include "support/pmqtt_login.h"

@@ -1,5 +1,6 @@
 // The CONNECT of the paper profile: rewritten and rebuilt it is the same, byte for byte, and no name is taken that was not split
 // off.
+#include <algorithm>
 #include <cstdlib>
 
 #include "mqtt/packet.h"

@@ -1,4 +1,5 @@
 // Requests to the authority and its orders: what decodes encodes to the same bytes, and no order is taken that it did not sign.
+#include <algorithm>
 #include <cstdlib>
 
 #include "schemes/malina/revocation.h"

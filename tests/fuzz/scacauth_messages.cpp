@@ -1,4 +1,5 @@
 // The messages of SCACAuth in both profiles, and its methods: what decodes encodes to the same bytes. The first octet chooses.
+#include <algorithm>
 #include <cstdlib>
 
 #include "schemes/scacauth/login_messages.h"

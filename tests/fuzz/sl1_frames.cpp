@@ -1,4 +1,5 @@
 // Every decoder of SL1's frames; what decodes encodes to the same bytes, and no side of the scheme accepts what nobody signed.
+#include <algorithm>
 #include <cstdlib>
 
 #include "schemes/sl1/messages.h"

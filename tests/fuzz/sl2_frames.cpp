@@ -1,5 +1,6 @@
 // Every decoder of SL2's frames and of what is sealed in them. What decodes is written again as the same octets, and nothing
 // opens that nobody sealed.
+#include <algorithm>
 #include <cstdlib>
 
 #include "base/writer.h"

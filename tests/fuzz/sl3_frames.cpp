@@ -1,5 +1,6 @@
 // Every decoder of SL3's frames, and the sides that open them; what decodes encodes to the same bytes, and nothing that nobody
 // sealed is accepted.
+#include <algorithm>
 #include <cstdlib>
 
 #include "schemes/sl3/group.h"

@@ -327,6 +327,12 @@ function some_property(p, packet, test) {
   }
   return false;
 }
+function is_filter(topic) {
+  const share = /^\$share\/([^+#/]+)\/(.*)$/s.exec(topic);
+  if (topic.startsWith("$share/") && (!share || share[2].startsWith("$share/"))) return false;
+  const levels = (share ? share[2] : topic).split("/");
+  return levels.join("/") !== "" && levels.every((level, at) => !/[+#]/.test(level) || level === "+" || (level === "#" && at === levels.length - 1));
+}
 const is_zero = (raw) => raw.every((byte) => byte === 0);
 const not_shown = () => true; // mqtt-packet does not look at lengths; where it ended up cannot show what was wrong
 
@@ -341,7 +347,6 @@ const we_are_stricter = [
     (p, b, v) => !(reasons[p.cmd] ?? []).includes(p.reasonCode)],
   ["bytes are left over", "MQTT-3.1.4-1", "the Remaining Length ends where the packet does", not_shown],
   ["ends too early", "MQTT-3.1.4-1", "a field is missing", not_shown],
-  ["property reaches beyond its section", "MQTT 5 section 2.2.2.1", "the last property does not end where the section does", not_shown],
   ["property is not one of this packet", "MQTT 5 section 2.2.2.2", "each packet has its properties",
     (p, b) => some_property(p, b, (carrier, name) => !properties_of[carrier].includes(name))],
   ["property stands twice", "MQTT 5 section 2.2.2", "once, but for user properties",
@@ -372,6 +377,8 @@ const we_are_stricter = [
   ["topic has a wildcard", "MQTT-3.3.2-2", "wildcards are for filters", (p) => /[+#]/.test(p.topic)],
   ["nothing to subscribe to", "MQTT-3.8.3-2", "at least one filter", (p) => p.subscriptions.length === 0],
   ["nothing to unsubscribe from", "MQTT-3.10.3-2", "at least one filter", (p) => p.unsubscriptions.length === 0],
+  ["not a topic filter", "MQTT-4.7.1-1 MQTT-4.7.1-2 MQTT-4.7.3-1 MQTT-4.8.2-1 MQTT-4.8.2-2", "wildcards fill a level, # is the last one",
+    (p) => (p.unsubscriptions ?? p.subscriptions.map((s) => s.topic)).some((topic) => !is_filter(topic))],
   ["no local on a shared subscription", "MQTT-3.8.3-4", "a share has no own messages",
     (p) => p.subscriptions.some((s) => s.nl && s.topic.startsWith("$share/"))],
   ["SUBACK without a reason code", "MQTT-3.8.4-6", "one for each filter", (p) => p.granted.length === 0],
@@ -441,6 +448,9 @@ const examples = [
   [4, "100c0004", "4d515454", "04000000", "0000"],
   [5, "30060001", "61020b00", "78"],
   [5, "e0028c00"],
+  [5, "c08000"],
+  [4, "82070001", "00026123", "00"],
+  [5, "a2070001", "00", "0002612b"],
   [4, "10130004", "4d515454", "041e0000", "000161", "000177", "000178"],
   [3, "10100006", "4d5149736470", "03c20000", "000161", "75"],
 ];

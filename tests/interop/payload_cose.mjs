@@ -4,9 +4,11 @@ import assert from "node:assert/strict";
 import crypto from "node:crypto";
 import { execFileSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
-import { Encrypt0, Mac0, Sign1, decode } from "@auth0/cose";
+import { createRequire } from "node:module";
 import { Encoder } from "cbor-x";
 
+// Required, not imported: Node.js 18 does not see the names that a module under it exports.
+const { Encrypt0, Mac0, Sign1, decode } = createRequire(import.meta.url)("@auth0/cose");
 const [, , program, folder] = process.argv;
 process.chdir(folder);
 const cbor = new Encoder({ tagUint8Array: false, mapsAsObjects: false, useRecords: false });

@@ -154,7 +154,7 @@ class BrokerCommand(unittest.TestCase):
 
     def test_the_manual_lists_every_setting(self):
         result = subprocess.run([SEALMQ, "broker", "--help-settings"], check=True, timeout=PATIENCE, capture_output=True, text=True)
-        self.assertIn("limits.maximum_packet_size", result.stdout)
+        self.assertIn("[limits]\n  maximum_packet_size", result.stdout)
 
 
 if __name__ == "__main__":

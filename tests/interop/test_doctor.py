@@ -8,6 +8,7 @@ import unittest
 
 from servers import PATIENCE, SEALMQ, Broker, require
 from test_bridge import Mosquitto, free_port
+from transports import Transports
 
 require("mosquitto")
 
@@ -73,6 +74,36 @@ class Doctor(unittest.TestCase):
         with Broker("--bind", "0.0.0.0") as broker:
             code, _, findings = report("-h", "127.0.0.1", "-p", str(broker.port))
             self.assertEqual((code, [finding["check"] for finding in findings]), (1, ["encryption"]))
+
+    def test_brokers_behind_tls(self):
+        with Transports() as broker:
+            trusted = ["--cafile", broker.file("ca.pem")]
+            for to in (["-L", broker.url["tls"]], ["-L", broker.url["wss"]], ["-h", "127.0.0.1", "-p", str(broker.port_of["tls"])]):
+                code, facts, findings = report(*to, *trusted)
+                self.assertEqual((facts["mqtt 5"], facts["encryption"]), ("yes", "TLS"), to)
+                self.assertEqual((code, {finding["check"] for finding in findings}), (1, {"anonymous publish", "anonymous subscribe"}))
+            self.assertEqual(report("-L", broker.url["ws"])[1]["mqtt 5"], "yes")
+            self.assertEqual(report("-L", broker.url["unix"])[1]["encryption"], "a socket of this machine")
+
+    def test_tls_where_it_is_not_expected_and_the_other_way_round(self):
+        with Transports() as broker:
+            for to, check, said in ((["-L", f"mqtt://127.0.0.1:{broker.port_of['tls']}"], "tls", "this port speaks TLS"),
+                                    (["-L", f"mqtts://127.0.0.1:{broker.port_of['tcp']}"], "tls", "this port does not speak TLS"),
+                                    (["-L", broker.url["tls"]], "certificate", "certificate verify failed")):
+                code, _, findings = report(*to)
+                self.assertEqual((code, [finding["check"] for finding in findings]), (1, [check]), to)
+                self.assertIn(said, findings[0]["finding"])
+                self.assertTrue(findings[0]["next"])
+
+    def test_its_advice_on_anonymous_clients_helps(self):
+        rows = "[[topic]]\nfilter = '#'\npublish = ['plain']\nsubscribe = ['plain']\n"
+        listener = "[[listener]]\nurl = 'mqtt://127.0.0.1:0'\n"
+        with Broker(configuration=listener + rows, own_listeners=True) as broker:
+            code, _, findings = report("-h", "127.0.0.1", "-p", str(broker.port))
+            self.assertEqual(code, 1)
+            self.assertTrue(all("anonymous = false" in finding["next"] for finding in findings), findings)
+        with Broker(configuration=listener + "anonymous = false\n" + rows, own_listeners=True) as broker:
+            self.assertEqual(report("-h", "127.0.0.1", "-p", str(broker.port))[::2], (0, []))
 
     def test_a_peer_that_is_no_broker(self):
         with socket.create_server(("127.0.0.1", 0)) as listener:

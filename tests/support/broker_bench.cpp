@@ -1,5 +1,7 @@
 #include "support/broker_bench.h"
 
+#include <algorithm>
+
 #include "sealmq/scheme.h"
 #include "support/rabin_keys.h"
 

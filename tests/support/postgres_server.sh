@@ -4,11 +4,11 @@
 #   postgres_server.sh start FOLDER OWNER   prints its URL; the server ends with the process OWNER at the latest
 #   postgres_server.sh stop FOLDER          by its pid; start brings it back, with the same data and port
 set -eu
-bin=/usr/lib/postgresql/15/bin
+bin=$(printf '%s\n' /usr/lib/postgresql/*/bin | sort -V | tail -n 1)  # the newest
 command=$1 folder=$2
 data=$folder/data
 
-[ -x $bin/postgres ] || { echo "PostgreSQL 15 is missing: install the test dependencies (./dev does)" >&2; exit 1; }
+[ -x "$bin/postgres" ] || { echo "PostgreSQL is missing: install the test dependencies (./dev does)" >&2; exit 1; }
 
 # The server refuses to run as root.
 as_server() {
@@ -29,7 +29,7 @@ stop() {
 }
 
 launch() {
-  as_server $bin/pg_ctl -D "$data" -w -t 60 -l "$folder/log" start \
+  as_server "$bin"/pg_ctl -D "$data" -w -t 60 -l "$folder/log" start \
     -o "-p $1 -h 127.0.0.1 -F -c unix_socket_directories= -c max_connections=40 -c shared_buffers=16MB -c autovacuum=off" >/dev/null 2>&1
 }
 
@@ -37,7 +37,7 @@ start() {
   if [ ! -e "$folder/port" ]; then
     mkdir -p "$folder"
     if [ "$(id -u)" -eq 0 ]; then chown postgres "$folder"; fi
-    as_server $bin/initdb -D "$data" -U tests -A trust -E UTF8 --locale=C.UTF-8 --no-sync >"$folder/initdb.log" 2>&1 ||
+    as_server "$bin"/initdb -D "$data" -U tests -A trust -E UTF8 --locale=C.UTF-8 --no-sync >"$folder/initdb.log" 2>&1 ||
       { cat "$folder/initdb.log" >&2; exit 1; }
     for _ in 1 2 3 4 5 6 7 8 9 10; do
       port=$(shuf -i 20000-32000 -n 1)

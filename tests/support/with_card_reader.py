@@ -31,7 +31,10 @@ def inside(command):
     os.environ["IN_OWN_NETWORK"] = "yes"
     os.makedirs("/run/pcscd", exist_ok=True)
     subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/run/pcscd"], check=True)
-    pcscd = subprocess.Popen(["pcscd", "--foreground"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    # Newer ones ask polkit who may use a reader, which answers nobody in here.
+    help_text = subprocess.run(["pcscd", "--help"], capture_output=True, text=True).stdout
+    alone = ["--disable-polkit"] if "--disable-polkit" in help_text else []
+    pcscd = subprocess.Popen(["pcscd", "--foreground", *alone], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + PATIENCE
         while not answers(pcscd):
@@ -42,6 +45,7 @@ def inside(command):
     finally:
         pcscd.terminate()
         pcscd.wait(PATIENCE)
+        subprocess.run(["umount", "--lazy", "/run/pcscd"], check=True)  # where others might see it, it goes too
 
 
 def main():
@@ -52,7 +56,11 @@ def main():
         if shutil.which(program) is None:
             sys.exit(f"{program} is missing: install the test dependencies (./dev does)")
     as_root = [] if os.geteuid() == 0 else ["--map-root-user"]
-    os.execvp("unshare", ["unshare", *as_root, "--mount", "--net", sys.executable, "-B", os.path.abspath(__file__), "--inside", *sys.argv[1:]])
+    unshare = ["unshare", *as_root, "--mount", "--net"]
+    # A changed root (chroot) is no mount point, so nothing can be said about its mounts.
+    if subprocess.run([*unshare, "true"], stderr=subprocess.DEVNULL).returncode != 0:
+        unshare += ["--propagation", "unchanged"]
+    os.execvp("unshare", [*unshare, sys.executable, "-B", os.path.abspath(__file__), "--inside", *sys.argv[1:]])
 
 
 main()

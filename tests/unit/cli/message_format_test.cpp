@@ -36,6 +36,19 @@ TEST(MessageFormat, PrintsThePropertiesOfMqtt5) {
   EXPECT_EQ(MessageFormat::parse(format)->apply({}, 0), "||||||||");
 }
 
+TEST(MessageFormat, PrintsTheObjectOfMosquittoSub) {
+  auto m = message();
+  m.packet_id = 7;
+  m.properties.content_type = "text/plain";
+  m.user_properties = {{"unit", "bar"}};
+  const std::string start = R"(,"topic":"plant/7","qos":1,"retain":1,"payloadlen":3,"mid":7,)";
+  const std::string properties = R"("properties":{"content-type":"text/plain","user-properties":[{"unit":"bar"}]},)";
+  EXPECT_TRUE(MessageFormat::parse("%j")->apply(m, 0).ends_with(start + properties + R"("payload":"4.2"})"));
+  EXPECT_TRUE(MessageFormat::parse("%J")->apply(m, 0).ends_with(start + properties + R"("payload":4.2})"));
+  m.payload = to_buffer(as_bytes("{"));
+  EXPECT_TRUE(MessageFormat::parse("%J")->apply(m, 0).ends_with(R"("payload":"{"})"));
+}
+
 TEST(MessageFormat, AFieldInAPayloadIsText) {
   auto m = message();
   m.payload = to_buffer(as_bytes("%t\\n"));

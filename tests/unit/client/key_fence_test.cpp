@@ -1,6 +1,8 @@
 // The claim: nothing is sealed on a connection before the keys that wait at the broker have come.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "client/session.h"
 #include "support/seal_of_tests.h"
 

@@ -1,6 +1,7 @@
 // Clients whose scheme is between partners: each a ClientSession, and between them as little of a broker as will do.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <deque>
 
 #include "client/session.h"

@@ -1,4 +1,6 @@
 // Clients and a broker of SCACAuth, over whole connections: what the keys in acknowledgements do, and what protects the rest.
+#include <algorithm>
+
 #include "schemes/scacauth/method.h"
 #include "support/scacauth.h"
 

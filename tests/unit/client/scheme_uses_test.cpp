@@ -12,9 +12,9 @@ namespace {
 
 /// By hand, from the schemes' READMEs: K own key, B the broker's, T readers, F authors, L keys of topics, E evidence.
 const std::map<std::string_view, std::string_view> expected{
-    {"plain", ""},        {"sl1", "KBFE"},        {"sl1@paper", "KFE"},   {"sl2", "KBFE"},           {"sl2@paper", "KBFE"},
-    {"sl3", "KBFE"},      {"sl3@paper", "KBFE"},  {"pmqtt", "KBTF"},      {"pmqtt@paper", "KTF"},    {"smqtt", "KBTF"},
-    {"scacauth", "KB"},   {"scacauth@paper", "KB"}, {"payload", "KTFL"},  {"payload-hop", "KBFL"},   {"payload@paper", ""},
+    {"plain", ""},      {"sl1", "KBFE"},          {"sl1@paper", "KFE"}, {"sl2", "KBFE"},         {"sl2@paper", "KBFE"},
+    {"sl3", "KBFE"},    {"sl3@paper", "KBFE"},    {"pmqtt", "KBTF"},    {"pmqtt@paper", "KTF"},  {"smqtt", "KBTF"},
+    {"scacauth", "KB"}, {"scacauth@paper", "KB"}, {"payload", "KTFL"},  {"payload-hop", "KBFL"}, {"payload@paper", ""},
 };
 
 constexpr std::pair<Named, char> letters[] = {{Named::key, 'K'},     {Named::broker_key, 'B'}, {Named::readers, 'T'},
@@ -28,7 +28,9 @@ TEST(SchemeUses, EverySchemeTakesWhatItUsesAndNothingElse) {
       const bool is_used = expected.at(name).find(letter) != std::string_view::npos;
       const auto checked = check_uses(name, {named}, {});
       EXPECT_EQ(checked.has_value(), is_used) << name << " " << letter;
-      if (!checked) EXPECT_EQ(checked.error().blame, Blame::caller_misused);
+      if (!checked) {
+        EXPECT_EQ(checked.error().blame, Blame::caller_misused);
+      }
     }
   }
 }

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "crypto/kdf.h"
 #include "crypto/key_exchange.h"
 #include "support.h"

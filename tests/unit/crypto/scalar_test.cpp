@@ -4,6 +4,8 @@
 #include <openssl/bn.h>
 #include <rapidcheck/gtest.h>
 
+#include <algorithm>
+
 #include "support.h"
 
 using namespace sealmq;

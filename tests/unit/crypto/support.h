@@ -1,6 +1,7 @@
 // What the tests of this folder share: octets from hexadecimal, the published vectors, chance that repeats.
 #pragma once
 
+#include <algorithm>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <stdexcept>

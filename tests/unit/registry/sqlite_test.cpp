@@ -41,7 +41,7 @@ TEST_F(SqliteTest, AStatementCanBeUsedAgainAfterAFailure) {
   ASSERT_TRUE(insert.bind(std::uint64_t{1}).run());
   const auto doubled = insert.bind(std::uint64_t{1}).run();
   ASSERT_FALSE(doubled);
-  EXPECT_EQ(doubled.error().blame, Blame::environment);
+  EXPECT_EQ(doubled.error().blame, Blame::caller_misused) << "no disk is to blame, and trying again is of no use";
   EXPECT_NE(doubled.error().what.find("test.db"), std::string::npos) << doubled.error().what;
   EXPECT_TRUE(insert.bind(std::uint64_t{2}).run());
 }
@@ -50,6 +50,29 @@ TEST_F(SqliteTest, BindingTooMuchIsAnError) {
   auto insert = database_.prepare("INSERT INTO t (n) VALUES (?)").value();
   EXPECT_FALSE(insert.bind(std::uint64_t{1}).bind(std::uint64_t{2}).run());
   EXPECT_EQ(rows(), 0U);
+}
+
+// SQLite's default, and NORMAL in write-ahead mode, would lose what was committed last when the power fails.
+TEST_F(SqliteTest, ACommitReachesTheDisk) {
+  constexpr std::uint64_t full = 2;
+  EXPECT_EQ(database_.number("PRAGMA synchronous"), full);
+  auto mode = database_.prepare("PRAGMA journal_mode").value();
+  ASSERT_TRUE(mode.step().value());
+  EXPECT_EQ(mode.text(0), "wal");
+}
+
+TEST_F(SqliteTest, WhatIsNotThereIsToBlameOnTheEnvironment) {
+  const auto missing = database_.execute("INSERT INTO nowhere VALUES (1)");
+  ASSERT_FALSE(missing);
+  EXPECT_EQ(missing.error().blame, Blame::environment);
+  EXPECT_FALSE(found_damage(missing.error()));
+}
+
+TEST_F(SqliteTest, TellsADamagedFileApart) {
+  testing::write_text(folder_ / "other.db", std::string(8192, 'x'));
+  const auto opened = Database::open(folder_ / "other.db", Durability::every_commit);
+  ASSERT_FALSE(opened);
+  EXPECT_TRUE(found_damage(opened.error())) << opened.error().what;
 }
 
 TEST_F(SqliteTest, ATransactionWithoutCommitIsUndone) {

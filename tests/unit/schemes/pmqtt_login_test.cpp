@@ -1,6 +1,7 @@
 // The login PMQTT-2 and its paper form: vectors, and conversations of both sides.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 #include <nlohmann/json.hpp>
 

@@ -42,12 +42,12 @@ struct Vectors : ::testing::Test {
 TEST_F(Vectors, BothSidesSealTheBytesOfTheVectorsAndOpenThem) {
   Session pc = session(Side::offering);
   Session dr = session(Side::answering);
-  EXPECT_EQ(to_hex(pc.id()), v["sid"]);
+  EXPECT_EQ(to_hex(pc.id()), v["sid"].get<std::string>());
   Buffer greeting, message, receipt;
   EXPECT_EQ(pc.seal(type_message, bare, {}, now, greeting), 0U);
   EXPECT_EQ(pc.seal(type_message, topic, as_bytes(text), now, message), 1U);
-  EXPECT_EQ(to_hex(greeting), v["greeting"]);
-  EXPECT_EQ(to_hex(message), v["message"]);
+  EXPECT_EQ(to_hex(greeting), v["greeting"].get<std::string>());
+  EXPECT_EQ(to_hex(message), v["message"].get<std::string>());
 
   EXPECT_FALSE(dr.seal(type_receipt, back, {}, now, receipt)) << "nothing leaves before the other side has shown its key";
   EXPECT_TRUE(dr.open(type_message, bare, greeting, now)->plaintext.empty());
@@ -55,7 +55,7 @@ TEST_F(Vectors, BothSidesSealTheBytesOfTheVectorsAndOpenThem) {
   receipt.clear();
   const std::vector<Receipt> receipts{{1, Verdict::taken}, {2, Verdict::unwanted}};
   ASSERT_TRUE(dr.seal(type_receipt, back, encode(receipts), now, receipt));
-  EXPECT_EQ(to_hex(receipt), v["receipt"]);
+  EXPECT_EQ(to_hex(receipt), v["receipt"].get<std::string>());
   EXPECT_EQ(decode_receipts(pc.open(type_receipt, back, receipt, now)->plaintext), receipts);
 }
 
@@ -66,7 +66,7 @@ TEST_F(Vectors, TheSignaturesOfTheVectorsVerifyAndNoOtherReading) {
   EXPECT_FALSE(Invitation::read(offer, patient, doctor.name, {1000, now.wall + 30'000})) << "old";
   EXPECT_FALSE(Invitation::read(offer, patient, doctor.name, {1000, now.wall - 5'100})) << "early";
   const auto request = read_request(hex(v["request"]), doctor, patient.name, now).value();
-  EXPECT_EQ(to_hex(request.unknown), v["sid"]);
+  EXPECT_EQ(to_hex(request.unknown), v["sid"].get<std::string>());
   EXPECT_FALSE(read_request(hex(v["request"]), patient, patient.name, now));
 }
 
@@ -74,14 +74,14 @@ TEST(PaperVectors, TheKeyAndTheMessageAreThoseOfTheVectors) {
   const auto v = vectors("pmqtt.json")["paper_kx_e2e"];
   auto pc = crypto::AgreementKey::from_secret(Secret(hex(v["pc_private"]))).value();
   auto dr = crypto::AgreementKey::from_secret(Secret(hex(v["dr_private"]))).value();
-  EXPECT_EQ(to_hex(paper::exchange_frame(pc)), v["pc_public_sec1u"]);
-  EXPECT_EQ(to_hex(paper::exchange_frame(dr)), v["dr_public_sec1u"]);
+  EXPECT_EQ(to_hex(paper::exchange_frame(pc)), v["pc_public_sec1u"].get<std::string>());
+  EXPECT_EQ(to_hex(paper::exchange_frame(dr)), v["dr_public_sec1u"].get<std::string>());
   const Secret key = paper::session_key(pc, hex(v["dr_public_sec1u"])).value();
-  EXPECT_EQ(to_hex(key.reveal()), v["aes128_key"]);
-  EXPECT_EQ(to_hex(paper::session_key(dr, hex(v["pc_public_sec1u"]))->reveal()), v["aes128_key"]);
+  EXPECT_EQ(to_hex(key.reveal()), v["aes128_key"].get<std::string>());
+  EXPECT_EQ(to_hex(paper::session_key(dr, hex(v["pc_public_sec1u"]))->reveal()), v["aes128_key"].get<std::string>());
   ScriptedRandom iv(hex(v["iv"]));
   const std::string text = v["plaintext"];
-  EXPECT_EQ(to_hex(paper::seal(key, as_bytes(text), iv)), v["payload_iv_ct"]);
+  EXPECT_EQ(to_hex(paper::seal(key, as_bytes(text), iv)), v["payload_iv_ct"].get<std::string>());
   EXPECT_EQ(as_text(paper::open(key, hex(v["payload_iv_ct"])).value()), text);
 }
 

@@ -1,6 +1,7 @@
 // SCACAuth: methods, the bytes of both logins, vectors, and what the broker answers.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 #include <nlohmann/json.hpp>
 

@@ -1,6 +1,7 @@
 // SL1 as its specification says, beyond what every signing scheme must withstand (tests/attack).
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 #include <nlohmann/json.hpp>
 

@@ -1,6 +1,7 @@
 // The frames of SL2 against the vectors, and what their decoders refuse.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 #include <nlohmann/json.hpp>
 

@@ -1,6 +1,8 @@
 // SL3 on the connections of a broker, both profiles: who gets a session, what is taken and what is given, groups and their keys.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "schemes/malina/join.h"
 #include "schemes/malina/revocation.h"
 #include "schemes/sl3/messages.h"

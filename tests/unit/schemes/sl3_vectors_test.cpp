@@ -2,6 +2,8 @@
 // (sl3_hardened.json).
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "crypto/schnorr_testing.h"
 #include "schemes/malina/join.h"
 #include "schemes/malina/revocation.h"
