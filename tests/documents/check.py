@@ -191,7 +191,7 @@ def options_of(program):
     for folder in "bench", "examples", "models", "tools":
         for path in (SOURCE / folder).rglob("*"):
             if path.is_file() and path.stat().st_size < 100000:
-                texts += re.findall(r"[\"'](--[a-z-]+)[\"']", path.read_text(encoding="utf-8", errors="replace"))
+                texts += re.findall(r"(--[a-z-]+)[\"')]", path.read_text(encoding="utf-8", errors="replace"))
     return set(re.findall(r"--[a-z][a-z0-9-]*", " ".join(texts)))
 
 
