@@ -118,10 +118,6 @@ bool is_identity_name(std::string_view name) {
   return !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), allowed);
 }
 
-bool is_there(Bytes key) {
-  return std::any_of(key.begin(), key.end(), [](std::uint8_t octet) { return octet != 0; });
-}
-
 std::string to_line(const PublicIdentity& identity) {
   std::string line(first_word);
   line.append(" ").append(identity.name).append(" ").append(name(identity.kind));
