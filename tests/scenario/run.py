@@ -13,8 +13,9 @@ usage: run.py PATH-OF-SEALMQ FILE.scenario
     & broker: sealmq broker -p {port}     starts a command in the background under a name
     wait-for broker: ready                until a line of its output, either one, holds this text (or /expression/)
     stop broker                           SIGTERM, and wait; an exit code may be checked after it
+    end tour                              waits until it ends by itself; likewise
 
-Every expectation belongs to the nearest "$" or "stop" above it. A scenario runs in an empty folder of its own, with `sealmq` in the
+Every expectation belongs to the nearest "$", "stop" or "end" above it. A scenario runs in an empty folder of its own, with `sealmq` in the
 PATH, HOME in that folder and umask 022. {port} is a free port, the same in the whole scenario. Nothing may take longer than 20
 seconds.
 """
@@ -75,6 +76,9 @@ class Background:
     def stop(self, with_signal=signal.SIGTERM):
         if self.process.poll() is None:
             os.killpg(self.process.pid, with_signal)
+        return self.end()
+
+    def end(self):
         try:
             self.process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
@@ -89,7 +93,7 @@ class Scenario:
     def __init__(self, environment):
         self.environment = environment
         self.background = {}
-        self.last = None  # (exit code, stdout, stderr) of the nearest "$" or "stop"
+        self.last = None  # (exit code, stdout, stderr) of the nearest "$", "stop" or "end"
         self.exit_checked = True
 
     def run_line(self, line):
@@ -107,6 +111,10 @@ class Scenario:
         elif line.startswith("stop "):
             self.check_exit(0)
             self.last = self.background.pop(line[len("stop "):].strip()).stop()
+            self.exit_checked = False
+        elif line.startswith("end "):
+            self.check_exit(0)
+            self.last = self.background.pop(line[len("end "):].strip()).end()
             self.exit_checked = False
         elif match := re.fullmatch(r"! exit (\d+)", line):
             self.check_exit(int(match[1]))
