@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "mqtt/topic.h"
+#include "schemes/freshness.h"
 
 namespace sealmq::payload {
 
@@ -48,7 +49,8 @@ const TopicKey* key_to_send(const TopicKeys::Keys& keys, std::string_view topic,
   const TopicKey* newest = nullptr;
   for (const TopicKey& key : keys) {
     if (filter.empty() || key.filter != filter || key.state != TopicKey::State::active) continue;
-    if (seconds < key.not_before || seconds > key.not_after) continue;
+    // Whoever made it may have a clock that is a little ahead; readers take that too.
+    if (seconds + accepted_ahead / 1000 < key.not_before || seconds > key.not_after) continue;
     if (newest == nullptr || key.not_before > newest->not_before) newest = &key;
   }
   return newest;

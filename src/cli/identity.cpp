@@ -636,7 +636,10 @@ void add_identity(Command& app, int& exit_code) {
               "names without keys, which log in by a password (sealmq identity password NAME)");
   rekey.argument("NEW.pub", options->new_keys, "its new keys, made by sealmq identity new NAME");
   ticket.get_option("NAME")->required(false);
-  for (Command* command : {&tickets, &cancel}) command->fallthrough();
+  for (Command* command : {&tickets, &cancel}) {
+    add_json_option(*command, options->json);
+    command->fallthrough();
+  }
   ticket.callback([=, &tickets, &cancel, &exit_code] {
     if (options->name.empty() && !tickets.parsed()) throw CLI::RequiredError("NAME");
     exit_code = finish(tickets.parsed()  ? run_ticket_list(*options)

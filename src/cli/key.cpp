@@ -416,7 +416,7 @@ Result<> untrust(const Options& options) {
   crypto::OsRandom random;
   const auto keys = TRY(open_topic_keys(options.client.topic_keys, random));
   std::vector<PublicIdentity> meant;
-  if (exists(options.file)) meant.push_back(TRY(read_public_identity(options.file)));
+  if (std::filesystem::is_regular_file(options.file)) meant.push_back(TRY(read_public_identity(options.file)));
   if (meant.empty())  // its file may be gone
     for (const auto& its : keys->administrators())
       if (its.identity.name == options.file) meant.push_back(its.identity);

@@ -301,9 +301,12 @@ awaitable<void> AsyncClient::Link::restore() {
     back_off_.expires_after(with_chance(delay));
     co_await back_off_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
     if (ended_) break;
+    session_.hold();
     const auto opened = co_await open();
+    if (opened && !ended_) co_await subscribe_again();
+    session_.release(now());
+    turn();
     if (ended_) break;
-    if (opened) co_await subscribe_again();
     if (!closed_) {
       restoring_ = restore_runs_ = false;
       for (auto& waiter : std::exchange(waiters_, {})) give(waiter, {});

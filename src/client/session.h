@@ -90,6 +90,9 @@ class ClientSession {
   mqtt::Outbox& outbox() { return connection_.to_wire(); }
   /// What was subscribed is subscribed on each connection by the scheme itself.
   bool asks_again_by_itself() const { return conversation_.exists(); }
+  /// Messages wait until release(): what is subscribed to again goes first, so that their answers are not missed.
+  void hold() { holds_ = true; }
+  void release(Now now);
   bool is_open() const { return connection_.state() == mqtt::Connection::State::Open; }
 
   // -- asking. Errors are the caller's: illegal topic, too large, something the broker has said it lacks.
@@ -241,6 +244,7 @@ class ClientSession {
   bool was_connected_ = false;
   bool session_was_there_ = false;  ///< before this connection: messages may have waited in it
   bool closed_ = true;              // Closed has been emitted for this connection, or there was none yet
+  bool holds_ = false;
   bool paused_ = false;
   std::uint64_t next_blind_ping_ = 0;  // steady, while paused_
   Now now_;

@@ -155,8 +155,14 @@ void ClientSession::go_on_with_kept() {
 }
 
 /// Sends what the broker's Receive Maximum allows: first what a former connection left open, then what waits. [MQTT-3.3.4-9]
+void ClientSession::release(Now now) {
+  now_ = now;
+  holds_ = false;
+  send_waiting();
+}
+
 void ClientSession::send_waiting() {
-  if (!is_open()) return;
+  if (!is_open() || holds_) return;
   const bool has_partners = conversation_.is_between_partners();
   std::size_t window =
       std::min<std::size_t>(connection_.peer_receive_maximum(), has_partners ? most_unconfirmed : most_in_flight);

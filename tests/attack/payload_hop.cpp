@@ -218,7 +218,8 @@ TEST_F(PayloadHop, AStampThatWasTakenOffIsMissed) {
   // The stamp of another one, who may write there too.
   End helper(broker, "helper", {"plant/7/#"}, {});
   const Stamper its = stamper(*helper.keys);
-  const Header header{.content = 16, .number = 1000, .issued = broker.now.wall / 1000};
+  const Header inner = decode_message(message.body).value().header;
+  const Header header{.content = 16, .number = inner.number, .context = inner.key_id, .issued = broker.now.wall / 1000};
   const Buffer stolen = encode_sign1(its, header, external_aad(topic), message.body).value();
   EXPECT_EQ(send(*device_link, as_text(stolen)), Reason::not_authorized);
   EXPECT_TRUE(hidden->publishes.empty());

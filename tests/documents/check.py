@@ -9,6 +9,7 @@ usage: check.py PATH-OF-SEALMQ [DOCUMENT.md...]
 
 Without documents: all, and it counts what is not run.
 """
+import json
 import os
 import pathlib
 import re
@@ -176,23 +177,13 @@ def printed_by(*words_of_command):
 
 def options_of(program):
     """All that any help names, and the options of the project's own scripts."""
-    texts, waiting, asked = [], [()], set()
-    while waiting:
-        command = waiting.pop()
-        if command in asked or len(command) > 2:
-            continue
-        asked.add(command)
-        for option in "--help", "--help-all":
-            text = printed_by(program, *command, option)
-            texts.append(text)
-            waiting += [tuple(words.split()[:2]) for words in re.findall(r"sealmq((?: [a-z][a-z-]*)+)", text)]
-            if not command:
-                waiting += [(word,) for word in re.findall(r"^ +([a-z][a-z-]*) ", text, re.MULTILINE)]
+    commands = [json.loads(line) for line in printed_by(program, "help", "--json").splitlines()]
+    texts = [name for command in commands for option in command["options"] for name in option["names"]]
     for folder in "bench", "examples", "models", "tools":
         for path in (SOURCE / folder).rglob("*"):
             if path.is_file() and path.stat().st_size < 100000:
                 texts += re.findall(r"(--[a-z-]+)[\"')]", path.read_text(encoding="utf-8", errors="replace"))
-    return set(re.findall(r"--[a-z][a-z0-9-]*", " ".join(texts)))
+    return set(re.findall(r"--[a-z][a-z0-9-]*", " ".join(texts))) | {"--help", "--help-all"}
 
 
 def settings_of(program):

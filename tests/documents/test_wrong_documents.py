@@ -22,6 +22,8 @@ $ sealmq identity new boiler-7
 sealmq-identity boiler-7 device …
 SHA256:IhXI2Gsp90q9nv/ni9CzlfEjUgxiH7G7f8scgUIMFIs
 $ sealmq identity enroll boiler-7.pub --publish 'plant/7/#' --subscribe '#'
+sealmq: made ./sealmq-data, a new broker's data folder
+hint: --data DIR or SEALMQ_DATA names that of a broker that is there
 enrolled boiler-7 SHA256:IhXI2Gsp90q9nv/ni9CzlfEjUgxiH7G7f8scgUIMFIs
 ```
 
@@ -97,16 +99,16 @@ class WrongDocuments(unittest.TestCase):
 
     def test_what_does_not_happen_as_it_is_written(self):
         for replacement, at, finding in (
-                (("enrolled boiler-7", "enrolled boiler-8"), 10, "it printed:\nenrolled boiler-7"),
-                (("enrolled boiler-7 SHA256:IhX", "enrolled boiler-7 SHA256:AhX"), 10, "it printed:\nenrolled boiler-7"),
+                (("enrolled boiler-7", "enrolled boiler-8"), 10, "enrolled boiler-7 SHA256:"),
+                (("enrolled boiler-7 SHA256:IhX", "enrolled boiler-7 SHA256:AhX"), 10, "enrolled boiler-7 SHA256:"),
                 (("enrolled boiler-7 SHA256:IhXI2Gsp90q9nv/ni9CzlfEjUgxiH7G7f8scgUIMFIs\n", ""), 10, "it printed:"),
-                (("sealmq: …\n…\n", ""), 38, "it printed:\nsealmq: "),
+                (("sealmq: …\n…\n", ""), 40, "it printed:\nsealmq: "),
                 (("identity new boiler-7", "identity knew boiler-7"), 7, "it printed:"),
-                (('publish = ["sl1"]', 'publsh = ["sl1"]'), 18, "unknown key"),
-                (("\n4.2\n```", "\n4.3\n```"), 31, "it printed:\n4.2\n"),
-                (("\n4.2\n```", "\n4.2\n4.2\n```"), 31, "it printed:\n4.2\n"),
-                (("\n4.2\n```", "\n```"), 31, "it printed:\n4.2\n"),
-                (("Client::connect(std", "Client::connekt(std"), 45, "has no such line"),
+                (('publish = ["sl1"]', 'publsh = ["sl1"]'), 20, "unknown key"),
+                (("\n4.2\n```", "\n4.3\n```"), 33, "it printed:\n4.2\n"),
+                (("\n4.2\n```", "\n4.2\n4.2\n```"), 33, "it printed:\n4.2\n"),
+                (("\n4.2\n```", "\n```"), 33, "it printed:\n4.2\n"),
+                (("Client::connect(std", "Client::connekt(std"), 47, "has no such line"),
         ):
             with self.subTest(replacement):
                 code, said = self.followed(replacement)

@@ -1,4 +1,5 @@
 // Profiles of the command line.
+#include "sealmq/bytes.h"
 #include "cli/profile_lines.h"
 
 #include <cstdlib>

@@ -258,7 +258,9 @@ class Tokens(WithFolder):
             file.write(ROWS % ("sl1", "sl1"))
         _, err = self.run_it("broker", "--data", self.path("data"), "-p", "0", "-c", self.path("sl1.toml"), "--keystore", self.uri, exits=1)
         self.assertRegex(err, re.compile("the broker's keys live in a token, and sl1 .*hint: ", re.DOTALL))
-        _, err = self.run_it("broker", "--data", self.path("other"), "-p", "0", "--keystore", "pcsc:", exits=1)
+        with open(self.path("scacauth.toml"), "w") as file:
+            file.write(ROWS % ("scacauth", "scacauth"))
+        _, err = self.run_it("broker", "--data", self.path("other"), "-p", "0", "-c", self.path("scacauth.toml"), "--keystore", "pcsc:", exits=1)
         self.assertIn("not on a card", err)
 
 

@@ -171,7 +171,7 @@ class Monitoring(unittest.TestCase):
             os.chmod(file.name, 0o644)
             code, said = self.start_fails(f"[admin]\nurl = 'http://0.0.0.0:0'\ntoken_file = '{file.name}'\n")
             self.assertEqual(code, 1)
-            self.assertIn("chmod 600", said)
+            self.assertIn("chmod o= ", said)
 
 
 class SysTopics(unittest.TestCase):

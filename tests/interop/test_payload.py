@@ -240,7 +240,7 @@ class Payload(unittest.TestCase):
         shutil.copytree(self.folder / "boiler", self.folder / "clone")
         for i in range(3):
             self.assertEqual(self.pub("a", f"original {i}", "-q", "1").returncode, 0)
-            self.run_ok("pub", *self.at("boiler"), "--topic-keys", "clone", "-t", "a", "-m", f"clone {i}", "-q", "1")
+            self.run_ok("pub", *["clone" if word == "boiler" else word for word in self.at("boiler")], "-t", "a", "-m", f"clone {i}", "-q", "1")
         self.assertTrue(reader.out.wait_for(lambda got: "boiler clone 2" in got), reader.err.all())
         self.assertEqual(len([line for line in reader.out.all() if "original" in line or "clone" in line]), 6, reader.err.all())
 

@@ -113,11 +113,21 @@ TEST_F(PaperConnection, SendsOneMessageAtATime) {
 
 TEST_F(PaperConnection, LeavesNoSessionBehind) {
   ScacClient client(bench, paper);
-  client.options.clean_start = false;
-  client.options.session_expiry = std::chrono::seconds(3600);
+  // Our own client refuses to ask for it.
+  client.to_broker = [](const Buffer& packet) -> ScacClient::Packets {
+    if (!is(PacketType::connect, packet)) return {packet};
+    const auto header = mqtt::decode_header(packet, mqtt::Version::v5).value().value();
+    auto connect = mqtt::decode_connect(Bytes(packet).subspan(header.size)).value();
+    connect.clean_start = false;
+    connect.properties.session_expiry_interval = 3600;
+    Buffer out;
+    mqtt::encode(connect, out);
+    return {out};
+  };
   client.connect();
-  ASSERT_EQ(bench.broker.counters().sessions, 1U) << client.causes();
-  client.cut();
+  const auto closed = client.take<Closed>();
+  ASSERT_TRUE(closed);
+  EXPECT_EQ(closed->error.code, static_cast<std::uint8_t>(Reason::protocol_error)) << client.causes();
   EXPECT_EQ(bench.broker.counters().sessions, 0U) << "half a message would go on under other keys";
 }
 

@@ -17,7 +17,7 @@
 
 /// In the place of the C library's: what has been written reaches the disk by this call.
 static int syncs = 0;
-extern "C" int fdatasync(int file) {
+extern "C" __attribute__((visibility("default"))) int fdatasync(int file) {
   ++syncs;
   return static_cast<int>(::syscall(SYS_fdatasync, file));
 }
