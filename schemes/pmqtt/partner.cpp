@@ -114,7 +114,8 @@ Result<std::optional<Request>> Partner::next_request(Now now) {
   if (has_to_request_ && now.steady >= next_request_) {
     has_to_request_ = false;
     next_request_ = now.steady + between_requests;
-    return Request{exchange_topic_, TRY(make_request(key_, pinned_.name, unknown_, now))};
+    auto request = TRY(make_request(key_, pinned_.name, unknown_, now));
+    return Request{exchange_topic_, std::move(request)};
   }
   if (!offered_.empty() && offered_.back().session.must_be_renewed(now)) wants_session_ = true;
   if (wants_session_ && now.steady >= next_offer_) {

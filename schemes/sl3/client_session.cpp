@@ -27,7 +27,8 @@ Result<ClientRequest> ClientRequest::make(Role role, std::string_view topic, Key
   Bytes start = Bytes(frame).first(malina::frame_start_size);
   auto encapsulation = TRY(malina::encapsulate(start, {broker.id, broker.agreement}, ephemeral));
 
-  RequestBody body{now.wall, TRY(key.sequence().next()), topic, key.identity().keys.schnorr, {}};
+  const auto sequence = TRY(key.sequence().next());
+  RequestBody body{now.wall, sequence, topic, key.identity().keys.schnorr, {}};
   const auto& th1 = encapsulation.exchange.hash();
   body.signature = TRY(malina::sign(key, {request_type(role), broker.id, topic, body.id, th1, body.time, body.sequence}));
   malina::seal_once(encapsulation, request_label, encode(body), frame);

@@ -67,7 +67,8 @@ Result<PublicIdentity> create_keys(const NewKeys& wanted, Random& random, const 
   for (const auto& path : {wanted.key_path, wanted.pub_path})
     if (!path.empty() && exists(path)) return fail(Blame::caller_misused, path + " is there already and is not overwritten");
 
-  KeyReference reference{{}, TRY(parse_key_uri(wanted.keystore))};
+  KeyReference reference;
+  reference.uri = TRY(parse_key_uri(wanted.keystore));
   if (auto* token = std::get_if<TokenUri>(&reference.uri)) {
     if (token->object.empty()) token->object = wanted.name;
     reference.identity = TRY(create_token_keys(*token, wanted.name, wanted.kind, wanted.rsa_bits, asker));

@@ -290,7 +290,8 @@ class SqlRegistry final : public Registry {
       open.reserve(static_cast<std::size_t>(rows.count()));
       for (int row = 0; row < rows.count(); ++row) {
         const auto number = TRY(rows.number(row, 0));
-        open.push_back({number, TRY(rows.text(row, 1))});
+        auto text = TRY(rows.text(row, 1));
+        open.push_back({number, std::move(text)});
       }
       return open;
     });
