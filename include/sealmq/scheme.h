@@ -79,7 +79,7 @@ struct SchemeInfo {
   Claims claims;
   std::span<const std::string_view> hazards;  ///< known weaknesses, one line each; what the warning lists
   std::span<const SchemeOption> options = {};
-  ClientUses uses = {};           ///< besides keys of topics, where it has_topic_keys
+  ClientUses uses = {};  ///< besides keys of topics, where it has_topic_keys
   /// A broker without [[topic]] rows lets it in and out. Only for schemes whose every message the broker itself verifies to be by
   /// an identity on its list.
   bool in_default_policy = false;

@@ -94,7 +94,8 @@ class TopicKeys {
     std::vector<std::string> filters;  ///< none: for what others have delegated to it
   };
   virtual std::vector<Administrator> administrators() = 0;
-  /// Adds it, or gives it other filters, which are topic filters. `#` is for the only administrator alone, and no filter for two of them: caller_misused.
+  /// Adds it, or gives it other filters, which are topic filters. `#` is for the only administrator alone, and no filter for two
+  /// of them: caller_misused.
   virtual Result<> trust(const PublicIdentity& administrator, std::vector<std::string> filters = {"#"}) = 0;
   /// caller_misused, if it is not trusted.
   virtual Result<> untrust(const PublicIdentity& administrator) = 0;

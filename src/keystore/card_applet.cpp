@@ -122,8 +122,7 @@ class CardOwnKeys final : public KeyStore {
 };
 
 Result<> make_folder(const std::string& folder) {
-  if (!sealmq::make_folder(folder))
-    return fail(Blame::environment, "cannot make " + folder + ": " + error_text(errno));
+  if (!sealmq::make_folder(folder)) return fail(Blame::environment, "cannot make " + folder + ": " + error_text(errno));
   struct stat found {};
   if (::stat(folder.c_str(), &found) != 0 || !S_ISDIR(found.st_mode))
     return fail(Blame::environment, folder + " is not a folder");

@@ -149,5 +149,4 @@ struct Difference {
 };
 std::vector<Difference> differences(const Configuration& before, const Configuration& after);
 
-
 }  // namespace sealmq::server

@@ -123,7 +123,8 @@ TEST_P(Joining, GuessingTicketsIsCheapForTheBrokerAndEnds) {
   }
   auto asked = request(good, *newcomer);
   EXPECT_EQ(send(stranger("guesser"), asked.frame), Reason::quota_exceeded) << "even with a good ticket now";
-  EXPECT_FALSE(throttle.may_try(Login::Tested::secret, "boiler-7", "guesser", broker.now)) << "and the way of logins is closed to it too";
+  EXPECT_FALSE(throttle.may_try(Login::Tested::secret, "boiler-7", "guesser", broker.now))
+      << "and the way of logins is closed to it too";
   auto& link = stranger("friend");
   EXPECT_EQ(send(link, asked.frame), Reason::success);
   EXPECT_EQ(answer_to(asked, link, *newcomer), JoinStatus::accepted) << "elsewhere, and the ticket was not used up";

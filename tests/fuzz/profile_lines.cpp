@@ -1,6 +1,6 @@
 // Profiles of the command line.
-#include "sealmq/bytes.h"
 #include "cli/profile_lines.h"
+#include "sealmq/bytes.h"
 
 #include <cstdlib>
 

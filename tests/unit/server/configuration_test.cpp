@@ -1,7 +1,7 @@
 #include "server/configuration.h"
 
-#include <algorithm>
 #include <gtest/gtest.h>
+#include <algorithm>
 
 #include "mqtt/topic.h"
 #include "sealmq/scheme.h"
