@@ -97,7 +97,7 @@ FileKind kind_of_file(std::string_view content) {
     if (has_line(content, mark.start)) return mark.kind;
   if (has_line(content, "-----BEGIN ")) return kind_of_pem(content);
   if (has_line(content, "broker ") && has_line(content, "ecdsa-p256 ")) return FileKind::broker_identity;
-  if (content.starts_with("{\"id\":\"") && content.find("\"key\":\"") != content.npos) return FileKind::exported_key;
+  if (content.starts_with("{\"filter\":\"") && content.find("\"key\":\"") != content.npos) return FileKind::exported_key;
   return has_other_secret(content) ? FileKind::other_secret : FileKind::unknown;
 }
 

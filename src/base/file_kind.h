@@ -15,7 +15,7 @@ enum class FileKind : std::uint8_t {
   key_reference,     ///< NAME.key that says in which token or card the keys are
   rabin_keys,        ///< rabin.key
   topic_key,         ///< of a folder of topic keys
-  exported_key,      ///< a topic key in JSON
+  exported_key,      ///< topic keys in JSON
   card,              ///< what a simulated card keeps
   other_secret,      ///< a SEALMQ-…-KEY- of a later version
   public_identity,   ///< NAME.pub, authority.pub

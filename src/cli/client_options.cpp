@@ -216,7 +216,7 @@ Result<ConnectOptions> connect_options(const ClientOptions& options) {
   connect.version = TRY(version_from(options.version));
   connect.keep_alive = std::chrono::seconds(options.keep_alive);
   connect.clean_start = !options.no_clean;
-  if (options.no_clean && options.client_id.empty())
+  if (options.no_clean && connect.client_id.empty())
     return fail_with_hint(Blame::caller_misused, "a session that is kept needs a name to be found by", "-i ID");
   if (options.session_expiry >= 0)
     connect.session_expiry = std::chrono::seconds(options.session_expiry);

@@ -1,6 +1,8 @@
 // sealmq rr: publishes a request and prints the response, as mosquitto_rr does.
 #include "cli/rr.h"
 
+#include <unistd.h>
+
 #include <array>
 #include <chrono>
 #include <iostream>
@@ -62,8 +64,10 @@ Result<int> run(const Options& options) {
   while (Clock::now() < end) {
     const auto message = TRY(client.receive(std::chrono::ceil<std::chrono::milliseconds>(end - Clock::now())));
     if (!message || message->properties.correlation_data != publish.properties.correlation_data) continue;
-    std::cout << (options.json ? to_json(*message) : format.apply(*message, wall_milliseconds())) << '\n';
-    TRY(client.disconnect());
+    std::string text = options.json ? to_json(*message) : format.apply(*message, wall_milliseconds());
+    const bool to_terminal = ::isatty(STDOUT_FILENO) == 1;
+    std::cout << (to_terminal && !options.json ? harmless(std::move(text)) : text) << '\n';
+    (void)client.disconnect();  // the answer is there
     return exit_done;
   }
   return exit_timed_out;

@@ -235,7 +235,10 @@ awaitable<Result<std::optional<ReceivedMessage>>> AsyncClient::Link::receive(Clo
 awaitable<Result<>> AsyncClient::Link::disconnect() {
   auto self = shared_from_this();
   ended_ = true;
-  if (restoring_) give_up(*closed_);
+  if (restoring_) {
+    if (!closed_) lost({Blame::environment, "disconnected", 0});  // in the midst of a login
+    give_up(*closed_);
+  }
   if (closed_) co_return Failure(*closed_);
   leaving_ = true;
   session_.disconnect(mqtt::Reason::success, now());
@@ -268,14 +271,14 @@ awaitable<Result<>> AsyncClient::Link::reconnect() {
 }
 
 awaitable<Result<>> AsyncClient::Link::ready() {
-  if (!closed_) co_return Result<>{};
-  if (!restoring_) co_return Failure(*closed_);
+  if (!restoring_) co_return closed_ ? Result<>(Failure(*closed_)) : Result<>{};
   auto answer = answer_within(options_.timeout);
   waiters_.push_back(answer);
   const bool waited = co_await wait(answer);
   std::erase(waiters_, answer);
   if (!waited) co_return cancelled();
-  co_return answer->result ? *answer->result : Failure(*closed_);
+  if (answer->result) co_return *answer->result;
+  co_return Failure(closed_ ? *closed_ : Error{Blame::environment, "the broker did not answer in time", 0});
 }
 
 /// Taken over: by whoever would be thrown out in turn.
@@ -331,7 +334,10 @@ milliseconds AsyncClient::Link::with_chance(milliseconds delay) {
 }
 
 awaitable<void> AsyncClient::Link::subscribe_again() {
-  if (session_present_ || session_.asks_again_by_itself()) co_return;
+  if (session_.asks_again_by_itself()) co_return;
+  // Until all of it has been done on one session, which the next connection may find there.
+  if (!session_present_) must_subscribe_ = true;
+  if (!must_subscribe_) co_return;
   const auto subscriptions = subscriptions_;
   for (const auto& [filter, options] : subscriptions) {
     auto handle = session_.subscribe(filter, options, now());
@@ -342,9 +348,11 @@ awaitable<void> AsyncClient::Link::subscribe_again() {
       granted = Failure(handle.error());
     if (closed_) co_return;
     if (granted) continue;
+    if (granted.error().code == 0) co_return lost(granted.error());  // no answer: once more, on another connection
     subscriptions_.erase(filter);
     on(RefusedMessage{filter, granted.error().what});
   }
+  must_subscribe_ = false;
 }
 
 /// Whoever waits for a connection waits in vain.

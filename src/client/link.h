@@ -126,10 +126,11 @@ class [[gnu::visibility("hidden")]] AsyncClient::Link : public std::enable_share
   bool said_goodbye_ = false;  // the channel is closed
   bool session_present_ = false;
   bool was_connected_ = false;
-  bool opening_ = false;       // whoever called open() is told
-  bool restoring_ = false;     // connects by itself
-  bool restore_runs_ = false;  // perhaps for nobody any more
-  bool ended_ = false;         // nobody wants to connect again
+  bool opening_ = false;         // whoever called open() is told
+  bool restoring_ = false;       // connects by itself
+  bool must_subscribe_ = false;  // the session lacks some of subscriptions_
+  bool restore_runs_ = false;    // perhaps for nobody any more
+  bool ended_ = false;           // nobody wants to connect again
   boost::asio::steady_timer back_off_;
   boost::asio::cancellation_signal stop_;                  // of restore()
   std::map<std::string, SubscribeOptions> subscriptions_;  // granted

@@ -79,7 +79,8 @@ Result<Handle> ClientSession::publish(std::string_view topic, Bytes payload, con
   message.topic = topic;
   (scheme_ != nullptr ? message.plaintext.emplace() : message.payload) = to_buffer(payload);
   // What has to wait is protected when it goes: numbers then rise in the order in which receivers see them.
-  const bool goes_at_once = is_open() && waiting_.empty();
+  const bool goes_at_once =
+      is_open() && !holds_ && waiting_.empty() && std::ranges::all_of(outgoing_, [](const auto& entry) { return entry.sent; });
   if (scheme_ != nullptr && !conversation_.exists() && goes_at_once) TRY(make_ready(message));
   message.qos = is_exactly_once() ? QoS::exactly_once : options.qos;
   message.retain = options.retain;

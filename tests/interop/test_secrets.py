@@ -82,7 +82,11 @@ class Home:
         self.write("sealmq.toml", CONFIGURATION.format(home=self.path))
         self.broker = Broker("-v", configuration=CONFIGURATION.format(home=self.path), own_listeners=True)
         self.ports = self.broker.ports
-        self.make()
+        try:
+            self.make()
+        except BaseException:
+            self.close()
+            raise
 
     def close(self):
         self.broker.stop()
@@ -160,7 +164,7 @@ class Home:
         self.secret("colon", [self.read("colon").strip().split(":")[1]])
         self.secret("both.pem", self.secrets["server.key"])
         self.secret("psk", [psk])
-        self.secret("exported.json", [json.loads(self.read("exported.json"))["key"]])
+        self.secret("exported.json", [key["key"] for key in json.loads(self.read("exported.json"))["keys"]])
         self.kinds += ["dev.pub", "broker.pub", "authority.pub", "server.pem", "crl.pem", "reference.key", "evidence", "sealmq.toml",
                        "registry.db", "empty"]
         self.runs = {}
@@ -254,6 +258,7 @@ def sites(home):
                                      "pkcs11:token=none?module-path=/usr/lib/softhsm/libsofthsm2.so&pin-source=file:{}"]
     yield "identity", "--keystore", ["identity", "new", "other", "--keystore", "pkcs11:token=none?module-path={}"]
     yield "identity", "--data", ["identity", "list", "--data", "{}"]
+    yield "identity", "-c", ["identity", "password", "dev", "--remove", "--data", data, "-c", "{}"]
     yield "key", "trust", ["key", "trust", "{}", "--topic-keys", "trusting"]
     yield "key", "--topic-keys", ["key", "list", "--topic-keys", "{}"]
     yield "key", "--key", ["key", "new", "other/#", "--topic-keys", "new-keys", "--key", "{}"]

@@ -18,7 +18,7 @@ constexpr Sample samples[] = {
     {FileKind::topic_key, "SEALMQ-TOPIC-KEY-1 AAAA\n"},
     {FileKind::card, "SEALMQ-CARD-1 AAAA\n"},
     {FileKind::other_secret, "# of a later version\nSEALMQ-LATER-KEY-1 AAAA\n"},
-    {FileKind::exported_key, "{\"id\":\"00\",\"filter\":\"a\",\"kind\":\"symmetric\",\"key\":\"0011\"}\n"},
+    {FileKind::exported_key, "{\"filter\":\"a\",\"keys\":[\n{\"id\":\"00\",\"kind\":\"symmetric\",\"key\":\"0011\"}]}\n"},
     {FileKind::key_reference, "# elsewhere\nsealmq-identity a device schnorr-p256=-\nkeystore pkcs11:token=t\n"},
     {FileKind::public_identity, "sealmq-identity a device schnorr-p256=AA ecdsa-p256=AA ecdh-p256=AA\n"},
     {FileKind::broker_identity, "# public keys\nbroker broker-1\necdsa-p256 AA SHA256:x\necdh-p256 AA SHA256:x\n"},
