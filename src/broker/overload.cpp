@@ -81,7 +81,7 @@ const char* Core::lacks_room_for(const mqtt::Publish& packet) const {
     if (!retained.has_room(packet.topic, size)) return "too many retained messages";
     if (!has_room_to_wait() && !retained.replaces(packet.topic, size)) return short_of_memory;
   }
-  const bool is_kept = packet.retain || packet.qos != mqtt::QoS::at_most_once;
+  const bool is_kept = (packet.retain && !packet.payload.empty()) || packet.qos != mqtt::QoS::at_most_once;
   return is_kept && ports.budget != nullptr && !ports.budget->has_room() ? short_of_memory : nullptr;
 }
 

@@ -53,6 +53,7 @@ void Retained::store(const std::shared_ptr<const Message>& message, std::uint64_
   present_ += erase ? 0 : 1;
   if (erase) {
     marks_.emplace_back(at->first, view.stamp);
+    marks_size_ += at->first.size() + cost_of_entry;
     make_room_for_marks();
   }
   account();
@@ -60,12 +61,16 @@ void Retained::store(const std::shared_ptr<const Message>& message, std::uint64_
 
 // They are needed for as long as a message takes from one shard to another.
 void Retained::make_room_for_marks() {
-  while (marks_.size() > limit_ || mark_bytes_ > most_bytes_ / 8) {
+  while (!marks_.empty()) {
+    const bool is_full = marks_.size() > limit_ || std::max(mark_bytes_, marks_size_) > most_bytes_ / 8;
     auto at = entries_.find(marks_.front().first);
-    if (at != entries_.end() && at->second.message == nullptr && at->second.stamp == marks_.front().second) {
+    const bool counts = at != entries_.end() && at->second.message == nullptr && at->second.stamp == marks_.front().second;
+    if (counts && !is_full) return;
+    if (counts) {
       forget(*at);
       entries_.erase(at);
     }
+    marks_size_ -= marks_.front().first.size() + cost_of_entry;
     marks_.pop_front();
   }
 }
@@ -78,7 +83,7 @@ void Retained::forget(const Entries::value_type& entry) {
 }
 
 void Retained::account() {
-  charge_.set((topics_ + entries_.size() * cost_of_entry) / Charge::step * Charge::step);
+  charge_.set((topics_ + entries_.size() * cost_of_entry + marks_size_) / Charge::step * Charge::step);
 }
 
 namespace {
@@ -166,6 +171,7 @@ std::size_t Retained::tick(std::uint64_t steady, const Use& expired) {
     forget(entry);
     return true;
   });
+  make_room_for_marks();
   account();
   return bytes;
 }

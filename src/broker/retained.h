@@ -75,6 +75,7 @@ class Retained {
   std::size_t bytes_ = 0;                                    // of those that are present,
   std::size_t mark_bytes_ = 0;                               // and of marks
   std::deque<std::pair<std::string, std::uint64_t>> marks_;  // with their stamps, the oldest first; some have gone meanwhile
+  std::size_t marks_size_ = 0;                               // of these, in bytes
   std::size_t topics_ = 0;                                   // bytes of their names
   Charge charge_;
 };

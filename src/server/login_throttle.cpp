@@ -30,7 +30,7 @@ bool LoginThrottle::Records::is_open(const std::string& key, Now now) {
   Record* record = find(key);
   if (record == nullptr) return true;
   // Failures far apart are none; who was closed is watched for longer.
-  const bool is_old = now.steady - record->since > window;
+  const bool is_old = now.steady > record->since + window;  // `now` is that of some shard, and may be a little earlier
   if (is_old && (record->wait == 0 || now.steady > record->closed_until + longest_wait)) {
     record->failures = 0;
     record->wait = record->closed_until = 0;

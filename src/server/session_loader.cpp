@@ -106,7 +106,8 @@ class Loader {
       const Scheme* scheme = find_scheme(deliveries.text(5));
       loaded.restored.last_number = std::max(loaded.restored.last_number, deliveries.number(1));
       const auto message = find(messages, deliveries.number(2));
-      const bool lost = deliveries.number(2) != no_message && message == nullptr;
+      const bool was_sent = deliveries.number(6) != 0;  // then it may have become a mere packet identifier
+      const bool lost = message == nullptr && (deliveries.number(2) != no_message || !was_sent);
       if (session == sessions.end() || scheme == nullptr || lost) continue;
       broker::DeliverySaved saved{session->first,
                                   deliveries.number(1),

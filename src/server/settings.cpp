@@ -130,10 +130,9 @@ constexpr RowKey rows[] = {
     {"listener", "identity", "text: none|cn|san|psk", "none",
      "mqtts and wss: which name that TLS has proven is the client's identity: the certificate's common name, the first of its "
      "alternative names that can be one, or the identity of its pre-shared key"},
-    {"listener", "anonymous", "truth", "true",
+    {"listener", "anonymous", "truth", "",
      "false: whoever proves no identity, by a scheme, a password or TLS, is refused; true: it comes in and may do what policy "
-     "leaves "
-     "to plain MQTT"},
+     "leaves to plain MQTT. Without it: true, but false once password_file, or identity, client_ca or psk_file here, is said"},
     {"listener", "hop", "text: offered|none|hpp1|ratchet|hrl1", "offered",
      "what protects connections after a login by a scheme: what the client offers, nothing, the payloads, each of them under a "
      "key "

@@ -118,6 +118,19 @@ TEST(Retained, TheOldestMarksMakeRoom) {
   EXPECT_TRUE(retained.has_room("new", 10));
 }
 
+TEST(Retained, AnErasureThatIsRepeatedTakesNoMoreRoom) {
+  Budget budget(1 << 30);
+  Retained retained(100'000, 8 << 20, &budget);
+  const std::string topic(60'000, 't');
+  for (std::uint64_t i = 1; i <= 2000; ++i) {
+    retained.store(message(topic, "", 2 * i), 0);
+    retained.store(message("other", "", 2 * i + 1), 0);
+  }
+  EXPECT_LT(budget.used(), std::size_t{4} << 20);
+  retained.tick(20'000, [](const Message&) {});
+  EXPECT_EQ(budget.used(), 0U);
+}
+
 TEST(Retained, KeepsToItsLimitAndFreesWhatIsErased) {
   Retained retained(2);
   auto store_if_room = [&](const std::shared_ptr<const Message>& m) {
