@@ -67,7 +67,8 @@ class ClientSide : public ClientScheme {
     return verified(std::move(received));
   }
 
-  Result<std::optional<std::pair<std::string, std::string>>> subscribe_property(std::string_view filter, const ThisConnection& on, Now now) override {
+  Result<std::optional<std::pair<std::string, std::string>>> subscribe_property(std::string_view filter, const ThisConnection& on,
+                                                                                Now now) override {
     Buffer frame = TRY(subscribe_frame(filter, on, now));
     return std::pair{std::string(property), to_base64url(frame)};
   }

@@ -63,7 +63,8 @@ class ClientSide : public ClientScheme {
     return verified(std::move(received));
   }
 
-  Result<std::optional<std::pair<std::string, std::string>>> subscribe_property(std::string_view, const ThisConnection&, Now) override {
+  Result<std::optional<std::pair<std::string, std::string>>> subscribe_property(std::string_view, const ThisConnection&,
+                                                                                Now) override {
     return std::pair{std::string(property), std::string("SL1_1")};
   }
 

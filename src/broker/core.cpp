@@ -201,7 +201,8 @@ std::pair<Session*, bool> Core::take_session(std::string_view client_id, std::st
   return {made, false};
 }
 
-std::size_t Core::end_deliveries(Session& session, const std::function<bool(const Delivery&)>& ends, std::vector<Delivery>& jobs) {
+std::size_t Core::end_deliveries(Session& session, const std::function<bool(const Delivery&)>& ends,
+                                 std::vector<Delivery>& jobs) {
   const auto finish = [&](const Delivery& delivery, bool may_have_come) {
     if (delivery.share != nullptr && !may_have_come) jobs.push_back(delivery);
     finished(session, delivery);
@@ -231,7 +232,8 @@ void Core::forget_proofs_of_others(Session& session, Now now) {
     received(session, entry.message);
     drop(Drop::not_entitled);
   }
-  const auto ended = end_deliveries(session, [&](const Delivery& d) { return is_others(d.subscriber); }, jobs);
+  const auto ended = end_deliveries(
+      session, [&](const Delivery& d) { return is_others(d.subscriber); }, jobs);
   counters.dropped[static_cast<std::size_t>(Drop::not_entitled)] += ended;
   std::erase_if(session.subscriptions, [&](const auto& entry) {
     if (!is_others(entry.second->subscriber)) return false;
@@ -333,7 +335,8 @@ RevocationReport Core::revoke(std::string_view name, Now now) {
     auto by_author = [&](const Delivery& d) { return d.message != nullptr && d.message->view().author == name; };
     auto to_subscriber = [&](const Delivery& d) { return d.subscriber != nullptr && *d.subscriber == name; };
     auto& its_jobs = jobs.emplace_back(session->number, std::vector<Delivery>()).second;  // of groups, where others may do them
-    report.queued += end_deliveries(*session, [&](const Delivery& d) { return by_author(d) || to_subscriber(d); }, its_jobs);
+    report.queued += end_deliveries(
+        *session, [&](const Delivery& d) { return by_author(d) || to_subscriber(d); }, its_jobs);
     std::erase_if(its_jobs, by_author);
     if (session->will && session->will->message->view().author == name) {
       session->will.reset();

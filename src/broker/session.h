@@ -1,5 +1,5 @@
-// Session: what the broker keeps for one client, connected or not (MQTT 5 section 4.1): for one identity, or nobody in particular,
-// under one client identifier. One shard's thread.
+// Session: what the broker keeps for one client, connected or not (MQTT 5 section 4.1): for one identity, or nobody in
+// particular, under one client identifier. One shard's thread.
 #pragma once
 
 #include <deque>

@@ -32,7 +32,8 @@ class SealOfTests : public ClientScheme {
     return verified(std::move(received));
   }
 
-  Result<std::optional<std::pair<std::string, std::string>>> subscribe_property(std::string_view filter, const ThisConnection&, Now) override {
+  Result<std::optional<std::pair<std::string, std::string>>> subscribe_property(std::string_view filter, const ThisConnection&,
+                                                                                Now) override {
     return std::pair{std::string("seal"), "may read " + std::string(filter)};
   }
   Result<std::optional<Request>> subscribe_request(std::string_view filter, const ThisConnection&, Now) override {

@@ -8,6 +8,7 @@
 #include "crypto/schnorr.h"
 #include "schemes/sl1/messages.h"
 #include "schemes/sl1/sl1.h"
+#include "support/parties.h"
 #include "support/sl3_parties.h"
 
 namespace sealmq::testing {
@@ -56,7 +57,8 @@ TEST(Sl1Vectors, ASubscriptionIsTheirBytesAndIsSignedForItsConnection) {
   ScriptedRandom chance;
   const auto broker = keys_of("broker-1", Kind::broker, keys["broker"], 1, chance);
   const auto subscriber = keys_of("desk", Kind::service, keys["subscriber"], 1, chance);
-  const auto scheme = find_scheme("sl1")->client_side({subscriber.get(), broker_identity(broker->identity()), {}, chance}).value();
+  const auto scheme =
+      find_scheme("sl1")->client_side({subscriber.get(), broker_identity(broker->identity()), {}, chance}).value();
   const auto broker_side = find_scheme("sl1")->broker_side({*broker, chance});
   const Directory directory({Identity{subscriber->identity()}});
   const Now now{0, keys["time"]};
