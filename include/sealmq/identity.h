@@ -9,7 +9,9 @@
 #include <vector>
 
 #include "sealmq/bytes.h"
+#include "sealmq/factors.h"
 #include "sealmq/result.h"
+#include "sealmq/rights.h"
 
 #pragma GCC visibility push(default)
 namespace sealmq {
@@ -80,9 +82,10 @@ struct BrokerIdentity {
 /// What is on a broker's list about an identity.
 struct Identity : PublicIdentity {
   Status status = Status::active;
-  std::vector<std::string> publish;    ///< topic filters it may publish to
-  std::vector<std::string> subscribe;  ///< topic filters it may subscribe to
-  std::vector<std::string> schemes;    ///< empty: every hardened scheme
+  Rights publish;                    ///< topics it may publish to
+  Rights subscribe;                  ///< topics it may subscribe to
+  std::vector<std::string> schemes;  ///< that it may use for messages and logins; empty: every hardened one
+  Factors require{};                 ///< that each of its logins must prove
   std::string revocation_reason;
   std::uint64_t changed = 0;  ///< wall milliseconds of the last change
   bool operator==(const Identity&) const = default;

@@ -55,8 +55,8 @@ constexpr std::chrono::milliseconds longest_silence{6000};
 struct Ticket {
   std::string name;
   Kind kind = Kind::device;  ///< device, service or person
-  std::vector<std::string> publish;
-  std::vector<std::string> subscribe;
+  Rights publish;
+  Rights subscribe;
   std::vector<std::string> schemes;
   std::uint64_t expires = 0;  ///< wall milliseconds
   bool operator==(const Ticket&) const = default;

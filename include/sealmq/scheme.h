@@ -83,7 +83,11 @@ struct SchemeInfo {
   /// A broker without [[topic]] rows lets it in and out. Only for schemes whose every message the broker itself verifies to be by
   /// an identity on its list.
   bool in_default_policy = false;
-  bool needs_login = false;       ///< its messages come from, and go to, connections that passed a scheme's login; no others
+  bool has_login = false;  ///< connections can log in by it,
+  Factors login_proves{};  ///< which proves this at most; of a published form: nothing
+  /// Its messages come from, and go to, connections that have logged in by one of these schemes, and no others; empty: any will
+  /// do.
+  std::span<const std::string_view> needs_login = {};
   bool names_ends = false;        ///< its topics name who may publish and subscribe: may_send() and may_get() are asked
   bool needs_rabin = false;       ///< the broker has to make Rabin keys: it does that when its policy names the scheme
   bool needs_rsa = false;         ///< likewise an RSA key of the broker's own

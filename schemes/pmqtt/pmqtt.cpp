@@ -23,6 +23,7 @@ constexpr std::string_view paper_hazards[] = {
 
 constexpr std::string_view pmqtt_options[] = {"pmqtt.prefix"};
 constexpr std::string_view smqtt_options[] = {"smqtt.prefix"};
+constexpr std::string_view smqtt_logins[] = {"pmqtt"};
 
 constexpr SchemeOption options[] = {
     {"prefix", "what the topics of both ends and the broker begin with: \"pmqtt\" (default)"},
@@ -53,6 +54,8 @@ const SchemeInfo hardened_info{
     .hazards = hardened_hazards,
     .options = options,
     .uses = {.key = true, .broker_key = true, .readers = true, .authors = true, .options = pmqtt_options},
+    .has_login = true,
+    .login_proves = {Factor::key, Factor::password},
     .names_ends = true,
     .between_partners = true,
     .check_options = check_options<hardened_info>};
@@ -63,6 +66,7 @@ const SchemeInfo paper_info{.name = "pmqtt@paper",
                             .claims = {},
                             .hazards = paper_hazards,
                             .uses = {.key = true, .readers = true, .authors = true, .options = pmqtt_options},
+                            .has_login = true,
                             .names_ends = true,
                             .between_partners = true,
                             .check_options = check_options<paper_info>};
@@ -74,7 +78,7 @@ const SchemeInfo smqtt_info{.name = "smqtt",
                             .hazards = hardened_hazards,
                             .options = options,
                             .uses = {.key = true, .broker_key = true, .readers = true, .authors = true, .options = smqtt_options},
-                            .needs_login = true,
+                            .needs_login = smqtt_logins,
                             .names_ends = true,
                             .between_partners = true,
                             .check_options = check_options<smqtt_info>};

@@ -46,7 +46,7 @@ Core::Core(std::size_t index_, std::size_t count_, Settings settings_, Ports por
       sealed_(ports.schemes.size()) {
   for (const auto& scheme : ports.schemes) {
     const SchemeInfo& info = scheme->info();
-    is_restricted_.push_back(info.needs_login || info.names_ends || info.leaves_hidden);
+    is_restricted_.push_back(!info.needs_login.empty() || info.names_ends || info.leaves_hidden);
     is_of_login_.push_back(info.login_protects);
   }
 }
@@ -103,6 +103,10 @@ void Core::finish(const Job::Name& job, Now now) {
   bool is_awaited = job.kind == Job::Kind::login ? link->logging_in != nullptr : link->preparing != nullptr;
   if (!is_awaited) return;
   link->now = now;
+  if (job.kind == Job::Kind::login && link->logging_in->answer_at > now.steady) {
+    link->logging_in->is_answered = true;  // tick() comes back to it
+    return;
+  }
   auto gone_on = job.kind == Job::Kind::login ? link->go_on_with_login() : link->go_on_with_message();
   if (gone_on && !link->ended && link->connection.held() && link->slowed_until == 0 && link->preparing == nullptr)
     gone_on = link->connection.release(*link, now);
@@ -140,8 +144,11 @@ void Core::end(Link& link, Ending ending, bool with_will, Now now) {
     --logins;
     // Who leaves instead of answering has failed. Who is kept waiting by the broker has not: a hundred devices behind one address
     // that come back at once would shut themselves out.
-    if (ending != Ending::shut_down && !link.logging_in->running)
-      LoginTry(ports.gate, LoginGate::Tested::key, link.logging_in->name, link.peer.address, now).is(LoginGate::Outcome::failed);
+    if (ending != Ending::shut_down && !link.logging_in->running) {
+      const bool is_held_off = link.logging_in->login->tested() == LoginGate::Tested::held_off;
+      const auto tested = is_held_off ? LoginGate::Tested::held_off : LoginGate::Tested::key;
+      LoginTry(ports.gate, tested, link.logging_in->name, link.peer.address, now).is(LoginGate::Outcome::failed);
+    }
     link.logging_in.reset();
   }
   effects.closing.push_back(link.id);
@@ -272,6 +279,11 @@ void Core::tick(Now now) {
     if (auto alive = link->connection.tick(now); !alive) {
       abort(*link, alive.error());
     } else {
+      if (link->logging_in != nullptr && link->logging_in->waits)
+        link->wait_turn();
+      else if (link->logging_in != nullptr && std::exchange(link->logging_in->is_answered, false))
+        finish({Job::Kind::login, link->id, {}}, now);
+      if (link->ended) continue;
       tick_receivers(*link, now);
       end_if_stalled(*link, now);
     }

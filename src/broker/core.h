@@ -103,7 +103,7 @@ class Core {
     bool repeat;
   };
   /// Verified by one of the schemes that policy allows here, by an author who may publish it, and not a replay.
-  Admission<Admitted> admit(Link& link, std::string_view topic, Bytes payload, Now now);
+  Admission<Admitted> admit(Link& link, std::string_view topic, Bytes payload, mqtt::QoS qos, Now now);
   std::string form_of(const Incoming& incoming) const;
   std::string accepted(const TopicRule& rule) const;
   struct Accepted {
@@ -119,6 +119,7 @@ class Core {
   struct Granted {
     Subscription* subscription;  ///< null: an inbox
     bool is_new;
+    mqtt::QoS qos;
   };
 
   // -- subscriptions.cpp
@@ -288,17 +289,21 @@ class Core {
   /// The same for what must not come twice.
   Admission<std::monostate> judge_once(const std::optional<ReplayMark>& mark, const char* cause, Now now);
   /// May its author publish it here, and is it new?
-  Admission<Admitted> entitle(Link& link, BrokerScheme::Checked<Opened> opened, std::size_t scheme, Now now);
+  Admission<Admitted> entitle(Link& link, BrokerScheme::Checked<Opened> opened, std::size_t scheme, mqtt::QoS qos, Now now);
   Accepted pass_on(Link& link, const mqtt::Publish& packet, const Admitted& admitted, Now now);
 
   // subscriptions.cpp
-  /// Who subscribes, if it may; null: nobody in particular.
-  Admission<const Identity*> may_subscribe(const Link& link, std::string_view filter, std::size_t scheme, const Asked* asked,
-                                           Now now);
+  struct Subscriber {
+    const Identity* identity;  ///< null: nobody in particular
+    mqtt::QoS qos;             ///< that it gets of what it wanted
+  };
+  /// Who subscribes, if it may.
+  Admission<Subscriber> may_subscribe(const Link& link, std::string_view filter, std::size_t scheme, mqtt::QoS wanted,
+                                      const Asked* asked, Now now);
   Admission<std::monostate> has_room_for_subscription(std::string_view filter) const;
   Admission<std::monostate> check_shape(std::string_view filter) const;
-  Admission<Granted> grant(Link& link, std::string_view filter, const mqtt::SubscriptionOptions& options,
-                           std::uint32_t identifier, std::size_t scheme, const Asked* asked, Now now);
+  Admission<Granted> grant(Link& link, std::string_view filter, mqtt::SubscriptionOptions options, std::uint32_t identifier,
+                           std::size_t scheme, const Asked* asked, Now now);
 
   // reserved.cpp
   Scene scene(Link& link, std::size_t scheme, Preparation* prepared, Now now);
@@ -325,6 +330,9 @@ class Core {
   /// `only`: to sessions of which it is true; null: to all. True: a subscription matches.
   bool deliver(Publication& publication, Now now, const std::function<bool(const Session&)>* only = nullptr);
   void target_receiver(Subscription& subscription, mqtt::QoS qos);
+  /// With which QoS at most a session may get what leaves by this scheme to this subscriber now; nothing: it may not have it.
+  std::optional<mqtt::QoS> qos_towards(const Session& session, const MessageView& view, std::size_t scheme,
+                                       const std::string* subscriber, const TopicRule* rule, Now now) const;
   static Leaving leaving(const Delivery& delivery, const Link& link);
   void give_target(Target& target, Publication& publication, Now now);
   void give(Session& session, Delivery delivery, Now now);
@@ -338,10 +346,12 @@ class Core {
   /// The session does not get this message.
   void misses(Session& session, const MessageView& view);
   void line_up(Session& session);
-  bool still_due(const Session& session, const Delivery& delivery, Now now) const;
-  bool still_entitled(const Session& session, const Delivery& delivery) const;
-  /// What the scheme by which it came says of who gets it, beyond policy and rights.
+  /// As qos_towards(), of a message that has waited, also for its author's right.
+  std::optional<mqtt::QoS> still_entitled(const Session& session, const Delivery& delivery, Now now) const;
+  /// What the schemes say of who gets it, beyond policy and rights.
   bool may_reach(const Session& session, const MessageView& view, std::size_t leaves_by) const;
+  /// Not with more than this QoS any more.
+  void lower(Session& session, Delivery& delivery, mqtt::QoS most);
   /// What a session gets a message with that was published and asked for so.
   static mqtt::QoS qos_for(const Session& session, mqtt::QoS published, mqtt::QoS wanted);
   void send_pubrec(Link& link, std::uint16_t packet_id, mqtt::Reason reason);

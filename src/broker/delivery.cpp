@@ -50,7 +50,7 @@ bool Core::spread(Publication& publication, Now now) {
 
 void Core::publish(const std::shared_ptr<const Message>& message, Now now) {
   MessageView view = message->view();
-  if (!access.may_still_publish(view.author, view.scheme, view.topic)) return drop(Drop::not_entitled);
+  if (!access.may_still_publish(view.author, view.scheme, view.topic, view.qos)) return drop(Drop::not_entitled);
   // There is nobody left to be told: it is delivered to those who are there.
   if (view.retain && !retained.has_room(view.topic, message->size())) view.retain = false;
   if (view.retain) view.stamp = next_stamp(now);
@@ -100,8 +100,8 @@ bool Core::deliver(Publication& publication, Now now, const std::function<bool(c
     Session& session = *subscription->session;
     if (only != nullptr && !(*only)(session)) continue;
     if (options.no_local && view.publisher == session.name) continue;  // [MQTT-3.8.3-3]
-    if (!access.may_receive(subscription->subscriber.get(), subscription->scheme, view.topic, rule) ||
-        !may_reach(session, view, subscription->scheme)) {
+    const auto most = qos_towards(session, view, subscription->scheme, subscription->subscriber.get(), rule, now);
+    if (!most) {
       drop(Drop::not_entitled);
       continue;
     }
@@ -110,10 +110,10 @@ bool Core::deliver(Publication& publication, Now now, const std::function<bool(c
       continue;
     }
     if (subscription->receiver != nullptr) {
-      target_receiver(*subscription, view.qos);
+      target_receiver(*subscription, std::min(view.qos, *most));
       continue;
     }
-    QoS qos = qos_for(session, view.qos, options.qos);
+    QoS qos = std::min(qos_for(session, view.qos, options.qos), *most);
     bool retain = options.retain_as_published && view.retain;
     Target* target = nullptr;
     if (session.last_publication == publication_)  // overlapping filters of one client: one copy, the highest QoS [MQTT-3.3.4-2]
@@ -206,21 +206,38 @@ bool Core::may_reach(const Session& session, const MessageView& view, std::size_
   if (!is_restricted_[view.scheme]) return true;
   const BrokerScheme& scheme = *ports.schemes[view.scheme];
   // While the client is away it may be kept for it; how it logs in when it comes back will decide.
-  if (scheme.info().needs_login && session.link != nullptr && !session.link->proved_by) return false;
+  if (session.link != nullptr && !access.is_for(view.scheme, session.link->proved)) return false;
   const bool shows = ports.schemes[leaves_by]->info().claims.confidentiality == Confidentiality::none;
   if (scheme.info().leaves_hidden && shows && session.link != nullptr && !session.link->is_hidden) return false;
   return !scheme.info().names_ends || scheme.may_get(session.owner, view.topic);
 }
 
-bool Core::still_due(const Session& session, const Delivery& delivery, Now now) const {
-  const MessageView& view = delivery.message->view();
-  return view.expires > now.steady && still_entitled(session, delivery);
+std::optional<QoS> Core::qos_towards(const Session& session, const MessageView& view, std::size_t scheme,
+                                     const std::string* subscriber, const TopicRule* rule, Now now) const {
+  if (rule == nullptr || !may_reach(session, view, scheme)) return std::nullopt;
+  // Who is away has the names of its session; how it logs in when it is back decides then.
+  if (session.link == nullptr)
+    return access.may_receive(subscriber, scheme, view.topic, rule, {.identity = session.owner, .any_client_id = true});
+  const Caller caller = session.link->caller(now);
+  SchemeSet schemes;
+  schemes.add(view.scheme);
+  schemes.add(scheme);
+  if (!access.opens(*rule, caller, schemes)) return std::nullopt;
+  const auto most = access.may_receive(subscriber, scheme, view.topic, rule, caller.names);
+  return session.exactly_once && most != QoS::exactly_once ? std::nullopt : most;
 }
 
-bool Core::still_entitled(const Session& session, const Delivery& delivery) const {
+std::optional<QoS> Core::still_entitled(const Session& session, const Delivery& delivery, Now now) const {
   const MessageView& view = delivery.message->view();
-  return may_reach(session, view, delivery.scheme) && access.may_still_publish(view.author, view.scheme, view.topic) &&
-         access.may_receive(delivery.subscriber.get(), delivery.scheme, view.topic, access.rule(view.topic));
+  if (!access.may_still_publish(view.author, view.scheme, view.topic, view.qos)) return std::nullopt;
+  return qos_towards(session, view, delivery.scheme, delivery.subscriber.get(), access.rule(view.topic), now);
+}
+
+void Core::lower(Session& session, Delivery& delivery, QoS most) {
+  if (delivery.qos <= most) return;
+  finished(session, delivery);  // as what it was
+  delivery.number = 0;
+  delivery.qos = most;
 }
 
 void Core::pump(Session& session, Now now) {
@@ -232,7 +249,7 @@ void Core::pump(Session& session, Now now) {
   if (link.in_flight < session.outgoing.size()) {
     session.outgoing.erase_if([&](const auto& entry) {
       // What was sent once does not expire any more. [MQTT-4.3.3-7]
-      if (entry.sent || entry.awaiting == mqtt::Awaiting::pubcomp || still_entitled(session, entry.message)) return false;
+      if (entry.sent || entry.awaiting == mqtt::Awaiting::pubcomp || still_entitled(session, entry.message, now)) return false;
       drop(Drop::not_entitled);
       finished(session, entry.message);
       return true;
@@ -263,13 +280,15 @@ void Core::pump(Session& session, Now now) {
     Delivery delivery = std::move(session.queue.front());
     session.queue.pop_front();
     session.queued_bytes -= delivery.message->size();
+    const auto most = still_entitled(session, delivery, now);
     if (delivery.message->view().expires <= now.steady) {
       drop(Drop::expired);
       finished(session, delivery);
-    } else if (!still_due(session, delivery, now)) {
+    } else if (!most) {
       drop(Drop::not_entitled);
       finished(session, delivery);
     } else {
+      lower(session, delivery, *most);
       begin_message();
       if (delivery.receiver != nullptr) send_due(link, *delivery.receiver, now);  // it waited: its key may have changed
       start(session, std::move(delivery), now);
@@ -413,7 +432,9 @@ void Core::send_retained(const Subscription& subscription, const std::shared_ptr
                     subscription.subscriber,
                     {}};
   if (subscription.identifier != 0) delivery.identifiers.push_back(subscription.identifier);
-  if (!still_due(session, delivery, now)) return drop(Drop::not_entitled);
+  const auto most = still_entitled(session, delivery, now);
+  if (!most || message->view().expires <= now.steady) return drop(Drop::not_entitled);
+  lower(session, delivery, *most);
   begin_message();
   start(session, std::move(delivery), now);
 }

@@ -47,7 +47,7 @@ void Core::give_to_others(const std::vector<Delivery>& jobs, Number left, Now no
     const MessageView& view = job.message->view();
     if (view.expires <= now.steady) {
       drop(Drop::expired);
-    } else if (!access.may_still_publish(view.author, view.scheme, view.topic)) {
+    } else if (!access.may_still_publish(view.author, view.scheme, view.topic, view.qos)) {
       drop(Drop::not_entitled);
     } else {
       Publication publication{*this, view, job.message};
@@ -92,10 +92,9 @@ bool Core::deliver_to_member(Number number, std::string_view group, Publication&
   auto at = session->subscriptions.find(group);
   if (at == session->subscriptions.end()) return false;
   Subscription& subscription = *at->second;
-  if (!access.may_receive(subscription.subscriber.get(), subscription.scheme, view.topic, access.rule(view.topic)) ||
-      !may_reach(*session, view, subscription.scheme))
-    return false;
-  const QoS qos = qos_for(*session, view.qos, subscription.options.qos);
+  const auto most = qos_towards(*session, view, subscription.scheme, subscription.subscriber.get(), access.rule(view.topic), now);
+  if (!most) return false;
+  const QoS qos = std::min(qos_for(*session, view.qos, subscription.options.qos), *most);
   if (qos == QoS::at_most_once && !sendable(*session)) return false;
   Target target{&subscription, qos, subscription.options.retain_as_published && view.retain, {}};
   if (subscription.identifier != 0) target.identifiers.push_back(subscription.identifier);

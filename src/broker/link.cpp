@@ -208,10 +208,11 @@ Result<> Link::on(const mqtt::Pubcomp& packet) {
   return {};
 }
 
-/// The peer does not hold the keys of this connection, or somebody changes what it says. It counts like a failed login.
+/// The peer does not hold the keys of this connection, or somebody changes what it says. It counts like a failed login by the
+/// publication that has such keys.
 Result<> Link::part(const Error& error) {
   core_.refuse(*this, {Refusal::verification_failed, Reason::unspecified_error, error.what}, now, false);
-  LoginTry(core_.ports.gate, LoginGate::Tested::key, identity, peer.address, now).is(LoginGate::Outcome::failed);
+  LoginTry(core_.ports.gate, LoginGate::Tested::held_off, identity, peer.address, now).is(LoginGate::Outcome::failed);
   connection.disconnect(Reason::unspecified_error, relay()->farewell());
   core_.tell_writable(*this);
   core_.end(*this, Ending::error, true, now);
@@ -255,7 +256,7 @@ Result<> Link::on(const mqtt::Subscribe& packet) {
       answer.reasons.push_back(granted.error().reason);
       continue;
     }
-    answer.reasons.push_back(static_cast<Reason>(entry.options.qos));
+    answer.reasons.push_back(static_cast<Reason>(granted->qos));
     bool wanted = entry.options.retain_handling == mqtt::RetainHandling::send ||
                   (entry.options.retain_handling == mqtt::RetainHandling::send_if_new && granted->is_new);
     // A filter named twice is one subscription; a shared one gets none.

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "broker/access.h"
 #include "broker/budget.h"
 #include "broker/session.h"
 #include "broker/shard.h"
@@ -21,9 +22,24 @@ struct PendingLogin {
   std::string method;
   std::string name;                   ///< whose login it is said to be: failures are counted under it
   Buffer connect;                     ///< the packet, until it is done; empty when logging in again
-  bool running = false;               ///< a step is being worked on
+  bool running = false;               ///< a step is being worked on, or waits for its turn
+  bool waits = false;                 ///< for its turn to begin, with
+  Buffer data{};                      ///< the client's first
+  std::uint64_t answer_at = 0;        ///< steady; not before
+  bool is_answered = false;           ///< and waits for that moment
   std::optional<std::size_t> scheme;  ///< whose login it is; nothing: by user name and password alone
   Hop hop = Hop::none;                ///< chosen
+};
+
+/// By what somebody logs in, as far as it is known at the beginning.
+struct LoginKind {
+  std::string_view name;
+  Profile profile;
+  std::string transport_identity;
+
+  Access::Login with(Factors factors, std::string_view who) const {
+    return {name, profile, factors, !transport_identity.empty() && transport_identity == who};
+  }
 };
 
 /// A PUBLISH whose slow part is being worked on.
@@ -58,6 +74,8 @@ class Link final : public mqtt::Events {
   Result<> on(const mqtt::Auth& packet) override;
   /// The login's present step is done.
   Result<> go_on_with_login();
+  /// A try at a name that many have guessed at; begins it if it may.
+  void wait_turn();
   /// So is what the message waited for.
   Result<> go_on_with_message();
 
@@ -66,6 +84,8 @@ class Link final : public mqtt::Events {
   bool is_v5() const { return connection.version() == mqtt::Version::v5; }
   /// For the log: the identifier, or the address before there is one.
   std::string_view label() const { return session != nullptr ? std::string_view(session->client_id) : peer.address; }
+  /// What rights and policy depend on.
+  Caller caller(Now at) const { return {proved, {.identity = identity, .client_id = bound_client_id}, at.steady}; }
   const std::string& place() const { return peer.place.empty() ? peer.address : peer.place; }
 
   mqtt::Connection connection;
@@ -73,6 +93,8 @@ class Link final : public mqtt::Events {
   const Peer peer;
   std::string identity;                  ///< who logged in; empty: nobody, or not yet
   std::optional<std::size_t> proved_by;  ///< whose login it was, a scheme's index
+  Proved proved;                         ///< by all its logins
+  std::string bound_client_id;           ///< its client identifier, if that is the identity's; empty: anybody could use it
   bool is_hidden = peer.is_hidden;       ///< nobody on the way reads the payloads that it gets
   bool knows_its_id = true;              ///< false: MQTT 3 has no word for the client identifier that the broker has chosen
   std::unique_ptr<PayloadGuard> guard;   ///< seals the payloads of its messages; null: they go as they are
@@ -129,6 +151,9 @@ class Link final : public mqtt::Events {
     LoggedIn who{};
   };
   Result<> enter(const mqtt::Connect& packet, Proof proof);
+  /// Notes what this login (nothing: none) and the transport have proved of an identity. An error: that is not enough for it.
+  LoginKind kind_of(const PendingLogin& login) const;
+  Result<> prove(const std::string& who, const PendingLogin* login, Factors factors);
   Result<> protect(Proof proof);
   Result<> admit(const mqtt::Publish& packet);
 

@@ -46,17 +46,20 @@ bool has_offered(std::string_view offer, Hop hop) {
 
 constexpr const char* too_many_failures = "too many logins have failed";
 
-/// Whether what has come of a step is a failure of the peer's.
-LoginGate::Outcome outcome_of(const Result<Login::Step>& step, const Directory& directory) {
+/// Whether what has come of a step is a failure of the peer's. Who has proved something, and not what the list asks for, has
+/// failed like anybody else.
+LoginGate::Outcome outcome_of(const Result<Login::Step>& step, const Directory& directory, const LoginKind& kind) {
   if (!step) return step.error().blame == Blame::environment ? LoginGate::Outcome::untried : LoginGate::Outcome::failed;
   if (!step->done) return LoginGate::Outcome::untried;
-  const Identity* listed = directory.find((*step->done)->identity);
-  return listed != nullptr && listed->status == Status::active ? LoginGate::Outcome::succeeded : LoginGate::Outcome::failed;
+  const LoggedIn& who = **step->done;
+  return Access::check_login(directory.find(who.identity), kind.with(who.factors, who.identity)) ? LoginGate::Outcome::succeeded
+                                                                                                 : LoginGate::Outcome::failed;
 }
 
 /// One step, counted from its beginning, whatever becomes of the connection meanwhile. Where a key is looked at before the
 /// secret, only who has the key fails at the secret, or learns that no more tries are taken.
-Result<Login::Step> advance(Login& login, Bytes data, const Scene& scene, const std::function<LoginTry(Login::Tested)>& begin) {
+Result<Login::Step> advance(Login& login, Bytes data, const Scene& scene, const LoginKind& kind,
+                            const std::function<LoginTry(Login::Tested)>& begin) {
   const auto tested = login.tested();
   LoginTry attempt = begin(tested);
   if (!attempt.is_open()) return refused(too_many_failures, Reason::quota_exceeded);
@@ -66,7 +69,7 @@ Result<Login::Step> advance(Login& login, Bytes data, const Scene& scene, const 
     attempt = begin(login.tested());
     if (!attempt.is_open()) return refused(too_many_failures, Reason::quota_exceeded);
   }
-  attempt.is(outcome_of(step, scene.directory));
+  attempt.is(outcome_of(step, scene.directory, kind));
   return step;
 }
 
@@ -122,6 +125,7 @@ Result<> Link::begin(const mqtt::Connect& packet, Bytes raw) {
                      packet.properties.authentication_data.value_or(Bytes{}));
   // No login, or a user name where nothing is known of names.
   if (peer.identity.empty() && !peer.may_be_anonymous) return refused("anonymous client refused: this listener wants a login");
+  if (!peer.identity.empty()) TRY(prove(peer.identity, nullptr, {}));
   identity = peer.identity;
   return enter(packet, {});
 }
@@ -189,22 +193,38 @@ Result<> Link::take_part(std::unique_ptr<Login> login, LoginRequest request, std
     logging_in->connect = std::move(request.connect);
     connection.hold();
   }
-  step(data);
+  if (core_.ports.gate == nullptr || logging_in->login->tested() != Login::Tested::secret) {
+    step(data);
+    return {};
+  }
+  logging_in->running = logging_in->waits = true;
+  logging_in->data = to_buffer(data);
+  wait_turn();
   return {};
+}
+
+void Link::wait_turn() {
+  const auto turn = core_.ports.gate->take_turn(logging_in->name, peer.address, now);
+  if (!turn.is_now) return;
+  logging_in->waits = false;
+  logging_in->answer_at = turn.answer_at;
+  if (turn.answer_at != 0) ++core_.counters.slowed_logins;
+  step(logging_in->data);
 }
 
 // A client that has left costs no more work.
 void Link::step(Bytes data) {
   logging_in->running = true;
   logging_in->answer = std::make_shared<std::optional<Result<Login::Step>>>();
-  core_.effects.jobs.push_back(
-      {{Job::Kind::login, id, {}},
-       [pending = std::weak_ptr(logging_in->login), answer = logging_in->answer, data = to_buffer(data), now = now,
-        directory = core_.access.shared_directory(), gate = core_.ports.gate, name = logging_in->name, address = peer.address] {
-         if (auto login = pending.lock())
-           answer->emplace(advance(*login, data, {now, *directory},
-                                   [&](Login::Tested by) { return LoginTry(gate, by, name, address, now); }));
-       }});
+  core_.effects.jobs.push_back({{Job::Kind::login, id, {}},
+                                [pending = std::weak_ptr(logging_in->login), answer = logging_in->answer, data = to_buffer(data),
+                                 now = now, directory = core_.access.shared_directory(), gate = core_.ports.gate,
+                                 name = logging_in->name, address = peer.address, kind = kind_of(*logging_in)] {
+                                  if (auto login = pending.lock())
+                                    answer->emplace(advance(*login, data, {now, *directory}, kind, [&](Login::Tested by) {
+                                      return LoginTry(gate, by, name, address, now);
+                                    }));
+                                }});
 }
 
 Result<> Link::go_on_with_login() {
@@ -223,24 +243,19 @@ Result<> Link::go_on_with_login() {
   }
   auto decided = std::move(logging_in);
   --core_.logins;
-  LoggedIn logged_in;
-  if (result) logged_in = std::move(*result->done).release();
-  const std::string& who = logged_in.identity;
-  const Identity* listed = result ? core_.access.directory().find(who) : nullptr;
-  bool may_enter = listed != nullptr && listed->status == Status::active && (!again || who == identity);
-  if (!may_enter) {
-    const auto code = result ? Reason::not_authorized : static_cast<Reason>(result.error().code);
+  if (!result) {
+    const auto code = static_cast<Reason>(result.error().code);
     const bool may_be_told = code == Reason::protocol_error || code == Reason::quota_exceeded;
-    return refused(!result ? result.error().what
-                   : again ? "another identity than before"
-                           : "its identity is not active",
-                   may_be_told ? code : Reason::not_authorized);
+    return refused(result.error().what, may_be_told ? code : Reason::not_authorized);
   }
+  LoggedIn logged_in = std::move(*result->done).release();
+  if (again && logged_in.identity != identity) return refused("another identity than before");
+  TRY(prove(logged_in.identity, decided.get(), logged_in.factors));
   if (again) {
     connection.send(mqtt::Auth{.reason = Reason::success, .properties = properties});
     return {};
   }
-  identity = who;
+  identity = logged_in.identity;
   proved_by = decided->scheme;
   auto header = TRY(mqtt::decode_header(decided->connect, connection.version()));
   auto packet = TRY(mqtt::decode_connect(Bytes(decided->connect).subspan(header->size)));
@@ -251,13 +266,30 @@ Result<> Link::go_on_with_login() {
   return enter(packet, std::move(proof));
 }
 
+LoginKind Link::kind_of(const PendingLogin& login) const {
+  if (!login.scheme) return {password_login, Profile::hardened, peer.identity};
+  const SchemeInfo& info = core_.ports.schemes[*login.scheme]->info();
+  return {info.name, info.profile, peer.identity};
+}
+
+Result<> Link::prove(const std::string& who, const PendingLogin* login, Factors factors) {
+  const bool by_transport = peer.identity == who;
+  const LoginKind kind = login != nullptr ? kind_of(*login) : LoginKind{{}, Profile::hardened, peer.identity};
+  auto checked = Access::check_login(core_.access.directory().find(who), kind.with(factors, who));
+  if (!checked) return refused(checked.error().what);
+  Proved its;
+  if (by_transport && Access::may_log_in(*core_.access.directory().find(who), transport_login, Profile::hardened))
+    core_.access.add_login(its, login_by_transport);
+  if (login != nullptr) core_.access.add_login(its, login->scheme.value_or(login_by_password));
+  its.factors = *checked;
+  its.since = now.steady;
+  proved = its;
+  return {};
+}
+
 // The client is who it says it is; it gets its session.
 Result<> Link::enter(const mqtt::Connect& packet, Proof proof) {
   const bool one_at_a_time = proof.who.guard != nullptr && proof.who.guard->relay() != nullptr;
-  if (!identity.empty()) {
-    const Identity* listed = core_.access.directory().find(identity);
-    if (listed == nullptr || listed->status != Status::active) return refused("its identity is not active");
-  }
   mqtt::Connack answer;
   answer.properties = proof.properties;
   if (proof.hop != Hop::none) answer.properties.user.push_back({hop_property, name(proof.hop)});
@@ -268,6 +300,7 @@ Result<> Link::enter(const mqtt::Connect& packet, Proof proof) {
     client_id = answer.properties.assigned_client_identifier.emplace(assigned);  // [MQTT-3.2.2-16]
     knows_its_id = packet.version == mqtt::Version::v5;
   }
+  if (proof.who.binds_client_id) bound_client_id = client_id;
   std::optional<PendingWill> will;
   if (packet.will) {
     auto admitted = core_.admit_will(*this, client_id, *packet.will, now);

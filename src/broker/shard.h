@@ -143,13 +143,14 @@ struct Counters {
   std::uint64_t bytes_received = 0;
   std::uint64_t bytes_sent = 0;
   mqtt::PacketCounts packets;
-  std::uint64_t published = 0;                                                  ///< messages of clients that were admitted,
-  std::array<std::uint64_t, 3> published_by_qos{};                              ///< likewise,
-  std::uint64_t published_bytes = 0;                                            ///< and their payloads
-  std::uint64_t delivered = 0;                                                  ///< messages sent to clients,
-  std::array<std::uint64_t, 3> delivered_by_qos{};                              ///< likewise,
-  std::uint64_t delivered_bytes = 0;                                            ///< and their packets
-  std::uint64_t logins = 0;                                                     ///< connections that were accepted by CONNACK
+  std::uint64_t published = 0;                      ///< messages of clients that were admitted,
+  std::array<std::uint64_t, 3> published_by_qos{};  ///< likewise,
+  std::uint64_t published_bytes = 0;                ///< and their payloads
+  std::uint64_t delivered = 0;                      ///< messages sent to clients,
+  std::array<std::uint64_t, 3> delivered_by_qos{};  ///< likewise,
+  std::uint64_t delivered_bytes = 0;                ///< and their packets
+  std::uint64_t logins = 0;                         ///< connections that were accepted by CONNACK
+  std::uint64_t slowed_logins = 0;                  ///< tries whose answer was held back, see LoginGate::take_turn
   std::array<std::uint64_t, static_cast<std::size_t>(Ending::count_)> ended{};  ///< of those
   std::uint64_t expired_sessions = 0;
   std::array<std::uint64_t, static_cast<std::size_t>(Drop::count_)> dropped{};
@@ -176,6 +177,13 @@ class LoginGate {
   /// Likewise, and if so, one has begun, which counts as a failure until end() is called for it.
   virtual bool begin(Tested by, std::string_view name, std::string_view address, Now now) = 0;
   virtual void end(Tested by, std::string_view name, std::string_view address, Outcome outcome, Now now) = 0;
+  struct Turn {
+    bool is_now = true;           ///< else it is asked for again in a moment
+    std::uint64_t answer_at = 0;  ///< steady; what came of it is not told before
+  };
+  /// Of a try at a secret: nothing is closed to a name at which many have failed from everywhere, but from networks that do not
+  /// know it one try at a time is worked on.
+  virtual Turn take_turn(std::string_view /*name*/, std::string_view /*address*/, Now /*now*/) { return {}; }
 };
 
 /// One try, from its beginning to what came of it: a failure, if nothing else is said.

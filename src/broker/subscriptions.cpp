@@ -29,14 +29,14 @@ Admission<Core::Granted> Core::subscribe(Link& link, const mqtt::SubscribeEntry&
   }
   std::size_t scheme = ports.schemes.size() - 1;
   const bool has_own = link.proved_by && is_of_login_[*link.proved_by];
-  if (has_own &&
-      access.may_subscribe(access.directory().find(link.identity), *link.proved_by, shared ? shared->filter : entry.filter))
+  if (has_own && access.may_subscribe(access.directory().find(link.identity), *link.proved_by,
+                                      shared ? shared->filter : entry.filter, entry.options.qos, link.caller(now)))
     scheme = *link.proved_by;
   return grant(link, entry.filter, entry.options, identifier, scheme, nullptr, now);
 }
 
-Admission<const Identity*> Core::may_subscribe(const Link& link, std::string_view filter, std::size_t scheme, const Asked* asked,
-                                               Now now) {
+Admission<Core::Subscriber> Core::may_subscribe(const Link& link, std::string_view filter, std::size_t scheme, mqtt::QoS wanted,
+                                                const Asked* asked, Now now) {
   const bool by_connection = asked == nullptr || asked->by_connection;
   const Identity* subscriber = by_connection ? access.directory().find(link.identity) : asked->identity;
   if (by_connection && subscriber == nullptr && !link.identity.empty())
@@ -49,8 +49,8 @@ Admission<const Identity*> Core::may_subscribe(const Link& link, std::string_vie
   const std::string_view topics = shared ? shared->filter : filter;
   if (access.is_closed(topics))  // not 0x87: no other login would help
     return refused(Refusal::subscription_refused, "policy lets nobody subscribe to this filter", Reason::unspecified_error);
-  if (!access.may_subscribe(subscriber, scheme, topics))
-    return refused(Refusal::subscription_refused, "no right to any topic of this filter");
+  const auto qos = access.may_subscribe(subscriber, scheme, topics, wanted, link.caller(now));
+  if (!qos) return refused(Refusal::subscription_refused, "no right to any topic of this filter");
   for (std::size_t i = 0; i < ports.schemes.size(); ++i)
     if (is_restricted_[i] && access.is_offered(i) && !ports.schemes[i]->may_get(link.identity, topics))
       return refused(Refusal::subscription_refused, "the filter names another receiver");
@@ -59,7 +59,7 @@ Admission<const Identity*> Core::may_subscribe(const Link& link, std::string_vie
     if (auto judged = judge_replay(asked->mark, repeat, now); !judged) return tl::unexpected(judged.error());
     if (repeat) return refused(Refusal::replay, "a copy of a subscription");
   }
-  return subscriber;
+  return Subscriber{subscriber, *qos};
 }
 
 Admission<std::monostate> Core::has_room_for_subscription(std::string_view filter) const {
@@ -76,11 +76,12 @@ Admission<std::monostate> Core::check_shape(std::string_view filter) const {
   return {};
 }
 
-Admission<Core::Granted> Core::grant(Link& link, std::string_view filter, const mqtt::SubscriptionOptions& options,
+Admission<Core::Granted> Core::grant(Link& link, std::string_view filter, mqtt::SubscriptionOptions options,
                                      std::uint32_t identifier, std::size_t scheme, const Asked* asked, Now now) {
-  auto may = may_subscribe(link, filter, scheme, asked, now);
+  auto may = may_subscribe(link, filter, scheme, options.qos, asked, now);
   if (!may) return tl::unexpected(may.error());
-  const Identity* subscriber = *may;
+  const Identity* subscriber = may->identity;
+  options.qos = may->qos;
   const bool shared = SharedFilter::is_shared(filter);
   Session& session = *link.session;
   auto at = session.subscriptions.find(filter);
@@ -116,7 +117,7 @@ Admission<Core::Granted> Core::grant(Link& link, std::string_view filter, const 
   if (session.lasts())
     change(SubscriptionSaved{session.number, subscription.filter, options, identifier, subscription.scheme,
                              subscription.subscriber});
-  return Granted{&subscription, is_new};
+  return Granted{&subscription, is_new, options.qos};
 }
 
 bool Core::unsubscribe(Session& session, std::string_view filter) {

@@ -4,6 +4,7 @@
 
 #include "base/try.h"
 #include "mqtt/topic.h"
+#include "mqtt/topic_pattern.h"
 #include "schemes/malina/frame.h"
 #include "schemes/sl2/escrow.h"
 
@@ -33,8 +34,9 @@ Result<malina::Id> author_of(const malina::PaperRequest& request, const std::vec
   std::vector<malina::Id> entitled;
   std::vector<malina::Id> others;  // their rights may have been others when it was written
   for (const Identity& identity : listed) {
-    const bool may =
-        std::ranges::any_of(identity.publish, [&](const auto& filter) { return mqtt::matches(filter, request.topic); });
+    const bool may = std::ranges::any_of(identity.publish, [&](const Right& right) {
+      return mqtt::matches(right.is_pattern ? mqtt::widen_pattern(right.filter) : right.filter, request.topic);
+    });
     (may ? entitled : others).push_back(identity.keys.schnorr);
   }
   auto author = malina::author_among(request, entitled);

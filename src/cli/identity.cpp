@@ -13,6 +13,7 @@
 #include "cli/command.h"
 #include "cli/password.h"
 #include "cli/registry_choice.h"
+#include "cli/rights_options.h"
 #include "crypto/ecdsa.h"
 #include "crypto/hash.h"
 #include "crypto/random.h"
@@ -56,9 +57,7 @@ struct Options {
   std::vector<std::string> files;     // of enroll
   std::string new_keys;               // of rekey
   bool password_only = false;
-  std::vector<std::string> publish;
-  std::vector<std::string> subscribe;
-  std::vector<std::string> schemes;
+  RightsOptions rights;
   bool json = false;
 };
 
@@ -84,12 +83,24 @@ Json to_json(const PublicIdentity& identity) {
           {"public", identity.keys == PublicKeys() ? Json() : Json(to_line(identity))}};
 }
 
+Json to_json(const Rights& rights) {
+  Json list = Json::array();
+  for (const Right& right : rights) {
+    Json qos = Json::array();
+    for (const auto one : {mqtt::QoS::at_most_once, mqtt::QoS::at_least_once, mqtt::QoS::exactly_once})
+      if (right.qos.contains(one)) qos.push_back(static_cast<int>(one));
+    list.push_back({{"filter", right.filter}, {"pattern", right.is_pattern}, {"qos", std::move(qos)}});
+  }
+  return list;
+}
+
 Json to_json(const Identity& identity) {
   Json json = to_json(static_cast<const PublicIdentity&>(identity));
   json.update({{"status", name(identity.status)},
-               {"publish", identity.publish},
-               {"subscribe", identity.subscribe},
+               {"publish", to_json(identity.publish)},
+               {"subscribe", to_json(identity.subscribe)},
                {"schemes", identity.schemes},
+               {"require", to_text(identity.require)},
                {"revocation_reason", identity.revocation_reason},
                {"changed", identity.changed}});
   return json;
@@ -189,10 +200,6 @@ Result<> run_show(const Options& options) {
 
 // -- the list ------------------------------------------------------------------------------------------------------------------
 
-std::string given_rights(const Options& options) {
-  return rights_in_words(options.publish, options.subscribe, options.schemes);
-}
-
 Result<> check_points(const PublicKeys& keys) {
   const bool good = (!is_there(keys.schnorr) || crypto::schnorr::VerifyingKey::from_id(keys.schnorr)) &&
                     (!is_there(keys.ecdsa) || crypto::ecdsa::VerifyingKey::from_sec1(keys.ecdsa)) &&
@@ -253,10 +260,11 @@ Result<Identity> to_enroll(const Options& options, const std::string& file) {
   if (options.password_only)
     identity.name = file;
   else
-    static_cast<PublicIdentity&>(identity) = TRY(read_new_keys(file, options.schemes));
-  identity.publish = options.publish;
-  identity.subscribe = options.subscribe;
-  identity.schemes = options.schemes;
+    static_cast<PublicIdentity&>(identity) = TRY(read_new_keys(file, options.rights.schemes));
+  identity.publish = options.rights.to_publish();
+  identity.subscribe = options.rights.to_subscribe();
+  identity.schemes = options.rights.schemes;
+  identity.require = options.rights.factors();
   identity.changed = wall_milliseconds();
   return identity;
 }
@@ -273,7 +281,7 @@ Result<> run_enroll(const Options& options) {
     outcome = registry->add(identity);
     if (!outcome) break;
     print_change("enrolled", identity, options);
-    outcome = record(options.registry, "enroll", identity.name, given_rights(options));
+    outcome = record(options.registry, "enroll", identity.name, options.rights.in_words());
     if (!outcome) break;
   }
   return in_force(*registry, options, std::move(outcome));
@@ -285,20 +293,27 @@ Result<> run_ticket(const Options& options) {
   std::array<std::uint8_t, 16> code{};
   random.fill(code);
   const auto now = wall_milliseconds();
-  const Ticket ticket{options.name,      *kind_from(options.kind), options.publish,
-                      options.subscribe, options.schemes,          now + options.expires};
+  const Ticket ticket{
+      options.name,           *kind_from(options.kind), options.rights.to_publish(), options.rights.to_subscribe(),
+      options.rights.schemes, now + options.expires};
   const auto registry = TRY(open_or_make_registry(options.registry));
   TRY(registry->add_ticket(crypto::sha256(code), ticket, now));
   if (options.json)
     print({{"ticket", to_hex(code)}, {"name", ticket.name}, {"kind", name(ticket.kind)}, {"expires", ticket.expires}});
   else
     std::cout << to_hex(code) << '\n';
-  return record(options.registry, "ticket", ticket.name, given_rights(options));
+  return record(options.registry, "ticket", ticket.name, options.rights.in_words());
 }
 
 std::string joined(const std::vector<std::string>& words) {
   std::string all;
   for (const auto& word : words) all.append(all.empty() ? "" : ",").append(printable(word));
+  return all.empty() ? "-" : all;
+}
+
+std::string joined(const Rights& rights) {
+  std::string all;
+  for (const Right& right : rights) all.append(all.empty() ? "" : ",").append(in_words(right));
   return all.empty() ? "-" : all;
 }
 
@@ -333,8 +348,8 @@ Result<> run_ticket_list(const Options& options) {
     if (options.json) {
       print({{"name", ticket.name},
              {"kind", name(ticket.kind)},
-             {"publish", ticket.publish},
-             {"subscribe", ticket.subscribe},
+             {"publish", to_json(ticket.publish)},
+             {"subscribe", to_json(ticket.subscribe)},
              {"schemes", ticket.schemes},
              {"expires", ticket.expires}});
       continue;
@@ -359,17 +374,9 @@ Result<> run_ticket_cancel(const Options& options) {
   return record(options.registry, "ticket-cancel", options.name, std::to_string(count));
 }
 
-/// Those of an identity without a list of its own (broker/access.cpp).
-std::vector<std::string> hardened_schemes() {
-  std::vector<std::string> names;
-  for (const Scheme& scheme : all_schemes())
-    if (scheme.info->profile == Profile::hardened) names.emplace_back(scheme.info->name);
-  return names;
-}
-
 Result<> need_some_right(const Options& options) {
-  if (!options.publish.empty() || !options.subscribe.empty() || !options.schemes.empty()) return {};
-  return fail(Blame::caller_misused, "nothing to change: name --publish, --subscribe or --scheme");
+  if (!options.rights.are_empty()) return {};
+  return fail(Blame::caller_misused, "nothing to change: name --publish, --subscribe, a pattern, --scheme or --require");
 }
 
 /// `change` may still say what `deed` was.
@@ -382,58 +389,18 @@ Result<> run_change(const Options& options, const Deed& deed, const std::functio
   return conclude(*registry, options, changed, deed);
 }
 
-bool is_hardened(const std::string& scheme) {
-  const auto all = hardened_schemes();
-  return std::ranges::find(all, scheme) != all.end();
-}
-
 Result<> run_allow(const Options& options) {
   TRY(need_some_right(options));
-  const auto add = [](std::vector<std::string>& to, const std::vector<std::string>& words) {
-    for (const auto& word : words) {
-      if (std::find(to.begin(), to.end(), word) == to.end()) to.push_back(word);
-    }
-  };
-  return run_change(options, {"changed", "allow", given_rights(options), {}}, [&](Identity& identity) -> Result<> {
-    // An empty list means all of these; what is allowed takes none of them away.
-    if (identity.schemes.empty() && !std::ranges::all_of(options.schemes, is_hardened)) identity.schemes = hardened_schemes();
-    if (identity.schemes.empty() && !options.schemes.empty())
-      notice(identity.name + " may use all schemes already, but those as published\nhint: sealmq identity deny " + identity.name +
-             " --scheme NAME takes one away");
-    add(identity.publish, options.publish);
-    add(identity.subscribe, options.subscribe);
-    if (!identity.schemes.empty()) add(identity.schemes, options.schemes);
+  return run_change(options, {"changed", "allow", options.rights.in_words(), {}}, [&](Identity& identity) -> Result<> {
+    allow(identity, options.rights);
     return {};
   });
-}
-
-/// Refuses what was not given in these words: somebody who denies plant/7/a to a holder of plant/7/# must learn that it does
-/// nothing.
-Result<> take_away(std::vector<std::string>& from, const std::vector<std::string>& words, std::string_view what) {
-  for (const auto& word : words) {
-    if (std::erase(from, word) == 0) {
-      return fail_with_hint(Blame::caller_misused, "there is no right to " + std::string(what) + " " + printable(word),
-                            "sealmq identity list shows the rights as they were given");
-    }
-  }
-  return {};
 }
 
 Result<> run_deny(const Options& options) {
   TRY(need_some_right(options));
-  return run_change(options, {"changed", "deny", given_rights(options), {}}, [&](Identity& identity) -> Result<> {
-    TRY(take_away(identity.publish, options.publish, "publish to"));
-    TRY(take_away(identity.subscribe, options.subscribe, "subscribe to"));
-    if (options.schemes.empty()) return {};
-    if (identity.schemes.empty()) identity.schemes = hardened_schemes();
-    TRY(take_away(identity.schemes, options.schemes, "use"));
-    // An empty list would mean all of them.
-    if (identity.schemes.empty()) {
-      return fail_with_hint(Blame::caller_misused, "these are all schemes that " + identity.name + " may use",
-                            "sealmq identity revoke " + identity.name + " takes everything away");
-    }
-    return {};
-  });
+  return run_change(options, {"changed", "deny", options.rights.in_words(), {}},
+                    [&](Identity& identity) { return deny(identity, options.rights); });
 }
 
 // -- revocation ----------------------------------------------------------------------------------------------------------------
@@ -499,10 +466,6 @@ Result<> run_restore(const Options& options) {
 
 // -- options -------------------------------------------------------------------------------------------------------------------
 
-std::string check_filter(const std::string& filter) {
-  return mqtt::is_topic_filter(filter) ? "" : printable(filter) + " is not a topic filter";
-}
-
 /// Replaces `30m` by its milliseconds.
 std::string read_time(std::string& text) {
   static const std::map<char, std::uint64_t> units{{'s', 1000}, {'m', 60'000}, {'h', 3'600'000}, {'d', 86'400'000}};
@@ -515,17 +478,6 @@ std::string read_time(std::string& text) {
     return printable(text) + " is not a time such as 30m, 12h or 7d, 30 days at most";
   text = std::to_string(count * unit->second);
   return "";
-}
-
-std::string check_scheme(const std::string& scheme) {
-  return find_scheme(scheme) != nullptr ? "" : "no scheme is called " + printable(scheme);
-}
-
-void add_rights_options(Command& command, Options& options) {
-  command.heading("Rights");
-  command.option("--publish", options.publish, "FILTER", "topics it may publish to, such as plant/7/#")->check(check_filter);
-  command.option("--subscribe", options.subscribe, "FILTER", "topics it may subscribe to")->check(check_filter);
-  command.option("--scheme", options.schemes, "SCHEME", "schemes it may use; none: every hardened one")->check(check_scheme);
 }
 
 constexpr About about_new{
@@ -661,7 +613,8 @@ void add_identity(Command& app, int& exit_code) {
   ticket.option("--expires", options->expires, "TIME", "how long it can be used, such as 30m, 12h or 7d, 30 days at most (1h)")
       ->transform(CLI::Validator(read_time, ""));
   revoke.option("--reason", options->reason, "TEXT", "kept with the identity and in the audit log")->required();
-  for (Command* command : {&enroll, &ticket, &allow, &deny}) add_rights_options(*command, *options);
+  for (Command* command : {&enroll, &ticket, &allow, &deny})
+    add_rights_options(*command, options->rights, command == &enroll || command == &allow);
   for (Command* command : {&enroll, &ticket, &list, &allow, &deny, &revoke, &restore, &rekey, &remove})
     add_registry_options(*command, options->registry);
 }

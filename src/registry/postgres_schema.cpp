@@ -140,8 +140,21 @@ constexpr const char* schema_5 = R"(
   UPDATE sealmq.state SET schema = 5;
 )";
 
+// A right may be a pattern, and is for some QoS (bit n: QoS n); a login may have to prove more than one thing.
+constexpr const char* schema_6 = R"(
+  ALTER TABLE sealmq.entitlement DROP CONSTRAINT entitlement_what_check;
+  ALTER TABLE sealmq.entitlement ADD CONSTRAINT entitlement_what_check
+    CHECK (what IN ('publish', 'subscribe', 'scheme', 'require'));
+  ALTER TABLE sealmq.entitlement ADD COLUMN pattern bigint NOT NULL DEFAULT 0;
+  ALTER TABLE sealmq.entitlement ADD COLUMN qos     bigint NOT NULL DEFAULT 7;
+  ALTER TABLE sealmq.ticket_right ADD COLUMN pattern bigint NOT NULL DEFAULT 0;
+  ALTER TABLE sealmq.ticket_right ADD COLUMN qos     bigint NOT NULL DEFAULT 7;
+
+  UPDATE sealmq.state SET schema = 6;
+)";
+
 // Each leads from the one before.
-constexpr const char* schemas[] = {schema_1, schema_2, schema_3, schema_4, schema_5};
+constexpr const char* schemas[] = {schema_1, schema_2, schema_3, schema_4, schema_5, schema_6};
 
 /// 0: there are no tables.
 Result<std::uint64_t> find_schema(Connection& connection) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "base/try.h"
 
 namespace sealmq {
 
@@ -191,6 +192,59 @@ Result<Identity> read_row(const IdentityRow& row) {
   identity.revocation_reason = row.revocation_reason;
   identity.changed = row.changed;
   return identity;
+}
+
+namespace {
+
+template <class Holder>
+std::vector<RightRow> rows_of(const Holder& holder) {
+  std::vector<RightRow> rows;
+  const auto add = [&](std::string_view what, const Rights& rights) {
+    for (std::uint64_t i = 0; i < rights.size(); ++i)
+      rows.push_back({what, i, rights[i].filter, rights[i].is_pattern, rights[i].qos.bits()});
+  };
+  add("publish", holder.publish);
+  add("subscribe", holder.subscribe);
+  for (std::uint64_t i = 0; i < holder.schemes.size(); ++i) rows.push_back({"scheme", i, holder.schemes[i]});
+  return rows;
+}
+
+template <class Holder>
+Result<bool> add_to(Holder& to, std::string_view what, std::string& value, std::uint64_t is_pattern, std::uint64_t qos) {
+  const auto set = QosSet::from_bits(qos);
+  if (!set || set->empty() || is_pattern > 1) return damaged("a right with no QoS");
+  if (what == "publish" || what == "subscribe")
+    (what == "publish" ? to.publish : to.subscribe).emplace_back(std::move(value), is_pattern == 1, *set);
+  else if (what == "scheme")
+    to.schemes.push_back(std::move(value));
+  else
+    return false;
+  return true;
+}
+
+}  // namespace
+
+std::vector<RightRow> right_rows(const Identity& identity) {
+  auto rows = rows_of(identity);
+  if (!identity.require.empty()) rows.push_back({"require", 0, to_text(identity.require)});
+  return rows;
+}
+
+std::vector<RightRow> right_rows(const Ticket& ticket) {
+  return rows_of(ticket);
+}
+
+Result<> add_right(Identity& to, std::string_view what, std::string value, std::uint64_t is_pattern, std::uint64_t qos) {
+  if (TRY(add_to(to, what, value, is_pattern, qos))) return {};
+  const auto factors = what == "require" ? factors_from(value) : std::nullopt;
+  if (!factors) return damaged("an unknown kind of right");
+  to.require.add(*factors);
+  return {};
+}
+
+Result<> add_right(Ticket& to, std::string_view what, std::string value, std::uint64_t is_pattern, std::uint64_t qos) {
+  if (TRY(add_to(to, what, value, is_pattern, qos))) return {};
+  return damaged("an unknown kind of right");
 }
 
 Result<Ticket> read_ticket(std::string name, std::string_view kind, std::uint64_t expires) {

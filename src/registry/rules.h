@@ -57,14 +57,19 @@ Result<Identity> read_row(const IdentityRow& row);
 Bytes in_row(Bytes key);
 Result<Ticket> read_ticket(std::string name, std::string_view kind, std::uint64_t expires);
 
-/// The rights of an Identity or a Ticket, by the words that a database has for them; null for any other word.
-template <class Holder>
-auto rights(Holder& holder, std::string_view what) -> decltype(&holder.publish) {
-  if (what == "publish") return &holder.publish;
-  if (what == "subscribe") return &holder.subscribe;
-  return what == "scheme" ? &holder.schemes : nullptr;
-}
-inline constexpr std::array<std::string_view, 3> kinds_of_right{"publish", "subscribe", "scheme"};
+/// One row of the rights of an Identity or a Ticket, as a database holds it.
+struct RightRow {
+  std::string_view what;       ///< "publish", "subscribe", "scheme" or "require"
+  std::uint64_t position = 0;  ///< among those of the same kind
+  std::string value;
+  bool is_pattern = false;
+  std::uint8_t qos = QosSet::all().bits();
+};
+std::vector<RightRow> right_rows(const Identity& identity);
+std::vector<RightRow> right_rows(const Ticket& ticket);
+/// In the order of their positions. Errors: the database is damaged.
+Result<> add_right(Identity& to, std::string_view what, std::string value, std::uint64_t is_pattern, std::uint64_t qos);
+Result<> add_right(Ticket& to, std::string_view what, std::string value, std::uint64_t is_pattern, std::uint64_t qos);
 
 /// What stands in a database cannot have come from this program.
 Failure damaged(std::string_view what);

@@ -32,7 +32,10 @@ inline Result<> need_signed(std::uint64_t value) {
 
 inline constexpr const char* identity_columns =
     "SELECT name, kind, status, schnorr, ecdsa, agreement, revocation_reason, changed, rsa FROM identity";
-inline constexpr const char* insert_entitlement = "INSERT INTO entitlement VALUES ($1, $2, $3, $4)";
+inline constexpr const char* insert_entitlement =
+    "INSERT INTO entitlement (name, what, position, value, pattern, qos) VALUES ($1, $2, $3, $4, $5, $6)";
+inline constexpr const char* insert_ticket_right =
+    "INSERT INTO ticket_right (hash, what, position, value, pattern, qos) VALUES ($1, $2, $3, $4, $5, $6)";
 
 /// A row of identity_columns; the rights are still to be added.
 template <class Rows>
@@ -54,13 +57,13 @@ Result<Identity> read_identity(const Rows& rows, int row) {
   return rules::read_row(read);
 }
 
-/// One right, of which what and value stand at `column` and after.
+/// One right, of which what, value, pattern and qos stand at `column` and after.
 template <class Rows, class Holder>
 Result<> read_right(const Rows& rows, int row, int column, Holder& holder) {
-  auto* list = rules::rights(holder, TRY(rows.text(row, column)));
-  if (list == nullptr) return rules::damaged("an unknown kind of right");
-  list->push_back(TRY(rows.text(row, column + 1)));
-  return {};
+  const auto what = TRY(rows.text(row, column));
+  auto value = TRY(rows.text(row, column + 1));
+  const auto is_pattern = TRY(rows.number(row, column + 2));
+  return rules::add_right(holder, what, std::move(value), is_pattern, TRY(rows.number(row, column + 3)));
 }
 
 template <class Rows, class Holder>
@@ -71,15 +74,14 @@ Result<> read_rights(const Rows& rows, Holder& holder) {
 
 template <class Session>
 Result<> read_ticket_rights(Session& on, Bytes hash, Ticket& ticket) {
-  return read_rights(TRY(on.query("SELECT what, value FROM ticket_right WHERE hash = $1 ORDER BY what, position", hash)), ticket);
+  return read_rights(
+      TRY(on.query("SELECT what, value, pattern, qos FROM ticket_right WHERE hash = $1 ORDER BY what, position", hash)), ticket);
 }
 
 template <class Session, class Key, class Holder>
 Result<> write_rights(Session& on, const char* statement, const Key& key, const Holder& holder) {
-  for (const auto what : rules::kinds_of_right) {
-    const auto& values = *rules::rights(holder, what);
-    for (std::uint64_t i = 0; i < values.size(); ++i) TRY(on.query(statement, key, what, i, values[i]));
-  }
+  for (const auto& row : rules::right_rows(holder))
+    TRY(on.query(statement, key, row.what, row.position, row.value, std::uint64_t{row.is_pattern}, std::uint64_t{row.qos}));
   return {};
 }
 
@@ -93,7 +95,9 @@ Result<std::optional<Identity>> find_identity(Session& on, std::string_view name
   const auto rows = TRY(on.query((std::string(identity_columns) + " WHERE name = $1 AND status <> 'removed'").c_str(), name));
   if (rows.count() == 0) return std::nullopt;
   auto identity = TRY(read_identity(rows, 0));
-  TRY(read_rights(TRY(on.query("SELECT what, value FROM entitlement WHERE name = $1 ORDER BY what, position", name)), identity));
+  TRY(read_rights(
+      TRY(on.query("SELECT what, value, pattern, qos FROM entitlement WHERE name = $1 ORDER BY what, position", name)),
+      identity));
   return identity;
 }
 
@@ -220,7 +224,7 @@ class SqlRegistry final : public Registry {
       for (int row = 0; row < identities.count(); ++row) all.push_back(TRY(read_identity(identities, row)));
 
       // Both lists are in the order of names, so one walk joins them.
-      const auto rights = TRY(on.query("SELECT name, what, value FROM entitlement ORDER BY name, what, position"));
+      const auto rights = TRY(on.query("SELECT name, what, value, pattern, qos FROM entitlement ORDER BY name, what, position"));
       auto at = all.begin();
       for (int row = 0; row < rights.count(); ++row) {
         const auto owner = TRY(rights.text(row, 0));
@@ -403,7 +407,7 @@ class SqlRegistry final : public Registry {
       TRY(on.query("DELETE FROM ticket WHERE expires <= $1", wall));
       if (TRY(exists(on, "SELECT 1 FROM ticket WHERE hash = $1", Bytes(hash)))) return rules::ticket_is_taken();
       TRY(on.query("INSERT INTO ticket VALUES ($1, $2, $3, $4)", Bytes(hash), ticket.name, name(ticket.kind), ticket.expires));
-      return write_rights(on, "INSERT INTO ticket_right VALUES ($1, $2, $3, $4)", Bytes(hash), ticket);
+      return write_rights(on, insert_ticket_right, Bytes(hash), ticket);
     });
   }
 

@@ -169,8 +169,33 @@ constexpr const char* schema_6 = R"(
   PRAGMA user_version = 6;
 )";
 
+// A right may be a pattern, and is for some QoS (bit n: QoS n); a login may have to prove more than one thing. SQLite cannot
+// loosen a CHECK, so the tables are made anew; the triggers go with the old one.
+constexpr const char* schema_7 = R"(
+  CREATE TABLE entitlement_7 (
+    name     TEXT NOT NULL REFERENCES identity (name),
+    what     TEXT NOT NULL CHECK (what IN ('publish', 'subscribe', 'scheme', 'require')),
+    position INTEGER NOT NULL,
+    value    TEXT NOT NULL,
+    pattern  INTEGER NOT NULL,
+    qos      INTEGER NOT NULL,
+    PRIMARY KEY (name, what, position)
+  ) STRICT, WITHOUT ROWID;
+  INSERT INTO entitlement_7 SELECT name, what, position, value, 0, 7 FROM entitlement;
+  DROP TABLE entitlement;
+  ALTER TABLE entitlement_7 RENAME TO entitlement;
+  CREATE TRIGGER entitlement_added   AFTER INSERT ON entitlement BEGIN UPDATE state SET version = version + 1; END;
+  CREATE TRIGGER entitlement_changed AFTER UPDATE ON entitlement BEGIN UPDATE state SET version = version + 1; END;
+  CREATE TRIGGER entitlement_removed AFTER DELETE ON entitlement BEGIN UPDATE state SET version = version + 1; END;
+
+  ALTER TABLE ticket_right ADD COLUMN pattern INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE ticket_right ADD COLUMN qos     INTEGER NOT NULL DEFAULT 7;
+
+  PRAGMA user_version = 7;
+)";
+
 // Each leads from the one before; an empty file has version 0.
-constexpr const char* schemas[] = {schema_1, schema_2, schema_3, schema_4, schema_5, schema_6};
+constexpr const char* schemas[] = {schema_1, schema_2, schema_3, schema_4, schema_5, schema_6, schema_7};
 
 Result<> take_steps(Database& database) {
   auto transaction = TRY(Transaction::begin(database));

@@ -233,6 +233,10 @@ BrokerServer::BrokerServer(const Configuration& configuration, Parts parts, Log&
       service_(std::move(service)),
       refusals_(log),
       gate_(configuration.gate, budget_, refusals_),
+      throttle_([&log](const std::string& name) {
+        log.warning("many passwords have been tried for " + printable(name) +
+                    ": from where it has not logged in lately, one try in two seconds is worked on");
+      }),
       maintenance_(*parts_.registry, followed_, parts_.keys.front()->identity().name, parts_.audit ? &*parts_.audit : nullptr,
                    refusals_, readiness_, log, shards_),
       operations_(readiness_, *service_, shards_, refusals_),

@@ -50,7 +50,16 @@ struct TopicRow {
   std::string filter;
   std::vector<std::string> publish;  ///< names of schemes
   std::vector<std::string> subscribe;
-  bool multicast = false;  ///< subscribers of one filter are a group, by schemes that have groups
+  bool multicast = false;               ///< subscribers of one filter are a group, by schemes that have groups
+  std::string pattern{};                ///< in the filter's place; empty: none
+  broker::Own own = broker::Own::both;  ///< of a pattern
+  QosSet publish_qos{};
+  QosSet subscribe_qos{};
+  std::vector<std::string> login{};  ///< names of logins; empty: any
+  std::vector<Factors> require{};    ///< one of them; empty: nothing
+  std::uint64_t login_age = 0;       ///< milliseconds; 0: any
+  /// As people call it.
+  const std::string& name() const { return pattern.empty() ? filter : pattern; }
   bool operator==(const TopicRow&) const = default;
 };
 

@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "base/try.h"
 #include "mqtt/topic.h"
+#include "mqtt/topic_pattern.h"
 #include "net/url.h"
 #include "sealmq/identity.h"
 #include "sealmq/scheme.h"
@@ -210,11 +211,96 @@ class FileReader {
         row.subscribe = TRY(schemes(node, "subscribe"));
       else if (key == "multicast")
         row.multicast = TRY(truth(node, "multicast"));
+      else if (key == "pattern")
+        row.pattern = TRY(pattern(node));
+      else if (key == "own")
+        row.own = TRY(own(node));
+      else if (key == "publish_qos" || key == "subscribe_qos")
+        (key == "publish_qos" ? row.publish_qos : row.subscribe_qos) = TRY(qos_set(node, std::string(key.str())));
+      else if (key == "login")
+        row.login = TRY(logins(node));
+      else if (key == "require")
+        row.require = TRY(requirements(node));
+      else if (key == "login_age")
+        row.login_age = TRY(duration(node, "login_age"));
       else
         return unknown(key, "[[topic]]");
     }
-    if (row.filter.empty()) return refuse(table.source(), "[[topic]] needs a filter");
+    if (row.filter.empty() == row.pattern.empty()) return refuse(table.source(), "[[topic]] needs a filter, or else a pattern");
+    if (row.pattern.empty() && table.contains("own")) return refuse(table.source(), "own goes with a pattern only");
+    if (row.filter.empty()) row.filter = mqtt::widen_pattern(row.pattern);
     return row;
+  }
+
+  Result<std::string> pattern(const toml::node& node) {
+    std::string value = TRY(text(node, "pattern"));
+    if (!mqtt::is_topic_pattern(value))
+      return refuse(node.source(),
+                    "not a topic pattern: " + in_quotes(value) + "; % stands as a whole level, %u or %c, or doubled");
+    if (std::ranges::find(filters_, value) != filters_.end())
+      return refuse(node.source(), "there is a [[topic]] for " + in_quotes(value) + " already");
+    return filters_.emplace_back(std::move(value));
+  }
+
+  Result<broker::Own> own(const toml::node& node) {
+    const std::string word = TRY(text(node, "own"));
+    if (word == "publish") return broker::Own::publish;
+    if (word == "subscribe") return broker::Own::subscribe;
+    if (word == "both") return broker::Own::both;
+    return refuse(node.source(), "own must be publish, subscribe or both");
+  }
+
+  Result<QosSet> qos_set(const toml::node& node, const std::string& name) {
+    const toml::array* array = node.as_array();
+    if (array == nullptr || array->empty()) return refuse(node.source(), name + " must be a list of 0, 1 and 2");
+    QosSet set = QosSet::none();
+    for (const toml::node& entry : *array) {
+      if (!entry.is_integer() || entry.as_integer()->get() < 0 || entry.as_integer()->get() > 2)
+        return refuse(entry.source(), name + " must be a list of 0, 1 and 2");
+      set.add(static_cast<mqtt::QoS>(entry.as_integer()->get()));
+    }
+    return set;
+  }
+
+  Result<std::vector<std::string>> logins(const toml::node& node) {
+    std::vector<std::string> names = TRY(texts(node, "login"));
+    if (names.empty()) return refuse(node.source(), "login must name a login");
+    std::string all = std::string(broker::password_login) + " " + std::string(broker::transport_login);
+    for (const Scheme& scheme : all_schemes())
+      if (scheme.info->has_login) all.append(" ").append(scheme.info->name);
+    for (const std::string& name : names)
+      if (name.empty() || (" " + all + " ").find(" " + name + " ") == all.npos)
+        return refuse(node.source(), "unknown login " + in_quotes(name) + "; there are " + all);
+    return names;
+  }
+
+  /// "key+password", or several of them of which one is enough.
+  Result<std::vector<Factors>> requirements(const toml::node& node) {
+    const std::vector<std::string> words =
+        node.is_string() ? std::vector<std::string>{node.as_string()->get()} : TRY(texts(node, "require"));
+    std::vector<Factors> sets;
+    for (const std::string& word : words) {
+      const auto factors = factors_from(word);
+      if (!factors)
+        return refuse(node.source(), in_quotes(word) + " is not of password, key, card and token, with + between them");
+      sets.push_back(*factors);
+    }
+    if (sets.empty()) return refuse(node.source(), "require must say what");
+    return sets;
+  }
+
+  /// Milliseconds of "30s", "15m", "12h" or "7d".
+  Result<std::uint64_t> duration(const toml::node& node, const std::string& name) {
+    const std::string value = TRY(text(node, name));
+    constexpr std::pair<char, std::uint64_t> units[] = {{'s', 1000}, {'m', 60'000}, {'h', 3'600'000}, {'d', 86'400'000}};
+    const auto* unit =
+        std::ranges::find(units, value.empty() ? ' ' : value.back(), [](const auto& entry) { return entry.first; });
+    std::uint64_t count = 0;
+    const char* end = value.data() + (value.empty() ? 0 : value.size() - 1);
+    const auto [stopped, error] = std::from_chars(value.data(), end, count);
+    if (unit == std::end(units) || error != std::errc{} || stopped != end || count == 0 || count > 100'000)
+      return refuse(node.source(), name + " must be a time such as 30s, 15m, 12h or 7d");
+    return count * unit->second;
   }
 
   /// [scheme.NAME], where NAME is a scheme without its profile.

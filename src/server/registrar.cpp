@@ -14,10 +14,17 @@ Failure refused(std::string why) {
   return fail(Blame::not_authorised, std::move(why));
 }
 
-bool all_covered(const std::vector<std::string>& wanted, const std::vector<std::string>& granted) {
-  return std::ranges::all_of(wanted, [&](const std::string& filter) {
-    return std::ranges::any_of(granted, [&](const std::string& wide) { return mqtt::covers(wide, filter); });
-  });
+/// As much of what a ticket grants as is wanted, with the same QoS; nothing: more is wanted. A pattern is granted whole or not.
+std::optional<Rights> part_of(const Rights& granted, const std::vector<std::string>& wanted) {
+  Rights part;
+  for (const std::string& filter : wanted) {
+    QosSet qos = QosSet::none();
+    for (const Right& right : granted)
+      if (!right.is_pattern && mqtt::covers(right.filter, filter)) qos.add(right.qos);
+    if (qos.empty()) return std::nullopt;
+    part.emplace_back(filter, false, qos);
+  }
+  return part;
 }
 
 }  // namespace
@@ -35,15 +42,15 @@ Result<> RegistryRegistrar::join(Bytes code, const PublicKeys& keys, const std::
   for (const auto* topics : {&publish, &subscribe})
     if (!std::ranges::all_of(*topics, [](const std::string& filter) { return mqtt::is_topic_filter(filter); }))
       return refused(ticket->name + " joins for what is not a topic filter");
-  if (!all_covered(publish, ticket->publish) || !all_covered(subscribe, ticket->subscribe))
-    return refused(ticket->name + " joins for topics that its ticket does not allow");
+  const auto its_publish = part_of(ticket->publish, publish), its_subscribe = part_of(ticket->subscribe, subscribe);
+  if (!its_publish || !its_subscribe) return refused(ticket->name + " joins for topics that its ticket does not allow");
   if (keys == PublicKeys()) return refused(ticket->name + " joins without a key");
   Identity identity;
   identity.name = ticket->name;
   identity.kind = ticket->kind;
   identity.keys = keys;
-  identity.publish = wants_all ? ticket->publish : publish;
-  identity.subscribe = wants_all ? ticket->subscribe : subscribe;
+  identity.publish = wants_all ? ticket->publish : *its_publish;
+  identity.subscribe = wants_all ? ticket->subscribe : *its_subscribe;
   identity.schemes = ticket->schemes;
   identity.changed = now.wall;
   TRY(registry_.add(identity));

@@ -144,10 +144,22 @@ constexpr RowKey rows[] = {
     {"listener", "origins", "list of texts", "all", "ws and wss: pages that browsers may connect from"},
     {"listener", "mode", "text", "0600", "unix: permissions of the socket"},
 
-    {"topic", "filter", "text", "", "topics of this row; the most specific one counts, and what none matches is refused; needed"},
+    {"topic", "filter", "text", "",
+     "topics of this row; the most specific one counts, and what none matches is refused; needed, or else a pattern"},
+    {"topic", "pattern", "text", "",
+     "the same with whole levels %u, the name of whoever logged in, and %c, a client identifier that its login binds"},
+    {"topic", "own", "text: publish|subscribe|both", "both", "of a pattern: on topics that are another one's, this is refused"},
     {"topic", "publish", "list of schemes", "none", "schemes a message may come in by; plain is MQTT without protection"},
     {"topic", "subscribe", "list of schemes", "none", "schemes it may leave by"},
     {"topic", "multicast", "truth", "false", "subscribers of one filter are a group, by schemes that have groups"},
+    {"topic", "publish_qos", "list of 0, 1, 2", "all", "QoS that messages may come in with"},
+    {"topic", "subscribe_qos", "list of 0, 1, 2", "all", "QoS that may be subscribed with; the highest bounds what leaves"},
+    {"topic", "login", "list of logins", "any",
+     "logins that open these topics: password, tls (certificate or pre-shared key) and schemes that log in. Without it any will "
+     "do, and none where a listener lets clients in without; a published form (NAME@paper) opens only what names it"},
+    {"topic", "require", "text, or list of texts", "nothing",
+     "what logins must have proved, such as \"key+password\"; of a list, one is enough"},
+    {"topic", "login_age", "text", "any", "how long ago the last login may be: 30s, 15m, 12h, 7d"},
 
     {"bridge", "name", "text", "", "of the bridge; a policy row or right that names it applies to what it passes on; needed"},
     {"bridge", "url", "text", "", "the other broker; needed"},

@@ -77,9 +77,11 @@ TEST_P(RegistryConformance, GivesBackEveryFieldOfWhatWasAdded) {
   Identity identity = identity_named("boiler-7");
   identity.kind = Kind::service;
   identity.status = Status::invited;
-  identity.publish = {"plant/7/#", "alarm", "a\nb"};
-  identity.subscribe = {"orders/+", ""};
+  const QosSet few = qos_set_from("0,1").value(), one = qos_set_from("2").value();
+  identity.publish = {"plant/7/#", {"alarm", false, few}, "a\nb", {"devices/%u/#", true, one}, {"alarm", true}};
+  identity.subscribe = {"orders/+", "", {"devices/%c/#", true}};
   identity.schemes = {"sl3", "sl1"};
+  identity.require = {Factor::key, Factor::password};
   identity.changed = 1'700'000'000'123;
   add(identity);
   EXPECT_EQ(registry_->find("boiler-7").value(), identity);
@@ -94,7 +96,7 @@ TEST_P(RegistryConformance, ListsByName) {
   }
   std::vector<std::string> rows;
   const auto all = registry_->list().value();
-  for (const Identity& identity : all) rows.push_back(identity.name + " " + identity.publish.at(0));
+  for (const Identity& identity : all) rows.push_back(identity.name + " " + identity.publish.at(0).filter);
   EXPECT_EQ(rows, (std::vector<std::string>{"B of/B", "a of/a", "b of/b", "b-1 of/b-1", "c of/c"}));
 }
 
@@ -329,7 +331,7 @@ TEST_P(RegistryConformance, ChangesRights) {
     return {};
   });
   ASSERT_TRUE(changed) << changed.error().what;
-  EXPECT_EQ(changed->publish, std::vector<std::string>{"plant/7/#"});
+  EXPECT_EQ(changed->publish, Rights{"plant/7/#"});
   EXPECT_EQ(changed->changed, 77U);
   EXPECT_EQ(registry_->find("boiler-7").value(), *changed);
 }

@@ -62,7 +62,8 @@ class PmqttLogin(unittest.TestCase):
         for name in ("patient1", "gone", "keyonly"):
             sealmq("identity", "new", name, "-o", self.broker.path(name + ".key"))
             sealmq("identity", "enroll", self.broker.path(name + ".pub"), "--publish", "ward/#", "--subscribe", "ward/#",
-                   "--publish", f"pmqtt/+/{name}/#", "--subscribe", f"pmqtt/+/+/{name}/#", "--data", self.broker.data)
+                   "--publish", f"pmqtt/+/{name}/#", "--subscribe", f"pmqtt/+/+/{name}/#", "--scheme", "pmqtt",
+                   "--scheme", "pmqtt@paper", "--scheme", "plain", "--scheme", "password", "--data", self.broker.data)
         for name in ("patient1", "gone"):
             sealmq("identity", "password", name, "--data", self.broker.data, sent=PASSWORD + "\n")
             sealmq("identity", "password", name, "--recoverable", "--data", self.broker.data, sent=PASSWORD + "\n")

@@ -155,7 +155,7 @@ class ReceiverTest : public ::testing::TestWithParam<std::size_t> {
     enroll("narrow", {}, {"t/1"});
     rules(false);
   }
-  void enroll(const std::string& name, std::vector<std::string> publish, std::vector<std::string> subscribe) {
+  void enroll(const std::string& name, Rights publish, Rights subscribe) {
     Identity identity = identity_named(name);
     identity.status = Status::active;
     identity.publish = std::move(publish);

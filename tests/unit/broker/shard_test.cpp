@@ -412,7 +412,7 @@ TEST_P(ShardTest, ASessionThatEndsWithItsConnectionIsNotProlonged) {  // [MQTT-3
 
 // -- rights are asked again
 
-Identity device_with(std::vector<std::string> publish, std::vector<std::string> subscribe) {
+Identity device_with(Rights publish, Rights subscribe) {
   Identity device = identity_named("device");
   device.status = Status::active;
   device.publish = std::move(publish);

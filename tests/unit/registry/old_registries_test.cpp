@@ -267,11 +267,13 @@ std::string insert(bool is_postgres, const Identity& its) {
                     std::string(name(its.status)) + "', " + octets(is_postgres, its.keys.schnorr) + ", " +
                     octets(is_postgres, its.keys.ecdsa) + ", " + octets(is_postgres, its.keys.agreement) + ", '" +
                     its.revocation_reason + "', " + std::to_string(its.changed) + ");";
-  for (const auto& [what, values] :
-       {std::pair("publish", &its.publish), std::pair("subscribe", &its.subscribe), std::pair("scheme", &its.schemes)})
-    for (std::size_t i = 0; i < values->size(); ++i)
-      sql += "INSERT INTO entitlement VALUES ('" + its.name + "', '" + what + "', " + std::to_string(i) + ", '" + (*values)[i] +
-             "');";
+  const auto add = [&](const std::string& what, std::size_t position, const std::string& value) {
+    sql +=
+        "INSERT INTO entitlement VALUES ('" + its.name + "', '" + what + "', " + std::to_string(position) + ", '" + value + "');";
+  };
+  for (const auto& [what, rights] : {std::pair("publish", &its.publish), std::pair("subscribe", &its.subscribe)})
+    for (std::size_t i = 0; i < rights->size(); ++i) add(what, i, (*rights)[i].filter);
+  for (std::size_t i = 0; i < its.schemes.size(); ++i) add("scheme", i, its.schemes[i]);
   return sql;
 }
 

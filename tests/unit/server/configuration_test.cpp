@@ -175,7 +175,7 @@ TEST(Configuration, RefusesOptionsThatTheirSchemeCannotHave) {
 TEST(Configuration, RefusesInvalidFilters) {
   EXPECT_EQ(error_of("[[topic]]\nfilter = \"a/#/b\"\n"), "sealmq.toml:2:10: not a topic filter: \"a/#/b\"");
   EXPECT_EQ(error_of("[[topic]]\nfilter = \"\"\n"), "sealmq.toml:2:10: not a topic filter: \"\"");
-  EXPECT_EQ(error_of("[[topic]]\npublish = []\n"), "sealmq.toml:1:1: [[topic]] needs a filter");
+  EXPECT_EQ(error_of("[[topic]]\npublish = []\n"), "sealmq.toml:1:1: [[topic]] needs a filter, or else a pattern");
   EXPECT_EQ(error_of("[[topic]]\nfilter = \"a\"\n[[topic]]\nfilter = \"a\"\n"),
             "sealmq.toml:4:10: there is a [[topic]] for \"a\" already");
 }
@@ -303,6 +303,74 @@ TEST(Configuration, WarnsOfSchemesForStudyWithTheirHazards) {
   EXPECT_TRUE(lines[0].starts_with(paper.name));
   ASSERT_FALSE(paper.hazards.empty());
   for (std::string_view hazard : paper.hazards) EXPECT_NE(lines[0].find(hazard), std::string::npos);
+}
+
+TEST(Configuration, ReadsRowsOfOnesOwnWithQosAndLogins) {
+  const auto configuration = parsed(R"([[topic]]
+pattern = "devices/%u/%%/#"
+own = "publish"
+publish = ["plain"]
+subscribe = ["plain"]
+publish_qos = [0, 2]
+subscribe_qos = [1]
+login = ["tls", "password", "pmqtt@paper"]
+require = ["key+password", "card"]
+login_age = "15m"
+[[topic]]
+filter = "plant/%u"
+publish = ["plain"]
+require = "key"
+)");
+  const auto policy = make_policy(configuration).value();
+  const broker::TopicRule* own = policy->find("devices/boiler-7/%/x");
+  ASSERT_NE(own, nullptr);
+  EXPECT_EQ(own->own, broker::Own::publish);
+  EXPECT_EQ(to_text(own->publish_qos), "0,2");
+  EXPECT_EQ(to_text(own->subscribe_qos), "1");
+  EXPECT_EQ(own->login_age, 900'000U);
+  EXPECT_EQ(own->require, (std::vector<Factors>{{Factor::key, Factor::password}, {Factor::card}}));
+  EXPECT_TRUE(own->login.contains(broker::login_by_transport));
+  EXPECT_TRUE(own->login.contains(broker::login_by_password));
+  EXPECT_TRUE(own->login.contains(index_of("pmqtt@paper")));
+  EXPECT_FALSE(own->login.contains(index_of("pmqtt")));
+  ASSERT_NE(policy->find("plant/%u"), nullptr) << "a filter has no placeholders";
+  EXPECT_EQ(policy->find("plant/x"), nullptr);
+  const auto lines = warnings(configuration);
+  const auto warns = [&](std::string_view of) {
+    return std::ranges::any_of(lines, [&](const std::string& line) { return line.find(of) != line.npos; });
+  };
+  EXPECT_TRUE(warns("opens it to nobody")) << "no listener tells by TLS";
+  EXPECT_TRUE(warns("pmqtt@paper is there for study"));
+}
+
+TEST(Configuration, WarnsOfWhatNoLoginCanProve) {
+  const auto of = [](const std::string& row) {
+    return warnings(parsed("[[topic]]\nfilter = \"a\"\npublish = [\"plain\"]\n" + row));
+  };
+  EXPECT_TRUE(of("require = \"key\"\n").empty());
+  EXPECT_TRUE(of("require = [\"card\", \"password\"]\n").empty());
+  ASSERT_EQ(of("require = \"card\"\n").size(), 1U);
+  EXPECT_EQ(of("login = [\"password\"]\nrequire = \"key+password\"\n").front(),
+            "topic \"a\": no login here proves key+password, which it requires");
+}
+
+TEST(Configuration, RefusesRowsThatMakeNoSenseWithTheirPlace) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"pattern = \"devices/x%u\"",
+       "sealmq.toml:2:11: not a topic pattern: \"devices/x%u\"; % stands as a whole level, %u or %c, or "
+       "doubled"},
+      {"filter = \"a\"\npattern = \"%u\"", "sealmq.toml:1:1: [[topic]] needs a filter, or else a pattern"},
+      {"filter = \"a\"\nown = \"both\"", "sealmq.toml:1:1: own goes with a pattern only"},
+      {"pattern = \"%u\"\nown = \"mine\"", "sealmq.toml:3:7: own must be publish, subscribe or both"},
+      {"filter = \"a\"\npublish_qos = [3]", "sealmq.toml:3:16: publish_qos must be a list of 0, 1 and 2"},
+      {"filter = \"a\"\nsubscribe_qos = []", "sealmq.toml:3:17: subscribe_qos must be a list of 0, 1 and 2"},
+      {"filter = \"a\"\nlogin = [\"sl1\"]",
+       "sealmq.toml:3:9: unknown login \"sl1\"; there are password tls pmqtt pmqtt@paper scacauth scacauth@paper"},
+      {"filter = \"a\"\nlogin = []", "sealmq.toml:3:9: login must name a login"},
+      {"filter = \"a\"\nrequire = \"luck\"",
+       "sealmq.toml:3:11: \"luck\" is not of password, key, card and token, with + between them"},
+      {"filter = \"a\"\nlogin_age = \"soon\"", "sealmq.toml:3:13: login_age must be a time such as 30s, 15m, 12h or 7d"}};
+  for (const auto& [row, error] : cases) EXPECT_EQ(error_of("[[topic]]\n" + std::string(row) + "\n"), error);
 }
 
 TEST(Configuration, TellsWhatDiffersAndWhatThatNeeds) {

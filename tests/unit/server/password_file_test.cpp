@@ -90,6 +90,15 @@ TEST_F(PasswordFileTest, APasswordOfTheLastHourIsNotHashedAgain) {
   EXPECT_EQ(login("boiler-7", "secret"), "wrong password for boiler-7");
 }
 
+TEST_F(PasswordFileTest, ANameThatThereIsNotCostsAsMuch) {
+  set("boiler-7", "secret");
+  for (const char* name : {"boiler-7", "stranger"}) {
+    const auto before = file.hashed();
+    EXPECT_NE(login(name, "wrong"), name);
+    EXPECT_EQ(file.hashed() - before, 1U) << name;
+  }
+}
+
 TEST_F(PasswordFileTest, IsReadAsContainersMountIt) {
   set("boiler-7", "secret");
   for (const unsigned mode : {0440U, 0444U, 0400U, 0640U}) {
