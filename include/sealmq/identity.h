@@ -85,6 +85,11 @@ struct Identity : PublicIdentity {
   std::vector<std::string> schemes;    ///< empty: every hardened scheme
   std::string revocation_reason;
   std::uint64_t changed = 0;  ///< wall milliseconds of the last change
+
+  // Who revoked it. Neither takes back what the other has done.
+  bool revoked_here = false;   ///< the operator
+  std::uint64_t ordered = 0;   ///< a revocation authority, by the order of this serial, which stands; 0: none does
+  bool against_order = false;  ///< the operator has restored it all the same, until the authority's next order about it
   bool operator==(const Identity&) const = default;
 };
 

@@ -82,6 +82,8 @@ Result<std::unique_ptr<KeyStore>> open_key_file(const std::string& path, Random&
 std::unique_ptr<KeyStore> make_memory_keys(std::string_view name, Kind kind, Random& random, unsigned rsa_bits = 0);
 
 Result<PublicIdentity> read_public_identity(const std::string& path);
+/// The same for a revocation authority: it can sign orders. Errors: also caller_misused: somebody else's keys.
+Result<PublicIdentity> read_authority(const std::string& path);
 
 /// `SHA256:` and base64 of the SHA-256 of all public keys.
 std::string fingerprint(const PublicKeys& keys);

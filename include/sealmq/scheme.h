@@ -259,6 +259,8 @@ class BrokerScheme {
   /// Of a PUBLISH on such a topic that it recognises: a request, not a message.
   virtual bool is_request(const Incoming& incoming) const;
   virtual Result<Checked<Asked>> read_request(const Incoming& request, const Scene& scene);
+  /// Of a request: it is about the list of identities, and is taken whichever schemes policy names.
+  virtual bool concerns_the_list(const Incoming& request) const;
   /// Of a request: it tries something that can be guessed. Those that fail count like failed logins, and an address from which
   /// too many failed must wait.
   virtual bool tries_a_secret(const Incoming& request) const;
@@ -452,10 +454,12 @@ struct Scheme {
 /// An order of a revocation authority.
 struct RevocationByAuthority {
   std::uint64_t serial;
-  bool restores;  ///< otherwise it revokes
-  std::array<std::uint8_t, 32> id;
+  bool restores;                      ///< otherwise it revokes
+  std::vector<KeyHash> keys;          ///< whoever has any of these is meant; none: nobody
+  std::array<std::uint8_t, 32> name;  ///< SHA-256 of what is signed
+  Buffer frame;                       ///< to be passed on
 };
-/// In either of its forms. Errors: malformed, peer_misbehaved (not signed by this ECDSA key).
+/// In any of its forms. Errors: malformed, peer_misbehaved (not signed by this ECDSA key).
 Result<RevocationByAuthority> read_authority_order(Bytes frame, const std::array<std::uint8_t, 33>& authority);
 
 /// Every scheme of this build; unprotected MQTT, which recognises every payload, is the last.

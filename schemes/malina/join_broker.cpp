@@ -81,6 +81,10 @@ bool is_join(const Incoming& incoming) {
   return incoming.topic == join_topic;
 }
 
+bool is_order(const Incoming& incoming) {
+  return incoming.topic == authority_topic;
+}
+
 std::unique_ptr<Preparation> prepare_registration(const Incoming& incoming, Profile profile, const BrokerPorts& ports) {
   if (ports.registrar == nullptr) return nullptr;
   return std::make_unique<Registration>(incoming, profile, ports);

@@ -168,10 +168,9 @@ class Service {
     return {};
   }
 
-  /// Something that going on would make worse.
-  void give_up(Error why) {
+  /// A line is given up: going on there would make it worse. The others go on.
+  void note_failure(Error why) {
     if (!failure_) failure_ = std::move(why);
-    stop();
   }
 
   asio::io_context& loop() { return loop_; }
@@ -194,7 +193,7 @@ class Service {
     std::optional<std::uint64_t> seen;
     while (true) {
       co_await wait_for(timer, look_interval);
-      if (stopping_ && std::ranges::all_of(lines_, [](const auto& line) { return line->is_over(); })) break;
+      if (std::ranges::all_of(lines_, [](const auto& line) { return line->is_over(); })) break;
       const auto version = its_.ledger->version();
       if (version && seen == *version) continue;
       if (version) seen = *version;
@@ -351,21 +350,29 @@ awaitable<void> Line::take_messages() {
 }
 
 /// An order with our signature that we have not given, or not so, was given by somebody else with the same key, or before this
-/// folder was set back. Brokers take one of the two; going on would only make more of them.
+/// folder was set back. A broker takes one of the two; going on would only make more of them. How its signature looks says
+/// nothing.
 void Line::check_known_order(Bytes frame) {
-  auto key = crypto::ecdsa::VerifyingKey::from_sec1(service_.its().key->identity().keys.ecdsa);
+  const auto key = crypto::ecdsa::VerifyingKey::from_sec1(service_.its().key->identity().keys.ecdsa);
   if (!key) return;
-  malina::OrderBook book(*std::move(key), 0);
-  auto taken = book.take(frame);
-  if (!taken) taken = book.take_paper(frame);
-  if (!taken) return;  // not ours
-  const std::uint64_t serial = taken->order->serial;
+  const auto read = malina::read_order(frame, *key);
+  if (!read) return;  // not ours
+  const std::uint64_t serial = (*read)->order.serial;
   const auto ours = service_.its().ledger->after(serial - 1);
-  if (!ours || (!ours->empty() && ours->front().frame == to_buffer(frame))) return;
-  service_.give_up({Blame::peer_misbehaved,
-                    served_.broker + " has an order " + std::to_string(serial) +
-                        " of this key that is not in this ledger: another authority works with the key, or this folder was set "
-                        "back to an older state\nhint: end the other one, and work with the folder that has the later orders"});
+  if (!ours) return;
+  if (!ours->empty())
+    if (const auto own = malina::read_order(ours->front().frame, *key); own && (*own)->name == (*read)->name) return;
+  const std::string what =
+      "has an order " + std::to_string(serial) +
+      " of this key that is not in this ledger: another authority works with the key, or this folder was set "
+      "back to an older state";
+  say(served_.broker, what + "; it is served no more");
+  served_.trouble = what;
+  note();
+  service_.note_failure(
+      {Blame::peer_misbehaved,
+       served_.broker + " " + what + "\nhint: end the other one, and work with the folder that has the later orders"});
+  stop();
 }
 
 awaitable<void> Line::take_complaint(Buffer payload) {

@@ -56,6 +56,7 @@ struct Options {
   std::vector<std::string> files;     // of enroll
   std::string new_keys;               // of rekey
   bool password_only = false;
+  bool against_authority = false;  // of restore
   std::vector<std::string> publish;
   std::vector<std::string> subscribe;
   std::vector<std::string> schemes;
@@ -91,6 +92,9 @@ Json to_json(const Identity& identity) {
                {"subscribe", identity.subscribe},
                {"schemes", identity.schemes},
                {"revocation_reason", identity.revocation_reason},
+               {"revoked_here", identity.revoked_here},
+               {"order", identity.ordered == 0 ? Json() : Json(identity.ordered)},
+               {"against_order", identity.against_order},
                {"changed", identity.changed}});
   return json;
 }
@@ -311,7 +315,9 @@ Result<> run_list(const Options& options) {
   }
   std::vector<std::array<std::string, 7>> rows{{"name", "kind", "status", "publish", "subscribe", "schemes", "id"}};
   for (const auto& identity : all) {
-    rows.push_back({identity.name, std::string(name(identity.kind)), std::string(name(identity.status)), joined(identity.publish),
+    std::string status(name(identity.status));
+    if (identity.against_order) status += " against order " + std::to_string(identity.ordered);
+    rows.push_back({identity.name, std::string(name(identity.kind)), std::move(status), joined(identity.publish),
                     joined(identity.subscribe), identity.schemes.empty() ? "all" : joined(identity.schemes),
                     short_id(identity.keys)});
   }
@@ -487,14 +493,21 @@ Result<> run_remove(const Options& options) {
 }
 
 Result<> run_restore(const Options& options) {
-  Deed deed{"restored", "restore", {}, {}};
-  return run_change(options, deed, [&](Identity& identity) -> Result<> {
-    if (identity.status != Status::revoked) return fail(Blame::caller_misused, identity.name + " is not revoked");
-    deed.text = "was revoked for: " + std::exchange(identity.revocation_reason, {});
-    deed.warning = "whoever has the key of " + identity.name + " can use it again; it " + printable(deed.text);
-    identity.status = Status::active;
-    return {};
-  });
+  const auto registry = TRY(open_registry(options.registry));
+  const auto before = TRY(registry->find(options.name));
+  if (!before) return fail(Blame::caller_misused, "no identity " + printable(options.name) + " on the list");
+  const auto restored = registry->restore(options.name, options.against_authority, wall_milliseconds());
+  if (!restored && before->ordered != 0 && !options.against_authority)
+    return fail_with_hint(restored.error().blame, restored.error().what,
+                          "sealmq authority restore " + options.name +
+                              ", where the authority is, takes it back; --against-authority does not wait for that");
+  if (!restored) return Failure(restored.error());
+  Deed deed{"restored", "restore", "was revoked for: " + before->revocation_reason, {}};
+  if (restored->against_order)
+    deed.text = "against order " + std::to_string(restored->ordered) + " of the authority; " + deed.text;
+  deed.warning = "whoever has the key of " + options.name + " can use it again; " + (restored->against_order ? "" : "it ") +
+                 printable(deed.text);
+  return conclude(*registry, options, *restored, deed);
 }
 
 // -- options -------------------------------------------------------------------------------------------------------------------
@@ -661,6 +674,8 @@ void add_identity(Command& app, int& exit_code) {
   ticket.option("--expires", options->expires, "TIME", "how long it can be used, such as 30m, 12h or 7d, 30 days at most (1h)")
       ->transform(CLI::Validator(read_time, ""));
   revoke.option("--reason", options->reason, "TEXT", "kept with the identity and in the audit log")->required();
+  restore.flag("--against-authority", options->against_authority,
+               "also what the revocation authority has revoked; that stands in the audit log and in the list");
   for (Command* command : {&enroll, &ticket, &allow, &deny}) add_rights_options(*command, *options);
   for (Command* command : {&enroll, &ticket, &list, &allow, &deny, &revoke, &restore, &rekey, &remove})
     add_registry_options(*command, options->registry);

@@ -38,4 +38,11 @@ Result<PublicIdentity> read_public_identity(const std::string& path) {
   });
 }
 
+Result<PublicIdentity> read_authority(const std::string& path) {
+  auto authority = TRY(read_public_identity(path));
+  if (authority.kind != Kind::authority || !is_there(authority.keys.ecdsa))
+    return fail(Blame::caller_misused, path + " is not the public key of an authority");
+  return authority;
+}
+
 }  // namespace sealmq
