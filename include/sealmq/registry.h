@@ -59,6 +59,7 @@ struct Ticket {
   std::vector<std::string> subscribe;
   std::vector<std::string> schemes;
   std::uint64_t expires = 0;  ///< wall milliseconds
+  bool unproved = false;      ///< also for who does not prove to hold its keys
   bool operator==(const Ticket&) const = default;
 };
 
@@ -109,8 +110,8 @@ class Registry {
   /// its keys, unless it was revoked.
   virtual Result<std::uint64_t> remove(std::string_view name, std::uint64_t wall) = 0;
   /// Other keys under a name that is on the list; it keeps its rights and is active. The former keys are revoked for ever, by an
-  /// order like that of revoke().
-  virtual Result<std::uint64_t> rekey(const PublicIdentity& identity, std::uint64_t wall) = 0;
+  /// order like that of revoke(). `proof`: as Identity::proof.
+  virtual Result<std::uint64_t> rekey(const PublicIdentity& identity, std::string_view proof, std::uint64_t wall) = 0;
   /// Those that this broker still has to carry out: given since its first heartbeat. Each broker reports for itself.
   virtual Result<std::vector<RevocationOrder>> open_orders(std::string_view broker) = 0;
   virtual Result<> report(std::uint64_t order, std::string_view broker, const RevocationReport& report) = 0;

@@ -212,8 +212,8 @@ class Registrar {
  public:
   virtual ~Registrar() = default;
   /// Somebody with this ticket wants its keys on the list, with rights to these topics, or if none are named to all that the
-  /// ticket allows. The ticket is used up, whatever the answer.
-  virtual Result<> join(Bytes ticket, const PublicKeys& keys, const std::vector<std::string>& publish,
+  /// ticket allows. `proved`: it has shown that it holds each of the keys. The ticket is used up, whatever the answer.
+  virtual Result<> join(Bytes ticket, const PublicKeys& keys, bool proved, const std::vector<std::string>& publish,
                         const std::vector<std::string>& subscribe, Now now) = 0;
   /// An order of the revocation authority, as it was published. Verifies it, and sees to it that every broker carries it out.
   virtual Result<> take_order(Bytes frame, Now now) = 0;

@@ -178,6 +178,9 @@ Result<std::unique_ptr<KeyStore>> open_or_create_authority_key(const AuthorityFo
   auto keys = TRY(open_key_file(folder.key(), random));
   if (keys->identity().kind != Kind::authority)
     return fail(Blame::caller_misused, folder.key() + " is not the key of an authority");
+  // Older programs made it without a proof.
+  if (exists(folder.pub()) && TRY(read_identity_file(folder.pub())).proof.empty())
+    TRY(replace_file(folder.pub(), TRY(identity_file(*keys)), Audience::everybody));
   return keys;
 }
 

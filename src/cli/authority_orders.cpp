@@ -36,6 +36,7 @@ struct Options {
   std::string folder;
   RegistryChoice registry;
   std::string whom;
+  bool unproved = false;
   std::string reason;
   std::uint64_t after = 0;
   bool json = false;
@@ -81,8 +82,8 @@ Whom named(const PublicIdentity& identity) {
 }
 
 /// NAME.pub, the ID of a Schnorr key in hexadecimal, or a name on the list.
-Result<Whom> find_whom(const std::string& text, Registry* registry) {
-  if (text.ends_with(".pub")) return named(TRY(read_public_identity(text)));
+Result<Whom> find_whom(const std::string& text, bool unproved, Registry* registry) {
+  if (text.ends_with(".pub")) return named(TRY(read_public_identity(text, unproved)));
   std::vector<Identity> listed;
   if (registry != nullptr) listed = TRY(registry->list());
   const auto id = from_hex(text);
@@ -189,7 +190,7 @@ Result<> decide(const Options& options, bool restores) {
   crypto::OsRandom random;
   const auto registry = TRY(visible_registry(options.registry));
   const OpenAuthority its = TRY(open_authority(options.folder, random));
-  const Whom whom = TRY(with_keys(find_whom(options.whom, registry.get())));
+  const Whom whom = TRY(with_keys(find_whom(options.whom, options.unproved, registry.get())));
   Decision decision;
   decision.restores = restores;
   decision.keys = whom.keys;
@@ -293,7 +294,10 @@ void add_authority_orders(Command& authority, int& exit_code) {
                          .examples = "$ sealmq authority orders --after 12\n"},
                         run_orders);
   constexpr const char* reason = "0 to 255: a part of the order; TEXT: kept in the folder of the authority";
-  for (Command* command : {&revoke, &restore}) command->argument("NAME", options->whom, "NAME.pub, an ID, or a NAME on the list");
+  for (Command* command : {&revoke, &restore}) {
+    command->argument("NAME", options->whom, "NAME.pub, an ID, or a NAME on the list");
+    add_unproved_option(*command, options->unproved);
+  }
   revoke.option("--reason", options->reason, "NUMBER|TEXT", reason)->required();
   restore.option("--reason", options->reason, "NUMBER|TEXT", reason);
   orders.option("--after", options->after, "NUMBER", "only orders after this one");

@@ -57,6 +57,7 @@ struct Options {
   std::string new_keys;               // of rekey
   bool password_only = false;
   bool against_authority = false;  // of restore
+  bool unproved = false;
   std::vector<std::string> publish;
   std::vector<std::string> subscribe;
   std::vector<std::string> schemes;
@@ -95,7 +96,8 @@ Json to_json(const Identity& identity) {
                {"revoked_here", identity.revoked_here},
                {"order", identity.ordered == 0 ? Json() : Json(identity.ordered)},
                {"against_order", identity.against_order},
-               {"changed", identity.changed}});
+               {"changed", identity.changed},
+               {"proved", identity.keys == PublicKeys() ? Json() : Json(!identity.proof.empty())}});
   return json;
 }
 
@@ -144,6 +146,16 @@ void show(const PublicIdentity& identity, bool holds_secret, const std::string& 
             << to_line(identity) << '\n';
 }
 
+void show(const IdentityFile& file, bool json) {
+  if (json) {
+    auto line = to_json(file.identity);
+    line.update({{"private", false}, {"proved", !file.proof.empty()}});
+    return print(line);
+  }
+  show(file.identity, false, {}, json);
+  std::cout << "proved       " << (file.proof.empty() ? "no: sealmq identity upgrade NAME.key adds a proof" : "yes") << '\n';
+}
+
 void show(const BrokerIdentity& broker, bool json) {
   if (json)
     return print(
@@ -155,6 +167,34 @@ void show(const BrokerIdentity& broker, bool json) {
 constexpr WantedFile wants_keys{
     "NAME.key, NAME.pub or broker.pub is wanted",
     {FileKind::private_keys, FileKind::key_reference, FileKind::public_identity, FileKind::broker_identity}};
+
+/// What older programs made without a proof. Nothing else of a file that is there changes.
+Result<> run_upgrade(const Options& options) {
+  crypto::OsRandom random;
+  const auto keys = TRY(open_keys(options.name, random, pin_asker()));
+  const auto pub_path = pub_path_for(options.name);
+  const std::string text = TRY(identity_file(*keys));
+  if (std::ranges::count(text, '\n') < 2)
+    return fail_with_hint(Blame::caller_misused,
+                          "the keys of " + keys->identity().name + " sign nothing but logins, so they prove nothing",
+                          "sealmq identity enroll --unproved takes the file as it is");
+  if (!exists(pub_path)) {
+    TRY(write_new_file(pub_path, text, Audience::everybody));
+  } else {
+    const auto file = TRY(read_identity_file(pub_path));
+    if (file.identity != keys->identity()) return fail(Blame::caller_misused, pub_path + " is not that of " + options.name);
+    if (file.proof.empty()) TRY(replace_file(pub_path, text, Audience::everybody));
+  }
+  const auto file = TRY(read_identity_file(pub_path));
+  if (options.json) {
+    auto line = to_json(file.identity);
+    line.update({{"pub", pub_path}, {"proved", true}});
+    print(line);
+  } else {
+    std::cout << pub_path << " proves the keys of " << file.identity.name << " " << fingerprint(file.identity.keys) << '\n';
+  }
+  return {};
+}
 
 /// Also when the token or card is away; then opening it says why.
 Result<> show_reference(const Options& options, const PublicIdentity& identity, const std::string& keystore) {
@@ -176,7 +216,7 @@ Result<> run_show(const Options& options) {
   const auto text = as_text(content.reveal());
   switch (kind_of_file(text)) {
     case FileKind::public_identity:
-      show(TRY(read_public_identity(options.name)), false, {}, options.json);
+      show(TRY(read_identity_file(options.name)), options.json);
       break;
     case FileKind::broker_identity:
       show(TRY(read_broker_identity(options.name)), options.json);
@@ -245,19 +285,23 @@ Result<> conclude(Registry& registry, const Options& options, const Identity& id
   return in_force(registry, options, record(options.registry, deed.what, identity.name, deed.text));
 }
 
-Result<PublicIdentity> read_new_keys(const std::string& path, const std::vector<std::string>& schemes) {
-  auto identity = TRY(read_public_identity(path));
-  TRY(check_points(identity.keys));
-  TRY(check_keys_for_schemes(identity, schemes));
-  return identity;
+Result<IdentityFile> read_new_keys(const std::string& path, bool unproved, const std::vector<std::string>& schemes) {
+  TRY(read_public_identity(path, unproved));
+  auto file = TRY(read_identity_file(path));
+  TRY(check_points(file.identity.keys));
+  TRY(check_keys_for_schemes(file.identity, schemes));
+  return file;
 }
 
 Result<Identity> to_enroll(const Options& options, const std::string& file) {
   Identity identity;
-  if (options.password_only)
+  if (options.password_only) {
     identity.name = file;
-  else
-    static_cast<PublicIdentity&>(identity) = TRY(read_new_keys(file, options.schemes));
+  } else {
+    auto read = TRY(read_new_keys(file, options.unproved, options.schemes));
+    static_cast<PublicIdentity&>(identity) = std::move(read.identity);
+    identity.proof = std::move(read.proof);
+  }
   identity.publish = options.publish;
   identity.subscribe = options.subscribe;
   identity.schemes = options.schemes;
@@ -289,8 +333,8 @@ Result<> run_ticket(const Options& options) {
   std::array<std::uint8_t, 16> code{};
   random.fill(code);
   const auto now = wall_milliseconds();
-  const Ticket ticket{options.name,      *kind_from(options.kind), options.publish,
-                      options.subscribe, options.schemes,          now + options.expires};
+  const Ticket ticket{options.name,    *kind_from(options.kind), options.publish, options.subscribe,
+                      options.schemes, now + options.expires,    options.unproved};
   const auto registry = TRY(open_or_make_registry(options.registry));
   TRY(registry->add_ticket(crypto::sha256(code), ticket, now));
   if (options.json)
@@ -317,6 +361,7 @@ Result<> run_list(const Options& options) {
   for (const auto& identity : all) {
     std::string status(name(identity.status));
     if (identity.against_order) status += " against order " + std::to_string(identity.ordered);
+    if (identity.proof.empty() && identity.keys != PublicKeys()) status += ", unproved";
     rows.push_back({identity.name, std::string(name(identity.kind)), std::move(status), joined(identity.publish),
                     joined(identity.subscribe), identity.schemes.empty() ? "all" : joined(identity.schemes),
                     short_id(identity.keys)});
@@ -469,11 +514,12 @@ Result<> run_rekey(const Options& options) {
   const auto registry = TRY(open_registry(options.registry));
   const auto known = TRY(registry->find(options.name));
   if (!known) return fail(Blame::caller_misused, "no identity " + printable(options.name) + " on the list");
-  const auto fresh = TRY(read_new_keys(options.new_keys, known->schemes));
+  const auto file = TRY(read_new_keys(options.new_keys, options.unproved, known->schemes));
+  const PublicIdentity& fresh = file.identity;
   if (fresh.name != options.name)
     return fail_with_hint(Blame::caller_misused, options.new_keys + " is that of " + fresh.name + ", not of " + options.name,
                           "sealmq identity new " + options.name + " -o FILE makes keys for this name");
-  const auto order = TRY(registry->rekey(fresh, wall_milliseconds()));
+  const auto order = TRY(registry->rekey(fresh, file.proof, wall_milliseconds()));
   const auto recorded =
       record(options.registry, "rekey", options.name, fingerprint_or_none(known->keys) + " -> " + fingerprint(fresh.keys));
   if (!recorded) notice(recorded.error().what);
@@ -553,6 +599,12 @@ constexpr About about_show{
     .text = "Tells what a .key or .pub file holds, never a secret.",
     .examples = "$ sealmq identity show boiler-7.pub\n",
 };
+constexpr About about_upgrade{
+    .summary = "add to NAME.pub what older programs left out",
+    .text =
+        R"(Adds to NAME.pub the proof that whoever made it holds its keys. Commands that take such a file ask for that proof.)",
+    .examples = "$ sealmq identity upgrade boiler-7.key\n",
+};
 constexpr About about_enroll{
     .summary = "put NAME.pub on the broker's list",
     .examples = R"($ sealmq identity enroll boiler-7.pub --publish 'plant/7/#'
@@ -626,6 +678,7 @@ void add_identity(Command& app, int& exit_code) {
 
   Command& make = add("new", about_new, run_new);
   Command& show = add("show", about_show, run_show);
+  Command& upgrade = add("upgrade", about_upgrade, run_upgrade);
   Command& enroll = add("enroll", about_enroll, run_enroll);
   Command& ticket = add("ticket", about_ticket, run_ticket);
   Command& tickets = ticket.add("list", about_ticket_list);
@@ -644,6 +697,7 @@ void add_identity(Command& app, int& exit_code) {
   for (Command* command : {&ticket, &cancel, &allow, &deny, &revoke, &restore, &rekey, &remove})
     command->argument("NAME", options->name, "an identity, as it is called on the list");
   show.argument("FILE", options->name, "a .key or .pub file");
+  upgrade.argument("FILE", options->name, "NAME.key");
   enroll.argument("FILE", options->files, "NAME.pub of each, or names with --password-only");
   enroll.flag("--password-only", options->password_only,
               "names without keys, which log in by a password (sealmq identity password NAME)");
@@ -674,6 +728,8 @@ void add_identity(Command& app, int& exit_code) {
   ticket.option("--expires", options->expires, "TIME", "how long it can be used, such as 30m, 12h or 7d, 30 days at most (1h)")
       ->transform(CLI::Validator(read_time, ""));
   revoke.option("--reason", options->reason, "TEXT", "kept with the identity and in the audit log")->required();
+  for (Command* command : {&enroll, &rekey}) add_unproved_option(*command, options->unproved);
+  ticket.flag("--unproved", options->unproved, "also for a program that does not prove each of the keys it brings");
   restore.flag("--against-authority", options->against_authority,
                "also what the revocation authority has revoked; that stands in the audit log and in the list");
   for (Command* command : {&enroll, &ticket, &allow, &deny}) add_rights_options(*command, *options);

@@ -79,7 +79,7 @@ class MemoryRegistry : public Registry {
     return orders_.size();
   }
 
-  Result<std::uint64_t> rekey(const PublicIdentity& fresh, std::uint64_t wall) override {
+  Result<std::uint64_t> rekey(const PublicIdentity& fresh, std::string_view proof, std::uint64_t wall) override {
     const std::lock_guard lock(mutex_);
     TRY(rules::may_rekey(fresh));
     const auto found = identities_.find(fresh.name);
@@ -88,6 +88,7 @@ class MemoryRegistry : public Registry {
     TRY(take_keys(fresh));
     give_up_keys(identity, true);
     static_cast<PublicIdentity&>(identity) = fresh;
+    identity.proof = proof;
     rules::begin_anew(identity, wall);
     orders_.push_back({identity.name, {}});
     changed();

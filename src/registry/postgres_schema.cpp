@@ -163,8 +163,16 @@ constexpr const char* schema_6 = R"(
   UPDATE sealmq.state SET schema = 6;
 )";
 
+// Whoever brings keys proves to hold them, or it is said that nobody has looked.
+constexpr const char* schema_7 = R"(
+  ALTER TABLE sealmq.identity ADD COLUMN proof    text NOT NULL DEFAULT '';      -- second line of NAME.pub, 'join', or nothing
+  ALTER TABLE sealmq.ticket   ADD COLUMN unproved bigint NOT NULL DEFAULT 0;
+
+  UPDATE sealmq.state SET schema = 7;
+)";
+
 // Each leads from the one before.
-constexpr const char* schemas[] = {schema_1, schema_2, schema_3, schema_4, schema_5, schema_6};
+constexpr const char* schemas[] = {schema_1, schema_2, schema_3, schema_4, schema_5, schema_6, schema_7};
 
 /// 0: there are no tables.
 Result<std::uint64_t> find_schema(Connection& connection) {

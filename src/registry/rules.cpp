@@ -81,7 +81,8 @@ Result<> may_rekey(const PublicIdentity& identity) {
 }
 
 Result<> may_become(const Identity& before, const Identity& after) {
-  if (after.name != before.name || after.keys != before.keys) return refuse("the name and the keys of an identity cannot change");
+  if (after.name != before.name || after.keys != before.keys || after.proof != before.proof)
+    return refuse("the name and the keys of an identity cannot change");
   const auto revocation = [](const Identity& its) {
     return std::tie(its.status, its.revoked_here, its.ordered, its.against_order);
   };
@@ -249,19 +250,21 @@ Result<Identity> read_row(const IdentityRow& row) {
   identity.keys.rsa = to_buffer(row.rsa);
   identity.revocation_reason = row.revocation_reason;
   identity.changed = row.changed;
+  identity.proof = row.proof;
   identity.revoked_here = row.revoked_here;
   identity.ordered = row.ordered;
   identity.against_order = row.against_order;
   return identity;
 }
 
-Result<Ticket> read_ticket(std::string name, std::string_view kind, std::uint64_t expires) {
+Result<Ticket> read_ticket(std::string name, std::string_view kind, std::uint64_t expires, bool unproved) {
   const auto known = kind_from(kind);
   if (!is_identity_name(name) || !known) return damaged("unknown kind or name of a ticket");
   Ticket ticket;
   ticket.name = std::move(name);
   ticket.kind = *known;
   ticket.expires = expires;
+  ticket.unproved = unproved;
   return ticket;
 }
 

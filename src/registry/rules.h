@@ -71,6 +71,7 @@ struct IdentityRow {
   Bytes rsa;
   std::string revocation_reason;
   std::uint64_t changed = 0;
+  std::string proof;
   bool revoked_here = false;
   std::uint64_t ordered = 0;
   bool against_order = false;
@@ -78,7 +79,7 @@ struct IdentityRow {
 
 Result<Identity> read_row(const IdentityRow& row);
 Bytes in_row(Bytes key);
-Result<Ticket> read_ticket(std::string name, std::string_view kind, std::uint64_t expires);
+Result<Ticket> read_ticket(std::string name, std::string_view kind, std::uint64_t expires, bool unproved);
 
 /// The rights of an Identity or a Ticket, by the words that a database has for them; null for any other word.
 template <class Holder>

@@ -32,8 +32,9 @@ inline Result<> need_signed(std::uint64_t value) {
 // -- within a transaction ------------------------------------------------------------------------------------------------------
 
 inline constexpr const char* identity_columns =
-    "SELECT name, kind, status, schnorr, ecdsa, agreement, revocation_reason, changed, rsa, revoked_here, ordered, against_order "
-    "FROM identity";
+    "SELECT name, kind, status, schnorr, ecdsa, agreement, revocation_reason, changed, rsa, revoked_here, ordered, "
+    "against_order, "
+    "proof FROM identity";
 inline constexpr const char* insert_entitlement = "INSERT INTO entitlement VALUES ($1, $2, $3, $4)";
 
 /// A row of identity_columns; the rights are still to be added.
@@ -56,6 +57,7 @@ Result<Identity> read_identity(const Rows& rows, int row) {
   read.revoked_here = TRY(rows.number(row, 9)) != 0;
   read.ordered = TRY(rows.number(row, 10));
   read.against_order = TRY(rows.number(row, 11)) != 0;
+  read.proof = TRY(rows.text(row, 12));
   return rules::read_row(read);
 }
 
@@ -159,9 +161,10 @@ Result<> retire_keys(Session& on, const Identity& identity) {
 }
 
 template <class Session>
-Result<> write_keys(Session& on, std::string_view name, const PublicKeys& keys) {
-  TRY(on.query("UPDATE identity SET schnorr = $1, ecdsa = $2, agreement = $3, rsa = $4 WHERE name = $5",
-               rules::in_row(keys.schnorr), rules::in_row(keys.ecdsa), rules::in_row(keys.agreement), Bytes(keys.rsa), name));
+Result<> write_keys(Session& on, std::string_view name, const PublicKeys& keys, std::string_view proof) {
+  TRY(on.query("UPDATE identity SET schnorr = $1, ecdsa = $2, agreement = $3, rsa = $4, proof = $5 WHERE name = $6",
+               rules::in_row(keys.schnorr), rules::in_row(keys.ecdsa), rules::in_row(keys.agreement), Bytes(keys.rsa), proof,
+               name));
   return {};
 }
 
@@ -255,7 +258,7 @@ class SqlRegistry final : public Registry {
             on.query("INSERT INTO identity (name, kind, status, schnorr, ecdsa, agreement, revocation_reason, changed, rsa) "
                      "VALUES ($1, '', '', $2, $2, $2, '', 0, $2)",
                      identity.name, Bytes()));
-      TRY(write_keys(on, identity.name, identity.keys));
+      TRY(write_keys(on, identity.name, identity.keys, identity.proof));
       return write_identity(on, identity);
     });
   }
@@ -326,7 +329,7 @@ class SqlRegistry final : public Registry {
       const auto identity = TRY(find_identity(on, name));
       if (!identity) return rules::unknown_name(name);
       if (identity->status == Status::revoked) TRY(retire_keys(on, *identity));
-      TRY(write_keys(on, name, {}));
+      TRY(write_keys(on, name, {}, ""));
       TRY(
           on.query("UPDATE identity SET status = 'removed', revocation_reason = '', changed = $1, revoked_here = 0, ordered = 0, "
                    "against_order = 0 WHERE name = $2",
@@ -336,7 +339,7 @@ class SqlRegistry final : public Registry {
     });
   }
 
-  Result<std::uint64_t> rekey(const PublicIdentity& fresh, std::uint64_t wall) override {
+  Result<std::uint64_t> rekey(const PublicIdentity& fresh, std::string_view proof, std::uint64_t wall) override {
     TRY(rules::may_rekey(fresh));
     TRY(need_signed(wall));
     return store_.write([&](Session& on) -> Result<std::uint64_t> {
@@ -344,7 +347,7 @@ class SqlRegistry final : public Registry {
       if (!identity) return rules::unknown_name(fresh.name);
       TRY(need_free_keys(on, fresh.keys));
       TRY(retire_keys(on, *identity));
-      TRY(write_keys(on, fresh.name, fresh.keys));
+      TRY(write_keys(on, fresh.name, fresh.keys, proof));
       identity->kind = fresh.kind;
       rules::begin_anew(*identity, wall);
       TRY(write_identity(on, *identity));
@@ -475,7 +478,8 @@ class SqlRegistry final : public Registry {
       if (TRY(find_identity(on, ticket.name))) return rules::name_is_taken(ticket.name);
       TRY(on.query("DELETE FROM ticket WHERE expires <= $1", wall));
       if (TRY(exists(on, "SELECT 1 FROM ticket WHERE hash = $1", Bytes(hash)))) return rules::ticket_is_taken();
-      TRY(on.query("INSERT INTO ticket VALUES ($1, $2, $3, $4)", Bytes(hash), ticket.name, name(ticket.kind), ticket.expires));
+      TRY(on.query("INSERT INTO ticket (hash, name, kind, expires, unproved) VALUES ($1, $2, $3, $4, $5)", Bytes(hash),
+                   ticket.name, name(ticket.kind), ticket.expires, std::uint64_t{ticket.unproved}));
       return write_rights(on, "INSERT INTO ticket_right VALUES ($1, $2, $3, $4)", Bytes(hash), ticket);
     });
   }
@@ -485,12 +489,13 @@ class SqlRegistry final : public Registry {
     const auto look = [&](Session& on) { return exists(on, "SELECT 1 FROM ticket WHERE hash = $1", Bytes(hash)); };
     if (!TRY(store_.read(look))) return std::nullopt;
     return store_.write([&](Session& on) -> Result<std::optional<Ticket>> {
-      const auto row = TRY(on.query("SELECT name, kind, expires FROM ticket WHERE hash = $1", Bytes(hash)));
+      const auto row = TRY(on.query("SELECT name, kind, expires, unproved FROM ticket WHERE hash = $1", Bytes(hash)));
       if (row.count() == 0) return std::nullopt;
       auto name = TRY(row.text(0, 0));
       const auto kind = TRY(row.text(0, 1));
       const auto expires = TRY(row.number(0, 2));
-      auto ticket = TRY(rules::read_ticket(std::move(name), kind, expires));
+      const auto unproved = TRY(row.number(0, 3));
+      auto ticket = TRY(rules::read_ticket(std::move(name), kind, expires, unproved != 0));
       TRY(read_ticket_rights(on, Bytes(hash), ticket));
       TRY(on.query("DELETE FROM ticket WHERE hash = $1", Bytes(hash)));
       if (ticket.expires <= wall) return std::nullopt;
@@ -502,12 +507,13 @@ class SqlRegistry final : public Registry {
     TRY(need_signed(wall));
     return store_.read([&](Session& on) -> Result<std::vector<Ticket>> {
       const auto rows =
-          TRY(on.query("SELECT name, kind, expires, hash FROM ticket WHERE expires > $1 ORDER BY name, expires", wall));
+          TRY(on.query("SELECT name, kind, expires, hash, unproved FROM ticket WHERE expires > $1 ORDER BY name, expires", wall));
       std::vector<Ticket> all;
       for (int row = 0; row < rows.count(); ++row) {
         auto name = TRY(rows.text(row, 0));
         const auto kind = TRY(rows.text(row, 1));
-        all.push_back(TRY(rules::read_ticket(std::move(name), kind, TRY(rows.number(row, 2)))));
+        const auto unproved = TRY(rows.number(row, 4));
+        all.push_back(TRY(rules::read_ticket(std::move(name), kind, TRY(rows.number(row, 2)), unproved != 0)));
         const Buffer hash = TRY(rows.blob(row, 3));
         TRY(read_ticket_rights(on, hash, all.back()));
       }

@@ -192,8 +192,16 @@ constexpr const char* schema_7 = R"(
   PRAGMA user_version = 7;
 )";
 
+// Whoever brings keys proves to hold them, or it is said that nobody has looked.
+constexpr const char* schema_8 = R"(
+  ALTER TABLE identity ADD COLUMN proof    TEXT NOT NULL DEFAULT '';      -- second line of NAME.pub, 'join', or nothing
+  ALTER TABLE ticket   ADD COLUMN unproved INTEGER NOT NULL DEFAULT 0;
+
+  PRAGMA user_version = 8;
+)";
+
 // Each leads from the one before; an empty file has version 0.
-constexpr const char* schemas[] = {schema_1, schema_2, schema_3, schema_4, schema_5, schema_6, schema_7};
+constexpr const char* schemas[] = {schema_1, schema_2, schema_3, schema_4, schema_5, schema_6, schema_7, schema_8};
 
 Result<> take_steps(Database& database) {
   auto transaction = TRY(Transaction::begin(database));

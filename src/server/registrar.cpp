@@ -27,7 +27,7 @@ RegistryRegistrar::RegistryRegistrar(Registry& registry, FollowedVersion& follow
                                      Log& log, Ordered ordered)
     : registry_(registry), followed_(followed), authority_(authority), audit_(audit), log_(log), ordered_(std::move(ordered)) {}
 
-Result<> RegistryRegistrar::join(Bytes code, const PublicKeys& keys, const std::vector<std::string>& publish,
+Result<> RegistryRegistrar::join(Bytes code, const PublicKeys& keys, bool proved, const std::vector<std::string>& publish,
                                  const std::vector<std::string>& subscribe, Now now) {
   TRY(need_all_orders());
   const auto ticket = TRY(registry_.burn_ticket(crypto::sha256(code), now.wall));
@@ -39,6 +39,7 @@ Result<> RegistryRegistrar::join(Bytes code, const PublicKeys& keys, const std::
   if (!all_covered(publish, ticket->publish) || !all_covered(subscribe, ticket->subscribe))
     return refused(ticket->name + " joins for topics that its ticket does not allow");
   if (keys == PublicKeys()) return refused(ticket->name + " joins without a key");
+  if (!proved && !ticket->unproved) return refused(ticket->name + " joins with keys that it has not proved to hold");
   Identity identity;
   identity.name = ticket->name;
   identity.kind = ticket->kind;
@@ -47,6 +48,7 @@ Result<> RegistryRegistrar::join(Bytes code, const PublicKeys& keys, const std::
   identity.subscribe = wants_all ? ticket->subscribe : subscribe;
   identity.schemes = ticket->schemes;
   identity.changed = now.wall;
+  if (proved) identity.proof = Identity::proved_by_joining;
   TRY(registry_.add(identity));
   const LogField fields[] = {{"identity", identity.name}};
   log_.event(Severity::info, "joined", fields, identity.name + " has joined with its ticket");

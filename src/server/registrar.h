@@ -25,7 +25,7 @@ class RegistryRegistrar final : public Registrar {
   RegistryRegistrar(Registry& registry, FollowedVersion& followed, std::optional<std::array<std::uint8_t, 33>> authority,
                     const authority::AuditLog* audit, Log& log, Ordered ordered);
 
-  Result<> join(Bytes ticket, const PublicKeys& keys, const std::vector<std::string>& publish,
+  Result<> join(Bytes ticket, const PublicKeys& keys, bool proved, const std::vector<std::string>& publish,
                 const std::vector<std::string>& subscribe, Now now) override;
   Result<> take_order(Bytes frame, Now now) override;
 

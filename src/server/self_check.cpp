@@ -82,6 +82,9 @@ bool tells_identities(const Configuration& configuration) {
 void check_authority(std::vector<Problem>& problems, const Configuration& configuration) {
   if (configuration.authority.empty()) return;
   if (const auto authority = read_authority(configuration.authority); !authority) return keep(problems, authority.error());
+  if (const auto file = read_identity_file(configuration.authority); file && file->proof.empty())
+    problems.push_back({Blame::caller_misused, configuration.authority + " does not prove that its maker holds its keys",
+                        "sealmq authority new, where the authority is, adds the proof to its authority.pub", true});
   if (!tells_identities(configuration))
     problems.push_back(
         {Blame::caller_misused,

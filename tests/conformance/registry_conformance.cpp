@@ -267,19 +267,19 @@ TEST_P(RegistryConformance, OtherKeysUnderANameThatKeepsItsRights) {
   ASSERT_TRUE(registry_->revoke("boiler-7", "stolen", 5));
 
   PublicIdentity fresh = identity_named("fresh");
-  expect_misuse(registry_->rekey(fresh, 6));  // nobody has this name
+  expect_misuse(registry_->rekey(fresh, "", 6));  // nobody has this name
   fresh.name = "boiler-7";
   fresh.kind = Kind::service;
   PublicIdentity others = fresh;
   others.keys = identity_named("other").keys;
-  expect_misuse(registry_->rekey(others, 6));
+  expect_misuse(registry_->rekey(others, "", 6));
   others.keys = identity.keys;
-  expect_misuse(registry_->rekey(others, 6));
+  expect_misuse(registry_->rekey(others, "", 6));
   others.keys = {};
-  expect_misuse(registry_->rekey(others, 6));
+  expect_misuse(registry_->rekey(others, "", 6));
 
   const auto before = version();
-  const auto order = registry_->rekey(fresh, 7).value();
+  const auto order = registry_->rekey(fresh, "", 7).value();
   EXPECT_GT(version(), before);
   EXPECT_EQ(registry_->last_order("boiler-7").value(), order);
   EXPECT_EQ(registry_->open_orders(broker).value().size(), 2U);
@@ -291,7 +291,7 @@ TEST_P(RegistryConformance, OtherKeysUnderANameThatKeepsItsRights) {
   former.keys = keys_for("boiler-7");
   expect_misuse(registry_->add(former));
   others.keys = former.keys;
-  expect_misuse(registry_->rekey(others, 8));
+  expect_misuse(registry_->rekey(others, "", 8));
   ASSERT_TRUE(registry_->remove("boiler-7", 9));
   expect_misuse(registry_->add(former));
 }
@@ -632,7 +632,7 @@ TEST_P(RegistryConformance, AnOrderAboutSomebodyWhoIsNotOnTheListYetStaysInForce
   add(identity_named("boiler-8"));
   PublicIdentity fresh = identity_named("boiler-7");
   fresh.name = "boiler-8";
-  expect_misuse(registry_->rekey(fresh, 6));
+  expect_misuse(registry_->rekey(fresh, "", 6));
   EXPECT_TRUE(registry_->take_order(authority_order(2, "boiler-7", true))->is_new);
   add(identity_named("boiler-7"));
 }
@@ -643,7 +643,7 @@ TEST_P(RegistryConformance, AnOrderAboutSomebodyWhoWasRemovedOrHasOtherKeysStays
   ASSERT_TRUE(registry_->remove("boiler-7", 1));
   PublicIdentity fresh = identity_named("fresh");
   fresh.name = "boiler-8";
-  ASSERT_TRUE(registry_->rekey(fresh, 2));
+  ASSERT_TRUE(registry_->rekey(fresh, "", 2));
   EXPECT_TRUE(registry_->take_order(authority_order(1, "boiler-7"))->names.empty());
   EXPECT_TRUE(registry_->take_order(authority_order(2, "boiler-8"))->names.empty()) << "its keys are other ones now";
   EXPECT_EQ(registry_->find("boiler-8").value()->status, Status::active);

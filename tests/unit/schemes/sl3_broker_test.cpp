@@ -505,9 +505,10 @@ TEST(Sl3Client, RefusesFiltersThatNoSessionCanHave) {
 // -- join and orders -----------------------------------------------------------------------------------------------------------
 
 struct FakeRegistrar : Registrar {
-  Result<> join(Bytes ticket, const PublicKeys& keys, const std::vector<std::string>& publish,
+  Result<> join(Bytes ticket, const PublicKeys& keys, bool proved, const std::vector<std::string>& publish,
                 const std::vector<std::string>& subscribe, Now) override {
     ++joins;
+    all_proved = proved;
     if (!std::ranges::equal(ticket, good)) return fail(Blame::not_authorised, "no such ticket");
     good = {};
     joined = keys;
@@ -522,6 +523,7 @@ struct FakeRegistrar : Registrar {
   }
   malina::Ticket good{1, 2, 3};
   int joins = 0;
+  bool all_proved = false;
   PublicKeys joined;
   std::vector<std::string> may_publish, may_subscribe;
   Buffer order;

@@ -402,6 +402,38 @@ TEST_F(Sl3, JoiningProvesTheKeyAndNamesTheTicket) {
   EXPECT_FALSE(malina::read_paper_join(paper.frame, *broker, now));
 }
 
+// Who has a ticket enrols the keys it holds, and no others.
+TEST_F(Sl3, AJoinerProvesEveryKeyItBrings) {
+  struct Borrowing : KeyStore {
+    Borrowing(PublicKeys its_claim, KeyStore& its_own) : own(its_own), claim(its_own.identity()) { claim.keys = its_claim; }
+    const PublicIdentity& identity() const override { return claim; }
+    Result<std::array<std::uint8_t, 64>> sign_schnorr(std::span<const Bytes> list) override { return own.sign_schnorr(list); }
+    Result<std::array<std::uint8_t, 64>> sign_ecdsa(Bytes text) override { return own.sign_ecdsa(text); }
+    Result<Secret> agree(const std::array<std::uint8_t, 33>& peer) override { return own.agree(peer); }
+    SequenceCounter& sequence() override { return own.sequence(); }
+    KeyStore& own;
+    PublicIdentity claim;
+  };
+  const malina::Ticket ticket{1};
+  const auto read = [&](const PublicKeys& keys, auto make) {
+    Borrowing joiner(keys, *device);
+    return malina::read_join(make(ticket, malina::JoinRights{}, joiner, pinned, random, now).value().frame, *broker, now);
+  };
+  const PublicKeys own = device->identity().keys;
+  EXPECT_TRUE(read(own, malina::join_request).value().joining->all_keys_proved);
+  for (int key = 0; key < 3; ++key) {
+    PublicKeys with_anothers = own;
+    if (key == 0) with_anothers.schnorr = app->identity().keys.schnorr;
+    if (key == 1) with_anothers.ecdsa = app->identity().keys.ecdsa;
+    if (key == 2) with_anothers.agreement = app->identity().keys.agreement;
+    EXPECT_FALSE(read(with_anothers, malina::join_request)) << key;
+    // The first form proves the Schnorr key alone, and says so.
+    const auto first = read(with_anothers, malina::first_join_request);
+    EXPECT_EQ(first.has_value(), key != 0);
+    if (first) EXPECT_FALSE(first->joining->all_keys_proved);
+  }
+}
+
 TEST_F(Sl3, AnOrderIsTheAuthoritysToTheLastOctet) {
   auto authority = make_memory_keys("authority", Kind::authority, random);
   auto key = crypto::ecdsa::VerifyingKey::from_sec1(authority->identity().keys.ecdsa).value();

@@ -186,7 +186,7 @@ TEST_F(Hardened, JoinIsTheBytesOfTheVectors) {
   random.add_scalar(v["join"]["r"]);
   auto ticket = hex_array<16>(v["join"]["ticket"]);
   const std::vector<std::string> topics{"plant/7/#", "plant/8/+"};
-  auto request = malina::join_request(ticket, {.publish = topics, .subscribe = {}}, *joiner, pinned, random, now).value();
+  auto request = malina::first_join_request(ticket, {.publish = topics, .subscribe = {}}, *joiner, pinned, random, now).value();
   EXPECT_EQ(request.frame, hex(v["join"]["request"]));
   auto read = malina::read_join(request.frame, *broker, now).value();
   EXPECT_EQ(read.joining->rights, (malina::JoinRights{topics, {}}));
