@@ -39,6 +39,7 @@ struct ClientOptions {
   std::vector<std::string> peers;  // NAME.pub files
   std::string peers_option;        // --to or --from
   bool unproved = false;           // those files may be without a proof
+  std::string authority;           // authority.pub
   std::vector<std::string> scheme_options;
 };
 
