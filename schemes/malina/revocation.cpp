@@ -4,6 +4,7 @@
 
 #include "base/try.h"
 #include "schemes/malina/frame.h"
+#include "sealmq/complaint.h"
 #include "sealmq/scheme.h"
 
 namespace sealmq::malina {
@@ -355,6 +356,16 @@ Result<RevocationByAuthority> read_authority_order(Bytes frame, const std::array
                             read.name, std::move(read.frame)};
   its.keys.insert(its.keys.end(), read.order.second_keys.begin(), read.order.second_keys.end());
   return its;
+}
+
+Result<Buffer> sign_complaint(Bytes evidence, std::string_view reason, KeyStore& key, Now now) {
+  if (malina::begins(evidence, malina::type_evidence))
+    return malina::revocation_request(TRY(malina::decode_evidence(evidence)), reason, key, now);
+  if (!malina::begins(evidence, malina::paper_evidence_name)) return fail(Blame::caller_misused, "this is not evidence");
+  auto request = TRY(malina::decode_paper_evidence(evidence));
+  if (reason.size() > 0xFFFF) return fail(Blame::caller_misused, "too long for a request");
+  request.reason = reason;
+  return malina::encode(request);
 }
 
 }  // namespace sealmq
