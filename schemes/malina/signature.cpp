@@ -25,7 +25,7 @@ template <class Use>
 auto with_elements(const Statement& s, Use use) {
   auto time = octets(s.time);
   auto sequence = octets(s.sequence);
-  std::array<std::uint8_t, 2> kind{s.type, suite};
+  std::array<std::uint8_t, 2> kind{s.type, s.under};
   std::array<Bytes, 9> elements{as_bytes("MALINA-2"),
                                 Bytes(kind).first(1),
                                 Bytes(kind).last(1),

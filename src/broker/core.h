@@ -135,6 +135,7 @@ class Core {
 
   // -- reserved.cpp: topics under '$', and subscriptions with receivers
 
+  bool is_taken(std::size_t scheme, const Incoming& incoming) const;
   /// True if the message has a slow part: it has been begun, and the connection waits for it.
   bool prepare(Link& link, const mqtt::Publish& packet, Now now);
   /// Of that filter; "this connection" is subscribed no more.

@@ -20,6 +20,11 @@ using mqtt::Reason;
 
 // -- what takes long is done elsewhere -----------------------------------------------------------------------------------------
 
+/// By a scheme of policy, or whatever policy says.
+bool Core::is_taken(std::size_t scheme, const Incoming& incoming) const {
+  return access.is_offered(scheme) || ports.schemes[scheme]->concerns_the_list(incoming);
+}
+
 bool Core::prepare(Link& link, const mqtt::Publish& packet, Now now) {
   if (!packet.topic.starts_with('$')) return false;
   Incoming incoming{packet.topic, packet.payload, now};
@@ -29,7 +34,7 @@ bool Core::prepare(Link& link, const mqtt::Publish& packet, Now now) {
     const bool tries = tries_a_secret(scheme, incoming);
     if (tries && ports.gate != nullptr && !ports.gate->may_try(LoginGate::Tested::secret, {}, link.peer.address, now))
       return false;
-    auto preparation = access.is_offered(i) ? scheme.prepare(incoming) : nullptr;
+    auto preparation = is_taken(i, incoming) ? scheme.prepare(incoming) : nullptr;
     if (preparation == nullptr) return false;
     link.preparing = std::make_unique<PendingMessage>();
     link.preparing->work = std::make_shared<PendingMessage::Work>();
@@ -84,7 +89,7 @@ Core::Accepted Core::take_reserved(Link& link, const mqtt::Publish& packet, Prep
   Incoming incoming{packet.topic, packet.payload};
   for (std::size_t i = 0; i < ports.schemes.size(); ++i) {
     BrokerScheme& scheme = *ports.schemes[i];
-    if (!scheme.takes(packet.topic) || !scheme.recognises(incoming) || !access.is_offered(i)) continue;
+    if (!scheme.takes(packet.topic) || !scheme.recognises(incoming) || !is_taken(i, incoming)) continue;
     const bool tries = tries_a_secret(scheme, incoming);
     if (tries && !link.trying)  // else it has begun when it was prepared
       link.trying.emplace(ports.gate, LoginGate::Tested::secret, "", link.peer.address, now);

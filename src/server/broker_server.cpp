@@ -127,9 +127,7 @@ Result<Parts> open_parts(const DataFolder& folder, const Configuration& configur
   parts.registry = TRY(open_registry(folder, configuration.registry));
   parts.audit.emplace(folder, parts.keys.front()->identity().name);
   if (!configuration.authority.empty()) {
-    const PublicIdentity authority = TRY(read_public_identity(configuration.authority));
-    if (authority.kind != Kind::authority)
-      return fail(Blame::caller_misused, configuration.authority + " is not the public key of an authority");
+    const PublicIdentity authority = TRY(read_authority(configuration.authority));
     parts.authority = {authority.keys.ecdsa, authority.keys.agreement};
   }
   parts.topic_keys = TRY(open_broker_topic_keys(configuration, shards, random));
@@ -266,8 +264,8 @@ void BrokerServer::make_registrar() {
   if (parts_.authority) authority = parts_.authority->ecdsa;
   registrar_ = std::make_unique<RegistryRegistrar>(
       *parts_.registry, followed_, authority, parts_.audit ? &*parts_.audit : nullptr, log_,
-      [this](const std::array<std::uint8_t, 32>& id, Bytes frame) {
-        shards_.front()->post([topic = std::string(broker::orders_topic) + "/" + to_hex(id), frame = to_buffer(frame)](
+      [this](const KeyHash& key, Bytes frame) {
+        shards_.front()->post([topic = std::string(broker::orders_topic) + "/" + to_hex(key), frame = to_buffer(frame)](
                                   broker::Shard& its, Now now) { its.publish_own(topic, as_text(frame), now); });
       });
 }

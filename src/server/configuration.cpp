@@ -34,13 +34,6 @@ broker::SchemeSet scheme_set(const std::vector<std::string>& names) {
   return set;
 }
 
-bool is_named(const Configuration& configuration, const SchemeInfo& scheme) {
-  const auto names_it = [&](const std::vector<std::string>& list) { return std::ranges::find(list, scheme.name) != list.end(); };
-  return std::ranges::any_of(configuration.topics, [&](const TopicRow& row) {
-    return names_it(row.publish) || names_it(row.subscribe) || names_it(row.login);
-  });
-}
-
 /// Beyond the topics that are the broker's own.
 bool opens_topics_to_plain(const Configuration& configuration) {
   const auto has_plain = [](const std::vector<std::string>& list) {
@@ -150,6 +143,13 @@ Result<std::shared_ptr<const broker::Policy>> make_policy(const Configuration& c
   for (const std::string_view filter : {broker::parameters_topic, broker::orders_filter})
     if (find_row(configuration.topics, filter) == nullptr) rules.push_back({std::string(filter), {}, plain});
   return std::make_shared<const broker::Policy>(TRY(broker::Policy::make(std::move(rules))));
+}
+
+bool is_named(const Configuration& configuration, const SchemeInfo& scheme) {
+  const auto names_it = [&](const std::vector<std::string>& list) { return std::ranges::find(list, scheme.name) != list.end(); };
+  return std::ranges::any_of(configuration.topics, [&](const TopicRow& row) {
+    return names_it(row.publish) || names_it(row.subscribe) || names_it(row.login);
+  });
 }
 
 bool needs_rabin(const Configuration& configuration) {

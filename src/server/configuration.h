@@ -147,6 +147,8 @@ std::string schemes_signing_on_shards(const Configuration& configuration);
 bool needs_topic_keys(const Configuration& configuration);
 /// Likewise an RSA key.
 bool needs_rsa(const Configuration& configuration);
+/// Some [[topic]] row names this scheme.
+bool is_named(const Configuration& configuration, const SchemeInfo& scheme);
 
 /// One line for each scheme of the rows that is there for study only, with its known weaknesses; and for who may come in where
 /// that may not be what is meant.

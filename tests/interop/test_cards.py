@@ -134,7 +134,7 @@ class SmartCards(WithFolder):
         self.assertRegex(out, r"rsa          SHA256:.{43}")
         self.assertIn("pin          none", out)
         shown, _ = self.run_it("identity", "show", "boiler07.key")
-        public = read(os.path.join(self.folder, "boiler07.pub")).strip()
+        public = read(os.path.join(self.folder, "boiler07.pub")).splitlines()[0]
         self.assertIn(public, shown)
         self.assertIn(public, self.run_it("identity", "show", "pcsc:")[0])
         _, err = self.run_it("identity", "new", "long-name", "--keystore", "pcsc:", exits=1)

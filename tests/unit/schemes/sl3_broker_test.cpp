@@ -505,9 +505,10 @@ TEST(Sl3Client, RefusesFiltersThatNoSessionCanHave) {
 // -- join and orders -----------------------------------------------------------------------------------------------------------
 
 struct FakeRegistrar : Registrar {
-  Result<> join(Bytes ticket, const PublicKeys& keys, const std::vector<std::string>& publish,
+  Result<> join(Bytes ticket, const PublicKeys& keys, bool proved, const std::vector<std::string>& publish,
                 const std::vector<std::string>& subscribe, Now) override {
     ++joins;
+    all_proved = proved;
     if (!std::ranges::equal(ticket, good)) return fail(Blame::not_authorised, "no such ticket");
     good = {};
     joined = keys;
@@ -522,6 +523,7 @@ struct FakeRegistrar : Registrar {
   }
   malina::Ticket good{1, 2, 3};
   int joins = 0;
+  bool all_proved = false;
   PublicKeys joined;
   std::vector<std::string> may_publish, may_subscribe;
   Buffer order;
@@ -620,6 +622,28 @@ TEST_P(Join, AnOrderIsHandedToWhoKnowsTheAuthority) {
   order.back() = 0;
   EXPECT_EQ(ask("$sl/ra", order), Reason::not_authorized);
   EXPECT_TRUE(link->publishes.empty());
+}
+
+// Identities come and go on brokers of every scheme. The published JOIN proves little, so it is there for who names its scheme.
+TEST_P(Join, OrdersAndJoinersAreTakenWhicheverSchemesPolicyNames) {
+  broker.allow({"sl1"}, {"sl1"}, "plant/#");
+  const Buffer order = is_paper() ? to_buffer(as_bytes("RVK1.1")) : Buffer{2, malina::type_revocation_order, 1, 1};
+  EXPECT_EQ(ask("$sl/ra", order), Reason::success);
+  EXPECT_EQ(registrar.order, order);
+  auto asked = request({.publish = {"plant/7"}, .subscribe = {}}, registrar.good).value();
+  EXPECT_EQ(ask("$sl/join", asked.frame), is_paper() ? Reason::not_authorized : Reason::success);
+  EXPECT_EQ(registrar.joins, is_paper() ? 0 : 1);
+}
+
+// What is not about the list stays closed: sl3 is not offered because of that.
+TEST_P(Join, NothingElseIsTakenOfASchemeThatPolicyDoesNotName) {
+  broker.allow({"sl1"}, {"sl1"}, "plant/#");
+  Party party(broker, "control", {}, {"#"}, GetParam());
+  party.scheme->connected(broker.now);
+  ASSERT_TRUE(party.scheme->subscribe("plant/7", broker.now));
+  const auto subscribing = party.scheme->next_request(broker.now).value();
+  ASSERT_TRUE(subscribing);
+  EXPECT_EQ(ask(subscribing->topic, subscribing->payload), Reason::not_authorized);
 }
 
 }  // namespace

@@ -186,7 +186,7 @@ TEST_F(Hardened, JoinIsTheBytesOfTheVectors) {
   random.add_scalar(v["join"]["r"]);
   auto ticket = hex_array<16>(v["join"]["ticket"]);
   const std::vector<std::string> topics{"plant/7/#", "plant/8/+"};
-  auto request = malina::join_request(ticket, {.publish = topics, .subscribe = {}}, *joiner, pinned, random, now).value();
+  auto request = malina::first_join_request(ticket, {.publish = topics, .subscribe = {}}, *joiner, pinned, random, now).value();
   EXPECT_EQ(request.frame, hex(v["join"]["request"]));
   auto read = malina::read_join(request.frame, *broker, now).value();
   EXPECT_EQ(read.joining->rights, (malina::JoinRights{topics, {}}));
@@ -209,15 +209,14 @@ TEST_F(Hardened, RequestsAndOrdersOfTheVectorsVerify) {
 
   auto authority = keys_of("authority", Kind::authority, v["authority"], 1, chance);
   auto key = crypto::ecdsa::VerifyingKey::from_sec1(authority->identity().keys.ecdsa).value();
-  malina::OrderBook book(key, 11);
-  auto order = book.take(hex(frames["order"])).value();
-  EXPECT_EQ(order.order->action, malina::Action::revoke);
-  EXPECT_EQ(order.order->id, publisher->identity().keys.schnorr);
-  EXPECT_EQ(order.order->reason, 4);
-  EXPECT_FALSE(order.gap);
-  EXPECT_EQ(book.take_paper(hex(frames["paper_order"])).value().order->action, malina::Action::restore);
-  Buffer ours = malina::revocation_order(*order.order, *authority).value();
-  Buffer theirs = hex(frames["order"]);
+  const auto order = malina::read_order(hex(frames["order"]), key).value();
+  EXPECT_EQ(order->order.action, malina::Action::revoke);
+  EXPECT_EQ(order->order.keys, (std::vector<crypto::Digest>{crypto::key_hash(publisher->identity().keys.schnorr)}));
+  EXPECT_EQ(order->order.reason, 4);
+  EXPECT_EQ(malina::read_order(hex(frames["paper_order"]), key).value()->order.action, malina::Action::restore);
+  const malina::OrderById same{order->order.serial, order->order.time, order->order.action, publisher->identity().keys.schnorr,
+                               4};
+  const Buffer ours = malina::first_revocation_order(same, *authority).value(), theirs = hex(frames["order"]);
   EXPECT_TRUE(ours.size() == theirs.size() && std::equal(ours.begin(), ours.end() - 64, theirs.begin()));
 }
 
