@@ -238,7 +238,7 @@ Result<> Link::go_on_with_login() {
   }
   if (again) {
     connection.send(mqtt::Auth{.reason = Reason::success, .properties = properties});
-    return {};
+    return connection.protect_again(logged_in.session_key);
   }
   identity = who;
   proved_by = decided->scheme;

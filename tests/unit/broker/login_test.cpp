@@ -32,6 +32,21 @@ class PasswordLogin : public Login {
   Secret password_;
 };
 
+/// Nothing opens; after three it has to end.
+class Worn : public PayloadGuard {
+ public:
+  std::size_t sealed_size(std::size_t plaintext) const override { return plaintext; }
+  Result<> seal(std::string_view, Bytes plaintext, Now, Buffer& out) override { return append(out, plaintext), Result<>{}; }
+  Result<Opened> open(std::string_view, Bytes) override {
+    ++tried_;
+    return fail(Blame::peer_misbehaved, "does not open");
+  }
+  bool must_end() const override { return tried_ >= 3; }
+
+ private:
+  int tried_ = 0;
+};
+
 /// The broker asks twice; the client has to say what it was asked.
 class Conversation : public Login {
  public:
@@ -42,7 +57,10 @@ class Conversation : public Login {
       return reply(to_buffer(as_bytes("say one")));
     }
     if (round_ == 2) return as_text(data) == "one" ? Result<Step>(reply(to_buffer(as_bytes("say two")))) : refused();
-    return as_text(data) == "two" ? Result<Step>(done(name_, to_buffer(as_bytes("welcome")))) : refused();
+    if (as_text(data) != "two") return refused();
+    LoggedIn who{name_};
+    if (name_ == "worn") who.guard = std::make_unique<Worn>();
+    return done(std::move(who), to_buffer(as_bytes("welcome")));
   }
 
  private:
@@ -277,6 +295,19 @@ TEST_P(LoginTest, LogsInAgainOnTheSameConnection) {  // [MQTT-4.12.1-1]
   say(device, "hello", Reason::reauthenticate);
   say(device, "two");
   EXPECT_EQ(device.disconnect, Reason::not_authorized);  // [MQTT-4.12.1-2]
+}
+
+TEST_P(LoginTest, AConnectionWhoseProtectionIsWornOutEnds) {
+  broker.enroll(identity("worn", {"own/#"}, {"own/#"}));
+  auto& worn = talk("worn");
+  say(worn, "one");
+  say(worn, "two");
+  for (int i = 1; i <= 3; ++i) {
+    EXPECT_FALSE(worn.closed) << i;
+    broker.publish(worn, "own/x", "1", QoS::at_least_once);
+  }
+  EXPECT_TRUE(worn.closed);
+  EXPECT_EQ(worn.disconnect, Reason::not_authorized);
 }
 
 TEST_P(LoginTest, AUserNameMeansNothingWhereNoPasswordsAreKept) {
