@@ -26,6 +26,7 @@ const Scheme schemes[] = {
     scacauth::paper_scheme(),
     payload::hop_scheme(),  // before the one that passes all containers on
     payload::hardened_scheme(),
+    payload::paper_hop_scheme(),
     payload::paper_scheme(),  // the one as published recognises nearly everything
     plain::scheme(),          // recognises everything: last
 };

@@ -57,6 +57,7 @@ enum class Profile : std::uint8_t {
 struct SchemeOption {
   std::string_view name;
   std::string_view help;  ///< one line, with the default
+  bool is_file = false;   ///< a secret, perhaps: its value is @FILE, and what stands in there is what counts
 };
 
 /// What the configuration tells schemes: `cover` of `[scheme.sl2]` is "sl2.cover". Values as they stand there, without quotes.

@@ -81,9 +81,9 @@ BrokerSession::BrokerSession(const SessionRequest& request, const SessionId& id,
                              const SessionLimits& limits, Now now)
     : role_(request.role), id_(id), topic_(request.topic), author_(request.id), age_(limits, now) {
   if (role_ == Role::publisher)
-    inwards_.emplace(data_secret(master, to_broker), limits.messages);
+    inwards_.emplace(data_secret(master, to_broker), limits.channel());
   else
-    outwards_.emplace(data_secret(master, to_client), limits.messages);
+    outwards_.emplace(data_secret(master, to_client), limits.channel());
 }
 
 bool BrokerSession::is_over(Now now) const {

@@ -84,6 +84,7 @@ Result<> Link::on(const mqtt::Publish& packet) {
     return violation("all messages of this login have QoS 2", Reason::qos_not_supported);
   auto opened = guard->open(packet.topic, packet.payload);
   if (!opened && relay() != nullptr) return part(opened.error());
+  if (!opened && guard->must_end()) return violation("too many payloads of its connection did not open", Reason::not_authorized);
   if (!opened) {
     const Refused why = not_verified(opened.error()).value();
     core_.refuse(*this, why, now);

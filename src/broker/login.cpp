@@ -253,7 +253,7 @@ Result<> Link::go_on_with_login() {
   TRY(prove(logged_in.identity, decided.get(), logged_in.factors));
   if (again) {
     connection.send(mqtt::Auth{.reason = Reason::success, .properties = properties});
-    return {};
+    return connection.protect_again(logged_in.session_key);
   }
   identity = logged_in.identity;
   proved_by = decided->scheme;

@@ -354,7 +354,7 @@ void Core::send_frame(Link& link, std::string_view topic, Bytes payload) {
   packet.payload = payload;
   Buffer sealed;
   if (link.guard != nullptr) {
-    if (!link.guard->seal(topic, payload, sealed)) return drop(Drop::cannot_seal);
+    if (!link.guard->seal(topic, payload, link.now, sealed)) return drop(Drop::cannot_seal);
     packet.payload = sealed;
   }
   link.connection.send(packet);

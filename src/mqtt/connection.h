@@ -142,6 +142,9 @@ class Connection {
   /// To be called when CONNACK with success has been sent or is being handled: all that follows, both ways, is in records. A
   /// record that does not open ends the connection without a word. Error: the peer has sent more before it knew that it may.
   Result<> protect_with(std::unique_ptr<Records> records);
+  /// The peer has logged in again, and knows it by what has been sent up to here: where there are records, the new key becomes
+  /// part of their keys. Error: it has not finished with the login before.
+  Result<> protect_again(const Secret& session_key);
   /// What the transport writes, and consumes: outbox() itself, or its packets in records. Its pieces are valid until the next
   /// call of any member.
   Outbox& to_wire();

@@ -9,6 +9,7 @@
 #include "base/file_kind.h"
 #include "base/text.h"
 #include "base/try.h"
+#include "keystore/file_access.h"
 #include "mqtt/topic.h"
 #include "mqtt/topic_pattern.h"
 #include "net/url.h"
@@ -314,7 +315,9 @@ class FileReader {
       for (const auto& [key, value] : *its.as_table()) {
         const auto listed = std::ranges::find(known->info->options, key.str(), &SchemeOption::name);
         if (listed == known->info->options.end()) return unknown(key, "[scheme." + std::string(scheme.str()) + "]");
-        options[std::string(scheme.str()) + "." + std::string(key.str())] = TRY(any_value(value, std::string(key.str())));
+        const std::string name(key.str());
+        options[std::string(scheme.str()) + "." + name] =
+            listed->is_file ? TRY(file_value(value, name)) : TRY(any_value(value, name));
       }
     }
     for (const Scheme& scheme : all_schemes()) {
@@ -329,6 +332,15 @@ class FileReader {
     if (node.is_integer()) return std::to_string(node.as_integer()->get());
     if (node.is_boolean()) return std::string(node.as_boolean()->get() ? "true" : "false");
     return refuse(node.source(), name + " must be a text, a number, true or false");
+  }
+
+  /// What stands in the file that @FILE names.
+  Result<std::string> file_value(const toml::node& node, const std::string& name) const {
+    constexpr std::size_t longest = 64 * 1024;
+    const std::string named = TRY(text(node, name));
+    if (!named.starts_with('@')) return refuse(node.source(), name + " must be \"@FILE\": what it is, stands in a file");
+    const Secret value = TRY(read_private_file(beside(named.substr(1)), wants_scheme_option, longest));
+    return std::string(trimmed(as_text(value.reveal())));
   }
 
   Result<BridgeSettings> read_bridge(const toml::table& table) {
@@ -425,8 +437,8 @@ class FileReader {
   }
 
   /// A file or folder; a relative name begins where this configuration lies.
-  Result<std::string> file_name(const toml::node& node, const std::string& name) const {
-    const std::string named = TRY(text(node, name));
+  Result<std::string> file_name(const toml::node& node, const std::string& name) const { return beside(TRY(text(node, name))); }
+  std::string beside(const std::string& named) const {
     const bool is_relative = !named.empty() && named.front() != '/';
     return is_relative ? path_.substr(0, path_.rfind('/') + 1) + named : named;
   }

@@ -8,6 +8,7 @@
 #include <unordered_map>
 
 #include "crypto/aead.h"
+#include "crypto/counter.h"
 #include "registry/sqlite.h"
 #include "sealmq/keystore.h"
 
@@ -21,13 +22,14 @@ class MessageKeys {
   /// A key of its own for what is sealed from now on; to be called before the first seal() and when is_used_up(). Errors:
   /// environment.
   Result<> begin_epoch(sqlite::Database& database);
-  bool is_used_up() const { return iv_ >= messages_per_key; }
+  bool is_used_up() const { return iv_.next() >= messages_per_key; }
 
   struct Sealed {
     std::uint64_t epoch;
     std::uint64_t iv;
     Buffer bytes;
   };
+  /// On the other side of a fork(), where that is a bug, it ends in an exception.
   Sealed seal(std::uint64_t number, Bytes record);
 
   /// By epoch.
@@ -44,7 +46,7 @@ class MessageKeys {
   Random& random_;
   std::optional<crypto::AesGcm> present_;
   std::uint64_t epoch_ = 0;
-  std::uint64_t iv_ = 0;
+  crypto::Counter iv_;
 };
 
 }  // namespace sealmq::server

@@ -61,7 +61,7 @@ bool keeps_digest(const ReplayMark& mark, Now now) {
 
 class VolatileMemory : public ReplayMemory {
  public:
-  explicit VolatileMemory(ReplayLimits limits) : table_(limits.digests) {}
+  explicit VolatileMemory(ReplayLimits limits) : table_(limits.digests, limits.of_one_author) {}
 
   Result<Replay> judge(const ReplayMark& mark, Now now) override {
     const std::lock_guard lock(mutex_);
@@ -69,8 +69,8 @@ class VolatileMemory : public ReplayMemory {
     const auto verdict = table_.look(mark, now);
     if (verdict != Replay::fresh) return verdict;
     if (keeps_digest(mark, now)) {
-      if (table_.is_full()) return full();
-      table_.put_digest(mark.scheme, mark.digest, mark.forget_after);
+      if (table_.is_full(mark.scheme, mark.author)) return full();
+      table_.put_digest(mark.scheme, &mark.author, mark.digest, mark.forget_after);
     }
     if (mark.ordered) table_.put_window(mark.scheme, mark.author, table_.window_after(mark));
     return verdict;
@@ -181,7 +181,7 @@ class FileMemory : public StoredReplayMemory {
   static Result<std::unique_ptr<StoredReplayMemory>> open(const std::string& path, ReplayLimits limits) {
     auto database = TRY(Database::open(path, Durability::every_commit));
     TRY(database.execute(schema));
-    ReplayTable table(limits.digests);
+    ReplayTable table(limits.digests, limits.of_one_author);
     TRY(load(database, table));
     auto first = TRY(Journal::open(path + ".replays-0"));
     auto second = TRY(Journal::open(path + ".replays-1"));
@@ -200,7 +200,7 @@ class FileMemory : public StoredReplayMemory {
     Remembered remembered;
     remembered.scheme = mark.scheme;
     remembered.keeps_digest = keeps_digest(mark, now);
-    if (remembered.keeps_digest && table_.is_full()) return full();
+    if (remembered.keeps_digest && table_.is_full(mark.scheme, mark.author)) return full();
     remembered.digest = mark.digest;
     remembered.forget_after = mark.forget_after;
     remembered.has_window = mark.ordered;
@@ -212,7 +212,7 @@ class FileMemory : public StoredReplayMemory {
     record_.clear();
     encode(remembered, record_);
     TRY(journals_[active_].append(record_));
-    put(remembered);
+    put(remembered, &remembered.author);
     fresh_.push_back(std::move(remembered));
     return verdict;
   }
@@ -283,7 +283,7 @@ class FileMemory : public StoredReplayMemory {
     auto digests = TRY(database.prepare("SELECT scheme, digest, forget_after FROM replay_digest_1"));
     while (TRY(digests.step())) {
       if (!read(digests.blob(1), name)) return damaged();
-      table.put_digest(digests.text(0), name, digests.number(2));
+      table.put_digest(digests.text(0), nullptr, name, digests.number(2));
     }
     return {};
   }
@@ -303,7 +303,7 @@ class FileMemory : public StoredReplayMemory {
       const ReplayWindow present = table_.window(remembered.scheme, remembered.author);
       if (present.highest >= remembered.window.highest) remembered.window = joined(present, remembered.window);
     }
-    put(remembered);
+    put(remembered, nullptr);
   }
   /// `later` has the higher number.
   static ReplayWindow joined(ReplayWindow later, const ReplayWindow& earlier) {
@@ -311,8 +311,8 @@ class FileMemory : public StoredReplayMemory {
     if (behind < 64) later.used |= earlier.used << behind;
     return later;
   }
-  void put(const Remembered& remembered) {
-    if (remembered.keeps_digest) table_.put_digest(remembered.scheme, remembered.digest, remembered.forget_after);
+  void put(const Remembered& remembered, const ReplayTable::Name* author) {
+    if (remembered.keeps_digest) table_.put_digest(remembered.scheme, author, remembered.digest, remembered.forget_after);
     if (remembered.has_window) table_.put_window(remembered.scheme, remembered.author, remembered.window);
   }
 

@@ -9,8 +9,11 @@
 namespace sealmq {
 
 struct ReplayLimits {
-  /// More messages than this are not remembered at the same time; further ones are refused. About 120 bytes each.
+  /// More messages than this are not remembered at the same time; further ones are refused. About 130 bytes each.
   std::size_t digests = 4'000'000;
+  /// ... nor more than this of one author by one scheme, so that who sends too much shuts out itself alone. All who stay
+  /// anonymous are one. What an earlier process has left counts for nobody.
+  std::size_t of_one_author = 500'000;
 };
 
 /// A mark is in a journal beside the database before judge() answers `fresh`, at the price of one write to a file, so that the

@@ -42,13 +42,14 @@ std::size_t ReplayTable::Hash::operator()(const Name& name) const {
   return hash;
 }
 
-ReplayTable::ReplayTable(std::size_t most_digests) : most_digests_(most_digests), hash_{random_key()} {}
+ReplayTable::ReplayTable(std::size_t most_digests, std::size_t most_of_one_author)
+    : most_digests_(most_digests), most_of_one_author_(most_of_one_author), hash_{random_key()} {}
 
 Replay ReplayTable::look(const ReplayMark& mark, Now now) const {
   const Scheme* scheme = find(mark.scheme);
   if (scheme != nullptr) {
     const auto digest = scheme->digests.find(mark.digest);
-    if (digest != scheme->digests.end() && now.wall <= digest->second) return Replay::repeat;
+    if (digest != scheme->digests.end() && now.wall <= digest->second.forget_after) return Replay::repeat;
   }
   // Without a number only the digest could tell a repetition, and it would be forgotten at once.
   if (!mark.ordered) return now.wall <= mark.forget_after ? Replay::fresh : Replay::stale;
@@ -79,13 +80,22 @@ void ReplayTable::put_window(std::string_view scheme, const Name& author, Replay
   find_or_make(scheme).windows.insert_or_assign(author, window);
 }
 
-void ReplayTable::put_digest(std::string_view scheme, const Name& digest, std::uint64_t forget_after) {
+bool ReplayTable::is_full(std::string_view scheme, const Name& author) const {
+  if (digest_count_ >= most_digests_) return true;
+  const Scheme* its = find(scheme);
+  if (its == nullptr) return false;
+  const auto count = its->counts.find(author);
+  return count != its->counts.end() && count->second >= most_of_one_author_;
+}
+
+void ReplayTable::put_digest(std::string_view scheme, const Name* author, const Name& digest, std::uint64_t forget_after) {
   auto& in = find_or_make(scheme);
-  const auto [at, is_new] = in.digests.try_emplace(digest, forget_after);
+  const auto [at, is_new] = in.digests.try_emplace(digest, Digest{forget_after, nullptr});
   if (is_new) {
     ++digest_count_;
-  } else if (forget_after > at->second) {
-    at->second = forget_after;
+    if (author != nullptr) ++*(at->second.of_author = &in.counts[*author]);
+  } else if (forget_after > at->second.forget_after) {
+    at->second.forget_after = forget_after;
   } else {
     return;  // its slot is there already
   }
@@ -102,7 +112,8 @@ void ReplayTable::drop_expired(Now now, std::size_t at_most) {
       names.pop_back();
       const auto found = scheme->digests.find(digest);
       // Not there: dropped through another slot. A later time: its own slot is still to come.
-      if (found == scheme->digests.end() || found->second >= now.wall) continue;
+      if (found == scheme->digests.end() || found->second.forget_after >= now.wall) continue;
+      if (found->second.of_author != nullptr) --*found->second.of_author;
       scheme->digests.erase(found);
       --digest_count_;
     }

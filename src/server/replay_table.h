@@ -28,18 +28,20 @@ class ReplayTable {
  public:
   using Name = std::array<std::uint8_t, 32>;  ///< of an author or of a message
 
-  /// With more than `most_digests` messages remembered, is_full() says so.
-  explicit ReplayTable(std::size_t most_digests);
+  /// With so many messages remembered, or so many of one author, is_full() says so.
+  ReplayTable(std::size_t most_digests, std::size_t most_of_one_author);
 
   Replay look(const ReplayMark& mark, Now now) const;
-  bool is_full() const { return digest_count_ >= most_digests_; }
+  /// For this author.
+  bool is_full(std::string_view scheme, const Name& author) const;
 
   /// The author's window once `mark` is remembered.
   ReplayWindow window_after(const ReplayMark& mark) const;
   /// {0, 0} if there is none.
   ReplayWindow window(std::string_view scheme, const Name& author) const;
   void put_window(std::string_view scheme, const Name& author, ReplayWindow window);
-  void put_digest(std::string_view scheme, const Name& digest, std::uint64_t forget_after);
+  /// `author`: whose it is; null: nobody knows.
+  void put_digest(std::string_view scheme, const Name* author, const Name& digest, std::uint64_t forget_after);
 
   /// Lets go of up to `at_most` messages whose time is over.
   void drop_expired(Now now, std::size_t at_most);
@@ -51,10 +53,15 @@ class ReplayTable {
     std::uint64_t key;
     std::size_t operator()(const Name& name) const;
   };
+  struct Digest {
+    std::uint64_t forget_after;
+    std::size_t* of_author;  // how many there are; null: nobody knows whose it is
+  };
   struct Scheme {
-    explicit Scheme(Hash hash) : windows(16, hash), digests(16, hash) {}
+    explicit Scheme(Hash hash) : windows(16, hash), digests(16, hash), counts(16, hash) {}
     std::unordered_map<Name, ReplayWindow, Hash> windows;
-    std::unordered_map<Name, std::uint64_t, Hash> digests;  // with the time to forget them
+    std::unordered_map<Name, Digest, Hash> digests;
+    std::unordered_map<Name, std::size_t, Hash> counts;  // of each author's digests; its nodes stay where they are
   };
   struct Expiring {
     Scheme* scheme;  // nodes of a map stay where they are
@@ -64,7 +71,7 @@ class ReplayTable {
   const Scheme* find(std::string_view scheme) const;
   Scheme& find_or_make(std::string_view scheme);
 
-  std::size_t most_digests_;
+  std::size_t most_digests_, most_of_one_author_;
   std::size_t digest_count_ = 0;
   Hash hash_;
   std::map<std::string, Scheme, std::less<>> schemes_;

@@ -234,8 +234,8 @@ std::vector<Key> configuration_keys() {
   for (const Scheme& scheme : all_schemes()) {
     if (scheme.info->profile == Profile::paper) continue;  // the options are those of both profiles
     for (const SchemeOption& option : scheme.info->options)
-      keys.push_back({"[scheme." + std::string(scheme.info->name) + "]", std::string(option.name), "text, number or truth", "",
-                      std::string(option.help)});
+      keys.push_back({"[scheme." + std::string(scheme.info->name) + "]", std::string(option.name),
+                      option.is_file ? "@FILE" : "text, number or truth", "", std::string(option.help)});
   }
   return keys;
 }

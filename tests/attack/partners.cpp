@@ -8,11 +8,13 @@
 #include "crypto/random.h"
 #include "schemes/pmqtt/exchange.h"
 #include "schemes/pmqtt/paper_frames.h"
+#include "support/broker_bench.h"
 #include "support/partners.h"
 
 namespace sealmq::testing {
 namespace {
 
+using mqtt::Reason;
 using Texts = std::vector<std::string>;
 using Outcome = Delivered::Outcome;
 
@@ -327,6 +329,59 @@ TEST_P(Between, AReceiptIsTheDoctorsAlone) {
   wire.bring(message);
   EXPECT_TRUE(patient.deliveries.empty());
   EXPECT_FALSE(patient.refusals.empty());
+}
+
+// Claim: at our broker those alone reach each other whom the operator's table names ("allowed partners" of the publication).
+struct AllowedPartners : ::testing::Test {
+  explicit AllowedPartners(const char* table = "patient1 dr.house\n") {
+    if (table != nullptr) broker.scheme_options = {{"pmqtt.partners", table}};
+    broker.crash();
+    broker.allow({"pmqtt"}, {"pmqtt", "plain"}, "pmqtt/#");
+    for (const auto* keys : {&patient, &house, &wilson}) {
+      Identity identity;
+      static_cast<PublicIdentity&>(identity) = (*keys)->identity();
+      identity.publish = identity.subscribe = {"pmqtt/#"};
+      broker.enroll(identity);
+    }
+  }
+  TestClient& as(const std::string& name) {
+    broker.peer.identity = name;
+    return broker.connect("of-" + name);
+  }
+  Reason offer(KeyStore& from, const std::string& to) {
+    auto& link = as(from.identity().name);
+    const auto made = pmqtt::Offer::make(from, to, broker.random, broker.now).value();
+    broker.publish(link, "pmqtt/kx/" + from.identity().name + "/" + to, as_text(made.frame()), mqtt::QoS::at_least_once);
+    return link.answers.back().reasons.at(0);
+  }
+  static bool is_taken(Reason reason) { return reason == Reason::success || reason == Reason::no_matching_subscribers; }
+
+  BrokerBench broker{1};
+  std::unique_ptr<KeyStore> patient = make_memory_keys("patient1", Kind::device, broker.random);
+  std::unique_ptr<KeyStore> house = make_memory_keys("dr.house", Kind::person, broker.random);
+  std::unique_ptr<KeyStore> wilson = make_memory_keys("dr.wilson", Kind::person, broker.random);
+};
+struct NoTable : AllowedPartners {
+  NoTable() : AllowedPartners(nullptr) {}
+};
+
+TEST_F(AllowedPartners, NobodyElseIsSentToOrListenedTo) {
+  EXPECT_TRUE(is_taken(offer(*patient, "dr.house")));
+  EXPECT_TRUE(is_taken(offer(*house, "patient1"))) << "in both directions";
+  EXPECT_EQ(offer(*patient, "dr.wilson"), Reason::not_authorized);
+  EXPECT_EQ(offer(*house, "dr.wilson"), Reason::not_authorized);
+  EXPECT_EQ(offer(*wilson, "patient1"), Reason::not_authorized);
+
+  auto& listening = as("dr.wilson");
+  broker.subscribe(listening, "pmqtt/kx/patient1/dr.wilson");
+  EXPECT_EQ(listening.answers.back().reasons.at(0), Reason::not_authorized);
+  broker.subscribe(listening, "pmqtt/kx/+/dr.wilson");  // names nobody; what comes by it is asked about
+  EXPECT_EQ(listening.answers.back().reasons.at(0), Reason::granted_qos_0);
+}
+
+TEST_F(NoTable, EverybodyReachesEverybody) {
+  EXPECT_TRUE(is_taken(offer(*patient, "dr.wilson")));
+  EXPECT_TRUE(is_taken(offer(*wilson, "patient1")));
 }
 
 }  // namespace

@@ -347,7 +347,7 @@ TEST_P(Sessions, AMemberOfAGroupSealsAMessageOfItsOwn) {
     message.signature = malina::sign(*insider, sl3::statement_of(message, pinned().id)).value();
     Buffer info;
     Writer(info).text("MALINA-2 sl3 group").bytes(key.group).u32(key.epoch);
-    crypto::SealingChannel channel(crypto::hkdf(key.secret, {}, info, crypto::channel_secret_size), 1024);
+    crypto::SealingChannel channel(crypto::hkdf(key.secret, {}, info, crypto::channel_secret_size), {.messages = 1024});
     Buffer frame;
     for (std::uint64_t counter = 0; counter < 2; ++counter) {  // the first number is the broker's
       frame = sl3::begin_group_frame(key.group, key.epoch, counter);

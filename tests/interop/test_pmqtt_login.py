@@ -176,6 +176,46 @@ class PmqttLogin(unittest.TestCase):
         rest = link._input.read()
         self.assertEqual(rest, b"")
 
+    def test_the_keys_of_records_go_on_and_take_a_new_logins_key_in(self):
+        link, login, connack = self.login(hop="HRL1", at=self.safe)
+        records = pmqtt2.Records(login.session_key)
+
+        def read(new_session_key=None):
+            header = link._input.read(4)
+            return header[0], records.open(header + link._input.read(int.from_bytes(header[1:], "big")), new_session_key)
+
+        for number in range(1, 4):
+            link.send(records.update() + records.seal(packets.publish("ward/1", b"hello", number)))
+            kind, answer = read()
+            self.assertEqual((kind, answer[0] >> 4, answer[2:4]), (0x17, PUBACK, number.to_bytes(2, "big")))
+
+        again = pmqtt2.Login("patient1", PASSWORD, self.keys["patient1"], self.pinned, client_id=login.client_id)
+        link.send(records.seal(again.again()))
+        kind, challenge = read()
+        again.answer(pmqtt2.properties_of(challenge, 3 if challenge[1] < 128 else 4)[0x16][0], self.verifiers)
+        link.send(records.seal(again.auth()))
+        kind, success = read()
+        self.assertEqual((kind, success[0] >> 4), (0x17, AUTH))
+        self.assertEqual(read(again.session_key), (0x18, b""))  # right behind it
+        link.send(records.seal(packets.publish("ward/1", b"on its way", 7)))  # still under the old key
+        self.assertEqual(read()[1][2:4], b"\0\7")
+        link.send(records.update(again.session_key) + records.seal(packets.publish("ward/1", b"hello", 8)))
+        self.assertEqual(read()[1][2:4], b"\0\x08")
+        # Without another login the same is the end.
+        link.send(records.update(again.session_key))
+        self.assertEqual(link._input.read(), b"")
+
+    def test_the_keys_of_payloads_go_on(self):
+        link, login, connack = self.login(hop="HPP1", at=self.safe)
+        payloads = pmqtt2.Payloads(login.session_key, login.client_id)
+        before = payloads.seal("ward/2", b"late")
+        for number in range(1, 4):
+            payloads.update()
+            link.send(packets.publish("ward/2", payloads.seal("ward/2", b"hello"), number))
+            self.assertIn(link.expect(PUBACK)[2:3], (b"", b"\0", b"\x10"))
+        link.send(packets.publish("ward/2", before, 9))  # three epochs behind
+        self.assertEqual(link.expect(PUBACK)[2], NOT_AUTHORIZED)
+
     def test_payloads_are_sealed_hop_by_hop(self):
         link, login, connack = self.login(hop="HPP1", at=self.safe)
         self.assertEqual(pmqtt2.properties_of(connack, 2)[0x26], [("hop", "HPP1")])

@@ -201,6 +201,19 @@ TEST_P(LoginTest, LogsInAgainOnTheSameConnection) {  // [MQTT-4.12.1-1]
   EXPECT_EQ(device.disconnect, Reason::not_authorized);  // [MQTT-4.12.1-2]
 }
 
+TEST_P(LoginTest, AConnectionWhoseProtectionIsWornOutEnds) {
+  broker.enroll(identity("worn", {"own/#"}, {"own/#"}));
+  auto& worn = talk("worn");
+  say(worn, "one");
+  say(worn, "two");
+  for (int i = 1; i <= 3; ++i) {
+    EXPECT_FALSE(worn.closed) << i;
+    broker.publish(worn, "own/x", "1", QoS::at_least_once);
+  }
+  EXPECT_TRUE(worn.closed);
+  EXPECT_EQ(worn.disconnect, Reason::not_authorized);
+}
+
 TEST_P(LoginTest, AUserNameMeansNothingWhereNoPasswordsAreKept) {
   BrokerBench open(1, {}, nullptr,
                    [](broker::Ports& ports) { ports.password_login = [](LoginRequest&) { return std::unique_ptr<Login>(); }; });

@@ -17,7 +17,7 @@ Secret session_key(std::uint8_t octet = 0x4B) {
 }
 Buffer sealed(RatchetPayloads& by, std::string_view text, std::string_view under = topic) {
   Buffer out;
-  EXPECT_TRUE(by.seal(under, as_bytes(text), out));
+  EXPECT_TRUE(by.seal(under, as_bytes(text), {}, out));
   return out;
 }
 

@@ -13,6 +13,7 @@
 #include "schemes/sl2/delivery.h"
 #include "schemes/sl2/escrow.h"
 #include "schemes/sl2/paper_messages.h"
+#include "support/in_child.h"
 #include "support/parties.h"
 
 namespace sealmq::testing {
@@ -131,6 +132,16 @@ TEST_F(Sl2Vectors, DeliveriesAreTheVectorsOctetForOctet) {
   Buffer next;
   sender.seal({topic, as_bytes(text), time, escrow}, next);
   EXPECT_EQ(to_hex(next), made["SL2_3_message"].get<std::string>()) << "messages follow the confirmation";
+  EXPECT_EQ(testing::in_child([&] {
+              try {
+                sender.seal({topic, as_bytes(text), time, escrow}, next);
+              } catch (const std::exception&) {
+                return std::string("refused");
+              }
+              return std::string("sealed");
+            }),
+            "refused")
+      << "with the same counter, in another process";
 }
 
 TEST_F(Sl2Vectors, DeliveriesOpenUnderTheirOwnKeyAndCounterAlone) {

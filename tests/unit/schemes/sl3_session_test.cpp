@@ -186,6 +186,45 @@ TEST_F(Sl3, ASessionEndsByAgeAndByNumber) {
   EXPECT_TRUE(counted.broker.is_over(now));
 }
 
+TEST_F(Sl3, ASessionEndsByItsBytesInEitherDirection) {
+  for (const Role role : {Role::publisher, Role::subscriber}) {
+    auto source = session(Role::publisher, "plant/7", *device);
+    auto its = session(role, "plant/7", role == Role::publisher ? *device : *app, {.bytes = 16'000});
+    std::size_t sent = 0;
+    bool was_renewed = false;
+    for (; sent < 100 && !its.client.is_over(now); ++sent) {
+      EXPECT_FALSE(its.broker.is_over(now)) << sent;
+      was_renewed = was_renewed || its.client.must_be_renewed(now);
+      const std::string text(800, 'x');
+      if (role == Role::publisher) {
+        (void)body(its, "plant/7", text);
+      } else {
+        const Buffer frame = its.broker.seal(body(source, "plant/7", text), now).value();
+        EXPECT_TRUE(its.client.open(frame, keys, now));
+      }
+    }
+    EXPECT_LE(sent, 20U);
+    EXPECT_GT(sent, 10U);
+    EXPECT_TRUE(its.broker.is_over(now)) << "both ends count alike";
+    EXPECT_TRUE(was_renewed) << "a new one is asked for before";
+  }
+  EXPECT_EQ(SessionLimits{}.bytes, std::uint64_t{1} << 36);
+  EXPECT_EQ(SessionLimits{}.forgeries, std::uint64_t{1} << 20);
+}
+
+TEST_F(Sl3, ASessionEndsWhenTooManyFramesDoNotOpen) {
+  auto its = session(Role::publisher, "plant/7", *device, {.forgeries = 3});
+  const Buffer good = its.client.protect("plant/7", as_bytes("21.5"), *device, now).value();
+  Buffer forged = good;
+  forged.back() ^= 1;
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_FALSE(its.broker.is_over(now)) << i;
+    EXPECT_FALSE(take(its.broker, forged));
+  }
+  EXPECT_TRUE(its.broker.is_over(now));
+  EXPECT_FALSE(take(its.broker, good));
+}
+
 class Sl3Group : public Sl3 {
  protected:
   struct Member {
@@ -220,6 +259,19 @@ TEST_F(Sl3Group, ManyChangesInOneTurnMakeOneEpoch) {
   EXPECT_EQ(group.waiting(now).size(), 2U);
   EXPECT_EQ(group.epoch(), 1U);
   EXPECT_FALSE(give_key("nobody", a));
+}
+
+TEST_F(Sl3Group, SoManyBytesBeginAnEpochToo) {
+  Group counting{random, {.bytes = 1000}};
+  counting.join("a");
+  (void)counting.waiting(now);
+  for (std::uint32_t epoch : {1, 2, 3}) {
+    const std::string text(1000, 'x');
+    EXPECT_EQ(counting.epoch(), epoch);
+    (void)counting.seal(body(source, "plant/7", text), *broker, now).value();
+    (void)counting.waiting(now);
+  }
+  EXPECT_EQ(GroupLimits{}.bytes, std::uint64_t{1} << 36);
 }
 
 TEST_F(Sl3Group, WhatAnEpochSealsOnlyItsMembersOpen) {

@@ -1,6 +1,8 @@
 #include "server/configuration.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+
 #include <algorithm>
 
 #include "mqtt/topic.h"
@@ -170,6 +172,30 @@ TEST(Configuration, RefusesOptionsThatTheirSchemeCannotHave) {
   EXPECT_NE(error_of("[scheme.pmqtt]\nprefix = \"$SYS\"\n").find("no topic can begin"), std::string::npos);
   EXPECT_NE(error_of("[scheme.smqtt]\nprefix = \"a/#\"\n").find("no topic can begin"), std::string::npos);
   EXPECT_EQ(parsed("[scheme.smqtt]\nprefix = \"clinic\"\n").scheme_options.size(), 1U);
+}
+
+TEST(Configuration, KeysAndTablesOfSchemesStandInFiles) {
+  testing::TemporaryFolder folder;
+  const std::string keys = "000102030405060708090a0b0c0d0e0f\n";
+  testing::write_text(folder / "partners.txt", "patient1 dr.house\n");
+  testing::write_text(folder / "topic.key", keys);
+  for (const char* name : {"partners.txt", "topic.key"}) ASSERT_EQ(::chmod((folder / name).c_str(), 0600), 0);
+  const auto of = [&](const std::string& text) { return parse_configuration(text, folder / "sealmq.toml"); };
+  const auto read = of("[scheme.pmqtt]\npartners = \"@partners.txt\"\n[scheme.payload-hop]\ntopic-key = \"@" +
+                       (folder / "topic.key") + "\"\nstamp = \"hash\"\n");
+  ASSERT_TRUE(read) << read.error().what;
+  EXPECT_EQ(read->scheme_options.at("pmqtt.partners"), "patient1 dr.house");
+  EXPECT_EQ(read->scheme_options.at("payload-hop.topic-key"), keys.substr(0, 32));
+  EXPECT_EQ(read->scheme_options.at("payload-hop.stamp"), "hash");
+
+  EXPECT_NE(of("[scheme.payload-hop]\ntopic-key = \"" + keys.substr(0, 32) + "\"\n").error().what.find("@FILE"),
+            std::string::npos);
+  EXPECT_FALSE(of("[scheme.pmqtt]\npartners = \"@nowhere.txt\"\n"));
+  testing::write_text(folder / "partners.txt", "patient1\n");
+  EXPECT_NE(of("[scheme.pmqtt]\npartners = \"@partners.txt\"\n").error().what.find("line 1"), std::string::npos);
+  EXPECT_NE(of("[scheme.payload-hop]\nstamp = \"mac\"\n").error().what.find("stamp-mac-key"), std::string::npos);
+  ASSERT_EQ(::chmod((folder / "topic.key").c_str(), 0644), 0);
+  EXPECT_FALSE(of("[scheme.payload-hop]\ntopic-key = \"@topic.key\"\n")) << "others can read it";
 }
 
 TEST(Configuration, RefusesInvalidFilters) {

@@ -156,6 +156,25 @@ TEST_P(ReplayMemoryTest, RefusesMessagesWhenItIsFullAndRecoversWithTime) {
   EXPECT_EQ(judge(later, noon + 2 * minute), Replay::fresh);
 }
 
+TEST_P(ReplayMemoryTest, WhoSendsTooMuchShutsOutItselfAlone) {
+  open({.digests = 100, .of_one_author = 10});
+  const auto of = [](std::uint8_t author, std::uint64_t which) {
+    auto mark = unnumbered(author * 1000U + which);
+    mark.author = {author};
+    return mark;
+  };
+  for (std::uint64_t i = 0; i < 10; ++i) EXPECT_EQ(judge(of(1, i)), Replay::fresh);
+  EXPECT_FALSE(memory_->judge(of(1, 10), {0, noon}));
+  EXPECT_EQ(judge(of(1, 3)), Replay::repeat);
+  for (std::uint64_t i = 0; i < 10; ++i) EXPECT_EQ(judge(of(2, i)), Replay::fresh);
+  auto elsewhere = of(1, 11);
+  elsewhere.scheme = "another";
+  EXPECT_EQ(judge(elsewhere), Replay::fresh);
+  auto later = of(1, 12);
+  later.forget_after = noon + 9 * minute;
+  EXPECT_EQ(judge(later, noon + 2 * minute), Replay::fresh) << "with time there is room again";
+}
+
 TEST_P(ReplayMemoryTest, OnlyOneOfManyThreadsGetsFresh) {
   std::atomic<int> fresh = 0;
   std::vector<std::thread> threads;
