@@ -2,7 +2,6 @@
 // Immutable once made; shared by all shards.
 #pragma once
 
-#include <bit>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -15,14 +14,23 @@ namespace sealmq::broker {
 /// A set of schemes, by their place in the broker's list.
 class SchemeSet {
  public:
-  void add(std::size_t index) { bits_ |= 1U << index; }
-  bool contains(std::size_t index) const { return (bits_ >> index & 1U) != 0; }
-  bool empty() const { return bits_ == 0; }
-  void add(const SchemeSet& other) { bits_ |= other.bits_; }
+  void add(std::size_t index) {
+    if (index / bits >= words_.size()) words_.resize(index / bits + 1);
+    words_[index / bits] |= std::uint64_t{1} << index % bits;
+  }
+  bool contains(std::size_t index) const {
+    return index / bits < words_.size() && (words_[index / bits] >> index % bits & 1U) != 0;
+  }
+  bool empty() const { return words_.empty(); }
+  void add(const SchemeSet& other) {
+    if (words_.size() < other.words_.size()) words_.resize(other.words_.size());
+    for (std::size_t i = 0; i < other.words_.size(); ++i) words_[i] |= other.words_[i];
+  }
   bool operator==(const SchemeSet&) const = default;
 
  private:
-  std::uint32_t bits_ = 0;
+  static constexpr std::size_t bits = 64;
+  std::vector<std::uint64_t> words_;  // the last one is not 0
 };
 
 struct TopicRule {

@@ -662,6 +662,7 @@ void add_key(Command& app, int& exit_code) {
                          seals ? "a reader, instead of those who have the key" : "an author to accept, all others being refused");
     added.command.option("-o,--output", added.options->output, "FILE", "where the result goes, instead of standard output");
   }
+  add_key_psk(key, exit_code);
 }
 
 }  // namespace sealmq::cli
