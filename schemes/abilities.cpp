@@ -55,11 +55,12 @@ bool BrokerScheme::may_get(std::string_view, std::string_view) const {
   return true;
 }
 
-Result<std::optional<std::pair<std::string, std::string>>> ClientScheme::subscribe_property(std::string_view, Now) {
+Result<std::optional<std::pair<std::string, std::string>>> ClientScheme::subscribe_property(std::string_view,
+                                                                                            const ThisConnection&, Now) {
   return std::nullopt;
 }
 
-Result<std::optional<Request>> ClientScheme::subscribe_request(std::string_view, Now) {
+Result<std::optional<Request>> ClientScheme::subscribe_request(std::string_view, const ThisConnection&, Now) {
   return std::nullopt;
 }
 

@@ -148,12 +148,19 @@ class ConnectionState {
   virtual void forget(std::string_view identity) = 0;
 };
 
+/// The connection that a proof is made for, and on which alone it is worth something.
+struct ThisConnection {
+  std::string_view client_id{};  ///< in use
+  Bytes channel_binding{};       ///< 32 bytes, tls-exporter (RFC 9266); empty without TLS
+};
+
 /// What a broker-side scheme is given for each call.
 struct Scene {
   Now now;
   const Directory& directory;
   std::unique_ptr<ConnectionState>* state = nullptr;  ///< this scheme's, of the connection that the call is about
   Preparation* prepared = nullptr;                    ///< has run; null: prepare() wanted none
+  ThisConnection connection{};
 };
 
 /// How one subscription gets its messages, when it has a key of its own or shares one with a group. Made by read_request(); lives
@@ -367,9 +374,10 @@ class ClientScheme {
   virtual Result<Buffer> protect_will(std::string_view topic, Bytes payload, Now now);
 
   /// A user property for SUBSCRIBE in MQTT 5, name and value; nothing if the scheme needs none.
-  virtual Result<std::optional<std::pair<std::string, std::string>>> subscribe_property(std::string_view filter, Now now);
+  virtual Result<std::optional<std::pair<std::string, std::string>>> subscribe_property(std::string_view filter,
+                                                                                        const ThisConnection& on, Now now);
   /// The same for MQTT 3: a PUBLISH whose acknowledgement is the grant.
-  virtual Result<std::optional<Request>> subscribe_request(std::string_view filter, Now now);
+  virtual Result<std::optional<Request>> subscribe_request(std::string_view filter, const ThisConnection& on, Now now);
 
   // -- abilities of a scheme that has its own conversation with the broker, under keys that end with the connection. protect() is
   // -- then called when the message is sent, and again when it has to be sent on another connection.

@@ -4,6 +4,8 @@
 MUTANTS = [
     ("sl1", "broker id under the signature", [("SL1_2, b, ", "SL1_2, "), ("SL1_1, b, ", "SL1_1, ")], "publisher-at-broker-once"),
     ("sl1", "broker id under the subscription's signature", [("SL1_1, b, ", "SL1_1, ")], "subscription-once"),
+    ("sl1", "connection under the subscription's signature", [("pk(a), k, t, n)", "pk(a), t, n)"), ("F, id, k, t, n)", "F, id, t, n)")],
+     "subscription-here"),
     ("sl1", "broker's listing", [("  if checkecdsa(sb, pkb, (LISTED, b, id, F, not_after)) then\n", "")], "listed-at-subscriber"),
     ("sl1", "not_after under the broker's signature", [("(LISTED, b, id, F, not_after)", "(LISTED, b, id, F)")], "listed-until"),
     ("sl1", "filter under the broker's signature", [("(LISTED, b, id, F, not_after)", "(LISTED, b, id, not_after)")],

@@ -54,7 +54,8 @@ class ClientSide : public ClientScheme {
       if (its.identity.keys != key_->identity().keys) all.push_back({dealing_filter(prefix_, its.identity), 1, true});
     return all;
   }
-  Result<std::optional<std::pair<std::string, std::string>>> subscribe_property(std::string_view filter, Now) override {
+  Result<std::optional<std::pair<std::string, std::string>>> subscribe_property(std::string_view filter, const ThisConnection&,
+                                                                                Now) override {
     // Keys come sealed for their members, by any broker.
     if (&info_ != &hop_info || filter.starts_with(prefix_ + "/")) return std::nullopt;
     return std::pair(std::string(sealed_property.first), std::string(sealed_property.second));

@@ -90,9 +90,10 @@ class BrokerSide : public BrokerScheme {
   Result<Checked<Asked>> check(const SubscribeFrame& frame, const Scene& scene) {
     const Identity* subscriber = scene.directory.find_by_schnorr(frame.id);
     auto key = TRY(keys_.find(frame.id, subscriber != nullptr));
+    const Buffer bound = bound_to(scene.connection);
     bool signed_by_id =
-        malina::verify(key, {type_sl1_1, broker_id_, frame.filter, frame.id, {}, frame.time, frame.sequence}, frame.signature);
-    if (!signed_by_id) return refused("the signature of the subscription does not verify");
+        malina::verify(key, {type_sl1_1, broker_id_, frame.filter, frame.id, bound, frame.time, frame.sequence}, frame.signature);
+    if (!signed_by_id) return refused("the signature of the subscription does not verify for this connection");
     if (!malina::is_fresh(frame.time, scene.now)) return refused("the time of the subscription is outside the window");
     Asked asked;
     asked.topic = frame.filter;

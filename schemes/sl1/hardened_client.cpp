@@ -67,13 +67,14 @@ class ClientSide : public ClientScheme {
     return verified(std::move(received));
   }
 
-  Result<std::optional<std::pair<std::string, std::string>>> subscribe_property(std::string_view filter, Now now) override {
-    Buffer frame = TRY(subscribe_frame(filter, now));
+  Result<std::optional<std::pair<std::string, std::string>>> subscribe_property(std::string_view filter, const ThisConnection& on,
+                                                                                Now now) override {
+    Buffer frame = TRY(subscribe_frame(filter, on, now));
     return std::pair{std::string(property), to_base64url(frame)};
   }
 
-  Result<std::optional<Request>> subscribe_request(std::string_view filter, Now now) override {
-    Buffer frame = TRY(subscribe_frame(filter, now));
+  Result<std::optional<Request>> subscribe_request(std::string_view filter, const ThisConnection& on, Now now) override {
+    Buffer frame = TRY(subscribe_frame(filter, on, now));
     return Request{std::string(request_topic), std::move(frame)};
   }
 
@@ -91,10 +92,11 @@ class ClientSide : public ClientScheme {
     return {};
   }
 
-  Result<Buffer> subscribe_frame(std::string_view filter, Now now) {
+  Result<Buffer> subscribe_frame(std::string_view filter, const ThisConnection& on, Now now) {
     TRY(need_key());
     SubscribeFrame frame{filter, key_->identity().keys.schnorr, now.wall, TRY(key_->sequence().next()), {}};
-    frame.signature = TRY(malina::sign(*key_, {type_sl1_1, broker_.id, filter, frame.id, {}, frame.time, frame.sequence}));
+    const Buffer bound = bound_to(on);
+    frame.signature = TRY(malina::sign(*key_, {type_sl1_1, broker_.id, filter, frame.id, bound, frame.time, frame.sequence}));
     return encode(frame);
   }
 

@@ -60,6 +60,12 @@ Buffer encode(const SubscribeFrame& f) {
   return out;
 }
 
+Buffer bound_to(const ThisConnection& connection) {
+  Buffer out;
+  Writer(out).lp16(connection.client_id).lp16(connection.channel_binding);
+  return out;
+}
+
 Result<MessageFrame> decode_message(Bytes frame) {
   Reader in = open_frame(frame, type_sl1_2);
   MessageFrame f;

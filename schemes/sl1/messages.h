@@ -2,6 +2,7 @@
 #pragma once
 
 #include "schemes/malina/signature.h"
+#include "sealmq/scheme.h"
 
 namespace sealmq::sl1 {
 
@@ -9,7 +10,7 @@ inline constexpr std::uint8_t type_sl1_1 = 0x11;
 inline constexpr std::uint8_t type_sl1_2 = 0x12;
 inline constexpr std::uint8_t type_sl1_3 = 0x13;
 
-/// Hardened SL1_1: 02 11 01 || lp16(F) || ID || t || u64 sequence || z || e
+/// Hardened SL1_1: 02 11 01 || lp16(F) || ID || t || u64 sequence || z || e; signed with F for T and bound_to() for M.
 struct SubscribeFrame {
   std::string_view filter;
   malina::Id id;
@@ -19,6 +20,9 @@ struct SubscribeFrame {
 };
 Result<SubscribeFrame> decode_subscribe(Bytes frame);
 Buffer encode(const SubscribeFrame& frame);
+/// lp16(client id) || lp16(channel binding): what a subscription is signed for is worth nothing on another connection, or without
+/// TLS under another client identifier.
+Buffer bound_to(const ThisConnection& connection);
 
 /// Hardened SL1_2: 02 12 01 || lp16(T) || ID || lp32(M) || t || u64 sequence || z || e
 struct MessageFrame {

@@ -63,11 +63,12 @@ class ClientSide : public ClientScheme {
     return verified(std::move(received));
   }
 
-  Result<std::optional<std::pair<std::string, std::string>>> subscribe_property(std::string_view, Now) override {
+  Result<std::optional<std::pair<std::string, std::string>>> subscribe_property(std::string_view, const ThisConnection&,
+                                                                                Now) override {
     return std::pair{std::string(property), std::string("SL1_1")};
   }
 
-  Result<std::optional<Request>> subscribe_request(std::string_view filter, Now) override {
+  Result<std::optional<Request>> subscribe_request(std::string_view filter, const ThisConnection&, Now) override {
     return Request{std::string(request_topic), encode_paper_subscribe(filter)};
   }
 

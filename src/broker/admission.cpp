@@ -186,7 +186,7 @@ Core::Accepted Core::pass_on(Link& link, const mqtt::Publish& packet, const Admi
   // A message whose topic was hidden is not kept where anybody might ask for it.
   const bool retain = packet.retain && !packet.topic.starts_with('$');
   MessageView view = view_of(admitted, packet.payload, packet.qos, retain, properties);
-  view.publisher = link.session->client_id;
+  view.publisher = link.session->name;
   if (retain) view.stamp = next_stamp(now);
   if (packet.properties.message_expiry_interval)
     view.expires = now.steady + std::uint64_t{1000} * *packet.properties.message_expiry_interval;
@@ -209,7 +209,8 @@ Admission<PendingWill> Core::admit_will(Link& link, std::string_view client_id, 
   std::erase_if(properties.user, bears_evidence);
   bool has_any = travels(properties) || properties.message_expiry_interval;
   MessageView view = view_of(*admitted, will.payload, will.qos, will.retain, has_any ? &properties : nullptr);
-  view.publisher = client_id;
+  const std::string publisher = session_name(link.identity, client_id);
+  view.publisher = publisher;
   const Number number = settings.durable ? next_number() : 0;
   return PendingWill{std::make_shared<const Message>(view, number, ports.budget),
                      will.properties.will_delay_interval.value_or(0)};

@@ -167,23 +167,23 @@ void Core::end(Link& link, Ending ending, bool with_will, Now now) {
   save(*session);
 }
 
-bool Core::may_take(std::string_view client_id, std::string_view identity) const {
-  auto at = sessions.find(client_id);
-  return at == sessions.end() || at->second->owner.empty() || at->second->owner == identity;
+std::string session_name(std::string_view owner, std::string_view client_id) {
+  std::string name;
+  name.reserve(owner.size() + 1 + client_id.size());
+  return name.append(owner).append("/").append(client_id);
 }
 
 std::pair<Session*, bool> Core::take_session(std::string_view client_id, std::string_view identity, bool clean_start, Now now) {
-  auto at = sessions.find(client_id);
+  const std::string name = session_name(identity, client_id);
+  auto at = sessions.find(name);
   if (at != sessions.end() && at->second->link != nullptr) {
     Link& old = *at->second->link;
     old.connection.disconnect(mqtt::Reason::session_taken_over);  // [MQTT-3.1.4-3]
     tell_writable(old);
     end(old, Ending::taken_over, true, now);
-    at = sessions.find(client_id);
+    at = sessions.find(name);
   }
-  // What a stranger may have prepared in a session of this name is not an identity's.
-  bool is_strange = at != sessions.end() && at->second->owner != identity;
-  if (at != sessions.end() && (clean_start || is_strange)) {
+  if (at != sessions.end() && clean_start) {
     destroy(*at->second, now);  // [MQTT-3.1.2-4]
     at = sessions.end();
   }
@@ -192,17 +192,61 @@ std::pair<Session*, bool> Core::take_session(std::string_view client_id, std::st
     if (session.will && session.will_due <= now.steady) publish(std::exchange(session.will, std::nullopt)->message, now);
     session.expires = session.will_due = UINT64_MAX;
     session.will.reset();  // a Will that was not due yet is not published. [MQTT-3.1.3-9]
+    forget_proofs_of_others(session, now);
     return {&session, true};
   }
   if (sessions.size() >= settings.maximum_sessions || !has_room_for_sessions()) return {nullptr, false};
-  auto session = std::make_unique<Session>(std::string(client_id), next_number());
+  auto session = std::make_unique<Session>(identity, client_id, next_number());
   Session* made = session.get();
-  made->owner = identity;
   account(*made);
   by_number.emplace(made->number, made);
-  sessions.emplace(made->client_id, std::move(session));
+  sessions.emplace(made->name, std::move(session));
   ++counters.sessions;
   return {made, false};
+}
+
+std::size_t Core::end_deliveries(Session& session, const std::function<bool(const Delivery&)>& ends,
+                                 std::vector<Delivery>& jobs) {
+  const auto finish = [&](const Delivery& delivery, bool may_have_come) {
+    if (delivery.share != nullptr && !may_have_come) jobs.push_back(delivery);
+    finished(session, delivery);
+  };
+  std::size_t ended = std::erase_if(session.queue, [&](const Delivery& delivery) {
+    if (!ends(delivery)) return false;
+    finish(delivery, false);
+    session.queued_bytes -= delivery.message->size();
+    return true;
+  });
+  ended += session.outgoing.erase_if([&](const auto& entry) {
+    if (entry.awaiting == mqtt::Awaiting::pubcomp || !ends(entry.message)) return false;
+    if (entry.sent && session.link != nullptr) --session.link->in_flight;
+    finish(entry.message, entry.awaiting != mqtt::Awaiting::puback);
+    return true;
+  });
+  return ended;
+}
+
+void Core::forget_proofs_of_others(Session& session, Now now) {
+  const auto is_others = [&](const std::shared_ptr<const std::string>& who) { return who != nullptr && *who != session.owner; };
+  std::vector<Delivery> jobs;
+  // A client that may have one of QoS 2 still gets PUBREL for it, so that its identifier means nothing older when it comes again.
+  for (auto& entry : session.outgoing) {
+    if (entry.awaiting != mqtt::Awaiting::pubrec || !is_others(entry.message.subscriber)) continue;
+    entry.awaiting = mqtt::Awaiting::pubcomp;
+    received(session, entry.message);
+    drop(Drop::not_entitled);
+  }
+  const auto ended = end_deliveries(
+      session, [&](const Delivery& d) { return is_others(d.subscriber); }, jobs);
+  counters.dropped[static_cast<std::size_t>(Drop::not_entitled)] += ended;
+  std::erase_if(session.subscriptions, [&](const auto& entry) {
+    if (!is_others(entry.second->subscriber)) return false;
+    forget(session, *entry.second);
+    return true;
+  });
+  recount(session);
+  account(session);
+  give_to_others(jobs, session.number, now);
 }
 
 void Core::destroy(Session& session, Now now) {
@@ -218,7 +262,7 @@ void Core::destroy(Session& session, Now now) {
   if (session.saved) change(SessionEnded{number});
   recount(session, false);
   by_number.erase(number);
-  sessions.erase(sessions.find(session.client_id));
+  sessions.erase(sessions.find(session.name));
   give_to_others(jobs, number, now);
   if (will) publish(will->message, now);
 }
@@ -295,22 +339,9 @@ RevocationReport Core::revoke(std::string_view name, Now now) {
     auto by_author = [&](const Delivery& d) { return d.message != nullptr && d.message->view().author == name; };
     auto to_subscriber = [&](const Delivery& d) { return d.subscriber != nullptr && *d.subscriber == name; };
     auto& its_jobs = jobs.emplace_back(session->number, std::vector<Delivery>()).second;  // of groups, where others may do them
-    auto pass_on = [&](const Delivery& d, bool may_have_come) {
-      if (d.share != nullptr && !by_author(d) && !may_have_come) its_jobs.push_back(d);
-      finished(*session, d);
-    };
-    report.queued += std::erase_if(session->queue, [&](const Delivery& d) {
-      if (!by_author(d) && !to_subscriber(d)) return false;
-      pass_on(d, false);
-      session->queued_bytes -= d.message->size();
-      return true;
-    });
-    report.queued += session->outgoing.erase_if([&](const auto& entry) {
-      if (entry.awaiting == mqtt::Awaiting::pubcomp || !(by_author(entry.message) || to_subscriber(entry.message))) return false;
-      if (entry.sent && session->link != nullptr) --session->link->in_flight;
-      pass_on(entry.message, entry.awaiting != mqtt::Awaiting::puback);
-      return true;
-    });
+    report.queued += end_deliveries(
+        *session, [&](const Delivery& d) { return by_author(d) || to_subscriber(d); }, its_jobs);
+    std::erase_if(its_jobs, by_author);
     if (session->will && session->will->message->view().author == name) {
       session->will.reset();
       save(*session);

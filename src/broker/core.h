@@ -57,10 +57,8 @@ class Core {
   /// The connection is over for this reason; a session that outlives it keeps its Will until it is due.
   void abort(Link& link, const Error& error);
   void end(Link& link, Ending ending, bool with_will, Now now);
-  /// Ends whoever uses the identifier now, and finds or makes its session. Answers whether it was there.
+  /// Ends who uses this identity's session of that identifier now, and finds or makes it. Answers whether it was there.
   std::pair<Session*, bool> take_session(std::string_view client_id, std::string_view identity, bool clean_start, Now now);
-  /// False: the session there is another identity's.
-  bool may_take(std::string_view client_id, std::string_view identity) const;
   /// `by` becomes the scheme's index.
   std::unique_ptr<Login> begin_login(LoginRequest& request, std::optional<std::size_t>& by);
   /// By a scheme, in CONNECT itself.
@@ -213,7 +211,7 @@ class Core {
   TopicTree tree{ports.interest};
   SharedGroups groups{tree};
   Retained retained;
-  TextMap<std::unique_ptr<Session>> sessions;
+  TextMap<std::unique_ptr<Session>> sessions;  // by their names
   std::unordered_map<Number, Session*> by_number;
   std::vector<Change> changes;  // of the present batch
   Effects effects;
@@ -222,6 +220,10 @@ class Core {
   std::size_t logins = 0;  // undecided
 
  private:
+  /// What somebody else proved in it (a signed SUBSCRIBE) is not for who goes on with the session.
+  void forget_proofs_of_others(Session& session, Now now);
+  /// Ends those of its deliveries that `ends` names; what others of a group may do is added to `jobs`. Answers how many.
+  std::size_t end_deliveries(Session& session, const std::function<bool(const Delivery&)>& ends, std::vector<Delivery>& jobs);
   /// Whoever is there is told why. Its Will is published if `with_will`.
   void end_session(Session& session, mqtt::Reason reason, Ending ending, bool with_will, Now now);
 

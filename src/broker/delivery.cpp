@@ -99,7 +99,7 @@ bool Core::deliver(Publication& publication, Now now, const std::function<bool(c
     const auto& options = subscription->options;
     Session& session = *subscription->session;
     if (only != nullptr && !(*only)(session)) continue;
-    if (options.no_local && view.publisher == session.client_id) continue;  // [MQTT-3.8.3-3]
+    if (options.no_local && view.publisher == session.name) continue;  // [MQTT-3.8.3-3]
     if (!access.may_receive(subscription->subscriber.get(), subscription->scheme, view.topic, rule) ||
         !may_reach(session, view, subscription->scheme)) {
       drop(Drop::not_entitled);

@@ -74,6 +74,7 @@ class Link final : public mqtt::Events {
   std::string identity;                  ///< who logged in; empty: nobody, or not yet
   std::optional<std::size_t> proved_by;  ///< whose login it was, a scheme's index
   bool is_hidden = peer.is_hidden;       ///< nobody on the way reads the payloads that it gets
+  bool knows_its_id = true;              ///< false: MQTT 3 has no word for the client identifier that the broker has chosen
   std::unique_ptr<PayloadGuard> guard;   ///< seals the payloads of its messages; null: they go as they are
   std::unique_ptr<PendingLogin> logging_in;
   std::unique_ptr<PendingMessage> preparing;

@@ -307,6 +307,7 @@ Result<> Link::enter(const mqtt::Connect& packet, Proof proof) {
     const std::string begins_with = by_tls ? identity + ":" : std::string();
     assigned = make_client_id(core_.ports.random, begins_with, core_.index, core_.count);
     client_id = answer.properties.assigned_client_identifier.emplace(assigned);  // [MQTT-3.2.2-16]
+    knows_its_id = packet.version == mqtt::Version::v5;
   }
   std::optional<PendingWill> will;
   if (packet.will) {
@@ -315,7 +316,6 @@ Result<> Link::enter(const mqtt::Connect& packet, Proof proof) {
       return fail(Blame::not_authorised, "Will: " + admitted.error().cause, static_cast<std::uint8_t>(admitted.error().reason));
     will = std::move(*admitted);
   }
-  if (!core_.may_take(client_id, identity)) return refused("the session is another identity's");
   // Of such a login nothing goes on beyond its connection.
   auto [taken, present] = core_.take_session(client_id, identity, packet.clean_start || one_at_a_time, now);
   if (taken == nullptr) return refused("too many sessions", Reason::quota_exceeded);

@@ -19,7 +19,7 @@ struct MessageView {
   bool retain = false;
   std::uint8_t scheme = 0;                       ///< the index it came in by
   std::string_view author;                       ///< name of the verified author; empty if none
-  std::string_view publisher;                    ///< client identifier, for No Local
+  std::string_view publisher;                    ///< its session's name, for No Local
   const mqtt::Properties* properties = nullptr;  ///< those that travel with a message; null if none
   std::uint64_t expires = UINT64_MAX;            ///< steady milliseconds
   std::uint64_t stamp = 0;                       ///< orders retained messages of one topic between shards

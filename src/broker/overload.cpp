@@ -59,7 +59,7 @@ void Core::account(Link& link) {
 
 void Core::account(Session& session) {
   if (session.charge.bytes() == 0) {
-    session.charge = Charge(ports.budget, cost_of_session + 2 * session.client_id.size(), true);
+    session.charge = Charge(ports.budget, cost_of_session + 2 * session.name.size() + session.client_id.size(), true);
     session.waiting = Charge(ports.budget);
   }
   session.waiting.set(in_steps((session.queue.size() + session.outgoing.size()) * cost_of_delivery +

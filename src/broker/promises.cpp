@@ -242,14 +242,13 @@ void Core::restore_transits(const Restored& restored, Now now) {
 }
 
 void Core::restore(const Restored::Session& from, Now now) {
-  auto made = std::make_unique<Session>(from.saved.client_id, from.saved.session);
+  auto made = std::make_unique<Session>(from.saved.owner, from.saved.client_id, from.saved.session);
   Session& session = *made;
-  sessions.emplace(session.client_id, std::move(made));
+  sessions.emplace(session.name, std::move(made));
   by_number.emplace(session.number, &session);
   ++counters.sessions;
   account(session);
   session.saved = true;
-  session.owner = from.saved.owner;
   session.speakers = from.saved.speakers;
   session.expiry_interval = from.saved.expiry_interval;
   session.expires = from.saved.expires;

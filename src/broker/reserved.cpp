@@ -74,7 +74,10 @@ void Core::work_is_over(const Job::Name& job) {
 
 Scene Core::scene(Link& link, std::size_t scheme, Preparation* prepared, Now now) {
   if (link.states.size() <= scheme) link.states.resize(ports.schemes.size());
-  return {now, access.directory(), &link.states[scheme], prepared};
+  const Bytes binding = is_there(link.peer.channel_binding) ? Bytes(link.peer.channel_binding) : Bytes();
+  const bool has_id = link.session != nullptr && link.knows_its_id;
+  const std::string_view client_id = has_id ? std::string_view(link.session->client_id) : std::string_view();
+  return {now, access.directory(), &link.states[scheme], prepared, {client_id, binding}};
 }
 
 Core::Accepted Core::take_reserved(Link& link, const mqtt::Publish& packet, Preparation* prepared, Now now) {

@@ -1,4 +1,5 @@
-// Session: what the broker keeps for one client identifier, connected or not (MQTT 5 section 4.1). One shard's thread.
+// Session: what the broker keeps for one client, connected or not (MQTT 5 section 4.1): for one identity, or nobody in
+// particular, under one client identifier. One shard's thread.
 #pragma once
 
 #include <deque>
@@ -84,15 +85,21 @@ struct PendingWill {
   std::uint32_t delay = 0;  ///< seconds
 };
 
+/// Names a session among all: whoever logs in finds its own alone, and keeps nobody else from an identifier. No identity has a
+/// '/' in its name.
+std::string session_name(std::string_view owner, std::string_view client_id);
+
 struct Session {
-  Session(std::string id, Number own) : client_id(std::move(id)), number(own) {}
+  Session(std::string_view owner_, std::string_view id, Number own)
+      : name(session_name(owner_, id)), client_id(id), owner(owner_), number(own) {}
 
   /// Whether what happens to it goes to the store: it is meant to outlive its connection.
   bool lasts() const { return expiry_interval != 0; }
 
+  const std::string name;  ///< session_name()
   const std::string client_id;
+  const std::string owner;  ///< the identity that logged in; empty: nobody
   const Number number;
-  std::string owner;                   ///< the identity that logged in; empty: nobody
   std::size_t counted = 0;             ///< of its subscriptions, in Ports::lasting_subscriptions
   bool saved = false;                  ///< the store knows it
   Link* link = nullptr;                ///< null while the client is away

@@ -183,7 +183,7 @@ Result<> run_sl1(Ledger& ledger, Parties& with, std::string_view profile) {
   const std::string_view signed_request = hardened ? remarks::signed_request : "";
   auto request =
       TRY(ledger.step({"sl1", profile, subscribing, by_subscriber, "asks: SL1_1", table_2::sl1_subscribe, signed_request},
-                      [&] { return app->subscribe_request(cost_topic, with.now); }));
+                      [&] { return app->subscribe_request(cost_topic, {}, with.now); }));
   ledger.sent(request->payload);
   TRY(ledger.step({"sl1", profile, subscribing, by_broker, "takes it", table_2::sl1_subscribe, signed_request}, [&] {
     return broker->read_request({request->topic, request->payload}, scene);

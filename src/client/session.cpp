@@ -155,7 +155,9 @@ Result<> ClientSession::start(Now now, const Underneath& underneath) {
   retain_available_ = true;
   asked_.clear();  // [MQTT-4.4.0-1] only PUBLISH and PUBREL are ever sent again
   awaiting_inbox_.clear();
-  outgoing_.erase_if([](const auto& entry) { return entry.message.request.has_value(); });
+  // What was asked for on another connection is worth nothing on this one.
+  outgoing_.erase_if([](const auto& entry) { return entry.message.request || entry.message.asks_to_subscribe; });
+  std::erase_if(waiting_, [](const Message& message) { return message.asks_to_subscribe; });
   for (auto& entry : outgoing_) entry.sent = false;
   if (!conversation_.exists()) forget_what_is_old();
   for (auto& entry : unacknowledged_) entry.here = false;
@@ -290,6 +292,11 @@ void ClientSession::forget_unfinished() {
 
 // -- subscriptions --------------------------------------------------------------------------------------------------------------
 
+ThisConnection ClientSession::this_connection() const {
+  const auto& binding = underneath_.channel_binding;
+  return {client_id_, is_there(binding) ? Bytes(binding) : Bytes()};
+}
+
 Result<Handle> ClientSession::subscribe(std::string_view filter, const SubscribeOptions& options, Now now) {
   now_ = now;
   if (!is_filter(filter))
@@ -313,7 +320,7 @@ Result<Handle> ClientSession::subscribe(std::string_view filter, const Subscribe
   }
   bool is_v5 = options_.version == Version::v5;
   if (scheme_ && !is_v5) {
-    if (auto request = TRY(scheme_->subscribe_request(filter, now))) {
+    if (auto request = TRY(scheme_->subscribe_request(filter, this_connection(), now))) {
       Message message;
       message.topic = std::move(request->topic);
       message.payload = std::move(request->payload);
@@ -325,7 +332,7 @@ Result<Handle> ClientSession::subscribe(std::string_view filter, const Subscribe
 
   mqtt::Subscribe subscribe;
   std::optional<std::pair<std::string, std::string>> property;
-  if (scheme_ && is_v5) property = TRY(scheme_->subscribe_property(filter, now));
+  if (scheme_ && is_v5) property = TRY(scheme_->subscribe_property(filter, this_connection(), now));
   if (property) subscribe.properties.user.push_back({property->first, property->second});
   mqtt::SubscriptionOptions wish;
   wish.qos = is_exactly_once() ? QoS::exactly_once : options.qos;

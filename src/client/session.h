@@ -209,6 +209,7 @@ class ClientSession {
   void converse();
   Result<bool> make_ready(Message& message);
   static mqtt::Reason reason_of(const Error& error);
+  ThisConnection this_connection() const;
   void answered_request(const Request& request, mqtt::Reason reason);
   void close(Error error);
 

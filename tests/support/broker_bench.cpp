@@ -121,12 +121,14 @@ TestClient& BrokerBench::dial(std::size_t at_shard) {
   TestClient& client = clients_.emplace_back();
   client.shard = at_shard % shards_.size();
   client.connection = shards_[client.shard]->open(peer, now);
+  if (is_there(peer.channel_binding)) client.channel_binding = to_buffer(peer.channel_binding);
   return client;
 }
 
 TestClient& BrokerBench::connect(mqtt::Connect packet, std::size_t at_shard) {
   TestClient& client = dial(at_shard);
   client.version = packet.version;
+  client.client_id = packet.client_id;
   Buffer bytes;
   mqtt::encode(packet, bytes);
   send_bytes(client, bytes);
@@ -276,6 +278,7 @@ void BrokerBench::take_in(TestClient& client) {
             client.session_present = p.session_present;
             client.server_keep_alive = p.properties.server_keep_alive;
             client.assigned_id = p.properties.assigned_client_identifier.value_or("");
+            if (!client.assigned_id.empty()) client.client_id = client.assigned_id;
             client.login_data = as_text(p.properties.authentication_data.value_or(Bytes{}));
           } else if constexpr (std::is_same_v<P, mqtt::Auth>) {
             client.auths.push_back(p.reason);

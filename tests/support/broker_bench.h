@@ -57,6 +57,9 @@ struct TestClient {
   bool reads = true;         ///< takes what the broker writes
   bool is_read = true;       ///< as the broker wishes; what a test sends is received all the same
   bool opaque = false;       ///< what comes back is not looked at: the test does not know its version
+  std::string client_id;     ///< as sent, or as the broker has assigned it
+  Buffer channel_binding;    ///< empty: without TLS
+  ThisConnection on() const { return {client_id, channel_binding}; }
 };
 
 class BrokerBench {

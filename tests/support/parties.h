@@ -35,7 +35,7 @@ inline std::string protect(Party& party, BrokerBench& broker, std::string_view t
 /// SUBSCRIBE as the party's scheme asks for it.
 inline void subscribe(Party& party, BrokerBench& broker, TestClient& client, std::string_view filter,
                       mqtt::QoS qos = mqtt::QoS::at_least_once) {
-  auto asked = party.scheme->subscribe_property(filter, broker.now).value();
+  auto asked = party.scheme->subscribe_property(filter, client.on(), broker.now).value();
   mqtt::Properties properties;
   if (asked) properties.user.push_back({asked->first, asked->second});
   broker.subscribe(client, filter, {.qos = qos}, properties);

@@ -32,10 +32,11 @@ class SealOfTests : public ClientScheme {
     return verified(std::move(received));
   }
 
-  Result<std::optional<std::pair<std::string, std::string>>> subscribe_property(std::string_view filter, Now) override {
+  Result<std::optional<std::pair<std::string, std::string>>> subscribe_property(std::string_view filter, const ThisConnection&,
+                                                                                Now) override {
     return std::pair{std::string("seal"), "may read " + std::string(filter)};
   }
-  Result<std::optional<Request>> subscribe_request(std::string_view filter, Now) override {
+  Result<std::optional<Request>> subscribe_request(std::string_view filter, const ThisConnection&, Now) override {
     return Request{"$seal/subscribe", to_buffer(as_bytes("may read " + std::string(filter)))};
   }
 

@@ -2,7 +2,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
@@ -10,21 +9,13 @@
 #include "schemes/sl1/messages.h"
 #include "schemes/sl1/sl1.h"
 #include "support/parties.h"
+#include "support/sl3_parties.h"
 
 namespace sealmq::testing {
 namespace {
 
 using mqtt::QoS;
 using mqtt::Reason;
-
-nlohmann::json vectors() {
-  std::ifstream file(SEALMQ_SOURCE_DIR "/tests/vectors/malina.json");
-  return nlohmann::json::parse(file);
-}
-
-Buffer hex(const nlohmann::json& value) {
-  return from_hex(value.get<std::string>()).value();
-}
 
 malina::Id id_of(const nlohmann::json& value) {
   malina::Id id;
@@ -34,7 +25,7 @@ malina::Id id_of(const nlohmann::json& value) {
 }
 
 TEST(Sl1Vectors, ThePaperFrameDecodesVerifiesAndEncodesToTheSameBytes) {
-  auto v = vectors();
+  auto v = vectors("malina.json");
   auto bytes = hex(v["SL1"]["SL1_2_frame"]);
   auto frame = sl1::decode_paper_message(bytes).value();
   EXPECT_EQ(frame.topic, v["T"].get<std::string>());
@@ -48,7 +39,7 @@ TEST(Sl1Vectors, ThePaperFrameDecodesVerifiesAndEncodesToTheSameBytes) {
 }
 
 TEST(Sl1Vectors, TheHardenedFrameDecodesVerifiesAndEncodesToTheSameBytes) {
-  auto v = vectors();
+  auto v = vectors("malina.json");
   auto bytes = hex(v["hardened"]["SL1_2_frame"]);
   auto frame = sl1::decode_message(bytes).value();
   std::string broker_id = v["hardened"]["broker_id"];
@@ -59,6 +50,33 @@ TEST(Sl1Vectors, TheHardenedFrameDecodesVerifiesAndEncodesToTheSameBytes) {
   statement.broker_id = "broker-2";
   EXPECT_FALSE(malina::verify(key, statement, frame.signature)) << "a message belongs to one broker";
   EXPECT_EQ(sl1::encode(frame), bytes);
+}
+
+TEST(Sl1Vectors, ASubscriptionIsTheirBytesAndIsSignedForItsConnection) {
+  const auto keys = vectors("sl3_hardened.json"), made = vectors("sl1_subscribe.json");
+  ScriptedRandom chance;
+  const auto broker = keys_of("broker-1", Kind::broker, keys["broker"], 1, chance);
+  const auto subscriber = keys_of("desk", Kind::service, keys["subscriber"], 1, chance);
+  const auto scheme =
+      find_scheme("sl1")->client_side({subscriber.get(), broker_identity(broker->identity()), {}, chance}).value();
+  const auto broker_side = find_scheme("sl1")->broker_side({*broker, chance});
+  const Directory directory({Identity{subscriber->identity()}});
+  const Now now{0, keys["time"]};
+  const std::string filter = keys["filter"];
+  for (const char* name : {"with_tls", "without_tls", "without_name"}) {
+    const std::string client_id = made[name]["client_id"];
+    const Buffer binding = hex(made[name]["channel_binding"]), frame = hex(made[name]["frame"]);
+    const auto asked = scheme->subscribe_property(filter, {client_id, binding}, now).value().value();
+    EXPECT_EQ(asked.second, to_base64url(frame)) << name;
+    const auto reads = [&](const ThisConnection& connection) {
+      const auto read = broker_side->read_subscribe(asked.second, filter, {now, directory, nullptr, nullptr, connection});
+      return read && *read;
+    };
+    EXPECT_TRUE(reads({client_id, binding})) << name;
+    EXPECT_FALSE(reads({client_id + "2", binding})) << name;
+    EXPECT_FALSE(reads({client_id, Buffer(32, 9)})) << name;
+    EXPECT_EQ(reads({client_id, {}}), binding.empty()) << name;
+  }
 }
 
 /// Broker, a device and an application under hardened SL1.
@@ -128,7 +146,7 @@ TEST_F(Sl1, ASubscriptionIsSignedForItsFilterByAListedIdentity) {
   subscribe(stranger, broker, *application_link, "plant/#");
   EXPECT_EQ(last_answer(*application_link), Reason::not_authorized);
 
-  auto asked = application.scheme->subscribe_property("plant/7", broker.now).value().value();
+  auto asked = application.scheme->subscribe_property("plant/7", application_link->on(), broker.now).value().value();
   mqtt::Properties properties;
   properties.user.push_back({asked.first, asked.second});
   broker.subscribe(*application_link, "plant/#", {}, properties);  // signed for another filter: taken for an ordinary one
@@ -153,7 +171,7 @@ TEST_F(Sl1, ASubscriberGetsOnlyTopicsItMayReceive) {
 
 TEST_F(Sl1, ASubscriptionCanBeAskedForByPublish) {  // what an MQTT 3.1.1 client does
   auto& old = broker.connect("old", mqtt::Version::v3_1_1);
-  auto request = application.scheme->subscribe_request("plant/#", broker.now).value().value();
+  auto request = application.scheme->subscribe_request("plant/#", old.on(), broker.now).value().value();
   broker.publish(old, request.topic, as_text(request.payload), QoS::at_least_once);
   broker.publish(*device_link, "plant/7", protect(device, broker, "plant/7", "21.5"), QoS::at_least_once);
   ASSERT_EQ(old.publishes.size(), 1U);
