@@ -90,6 +90,10 @@ struct ConnectOptions {
   std::string host = "localhost";
   std::uint16_t port = 1883;
   TlsOptions tls{};
+  /// SOCKS5: `socks5h://user:password@host:port`, or `socks5://` where names are looked up here and not by the proxy. Empty:
+  /// none. For schemes whose subscribers are anonymous, and without a user in it, each client logs in there by a name of its own:
+  /// Tor then gives it a circuit of its own, so that no two of them are seen together.
+  std::string proxy{};
 
   std::string client_id{};  ///< empty: the broker chooses
   mqtt::Version version = mqtt::Version::v5;

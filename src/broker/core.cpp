@@ -82,8 +82,12 @@ void Core::receive(Link& link, Bytes bytes, Now now) {
   auto received = link.connection.receive(bytes, link, now);
   if (!received && !link.ended) abort(link, received.error());
   if (!link.moving.empty()) {
-    Move move{link.id, link.moving_to, link.peer, std::move(link.moving)};
-    append(move.unread, link.connection.take_unread());
+    const Secret connect(std::exchange(link.moving, {}));
+    const Buffer behind = link.connection.take_unread();
+    Move move{link.id, link.moving_to, link.peer, {}};
+    move.unread.reserve(connect.size() + behind.size());  // what grows leaves a copy, and there may be a password in it
+    append(move.unread, connect.reveal());
+    append(move.unread, behind);
     counters.bytes_received -= move.unread.size();  // they are received once more, there
     --counters.packets.received[static_cast<std::size_t>(mqtt::PacketType::connect)];
     effects.moves.push_back(std::move(move));
@@ -419,6 +423,11 @@ mqtt::Outbox* Shard::outbox(ConnectionId connection, std::size_t unsent) {
   link->writable_told = false;
   link->unsent = unsent;
   return &link->connection.to_wire();
+}
+
+bool Shard::has_session(ConnectionId connection) {
+  const Link* link = core_->find(connection);
+  return link != nullptr && link->session != nullptr;
 }
 
 void Shard::drained(ConnectionId connection, Now now, std::size_t written) {

@@ -21,7 +21,7 @@ struct PendingLogin {
   std::shared_ptr<std::optional<Result<Login::Step>>> answer;  ///< of the present step; nothing: no thread had time for it
   std::string method;
   std::string name;                   ///< whose login it is said to be: failures are counted under it
-  Buffer connect;                     ///< the packet, until it is done; empty when logging in again
+  Secret connect;                     ///< the packet, until it is done; empty when logging in again
   bool running = false;               ///< a step is being worked on, or waits for its turn
   bool waits = false;                 ///< for its turn to begin, with
   Buffer data{};                      ///< the client's first
@@ -140,6 +140,8 @@ class Link final : public mqtt::Events {
   void promise(mqtt::PacketType type, const Answer& answer, bool relies);
   // login.cpp
   Result<> begin(const mqtt::Connect& packet, Bytes raw);
+  Result<> enter_by_tls(const mqtt::Connect& packet);
+  Result<> prove_by_tls_again(Bytes data);
   Result<Hop> choose_hop(std::string_view offer, bool by_scheme) const;
   Result<> take_part(std::unique_ptr<Login> login, LoginRequest request, std::string name, std::optional<std::size_t> scheme,
                      Bytes data);

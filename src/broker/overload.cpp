@@ -53,7 +53,7 @@ void Core::account(Link& link) {
   std::size_t changing = c.kept() + c.unwritten_memory() + link.unsent + link.alias_bytes;
   if (link.preparing != nullptr) changing += 2 * link.preparing->packet.capacity();  // the job has a part of it
   for (const auto& state : link.states) changing += state != nullptr ? state->memory() : 0;
-  if (link.logging_in != nullptr) changing += 3 * link.logging_in->connect.capacity();  // its login and the job have copies
+  if (link.logging_in != nullptr) changing += 3 * link.logging_in->connect.size();  // its login and the job have copies
   link.charge.set(cost_of_link + link.peer.memory + in_steps(changing));
 }
 

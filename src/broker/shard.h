@@ -48,6 +48,8 @@ enum class HopRule : std::uint8_t {
 struct Peer {
   std::string address;           ///< for the log, and for throttling
   std::string identity{};        ///< proven by the transport: a certificate's name, a pre-shared key's; empty: none
+  bool binds_client_id = false;  ///< to that identity: a client identifier is it, or begins with it and ':'
+  std::uint64_t proof_ends = 0;  ///< when its certificate runs out, wall milliseconds; 0: never
   bool is_own = false;           ///< the broker's other half: it alone may use own_names
   bool may_be_anonymous = true;  ///< else it has to prove an identity
   HopRule hop = HopRule::as_offered;
@@ -283,6 +285,8 @@ class Shard {
   /// Asking takes the connection off the list of writable ones: it is named again when more has come.
   /// `unsent`: bytes that left it earlier and that the transport still keeps.
   mqtt::Outbox* outbox(ConnectionId connection, std::size_t unsent = 0);
+  /// It has logged in.
+  bool has_session(ConnectionId connection);
   /// A Job is done, or will not be.
   void finish(const Job::Name& job, Now now);
   /// Bytes went out, so many: a slow consumer may now get what was kept back.

@@ -111,6 +111,11 @@ void add_address_options(Command& command, ClientOptions& options) {
                              "mqtt://USER:PASSWORD@HOST:PORT/TOPIC instead of -h, -p, -u, -P and -t; mqtts:// with TLS, "
                              "ws://HOST:PORT/mqtt and wss:// over WebSocket, unix:/PATH for a socket of this machine");
   auto* local = command.option("--unix", options.unix_socket, "FILE", "the same as -L unix:FILE");
+  command
+      .option("--proxy", options.proxy, "URL",
+              "connects by this SOCKS5 proxy: socks5h://USER:PASSWORD@HOST:PORT, user and password if it wants them; socks5:// "
+              "where names are looked up here")
+      ->envname("SEALMQ_PROXY");
   for (auto* other : {host, port, local}) url->excludes(other);
   command.take_profile();
 }
@@ -123,10 +128,18 @@ void add_tls_options(Command& command, ClientOptions& options) {
   command.option("--tls-cert,--cert", options.tls.cert, "FILE", "your certificate (--key is NAME.key here, not its key)");
   command.option("--tls-key", options.tls.key, "FILE", "its private key");
   command.flag("--insecure", options.tls.insecure, "does not check that the certificate is for this host");
+  command.option("--pin", options.tls.pins, "SHA256",
+                 "hash of the broker's public key, or of one that signed it, in hexadecimal or as curl writes it; one of those "
+                 "given must be met, so name the next key too");
+  command.choice("--ocsp", options.tls.ocsp, {"off", "prefer", "require"},
+                 "whether the broker's certificate must come with its authority's word that it is not revoked (off)");
   command.option("--psk", options.tls.psk, "HEX", "a pre-shared key instead of certificates")->envname("SEALMQ_PSK");
   command.option("--psk-identity", options.tls.psk_identity, "NAME", "whose it is");
+  command.flag("--psk-raw", options.tls.psk_is_raw, "the key as it is, as brokers other than SealMQ want it");
+  command.choice("--tls-groups", options.tls.groups, {"default", "both", "classic"},
+                 "of the key exchange: with ML-KEM-768 where OpenSSL has it, with both shares at once, or without it");
   command.choice("--tls-version", options.tls.version, {"tlsv1.2", "tlsv1.3"}, "at least this one (tlsv1.2)");
-  command.option("--tls-alpn", options.tls.alpn, "NAME", "the protocol to name");
+  command.option("--tls-alpn", options.tls.alpn, "NAME", "the protocol to name (mqtt; http/1.1 on wss://)");
 }
 
 void add_client_options(Command& command, ClientOptions& options, const char* peers) {
@@ -214,6 +227,7 @@ Result<ConnectOptions> connect_options(const ClientOptions& options) {
   ConnectOptions connect;
   connect.url = url_of(options);
   connect.tls = options.tls;
+  connect.proxy = options.proxy;
   connect.client_id =
       options.client_id_prefix.empty() ? options.client_id : options.client_id_prefix + std::to_string(::getpid());
   connect.version = TRY(version_from(options.version));

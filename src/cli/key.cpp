@@ -664,6 +664,7 @@ void add_key(Command& app, int& exit_code) {
     add_unproved_option(added.command, added.options->client.unproved);
     added.command.option("-o,--output", added.options->output, "FILE", "where the result goes, instead of standard output");
   }
+  add_key_psk(key, exit_code);
 }
 
 }  // namespace sealmq::cli

@@ -10,6 +10,7 @@
 #include "client/link.h"
 #include "crypto/random.h"
 #include "net/url.h"
+#include "sealmq/scheme.h"
 
 namespace sealmq {
 
@@ -23,17 +24,20 @@ namespace {
 
 /// Where to, with what TLS needs for it. User and password of a URL go into the options.
 Result<net::Destination> destination(ConnectOptions& options) {
-  net::Destination to{net::Transport::tcp, options.host, options.port, {}, nullptr};
+  net::Url url{.host = options.host, .port = options.port};
   if (!options.url.empty()) {
-    const auto url = TRY(net::parse_url(options.url));
-    to = {url.transport, url.host, url.port, url.path, nullptr};
+    url = TRY(net::parse_url(options.url));
     if (!url.user.empty()) options.user_name = url.user;
     if (!url.password.empty()) options.password = Secret(as_bytes(url.password));
   }
-  if (to.transport == net::Transport::tls || to.transport == net::Transport::secure_websocket)
-    to.tls = TRY(net::TlsClient::load(options.tls));
-  else if (options.tls != TlsOptions())
-    return fail(Blame::caller_misused, "options of TLS go with mqtts:// and wss:// only");
+  auto to = TRY(net::destination_of(url, options.tls, options.proxy));
+  const Scheme* scheme = find_scheme(options.scheme);
+  if (to.proxy && to.proxy->user.empty() && scheme != nullptr && scheme->info->claims.hides_subscriber)
+    for (std::string* word : {&to.proxy->user, &to.proxy->password}) {
+      std::array<std::uint8_t, 16> chance{};
+      crypto::OsRandom().fill(chance);
+      *word = to_hex(chance);
+    }
   return to;
 }
 

@@ -173,6 +173,9 @@ class Connection {
   Result<> accept(Bytes in, Events& events);
   Result<Bytes> complete_unread(Bytes in, Events& events);
   Result<> keep(Bytes in);
+  void set_aside(Bytes in);
+  /// What has come is CONNECT, which may hold a password.
+  bool is_logging_in() const { return role_ == Role::server && state_ == State::ExpectConnect; }
   Result<Bytes> take(Bytes in, Events& events);
   Result<std::optional<FixedHeader>> next_header(Bytes in) const;
   Result<> check_expected(PacketType type) const;

@@ -6,6 +6,7 @@
 
 #include "net/address.h"
 #include "net/proxy_header.h"
+#include "sealmq/secret.h"
 
 namespace sealmq::net {
 namespace {
@@ -91,6 +92,7 @@ void Handshakes::read(Number number) {
   if (count > 0 && !at->refused) {
     const Bytes bytes(buffer_.get(), static_cast<std::size_t>(count));
     at->expects_proxy_header ? take_header(number, bytes) : take(number, bytes);
+    wipe(buffer_.get(), bytes.size());  // a password may follow a handshake
   }
   wait_readable(number);
 }
@@ -105,8 +107,8 @@ void Handshakes::take_header(Number number, Bytes bytes) {
   at->expects_proxy_header = false;
   at->ticket = handler_.admit(at->address.empty() ? peer_address(at->socket.native_handle()) : at->address);
   if (at->ticket == nullptr) return end(number);
-  const Buffer whole = std::exchange(at->header, {});
-  const Bytes rest = Bytes(whole).subspan((*header)->size);
+  const Secret whole(std::exchange(at->header, {}));
+  const Bytes rest = whole.reveal().subspan((*header)->size);
   if (!at->channel) return establish(number, rest);
   if (!rest.empty()) take(number, rest);
 }
@@ -118,7 +120,10 @@ void Handshakes::take(Number number, Bytes bytes) {
   if (!flush(number)) return;
   at = find(number);
   if (!received) return refuse(number, received.error().what);
-  if (at->channel->is_open()) return establish(number, plain_);
+  if (at->channel->is_open()) {
+    establish(number, plain_);
+    return wipe(plain_.data(), plain_.size());
+  }
   if (at->unsent.size() > most_unsent) drop(number, "the peer does not read what it asks for");
 }
 
@@ -161,7 +166,9 @@ void Handshakes::refuse(Number number, const std::string& cause) {
   at->refused = true;
   const std::string address = at->address.empty() ? peer_address(at->socket.native_handle()) : at->address;
   if (at->unsent.empty()) ::shutdown(at->socket.native_handle(), SHUT_WR);
-  handler_.handshake_failed(address, cause);
+  PeerInfo info;
+  at->channel->describe(info);
+  handler_.handshake_failed(address, cause, info.offered_psk_identity);
 }
 
 void Handshakes::drop(Number number, const std::string& cause) {
@@ -169,7 +176,7 @@ void Handshakes::drop(Number number, const std::string& cause) {
   const bool is_known = at->refused;
   const std::string address = at->address.empty() ? peer_address(at->socket.native_handle()) : at->address;
   end(number);
-  if (!is_known) handler_.handshake_failed(address, cause);
+  if (!is_known) handler_.handshake_failed(address, cause, {});
 }
 
 void Handshakes::end(Number number) {

@@ -23,8 +23,8 @@ class HandshakeHandler {
   virtual void established(const Entry& entry, Stream stream, Bytes first) = 0;
   /// Its address was told by a PROXY header. Null: it is not let in; otherwise Stream::ticket.
   virtual std::shared_ptr<const void> admit(const std::string& address) = 0;
-  /// It is over for this peer. `cause` is for the log.
-  virtual void handshake_failed(const std::string& address, const std::string& cause) = 0;
+  /// It is over for this peer. `cause` is for the log; `offered`: the name of the pre-shared key that it has not proved, if any.
+  virtual void handshake_failed(const std::string& address, const std::string& cause, const std::string& offered) = 0;
 };
 
 class Handshakes {

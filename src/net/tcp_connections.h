@@ -33,8 +33,8 @@ struct Key {
 class ByteSink {
  public:
   virtual ~ByteSink() = default;
-  /// The view is valid during the call.
-  virtual void received(Key key, Bytes bytes) = 0;
+  /// The view is valid during the call. True: there may be a password in it, and no copy is to stay.
+  virtual bool received(Key key, Bytes bytes) = 0;
   /// Fills `parts` with the first pieces to be written; answers how many, 0 when there is nothing.
   virtual std::size_t gather(Key key, std::span<iovec> parts) = 0;
   /// So many of them went out.
@@ -106,7 +106,7 @@ class TcpConnections {
   void wait_readable(Connection& connection, Key key);
   void wait_writable(Connection& connection, Key key);
   void read(Key key);
-  void read_wrapped(Key key, Bytes bytes);
+  bool read_wrapped(Key key, Bytes bytes);
   bool write_plain(Key key);
   bool write_wrapped(Key key);
   bool push(Key key, Bytes wrapped);

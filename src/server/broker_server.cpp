@@ -19,7 +19,7 @@ namespace sealmq::server {
 namespace {
 
 // For logins and other slow work. Where two of them share a processor, a shard's thread that wakes up there may find the other
-// one in the place of the first until the next tick of the scheduler. Not many, as each password in work takes 32 MB.
+// one in the place of the first until the next tick of the scheduler. Not more, as each password in work takes 128 MiB.
 std::size_t worker_threads() {
   return std::clamp<std::size_t>(std::thread::hardware_concurrency(), 2, 3) - 1;
 }
@@ -158,6 +158,7 @@ Result<std::unique_ptr<BrokerServer>> BrokerServer::start(const Configuration& c
   const auto policy = TRY(make_policy(configuration));
   TRY(check_key(configuration, *parts.keys.front()));
   TRY(check_passwords(configuration, parts.password_file));
+  TRY(check_bridge_keys(configuration));
   const std::string& id = parts.keys.front()->identity().name;
   TRY(parts.registry->heartbeat(id));  // first: what is revoked from now on is an order for this broker
   const auto directory = TRY(load_directory(*parts.registry));
@@ -192,7 +193,8 @@ Result<std::unique_ptr<BrokerServer>> BrokerServer::start(const Configuration& c
       ports.password_login = [passwords = server->passwords_.get()](LoginRequest& request) { return passwords->begin(request); };
     for (const Scheme& scheme : all_schemes()) ports.schemes.push_back(scheme.broker_side(server->scheme_ports(index, random)));
     server->shards_.push_back(std::make_unique<ShardThread>(index, server->shards_, settings, std::move(ports), policy, directory,
-                                                            count, server->storage_.get(), server->workers_, server->gate_));
+                                                            count, server->storage_.get(), server->workers_, server->gate_,
+                                                            server->key_exchanges_));
   }
   TRY(server->listen(configuration.listeners));
   server->restore_sessions();
@@ -208,6 +210,7 @@ Result<std::unique_ptr<BrokerServer>> BrokerServer::start(const Configuration& c
   server->operations_.start(configuration.sys_interval, [its = server.get(), storage = server->storage_.get(),
                                                          is_durable = settings.durable](Readiness& readiness) {
     its->renew_rabin();
+    its->look_at_responses();
     if (KeyStore* key = its->parts_.watched_key.get(); key != nullptr) {
       const auto there = key->check();
       readiness.report("broker key", there.has_value(),
@@ -237,7 +240,7 @@ BrokerServer::BrokerServer(const Configuration& configuration, Parts parts, Log&
       }),
       maintenance_(*parts_.registry, followed_, parts_.keys.front()->identity().name, parts_.audit ? &*parts_.audit : nullptr,
                    refusals_, readiness_, log, shards_),
-      operations_(readiness_, *service_, shards_, refusals_),
+      operations_(readiness_, *service_, shards_, refusals_, key_exchanges_),
       workers_(worker_threads()) {}
 
 BrokerServer::~BrokerServer() {
@@ -253,6 +256,8 @@ BrokerPorts BrokerServer::scheme_ports(std::size_t shard, Random& random) {
   ports.registrar = registrar_.get();
   if (passwords_ != nullptr)
     ports.passwords.record = [file = passwords_.get()](std::string_view name) { return file->find(name); };
+  if (passwords_ != nullptr)
+    ports.passwords.some_cost = [file = passwords_.get()](std::uint64_t draw) { return file->some_cost(draw); };
   if (recoverable_passwords_ != nullptr)
     ports.passwords.recoverable = [file = recoverable_passwords_.get()](std::string_view name) { return file->find(name); };
   return ports;
@@ -334,6 +339,12 @@ void BrokerServer::reload_certificates() {
     else
       log_.info("reloaded: certificates and keys of " + entrance->url());
   }
+}
+
+void BrokerServer::look_at_responses() {
+  for (const auto& entrance : entrances_)
+    if (const Result<> looked = entrance->look_at_responses(); !looked)
+      log_.error(entrance->url() + " keeps what its authority said before: " + looked.error().what);
 }
 
 Result<> BrokerServer::reload(const Configuration& configuration) {

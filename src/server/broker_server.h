@@ -88,6 +88,7 @@ class BrokerServer final {
   void restore_sessions();
   Result<> listen(const std::vector<Listener>& listeners);
   void reload_certificates();
+  void look_at_responses();
 
   Configuration configuration_;
   broker::Budget budget_;  // before whatever holds messages
@@ -95,6 +96,7 @@ class BrokerServer final {
   Log& log_;
   std::shared_ptr<const ServiceNotify> service_;
   RefusalLog refusals_;
+  KeyExchanges key_exchanges_;
   ConnectionGate gate_;
   LoginThrottle throttle_;
   std::atomic<std::size_t> lasting_subscriptions_ = 0;

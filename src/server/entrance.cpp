@@ -4,7 +4,7 @@
 
 namespace sealmq::server {
 
-Result<std::shared_ptr<const net::TlsServer>> load_tls(const Listener& listener) {
+Result<std::shared_ptr<net::TlsServer>> load_tls(const Listener& listener) {
   if (!needs_tls(listener)) return nullptr;
   auto tls = net::TlsServer::load(listener.tls);
   if (!tls && !listener.place.text.empty()) tls.error().what = listener.place.text + ": " + tls.error().what;
@@ -16,11 +16,12 @@ Result<std::unique_ptr<Entrance>> Entrance::open(const Listener& listener, bool 
                                                  Log& log) {
   std::unique_ptr<Entrance> entrance(new Entrance(listener, shards, gate, log));
   auto tls = TRY(load_tls(listener));
+  if (tls != nullptr) log.debug("TLS of " + listener.host + ":" + std::to_string(listener.port) + ": groups " + tls->groups());
   entrance->entry_ = std::make_shared<net::Entry>(listener.transport, listener.proxy_protocol, listener.upgrade, std::move(tls));
   const bool is_private = needs_tls(listener) || listener.transport == net::Transport::unix_socket;
   entrance->door_ = std::make_shared<const ShardThread::Door>(
       ShardThread::Door{entrance->entry_, listener.identity, lets_in_anonymous, listener.hop,
-                        !is_private && !listener.insecure_channel, is_private});
+                        !is_private && !listener.insecure_channel, is_private, listener.bind_client_id});
   auto& loop = shards.front()->loop();
   if (listener.transport == net::Transport::unix_socket)
     entrance->listener_ = TRY(net::TcpListener::open_unix(loop, listener.socket_path, listener.mode, *entrance));
@@ -39,6 +40,11 @@ std::string Entrance::url() const {
 Result<> Entrance::reload() {
   entry_->set_tls(TRY(load_tls(settings_)));
   return {};
+}
+
+Result<> Entrance::look_at_responses() {
+  const auto tls = entry_->tls();
+  return tls == nullptr ? Result<>() : tls->look_at_responses();
 }
 
 void Entrance::accepted(Descriptor socket) {

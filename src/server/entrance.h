@@ -14,7 +14,7 @@
 namespace sealmq::server {
 
 /// Its certificates, or nothing where it needs none. Errors: as TlsServer::load, with the place in the configuration.
-Result<std::shared_ptr<const net::TlsServer>> load_tls(const Listener& listener);
+Result<std::shared_ptr<net::TlsServer>> load_tls(const Listener& listener);
 
 class Entrance final : private net::AcceptHandler {
  public:
@@ -34,6 +34,8 @@ class Entrance final : private net::AcceptHandler {
 
   /// Reads the files of TLS again, for connections from now on. Any thread. Errors: as open(); nothing changed then.
   Result<> reload();
+  /// Reads OCSP responses again that have changed. Likewise.
+  Result<> look_at_responses();
 
  private:
   Entrance(Listener settings, const std::vector<std::unique_ptr<ShardThread>>& shards, ConnectionGate& gate, Log& log)

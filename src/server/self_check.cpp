@@ -143,6 +143,7 @@ std::vector<Problem> find_problems(const Configuration& configuration) {
   if (const auto keys = open_broker_topic_keys(configuration, 1, random); !keys) keep(problems, keys.error());
   for (const Listener& listener : configuration.listeners)
     if (const auto tls = load_tls(listener); !tls) keep(problems, tls.error());
+  if (const auto keys = check_bridge_keys(configuration); !keys) keep(problems, keys.error());
   for (const BridgeSettings& bridge : configuration.bridges) {
     if (!bridge.password_file.empty())
       if (const auto password = read_mounted_file(bridge.password_file, wants_password); !password)

@@ -121,15 +121,34 @@ constexpr Setting table[] = {
 
 constexpr RowKey rows[] = {
     {"listener", "url", "text", "", "mqtt://, mqtts://, ws:// or wss:// and HOST:PORT, or unix:/PATH; needed"},
-    {"listener", "cert", "text", "", "mqtts and wss: certificate in PEM, with the chain"},
-    {"listener", "key", "text", "", "mqtts and wss: its private key"},
+    {"listener", "cert", "text or list", "",
+     "mqtts and wss: certificate in PEM, with the chain; of several the one for the host that the client names"},
+    {"listener", "key", "text or list", "", "mqtts and wss: its private key; of several certificates in the same order"},
+    {"listener", "ocsp_response", "text or list", "",
+     "mqtts and wss: what the authority says of it, in DER, for clients that ask; read again when it changes"},
+    {"listener", "sni", "text: first|strict", "first",
+     "mqtts and wss: a client that names a host without a certificate here gets the first one, or is refused"},
+    {"listener", "alpn", "text: offered|require", "offered",
+     "mqtts and wss: a client that names protocols must name mqtt, or http/1.1 on wss; require: it must name some"},
+    {"listener", "min_version", "text: 1.2|1.3", "1.2", "mqtts and wss: of TLS"},
+    {"listener", "groups", "text: default|both|classic", "default",
+     "mqtts and wss: key exchange with ML-KEM-768 beside X25519 where this OpenSSL has it (3.5), likewise with both shares "
+     "welcome, or without ML-KEM"},
     {"listener", "client_ca", "text", "", "mqtts and wss: who signs certificates of clients"},
     {"listener", "client_crl", "text", "", "mqtts and wss: which of these certificates are revoked"},
     {"listener", "require_certificate", "truth", "false", "mqtts and wss: every client must show one; else it may"},
-    {"listener", "psk_file", "text", "", "mqtts and wss: lines of identity:hexadecimal key, for clients without certificates"},
-    {"listener", "identity", "text: none|cn|san|psk", "none",
+    {"listener", "psk_file", "text", "",
+     "mqtts and wss: lines of identity:hexadecimal key, for clients without certificates; ` raw` behind a key for programs that "
+     "derive none from it"},
+    {"listener", "psk_suites", "text: standard|legacy", "standard",
+     "mqtts and wss: legacy also takes suites with CBC or without forward secrecy, for old devices"},
+    {"listener", "identity", "text: none|cn|san|san-uri|san-dns|spki|psk", "none",
      "mqtts and wss: which name that TLS has proven is the client's identity: the certificate's common name, the first of its "
-     "alternative names that can be one, or the identity of its pre-shared key"},
+     "alternative names that can be one, NAME of its only mqtt://client/NAME, its only DNS name, SHA-256 of its key whoever "
+     "signed "
+     "it, or the identity of its pre-shared key"},
+    {"listener", "bind_client_id", "truth", "true",
+     "mqtts and wss: whom TLS proves has a client identifier that is its name, or begins with it and ':'"},
     {"listener", "anonymous", "truth", "",
      "false: whoever proves no identity, by a scheme, a password or TLS, is refused; true: it comes in and may do what policy "
      "leaves to plain MQTT. Without it: true, but false once password_file, or identity, client_ca or psk_file here, is said"},
@@ -168,6 +187,9 @@ constexpr RowKey rows[] = {
     {"bridge", "user", "text", "", "user name there"},
     {"bridge", "password_file", "text", "", "its password; for its owner only"},
     {"bridge", "cafile", "text", "", "who may have signed the other broker's certificate"},
+    {"bridge", "pins", "list of texts", "",
+     "hashes of public keys, one of which the other broker's certificates must have (--pin)"},
+    {"bridge", "psk_file", "text", "", "one line of identity:key as in psk_file of a listener, instead of certificates"},
     {"bridge", "topics", "tables", "", "[[bridge.topics]], at least one"},
     {"bridge.topics", "filter", "text", "", "what to pass on; needed"},
     {"bridge.topics", "direction", "text: in|out|both", "out", "from there, to there, or both"},

@@ -29,6 +29,13 @@ broker::ConnectionId id_of(net::Key key) {
   return {key.slot, key.generation};
 }
 
+/// What follows `prefix` in the only alternative name that begins so; empty: there is none, or more than one.
+std::string only_name(const net::PeerInfo& peer, std::string_view prefix) {
+  const auto fits = [&](const std::string& name) { return name.starts_with(prefix); };
+  if (std::ranges::count_if(peer.alternative_names, fits) != 1) return {};
+  return std::ranges::find_if(peer.alternative_names, fits)->substr(prefix.size());
+}
+
 /// The name among those that the transport has proven; empty: none of them.
 std::string identity_of(const net::PeerInfo& peer, IdentityFrom from) {
   switch (from) {
@@ -38,6 +45,12 @@ std::string identity_of(const net::PeerInfo& peer, IdentityFrom from) {
       return peer.certificate_name;
     case IdentityFrom::shared_key:
       return peer.psk_identity;
+    case IdentityFrom::uri:
+      return only_name(peer, "uri:mqtt://client/");
+    case IdentityFrom::dns:
+      return only_name(peer, "dns:");
+    case IdentityFrom::certificate_key:
+      return peer.key_digest;
     case IdentityFrom::alternative_name:
       break;
   }
@@ -53,6 +66,8 @@ broker::Peer peer_at(const ShardThread::Door& door, const net::Stream& stream) {
   std::string place = net::place_of(info.address);
   return {.address = std::move(info.address),
           .identity = identity_of(info, door.identity),
+          .binds_client_id = door.bind_client_id,
+          .proof_ends = static_cast<std::uint64_t>(std::max<std::int64_t>(info.certificate_ends, 0)) * 1000,
           .may_be_anonymous = door.anonymous,
           .hop = door.hop,
           .must_be_protected = door.must_be_protected,
@@ -66,7 +81,7 @@ broker::Peer peer_at(const ShardThread::Door& door, const net::Stream& stream) {
 ShardThread::ShardThread(std::size_t index, const std::vector<std::unique_ptr<ShardThread>>& all, broker::Settings settings,
                          broker::Ports ports, std::shared_ptr<const broker::Policy> policy,
                          std::shared_ptr<const Directory> directory, std::size_t count, StorageThread* storage, Workers& workers,
-                         ConnectionGate& gate)
+                         ConnectionGate& gate, KeyExchanges& groups)
     : index_(index),
       all_(all),
       workers_(workers),
@@ -77,6 +92,8 @@ ShardThread::ShardThread(std::size_t index, const std::vector<std::unique_ptr<Sh
       longest_handshake_(settings.limits.connect_timeout),
       connections_(loop_, *this),
       journal_(ports.journal),
+      login_gate_(ports.gate),
+      groups_(groups),
       shard_(index, count, settings, std::move(ports), std::move(policy), std::move(directory)) {}
 
 ShardThread::~ShardThread() {
@@ -158,6 +175,7 @@ void ShardThread::welcome(Descriptor socket, std::shared_ptr<const Door> door, C
 void ShardThread::adopt(net::Stream stream, broker::Peer peer, Buffer unread) {
   boost::asio::post(loop_, [this, stream = std::move(stream), peer = std::move(peer), unread = std::move(unread)]() mutable {
     open(std::move(stream), std::move(peer), unread);
+    wipe(unread.data(), unread.size());
   });
 }
 
@@ -182,6 +200,15 @@ void ShardThread::resume() {
 // -- on this thread
 
 void ShardThread::established(const net::Entry& entry, net::Stream stream, Bytes first) {
+  const net::PeerInfo info = net::peer_of(stream);
+  groups_.add(info.tls_group);
+  if (!info.psk_identity.empty()) {
+    const Now now = system_now();
+    broker::LoginTry attempt(login_gate_, broker::LoginGate::Tested::key, info.psk_identity, info.address, now);
+    if (!attempt.is_open())
+      return journal_.refused(broker::Refusal::login_refused, info.address, "too many logins by this key have failed", now);
+    attempt.is(broker::LoginGate::Outcome::succeeded);
+  }
   broker::Peer peer = peer_at(*handshakes_.at(&entry).door, stream);
   open(std::move(stream), std::move(peer), first);
 }
@@ -190,8 +217,10 @@ std::shared_ptr<const void> ShardThread::admit(const std::string& address) {
   return gate_.admit(address, system_now());
 }
 
-void ShardThread::handshake_failed(const std::string& address, const std::string& cause) {
-  journal_.refused(broker::Refusal::login_refused, address, cause, system_now());
+void ShardThread::handshake_failed(const std::string& address, const std::string& cause, const std::string& offered) {
+  const Now now = system_now();
+  journal_.refused(broker::Refusal::login_refused, address, cause, now);
+  if (!offered.empty()) broker::LoginTry(login_gate_, broker::LoginGate::Tested::key, offered, address, now);  // a failure
 }
 
 void ShardThread::open(net::Stream stream, broker::Peer peer, Bytes unread) {
@@ -205,12 +234,14 @@ void ShardThread::open(net::Stream stream, broker::Peer peer, Bytes unread) {
   carry_out();
 }
 
-void ShardThread::received(net::Key key, Bytes bytes) {
+bool ShardThread::received(net::Key key, Bytes bytes) {
   take_mail();  // what was published before these bytes were sent must be here before they are read
+  const bool is_secret = !shard_.has_session(id_of(key));
   shard_.receive(id_of(key), bytes, system_now());
   carry_out();
   // A flood of small messages fills memory within one turn of many connections.
   if (shard_.effects().parcels.size() >= most_parcels) end_turn();
+  return is_secret;
 }
 
 std::size_t ShardThread::gather(net::Key key, std::span<iovec> parts) {

@@ -20,6 +20,7 @@
 #include "server/clock.h"
 #include "server/configuration.h"
 #include "server/connection_gate.h"
+#include "server/key_exchanges.h"
 #include "server/mailbox.h"
 #include "server/storage_thread.h"
 #include "server/worker_pool.h"
@@ -32,7 +33,7 @@ class ShardThread final : private net::ByteSink, private net::HandshakeHandler {
   /// this.
   ShardThread(std::size_t index, const std::vector<std::unique_ptr<ShardThread>>& all, broker::Settings settings,
               broker::Ports ports, std::shared_ptr<const broker::Policy> policy, std::shared_ptr<const Directory> directory,
-              std::size_t count, StorageThread* storage, Workers& workers, ConnectionGate& gate);
+              std::size_t count, StorageThread* storage, Workers& workers, ConnectionGate& gate, KeyExchanges& groups);
   ~ShardThread() override;
 
   // Before start(), each for all shards before the next: what a store has kept comes back.
@@ -57,6 +58,7 @@ class ShardThread final : private net::ByteSink, private net::HandshakeHandler {
     broker::HopRule hop = broker::HopRule::as_offered;
     bool must_be_protected = false;
     bool is_hidden = false;
+    bool bind_client_id = true;
   };
   /// With a ticket, unless a PROXY header comes first.
   void welcome(Descriptor socket, std::shared_ptr<const Door> door, ConnectionGate::Ticket ticket);
@@ -77,14 +79,14 @@ class ShardThread final : private net::ByteSink, private net::HandshakeHandler {
   }
 
  private:
-  void received(net::Key key, Bytes bytes) override;
+  bool received(net::Key key, Bytes bytes) override;
   std::size_t gather(net::Key key, std::span<iovec> parts) override;
   void written(net::Key key, std::size_t count) override;
   void closed(net::Key key) override;
 
   void established(const net::Entry& entry, net::Stream stream, Bytes first) override;
   std::shared_ptr<const void> admit(const std::string& address) override;
-  void handshake_failed(const std::string& address, const std::string& cause) override;
+  void handshake_failed(const std::string& address, const std::string& cause, const std::string& offered) override;
 
   void open(net::Stream stream, broker::Peer peer, Bytes unread);
   void carry_out();
@@ -125,6 +127,8 @@ class ShardThread final : private net::ByteSink, private net::HandshakeHandler {
   };
   std::map<const net::Entry*, Waiting> handshakes_;  // of each listener that has them
   broker::Journal& journal_;
+  broker::LoginGate* const login_gate_;  ///< null: nobody counts
+  KeyExchanges& groups_;
   broker::Shard shard_;
   bool turn_end_posted_ = false;
   bool going_on_ = false;  // go_on() is posted

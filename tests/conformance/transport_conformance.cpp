@@ -111,8 +111,7 @@ class TransportConformance : public ::testing::TestWithParam<std::string> {
       listener.tls.psk_file = keys;
       listener.anonymous = true;
     } else if (needs_tls(listener)) {
-      listener.tls.cert = *certificates_ / "server.pem";
-      listener.tls.key = *certificates_ / "server.key";
+      listener.tls.certificates = {{*certificates_ / "server.pem", *certificates_ / "server.key", ""}};
     }
     return listener;
   }

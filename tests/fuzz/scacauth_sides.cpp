@@ -33,7 +33,9 @@ struct World {
     connect.client_id = uid;
     connect.properties.authentication_method = made.method;
     connect.properties.receive_maximum = 1;
-    mqtt::encode(connect, made.connect);
+    Buffer packet;
+    mqtt::encode(connect, packet);
+    made.connect = Secret(std::move(packet));
     return made;
   }
   std::unique_ptr<Login> broker(const Method& method) {

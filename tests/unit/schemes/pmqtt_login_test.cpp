@@ -162,7 +162,7 @@ class PmqttLoginTest : public ::testing::Test {
     request.method = login_method;
     request.client_id = s.client_id_received;
     request.user_name = s.user;
-    request.connect = to_buffer(as_bytes(s.connect_received));
+    request.connect = Secret(as_bytes(s.connect_received));
     request.channel_binding = s.broker_binding;
     request.hop_offer = s.offer_received;
     request.hop = s.chosen;
@@ -228,6 +228,15 @@ TEST_F(PmqttLoginTest, AnUnknownNameHasTheSameSaltAlways) {
   };
   EXPECT_EQ(salt("nobody"), salt("nobody"));  // by two places, as after a restart
   EXPECT_NE(salt("nobody"), salt("somebody"));
+}
+
+TEST_F(PmqttLoginTest, AnUnknownNameCostsWhatThoseOnTheListCost) {
+  const auto cost = [&](const std::string& user) {
+    const auto outcome = run({.user = user});
+    return to_hex(Bytes(outcome.messages.at(1)).subspan(81, 3));
+  };
+  EXPECT_EQ(cost("patient1"), "0e0801");
+  EXPECT_EQ(cost("nobody"), "0e0801");
 }
 
 TEST_F(PmqttLoginTest, WhoHasNoPasswordLogsInWithItsKeyAlone) {
@@ -357,7 +366,7 @@ class PmqttPaperLoginTest : public ::testing::TestWithParam<mqtt::Version> {
     const auto packet = mqtt::decode_connect(Bytes(bytes).subspan(header.size)).value();
     LoginRequest request;
     request.user_name = packet.user_name.value();
-    request.connect = bytes;
+    request.connect = Secret(Bytes(bytes));
     if (packet.password) request.password = Secret(*packet.password);
     auto login = begin_paper_login(request, parties.broker_ports().passwords);
     if (login == nullptr) return fail(Blame::caller_misused, "none of its names");

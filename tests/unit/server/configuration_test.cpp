@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "mqtt/topic.h"
 #include "sealmq/scheme.h"
@@ -229,7 +230,10 @@ TEST(Configuration, ReadsWhatEachTransportTakes) {
   ASSERT_EQ(configuration.listeners.size(), 4U);
   const Listener &tls = configuration.listeners[0], &web = configuration.listeners[1], &secure = configuration.listeners[2],
                  &local = configuration.listeners[3];
-  EXPECT_EQ(tls.tls, (net::TlsServerFiles{"c", "k", "a", "l", true, "p"}));
+  EXPECT_EQ(
+      tls.tls,
+      (net::TlsServerSettings{
+          .certificates = {{"c", "k", ""}}, .client_ca = "a", .client_crl = "l", .require_certificate = true, .psk_file = "p"}));
   EXPECT_TRUE(tls.proxy_protocol);
   EXPECT_EQ(tls.port, 8883);
   EXPECT_EQ(web.port, 0);
@@ -237,6 +241,52 @@ TEST(Configuration, ReadsWhatEachTransportTakes) {
   EXPECT_EQ(secure.upgrade.path, "/there");
   EXPECT_EQ(local.socket_path, "/run/sealmq.sock");
   EXPECT_EQ(local.mode, 0660U);
+}
+
+TEST(Configuration, ReadsWhatTlsTakes) {
+  const Configuration configuration = parsed(
+      "[[listener]]\nurl = \"mqtts://0.0.0.0\"\ncert = [\"a\", \"b\"]\nkey = [\"c\", \"d\"]\nocsp_response = [\"\", \"e\"]\n"
+      "sni = \"strict\"\nalpn = \"require\"\nmin_version = \"1.3\"\ngroups = \"classic\"\npsk_file = \"p\"\n"
+      "psk_suites = \"legacy\"\nidentity = \"san-uri\"\nbind_client_id = false\n"
+      "[[listener]]\nurl = \"wss://0.0.0.0\"\ncert = \"a\"\nkey = \"c\"\nidentity = \"spki\"\nrequire_certificate = true\n");
+  const Listener &one = configuration.listeners[0], &web = configuration.listeners[1];
+  EXPECT_EQ(one.tls, (net::TlsServerSettings{.certificates = {{"a", "c", ""}, {"b", "d", "e"}},
+                                             .strict_names = true,
+                                             .psk_file = "p",
+                                             .legacy_psk_suites = true,
+                                             .protocol = "mqtt",
+                                             .require_protocol = true,
+                                             .least_is_13 = true,
+                                             .groups = net::TlsGroups::classic}));
+  EXPECT_EQ(one.identity, IdentityFrom::uri);
+  EXPECT_FALSE(one.bind_client_id);
+  EXPECT_EQ(web.tls,
+            (net::TlsServerSettings{
+                .certificates = {{"a", "c", ""}}, .require_certificate = true, .any_certificate = true, .protocol = "http/1.1"}));
+  EXPECT_EQ(web.identity, IdentityFrom::certificate_key);
+  EXPECT_TRUE(web.bind_client_id);
+  const auto told = warnings(configuration);
+  EXPECT_TRUE(std::ranges::any_of(told, [](const std::string& line) { return line.find("psk_suites") != line.npos; }));
+}
+
+TEST(Configuration, ABridgeHasNoKeyOfAListener) {
+  testing::TemporaryFolder folder;
+  const auto file = [&](const std::string& name, const std::string& text) {
+    testing::write_text(folder / name, text);
+    std::filesystem::permissions(folder / name, std::filesystem::perms(0600));
+    return folder / name;
+  };
+  const std::string key = "000102030405060708090a0b0c0d0e0f", other = "ff0102030405060708090a0b0c0d0e0f";
+  const auto listeners = file("listeners", "boiler:" + key + "\n");
+  const auto check = [&](const std::string& line) {
+    return check_bridge_keys(parsed("[[listener]]\nurl = \"mqtts://a\"\npsk_file = \"" + listeners +
+                                    "\"\n[[bridge]]\nname = \"b\"\nurl = \"mqtts://c\"\npsk_file = \"" + file("bridge", line) +
+                                    "\"\ntopics = [{filter = \"x\"}]\n"));
+  };
+  EXPECT_TRUE(check("plant-7:" + other));
+  EXPECT_EQ(check("plant-7:" + key).error().blame, Blame::caller_misused);
+  EXPECT_FALSE(check("boiler:" + key + " raw"));
+  EXPECT_FALSE(check("a:" + other + "\nb:" + other + "\n"));
 }
 
 TEST(Configuration, RefusesWhatItsTransportWouldIgnore) {
@@ -253,6 +303,9 @@ TEST(Configuration, RefusesWhatItsTransportWouldIgnore) {
   EXPECT_EQ(refused("ws://a", "path = \"mqtt\""), "sealmq.toml:3:8: path must begin with '/' and hold no space and no '?'");
   EXPECT_EQ(refused("ws://a", "origins = \"x\""), "sealmq.toml:3:11: origins must be a list of texts");
   EXPECT_EQ(refused("mqtts://a", "cert = \"x\""), "sealmq.toml:2:7: cert and key go together");
+  EXPECT_EQ(refused("mqtts://a", "cert = [\"x\", \"y\"]\nkey = \"z\""), "sealmq.toml:2:7: cert and key go together");
+  EXPECT_EQ(refused("mqtts://a", "sni = \"never\""), "sealmq.toml:3:7: sni must be \"first\" or \"strict\"");
+  EXPECT_EQ(refused("ws://a", "bind_client_id = true"), "sealmq.toml:3:1: bind_client_id goes with mqtts:// and wss:// only");
   EXPECT_EQ(refused("mqtts://a", "psk_file = \"p\"\nrequire_certificate = true"),
             "sealmq.toml:2:7: clients' certificates need client_ca to be checked against");
 }
