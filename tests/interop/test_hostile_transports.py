@@ -13,6 +13,7 @@ from transports import PSK_IDENTITY, Transports
 
 HANDSHAKE_PATIENCE = 10  # seconds the broker gives
 MOST_HALF_OPEN = 256
+PATIENCE_WITH_THE_SILENT = 0.3
 UPGRADE = ("GET {path} HTTP/1.1\r\nHost: here\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: mqtt\r\n{more}\r\n")
 PROXY = b"\r\n\r\n\0\r\nQUIT\n"
@@ -101,6 +102,24 @@ class HostileTransports(unittest.TestCase):
         self.serves(self.tls(), "patient")  # after a second, when the oldest have to make room
         self.serves(self.websocket(), "elsewhere", frame)  # each listener has its own
         self.assertEqual(len(crowd), MOST_HALF_OPEN + 50)
+
+    def test_an_address_that_floods_takes_the_places_of_its_own(self):
+        def flood():
+            made = socket.socket()
+            self.addCleanup(made.close)
+            made.bind(("127.0.0.2", 0))
+            made.setblocking(False)
+            made.connect_ex(("127.0.0.1", self.broker.port_of["ws"]))
+
+        for _ in range(2 * MOST_HALF_OPEN):
+            flood()
+        for number in range(20):
+            for _ in range(20):
+                flood()
+            begin = time.monotonic()
+            self.serves(self.websocket(), f"modest-{number}", frame)
+            # Nobody's patience is waited for: a flood that has most of the places makes room at once.
+            self.assertLess(time.monotonic() - begin, PATIENCE_WITH_THE_SILENT)
 
     def test_a_request_that_dribbles_is_ended(self):
         connection = self.connect("ws")
