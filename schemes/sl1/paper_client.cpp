@@ -1,7 +1,7 @@
 // The device's and the application's part of SL1 as published. A subscriber pins its publishers: the paper gives it no list.
 #include <algorithm>
-#include <unordered_map>
 
+#include "base/keyed_hash.h"
 #include "base/try.h"
 #include "schemes/malina/pinned.h"
 #include "schemes/malina/revocation.h"
@@ -79,7 +79,7 @@ class ClientSide : public ClientScheme {
   malina::Pinned pinned_;
   const bool keeps_evidence_;
   malina::KnownKeys keys_;
-  std::unordered_map<std::string, std::uint64_t> last_;
+  TextMap<std::uint64_t> last_;
   malina::Seen seen_;
 };
 

@@ -2,8 +2,8 @@
 // each connection and before they end.
 #include <algorithm>
 #include <map>
-#include <unordered_map>
 
+#include "base/keyed_hash.h"
 #include "base/try.h"
 #include "crypto/replay_window.h"
 #include "mqtt/topic.h"
@@ -241,7 +241,7 @@ class ClientSide : public ClientScheme {
   malina::KnownKeys keys_;
   Publishing publishing_;
   std::map<std::string, Subscription, std::less<>> subscriptions_;
-  std::unordered_map<std::string, crypto::ReplayWindow> windows_;  // by author and topic
+  TextMap<crypto::ReplayWindow> windows_;  // by author and topic
 };
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "broker/shard.h"
+#include "net/address.h"
 #include "net/tls.h"
 #include "net/url.h"
 #include "net/websocket_upgrade.h"
@@ -36,7 +37,8 @@ struct Listener {
   std::string socket_path{};  ///< of a Unix domain socket
   unsigned mode = 0600;       ///< likewise
   bool proxy_protocol = false;
-  net::UpgradeRules upgrade{};  ///< WebSocket
+  std::vector<net::Network> proxy_from{};  ///< whose PROXY headers are believed; others are closed
+  net::UpgradeRules upgrade{};             ///< WebSocket
   net::TlsServerFiles tls{};
   IdentityFrom identity = IdentityFrom::nothing;
   broker::HopRule hop = broker::HopRule::as_offered;
@@ -103,7 +105,7 @@ struct Configuration {
   SchemeOptions scheme_options;
   std::string authority;  ///< .pub file of the revocation authority; empty: none
   broker::Settings limits;
-  GateLimits gate;
+  GateLimits gate{.connects_per_second_per_address = 500};
   std::size_t maximum_memory = 0;  ///< bytes kept on behalf of clients; 0: half of the machine's memory
 };
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <unordered_map>
 
+#include "base/keyed_hash.h"
 #include "broker/shard.h"
 
 namespace sealmq::server {
@@ -47,7 +48,7 @@ class LoginThrottle final : public broker::LoginGate {
 
     const std::uint32_t allowed_;
     std::list<Record> all_;  // by when they were touched
-    std::unordered_map<std::string_view, std::list<Record>::iterator> by_key_;
+    std::unordered_map<std::string_view, std::list<Record>::iterator, TextHash> by_key_;
   };
   struct Counted {
     Records names{failures_of_a_name};
