@@ -183,6 +183,21 @@ class HostileTransports(unittest.TestCase):
         through = self.connect("proxy", PROXY + b"\x21\x11\0\x0c" + bytes([192, 0, 2, 7, 10, 0, 0, 1, 0x12, 0x67, 7, 0x5B]))
         self.serves(through, "through")
 
+    def test_only_the_proxies_that_are_named_are_believed(self):
+        header = (b"\r\n\r\n\0\r\nQUIT\n\x21\x11" + struct.pack(">H", 12) + socket.inet_aton("203.0.113.7") + socket.inet_aton("127.0.0.1")
+                  + struct.pack(">HH", 40000, 1883))
+        configuration = '[[listener]]\nurl = "mqtt://127.0.0.1:0"\nproxy_protocol = true\nproxy_from = ["127.0.0.9"]\n'
+        with Broker("--allow-plain", configuration=configuration, own_listeners=True) as broker:
+            for source, believed in (("127.0.0.9", True), ("127.0.0.8", False)):
+                with socket.create_connection(("127.0.0.1", broker.port), PATIENCE, source_address=(source, 0)) as connection:
+                    try:
+                        connection.sendall(header + packets.connect("behind"))
+                        answer = connection.recv(100)
+                    except ConnectionError:
+                        answer = b""
+                    self.assertEqual(answer[:1] == bytes([CONNACK << 4]), believed, answer)
+            self.assertTrue(broker.log.wait_for(lambda lines: any("not among proxy_from" in line for line in lines)))
+
     def test_the_socket_has_its_mode_and_is_removed(self):
         path = self.broker.file("socket")
         self.assertEqual(os.stat(path).st_mode & 0o777, 0o660)
