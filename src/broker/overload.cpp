@@ -29,7 +29,7 @@ constexpr std::size_t kept_while_preparing = 16 * 1024;
 constexpr std::uint32_t inflight_when_short = 8;
 
 // Some milliseconds of work, and what each packet costs besides.
-constexpr std::uint64_t steps_of_a_turn = 20'000;
+constexpr std::uint64_t steps_of_a_turn = 40'000;
 constexpr std::size_t steps_of_a_packet = 5;
 
 constexpr const char* short_of_memory = "memory is short";
