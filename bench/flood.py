@@ -35,6 +35,7 @@ publish = ["sl2"]
 subscribe = ["sl2"]
 [limits]
 maximum_memory = {MEMORY}
+connects_per_second_per_address = 0
 """
 
 

@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "base/keyed_hash.h"
 #include "base/try.h"
 
 namespace sealmq::malina {
@@ -57,9 +58,7 @@ Result<Signature> sign(KeyStore& key, const Statement& statement) {
 }
 
 std::size_t KnownKeys::Hash::operator()(const Id& id) const {
-  std::size_t value;  // an x coordinate is as good as random
-  std::memcpy(&value, id.data(), sizeof value);
-  return value;
+  return TextHash{}(as_text(id));
 }
 
 Result<crypto::schnorr::VerifyingKey> KnownKeys::find(const Id& id, bool keep) {

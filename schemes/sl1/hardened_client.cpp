@@ -1,6 +1,6 @@
 // The device's and the application's part of SL1: sign SL1_2 and SL1_1, verify SL1_3.
-#include <unordered_map>
 
+#include "base/keyed_hash.h"
 #include "base/text.h"
 #include "base/try.h"
 #include "crypto/ecdsa.h"
@@ -124,7 +124,7 @@ class ClientSide : public ClientScheme {
   malina::Pinned pinned_;
   const bool keeps_evidence_;
   malina::KnownKeys keys_;
-  std::unordered_map<std::string, Listing> listings_;
+  TextMap<Listing> listings_;
   malina::AuthorMemory<crypto::ReplayWindow> seen_;
 };
 

@@ -1,6 +1,7 @@
 // The device's and the application's part of SL1 as published. A subscriber pins its publishers: the paper gives it no list.
 #include <algorithm>
 
+#include "base/keyed_hash.h"
 #include "base/try.h"
 #include "schemes/malina/author_memory.h"
 #include "schemes/malina/pinned.h"

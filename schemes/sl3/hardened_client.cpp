@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "base/keyed_hash.h"
 #include "base/try.h"
 #include "crypto/replay_window.h"
 #include "mqtt/topic.h"

@@ -6,6 +6,7 @@ namespace sealmq::broker {
 namespace {
 
 constexpr std::uint32_t never = UINT32_MAX;
+constexpr std::uint64_t longest_step = 5000;  // milliseconds that a client takes for its part of a login
 
 std::uint64_t seconds_from(Now now, std::uint32_t seconds) {
   return seconds == never ? UINT64_MAX : now.steady + std::uint64_t{1000} * seconds;
@@ -78,6 +79,7 @@ Link* Core::find(ConnectionId id) {
 void Core::receive(Link& link, Bytes bytes, Now now) {
   if (link.ended) return;
   link.now = now;
+  turn_began_ = steps();
   counters.bytes_received += bytes.size();
   auto received = link.connection.receive(bytes, link, now);
   if (!received && !link.ended) abort(link, received.error());
@@ -101,7 +103,13 @@ void Core::receive(Link& link, Bytes bytes, Now now) {
 }
 
 void Core::finish(const Job::Name& job, Now now) {
-  if (job.kind == Job::Kind::message) work_is_over(job);
+  turn_began_ = steps();
+  if (job.kind == Job::Kind::message) {
+    work_is_over(job);
+  } else {
+    login_turns_.over(job.address);
+    begin_logins();
+  }
   Link* link = find(job.connection);
   if (link == nullptr || link->ended) return;
   bool is_awaited = job.kind == Job::Kind::login ? link->logging_in != nullptr : link->preparing != nullptr;
@@ -112,8 +120,7 @@ void Core::finish(const Job::Name& job, Now now) {
     return;
   }
   auto gone_on = job.kind == Job::Kind::login ? link->go_on_with_login() : link->go_on_with_message();
-  if (gone_on && !link->ended && link->connection.held() && link->slowed_until == 0 && link->preparing == nullptr)
-    gone_on = link->connection.release(*link, now);
+  if (gone_on && !link->ended && link->connection.held() && !link->is_held_back()) gone_on = link->connection.release(*link, now);
   if (!gone_on && !link->ended) abort(*link, gone_on.error());
   look_after(*link);
   if (link->connection.unwritten() > 0) tell_writable(*link);
@@ -145,14 +152,14 @@ void Core::end(Link& link, Ending ending, bool with_will, Now now) {
   link.ended = true;
   --counters.connections;
   if (link.logging_in != nullptr) {
-    --logins;
     // Who leaves instead of answering has failed. Who is kept waiting by the broker has not: a hundred devices behind one address
     // that come back at once would shut themselves out.
-    if (ending != Ending::shut_down && !link.logging_in->running) {
+    if (ending != Ending::shut_down && !link.logging_in->running && !link.logging_in->displaced) {
       const bool is_held_off = link.logging_in->login->tested() == LoginGate::Tested::held_off;
       const auto tested = is_held_off ? LoginGate::Tested::held_off : LoginGate::Tested::key;
       LoginTry(ports.gate, tested, link.logging_in->name, link.peer.address, now).is(LoginGate::Outcome::failed);
     }
+    forget_login(link);
     link.logging_in.reset();
   }
   effects.closing.push_back(link.id);
@@ -280,6 +287,13 @@ void Core::tick(Now now) {
     Link* link = slots_[i].link.get();
     if (link == nullptr || link->ended) continue;
     link->now = now;
+    if (!is_heard(*link)) link->connection.excuse(now);
+    const PendingLogin* login = link->logging_in.get();
+    if (login != nullptr && !login->running && login->since + longest_step < now.steady) {
+      abort(*link, {Blame::peer_misbehaved, "a step of its login took too long",
+                    static_cast<std::uint8_t>(mqtt::Reason::not_authorized)});
+      continue;
+    }
     if (auto alive = link->connection.tick(now); !alive) {
       abort(*link, alive.error());
     } else {
@@ -439,6 +453,20 @@ void Shard::drained(ConnectionId connection, Now now, std::size_t written) {
   core_->look_after(*link);
 }
 
+bool Shard::has_much_to_hand_over() const {
+  return core_->has_much_to_hand_over();
+}
+void Shard::handed_over(HeldBack held_back, Now now) {
+  core_->handed_over(held_back, now);
+}
+void Shard::lost(std::size_t messages) {
+  core_->count_lost(messages);
+}
+bool Shard::is_heard(ConnectionId connection) const {
+  const Link* link = core_->find(connection);
+  return link == nullptr || core_->is_heard(*link);
+}
+
 void Shard::take_in(std::span<const Parcel> parcels, Now now) {
   for (const auto& parcel : parcels) core_->take_in(parcel, now);
 }
@@ -502,13 +530,17 @@ Effects& Shard::effects() {
   return core_->effects;
 }
 
+std::uint64_t Shard::steps() const {
+  return core_->steps();
+}
+
 const Counters& Shard::counters() const {
   core_->counters.retained = core_->retained.size();
   return core_->counters;
 }
 
-std::size_t Shard::shard_of(std::string_view client_id, std::size_t count) {
-  return std::hash<std::string_view>{}(client_id) % count;
+std::size_t Shard::shard_of(std::string_view name, std::size_t count, const HashKey& key) {
+  return keyed_hash(key, name) % count;
 }
 
 std::string_view name(Refusal refusal) {

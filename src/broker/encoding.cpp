@@ -13,6 +13,7 @@ using mqtt::QoS;
 void Core::begin_message() {
   ++publication_;
   encoded_used_ = 0;
+  routed_.reset();
 }
 
 /// Bytes that outboxes share, with the charge for them.

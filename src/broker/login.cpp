@@ -16,12 +16,12 @@ Failure refused(std::string cause, Reason reason = Reason::not_authorized) {
   return fail(Blame::not_authorised, std::move(cause), static_cast<std::uint8_t>(reason));
 }
 
-std::string make_client_id(Random& random, std::string_view begins_with, std::size_t shard, std::size_t count) {
-  for (;;) {  // until it falls to this shard: `count` tries on average
+std::string make_client_id(const Core& core, std::string_view begins_with) {
+  for (;;) {  // until it falls to this shard: as many tries on average as there are shards
     std::array<std::uint8_t, 12> octets{};
-    random.fill(octets);
+    core.ports.random.fill(octets);
     std::string id = std::string(begins_with).append("auto-").append(to_hex(octets));
-    if (Shard::shard_of(id, count) == shard) return id;
+    if (core.owner_of(id) == core.index) return id;
   }
 }
 
@@ -218,9 +218,7 @@ Result<> Link::take_part(std::unique_ptr<Login> login, LoginRequest request, std
   // Before there is any work; what has begun is counted where the work is done.
   if (core_.ports.gate != nullptr && !core_.ports.gate->may_try(login->tested(), name, peer.address, now))
     return refused(too_many_failures, Reason::quota_exceeded);
-  if (core_.logins >= core_.settings.maximum_logins) return refused("too many logins at once", Reason::quota_exceeded);
-  logging_in = std::make_unique<PendingLogin>();
-  ++core_.logins;
+  if (!core_.take_login_place(*this)) return refused("too many logins at once", Reason::quota_exceeded);
   logging_in->login = std::move(login);
   logging_in->method = std::move(request.method);
   logging_in->name = std::move(name);
@@ -252,16 +250,48 @@ void Link::wait_turn() {
 // A client that has left costs no more work.
 void Link::step(Bytes data) {
   logging_in->running = true;
+  core_.login_places.set(logging_in->place, LoginPlaces::At::line);
   logging_in->answer = std::make_shared<std::optional<Result<Login::Step>>>();
-  core_.effects.jobs.push_back({{Job::Kind::login, id, {}},
-                                [pending = std::weak_ptr(logging_in->login), answer = logging_in->answer, data = to_buffer(data),
-                                 now = now, directory = core_.access.shared_directory(), gate = core_.ports.gate,
-                                 name = logging_in->name, address = peer.address, kind = kind_of(*logging_in)] {
-                                  if (auto login = pending.lock())
-                                    answer->emplace(advance(*login, data, {now, *directory}, kind, [&](Login::Tested by) {
-                                      return LoginTry(gate, by, name, address, now);
-                                    }));
-                                }});
+  core_.line_up_login(*this, [pending = std::weak_ptr(logging_in->login), answer = logging_in->answer, data = to_buffer(data),
+                              now = now, directory = core_.access.shared_directory(), gate = core_.ports.gate,
+                              name = logging_in->name, address = peer.address, kind = kind_of(*logging_in)] {
+    if (auto login = pending.lock())
+      answer->emplace(advance(*login, data, {now, *directory}, kind,
+                              [&](Login::Tested by) { return LoginTry(gate, by, name, address, now); }));
+  });
+}
+
+bool Core::take_login_place(Link& link) {
+  if (login_places.is_full()) {
+    const auto leaving = login_places.displaced_by(link.place());
+    Link* other = leaving ? find(*leaving) : nullptr;
+    if (other == nullptr) return false;
+    other->now = link.now;
+    other->logging_in->displaced = true;
+    abort(*other, {Blame::environment, "its login makes room for others", static_cast<std::uint8_t>(Reason::quota_exceeded)});
+  }
+  link.logging_in = std::make_unique<PendingLogin>();
+  link.logging_in->place = login_places.enter(link.place(), link.id);
+  return true;
+}
+
+void Core::line_up_login(Link& link, std::function<void()> work) {
+  link.logging_in->work = std::move(work);
+  link.logging_in->ticket = login_turns_.wait(link.place(), link.id);
+  begin_logins();
+}
+
+void Core::begin_logins() {
+  while (const auto next = login_turns_.next()) {
+    Link& link = *find(*next);  // who ends leaves the line
+    login_places.set(link.logging_in->place, LoginPlaces::At::work);
+    effects.jobs.push_back({{Job::Kind::login, link.id, link.place()}, std::move(link.logging_in->work)});
+  }
+}
+
+void Core::forget_login(Link& link) {
+  login_places.leave(link.logging_in->place);
+  login_turns_.leave(link.place(), link.logging_in->ticket);
 }
 
 Result<> Link::go_on_with_login() {
@@ -275,11 +305,13 @@ Result<> Link::go_on_with_login() {
   if (result && !result->data.empty()) properties.authentication_data = result->data;
   if (result && !result->done) {
     if (pending.method.empty()) return refused("a password takes one step");
+    core_.login_places.set(pending.place, LoginPlaces::At::peer);
+    pending.since = now.steady;
     connection.send(mqtt::Auth{.reason = Reason::continue_authentication, .properties = properties});  // [MQTT-4.12.0-2]
     return {};
   }
+  core_.forget_login(*this);
   auto decided = std::move(logging_in);
-  --core_.logins;
   if (!result) {
     const auto code = static_cast<Reason>(result.error().code);
     const bool may_be_told = code == Reason::protocol_error || code == Reason::quota_exceeded;
@@ -336,8 +368,7 @@ Result<> Link::enter(const mqtt::Connect& packet, Proof proof) {
   if (by_tls && !client_id.empty() && !is_bound_to(client_id, identity))
     return refused("its client identifier is not of the identity that TLS proves");
   if (client_id.empty()) {
-    const std::string begins_with = by_tls ? identity + ":" : std::string();
-    assigned = make_client_id(core_.ports.random, begins_with, core_.index, core_.count);
+    assigned = make_client_id(core_, by_tls ? identity + ":" : std::string());
     client_id = answer.properties.assigned_client_identifier.emplace(assigned);  // [MQTT-3.2.2-16]
     knows_its_id = packet.version == mqtt::Version::v5;
   }

@@ -183,7 +183,7 @@ Admission<std::monostate> Core::grant_own(Link& link, std::size_t scheme, Asked&
   auto may = may_subscribe(link, filter, scheme, QoS::exactly_once, &asked, now);  // with its inbox's, in the end
   if (!may) return tl::unexpected(may.error());
   const Identity* subscriber = may->identity;
-  if (auto room = has_room_for_subscription(filter); !room) return room;
+  if (auto room = has_room_for_subscription(link, filter); !room) return room;
   // Asking again renews the key.
   auto same = std::ranges::find_if(link.own_subscriptions, [&](const auto& other) {
     return other->scheme == scheme && other->filter == filter &&
@@ -204,6 +204,7 @@ Admission<std::monostate> Core::grant_own(Link& link, std::size_t scheme, Asked&
   if (made->receiver->pace() != 0)
     made->paced = std::make_unique<Paced>(Paced{.waiting = {}, .next = now.steady + made->receiver->pace()});
   made->receiver->may_share(access.may_share(subscriber, scheme, filter, link.caller(now)));
+  made->kind = kinds.use(filter, link.party(), link.session->kinds);
   account(*made);
   tree.add(*made);
   account_tree();

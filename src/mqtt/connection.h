@@ -134,6 +134,8 @@ class Connection {
   /// Server: an error when one and a half keep-alives passed in silence [MQTT-3.1.2-22] or the login took too long.
   /// Client: sends PINGREQ when due, an error when its answer is missing.
   Result<> tick(Now now);
+  /// It was not read until now: its silence is none.
+  void excuse(Now now) { last_received_ = now.steady; }
   /// Server Keep Alive: what the server decided instead of the client's wish. [MQTT-3.1.2-21]
   void set_keep_alive(std::uint16_t seconds, Now now);
 

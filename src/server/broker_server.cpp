@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <future>
 #include <mutex>
 
 #include "base/text.h"
@@ -170,10 +169,12 @@ Result<std::unique_ptr<BrokerServer>> BrokerServer::start(const Configuration& c
         std::make_unique<PasswordFile>(server->parts_.password_file, random, !configuration.password_file.empty());
   if (!server->parts_.recoverable_passwords.empty())
     server->recoverable_passwords_ = std::make_unique<RecoverablePasswords>(server->parts_.recoverable_passwords);
+  if (server->parts_.stored_replays != nullptr) server->parts_.stored_replays->count_in(server->budget_);
   broker::Settings settings = configuration.limits;
   settings.durable = server->parts_.sessions != nullptr;
   settings.store_delay = store_delay;
   if (settings.durable) TRY(server->load_sessions());
+  settings.shard_key = settings.durable ? server->restored_->shard_key : make_hash_key();
   if (settings.durable || server->parts_.stored_replays != nullptr)
     server->storage_ = std::make_unique<StorageThread>(
         std::move(server->parts_.sessions), server->parts_.stored_replays, log,
@@ -203,7 +204,7 @@ Result<std::unique_ptr<BrokerServer>> BrokerServer::start(const Configuration& c
   TRY(server->operations_.add_bridges(configuration.bridges, short_name(server->parts_.keys.front()->identity().keys), log));
   if (server->storage_ != nullptr) server->storage_->start();
 
-  for (const auto& entrance : server->entrances_) entrance->start();
+  server->doors_.open_all();
   for (const auto& shard : server->shards_) shard->start();
   server->publish_parameters();
   server->maintenance_.start();
@@ -321,18 +322,18 @@ void BrokerServer::restore_sessions() {
 
 Result<> BrokerServer::listen(const std::vector<Listener>& listeners) {
   for (const Listener& listener : listeners)
-    entrances_.push_back(TRY(Entrance::open(listener, lets_in_anonymous(configuration_, listener), shards_, gate_, log_)));
+    doors_.add(TRY(Entrance::open(doors_.loop(), listener, lets_in_anonymous(configuration_, listener), shards_, gate_, log_)));
   return {};
 }
 
 std::vector<std::string> BrokerServer::urls() const {
   std::vector<std::string> urls;
-  for (const auto& entrance : entrances_) urls.push_back(entrance->url());
+  for (const auto& entrance : doors_.all()) urls.push_back(entrance->url());
   return urls;
 }
 
 void BrokerServer::reload_certificates() {
-  for (const auto& entrance : entrances_) {
+  for (const auto& entrance : doors_.all()) {
     if (!needs_tls(entrance->listener())) continue;
     if (const Result<> read = entrance->reload(); !read)
       log_.error(entrance->url() + " keeps its certificates and keys: " + read.error().what);
@@ -374,12 +375,7 @@ void BrokerServer::stop() {
   maintenance_.stop();  // it waits for shards, so they still run
   operations_.stop();
 
-  std::promise<void> closed;
-  boost::asio::post(shards_.front()->loop(), [&] {
-    for (const auto& entrance : entrances_) entrance->close();
-    closed.set_value();
-  });
-  closed.get_future().wait();
+  doors_.close();
   workers_.stop();
   if (renewal_.joinable()) renewal_.join();
   for (const auto& shard : shards_) shard->begin_stop();

@@ -98,6 +98,7 @@ Result<Listener> parse_listener(std::string_view text) {
     listener.upgrade.path = "/" + url.path;
   else if (!url.path.empty())
     return fail(Blame::caller_misused, in_quotes(text) + " names a topic, which a listener has not");
+  listener.upgrade.is_local = is_web && net::is_loopback(url.host);
   if (!url.user.empty()) return fail(Blame::caller_misused, in_quotes(text) + " names a user, which a listener has not");
   return listener;
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "broker/shard.h"
+#include "net/address.h"
 #include "net/tls.h"
 #include "net/url.h"
 #include "net/websocket_upgrade.h"
@@ -40,7 +41,8 @@ struct Listener {
   std::string socket_path{};  ///< of a Unix domain socket
   unsigned mode = 0600;       ///< likewise
   bool proxy_protocol = false;
-  net::UpgradeRules upgrade{};  ///< WebSocket
+  std::vector<net::Network> proxy_from{};  ///< whose PROXY headers are believed; others are closed
+  net::UpgradeRules upgrade{};             ///< WebSocket
   net::TlsServerSettings tls{};
   IdentityFrom identity = IdentityFrom::nothing;
   bool bind_client_id = true;  ///< whom TLS proves has client identifiers that begin with its name
@@ -119,7 +121,7 @@ struct Configuration {
   SchemeOptions scheme_options;
   std::string authority;  ///< .pub file of the revocation authority; empty: none
   broker::Settings limits;
-  GateLimits gate;
+  GateLimits gate{.connects_per_second_per_address = 500};
   std::size_t maximum_memory = 0;  ///< bytes kept on behalf of clients; 0: half of the machine's memory
 };
 

@@ -111,6 +111,13 @@ class FileReader {
     listener->place.text = place(table.source());
     for (const auto& [key, node] : table)
       if (key != "url") TRY(read_listener_key(key, node, *listener));
+    if (listener->proxy_protocol && listener->proxy_from.empty()) {
+      if (!net::is_loopback(listener->host))
+        return refuse(url->source(), "proxy_protocol beyond loopback needs proxy_from: whose headers are believed");
+      for (const char* loopback : {"127.0.0.0/8", "::1"}) listener->proxy_from.push_back(*net::Network::parse(loopback));
+    }
+    if (!listener->proxy_protocol && !listener->proxy_from.empty())
+      return refuse(url->source(), "proxy_from goes with proxy_protocol = true");
     if (needs_tls(*listener))
       if (const auto together = net::check_together(listener->tls); !together)
         return refuse(url->source(), together.error().what);
@@ -128,7 +135,7 @@ class FileReader {
     if (is_of_tls && !needs_tls(listener)) return refuse(key.source(), name + " goes with mqtts:// and wss:// only");
     if ((name == "path" || name == "origins") && !is_web) return refuse(key.source(), name + " goes with ws:// and wss:// only");
     if (name == "mode" && !is_unix) return refuse(key.source(), "mode goes with unix: only");
-    if (name == "proxy_protocol" && is_unix) return refuse(key.source(), "proxy_protocol does not go with unix:");
+    if (name.starts_with("proxy_") && is_unix) return refuse(key.source(), name + " does not go with unix:");
 
     if (is_of_tls)
       TRY(read_tls_key(name, node, listener));
@@ -140,6 +147,8 @@ class FileReader {
       listener.anonymous = TRY(truth(node, name));
     else if (name == "proxy_protocol")
       listener.proxy_protocol = TRY(truth(node, name));
+    else if (name == "proxy_from")
+      listener.proxy_from = TRY(networks(node));
     else if (name == "mode")
       listener.mode = TRY(mode(node));
     else if (name == "path")
@@ -185,6 +194,16 @@ class FileReader {
           static_cast<IdentityFrom>(TRY(one_of(node, name, {"none", "cn", "san", "san-uri", "san-dns", "spki", "psk"})));
     tls.any_certificate = listener.identity == IdentityFrom::certificate_key;
     return {};
+  }
+
+  Result<std::vector<net::Network>> networks(const toml::node& node) {
+    std::vector<net::Network> found;
+    for (const std::string& name : TRY(texts(node, "proxy_from"))) {
+      const auto network = net::Network::parse(name);
+      if (!network) return refuse(node.source(), "not an address or network: " + in_quotes(name));
+      found.push_back(*network);
+    }
+    return found;
   }
 
   /// One name of a file, or a list with one for each certificate; "" in it is none.

@@ -4,16 +4,15 @@
 #include <memory>
 #include <string>
 
+#include "broker/budget.h"
 #include "sealmq/ports.h"
 
 namespace sealmq {
 
 struct ReplayLimits {
-  /// More messages than this are not remembered at the same time; further ones are refused. About 130 bytes each.
+  /// More messages than this are not remembered at the same time, and authors have Shares of them; further ones are refused.
+  /// About 160 bytes each.
   std::size_t digests = 4'000'000;
-  /// ... nor more than this of one author by one scheme, so that who sends too much shuts out itself alone. All who stay
-  /// anonymous are one. What an earlier process has left counts for nobody.
-  std::size_t of_one_author = 500'000;
 };
 
 /// A mark is in a journal beside the database before judge() answers `fresh`, at the price of one write to a file, so that the
@@ -24,6 +23,8 @@ class StoredReplayMemory : public ReplayMemory {
   /// Writes what is new, removes what may be forgotten. For a thread of its own, several times a second: it waits for the disk,
   /// while judge() goes on. Errors: environment; nothing is lost and the next call tries again.
   virtual Result<> maintain(Now now) = 0;
+  /// Counts what it keeps there, from then on an eighth of it at most. Once; `budget` outlives it.
+  virtual void count_in(broker::Budget& budget) = 0;
 };
 
 /// Makes the file (0600) if it is missing. Errors: environment.

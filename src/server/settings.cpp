@@ -159,8 +159,13 @@ constexpr RowKey rows[] = {
     {"listener", "insecure_channel", "truth", "false",
      "true lets a login by a scheme go on without protection where TLS gives none"},
     {"listener", "proxy_protocol", "truth", "false", "not unix: a load balancer tells for whom it connects (version 2)"},
+    {"listener", "proxy_from", "list of texts", "",
+     "with proxy_protocol: addresses or networks (10.0.0.0/8) of the load balancers, whose word is taken; others are closed. "
+     "Needed "
+     "beyond loopback"},
     {"listener", "path", "text", "/mqtt", "ws and wss: where the upgrade is asked for"},
-    {"listener", "origins", "list of texts", "all", "ws and wss: pages that browsers may connect from"},
+    {"listener", "origins", "list of texts", "",
+     "ws and wss: pages that browsers may connect from; * are all; without it those of the same host"},
     {"listener", "mode", "text", "0600", "unix: permissions of the socket"},
 
     {"topic", "filter", "text", "",

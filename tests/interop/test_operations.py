@@ -107,6 +107,21 @@ class Monitoring(unittest.TestCase):
             self.assertTrue({"shards", "registry", "replay memory"} <= {component["name"] for component in answer["components"]})
             self.assertRegex(get(broker, "/version")[2], r"^\d+\.\d+\.\d+\n$")
 
+    def test_who_says_nothing_keeps_nobody_out(self):
+        with Broker(configuration=ADMIN) as broker:
+            silent = []
+            for _ in range(100):
+                silent.append(socket.create_connection(("127.0.0.1", admin_port(broker)), PATIENCE))
+                if len(silent) % 10 == 0:
+                    self.assertEqual(get(broker, "/healthz")[0], 200)
+            for connection in silent:
+                connection.close()
+
+    def test_a_browser_is_not_answered_under_a_name_of_somebody_else(self):
+        with Broker(configuration=ADMIN) as broker:
+            for host, expected in (("127.0.0.1:9", 200), ("localhost", 200), ("[::1]:9", 200), ("evil.example", 421), ("evil.example:80", 421)):
+                self.assertEqual(get(broker, "/healthz", headers={"Host": host})[0], expected, host)
+
     def test_only_get_and_head_and_only_what_is_there(self):
         with Broker(configuration=ADMIN) as broker:
             self.assertEqual(get(broker, "/")[0], 404)

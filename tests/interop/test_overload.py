@@ -37,6 +37,7 @@ proxy_protocol = true
 [limits]
 maximum_memory = {MEMORY}
 connect_timeout = 1000
+%(rate)s
 %(limits)s
 """
 # What is not counted: with what the allocator and the estimates miss, a quarter as much again, and for each shard the buffers of its
@@ -408,7 +409,8 @@ class Overload(unittest.TestCase):
 
     def under(self, attack, limits="", newcomers=True, durability="memory", said=None, seconds=SECONDS):
         """Runs it; answers the broker's log. `said`: what the log says about it."""
-        options = {"limits": limits, "durability": durability}
+        rate = "" if "connects_per_second" in limits else "connects_per_second_per_address = 0"  # other limits are meant
+        options = {"limits": limits, "durability": durability, "rate": rate}
         with Broker("--allow-plain", configuration=CONFIGURATION % options, own_listeners=True) as broker:
             return self.measure(broker, attack.__name__, lambda count: multiprocessing.Process(
                 target=run_attack, args=(attack, broker.ports, seconds, count)), newcomers, said)
@@ -444,7 +446,7 @@ class Overload(unittest.TestCase):
         self.under(connection_flood, "connects_per_second_per_address = 20", said="connecting too fast")
 
     def test_behind_a_proxy_its_clients_are_counted_and_not_the_proxy(self):
-        with Broker("--allow-plain", configuration=CONFIGURATION % {"limits": "connections_per_address = 3", "durability": "memory"},
+        with Broker("--allow-plain", configuration=CONFIGURATION % {"limits": "connections_per_address = 3", "durability": "memory", "rate": ""},
                     own_listeners=True) as broker:
             def enters(source, number):
                 made = socket.create_connection(("127.0.0.1", broker.ports[2]), PATIENCE)
@@ -515,7 +517,7 @@ subscribe = ["sl2"]
         self.under(sl2_requests_of_many_addresses, self.ASKS_FOR_ROOTS, said="verification failed")
 
     def test_replayed_frames(self):
-        with Broker("--allow-plain", configuration=CONFIGURATION % {"limits": "", "durability": "memory"},
+        with Broker("--allow-plain", configuration=CONFIGURATION % {"limits": "", "durability": "memory", "rate": ""},
                     own_listeners=True) as broker:
             frame = signed_frame(broker)
 

@@ -223,7 +223,7 @@ TEST(Configuration, RefusesListenersItDoesNotHave) {
 TEST(Configuration, ReadsWhatEachTransportTakes) {
   const Configuration configuration = parsed(
       "[[listener]]\nurl = \"mqtts://0.0.0.0\"\ncert = \"c\"\nkey = \"k\"\nclient_ca = \"a\"\nclient_crl = \"l\"\n"
-      "require_certificate = true\npsk_file = \"p\"\nproxy_protocol = true\n"
+      "require_certificate = true\npsk_file = \"p\"\nproxy_protocol = true\nproxy_from = [\"10.0.0.0/8\", \"2001:db8::1\"]\n"
       "[[listener]]\nurl = \"ws://0.0.0.0:0/other\"\norigins = [\"https://a\", \"https://b\"]\n"
       "[[listener]]\npath = \"/there\"\nurl = \"wss://0.0.0.0\"\ncert = \"c\"\nkey = \"k\"\n"
       "[[listener]]\nurl = \"unix:/run/sealmq.sock\"\nmode = \"0660\"\n");
@@ -235,6 +235,7 @@ TEST(Configuration, ReadsWhatEachTransportTakes) {
       (net::TlsServerSettings{
           .certificates = {{"c", "k", ""}}, .client_ca = "a", .client_crl = "l", .require_certificate = true, .psk_file = "p"}));
   EXPECT_TRUE(tls.proxy_protocol);
+  EXPECT_EQ(tls.proxy_from, (std::vector{*net::Network::parse("10.0.0.0/8"), *net::Network::parse("2001:db8::1")}));
   EXPECT_EQ(tls.port, 8883);
   EXPECT_EQ(web.port, 0);
   EXPECT_EQ(web.upgrade, (net::UpgradeRules{"/other", {"https://a", "https://b"}}));
@@ -299,6 +300,15 @@ TEST(Configuration, RefusesWhatItsTransportWouldIgnore) {
   EXPECT_EQ(refused("mqtt://a", "path = \"/mqtt\""), "sealmq.toml:3:1: path goes with ws:// and wss:// only");
   EXPECT_EQ(refused("mqtt://a", "mode = \"0600\""), "sealmq.toml:3:1: mode goes with unix: only");
   EXPECT_EQ(refused("unix:/a", "proxy_protocol = true"), "sealmq.toml:3:1: proxy_protocol does not go with unix:");
+  EXPECT_EQ(refused("mqtt://0.0.0.0", "proxy_protocol = true"),
+            "sealmq.toml:2:7: proxy_protocol beyond loopback needs proxy_from: whose headers are believed");
+  EXPECT_EQ(refused("mqtt://a", "proxy_from = [\"::1\"]"), "sealmq.toml:2:7: proxy_from goes with proxy_protocol = true");
+  EXPECT_EQ(refused("mqtt://a", "proxy_protocol = true\nproxy_from = [\"10.0.0.0/33\"]"),
+            "sealmq.toml:4:14: not an address or network: \"10.0.0.0/33\"");
+  EXPECT_TRUE(parsed("[[listener]]\nurl = \"mqtt://127.0.0.1\"\nproxy_protocol = true\n")
+                  .listeners.front()
+                  .proxy_from.front()
+                  .contains("127.0.0.1:7"));
   EXPECT_EQ(refused("unix:/a", "mode = \"0888\""), "sealmq.toml:3:8: mode must be octal digits in quotes, \"0600\" to \"0777\"");
   EXPECT_EQ(refused("ws://a", "path = \"mqtt\""), "sealmq.toml:3:8: path must begin with '/' and hold no space and no '?'");
   EXPECT_EQ(refused("ws://a", "origins = \"x\""), "sealmq.toml:3:11: origins must be a list of texts");
