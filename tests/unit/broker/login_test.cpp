@@ -42,6 +42,7 @@ class Conversation : public Login {
       return reply(to_buffer(as_bytes("say one")));
     }
     if (round_ == 2) return as_text(data) == "one" ? Result<Step>(reply(to_buffer(as_bytes("say two")))) : refused();
+    if (as_text(data) == "two, for another") return done("other");
     return as_text(data) == "two" ? Result<Step>(done(name_, to_buffer(as_bytes("welcome")))) : refused();
   }
 
@@ -247,6 +248,7 @@ TEST_P(LoginTest, AConversationThatGoesWrongEnds) {
   auto& wrong = talk("device");
   say(wrong, "two");
   EXPECT_EQ(wrong.connack, Reason::not_authorized);
+  EXPECT_TRUE(wrong.closed);  // [MQTT-4.12.0-4]
   auto& other_method = talk("device");
   say(other_method, "one", Reason::continue_authentication, "SHOUT");
   EXPECT_EQ(other_method.connack, Reason::protocol_error);  // [MQTT-4.12.0-5]
@@ -277,6 +279,17 @@ TEST_P(LoginTest, LogsInAgainOnTheSameConnection) {  // [MQTT-4.12.1-1]
   say(device, "hello", Reason::reauthenticate);
   say(device, "two");
   EXPECT_EQ(device.disconnect, Reason::not_authorized);  // [MQTT-4.12.1-2]
+}
+
+TEST_P(LoginTest, NobodyBecomesSomebodyElseOnTheSameConnection) {
+  auto& device = talk("device");
+  say(device, "one");
+  say(device, "two");
+  say(device, "hello", Reason::reauthenticate);
+  say(device, "one");
+  say(device, "two, for another");
+  EXPECT_EQ(device.disconnect, Reason::not_authorized);
+  EXPECT_TRUE(device.closed);
 }
 
 TEST_P(LoginTest, AUserNameMeansNothingWhereNoPasswordsAreKept) {
