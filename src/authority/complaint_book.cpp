@@ -9,7 +9,6 @@ namespace sealmq::authority {
 namespace {
 
 using sqlite::Database;
-using sqlite::Durability;
 using sqlite::Transaction;
 
 constexpr const char* schema = R"(
@@ -31,7 +30,7 @@ Failure refused(const char* why) {
 }  // namespace
 
 Result<std::unique_ptr<ComplaintBook>> ComplaintBook::open(const std::string& path) {
-  auto database = TRY(Database::open(path, Durability::every_commit));
+  auto database = TRY(Database::open(path));
   {
     auto transaction = TRY(Transaction::begin(database));
     const auto found = TRY(database.number("PRAGMA user_version"));

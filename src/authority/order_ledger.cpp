@@ -92,7 +92,7 @@ Result<> prepare(Database& database, Bytes authority) {
 }  // namespace
 
 Result<std::unique_ptr<OrderLedger>> OrderLedger::open(const std::string& path, const std::array<std::uint8_t, 33>& authority) {
-  auto database = TRY(Database::open(path, sqlite::Durability::every_commit));
+  auto database = TRY(Database::open(path));
   TRY(prepare(database, authority));
   return std::unique_ptr<OrderLedger>(new OrderLedger(std::move(database)));
 }

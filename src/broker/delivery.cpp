@@ -81,7 +81,10 @@ void Core::take_in(const Parcel& parcel, Now now) {
   if (parcel.member != nullptr) return groups.apply(*parcel.member);
   Publication publication{*this, parcel.message->view(), parcel.message};
   if (parcel.route == nullptr) {
-    if (publication.view.retain) retained.store(parcel.message, now.steady);
+    if (publication.view.retain) {
+      stamp_ = std::max(stamp_, publication.view.stamp / count);  // the next one here is later, whatever the clock says by then
+      retained.store(parcel.message, now.steady);
+    }
     deliver(publication, now);
   } else {
     route(publication, *parcel.route, now);

@@ -16,13 +16,14 @@ namespace sealmq::server {
 
 class MessageKeys {
  public:
+  static constexpr std::uint64_t messages_per_key = std::uint64_t{1} << 32;
   /// `key` and `random` outlive it.
-  MessageKeys(KeyStore& key, Random& random) : key_(key), random_(random) {}
+  MessageKeys(KeyStore& key, Random& random, std::uint64_t most = messages_per_key) : key_(key), random_(random), most_(most) {}
 
   /// A key of its own for what is sealed from now on; to be called before the first seal() and when is_used_up(). Errors:
   /// environment.
   Result<> begin_epoch(sqlite::Database& database);
-  bool is_used_up() const { return iv_.next() >= messages_per_key; }
+  bool is_used_up() const { return iv_.next() >= most_; }
 
   struct Sealed {
     std::uint64_t epoch;
@@ -40,10 +41,9 @@ class MessageKeys {
   static Result<Buffer> open(Earlier& keys, std::uint64_t number, std::uint64_t epoch, std::uint64_t iv, Bytes sealed);
 
  private:
-  static constexpr std::uint64_t messages_per_key = std::uint64_t{1} << 32;
-
   KeyStore& key_;
   Random& random_;
+  const std::uint64_t most_;
   std::optional<crypto::AesGcm> present_;
   std::uint64_t epoch_ = 0;
   crypto::Counter iv_;

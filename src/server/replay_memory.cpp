@@ -23,7 +23,6 @@ namespace sealmq {
 namespace {
 
 using sqlite::Database;
-using sqlite::Durability;
 using sqlite::Statement;
 
 // Small enough that a message is not held up by it, more than the one digest that a message adds.
@@ -203,7 +202,7 @@ class Journal {
 class FileMemory : public StoredReplayMemory {
  public:
   static Result<std::unique_ptr<StoredReplayMemory>> open(const std::string& path, ReplayLimits limits) {
-    auto database = TRY(Database::open(path, Durability::every_commit));
+    auto database = TRY(Database::open(path));
     TRY(database.execute(schema));
     ReplayTable table(limits.digests);
     TRY(load(database, table));

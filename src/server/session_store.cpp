@@ -38,7 +38,7 @@ std::string_view text_of(const std::shared_ptr<const std::string>& text) {
 class SqliteStore final : public SessionStore {
  public:
   static Result<std::unique_ptr<SessionStore>> open(const std::string& path, KeyStore& key, Random& random) {
-    auto database = TRY(Database::open(path, sqlite::Durability::every_commit));
+    auto database = TRY(Database::open(path));
     TRY(database.execute(session_schema));
     TRY(database.execute(repair_of_earlier));
     TRY(make_shard_key(database, random));

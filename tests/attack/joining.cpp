@@ -107,7 +107,7 @@ TEST_P(Joining, GuessingTicketsIsCheapForTheBrokerAndEnds) {
   const auto good = ticket("boiler-7", 1);
   {
     // Whoever wanted to write would wait for this lock, in vain, and the cause would be another one.
-    auto busy = sqlite::Database::open(folder / "registry.db", sqlite::Durability::every_commit).value();
+    auto busy = sqlite::Database::open(folder / "registry.db").value();
     auto lock = sqlite::Transaction::begin(busy).value();
     for (int connection = 0; connection < 2; ++connection) {
       auto& link = stranger("guesser");

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import time
 import unittest
 
 import packets
@@ -49,7 +50,9 @@ class BrokerCommand(unittest.TestCase):
             for number in range(1, 200):
                 loud.send(packets.publish("a", bytes(50_000), number))
                 loud.expect(PUBACK)
+            begin = time.monotonic()
             broker.stop()
+            self.assertLess(time.monotonic() - begin, 10, "packaging/systemd gives it 15 s")
 
     def test_a_port_that_is_taken_is_told_with_a_hint(self):
         with socket.create_server(("127.0.0.1", 0)) as taken:

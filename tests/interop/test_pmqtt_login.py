@@ -1,9 +1,7 @@
 """Logins by PMQTT-2 and its paper form against the real broker, by another implementation: what it answers, that refusals are
 alike, what protects the connection afterwards, and what somebody in between can do."""
 import os
-import statistics
 import subprocess
-import sys
 import time
 import unittest
 
@@ -14,6 +12,7 @@ import pmqtt2
 from packets import CONNACK, PUBACK, PUBLISH, SUBACK, Raw
 from servers import PATIENCE, SEALMQ, Broker
 
+NOBODY_THERE = 27  # the exit code of who waits for a partner in vain
 AUTH, NOT_AUTHORIZED, PROTOCOL_ERROR, BAD_METHOD = 15, 0x87, 0x82, 0x8C
 PASSWORD = "s3cret pass"
 
@@ -120,8 +119,8 @@ class PmqttLogin(unittest.TestCase):
                 self.assertTrue(link.ends())
                 self.login()  # which has the broker forget what has failed under this name
         self.assertEqual(set().union(*answers.values()), {bytes([0, NOT_AUTHORIZED, 0])})
-        for case, taken in times.items():
-            print(f"{case:15} {1000 * statistics.median(taken):6.2f} ms until the answer (median of {len(taken)})", file=sys.stderr)
+        shortest = {case: min(taken) for case, taken in times.items()}  # what a busy machine adds is no sign of the broker's steps
+        self.assertLess(max(shortest.values()), 2 * min(shortest.values()), shortest)
         for cause in ("wrong password", "not signed by its key", "not on the list", "not active"):
             self.assertTrue(self.broker.log.wait_for(lambda lines: any(cause in line for line in lines)), cause)
 
@@ -281,7 +280,7 @@ class PmqttLogin(unittest.TestCase):
         # It gets in; that its partner is not there is another matter.
         for hop in ([], ["--hop", "hpp1"]):
             entered = pub(*pinned, "--password-file", self.broker.path("password"), *hop)
-            self.assertNotEqual(entered.returncode, 3, entered.stderr)
+            self.assertEqual(entered.returncode, NOBODY_THERE, entered.stderr)
             self.assertNotIn("refused the connection", entered.stderr)
         bare = pub(*pinned, "--hop", "none", SEALMQ_PASSWORD=PASSWORD)
         self.assertEqual(bare.returncode, 3, bare.stderr)

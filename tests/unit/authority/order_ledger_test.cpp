@@ -104,7 +104,7 @@ TEST_F(OrderLedgerTest, BelongsToOneKey) {
 TEST_F(OrderLedgerTest, NoOrderCanBeChangedOrTakenAway) {
   const auto ledger = open();
   ASSERT_TRUE(ledger->issue(revoking(1), sign));
-  auto database = sqlite::Database::open(folder_ / "authority.db", sqlite::Durability::every_commit).value();
+  auto database = sqlite::Database::open(folder_ / "authority.db").value();
   EXPECT_FALSE(database.execute("UPDATE issued SET remark = 'other'"));
   EXPECT_FALSE(database.execute("DELETE FROM issued"));
   ASSERT_TRUE(database.execute(

@@ -169,6 +169,7 @@ TEST_P(LoginTest, AConversationThatGoesWrongEnds) {
   auto& wrong = talk("device");
   say(wrong, "two");
   EXPECT_EQ(wrong.connack, Reason::not_authorized);
+  EXPECT_TRUE(wrong.closed);  // [MQTT-4.12.0-4]
   auto& other_method = talk("device");
   say(other_method, "one", Reason::continue_authentication, "SHOUT");
   EXPECT_EQ(other_method.connack, Reason::protocol_error);  // [MQTT-4.12.0-5]
@@ -212,6 +213,17 @@ TEST_P(LoginTest, AConnectionWhoseProtectionIsWornOutEnds) {
   }
   EXPECT_TRUE(worn.closed);
   EXPECT_EQ(worn.disconnect, Reason::not_authorized);
+}
+
+TEST_P(LoginTest, NobodyBecomesSomebodyElseOnTheSameConnection) {
+  auto& device = talk("device");
+  say(device, "one");
+  say(device, "two");
+  say(device, "hello", Reason::reauthenticate);
+  say(device, "one");
+  say(device, "two, for another");
+  EXPECT_EQ(device.disconnect, Reason::not_authorized);
+  EXPECT_TRUE(device.closed);
 }
 
 TEST_P(LoginTest, AUserNameMeansNothingWhereNoPasswordsAreKept) {

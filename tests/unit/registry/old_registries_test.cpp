@@ -392,7 +392,7 @@ void expect_the_rest(Registry& registry) {
 constexpr const char* an_order = "INSERT INTO revocation (name, reason, wall) VALUES ('pump-1', 'stolen', 2000);";
 
 void make_file(const std::string& path, const std::string& sql) {
-  auto database = sqlite::Database::open(path, sqlite::Durability::every_commit).value();
+  auto database = sqlite::Database::open(path).value();
   const auto made = database.execute(sql.c_str());
   ASSERT_TRUE(made) << made.error().what;
 }
@@ -420,7 +420,7 @@ TEST(OldRegistry, AFileOfANewerProgramIsRefusedAndLeftAsItIs) {
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.error().blame, Blame::environment);
   EXPECT_NE(opened.error().what.find("newer program: it has schema 9"), std::string::npos) << opened.error().what;
-  auto database = sqlite::Database::open(folder / "registry.db", sqlite::Durability::every_commit).value();
+  auto database = sqlite::Database::open(folder / "registry.db").value();
   EXPECT_EQ(database.number("SELECT count(*) FROM sqlite_master").value(), 1U);
 }
 

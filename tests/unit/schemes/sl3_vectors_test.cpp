@@ -8,6 +8,7 @@
 #include "schemes/malina/join.h"
 #include "schemes/malina/revocation.h"
 #include "schemes/sl3/group.h"
+#include "support/json_arrays.h"
 #include "support/sl3_parties.h"
 
 namespace sealmq::testing {
@@ -148,7 +149,7 @@ TEST_F(Hardened, TheExchangeAndTheMessagesAreTheBytesOfTheVectors) {
   auto [application, gives] = session(subscribing, Role::subscriber, *subscriber);
 
   Buffer body;
-  for (const auto& frame : publishing["SL3_3"]) {
+  for (const auto& frame : some_of(publishing, "SL3_3")) {
     Buffer bytes = device.protect(topic, as_bytes(text), *publisher, now).value();
     EXPECT_EQ(bytes, hex(frame));
     auto taken = takes.open(bytes, AuthorCheck::signature, broker_id, keys, now).value();
@@ -169,7 +170,7 @@ TEST_F(Hardened, TheExchangeAndTheMessagesAreTheBytesOfTheVectors) {
   auto member = GroupMember::make(application).value();
   ASSERT_TRUE(member.take_key(sl3_5, application, now));
   EXPECT_FALSE(member.open(hex(v["group"]["SL3_6_by_an_insider"]), keys, now)) << "a member is not the broker";
-  for (const auto& frame : v["group"]["SL3_6"]) {
+  for (const auto& frame : some_of(v["group"], "SL3_6")) {
     auto opened = member.open(hex(frame), keys, now).value();
     using Received = Verified<ReceivedMessage, GroupMember>;
     EXPECT_EQ(as_text(std::get<Received>(opened)->message.message), text);

@@ -220,7 +220,7 @@ class StoredReplayMemoryTest : public ::testing::Test {
     return memory.judge(mark, at(wall)).value();
   }
   std::uint64_t rows(const char* table) {
-    auto database = sqlite::Database::open(path_, sqlite::Durability::up_to_the_last_checkpoint).value();
+    auto database = sqlite::Database::open(path_).value();
     return database.number(std::string("SELECT count(*) FROM ") + table).value();
   }
 
@@ -331,7 +331,7 @@ TEST_F(StoredReplayMemoryTest, AnErrorMeansThatNothingWasRemembered) {
 TEST_F(StoredReplayMemoryTest, ADatabaseThatRefusesForAWhileLosesNothing) {
   {
     const auto memory = open();
-    auto other = sqlite::Database::open(path_, sqlite::Durability::up_to_the_last_checkpoint).value();
+    auto other = sqlite::Database::open(path_).value();
     ASSERT_TRUE(other.execute("CREATE TRIGGER refuse BEFORE INSERT ON replay_window_1 BEGIN SELECT RAISE(ABORT, 'no'); END"));
     for (std::uint64_t i = 1; i <= 10; ++i) EXPECT_EQ(judge(*memory, numbered(i)), Replay::fresh);
     EXPECT_FALSE(memory->maintain(at(noon)));

@@ -64,9 +64,7 @@ class SessionStoreTest : public ::testing::Test {
     return {session, number, std::move(message), QoS::at_least_once, false, 0, 0, nullptr, {}};
   }
   std::uint64_t rows(const std::string& table) { return by_hand().number("SELECT count(*) FROM " + table).value(); }
-  sqlite::Database by_hand() {
-    return sqlite::Database::open(folder.path() + "/sessions.db", sqlite::Durability::every_commit).value();
-  }
+  sqlite::Database by_hand() { return sqlite::Database::open(folder.path() + "/sessions.db").value(); }
 
   Now now{5'000, 1'800'000'000'000};
   testing::TemporaryFolder folder;
