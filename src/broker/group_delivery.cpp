@@ -83,7 +83,10 @@ bool Core::deliver_to_group(SharedGroup& group, Publication& publication, Number
   const MessageView& view = publication.view;
   const TopicRule* rule = access.rule(view.topic);
   const auto may = [&](const GroupMembers::Party& party) {
-    return access.may_receive(party.subscriber.get(), party.scheme, view.topic, rule);
+    mqtt::PatternNames names;
+    if (party.subscriber != nullptr) names.identity = *party.subscriber;
+    names.any_client_id = true;  // each member is asked for its own
+    return access.may_receive(party.subscriber.get(), party.scheme, view.topic, rule, names).has_value();
   };
   for (; tries <= std::min<std::size_t>(group.members.size(), SharedGroup::most_tries); ++tries) {
     const std::uint64_t before = group.members.visited();

@@ -58,15 +58,27 @@ inline constexpr std::string_view password_login = "password", transport_login =
 /// A set of logins: those of schemes, by their place in the broker's list, and the two others.
 class LoginSet {
  public:
-  void add(std::size_t login) { set_.add(place(login)); }
-  bool contains(std::size_t login) const { return set_.contains(place(login)); }
-  bool empty() const { return set_.empty(); }
-  bool meets(const LoginSet& other) const { return set_.meets(other.set_); }
+  void add(std::size_t login) {
+    if (login == login_by_password)
+      password_ = true;
+    else if (login == login_by_transport)
+      transport_ = true;
+    else
+      schemes_.add(login);
+  }
+  bool contains(std::size_t login) const {
+    return login == login_by_password ? password_ : login == login_by_transport ? transport_ : schemes_.contains(login);
+  }
+  bool empty() const { return !password_ && !transport_ && schemes_.empty(); }
+  bool meets(const LoginSet& other) const {
+    return (password_ && other.password_) || (transport_ && other.transport_) || schemes_.meets(other.schemes_);
+  }
+  const SchemeSet& schemes() const { return schemes_; }
   bool operator==(const LoginSet&) const = default;
 
  private:
-  static constexpr std::size_t place(std::size_t login) { return login + 2; }  // the two others come round to 0 and 1
-  SchemeSet set_;
+  SchemeSet schemes_;
+  bool password_ = false, transport_ = false;
 };
 
 /// What a connection has proved. Of nobody: empty.

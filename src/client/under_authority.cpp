@@ -73,11 +73,12 @@ class UnderAuthority final : public ClientScheme {
 
   // -- the rest is the scheme's
 
-  Result<std::optional<std::pair<std::string, std::string>>> subscribe_property(std::string_view filter, Now now) override {
-    return its_->subscribe_property(filter, now);
+  Result<std::optional<std::pair<std::string, std::string>>> subscribe_property(std::string_view filter, const ThisConnection& here,
+                                                                                Now now) override {
+    return its_->subscribe_property(filter, here, now);
   }
-  Result<std::optional<Request>> subscribe_request(std::string_view filter, Now now) override {
-    return its_->subscribe_request(filter, now);
+  Result<std::optional<Request>> subscribe_request(std::string_view filter, const ThisConnection& here, Now now) override {
+    return its_->subscribe_request(filter, here, now);
   }
   std::string_view wire_topic() const override { return its_->wire_topic(); }
   Result<> subscribe(std::string_view filter, Now now) override { return its_->subscribe(filter, now); }

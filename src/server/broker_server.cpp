@@ -343,7 +343,7 @@ void BrokerServer::reload_certificates() {
 }
 
 void BrokerServer::look_at_responses() {
-  for (const auto& entrance : entrances_)
+  for (const auto& entrance : doors_.all())
     if (const Result<> looked = entrance->look_at_responses(); !looked)
       log_.error(entrance->url() + " keeps what its authority said before: " + looked.error().what);
 }
