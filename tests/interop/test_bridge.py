@@ -1,5 +1,6 @@
 """Bridges: to Debian's mosquitto, and between two of our own brokers."""
 import os
+import re
 import shutil
 import socket
 import subprocess

@@ -94,7 +94,7 @@ class WithFaults(unittest.TestCase):
             with self.assertRaises(TimeoutError):
                 client.socket.recv(1, socket.MSG_PEEK)
         finally:
-            client.socket.settimeout(None)
+            client.socket.settimeout(PATIENCE)
 
 
 class Disk(WithFaults):
@@ -239,7 +239,6 @@ class Hanging(WithFaults):
         number = crowd.index(served[0])
         for count in range(100):
             served[-1].send(packets.publish(f"own/{number}", b"%d" % count))
-            self.assertEqual(received(served[0], 0), [])
             body = served[0].expect(PUBLISH)
             self.assertTrue(body.endswith(b"\0%d" % count))
         self.faults.set(HANGS, 0)
@@ -263,7 +262,7 @@ class Watchdog(unittest.TestCase):
                     while (message := listener.recv(4096)) != b"end":
                         told.append((time.monotonic(), message))
 
-                listening = threading.Thread(target=listen)
+                listening = threading.Thread(target=listen, daemon=True)
                 listening.start()
                 environment = {**faults.environment, "NOTIFY_SOCKET": address, "WATCHDOG_USEC": "200000"}
 
@@ -288,7 +287,7 @@ class Watchdog(unittest.TestCase):
 
 class Database(unittest.TestCase):
     def test_a_registry_that_does_not_answer_delays_nobody_who_does_not_ask_it(self):
-        with Broker("--allow-plain", configuration=ADMIN) as broker:
+        with Broker(configuration=ADMIN) as broker:
             def sealmq(*words, **more):
                 return subprocess.run([SEALMQ, *words], cwd=os.path.dirname(broker.data), timeout=PATIENCE, capture_output=True, text=True,
                                       **more)
@@ -298,7 +297,7 @@ class Database(unittest.TestCase):
             self.assertEqual(sealmq("identity", "enroll", "alice.pub", "--publish", "#", "--data", broker.data).returncode, 0)
             given = sealmq("identity", "password", "alice", "--data", broker.data, input="secret\n")
             self.assertEqual(given.returncode, 0, given.stderr)
-            ticket = sealmq("identity", "ticket", "--publish", "#", "--data", broker.data).stdout.split()[0]
+            ticket = sealmq("identity", "ticket", "pump", "--publish", "#", "--data", broker.data).stdout.strip()
             database = sqlite3.connect(os.path.join(broker.data, "registry.db"), isolation_level=None)
             self.addCleanup(database.close)
             database.execute("BEGIN IMMEDIATE")
@@ -318,6 +317,7 @@ class Database(unittest.TestCase):
             self.assertEqual(joining.wait(PATIENCE), 0)
 
 
+@unittest.skipIf(THREADS != "1", "the number of shards has nothing to do with it")
 class DamagedFiles(unittest.TestCase):
     PAGE = 4096
 
@@ -334,7 +334,9 @@ class DamagedFiles(unittest.TestCase):
             with open(path, "rb") as file:
                 whole = file.read()
             refused = 0
-            for at in range(0, len(whole), self.PAGE):
+            pages = len(whole) // self.PAGE
+            for at in sorted({*range(5), *range(5, pages, max(1, pages // 10))}):
+                at *= self.PAGE
                 with open(path, "wb") as file:
                     file.write(whole[:at] + b"\xa5" * self.PAGE + whole[at + self.PAGE:])
                 for behind in ("-wal", "-shm"):

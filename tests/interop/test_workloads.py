@@ -195,12 +195,10 @@ class HomeAssistant(Workload):
             pending = await command(100)
             step = self.chance.randrange(5)
             if step == 0:
-                # Before the broker ends it publishes nothing of those who were there; after a kill it does, and they are back.
                 for device in devices:
-                    device.will = None
-                hub_was = [device for device in devices if device.is_open]
-                for device in hub_was:
                     await device.leave()
+                # DISCONNECT is not acknowledged: a kill at once might come before the store has learnt that the Wills are void.
+                await asyncio.sleep(0.5)
                 await self.restart_broker()
                 for number in range(self.DEVICES):
                     await come(number)

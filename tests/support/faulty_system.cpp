@@ -56,6 +56,7 @@ bool is_refused(int file) {
 
 }  // namespace
 
+#pragma GCC visibility push(default)  // they are to be found before those of the C library
 extern "C" {
 
 int clock_gettime(clockid_t clock, timespec* time) {
@@ -108,3 +109,4 @@ ssize_t recv(int socket, void* bytes, size_t size, int flags) {
   return count;
 }
 }
+#pragma GCC visibility pop

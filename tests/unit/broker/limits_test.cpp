@@ -71,7 +71,7 @@ TEST(Limits, FailuresOfAMinuteAreCountedAndThenForgotten) {
     for (int i = 0; i < times && !clumsy.closed; ++i) {
       mqtt::Publish packet;
       packet.topic = "t";
-      const std::string frame("\x01\x11 neither", 9);
+      const std::string frame("\x02\x12 begins well, and is none");
       packet.payload = as_bytes(frame);
       packet.qos = QoS::at_least_once;
       packet.packet_id = 1;

@@ -394,7 +394,8 @@ TEST_P(SlowMessages, LittleIsReadAheadMeanwhile) {
     shard.receive(writer.connection, next, broker.now);
     ++taken;
   }
-  EXPECT_EQ(taken, 4U) << "16 KB, and what went beyond them";
+  EXPECT_GE(taken, 2U);
+  EXPECT_LE(taken, 4U) << "16 KB, and what went beyond them";
   EXPECT_FALSE(shard.effects().reading.at(0).wanted);
   broker.advance(1);
   EXPECT_TRUE(writer.is_read);
