@@ -147,6 +147,8 @@ class Connection {
   /// The peer has logged in again, and knows it by what has been sent up to here: where there are records, the new key becomes
   /// part of their keys. Error: it has not finished with the login before.
   Result<> protect_again(const Secret& session_key);
+  /// For an owner that writes without having received anything: when keys are changed is told by the time.
+  void pass_time(Now now) { now_ = now.steady; }
   /// What the transport writes, and consumes: outbox() itself, or its packets in records. Its pieces are valid until the next
   /// call of any member.
   Outbox& to_wire();

@@ -46,6 +46,15 @@ std::pair<int, bool> feed(Bytes bytes, std::size_t piece) {
   return {events.packets, true};
 }
 
+bool open_all(crypto::HopRecords& by, Bytes records) {
+  while (!records.empty()) {
+    const auto size = crypto::HopRecords::size_of(records);
+    if (!size || !*size || !by.open(records.first(**size))) return false;
+    records = records.subspan(**size);
+  }
+  return true;
+}
+
 /// Those that come open once, though others between them do not.
 void check_payloads(Bytes input, const crypto::EpochLimits& limits) {
   crypto::HopPayloads client(session_key(), "c", crypto::HopEnd::client, crypto::hop_key_size, limits);
@@ -90,8 +99,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     for (int i = 0; i < 4; ++i)
       if (!client.seal(input, 0, records)) std::abort();
     if (feed(records, SIZE_MAX) != feed(records, 3)) std::abort();
-    if (!client.mix(session_key(), 0, records)) std::abort();
-    if (feed(records, SIZE_MAX).second) std::abort();  // no login has been
+    crypto::HopRecords broker(session_key(), crypto::HopEnd::broker);
+    Buffer update;
+    if (!client.mix(session_key(), 0, update)) std::abort();
+    if (!open_all(broker, records) || open_all(broker, update)) std::abort();  // no login has been
   }
   check_payloads(input, limits);
   return 0;
