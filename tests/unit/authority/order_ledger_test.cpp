@@ -114,7 +114,7 @@ TEST_F(OrderLedgerTest, NoOrderCanBeChangedOrTakenAway) {
 
 TEST_F(OrderLedgerTest, OrdersOfTheFirstSchemaAreThere) {
   {
-    auto database = sqlite::Database::open(folder_ / "authority.db", sqlite::Durability::every_commit).value();
+    auto database = sqlite::Database::open(folder_ / "authority.db").value();
     ASSERT_TRUE(database.execute((R"(
       CREATE TABLE authority (ecdsa BLOB NOT NULL) STRICT;
       CREATE TABLE issued (

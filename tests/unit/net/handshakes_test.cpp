@@ -16,7 +16,7 @@ class Handler : public HandshakeHandler {
  public:
   void established(const Entry&, Stream, Bytes first) override { came.emplace_back(as_text(first)); }
   std::shared_ptr<const void> admit(const std::string&) override { return std::make_shared<int>(); }
-  void handshake_failed(const std::string&, const std::string& cause) override { failures.push_back(cause); }
+  void handshake_failed(const std::string&, const std::string& cause, const std::string&) override { failures.push_back(cause); }
   std::vector<std::string> came;
   std::vector<std::string> failures;
 };

@@ -67,7 +67,7 @@ class Following : public ::testing::Test {
   Result<> join(const PublicKeys& keys) {
     const Buffer code(16, 7);
     EXPECT_TRUE(registry->add_ticket(crypto::sha256(code), {.name = "boiler-7", .expires = 100}, 1));
-    return registrar.join(code, keys, {}, {}, {.steady = 0, .wall = 5});
+    return registrar.join(code, keys, true, {}, {}, {.steady = 0, .wall = 5});
   }
   Status status(const char* name) { return registry->find(name).value()->status; }
 

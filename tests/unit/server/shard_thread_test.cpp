@@ -78,8 +78,8 @@ class ShardThreads : public ::testing::Test {
       ports.budget = &budget;
       ports.interest = &interest;
       for (const auto& scheme : all_schemes()) ports.schemes.push_back(scheme.broker_side(BrokerPorts{*key, random}));
-      all.push_back(
-          std::make_unique<ShardThread>(i, all, settings, std::move(ports), policy, directory, shards, nullptr, workers, gate));
+      all.push_back(std::make_unique<ShardThread>(i, all, settings, std::move(ports), policy, directory, shards, nullptr, workers,
+                                                  gate, key_exchanges));
     }
     for (const auto& shard : all) shard->start();
   }
@@ -135,6 +135,7 @@ class ShardThreads : public ::testing::Test {
   std::unique_ptr<KeyStore> key;
   broker::Settings settings;
   Workers workers{1};
+  KeyExchanges key_exchanges;
   ConnectionGate gate{{}, budget, journal};
   std::vector<std::unique_ptr<ShardThread>> all;
 
