@@ -3,6 +3,8 @@
 // those who come next. One thread.
 #pragma once
 
+#include <utility>
+
 #include "base/keyed_hash.h"
 
 namespace sealmq {
@@ -33,6 +35,33 @@ class Shares {
 
  private:
   TextMap<std::size_t> parties_;
+};
+
+/// What a party has taken, for as long as this lives; the Shares outlive it.
+class ShareInUse {
+ public:
+  ShareInUse() = default;
+  ShareInUse(Shares& shares, std::string_view party, std::size_t amount)
+      : shares_(&shares), entry_(shares.take(party, amount)), amount_(amount) {}
+  ShareInUse(ShareInUse&& other) noexcept { swap(other); }
+  ShareInUse& operator=(ShareInUse&& other) noexcept {
+    swap(other);
+    return *this;
+  }
+  ~ShareInUse() {
+    if (entry_ != nullptr) shares_->give_back(entry_, amount_);
+  }
+
+ private:
+  void swap(ShareInUse& other) {
+    std::swap(shares_, other.shares_);
+    std::swap(entry_, other.entry_);
+    std::swap(amount_, other.amount_);
+  }
+
+  Shares* shares_ = nullptr;
+  Shares::Entry* entry_ = nullptr;
+  std::size_t amount_ = 0;
 };
 
 }  // namespace sealmq

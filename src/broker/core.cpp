@@ -187,7 +187,8 @@ std::string session_name(std::string_view owner, std::string_view client_id) {
   return name.append(owner).append("/").append(client_id);
 }
 
-std::pair<Session*, bool> Core::take_session(std::string_view client_id, std::string_view identity, bool clean_start, Now now) {
+std::pair<Session*, bool> Core::take_session(std::string_view client_id, std::string_view identity, bool clean_start,
+                                             std::string_view party, Now now) {
   const std::string name = session_name(identity, client_id);
   auto at = sessions.find(name);
   if (at != sessions.end() && at->second->link != nullptr) {
@@ -209,10 +210,10 @@ std::pair<Session*, bool> Core::take_session(std::string_view client_id, std::st
     forget_proofs_of_others(session, now);
     return {&session, true};
   }
-  if (sessions.size() >= settings.maximum_sessions || !has_room_for_sessions()) return {nullptr, false};
+  if (sessions.size() >= settings.maximum_sessions || !has_room_for_sessions(party)) return {nullptr, false};
   auto session = std::make_unique<Session>(identity, client_id, next_number());
   Session* made = session.get();
-  account(*made);
+  account_first(*made, party);
   by_number.emplace(made->number, made);
   sessions.emplace(made->name, std::move(session));
   ++counters.sessions;

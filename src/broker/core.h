@@ -59,7 +59,8 @@ class Core {
   void abort(Link& link, const Error& error);
   void end(Link& link, Ending ending, bool with_will, Now now);
   /// Ends who uses this identity's session of that identifier now, and finds or makes it. Answers whether it was there.
-  std::pair<Session*, bool> take_session(std::string_view client_id, std::string_view identity, bool clean_start, Now now);
+  std::pair<Session*, bool> take_session(std::string_view client_id, std::string_view identity, bool clean_start,
+                                         std::string_view party, Now now);
   /// `by` becomes the scheme's index.
   std::unique_ptr<Login> begin_login(LoginRequest& request, std::optional<std::size_t>& by);
   /// By a scheme, in CONNECT itself.
@@ -86,7 +87,9 @@ class Core {
   /// Counts only.
   void account(Link& link);
   void account(Session& session);
-  void account(Subscription& subscription);
+  /// When it is made: takes it from the share of that party.
+  void account_first(Session& session, std::string_view party);
+  void account_first(Subscription& subscription, std::string_view party);
   void account_tree();
   /// A packet came: above the rate, nothing is read for a while.
   void meter(Link& link, std::size_t bytes);
@@ -105,7 +108,8 @@ class Core {
   bool has_room_to_grow() const { return ports.budget == nullptr || ports.budget->has_room_to_grow(); }
   /// Unwritten bytes from which a client gets no more messages.
   std::size_t outbox_limit() const;
-  bool has_room_for_sessions() const { return ports.budget == nullptr || ports.budget->has_room_for_sessions(); }
+  /// For one more session or subscription of this party.
+  bool has_room_for_sessions(std::string_view party) const;
   /// Why this message cannot be taken in now; null: it can.
   const char* lacks_room_for(const mqtt::Publish& packet) const;
   /// Why it cannot be retained now, though it may be delivered; null: it can.
@@ -231,7 +235,8 @@ class Core {
   const Settings settings;
   Ports ports;
   Access access;
-  FilterKinds kinds;  // outlives the sessions
+  FilterKinds kinds;  // outlives the sessions,
+  Shares lasting;     // likewise: bytes of sessions and subscriptions
   TopicTree tree{ports.interest};
   SharedGroups groups{tree};
   Retained retained;

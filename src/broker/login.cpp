@@ -381,7 +381,7 @@ Result<> Link::enter(const mqtt::Connect& packet, Proof proof) {
     will = std::move(*admitted);
   }
   // Of such a login nothing goes on beyond its connection.
-  auto [taken, present] = core_.take_session(client_id, identity, packet.clean_start || one_at_a_time, now);
+  auto [taken, present] = core_.take_session(client_id, identity, packet.clean_start || one_at_a_time, party(), now);
   if (taken == nullptr) return refused("too many sessions", Reason::quota_exceeded);
 
   session = taken;

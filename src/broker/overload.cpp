@@ -72,8 +72,22 @@ void Core::account(Session& session) {
                                session.incoming.size() * cost_of_packet_id));
 }
 
-void Core::account(Subscription& subscription) {
-  subscription.charge = Charge(ports.budget, cost_of_subscription + 3 * subscription.filter.size(), true);
+void Core::account_first(Session& session, std::string_view party) {
+  account(session);
+  session.lasting = ShareInUse(lasting, party, cost_of_session);
+}
+
+void Core::account_first(Subscription& subscription, std::string_view party) {
+  const std::size_t cost = cost_of_subscription + 3 * subscription.filter.size();
+  subscription.charge = Charge(ports.budget, cost, true);
+  subscription.lasting = ShareInUse(lasting, party, cost + mqtt::levels(subscription.filter) * cost_of_node);
+}
+
+// Clients of a party are on all shards.
+bool Core::has_room_for_sessions(std::string_view party) const {
+  if (ports.budget == nullptr || ports.budget->most() == 0) return true;
+  const std::size_t half = ports.budget->most() / 2;
+  return ports.budget->has_room_for_sessions() && lasting.of(party) * count < half - half / 4;
 }
 
 void Core::account_tree() {

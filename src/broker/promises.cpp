@@ -253,7 +253,7 @@ void Core::restore(const Restored::Session& from, Now now) {
   sessions.emplace(session.name, std::move(made));
   by_number.emplace(session.number, &session);
   ++counters.sessions;
-  account(session);
+  account_first(session, from.saved.owner);
   session.saved = true;
   session.speakers = from.saved.speakers;
   session.expiry_interval = from.saved.expiry_interval;
@@ -270,7 +270,7 @@ void Core::restore(const Restored::Session& from, Now now) {
     subscription->filter = saved.filter;
     const auto shared = SharedFilter::parse(saved.filter);
     subscription->kind = kinds.use(shared ? shared->filter : saved.filter, session.owner, session.kinds);
-    account(*subscription);
+    account_first(*subscription, session.owner);
     subscription->options = saved.options;
     subscription->identifier = saved.identifier;
     subscription->scheme = saved.scheme;

@@ -205,7 +205,7 @@ Admission<std::monostate> Core::grant_own(Link& link, std::size_t scheme, Asked&
     made->paced = std::make_unique<Paced>(Paced{.waiting = {}, .next = now.steady + made->receiver->pace()});
   made->receiver->may_share(access.may_share(subscriber, scheme, filter, link.caller(now)));
   made->kind = kinds.use(filter, link.party(), link.session->kinds);
-  account(*made);
+  account_first(*made, link.party());
   tree.add(*made);
   account_tree();
   ++counters.subscriptions;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/keyed_hash.h"
+#include "base/shares.h"
 #include "broker/budget.h"
 #include "broker/changes.h"
 #include "broker/filter_kinds.h"
@@ -54,6 +55,7 @@ struct Subscription {
   std::size_t place = 0;                          ///< and at which index
   KindInUse kind;                                 ///< of its filter
   Charge charge;
+  ShareInUse lasting;  ///< of what sessions and subscriptions may take
 };
 
 /// A message that one session is owed, with how this session gets it.
@@ -117,9 +119,10 @@ struct Session {
   std::vector<Subscription*> retained;  ///< that are owed retained messages, in the order in which they came
   bool is_in_line = false;              ///< to go on with them in a turn to come
   std::size_t queued_bytes = 0;
-  Charge charge;      ///< of itself,
-  Charge waiting;     ///< and of the lists of what it is owed; the messages have their own
-  Speakers speakers;  ///< whose verified messages and requests came through it; for revocation
+  ShareInUse lasting;  ///< of what sessions and subscriptions may take
+  Charge charge;       ///< of itself,
+  Charge waiting;      ///< and of the lists of what it is owed; the messages have their own
+  Speakers speakers;   ///< whose verified messages and requests came through it; for revocation
 
   std::uint64_t last_publication = 0;  ///< merges overlapping subscriptions of one publication
   std::size_t last_target = 0;         ///< and the last of its targets in it

@@ -74,7 +74,7 @@ Admission<Core::Subscriber> Core::may_subscribe(const Link& link, std::string_vi
 Admission<std::monostate> Core::has_room_for_subscription(const Link& link, std::string_view filter) const {
   if (tree.nodes() + mqtt::levels(filter) > settings.maximum_topic_nodes)
     return refused(Refusal::limit_reached, "the tree of subscriptions is full", Reason::quota_exceeded);
-  if (!has_room_for_sessions()) return refused(Refusal::limit_reached, "memory is short", Reason::quota_exceeded);
+  if (!has_room_for_sessions(link.party())) return refused(Refusal::limit_reached, "memory is short", Reason::quota_exceeded);
   if (const char* lack = kinds.lacks_room_for(topics_of(filter), link.party(), link.session->kinds))
     return refused(Refusal::limit_reached, lack, Reason::quota_exceeded);
   return {};
@@ -110,7 +110,7 @@ Admission<Core::Granted> Core::grant(Link& link, std::string_view filter, mqtt::
     made->filter = filter;
     if (shared) made->share = std::make_shared<const std::string>(filter);
     made->kind = kinds.use(topics_of(filter), link.party(), session.kinds);
-    account(*made);
+    account_first(*made, link.party());
     at = session.subscriptions.emplace(made->filter, std::move(made)).first;
     if (!shared) tree.add(*at->second);
     account_tree();

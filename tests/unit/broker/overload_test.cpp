@@ -226,6 +226,28 @@ TEST(Overload, SessionsAndSubscriptionsGetHalfOfIt) {
   EXPECT_EQ(budget.used(), 0U);
 }
 
+TEST(Overload, OnePartyLeavesRoomForSessionsOfOthers) {
+  for (const std::size_t shards : {1, 3}) {
+    Budget budget(6 * megabyte);
+    {
+      BrokerBench broker(shards, {}, nullptr, with(budget));
+      std::size_t refused = 0;
+      for (int i = 0; i < 5000; ++i)
+        refused +=
+            broker.connect("greedy-" + std::to_string(i), mqtt::Version::v5, false).connack == Reason::quota_exceeded ? 1 : 0;
+      EXPECT_GT(refused, 1000U);
+      broker.peer.address = "elsewhere";
+      for (int i = 0; i < 20; ++i) {
+        auto& modest = broker.connect("modest-" + std::to_string(i), mqtt::Version::v5, false);
+        ASSERT_EQ(modest.connack, Reason::success);
+        broker.subscribe(modest, "t");
+        EXPECT_EQ(modest.answers.back().reasons, std::vector{Reason::success});
+      }
+    }
+    EXPECT_EQ(budget.used(), 0U);
+  }
+}
+
 TEST(Overload, ASubscriptionOfManyLevelsIsCountedAsWhatItCosts) {
   Budget budget(4 * megabyte);
   {
