@@ -46,7 +46,7 @@ EpochKeys EpochKeys::fork() const {
 
 SealingEpochs::SealingEpochs(FirstEpoch first, const EpochLimits& limits, std::uint64_t spread)
     : keys_(std::move(first.others)), limits_(limits), spread_(spread) {
-  channel_.emplace(first.key_and_iv, limits_.most_received());
+  channel_.emplace(first.key_and_iv, own_limits());
 }
 
 bool SealingEpochs::is_due(std::uint64_t steady) const {
@@ -59,7 +59,7 @@ Result<> SealingEpochs::go_on() {
   const std::uint64_t epoch = TRY(epochs_.take());
   if (spread_ != 0 && epoch > last) return fail(Blame::caller_misused, "the keys of this connection are used up");
   began_.reset();
-  channel_.emplace(keys_.next(), limits_.most_received(), epoch * spread_);
+  channel_.emplace(keys_.next(), own_limits(), epoch * spread_);
   return {};
 }
 

@@ -65,6 +65,9 @@ class SealingEpochs {
   Result<> seal(Bytes aad, Bytes plaintext, std::uint64_t steady, Buffer& out);
 
  private:
+  /// Of one epoch's channel, if nobody asked: what tells the end of the epoch goes under the old key, whatever came before it.
+  ChannelLimits own_limits() const { return {.messages = 2 * limits_.messages, .bytes = UINT64_MAX}; }
+
   EpochKeys keys_;
   EpochLimits limits_;
   std::uint64_t spread_;

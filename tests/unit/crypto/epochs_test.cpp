@@ -143,6 +143,11 @@ TEST(HopRecords, GoOnAfterSoManyRecordsBytesOrHours) {
   EXPECT_EQ(updates({}, ping, hour), 5);
 }
 
+TEST(HopRecords, GoOnAfterARecordThatIsMoreThanAnEpoch) {
+  HopRecords client = records(HopEnd::client, {.bytes = 10}), broker = records(HopEnd::broker);
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(opens(broker, sealed(client, Buffer(1000, 7)))) << i;
+}
+
 TEST(EpochLimits, AreThoseOfTheSpecification) {
   const EpochLimits limits;
   EXPECT_EQ(limits.bytes, std::uint64_t{1} << 36);
