@@ -90,6 +90,10 @@ struct ConnectOptions {
   std::string host = "localhost";
   std::uint16_t port = 1883;
   TlsOptions tls{};
+  /// SOCKS5: `socks5h://user:password@host:port`, or `socks5://` where names are looked up here and not by the proxy. Empty:
+  /// none. For schemes whose subscribers are anonymous, and without a user in it, each client logs in there by a name of its own:
+  /// Tor then gives it a circuit of its own, so that no two of them are seen together.
+  std::string proxy{};
 
   std::string client_id{};  ///< empty: the broker chooses
   mqtt::Version version = mqtt::Version::v5;
@@ -115,6 +119,9 @@ struct ConnectOptions {
   std::string topic_keys{};                      ///< a folder with keys of topics; or a store that is open already:
   std::shared_ptr<TopicKeys> topic_key_store{};  ///< goes before topic_keys
   std::vector<PublicIdentity> peers{};           ///< the other ends of an end-to-end scheme; the pinned publishers of others
+  /// A revocation authority (read_authority()) whose orders about the peers are followed: what one of them sends is refused, and
+  /// nothing is sealed for it, while an order stands against it. The broker has to let this client read them, below $sl/ra.
+  std::optional<PublicIdentity> authority{};
   std::map<std::string, std::string, std::less<>> scheme_options{};  ///< what the scheme's README lists: "sl2.capability"
   bool keep_evidence = false;                                        ///< messages come with ReceivedMessage::evidence
 

@@ -88,6 +88,15 @@ struct Identity : PublicIdentity {
   Factors require{};                 ///< that each of its logins must prove
   std::string revocation_reason;
   std::uint64_t changed = 0;  ///< wall milliseconds of the last change
+
+  /// That whoever brought its keys holds them: the second line of NAME.pub, or this; empty: nobody has looked.
+  std::string proof;
+  static constexpr std::string_view proved_by_joining = "join";
+
+  // Who revoked it. Neither takes back what the other has done.
+  bool revoked_here = false;   ///< the operator
+  std::uint64_t ordered = 0;   ///< a revocation authority, by the order of this serial, which stands; 0: none does
+  bool against_order = false;  ///< the operator has restored it all the same, until the authority's next order about it
   bool operator==(const Identity&) const = default;
 };
 

@@ -41,7 +41,7 @@ inline constexpr std::string_view hop_property = "hop";
 
 /// scrypt (RFC 7914) over a password.
 struct PasswordRecord {
-  unsigned log2_n = 15, r = 8, p = 1;
+  unsigned log2_n = 17, r = 8, p = 1;
   Buffer salt;
   Secret verifier;  ///< 32 bytes
 };
@@ -50,6 +50,9 @@ struct PasswordRecord {
 struct PasswordSource {
   /// Nothing: no such name, or it has no password. Empty function: nobody has one.
   std::function<Result<std::optional<PasswordRecord>>(std::string_view name)> record{};
+  /// What a record that is made up costs, so that it looks like one of those there are: the cost of one of them, drawn by a
+  /// random number; without salt and verifier. Empty function: the usual cost.
+  std::function<Result<PasswordRecord>(std::uint64_t draw)> some_cost{};
   /// The password itself, of those few that are kept so.
   std::function<Result<std::optional<Secret>>(std::string_view name)> recoverable{};
 };
@@ -62,7 +65,7 @@ struct LoginRequest {
   std::string client_id;                           ///< as sent; may be empty
   std::string user_name;                           ///< empty if none was sent
   Secret password;                                 ///< likewise
-  Buffer connect;                                  ///< the whole packet; some logins sign it. Empty when logging in again
+  Secret connect;                                  ///< the whole packet; some logins sign it. Empty when logging in again
   std::string address;                             ///< for the log
   std::array<std::uint8_t, 32> channel_binding{};  ///< tls-exporter (RFC 9266); zeroes without TLS
   std::string hop_offer;                           ///< the client's offers in their order, with ',' between them

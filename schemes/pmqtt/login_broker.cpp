@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <variant>
 
+#include "base/reader.h"
 #include "base/text.h"
 #include "base/try.h"
 #include "crypto/agree.h"
@@ -24,6 +25,11 @@ struct Claimant {
   bool has_password = false;  ///< besides its key
   std::string why_not;        ///< for the log; empty: nothing speaks against it yet
 };
+
+/// Whether a client of this login takes what a record costs.
+bool is_taken(const PasswordRecord& record) {
+  return record.log2_n >= 14 && record.log2_n <= 20 && record.r == 8 && record.p >= 1 && record.p <= 4;
+}
 
 Secret no_password() {
   return Secret(Buffer(verifier_size));
@@ -62,7 +68,7 @@ class LoginBrokerSide final : public Login {
     facts_.broker_id = place.key_->identity().name;
     facts_.channel_binding = binding_of(request.channel_binding);
     facts_.hop_offer = request.hop_offer;
-    facts_.connect = crypto::sha256(request.connect);
+    facts_.connect = crypto::sha256(request.connect.reveal());
   }
 
   Result<Step> advance(Bytes in, const Scene& scene) override {
@@ -121,7 +127,7 @@ class LoginBrokerSide final : public Login {
   Result<Claimant> find(const Scene& scene) const {
     const std::string& user = facts_.user_name;
     const Identity* known = scene.directory.find(user);
-    Claimant claimant{place_.nobodys_key_, no_password(), place_.made_up_cost(user), false, {}};
+    Claimant claimant{place_.nobodys_key_, no_password(), TRY(place_.made_up_cost(user)), false, {}};
     if (known == nullptr) claimant.why_not = "not on the list";
     if (known != nullptr && known->status != Status::active) claimant.why_not = "not active";
     // Decoded for nobody too, which takes as long.
@@ -134,8 +140,7 @@ class LoginBrokerSide final : public Login {
     if (place_.passwords_.record) record = TRY(place_.passwords_.record(user));
     if (!record) return claimant;
     PasswordCost cost;
-    const bool fits = record->salt.size() == cost.salt.size() && record->verifier.size() == verifier_size &&
-                      record->log2_n >= 14 && record->log2_n <= 20 && record->r == 8 && record->p >= 1 && record->p <= 4;
+    const bool fits = record->salt.size() == cost.salt.size() && record->verifier.size() == verifier_size && is_taken(*record);
     if (!fits) {
       claimant.why_not = "its password is kept in a form that this login does not take";
       return claimant;
@@ -165,10 +170,17 @@ LoginPlace::LoginPlace(const BrokerPorts& ports)
   if (made_up_salts_ == nullptr) made_up_salts_ = random_secret(ports.random);
 }
 
-PasswordCost LoginPlace::made_up_cost(std::string_view name) const {
+Result<PasswordCost> LoginPlace::made_up_cost(std::string_view name) const {
   PasswordCost cost;
-  const auto salt = crypto::hmac_sha256(made_up_salts_->reveal(), as_bytes(name));
-  std::copy_n(salt.begin(), cost.salt.size(), cost.salt.begin());
+  const auto chance = crypto::hmac_sha256(made_up_salts_->reveal(), as_bytes(name));
+  std::copy_n(chance.begin(), cost.salt.size(), cost.salt.begin());
+  if (!passwords_.some_cost) return cost;
+  // The salt's neighbours: the same at each try.
+  const PasswordRecord like = TRY(passwords_.some_cost(Reader(Bytes(chance).subspan(cost.salt.size(), 8)).u64()));
+  if (!is_taken(like)) return cost;
+  cost.log2_n = static_cast<std::uint8_t>(like.log2_n);
+  cost.r = static_cast<std::uint8_t>(like.r);
+  cost.p = static_cast<std::uint8_t>(like.p);
   return cost;
 }
 

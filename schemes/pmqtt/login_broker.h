@@ -19,7 +19,7 @@ class LoginPlace {
  private:
   friend class LoginBrokerSide;
   /// Of a name that is not there, the same each time it is asked for, also after a restart.
-  PasswordCost made_up_cost(std::string_view name) const;
+  Result<PasswordCost> made_up_cost(std::string_view name) const;
 
   KeyStore* key_;
   Random* random_;

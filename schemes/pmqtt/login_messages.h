@@ -19,7 +19,7 @@ using Nonce = std::array<std::uint8_t, 32>;
 /// What a password is hashed with, as M2 says it.
 struct PasswordCost {
   std::array<std::uint8_t, 16> salt{};
-  std::uint8_t log2_n = 15, r = 8, p = 1;
+  std::uint8_t log2_n = 17, r = 8, p = 1;
   bool operator==(const PasswordCost&) const = default;
 };
 

@@ -11,7 +11,7 @@ namespace {
 class PaperBrokerSide final : public Login {
  public:
   PaperBrokerSide(LoginRequest& request, const PasswordSource& passwords)
-      : connect_(request.connect),
+      : connect_(request.connect.reveal()),
         user_name_(request.user_name),
         has_password_(!request.password.empty()),
         passwords_(passwords) {
@@ -31,7 +31,7 @@ class PaperBrokerSide final : public Login {
     const Identity* known = scene.directory.find(claimed.user);
     // With a password and a key of nobody in particular if there are none, which takes as long.
     const Secret none{as_bytes("no password")};
-    Buffer packet = TRY(with_password(connect_, claimed.user, password ? password->reveal() : none.reveal()));
+    Buffer packet = TRY(with_password(connect_.reveal(), claimed.user, password ? password->reveal() : none.reveal()));
     const crypto::Sec1Compressed& point = known != nullptr ? known->keys.ecdsa : crypto::generator();
     const auto key = TRY(crypto::ecdsa::VerifyingKey::from_sec1(point));
     const bool is_signed = crypto::ecdsa::verify_sha1(key, packet, claimed.signature);
@@ -48,7 +48,7 @@ class PaperBrokerSide final : public Login {
     return fail(Blame::not_authorised, printable(user) + ": " + why);
   }
 
-  Buffer connect_;
+  Secret connect_;
   std::string user_name_;
   bool has_password_;
   PasswordSource passwords_;

@@ -1,6 +1,7 @@
 #include "schemes/pmqtt/pmqtt.h"
 
 #include "base/try.h"
+#include "schemes/pmqtt/partner_table.h"
 #include "schemes/pmqtt/topics.h"
 
 namespace sealmq::pmqtt {
@@ -21,12 +22,15 @@ constexpr std::string_view paper_hazards[] = {
     "the broker keeps passwords that can be read, and never proves who it is",
 };
 
-constexpr std::string_view pmqtt_options[] = {"pmqtt.prefix"};
-constexpr std::string_view smqtt_options[] = {"smqtt.prefix"};
+constexpr std::string_view pmqtt_options[] = {"pmqtt.prefix", "pmqtt.partners"};
+constexpr std::string_view smqtt_options[] = {"smqtt.prefix", "smqtt.partners"};
 constexpr std::string_view smqtt_logins[] = {"pmqtt"};
 
 constexpr SchemeOption options[] = {
     {"prefix", "what the topics of both ends and the broker begin with: \"pmqtt\" (default)"},
+    {.name = "partners",
+     .help = "who may talk to whom, @FILE: lines of a name and its partners; everybody (default)",
+     .is_file = true},
 };
 
 constexpr Claims hardened_claims{.authorship = Authorship::verified_by_subscriber,
@@ -41,6 +45,7 @@ constexpr Claims hardened_claims{.authorship = Authorship::verified_by_subscribe
 template <const SchemeInfo& info>
 Result<> check_options(const SchemeOptions& wanted) {
   TRY(Topics::make(wanted, info.name));
+  TRY(PartnerTable::make(wanted, info.name));
   return {};
 }
 

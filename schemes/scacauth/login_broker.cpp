@@ -38,7 +38,7 @@ class LoginBrokerSide final : public Login {
     facts_.broker_id = place.key_->identity().name;
     facts_.channel_binding = binding_of(request.channel_binding);
     facts_.hop_offer = request.hop_offer;
-    facts_.connect = crypto::sha256(request.connect);
+    facts_.connect = crypto::sha256(request.connect.reveal());
   }
 
   Result<Step> advance(Bytes in, const Scene& scene) override {

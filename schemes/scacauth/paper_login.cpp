@@ -58,7 +58,7 @@ Secret joined(std::initializer_list<Bytes> parts) {
 class PaperBrokerSide final : public Login {
  public:
   PaperBrokerSide(const PaperPlace& place, const Method& method, LoginRequest& request)
-      : place_(place), method_(method), client_id_(request.client_id), connect_(request.connect) {
+      : place_(place), method_(method), client_id_(request.client_id), connect_(request.connect.reveal()) {
     tested_ = Tested::held_off;
   }
 
@@ -69,7 +69,7 @@ class PaperBrokerSide final : public Login {
 
  private:
   Result<Step> on(ExpectStep1&, Bytes in, const Scene& scene) {
-    TRY(check_connect(connect_, place_.allows_plain_will_));
+    TRY(check_connect(connect_.reveal(), place_.allows_plain_will_));
     const Step1 step = TRY(decode_step1(method_, in));
     const std::string uid(step.uid);
     const Identity* known = scene.directory.find(uid);
@@ -132,7 +132,7 @@ class PaperBrokerSide final : public Login {
   const PaperPlace place_;
   const Method method_;
   std::string client_id_;
-  Buffer connect_;
+  Secret connect_;
   std::variant<ExpectStep1, ExpectStep3, Failed> state_;
 };
 

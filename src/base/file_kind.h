@@ -56,6 +56,7 @@ inline constexpr WantedFile wants_password{"a password is wanted, its first line
 inline constexpr WantedFile wants_password_list{"the file that sealmq identity password writes is wanted", {}};
 inline constexpr WantedFile wants_psk_list{"lines of identity:key are wanted", {}};
 inline constexpr WantedFile wants_pin{"a PIN is wanted, its first line", {}};
+inline constexpr WantedFile wants_ticket{"the code of a ticket is wanted, its first line", {}};
 inline constexpr WantedFile wants_token{"a token of one word is wanted", {}};
 inline constexpr WantedFile wants_configuration{"a configuration in TOML is wanted", {}};
 /// What options of schemes may be: keys of others' software, in PEM.

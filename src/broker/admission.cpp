@@ -194,9 +194,14 @@ Core::Accepted Core::pass_on(Link& link, const mqtt::Publish& packet, const Admi
     properties = &*without_evidence;
   }
   // A message whose topic was hidden is not kept where anybody might ask for it.
-  const bool retain = packet.retain && !packet.topic.starts_with('$');
+  bool retain = packet.retain && !packet.topic.starts_with('$');
+  if (const char* cause = retain ? lacks_room_to_retain(link, packet) : nullptr) {
+    refuse(link, {Refusal::limit_reached, Reason::quota_exceeded, cause}, now);
+    retain = false;
+  }
   MessageView view = view_of(admitted, packet.payload, packet.qos, retain, properties);
   view.publisher = link.session->name;
+  view.party = link.party();
   if (retain) view.stamp = next_stamp(now);
   if (packet.properties.message_expiry_interval)
     view.expires = now.steady + std::uint64_t{1000} * *packet.properties.message_expiry_interval;

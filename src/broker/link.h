@@ -5,6 +5,7 @@
 
 #include "broker/access.h"
 #include "broker/budget.h"
+#include "broker/login_places.h"
 #include "broker/session.h"
 #include "broker/shard.h"
 #include "broker/turns.h"
@@ -20,13 +21,18 @@ struct PendingLogin {
   std::shared_ptr<Login> login;
   std::shared_ptr<std::optional<Result<Login::Step>>> answer;  ///< of the present step; nothing: no thread had time for it
   std::string method;
-  std::string name;                   ///< whose login it is said to be: failures are counted under it
-  Buffer connect;                     ///< the packet, until it is done; empty when logging in again
-  bool running = false;               ///< a step is being worked on, or waits for its turn
-  bool waits = false;                 ///< for its turn to begin, with
-  Buffer data{};                      ///< the client's first
-  std::uint64_t answer_at = 0;        ///< steady; not before
-  bool is_answered = false;           ///< and waits for that moment
+  std::string name;  ///< whose login it is said to be: failures are counted under it
+  Secret connect;    ///< the packet, until it is done; empty when logging in again
+  LoginPlaces::Ticket place = 0;
+  std::function<void()> work;   ///< the next step, while it waits in line
+  Turns::Ticket ticket = 0;     ///< there
+  bool running = false;         ///< a step is being worked on, or waits for that
+  bool waits = false;           ///< for its turn to begin, with
+  Buffer data{};                ///< the client's first
+  bool displaced = false;       ///< it makes room for others, and has not failed
+  std::uint64_t since = 0;      ///< steady: when its peer's turn began
+  std::uint64_t answer_at = 0;  ///< steady; not before
+  bool is_answered = false;     ///< and waits for that moment
   std::optional<std::size_t> scheme;  ///< whose login it is; nothing: by user name and password alone
   Hop hop = Hop::none;                ///< chosen
 };
@@ -81,11 +87,16 @@ class Link final : public mqtt::Events {
 
   /// The guard's part in acknowledgements; null: it has none.
   KeyRelay* relay() const { return guard != nullptr ? guard->relay() : nullptr; }
+  /// Nothing of what it sends is looked at for now.
+  bool is_held_back() const { return is_slowed() || preparing != nullptr; }
+  bool is_slowed() const { return slowed_until != 0 || waits_for_turn || waits_for_others; }
   bool is_v5() const { return connection.version() == mqtt::Version::v5; }
   /// For the log: the identifier, or the address before there is one.
   std::string_view label() const { return session != nullptr ? std::string_view(session->client_id) : peer.address; }
   /// What rights and policy depend on.
   Caller caller(Now at) const { return {proved, {.identity = identity, .client_id = bound_client_id}, at.steady}; }
+  /// Whose share of what is finite it takes: its identity's, or its address's.
+  const std::string& party() const { return identity.empty() ? place() : identity; }
   const std::string& place() const { return peer.place.empty() ? peer.address : peer.place; }
 
   mqtt::Connection connection;
@@ -119,6 +130,10 @@ class Link final : public mqtt::Events {
   std::uint64_t failures_since = 0;  ///< since this steady moment
   TokenBucket messages, bytes;       ///< that it may publish
   std::uint64_t slowed_until = 0;    ///< steady; 0: it keeps to its rates
+  bool publishes = false;            ///< has sent a message,
+  bool was_promised = false;         ///< and one of QoS 1 or 2, or a retained one
+  bool waits_for_turn = false;       ///< Core::take_turns
+  bool waits_for_others = false;     ///< for shards that do not take its messages
   bool owes_reading = false;         ///< it does not take our answers
   bool is_read = true;               ///< as Effects::reading has told
   std::uint64_t stalled_since = 0;   ///< steady: is owed bytes, and has taken none since; 0: all is well
@@ -140,6 +155,8 @@ class Link final : public mqtt::Events {
   void promise(mqtt::PacketType type, const Answer& answer, bool relies);
   // login.cpp
   Result<> begin(const mqtt::Connect& packet, Bytes raw);
+  Result<> enter_by_tls(const mqtt::Connect& packet);
+  Result<> prove_by_tls_again(Bytes data);
   Result<Hop> choose_hop(std::string_view offer, bool by_scheme) const;
   Result<> take_part(std::unique_ptr<Login> login, LoginRequest request, std::string name, std::optional<std::size_t> scheme,
                      Bytes data);

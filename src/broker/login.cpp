@@ -16,12 +16,12 @@ Failure refused(std::string cause, Reason reason = Reason::not_authorized) {
   return fail(Blame::not_authorised, std::move(cause), static_cast<std::uint8_t>(reason));
 }
 
-std::string make_client_id(Random& random, std::size_t shard, std::size_t count) {
-  for (;;) {  // until it falls to this shard: `count` tries on average
+std::string make_client_id(const Core& core, std::string_view begins_with) {
+  for (;;) {  // until it falls to this shard: as many tries on average as there are shards
     std::array<std::uint8_t, 12> octets{};
-    random.fill(octets);
-    std::string id = "auto-" + to_hex(octets);
-    if (Shard::shard_of(id, count) == shard) return id;
+    core.ports.random.fill(octets);
+    std::string id = std::string(begins_with).append("auto-").append(to_hex(octets));
+    if (core.owner_of(id) == core.index) return id;
   }
 }
 
@@ -43,6 +43,14 @@ bool has_offered(std::string_view offer, Hop hop) {
   }
   return false;
 }
+
+/// baseline-tls, section 5: so that nobody takes over another identity's session.
+bool is_bound_to(std::string_view client_id, std::string_view identity) {
+  return client_id.starts_with(identity) && (client_id.size() == identity.size() || client_id[identity.size()] == ':');
+}
+
+/// "Take my identity from TLS."
+constexpr std::string_view tls_method = "TLS-EXT";
 
 constexpr const char* too_many_failures = "too many logins have failed";
 
@@ -97,12 +105,16 @@ Result<Hop> Link::choose_hop(std::string_view offer, bool by_scheme) const {
 
 Result<> Link::begin(const mqtt::Connect& packet, Bytes raw) {
   const auto& method = packet.properties.authentication_method;
+  if (method && *method == tls_method) return enter_by_tls(packet);
+  const bool tls_knows = !peer.identity.empty();
+  if (!method && tls_knows && packet.user_name && *packet.user_name != peer.identity)
+    return refused("its user name is not the one that TLS proves");
   LoginRequest request;
   if (method) request.method = *method;
   request.client_id = packet.client_id;
   if (packet.user_name) request.user_name = *packet.user_name;
   if (packet.password) request.password = Secret(*packet.password);
-  request.connect = to_buffer(raw);
+  request.connect = Secret(raw);
   request.address = peer.address;
   request.channel_binding = peer.channel_binding;
   std::string name = name_in(request);
@@ -116,9 +128,11 @@ Result<> Link::begin(const mqtt::Connect& packet, Bytes raw) {
     if (login == nullptr) return refused("no scheme has this authentication method", Reason::bad_authentication_method);
     if (!hop) return Failure(hop.error());
   } else {
-    if (packet.user_name) login = core_.begin_login_in_connect(request, scheme);
+    // A password beside what TLS proves is a second factor; without one there is nothing to look at.
+    const bool tries = packet.user_name && (packet.password || !tls_knows);
+    if (tries) login = core_.begin_login_in_connect(request, scheme);
     TRY(choose_hop({}, scheme.has_value()));  // it makes no key
-    if (packet.user_name && login == nullptr && core_.ports.password_login) login = core_.ports.password_login(request);
+    if (tries && login == nullptr && core_.ports.password_login) login = core_.ports.password_login(request);
   }
   if (login != nullptr)
     return take_part(std::move(login), std::move(request), std::move(name), scheme,
@@ -130,6 +144,28 @@ Result<> Link::begin(const mqtt::Connect& packet, Bytes raw) {
   return enter(packet, {});
 }
 
+Result<> Link::enter_by_tls(const mqtt::Connect& packet) {
+  if (!packet.properties.authentication_data.value_or(Bytes{}).empty()) return refused("TLS-EXT takes no data");
+  if (peer.identity.empty()) return refused("TLS proves nobody");
+  TRY(choose_hop({}, false));
+  identity = peer.identity;
+  Proof proof;
+  proof.properties.authentication_method = tls_method;
+  return enter(packet, std::move(proof));
+}
+
+/// Whether what TLS proved still holds.
+Result<> Link::prove_by_tls_again(Bytes data) {
+  const Identity* listed = core_.access.directory().find(identity);
+  const bool is_over = peer.proof_ends != 0 && peer.proof_ends <= now.wall;
+  if (!data.empty() || peer.identity != identity || is_over || listed == nullptr || listed->status != Status::active)
+    return refused("TLS proves nobody any more");
+  mqtt::Properties properties;
+  properties.authentication_method = tls_method;
+  connection.send(mqtt::Auth{.reason = Reason::success, .properties = properties});
+  return {};
+}
+
 // [MQTT-4.12.1-1] The same method, and the session goes on meanwhile.
 Result<> Link::on(const mqtt::Auth& packet) {
   Bytes data = packet.properties.authentication_data.value_or(Bytes{});
@@ -139,6 +175,7 @@ Result<> Link::on(const mqtt::Auth& packet) {
     step(data);
     return {};
   }
+  if (*packet.properties.authentication_method == tls_method) return prove_by_tls_again(data);
   LoginRequest request;
   request.method = *packet.properties.authentication_method;
   request.client_id = session->client_id;
@@ -181,9 +218,7 @@ Result<> Link::take_part(std::unique_ptr<Login> login, LoginRequest request, std
   // Before there is any work; what has begun is counted where the work is done.
   if (core_.ports.gate != nullptr && !core_.ports.gate->may_try(login->tested(), name, peer.address, now))
     return refused(too_many_failures, Reason::quota_exceeded);
-  if (core_.logins >= core_.settings.maximum_logins) return refused("too many logins at once", Reason::quota_exceeded);
-  logging_in = std::make_unique<PendingLogin>();
-  ++core_.logins;
+  if (!core_.take_login_place(*this)) return refused("too many logins at once", Reason::quota_exceeded);
   logging_in->login = std::move(login);
   logging_in->method = std::move(request.method);
   logging_in->name = std::move(name);
@@ -215,16 +250,48 @@ void Link::wait_turn() {
 // A client that has left costs no more work.
 void Link::step(Bytes data) {
   logging_in->running = true;
+  core_.login_places.set(logging_in->place, LoginPlaces::At::line);
   logging_in->answer = std::make_shared<std::optional<Result<Login::Step>>>();
-  core_.effects.jobs.push_back({{Job::Kind::login, id, {}},
-                                [pending = std::weak_ptr(logging_in->login), answer = logging_in->answer, data = to_buffer(data),
-                                 now = now, directory = core_.access.shared_directory(), gate = core_.ports.gate,
-                                 name = logging_in->name, address = peer.address, kind = kind_of(*logging_in)] {
-                                  if (auto login = pending.lock())
-                                    answer->emplace(advance(*login, data, {now, *directory}, kind, [&](Login::Tested by) {
-                                      return LoginTry(gate, by, name, address, now);
-                                    }));
-                                }});
+  core_.line_up_login(*this, [pending = std::weak_ptr(logging_in->login), answer = logging_in->answer, data = to_buffer(data),
+                              now = now, directory = core_.access.shared_directory(), gate = core_.ports.gate,
+                              name = logging_in->name, address = peer.address, kind = kind_of(*logging_in)] {
+    if (auto login = pending.lock())
+      answer->emplace(advance(*login, data, {now, *directory}, kind,
+                              [&](Login::Tested by) { return LoginTry(gate, by, name, address, now); }));
+  });
+}
+
+bool Core::take_login_place(Link& link) {
+  if (login_places.is_full()) {
+    const auto leaving = login_places.displaced_by(link.place());
+    Link* other = leaving ? find(*leaving) : nullptr;
+    if (other == nullptr) return false;
+    other->now = link.now;
+    other->logging_in->displaced = true;
+    abort(*other, {Blame::environment, "its login makes room for others", static_cast<std::uint8_t>(Reason::quota_exceeded)});
+  }
+  link.logging_in = std::make_unique<PendingLogin>();
+  link.logging_in->place = login_places.enter(link.place(), link.id);
+  return true;
+}
+
+void Core::line_up_login(Link& link, std::function<void()> work) {
+  link.logging_in->work = std::move(work);
+  link.logging_in->ticket = login_turns_.wait(link.place(), link.id);
+  begin_logins();
+}
+
+void Core::begin_logins() {
+  while (const auto next = login_turns_.next()) {
+    Link& link = *find(*next);  // who ends leaves the line
+    login_places.set(link.logging_in->place, LoginPlaces::At::work);
+    effects.jobs.push_back({{Job::Kind::login, link.id, link.place()}, std::move(link.logging_in->work)});
+  }
+}
+
+void Core::forget_login(Link& link) {
+  login_places.leave(link.logging_in->place);
+  login_turns_.leave(link.place(), link.logging_in->ticket);
 }
 
 Result<> Link::go_on_with_login() {
@@ -238,11 +305,13 @@ Result<> Link::go_on_with_login() {
   if (result && !result->data.empty()) properties.authentication_data = result->data;
   if (result && !result->done) {
     if (pending.method.empty()) return refused("a password takes one step");
+    core_.login_places.set(pending.place, LoginPlaces::At::peer);
+    pending.since = now.steady;
     connection.send(mqtt::Auth{.reason = Reason::continue_authentication, .properties = properties});  // [MQTT-4.12.0-2]
     return {};
   }
+  core_.forget_login(*this);
   auto decided = std::move(logging_in);
-  --core_.logins;
   if (!result) {
     const auto code = static_cast<Reason>(result.error().code);
     const bool may_be_told = code == Reason::protocol_error || code == Reason::quota_exceeded;
@@ -253,12 +322,12 @@ Result<> Link::go_on_with_login() {
   TRY(prove(logged_in.identity, decided.get(), logged_in.factors));
   if (again) {
     connection.send(mqtt::Auth{.reason = Reason::success, .properties = properties});
-    return {};
+    return connection.protect_again(logged_in.session_key);
   }
   identity = logged_in.identity;
   proved_by = decided->scheme;
-  auto header = TRY(mqtt::decode_header(decided->connect, connection.version()));
-  auto packet = TRY(mqtt::decode_connect(Bytes(decided->connect).subspan(header->size)));
+  auto header = TRY(mqtt::decode_header(decided->connect.reveal(), connection.version()));
+  auto packet = TRY(mqtt::decode_connect(decided->connect.reveal().subspan(header->size)));
   Proof proof;
   proof.properties = properties;
   proof.hop = decided->hop;
@@ -295,8 +364,11 @@ Result<> Link::enter(const mqtt::Connect& packet, Proof proof) {
   if (proof.hop != Hop::none) answer.properties.user.push_back({hop_property, name(proof.hop)});
   std::string assigned;
   std::string_view client_id = packet.client_id;
+  const bool by_tls = peer.binds_client_id && !identity.empty() && identity == peer.identity;
+  if (by_tls && !client_id.empty() && !is_bound_to(client_id, identity))
+    return refused("its client identifier is not of the identity that TLS proves");
   if (client_id.empty()) {
-    assigned = make_client_id(core_.ports.random, core_.index, core_.count);
+    assigned = make_client_id(core_, by_tls ? identity + ":" : std::string());
     client_id = answer.properties.assigned_client_identifier.emplace(assigned);  // [MQTT-3.2.2-16]
     knows_its_id = packet.version == mqtt::Version::v5;
   }
@@ -309,7 +381,7 @@ Result<> Link::enter(const mqtt::Connect& packet, Proof proof) {
     will = std::move(*admitted);
   }
   // Of such a login nothing goes on beyond its connection.
-  auto [taken, present] = core_.take_session(client_id, identity, packet.clean_start || one_at_a_time, now);
+  auto [taken, present] = core_.take_session(client_id, identity, packet.clean_start || one_at_a_time, party(), now);
   if (taken == nullptr) return refused("too many sessions", Reason::quota_exceeded);
 
   session = taken;

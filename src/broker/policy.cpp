@@ -24,7 +24,7 @@ Result<Policy> Policy::make(std::vector<TopicRule> rules) {
   for (const auto& rule : rules) {
     policy.offered_.add(rule.publish);
     policy.offered_.add(rule.subscribe);
-    policy.offered_.add(rule.login);
+    policy.offered_.add(rule.login.schemes());
   }
   policy.rules_ = std::move(rules);
   return policy;

@@ -20,6 +20,11 @@ using mqtt::Reason;
 
 // -- what takes long is done elsewhere -----------------------------------------------------------------------------------------
 
+/// By a scheme of policy, or whatever policy says.
+bool Core::is_taken(std::size_t scheme, const Incoming& incoming) const {
+  return access.is_offered(scheme) || ports.schemes[scheme]->concerns_the_list(incoming);
+}
+
 bool Core::prepare(Link& link, const mqtt::Publish& packet, Now now) {
   if (!packet.topic.starts_with('$')) return false;
   Incoming incoming{packet.topic, packet.payload, now};
@@ -29,7 +34,7 @@ bool Core::prepare(Link& link, const mqtt::Publish& packet, Now now) {
     const bool tries = tries_a_secret(scheme, incoming);
     if (tries && ports.gate != nullptr && !ports.gate->may_try(LoginGate::Tested::secret, {}, link.peer.address, now))
       return false;
-    auto preparation = access.is_offered(i) ? scheme.prepare(incoming) : nullptr;
+    auto preparation = is_taken(i, incoming) ? scheme.prepare(incoming) : nullptr;
     if (preparation == nullptr) return false;
     link.preparing = std::make_unique<PendingMessage>();
     link.preparing->work = std::make_shared<PendingMessage::Work>();
@@ -84,7 +89,7 @@ Core::Accepted Core::take_reserved(Link& link, const mqtt::Publish& packet, Prep
   Incoming incoming{packet.topic, packet.payload};
   for (std::size_t i = 0; i < ports.schemes.size(); ++i) {
     BrokerScheme& scheme = *ports.schemes[i];
-    if (!scheme.takes(packet.topic) || !scheme.recognises(incoming) || !access.is_offered(i)) continue;
+    if (!scheme.takes(packet.topic) || !scheme.recognises(incoming) || !is_taken(i, incoming)) continue;
     const bool tries = tries_a_secret(scheme, incoming);
     if (tries && !link.trying)  // else it has begun when it was prepared
       link.trying.emplace(ports.gate, LoginGate::Tested::secret, "", link.peer.address, now);
@@ -178,7 +183,7 @@ Admission<std::monostate> Core::grant_own(Link& link, std::size_t scheme, Asked&
   auto may = may_subscribe(link, filter, scheme, QoS::exactly_once, &asked, now);  // with its inbox's, in the end
   if (!may) return tl::unexpected(may.error());
   const Identity* subscriber = may->identity;
-  if (auto room = has_room_for_subscription(filter); !room) return room;
+  if (auto room = has_room_for_subscription(link, filter); !room) return room;
   // Asking again renews the key.
   auto same = std::ranges::find_if(link.own_subscriptions, [&](const auto& other) {
     return other->scheme == scheme && other->filter == filter &&
@@ -199,7 +204,8 @@ Admission<std::monostate> Core::grant_own(Link& link, std::size_t scheme, Asked&
   if (made->receiver->pace() != 0)
     made->paced = std::make_unique<Paced>(Paced{.waiting = {}, .next = now.steady + made->receiver->pace()});
   made->receiver->may_share(access.may_share(subscriber, scheme, filter, link.caller(now)));
-  account(*made);
+  made->kind = kinds.use(filter, link.party(), link.session->kinds);
+  account_first(*made, link.party());
   tree.add(*made);
   account_tree();
   ++counters.subscriptions;
@@ -349,7 +355,7 @@ void Core::send_frame(Link& link, std::string_view topic, Bytes payload) {
   packet.payload = payload;
   Buffer sealed;
   if (link.guard != nullptr) {
-    if (!link.guard->seal(topic, payload, sealed)) return drop(Drop::cannot_seal);
+    if (!link.guard->seal(topic, payload, link.now, sealed)) return drop(Drop::cannot_seal);
     packet.payload = sealed;
   }
   link.connection.send(packet);

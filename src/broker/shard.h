@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "base/keyed_hash.h"
 #include "broker/budget.h"
 #include "broker/changes.h"
 #include "broker/interest.h"
@@ -48,6 +49,8 @@ enum class HopRule : std::uint8_t {
 struct Peer {
   std::string address;           ///< for the log, and for throttling
   std::string identity{};        ///< proven by the transport: a certificate's name, a pre-shared key's; empty: none
+  bool binds_client_id = false;  ///< to that identity: a client identifier is it, or begins with it and ':'
+  std::uint64_t proof_ends = 0;  ///< when its certificate runs out, wall milliseconds; 0: never
   bool is_own = false;           ///< the broker's other half: it alone may use own_names
   bool may_be_anonymous = true;  ///< else it has to prove an identity
   HopRule hop = HopRule::as_offered;
@@ -81,12 +84,13 @@ struct Settings {
   std::uint32_t slow_consumer_timeout = 60;          ///< seconds at the high water without taking a byte; 0: for ever
   std::uint32_t failures_until_disconnect = 10;      ///< messages that fail verification within 60 s
   std::size_t maximum_topic_nodes = 1'000'000;       ///< levels in the tree of subscriptions, per shard
-  std::size_t maximum_wildcards = 16;                ///< '+' in one filter
+  std::size_t maximum_wildcards = 8;                 ///< '+' in one filter
   std::uint16_t topic_alias_maximum_out = 32;        ///< aliases used towards one client, if it allows them
   std::size_t maximum_logins = 256;                  ///< undecided at the same time, per shard
   std::size_t maximum_preparations = 16;             ///< of messages at the same time, per shard and scheme; others wait,
   std::size_t maximum_preparations_of_address = 8;   ///< and of messages of one address
   std::size_t maximum_receivers = 64;                ///< subscriptions with a key of their own, per connection
+  HashKey shard_key{};                               ///< of shard_of; the store keeps it
   bool durable = false;                              ///< changes go to a store, and promises wait for it
   std::uint32_t store_delay = 0;  ///< milliseconds that a QoS 1 message may be kept from the store, if its client is there: most
                                   ///< often it is acknowledged before that, and need not be written at all
@@ -249,6 +253,13 @@ struct Move {
   Buffer unread;  ///< to be received there after open()
 };
 
+/// Who has to wait because other shards do not take what is on its way to them.
+enum class HeldBack : std::uint8_t {
+  nobody,
+  who_was_promised,  ///< publishers of QoS 1 and 2 and of retained messages; the others' messages are lost to those shards
+  publishers,        ///< all of them
+};
+
 /// Whether anything is to be read from a connection.
 struct Reading {
   ConnectionId connection;
@@ -283,10 +294,21 @@ class Shard {
   /// Asking takes the connection off the list of writable ones: it is named again when more has come.
   /// `unsent`: bytes that left it earlier and that the transport still keeps.
   mqtt::Outbox* outbox(ConnectionId connection, std::size_t unsent = 0);
+  /// It has logged in.
+  bool has_session(ConnectionId connection);
   /// A Job is done, or will not be.
   void finish(const Job::Name& job, Now now);
   /// Bytes went out, so many: a slow consumer may now get what was kept back.
   void drained(ConnectionId connection, Now now, std::size_t written = 0);
+
+  /// Parcels fill up: they should be handed over before anything else is received, and until then publishers wait.
+  bool has_much_to_hand_over() const;
+  /// The parcels of effects() have been taken, and this is how the others do.
+  void handed_over(HeldBack held_back, Now now);
+  /// Messages of QoS 0 that another shard did not get.
+  void lost(std::size_t messages);
+  /// Whether anything is to be received from this connection now: it is no publisher who has to wait.
+  bool is_heard(ConnectionId connection) const;
 
   /// From other shards, in order.
   void take_in(std::span<const Parcel> parcels, Now now);
@@ -333,9 +355,11 @@ class Shard {
 
   Effects& effects();
   const Counters& counters() const;
+  /// A measure of the work done so far that no clock disturbs: things looked at, each of which takes some hundred nanoseconds.
+  std::uint64_t steps() const;
 
-  /// The shard that owns a client identifier.
-  static std::size_t shard_of(std::string_view client_id, std::size_t count);
+  /// The shard that owns a client identifier, or a group of shared subscriptions. `key`: Settings::shard_key.
+  static std::size_t shard_of(std::string_view name, std::size_t count, const HashKey& key);
 
  private:
   std::unique_ptr<class Core> core_;

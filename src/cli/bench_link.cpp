@@ -31,9 +31,7 @@ bool would_block() {
 Result<Endpoint> resolve(std::string_view text, const TlsOptions& tls) {
   const net::Url url = TRY(net::parse_url(text));
   Endpoint endpoint;
-  endpoint.destination = {url.transport, url.host, url.port, url.path, nullptr};
-  if (url.transport == net::Transport::tls || url.transport == net::Transport::secure_websocket)
-    endpoint.destination.tls = TRY(net::TlsClient::load(tls));
+  endpoint.destination = TRY(net::destination_of(url, tls));
   if (url.transport == net::Transport::unix_socket)
     endpoint.address = net::unix_address(url.path);
   else

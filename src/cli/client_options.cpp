@@ -111,6 +111,11 @@ void add_address_options(Command& command, ClientOptions& options) {
                              "mqtt://USER:PASSWORD@HOST:PORT/TOPIC instead of -h, -p, -u, -P and -t; mqtts:// with TLS, "
                              "ws://HOST:PORT/mqtt and wss:// over WebSocket, unix:/PATH for a socket of this machine");
   auto* local = command.option("--unix", options.unix_socket, "FILE", "the same as -L unix:FILE");
+  command
+      .option("--proxy", options.proxy, "URL",
+              "connects by this SOCKS5 proxy: socks5h://USER:PASSWORD@HOST:PORT, user and password if it wants them; socks5:// "
+              "where names are looked up here")
+      ->envname("SEALMQ_PROXY");
   for (auto* other : {host, port, local}) url->excludes(other);
   command.take_profile();
 }
@@ -123,10 +128,18 @@ void add_tls_options(Command& command, ClientOptions& options) {
   command.option("--tls-cert,--cert", options.tls.cert, "FILE", "your certificate (--key is NAME.key here, not its key)");
   command.option("--tls-key", options.tls.key, "FILE", "its private key");
   command.flag("--insecure", options.tls.insecure, "does not check that the certificate is for this host");
+  command.option("--pin", options.tls.pins, "SHA256",
+                 "hash of the broker's public key, or of one that signed it, in hexadecimal or as curl writes it; one of those "
+                 "given must be met, so name the next key too");
+  command.choice("--ocsp", options.tls.ocsp, {"off", "prefer", "require"},
+                 "whether the broker's certificate must come with its authority's word that it is not revoked (off)");
   command.option("--psk", options.tls.psk, "HEX", "a pre-shared key instead of certificates")->envname("SEALMQ_PSK");
   command.option("--psk-identity", options.tls.psk_identity, "NAME", "whose it is");
+  command.flag("--psk-raw", options.tls.psk_is_raw, "the key as it is, as brokers other than SealMQ want it");
+  command.choice("--tls-groups", options.tls.groups, {"default", "both", "classic"},
+                 "of the key exchange: with ML-KEM-768 where OpenSSL has it, with both shares at once, or without it");
   command.choice("--tls-version", options.tls.version, {"tlsv1.2", "tlsv1.3"}, "at least this one (tlsv1.2)");
-  command.option("--tls-alpn", options.tls.alpn, "NAME", "the protocol to name");
+  command.option("--tls-alpn", options.tls.alpn, "NAME", "the protocol to name (mqtt; http/1.1 on wss://)");
 }
 
 void add_client_options(Command& command, ClientOptions& options, const char* peers) {
@@ -146,6 +159,9 @@ void add_client_options(Command& command, ClientOptions& options, const char* pe
                      : "the other end, for end-to-end schemes");
   add_topic_keys_option(command, options.topic_keys);
   options.peers_option = peers;
+  add_unproved_option(command, options.unproved);
+  command.option("--authority", options.authority, "authority.pub",
+                 "a revocation authority, whose orders about the other ends are followed");
   command.option("--scheme-option", options.scheme_options, "NAME=@FILE",
                  "what a scheme's README asks for, such as sl2.capability, in a file for its owner only");
 
@@ -211,6 +227,7 @@ Result<ConnectOptions> connect_options(const ClientOptions& options) {
   ConnectOptions connect;
   connect.url = url_of(options);
   connect.tls = options.tls;
+  connect.proxy = options.proxy;
   connect.client_id =
       options.client_id_prefix.empty() ? options.client_id : options.client_id_prefix + std::to_string(::getpid());
   connect.version = TRY(version_from(options.version));
@@ -238,7 +255,8 @@ Result<ConnectOptions> connect_options(const ClientOptions& options) {
   connect.topic_keys = options.topic_keys;
   if (const Scheme* scheme = find_scheme(options.scheme); scheme == nullptr || !scheme->info->has_topic_keys)
     connect.topic_keys.clear();  // the usual folder
-  for (const auto& file : options.peers) connect.peers.push_back(TRY(read_public_identity(file)));
+  for (const auto& file : options.peers) connect.peers.push_back(TRY(read_public_identity(file, options.unproved)));
+  if (!options.authority.empty()) connect.authority = TRY(read_authority(options.authority));
   connect.on_notice = [](const std::string& line) { notice(line); };
   connect.scheme_options = TRY(scheme_options(options));
   TRY(check_uses(options.scheme, named_by(options), connect.scheme_options));
@@ -256,6 +274,7 @@ Result<ConnectOptions> plain_connect_options(ClientOptions options, const std::v
   TRY(take("--key", options.key));
   TRY(take("--broker-key", options.broker_key));
   TRY(take(options.peers_option.c_str(), options.peers));
+  TRY(take("--authority", options.authority));
   TRY(take("--scheme-option", options.scheme_options));
   std::string topic_keys = options.names_topic_keys ? options.topic_keys : "";
   TRY(take("--topic-keys", topic_keys));

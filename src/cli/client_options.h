@@ -14,6 +14,7 @@ struct ClientOptions {
   std::string host = "localhost";
   std::uint16_t port = 0;  // not given
   std::string unix_socket;
+  std::string proxy;
   TlsOptions tls;
   std::string client_id;
   std::string client_id_prefix;
@@ -38,6 +39,8 @@ struct ClientOptions {
   bool names_topic_keys = false;   // otherwise it is the usual folder, or that of the environment
   std::vector<std::string> peers;  // NAME.pub files
   std::string peers_option;        // --to or --from
+  bool unproved = false;           // those files may be without a proof
+  std::string authority;           // authority.pub
   std::vector<std::string> scheme_options;
 };
 

@@ -173,11 +173,7 @@ bool listens_beyond_this_machine(std::uint16_t port) {
 }
 
 Result<net::Destination> destination_of(const ClientOptions& options) {
-  const auto url = TRY(net::parse_url(url_of(options)));
-  net::Destination to{url.transport, url.host, url.port, url.path, nullptr};
-  if (to.transport == net::Transport::tls || to.transport == net::Transport::secure_websocket)
-    to.tls = TRY(net::TlsClient::load(options.tls));
-  return to;
+  return net::destination_of(TRY(net::parse_url(url_of(options))), options.tls, options.proxy);
 }
 
 /// Why nobody answered in MQTT.
@@ -199,7 +195,7 @@ Result<> look_at_broker(Report& report, const Options& options) {
   const bool with_tls = to.tls != nullptr, is_private = with_tls || to.transport == net::Transport::unix_socket;
   report.fact("broker", net::to_text(to));
   Anonymous may;
-  std::string trouble;
+  std::string trouble, encryption;
   bool speaks_5 = false, speaks_311 = false;
   struct Tried {
     mqtt::Version version;
@@ -215,6 +211,7 @@ Result<> look_at_broker(Report& report, const Options& options) {
       continue;
     }
     const mqtt::Reason reason = (*probe)->announced().reason;
+    encryption = (*probe)->encryption();
     const bool speaks = reason != mqtt::Reason::unsupported_protocol_version;
     report.fact(tried.name, !is_error(reason) ? "yes" : (speaks ? "yes, but login: " : "no: ") + std::string(mqtt::name(reason)));
     if (tried.version == mqtt::Version::v5) speaks_5 = speaks;
@@ -237,7 +234,7 @@ Result<> look_at_broker(Report& report, const Options& options) {
                    "anonymous = false on the [[listener]] (mosquitto: allow_anonymous false); or no --allow-plain, and no row "
                    "that gives \"plain\" for what is not public");
   if (is_private) {
-    report.fact("encryption", with_tls ? "TLS" : "a socket of this machine");
+    report.fact("encryption", with_tls ? encryption : "a socket of this machine");
     return {};
   }
   const bool is_here = net::is_loopback(to.host);

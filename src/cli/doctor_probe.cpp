@@ -66,7 +66,8 @@ Result<Descriptor> connect_to(const net::Destination& to) {
     return socket;
   }
   Result<Descriptor> socket = fail(Blame::environment, "cannot connect to " + to.host + ": it has no address");
-  for (const net::Address& address : TRY(net::resolve(to.host, to.port)))
+  const net::HostPort stop = net::first_stop(to);
+  for (const net::Address& address : TRY(net::resolve(stop.host, *stop.port)))
     if (socket = connect_to(address); socket) break;
   return socket;
 }
@@ -110,6 +111,12 @@ class Conversation final : public Probe, private mqtt::Events {
   }
 
   const Announced& announced() const override { return announced_; }
+
+  std::string encryption() const override {
+    net::PeerInfo peer;
+    if (channel_ != nullptr) channel_->describe(peer);
+    return peer.tls_version + (peer.tls_group.empty() ? "" : ", key exchange by " + peer.tls_group);
+  }
 
   Result<mqtt::Reason> subscribe(const std::string& filter) override {
     mqtt::Subscribe subscribe;

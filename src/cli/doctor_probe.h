@@ -36,6 +36,8 @@ class Probe {
   virtual ~Probe() = default;
 
   virtual const Announced& announced() const = 0;
+  /// Version and key exchange of TLS; empty: none.
+  virtual std::string encryption() const = 0;
   /// The reason in the acknowledgement. Errors: as login.
   virtual Result<mqtt::Reason> subscribe(const std::string& filter) = 0;
   virtual Result<mqtt::Reason> publish(const std::string& topic, const std::string& payload, bool retain) = 0;

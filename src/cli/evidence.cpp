@@ -79,16 +79,6 @@ Result<Shown> read_shown(Bytes file) {
   return shown;
 }
 
-Result<Buffer> make_request(Bytes evidence, std::string_view reason, KeyStore& key, Now now) {
-  if (malina::begins(evidence, malina::type_evidence))
-    return malina::revocation_request(TRY(malina::decode_evidence(evidence)), reason, key, now);
-  if (!malina::begins(evidence, "EVID_")) return fail(Blame::caller_misused, "this is not evidence");
-  auto request = TRY(malina::decode_paper_evidence(evidence));
-  if (reason.size() > 0xFFFF) return fail(Blame::caller_misused, "too long for a request");
-  request.reason = reason;
-  return malina::encode(request);
-}
-
 Result<malina::Id> author_of(const Shown& shown, KeyStore& authority, const std::vector<Identity>& listed) {
   return shown.hardened ? author_of(*shown.hardened, authority) : author_of(*shown.paper, listed);
 }

@@ -58,6 +58,8 @@ struct Options {
   std::string new_keys;               // of rekey
   bool password_only = false;
   RightsOptions rights;
+  bool against_authority = false;  // of restore
+  bool unproved = false;
   bool json = false;
 };
 
@@ -102,7 +104,11 @@ Json to_json(const Identity& identity) {
                {"schemes", identity.schemes},
                {"require", to_text(identity.require)},
                {"revocation_reason", identity.revocation_reason},
-               {"changed", identity.changed}});
+               {"revoked_here", identity.revoked_here},
+               {"order", identity.ordered == 0 ? Json() : Json(identity.ordered)},
+               {"against_order", identity.against_order},
+               {"changed", identity.changed},
+               {"proved", identity.keys == PublicKeys() ? Json() : Json(!identity.proof.empty())}});
   return json;
 }
 
@@ -151,6 +157,16 @@ void show(const PublicIdentity& identity, bool holds_secret, const std::string& 
             << to_line(identity) << '\n';
 }
 
+void show(const IdentityFile& file, bool json) {
+  if (json) {
+    auto line = to_json(file.identity);
+    line.update({{"private", false}, {"proved", !file.proof.empty()}});
+    return print(line);
+  }
+  show(file.identity, false, {}, json);
+  std::cout << "proved       " << (file.proof.empty() ? "no: sealmq identity upgrade NAME.key adds a proof" : "yes") << '\n';
+}
+
 void show(const BrokerIdentity& broker, bool json) {
   if (json)
     return print(
@@ -162,6 +178,34 @@ void show(const BrokerIdentity& broker, bool json) {
 constexpr WantedFile wants_keys{
     "NAME.key, NAME.pub or broker.pub is wanted",
     {FileKind::private_keys, FileKind::key_reference, FileKind::public_identity, FileKind::broker_identity}};
+
+/// What older programs made without a proof. Nothing else of a file that is there changes.
+Result<> run_upgrade(const Options& options) {
+  crypto::OsRandom random;
+  const auto keys = TRY(open_keys(options.name, random, pin_asker()));
+  const auto pub_path = pub_path_for(options.name);
+  const std::string text = TRY(identity_file(*keys));
+  if (std::ranges::count(text, '\n') < 2)
+    return fail_with_hint(Blame::caller_misused,
+                          "the keys of " + keys->identity().name + " sign nothing but logins, so they prove nothing",
+                          "sealmq identity enroll --unproved takes the file as it is");
+  if (!exists(pub_path)) {
+    TRY(write_new_file(pub_path, text, Audience::everybody));
+  } else {
+    const auto file = TRY(read_identity_file(pub_path));
+    if (file.identity != keys->identity()) return fail(Blame::caller_misused, pub_path + " is not that of " + options.name);
+    if (file.proof.empty()) TRY(replace_file(pub_path, text, Audience::everybody));
+  }
+  const auto file = TRY(read_identity_file(pub_path));
+  if (options.json) {
+    auto line = to_json(file.identity);
+    line.update({{"pub", pub_path}, {"proved", true}});
+    print(line);
+  } else {
+    std::cout << pub_path << " proves the keys of " << file.identity.name << " " << fingerprint(file.identity.keys) << '\n';
+  }
+  return {};
+}
 
 /// Also when the token or card is away; then opening it says why.
 Result<> show_reference(const Options& options, const PublicIdentity& identity, const std::string& keystore) {
@@ -183,7 +227,7 @@ Result<> run_show(const Options& options) {
   const auto text = as_text(content.reveal());
   switch (kind_of_file(text)) {
     case FileKind::public_identity:
-      show(TRY(read_public_identity(options.name)), false, {}, options.json);
+      show(TRY(read_identity_file(options.name)), options.json);
       break;
     case FileKind::broker_identity:
       show(TRY(read_broker_identity(options.name)), options.json);
@@ -248,19 +292,23 @@ Result<> conclude(Registry& registry, const Options& options, const Identity& id
   return in_force(registry, options, record(options.registry, deed.what, identity.name, deed.text));
 }
 
-Result<PublicIdentity> read_new_keys(const std::string& path, const std::vector<std::string>& schemes) {
-  auto identity = TRY(read_public_identity(path));
-  TRY(check_points(identity.keys));
-  TRY(check_keys_for_schemes(identity, schemes));
-  return identity;
+Result<IdentityFile> read_new_keys(const std::string& path, bool unproved, const std::vector<std::string>& schemes) {
+  TRY(read_public_identity(path, unproved));
+  auto file = TRY(read_identity_file(path));
+  TRY(check_points(file.identity.keys));
+  TRY(check_keys_for_schemes(file.identity, schemes));
+  return file;
 }
 
 Result<Identity> to_enroll(const Options& options, const std::string& file) {
   Identity identity;
-  if (options.password_only)
+  if (options.password_only) {
     identity.name = file;
-  else
-    static_cast<PublicIdentity&>(identity) = TRY(read_new_keys(file, options.rights.schemes));
+  } else {
+    auto read = TRY(read_new_keys(file, options.unproved, options.rights.schemes));
+    static_cast<PublicIdentity&>(identity) = std::move(read.identity);
+    identity.proof = std::move(read.proof);
+  }
   identity.publish = options.rights.to_publish();
   identity.subscribe = options.rights.to_subscribe();
   identity.schemes = options.rights.schemes;
@@ -295,7 +343,7 @@ Result<> run_ticket(const Options& options) {
   const auto now = wall_milliseconds();
   const Ticket ticket{
       options.name,           *kind_from(options.kind), options.rights.to_publish(), options.rights.to_subscribe(),
-      options.rights.schemes, now + options.expires};
+      options.rights.schemes, now + options.expires,    options.unproved};
   const auto registry = TRY(open_or_make_registry(options.registry));
   TRY(registry->add_ticket(crypto::sha256(code), ticket, now));
   if (options.json)
@@ -326,7 +374,10 @@ Result<> run_list(const Options& options) {
   }
   std::vector<std::array<std::string, 7>> rows{{"name", "kind", "status", "publish", "subscribe", "schemes", "id"}};
   for (const auto& identity : all) {
-    rows.push_back({identity.name, std::string(name(identity.kind)), std::string(name(identity.status)), joined(identity.publish),
+    std::string status(name(identity.status));
+    if (identity.against_order) status += " against order " + std::to_string(identity.ordered);
+    if (identity.proof.empty() && identity.keys != PublicKeys()) status += ", unproved";
+    rows.push_back({identity.name, std::string(name(identity.kind)), std::move(status), joined(identity.publish),
                     joined(identity.subscribe), identity.schemes.empty() ? "all" : joined(identity.schemes),
                     short_id(identity.keys)});
   }
@@ -430,11 +481,12 @@ Result<> run_rekey(const Options& options) {
   const auto registry = TRY(open_registry(options.registry));
   const auto known = TRY(registry->find(options.name));
   if (!known) return fail(Blame::caller_misused, "no identity " + printable(options.name) + " on the list");
-  const auto fresh = TRY(read_new_keys(options.new_keys, known->schemes));
+  const auto file = TRY(read_new_keys(options.new_keys, options.unproved, known->schemes));
+  const PublicIdentity& fresh = file.identity;
   if (fresh.name != options.name)
     return fail_with_hint(Blame::caller_misused, options.new_keys + " is that of " + fresh.name + ", not of " + options.name,
                           "sealmq identity new " + options.name + " -o FILE makes keys for this name");
-  const auto order = TRY(registry->rekey(fresh, wall_milliseconds()));
+  const auto order = TRY(registry->rekey(fresh, file.proof, wall_milliseconds()));
   const auto recorded =
       record(options.registry, "rekey", options.name, fingerprint_or_none(known->keys) + " -> " + fingerprint(fresh.keys));
   if (!recorded) notice(recorded.error().what);
@@ -454,14 +506,21 @@ Result<> run_remove(const Options& options) {
 }
 
 Result<> run_restore(const Options& options) {
-  Deed deed{"restored", "restore", {}, {}};
-  return run_change(options, deed, [&](Identity& identity) -> Result<> {
-    if (identity.status != Status::revoked) return fail(Blame::caller_misused, identity.name + " is not revoked");
-    deed.text = "was revoked for: " + std::exchange(identity.revocation_reason, {});
-    deed.warning = "whoever has the key of " + identity.name + " can use it again; it " + printable(deed.text);
-    identity.status = Status::active;
-    return {};
-  });
+  const auto registry = TRY(open_registry(options.registry));
+  const auto before = TRY(registry->find(options.name));
+  if (!before) return fail(Blame::caller_misused, "no identity " + printable(options.name) + " on the list");
+  const auto restored = registry->restore(options.name, options.against_authority, wall_milliseconds());
+  if (!restored && before->ordered != 0 && !options.against_authority)
+    return fail_with_hint(restored.error().blame, restored.error().what,
+                          "sealmq authority restore " + options.name +
+                              ", where the authority is, takes it back; --against-authority does not wait for that");
+  if (!restored) return Failure(restored.error());
+  Deed deed{"restored", "restore", "was revoked for: " + before->revocation_reason, {}};
+  if (restored->against_order)
+    deed.text = "against order " + std::to_string(restored->ordered) + " of the authority; " + deed.text;
+  deed.warning = "whoever has the key of " + options.name + " can use it again; " + (restored->against_order ? "" : "it ") +
+                 printable(deed.text);
+  return conclude(*registry, options, *restored, deed);
 }
 
 // -- options -------------------------------------------------------------------------------------------------------------------
@@ -491,6 +550,12 @@ constexpr About about_show{
     .summary = "what a .key or .pub file holds",
     .text = "Tells what a .key or .pub file holds, never a secret.",
     .examples = "$ sealmq identity show boiler-7.pub\n",
+};
+constexpr About about_upgrade{
+    .summary = "add to NAME.pub what older programs left out",
+    .text =
+        R"(Adds to NAME.pub the proof that whoever made it holds its keys. Commands that take such a file ask for that proof.)",
+    .examples = "$ sealmq identity upgrade boiler-7.key\n",
 };
 constexpr About about_enroll{
     .summary = "put NAME.pub on the broker's list",
@@ -565,6 +630,7 @@ void add_identity(Command& app, int& exit_code) {
 
   Command& make = add("new", about_new, run_new);
   Command& show = add("show", about_show, run_show);
+  Command& upgrade = add("upgrade", about_upgrade, run_upgrade);
   Command& enroll = add("enroll", about_enroll, run_enroll);
   Command& ticket = add("ticket", about_ticket, run_ticket);
   Command& tickets = ticket.add("list", about_ticket_list);
@@ -583,6 +649,7 @@ void add_identity(Command& app, int& exit_code) {
   for (Command* command : {&ticket, &cancel, &allow, &deny, &revoke, &restore, &rekey, &remove})
     command->argument("NAME", options->name, "an identity, as it is called on the list");
   show.argument("FILE", options->name, "a .key or .pub file");
+  upgrade.argument("FILE", options->name, "NAME.key");
   enroll.argument("FILE", options->files, "NAME.pub of each, or names with --password-only");
   enroll.flag("--password-only", options->password_only,
               "names without keys, which log in by a password (sealmq identity password NAME)");
@@ -613,6 +680,10 @@ void add_identity(Command& app, int& exit_code) {
   ticket.option("--expires", options->expires, "TIME", "how long it can be used, such as 30m, 12h or 7d, 30 days at most (1h)")
       ->transform(CLI::Validator(read_time, ""));
   revoke.option("--reason", options->reason, "TEXT", "kept with the identity and in the audit log")->required();
+  for (Command* command : {&enroll, &rekey}) add_unproved_option(*command, options->unproved);
+  ticket.flag("--unproved", options->unproved, "also for a program that does not prove each of the keys it brings");
+  restore.flag("--against-authority", options->against_authority,
+               "also what the revocation authority has revoked; that stands in the audit log and in the list");
   for (Command* command : {&enroll, &ticket, &allow, &deny})
     add_rights_options(*command, options->rights, command == &enroll || command == &allow);
   for (Command* command : {&enroll, &ticket, &list, &allow, &deny, &revoke, &restore, &rekey, &remove})

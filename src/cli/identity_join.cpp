@@ -1,5 +1,6 @@
 // sealmq identity join: puts a key on a broker's list with a ticket, from where the key is.
 #include <algorithm>
+#include <cstdlib>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
@@ -8,7 +9,9 @@
 #include "cli/ask_pin.h"
 #include "cli/client_options.h"
 #include "cli/command.h"
+#include "cli/secret_line.h"
 #include "crypto/random.h"
+#include "keystore/file_access.h"
 #include "keystore/fingerprint.h"
 #include "schemes/malina/join.h"
 #include "sealmq/client.h"
@@ -26,14 +29,29 @@ constexpr auto patience = 10s;
 
 struct Options {
   ClientOptions client;
-  std::string code;
+  std::string code;  // typed
+  std::string code_file;
   std::vector<std::string> publish;
   std::vector<std::string> subscribe;
   bool json = false;
 };
 
-Result<malina::Ticket> read_code(const std::string& text) {
-  const auto bytes = from_hex(text);
+/// Typed, in a file, in SEALMQ_TICKET, or else from standard input: asked for, if that is a terminal.
+Result<Secret> find_code(const Options& options) {
+  if (!options.code.empty()) {
+    notice(
+        "warning: other users of this machine can read a ticket on the command line\nhint: set SEALMQ_TICKET, or leave CODE out");
+    return Secret(as_bytes(options.code));
+  }
+  if (!options.code_file.empty()) return read_private_file(options.code_file, wants_ticket);
+  if (const char* code = std::getenv("SEALMQ_TICKET"); code != nullptr && *code != '\0')  // NOLINT(concurrency-mt-unsafe)
+    return Secret(as_bytes(code));
+  return read_secret_line("code of the ticket: ");
+}
+
+Result<malina::Ticket> read_code(const Secret& found) {
+  const auto text = as_text(found.reveal());
+  const auto bytes = from_hex(trimmed(text.substr(0, text.find('\n'))));
   malina::Ticket ticket{};
   if (!bytes || bytes->size() != ticket.size())
     return fail_with_hint(Blame::caller_misused, "this is not the code of a ticket",
@@ -47,10 +65,10 @@ class Joining {
   static Result<Joining> prepare(const Options& options) {
     Joining joining;
     joining.is_paper_ = options.client.scheme.ends_with("@paper");
-    const auto ticket = TRY(read_code(options.code));
     if (options.client.key.empty()) return fail_with_hint(Blame::caller_misused, "whose key is to join?", "--key NAME.key");
     if (options.client.broker_key.empty())
       return fail_with_hint(Blame::caller_misused, "the request is sealed for one broker", "--broker-key broker.pub");
+    const auto ticket = TRY(read_code(TRY(find_code(options))));
     joining.key_ = TRY(open_keys(options.client.key, *joining.random_, pin_asker()));
     joining.broker_ = TRY(read_broker_identity(options.client.broker_key));
     const Now now{.steady = 0, .wall = wall_milliseconds()};
@@ -72,7 +90,7 @@ class Joining {
     }
     return fail_with_hint(
         Blame::environment, "the broker has not answered the request",
-        "it may not offer sl3, which takes such requests, or have another key than " + broker_.id + " in this file");
+        "it may have another key than " + broker_.id + " in this file, or a configuration that lets nobody join");
   }
 
   const PublicIdentity& identity() const { return key_->identity(); }
@@ -119,9 +137,13 @@ void add_identity_join(Command& identity, int& exit_code) {
        .text =
            R"(Asks a broker, over the network, to put NAME.key on its list by the code of a ticket, with all rights that the ticket
 allows or with those that are named; exit 3 if it refuses.)",
-       .synopsis = "CODE --key NAME.key --broker-key broker.pub [option]...",
-       .examples = "$ sealmq identity join 1f8e… --key boiler-7.key --broker-key broker.pub\n"});
-  join.argument("CODE", options->code, "of sealmq identity ticket");
+       .synopsis = "[CODE] --key NAME.key --broker-key broker.pub [option]...",
+       .examples = "$ sealmq identity join --key boiler-7.key --broker-key broker.pub\n"});
+  join.argument("CODE", options->code,
+                "of sealmq identity ticket; this machine's other users can see it. Without: SEALMQ_TICKET, or asked for")
+      ->required(false);
+  join.option("--ticket-file", options->code_file, "FILE", "the code is its first line; for its owner only")
+      ->excludes(join.get_option("CODE"));
   join.option("--publish", options->publish, "FILTER", "only this right of the ticket");
   join.option("--subscribe", options->subscribe, "FILTER", "only this right of the ticket");
   add_json_option(join, options->json);

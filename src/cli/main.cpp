@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <span>
 
+#include "base/secret_memory.h"
 #include "base/text.h"
 #include "base/try.h"
 #include "cli/bench.h"
@@ -15,6 +16,7 @@
 #include "cli/nearest.h"
 #include "cli/profile.h"
 #include "cli/rr.h"
+#include "crypto/private_keys.h"
 
 namespace sealmq::cli {
 namespace {
@@ -176,6 +178,8 @@ int run(std::vector<std::string> words) {
 
 int main(int argc, char** argv) {
   try {
+    sealmq::protect_process();
+    sealmq::crypto::keep_private_keys_apart();
     return sealmq::cli::run(std::vector<std::string>(argv + 1, argv + argc));
   } catch (const std::exception& bug) {
     std::cerr << "sealmq: " << bug.what() << '\n';

@@ -1,5 +1,4 @@
 // sealmq identity password: for clients that know user name and password only.
-#include <termios.h>
 #include <unistd.h>
 
 #include <iostream>
@@ -10,6 +9,7 @@
 #include "cli/command.h"
 #include "cli/password.h"
 #include "cli/registry_choice.h"
+#include "cli/secret_line.h"
 #include "crypto/random.h"
 #include "keystore/file_access.h"
 #include "registry/data_folder.h"
@@ -34,49 +34,10 @@ $ sealmq identity password dashboard
 )",
 };
 
-constexpr std::size_t longest = 1024;
-
-/// No echo while it is typed.
-class QuietTerminal {
- public:
-  QuietTerminal() {
-    ::tcgetattr(STDIN_FILENO, &before_);
-    termios quiet = before_;
-    quiet.c_lflag &= ~static_cast<tcflag_t>(ECHO);
-    ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
-  }
-  ~QuietTerminal() {
-    ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &before_);
-    std::cerr << '\n';
-  }
-  QuietTerminal(const QuietTerminal&) = delete;
-  QuietTerminal& operator=(const QuietTerminal&) = delete;
-
- private:
-  termios before_{};
-};
-
-Result<Secret> read_line() {
-  Buffer line;
-  line.reserve(longest + 1);  // a Buffer that grows leaves copies
-  for (int c = std::cin.get(); c != EOF && c != '\n'; c = std::cin.get()) {
-    if (line.size() >= longest) return fail(Blame::caller_misused, "a password has at most 1024 bytes");
-    line.push_back(static_cast<std::uint8_t>(c));
-  }
-  if (line.empty()) return fail(Blame::caller_misused, "no password was given");
-  return Secret(std::move(line));
-}
-
-Result<Secret> ask(const char* question) {
-  std::cerr << question << std::flush;
-  const QuietTerminal quiet;
-  return read_line();
-}
-
 Result<Secret> new_password() {
-  if (::isatty(STDIN_FILENO) == 0) return read_line();
-  auto first = TRY(ask("password: "));
-  auto second = TRY(ask("again: "));
+  if (::isatty(STDIN_FILENO) == 0) return read_secret_line("");
+  auto first = TRY(read_secret_line("password: "));
+  auto second = TRY(read_secret_line("again: "));
   if (!same(first.reveal(), second.reveal())) return fail(Blame::caller_misused, "these are two different passwords");
   return first;
 }
@@ -124,7 +85,7 @@ Result<> run(const Options& options) {
     return record(options.registry, "password", name, "set, recoverable");
   }
   crypto::OsRandom random;
-  const auto entry = TRY(server::hash_password(password.reveal(), random));
+  const auto entry = TRY(server::hash_password(password.reveal(), random, server::cost_for(known->kind)));
   TRY(server::set_password(file, name, entry));
   print_done("set", options);
   return record(options.registry, "password", name, "set");

@@ -3,10 +3,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <chrono>
+#include <future>
 #include <iostream>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <random>
 #include <thread>
@@ -23,6 +26,7 @@
 #include "keystore/file_access.h"
 #include "mqtt/topic.h"
 #include "sealmq/client.h"
+#include "sealmq/scheme.h"
 
 namespace sealmq::cli {
 namespace {
@@ -95,10 +99,18 @@ void end_on_signals() {
   ::sigaction(SIGTERM, &action, nullptr);
 }
 
+/// What several connections of one command share.
+struct Together {
+  std::atomic<bool> done = false;
+  std::mutex mutex;  // of what follows, and of standard output
+  std::uint64_t printed = 0;
+  std::uint64_t kept = 0;
+};
+
 class Subscriber {
  public:
-  explicit Subscriber(const Options& options, std::vector<std::string> filters)
-      : options_(options), filters_(std::move(filters)), to_terminal_(::isatty(STDOUT_FILENO) != 0) {
+  Subscriber(const Options& options, std::vector<std::string> filters, Together& together)
+      : options_(options), filters_(std::move(filters)), together_(together), to_terminal_(::isatty(STDOUT_FILENO) != 0) {
     if (options.seconds > 0)
       end_ = Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(options.seconds));
   }
@@ -123,7 +135,7 @@ class Subscriber {
     Client client = TRY(Client::connect(std::move(connect)));
     if (options_.habits.debug) notice("connected as " + printable(client.client_id(), 200));
     auto result = subscribe(client);
-    if (options_.leaves) done_ = true;
+    if (options_.leaves) is_done_ = true;
     if (result) {
       while (over() == Over::no) {
         result = receive(client);
@@ -140,7 +152,7 @@ class Subscriber {
   enum class Over { no, done, timed_out };
 
   Over over() const {
-    if (done_ || interrupted != 0) return Over::done;
+    if (is_done_ || together_.done || interrupted != 0) return Over::done;
     return end_ && Clock::now() >= *end_ ? Over::timed_out : Over::no;
   }
 
@@ -167,7 +179,7 @@ class Subscriber {
     auto message = TRY(client.receive(patience(200ms)));
     if (!message) return {};
     if (options_.retained_only && !message->retain) {
-      done_ = true;
+      is_done_ = true;
       return {};
     }
     if (options_.no_retained && message->retain) return {};
@@ -176,7 +188,9 @@ class Subscriber {
     if (options_.remove_retained && message->retain)
       TRY(client.publish(message->topic, std::string_view(), {.qos = mqtt::QoS::at_least_once, .retain = true}));
     if (options_.random_filter < 100 && std::uniform_real_distribution<>(0, 100)(chance_) >= options_.random_filter) return {};
-    if (++printed_ == options_.count) done_ = true;
+    const std::lock_guard lock(together_.mutex);
+    if (together_.done) return {};  // somebody else has printed the last one
+    if (++together_.printed == options_.count) together_.done = true;
     return print(*message);
   }
 
@@ -194,7 +208,7 @@ class Subscriber {
   Result<> keep_evidence(const ReceivedMessage& message) {
     if (message.evidence.empty()) return {};
     const std::string path = options_.evidence + "/" + std::to_string(wall_milliseconds()) + "-" + std::to_string(::getpid()) +
-                             "-" + std::to_string(++kept_) + ".evidence";
+                             "-" + std::to_string(++together_.kept) + ".evidence";
     return write_new_file(path, as_text(message.evidence), Audience::owner);
   }
 
@@ -221,12 +235,34 @@ class Subscriber {
   MessageFormat format_;
   SubscribeOptions subscribe_;
   std::optional<Clock::time_point> end_;
+  Together& together_;
   bool to_terminal_;
-  bool done_ = false;
-  std::uint64_t printed_ = 0;
-  std::uint64_t kept_ = 0;
+  bool is_done_ = false;
   std::minstd_rand chance_{std::random_device()()};
 };
+
+/// By a proxy, subscriptions that are to be anonymous are not seen together: each has a connection of its own, and so a circuit.
+bool keeps_apart(const ClientOptions& options) {
+  const Scheme* scheme = find_scheme(options.scheme);
+  return !options.proxy.empty() && scheme != nullptr && scheme->info->claims.hides_subscriber;
+}
+
+Result<int> run_apart(const Options& options, const std::vector<std::string>& filters) {
+  Together together;
+  std::vector<std::future<Result<int>>> all;
+  for (const std::string& filter : filters)
+    all.push_back(std::async(std::launch::async, [&options, &together, filter] {
+      auto result = Subscriber(options, {filter}, together).run();
+      if (!result) together.done = true;  // the others have nothing to wait for
+      return result;
+    }));
+  Result<int> worst = static_cast<int>(exit_done);
+  for (auto& one : all) {
+    auto result = one.get();
+    if (worst && (!result || *result != exit_done)) worst = std::move(result);
+  }
+  return worst;
+}
 
 Result<int> run(const Options& options) {
   auto filters = options.filters;
@@ -238,7 +274,14 @@ Result<int> run(const Options& options) {
   for (const auto& hidden : options.hidden)
     if (!mqtt::is_topic_filter(hidden)) return fail(Blame::caller_misused, "not a topic filter: " + printable(hidden));
   end_on_signals();
-  return Subscriber(options, std::move(filters)).run();
+  if (filters.size() > 1 && keeps_apart(options.client)) {
+    if (!options.client.client_id.empty() || !options.unsubscribed.empty())
+      return fail(Blame::caller_misused,
+                  "each subscription has a connection of its own by a proxy: no -i and no -U with several -t");
+    return run_apart(options, filters);
+  }
+  Together together;
+  return Subscriber(options, std::move(filters), together).run();
 }
 
 }  // namespace

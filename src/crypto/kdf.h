@@ -15,13 +15,18 @@ Secret hkdf_extract(Bytes salt, Bytes input_key);
 Secret hkdf_expand(Bytes pseudo_random_key, Bytes info, std::size_t length);
 Secret hkdf(Bytes input_key, Bytes salt, Bytes info, std::size_t length);
 
-/// What a password is hashed with. Costs 128 * r * 2^log2_n bytes of memory and a time that grows with them and with p.
+/// What a password is hashed with (index of specifications, rule 16). Costs 128 * r * 2^log2_n bytes of memory and a time that
+/// grows with them and with p.
 struct ScryptCost {
-  unsigned log2_n = 15;
+  unsigned log2_n = 17;
   unsigned r = 8;
   unsigned p = 1;
-  bool operator==(const ScryptCost&) const = default;
+  auto operator<=>(const ScryptCost&) const = default;
+  /// What it costs whoever tries passwords, in units of 2^10 rounds with r = 8.
+  std::uint64_t work() const { return (std::uint64_t{1} << log2_n) * r * p >> 13; }
 };
+/// For machines that have not as much memory: 32 MiB instead of 128.
+inline constexpr ScryptCost scrypt_cost_of_devices{15, 8, 3};
 /// Errors: environment, also for more memory than 256 MiB.
 Result<Secret> scrypt(Bytes password, Bytes salt, ScryptCost cost, std::size_t length);
 

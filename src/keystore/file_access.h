@@ -19,8 +19,8 @@ Result<> write_new_file(const std::string& path, std::string_view text, Audience
 /// In one step: whoever reads the file sees the old text or the new one. The owner and the group stay. Errors: environment.
 Result<> replace_file(const std::string& path, std::string_view text, Audience audience);
 
-/// Errors: caller_misused if the file is one of another kind (check_file()), if others may read or write it, or if it is longer
-/// than `longest`; environment.
+/// Errors: caller_misused if the file is one of another kind (check_file()), if others may read or write it, if it belongs to
+/// somebody else (may_own_private_file()), or if it is longer than `longest`; environment.
 Result<Secret> read_private_file(const std::string& path, const WantedFile& wanted, std::size_t longest = longest_key_file);
 /// As services get what their operator mounts, often through a link: the group may read it too, and with Audience::everybody, for
 /// what only hashes protect, anybody, if nobody may write it. It is root's or our own. Errors: as read_private_file.
@@ -28,6 +28,10 @@ Result<Secret> read_mounted_file(const std::string& path, const WantedFile& want
                                  std::size_t longest = longest_key_file);
 /// As read_private_file; it may be read by others.
 Result<std::string> read_public_file(const std::string& path, const WantedFile& wanted);
+
+/// Whose private files are taken: our own, root's, and those of whoever owns the folder they are in: a service's, for root.
+/// Whoever else owns one can change it at will. Numbers of users.
+bool may_own_private_file(unsigned owner, unsigned owner_of_folder, unsigned we);
 
 bool exists(const std::string& path);
 

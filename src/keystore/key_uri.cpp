@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 
 #include "base/text.h"
 #include "base/try.h"
@@ -22,7 +23,8 @@ constexpr std::array path_attributes{Attribute{"token", &TokenUri::token}, Attri
                                      Attribute{"manufacturer", &TokenUri::manufacturer}, Attribute{"model", &TokenUri::model},
                                      Attribute{"object", &TokenUri::object}};
 constexpr std::array query_attributes{Attribute{"module-path", &TokenUri::module_path},
-                                      Attribute{"pin-source", &TokenUri::pin_source}};
+                                      Attribute{"pin-source", &TokenUri::pin_source},
+                                      Attribute{"x-sessions", &TokenUri::sessions}};
 
 Failure refuse(std::string what) {
   return fail(Blame::caller_misused, "not the address of a key: " + std::move(what));
@@ -102,6 +104,7 @@ Result<KeyUri> parse_token(std::string_view text) {
   TokenUri uri;
   TRY(read_attributes(text.substr(0, query), ';', path_attributes, uri));
   if (query < text.size()) TRY(read_attributes(text.substr(query + 1), '&', query_attributes, uri));
+  if (!uri.sessions.empty() && !sessions_of(uri)) return refuse("x-sessions is 1 to 64");
   const bool has_source = !uri.pin_source.empty();
   if (uri.pin_source.starts_with(file_start)) uri.pin_source = std::string(without_file(uri.pin_source));
   if (has_source && (uri.pin_source.empty() || uri.pin_source.starts_with('|'))) return refuse("pin-source is a file");
@@ -121,6 +124,16 @@ void write_attributes(std::string& out, char separator, const std::array<Attribu
 }
 
 }  // namespace
+
+std::optional<std::size_t> sessions_of(const TokenUri& uri) {
+  constexpr std::size_t usual = 4, most = 64;
+  if (uri.sessions.empty()) return usual;
+  std::size_t count = 0;
+  const char* end = uri.sessions.data() + uri.sessions.size();
+  const auto [stop, error] = std::from_chars(uri.sessions.data(), end, count);
+  if (error != std::errc{} || stop != end || count < 1 || count > most) return std::nullopt;
+  return count;
+}
 
 bool is_key_uri(std::string_view text) {
   return text.starts_with(file_start) || text.starts_with(token_start) || text.starts_with(card_start);

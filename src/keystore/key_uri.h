@@ -7,6 +7,7 @@
 // A PIN never stands in a URI: others can read command lines and shell histories.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -30,6 +31,7 @@ struct TokenUri {
   std::string object;       ///< the beginning of the labels of the keys: NAME-ecdsa, NAME-ecdh, NAME-rsa
   std::string module_path;  ///< empty: p11-kit's proxy, which knows the modules of this machine
   std::string pin_source;   ///< a file for its owner only, whose first line is the PIN
+  std::string sessions;     ///< `x-sessions`, 1 to 64: so many calls at a time; empty: 4
   bool operator==(const TokenUri&) const = default;
 };
 
@@ -37,6 +39,9 @@ struct CardUri {
   std::string reader;
   bool operator==(const CardUri&) const = default;
 };
+
+/// How many sessions a store may have with the token; nullopt: what the address says is no such number.
+std::optional<std::size_t> sessions_of(const TokenUri& uri);
 
 using KeyUri = std::variant<FileUri, TokenUri, CardUri>;
 

@@ -1,5 +1,7 @@
 #include "keystore/token_keys.h"
 
+#include <condition_variable>
+#include <deque>
 #include <mutex>
 
 #include "base/try.h"
@@ -71,7 +73,8 @@ class TokenKeys final : public KeyStore {
         uri_(std::move(uri)),
         pins_(in_words(uri_), uri_.pin_source, std::move(asker)),
         sequence_(std::move(sequence)),
-        random_(random) {}
+        random_(random),
+        most_(sessions_of(uri_).value_or(1)) {}
 
   Result<> begin(const std::optional<PublicIdentity>& expected) {
     if (expected) {
@@ -81,17 +84,18 @@ class TokenKeys final : public KeyStore {
         return fail(Blame::caller_misused, "the address of the keys names no object, or not an identity");
       identity_.name = uri_.object;
     }
-    const std::lock_guard lock(mutex_);
-    return connect();
+    rested_.push_back(TRY(connect()));
+    open_ = 1;
+    return {};
   }
 
   const PublicIdentity& identity() const override { return identity_; }
   bool may_be_lost() const override { return true; }
 
   Result<> check() override {
-    return with([&](Session& session) -> Result<> {
+    return with([&](Place& place) -> Result<> {
       PublicKeys keys;
-      handles_ = TRY(find_keys(session, uri_, keys));
+      place.handles = TRY(find_keys(place.session, uri_, keys));
       return {};
     });
   }
@@ -102,22 +106,22 @@ class TokenKeys final : public KeyStore {
   }
   Result<std::array<std::uint8_t, 64>> sign_ecdsa(Bytes message) override {
     const auto digest = crypto::sha256(message);
-    return with([&](Session& session) -> Result<std::array<std::uint8_t, 64>> {
-      if (!handles_.ecdsa) return cannot(identity_.name + " has no ECDSA key in its token", "sealmq identity new makes one");
-      return session.sign_ecdsa(*handles_.ecdsa, digest);
+    return with([&](Place& place) -> Result<std::array<std::uint8_t, 64>> {
+      if (!place.handles.ecdsa) return cannot(identity_.name + " has no ECDSA key in its token", "sealmq identity new makes one");
+      return place.session.sign_ecdsa(*place.handles.ecdsa, digest);
     });
   }
   Result<Secret> agree(const std::array<std::uint8_t, 33>& peer) override {
     const auto point = crypto::uncompressed(TRY(crypto::Point::decode(peer)));
-    return with([&](Session& session) -> Result<Secret> {
-      if (!handles_.agreement)
+    return with([&](Place& place) -> Result<Secret> {
+      if (!place.handles.agreement)
         return cannot(identity_.name + " has no key to agree with in its token", "sealmq identity new makes one");
-      return session.agree(*handles_.agreement, point);
+      return place.session.agree(*place.handles.agreement, point);
     });
   }
   Result<Buffer> sign_rsa_pss(Bytes message) override {
     return with_rsa<Buffer>(
-        [&](Session& session) { return session.sign_rsa_pss(*handles_.rsa, message, identity_.keys.rsa.size()); },
+        [&](Place& place) { return place.session.sign_rsa_pss(*place.handles.rsa, message, identity_.keys.rsa.size()); },
         [&] { return KeyStore::sign_rsa_pss(message); });
   }
   Result<Buffer> seal_rsa(Bytes message) override {
@@ -125,7 +129,7 @@ class TokenKeys final : public KeyStore {
       return identity_.keys.rsa.empty() ? KeyStore::seal_rsa(message)
                                         : Result<Buffer>(fail(Blame::caller_misused, "the message is too long for the RSA key"));
     return with_rsa<Buffer>(
-        [&](Session& session) { return session.sign_rsa_raw(*handles_.rsa, message, identity_.keys.rsa.size()); },
+        [&](Place& place) { return place.session.sign_rsa_raw(*place.handles.rsa, message, identity_.keys.rsa.size()); },
         [&] { return KeyStore::seal_rsa(message); });
   }
   /// The token takes no padding off, because its answer would tell whether there was one.
@@ -133,48 +137,85 @@ class TokenKeys final : public KeyStore {
     if (identity_.keys.rsa.empty()) return KeyStore::decrypt_rsa(ciphertext, length);
     TRY(crypto::rsa::check_ciphertext(TRY(crypto::rsa::PublicKey::from_modulus(identity_.keys.rsa)), ciphertext));
     const Secret block = TRY(with_rsa<Secret>(
-        [&](Session& session) { return session.decrypt_rsa_raw(*handles_.rsa, ciphertext, identity_.keys.rsa.size()); },
+        [&](Place& place) { return place.session.decrypt_rsa_raw(*place.handles.rsa, ciphertext, identity_.keys.rsa.size()); },
         [&] { return KeyStore::decrypt_rsa(ciphertext, length); }));
     return crypto::rsa::open_block(block, length, random_);
   }
   SequenceCounter& sequence() override { return *sequence_; }
 
  private:
-  Result<> connect() {
+  /// One session, and where it finds the keys.
+  struct Place {
+    Session session;
+    Handles handles;
+  };
+
+  Result<Place> connect() {
     auto connected = try_to_connect();
     if (connected || connected.error().blame != Blame::environment) return connected;
     // A module may have made up its mind about which tokens there are, and what is in them, when it began.
     TRY(pkcs11::begin_anew(*module_));
     return try_to_connect();
   }
-  Result<> try_to_connect() {
+  Result<Place> try_to_connect() {
     auto session = TRY(Session::open(module_, uri_, pins_));
     PublicKeys keys;
-    handles_ = TRY(find_keys(session, uri_, keys));
-    if (identity_.keys == PublicKeys()) identity_.keys = keys;
+    const Handles handles = TRY(find_keys(session, uri_, keys));
+    if (identity_.keys == PublicKeys()) identity_.keys = keys;  // begin() alone
     if (identity_.keys != keys)
       return fail(Blame::environment, in_words(uri_) + " has other keys than those of " + identity_.name);
-    session_.emplace(std::move(session));
-    return {};
+    return Place{std::move(session), handles};
+  }
+
+  /// A session that rests, or nothing: then one may be opened, which counts already.
+  std::optional<Place> take() {
+    std::unique_lock lock(mutex_);
+    is_free_.wait(lock, [&] { return !rested_.empty() || open_ < most_; });
+    if (rested_.empty()) {
+      ++open_;
+      return std::nullopt;
+    }
+    std::optional<Place> taken(std::move(rested_.front()));
+    rested_.pop_front();
+    return taken;
+  }
+  void give_back(std::optional<Place> place) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (place)
+        rested_.push_back(std::move(*place));
+      else
+        --open_;
+    }
+    is_free_.notify_one();
   }
 
   /// Twice at most: what fails for a reason of the environment may work with a new session.
   template <class Work>
-  auto with(Work work) -> decltype(work(std::declval<Session&>())) {
-    const std::lock_guard lock(mutex_);
-    if (session_) {
-      auto answer = work(*session_);
-      if (answer || answer.error().blame != Blame::environment) return answer;
-      session_.reset();
+  auto with(Work work) -> decltype(work(std::declval<Place&>())) {
+    std::optional<Place> place = take();
+    if (place) {
+      auto answer = work(*place);
+      if (answer || answer.error().blame != Blame::environment) {
+        give_back(std::move(place));
+        return answer;
+      }
+      place.reset();
     }
-    TRY(connect());
-    return work(*session_);
+    auto connected = connect();
+    if (!connected) {
+      give_back(std::nullopt);
+      return Failure(connected.error());
+    }
+    auto answer = work(*connected);
+    give_back(std::move(*connected));
+    return answer;
   }
   template <class T, class Work, class Otherwise>
   Result<T> with_rsa(Work work, Otherwise otherwise) {
-    return with([&](Session& session) -> Result<T> {
-      if (!handles_.rsa) return otherwise();
-      return work(session);
+    return with([&](Place& place) -> Result<T> {
+      if (!place.handles.rsa) return otherwise();
+      return work(place);
     });
   }
 
@@ -184,9 +225,11 @@ class TokenKeys final : public KeyStore {
   Pins pins_;
   std::unique_ptr<SequenceCounter> sequence_;
   Random& random_;
+  const std::size_t most_;  // sessions
   std::mutex mutex_;
-  std::optional<Session> session_;
-  Handles handles_;
+  std::condition_variable is_free_;
+  std::deque<Place> rested_;  // the one that has rested longest first
+  std::size_t open_ = 0;      // with those at work
 };
 
 Result<> erase(Session& session, const TokenUri& uri) {

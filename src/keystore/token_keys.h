@@ -1,8 +1,9 @@
 // TokenKeys: the KeyStore whose private keys are in a token behind PKCS#11. A token has no arithmetic for Schnorr signatures, so
 // such an identity has no Schnorr key.
 //
-// One session a store, one call at a time: who works on several threads opens several stores. A token that is gone makes each
-// call an error of the environment; when it is back, the next call finds it, logs in again and goes on.
+// Any thread. A store has several sessions with its token, as many as calls are made at the same time and the address allows; the
+// one that has rested longest works next. A token that is gone makes each call an error of the environment; when it is back, the
+// next call finds it, logs in again and goes on.
 #pragma once
 
 #include "keystore/key_reference.h"

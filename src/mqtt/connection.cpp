@@ -7,6 +7,7 @@
 
 #include "base/try.h"
 #include "mqtt/wire.h"
+#include "sealmq/secret.h"
 
 namespace sealmq::mqtt {
 namespace {
@@ -112,13 +113,33 @@ void Connection::forget_kept() {
   alias_bytes_ = 0;
 }
 
+namespace {
+
+/// A password is in CONNECT: what grows leaves nothing behind.
+void keep_secret(Buffer& kept, Bytes in) {
+  if (kept.capacity() - kept.size() < in.size()) {
+    Buffer larger;
+    larger.reserve(std::max(2 * kept.capacity(), kept.size() + in.size()));
+    sealmq::append(larger, kept);
+    wipe(kept.data(), kept.size());
+    kept = std::move(larger);
+  }
+  sealmq::append(kept, in);
+}
+
+}  // namespace
+
 Result<> Connection::accept(Bytes in, Events& events) {
   if (held_) return keep(in);
   if (!unread_.empty()) in = TRY(complete_unread(in, events));
   in = TRY(take(in, events));
   if (std::exchange(protection_begins_, false)) return accept_records(in, events);
-  if (!over()) sealmq::append(unread_, in);
+  if (!over()) set_aside(in);
   return {};
+}
+
+void Connection::set_aside(Bytes in) {
+  is_logging_in() ? keep_secret(unread_, in) : sealmq::append(unread_, in);
 }
 
 Result<> Connection::keep(Bytes in) {
@@ -134,12 +155,17 @@ Result<Bytes> Connection::complete_unread(Bytes in, Events& events) {
     auto header = TRY(next_header(unread_));
     std::size_t lacking = header ? header->size + header->remaining - unread_.size() : 1;
     Bytes part = in.first(std::min(lacking, in.size()));
-    sealmq::append(unread_, part);
+    set_aside(part);
     in = in.subspan(part.size());
     if (part.size() < lacking) break;
+    const bool is_secret = is_logging_in();
     Buffer packet = std::exchange(unread_, {});  // a handler may fill unread_ anew
-    Bytes rest = TRY(take(packet, events));
-    if (!rest.empty()) unread_ = std::move(packet);  // only its header is complete now
+    const Result<Bytes> rest = take(packet, events);
+    if (rest && !rest->empty())
+      unread_ = std::move(packet);  // only its header is complete now
+    else if (is_secret)
+      wipe(packet.data(), packet.size());
+    if (!rest) return rest;
   }
   return in;
 }

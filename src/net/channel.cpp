@@ -1,6 +1,7 @@
 #include "net/channel.h"
 
 #include "base/try.h"
+#include "sealmq/secret.h"
 
 namespace sealmq::net {
 namespace {
@@ -20,6 +21,7 @@ class Stacked final : public Channel {
     Result<> upper;
     if (lower_->is_open() && std::exchange(starts_upper_, false)) upper = upper_->start(answer);
     if (upper && !between.empty()) upper = upper_->receive(between, plain, answer);
+    wipe(between.data(), between.size());  // a password may be in it
     if (!answer.empty() && lower_->is_open()) TRY(send_lower(answer, to_peer));
     if (!upper) lower_->close(to_peer);
     return upper ? lower : upper;

@@ -24,7 +24,13 @@ struct PeerInfo {
   bool encrypted = false;
   std::string certificate_name;                ///< CN of a verified certificate; empty: none was shown
   std::vector<std::string> alternative_names;  ///< of the same: `dns:…`, `uri:…`, `email:…`
-  std::string psk_identity;                    ///< of a proven pre-shared key; empty: none
+  std::int64_t certificate_ends = 0;           ///< likewise, seconds since 1970
+  std::string key_digest;            ///< SHA-256 of the key that a certificate has proved, in hexadecimal; whoever signed
+                                     ///< it, where the settings ask for that; empty: none was shown
+  std::string psk_identity;          ///< of a proven pre-shared key; empty: none
+  std::string offered_psk_identity;  ///< likewise, proven or not
+  std::string tls_version;           ///< `TLSv1.3`; empty: no TLS
+  std::string tls_group;             ///< of its key exchange; empty: not known
   /// tls-exporter (RFC 9266): the same at both ends of this TLS connection and nowhere else. Zeroes without TLS.
   std::array<std::uint8_t, 32> channel_binding{};
 };

@@ -10,6 +10,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 
+#include "base/try.h"
 #include "net/websocket.h"
 
 namespace sealmq::net {
@@ -30,11 +31,12 @@ asio::awaitable<Result<Socket>> connect_tcp(const Destination& to) {
   tcp::resolver resolver(executor);
   tcp::socket socket(executor);
   error_code error;
+  const HostPort stop = first_stop(to);
   auto addresses =
-      co_await resolver.async_resolve(to.host, std::to_string(to.port), asio::redirect_error(asio::use_awaitable, error));
-  if (error) co_return fail(Blame::environment, "cannot find the address of " + to.host + ": " + error.message());
+      co_await resolver.async_resolve(stop.host, std::to_string(*stop.port), asio::redirect_error(asio::use_awaitable, error));
+  if (error) co_return fail(Blame::environment, "cannot find the address of " + stop.host + ": " + error.message());
   co_await asio::async_connect(socket, addresses, asio::redirect_error(asio::use_awaitable, error));
-  if (error) co_return cannot_connect(to, error.message());
+  if (error) co_return cannot_connect(to, (to.proxy ? "its proxy: " : "") + error.message());
   socket.set_option(tcp::no_delay(true), error);  // an acknowledgement must not wait for more to send
   co_return Result<Socket>(Socket(std::move(socket)));
 }
@@ -46,6 +48,15 @@ asio::awaitable<Result<Socket>> connect_unix(const Destination& to) {
                                 asio::redirect_error(asio::use_awaitable, error));
   if (error) co_return cannot_connect(to, error.message());
   co_return Result<Socket>(Socket(std::move(socket)));
+}
+
+/// For a proxy that does not look names up itself; the name, if we cannot either: then it tells why.
+asio::awaitable<std::string> address_of(const Destination& to) {
+  tcp::resolver resolver(co_await asio::this_coro::executor);
+  error_code error;
+  const auto found =
+      co_await resolver.async_resolve(to.host, std::to_string(to.port), asio::redirect_error(asio::use_awaitable, error));
+  co_return error || found.empty() ? to.host : found.begin()->endpoint().address().to_string();
 }
 
 /// Until the channel is open.
@@ -74,6 +85,7 @@ asio::awaitable<Result<Dialled>> dial_for_ever(Destination to) {
   else
     socket = co_await connect_tcp(to);
   if (!socket) co_return Failure(std::move(socket).error());
+  if (to.proxy && !to.proxy->finds_host) to.host_for_proxy = co_await address_of(to);
   error_code error;
   socket->non_blocking(true, error);
   if (error) co_return fail(Blame::environment, "cannot use the socket: " + error.message());
@@ -93,12 +105,32 @@ asio::awaitable<void> sleep_for(std::chrono::milliseconds duration) {
 
 }  // namespace
 
+HostPort first_stop(const Destination& to) {
+  return to.proxy ? HostPort{to.proxy->host, to.proxy->port} : HostPort{to.host, to.port};
+}
+
+Result<Destination> destination_of(const Url& url, const TlsOptions& options, std::string_view proxy) {
+  Destination to{url.transport, url.host, url.port, url.path, nullptr};
+  if (!proxy.empty()) to.proxy = TRY(parse_proxy(proxy));
+  if (to.proxy && url.transport == Transport::unix_socket)
+    return fail(Blame::caller_misused, "no proxy leads to a socket of this machine");
+  if (url.transport == Transport::tls)
+    to.tls = TRY(TlsClient::load(options));
+  else if (url.transport == Transport::secure_websocket)
+    to.tls = TRY(TlsClient::load(options, web_protocol));
+  else if (options != TlsOptions())
+    return fail(Blame::caller_misused, "options of TLS go with mqtts:// and wss:// only");
+  return to;
+}
+
 std::string to_text(const Destination& to) {
   if (to.transport == Transport::unix_socket) return "unix:" + to.path;
   return to.host + " port " + std::to_string(to.port);
 }
 
-std::unique_ptr<Channel> make_channel(const Destination& to) {
+namespace {
+
+std::unique_ptr<Channel> make_end_to_end(const Destination& to) {
   const auto websocket = [&] {
     const std::string host = to.host.find(':') == to.host.npos ? to.host : "[" + to.host + "]";
     return connect_websocket(host + ":" + std::to_string(to.port), "/" + (to.path.empty() ? "mqtt" : to.path));
@@ -115,6 +147,15 @@ std::unique_ptr<Channel> make_channel(const Destination& to) {
       break;
   }
   return nullptr;
+}
+
+}  // namespace
+
+std::unique_ptr<Channel> make_channel(const Destination& to) {
+  auto channel = make_end_to_end(to);
+  if (!to.proxy) return channel;
+  auto by_proxy = connect_by_proxy(*to.proxy, to.host_for_proxy.empty() ? to.host : to.host_for_proxy, to.port);
+  return channel == nullptr ? std::move(by_proxy) : stack(std::move(by_proxy), std::move(channel));
 }
 
 asio::awaitable<Result<Dialled>> dial(Destination to, std::chrono::milliseconds timeout) {

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <string>
 
+#include "net/socks.h"
 #include "net/tls.h"
 #include "net/url.h"
 
@@ -17,7 +18,16 @@ struct Destination {
   std::uint16_t port = 0;
   std::string path;                      ///< as in Url: of a WebSocket (empty: `mqtt`) or of a Unix domain socket
   std::shared_ptr<const TlsClient> tls;  ///< for transports that need it
+  std::optional<Proxy> proxy{};          ///< by which it connects
+  std::string host_for_proxy{};          ///< what it is told instead of `host`; empty: that
 };
+
+/// Where a URL leads, with what TLS needs for it. Errors: as TlsClient::load; caller_misused, for options of TLS where there is
+/// none. `proxy`: as parse_proxy() takes it; empty: none.
+Result<Destination> destination_of(const Url& url, const TlsOptions& options, std::string_view proxy = {});
+
+/// Whom the socket is connected to: the proxy, or the broker itself.
+HostPort first_stop(const Destination& to);
 
 /// A connection that is ready for MQTT.
 struct Dialled {

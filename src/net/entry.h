@@ -13,7 +13,7 @@ namespace sealmq::net {
 class Entry {
  public:
   /// `tls` is not null for transports that need it.
-  Entry(Transport transport, bool expects_proxy_header, UpgradeRules rules, std::shared_ptr<const TlsServer> tls)
+  Entry(Transport transport, bool expects_proxy_header, UpgradeRules rules, std::shared_ptr<TlsServer> tls)
       : transport_(transport),
         expects_proxy_header_(expects_proxy_header),
         rules_(std::make_shared<const UpgradeRules>(std::move(rules))),
@@ -29,22 +29,22 @@ class Entry {
   /// For a new connection; null: none is needed.
   std::unique_ptr<Channel> make_channel() const;
   /// For connections from now on.
-  void set_tls(std::shared_ptr<const TlsServer> tls) {
+  void set_tls(std::shared_ptr<TlsServer> tls) {
     const std::lock_guard lock(mutex_);
     tls_ = std::move(tls);
   }
 
- private:
-  std::shared_ptr<const TlsServer> tls() const {
+  std::shared_ptr<TlsServer> tls() const {
     const std::lock_guard lock(mutex_);
     return tls_;
   }
 
+ private:
   Transport transport_;
   bool expects_proxy_header_;
   std::shared_ptr<const UpgradeRules> rules_;
   mutable std::mutex mutex_;
-  std::shared_ptr<const TlsServer> tls_;
+  std::shared_ptr<TlsServer> tls_;
 };
 
 }  // namespace sealmq::net

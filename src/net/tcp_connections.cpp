@@ -1,4 +1,5 @@
 #include "net/tcp_connections.h"
+#include "sealmq/secret.h"
 
 #include <sys/socket.h>
 
@@ -91,7 +92,8 @@ void TcpConnections::wait_writable(Connection& connection, Key key) {
 void TcpConnections::read(Key key) {
   Connection* connection = find(key);
   if (connection == nullptr) return;
-  if (paused_ && !connection->finishing) return paused_keys_.push_back(key);
+  const bool waits = paused_ || (asks_ && !sink_.is_heard(key));
+  if (waits && !connection->finishing) return paused_keys_.push_back(key);
   if (connection->unread && !connection->finishing) {
     connection->waits_unread = true;
     return;
@@ -101,7 +103,8 @@ void TcpConnections::read(Key key) {
   if (count == 0 || (count < 0 && !would_block(errno) && errno != EINTR)) return end(key);
   if (count > 0 && !connection->finishing) {
     const Bytes bytes(buffer_.get(), static_cast<std::size_t>(count));
-    has_channel(*connection) ? read_wrapped(key, bytes) : sink_.received(key, bytes);
+    if (has_channel(*connection) ? read_wrapped(key, bytes) : sink_.received(key, bytes))
+      wipe(buffer_.get(), static_cast<std::size_t>(count));
     connection = find(key);
     if (connection == nullptr) return;
     if (connection->wrapped && connection->wrapped->unsent.size() > most_unsent) {
@@ -116,19 +119,21 @@ void TcpConnections::read(Key key) {
   wait_readable(*connection, key);  // answers at once if there is more; others have their turn first
 }
 
-void TcpConnections::read_wrapped(Key key, Bytes bytes) {
+bool TcpConnections::read_wrapped(Key key, Bytes bytes) {
   Channel& channel = *find(key)->wrapped->channel;
   plain_.clear();
   to_peer_.clear();
   const Result<> received = channel.receive(bytes, plain_, to_peer_);
   // Answered first, because the sink may move the connection away; what came is heard even if nobody takes the answer.
   const bool is_over = !push(key, to_peer_) || !received || channel.has_ended();
-  if (!plain_.empty()) sink_.received(key, plain_);
+  const bool is_secret = !plain_.empty() && sink_.received(key, plain_);
+  if (is_secret) wipe(plain_.data(), plain_.size());
   give_back(plain_);
   give_back(to_peer_);
-  if (!is_over || find(key) == nullptr) return;
+  if (!is_over || find(key) == nullptr) return is_secret;
   ::shutdown(find(key)->socket.native_handle(), SHUT_WR);
   end(key);
+  return is_secret;
 }
 
 void TcpConnections::write(Key key) {
@@ -264,6 +269,11 @@ Stream TcpConnections::release(Key key) {
   connections_[key.slot].reset();
   --size_;
   return stream;
+}
+
+void TcpConnections::ask_before_reading(bool asks) {
+  asks_ = asks;
+  if (!paused_) resume();  // whoever still waits is asked about again
 }
 
 void TcpConnections::resume() {

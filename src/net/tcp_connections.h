@@ -33,14 +33,16 @@ struct Key {
 class ByteSink {
  public:
   virtual ~ByteSink() = default;
-  /// The view is valid during the call.
-  virtual void received(Key key, Bytes bytes) = 0;
+  /// The view is valid during the call. True: there may be a password in it, and no copy is to stay.
+  virtual bool received(Key key, Bytes bytes) = 0;
   /// Fills `parts` with the first pieces to be written; answers how many, 0 when there is nothing.
   virtual std::size_t gather(Key key, std::span<iovec> parts) = 0;
   /// So many of them went out.
   virtual void written(Key key, std::size_t count) = 0;
   /// The connection ended, by either side; its key is forgotten.
   virtual void closed(Key key) = 0;
+  /// Whether it is read, while TcpConnections::ask_before_reading says that this is to be asked.
+  virtual bool is_heard(Key) { return true; }
 };
 
 class TcpConnections {
@@ -63,6 +65,8 @@ class TcpConnections {
   /// Nothing is received from anybody until resume(); writing goes on.
   void pause() { paused_ = true; }
   void resume();
+  /// The same for those of which the sink says so (ByteSink::is_heard). To be called again when its answers have changed.
+  void ask_before_reading(bool asks);
   /// The same for one of them.
   void set_reading(Key key, bool wanted);
   /// Bytes that were taken from the sink and not by the socket.
@@ -106,7 +110,7 @@ class TcpConnections {
   void wait_readable(Connection& connection, Key key);
   void wait_writable(Connection& connection, Key key);
   void read(Key key);
-  void read_wrapped(Key key, Bytes bytes);
+  bool read_wrapped(Key key, Bytes bytes);
   bool write_plain(Key key);
   bool write_wrapped(Key key);
   bool push(Key key, Bytes wrapped);
@@ -122,6 +126,7 @@ class TcpConnections {
   std::unique_ptr<std::uint8_t[]> buffer_;
   Buffer plain_, to_peer_;  // likewise shared, by connections with a channel
   bool paused_ = false;
+  bool asks_ = false;
   std::vector<Key> paused_keys_;  // became readable while paused
   boost::asio::basic_waitable_timer<Clock, boost::asio::wait_traits<Clock>, Executor> linger_timer_;
   std::deque<Lingering> lingering_;  // in order of time

@@ -4,10 +4,13 @@
 #include <openssl/x509v3.h>
 
 #include <cstring>
+#include <ctime>
 #include <new>
 
 #include "base/error_text.h"
+#include "base/text.h"
 #include "base/try.h"
+#include "sealmq/secret.h"
 
 namespace sealmq::net {
 namespace {
@@ -31,6 +34,9 @@ std::string text_of(const ASN1_STRING* string) {
 }
 
 void describe_certificate(const X509* certificate, PeerInfo& peer) {
+  tm ends{};
+  if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &ends) == 1) peer.certificate_ends = ::timegm(&ends);
+
   const X509_NAME* subject = X509_get_subject_name(certificate);
   const int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
   if (at >= 0) peer.certificate_name = text_of(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
@@ -93,6 +99,16 @@ struct Wire {
   }
 };
 
+std::optional<std::array<std::uint8_t, 32>> key_digest(const X509* certificate) {
+  std::array<std::uint8_t, 32> digest{};
+  unsigned char* der = nullptr;
+  const int size = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &der);
+  const std::unique_ptr<unsigned char, FreeText> owner(der);
+  if (size <= 0 || EVP_Digest(der, static_cast<std::size_t>(size), digest.data(), nullptr, EVP_sha256(), nullptr) != 1)
+    return std::nullopt;
+  return digest;
+}
+
 std::string tls_errors() {
   std::string text;
   while (const unsigned long code = ERR_get_error()) {
@@ -112,7 +128,7 @@ SslContext make_context(const SSL_METHOD* method) {
   if (!context) throw std::bad_alloc();
   SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION);
   SSL_CTX_set_options(context.get(), SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
-                                         SSL_OP_PRIORITIZE_CHACHA);
+                                         SSL_OP_PRIORITIZE_CHACHA | SSL_OP_CLEANSE_PLAINTEXT);
   // Buffers of 16 KB each way belong to a connection only while a record is on its way.
   SSL_CTX_set_mode(context.get(), SSL_MODE_RELEASE_BUFFERS);
   // Tickets are kept by the clients; a cache would cost memory and a lock that all threads share.
@@ -120,7 +136,21 @@ SslContext make_context(const SSL_METHOD* method) {
   return context;
 }
 
-TlsChannel::TlsChannel(Ssl ssl, std::shared_ptr<const void> settings) : settings_(std::move(settings)), ssl_(std::move(ssl)) {
+const char* use_groups(SSL_CTX* context, TlsGroups groups) {
+  // A list without the hybrid switches it off where the library has it; one with it is refused where it has not.
+  constexpr const char* hybrid = "X25519MLKEM768:X25519:P-256:P-384";
+  constexpr const char* both = "*X25519MLKEM768:*X25519:P-256:P-384";
+  constexpr const char* classic = "X25519:P-256:P-384";
+  for (const char* list : {groups == TlsGroups::both ? both : hybrid, hybrid, classic}) {
+    if (groups == TlsGroups::classic && list != classic) continue;
+    const bool taken = SSL_CTX_set1_groups_list(context, list) == 1;
+    ERR_clear_error();
+    if (taken) return list;
+  }
+  return "the library's own";
+}
+
+TlsChannel::TlsChannel(Ssl ssl, std::shared_ptr<const TlsEnd> end) : end_(std::move(end)), ssl_(std::move(ssl)) {
   BIO* wire = BIO_new(Wire::method());
   if (wire == nullptr) throw std::bad_alloc();
   BIO_set_data(wire, this);
@@ -138,7 +168,12 @@ Result<> TlsChannel::handshake() {
   ERR_clear_error();
   const int result = SSL_do_handshake(ssl_.get());
   if (result == 1) {
+    // RFC 7627: without it a session's secret may be another session's too. OpenSSL cannot refuse earlier.
+    if (SSL_version(ssl_.get()) < TLS1_3_VERSION && SSL_get_extms_support(ssl_.get()) != 1)
+      return fail(Blame::peer_incompatible, "the TLS handshake failed: TLS 1.2 without extended master secret");
+    TRY(end_->check(ssl_.get(), *this));
     open_ = true;
+    keys_since_ = std::chrono::steady_clock::now();
     return {};
   }
   if (SSL_get_error(ssl_.get(), result) == SSL_ERROR_WANT_READ) return {};
@@ -149,25 +184,34 @@ Failure TlsChannel::failure(int result) {
   const int error = SSL_get_error(ssl_.get(), result);
   const long verified = SSL_get_verify_result(ssl_.get());
   std::string what = open_ ? "TLS failed: " : "the TLS handshake failed: ";
-  what += error == SSL_ERROR_SSL ? tls_errors() : "it ended too early";
-  if (!open_ && verified != X509_V_OK) what += std::string(" (") + X509_verify_cert_error_string(verified) + ")";
+  const std::string told = error == SSL_ERROR_SSL ? tls_errors() : "it ended too early";
+  what += refusal != nullptr ? refusal : told;
+  if (!open_ && refusal == nullptr && verified != X509_V_OK)
+    what += std::string(" (") + X509_verify_cert_error_string(verified) + ")";
   return fail(Blame::peer_misbehaved, what);
 }
 
 Result<> TlsChannel::receive(Bytes from_peer, Buffer& plain, Buffer& to_peer) {
   input_ = from_peer;
   output_ = &to_peer;
+  constexpr std::uint8_t connect_packet = 0x10;
+  if (!open_ && SSL_in_before(ssl_.get()) == 1 && !from_peer.empty() && from_peer.front() == connect_packet)
+    return fail(Blame::peer_misbehaved, "clear MQTT on a TLS listener");
   if (!open_) {
     TRY(handshake());
     if (!open_) return {};
   }
   std::array<std::uint8_t, largest_record> record;
+  std::size_t most = 0;
+  const auto forget = [&](std::uint8_t* bytes) { wipe(bytes, most); };
+  const std::unique_ptr<std::uint8_t, decltype(forget)> forgotten(record.data(), forget);  // a password may be in it
   while (!ended_) {
     std::size_t count = 0;
     forget_errors();
     const int result = SSL_read_ex(ssl_.get(), record.data(), record.size(), &count);
     if (result == 1) {
       append(plain, Bytes(record).first(count));
+      most = std::max(most, count);
       if (input_.empty() && SSL_pending(ssl_.get()) == 0) return {};  // asking once more would only cost time
       continue;
     }
@@ -187,12 +231,26 @@ Result<> TlsChannel::receive(Bytes from_peer, Buffer& plain, Buffer& to_peer) {
 Result<std::size_t> TlsChannel::send(std::span<const iovec> parts, Buffer& to_peer) {
   output_ = &to_peer;
   return with_contiguous(parts, [this](Bytes bytes) -> Result<> {
+    TRY(update_keys(bytes.size()));
     std::size_t count = 0;
     forget_errors();
     const int result = SSL_write_ex(ssl_.get(), bytes.data(), bytes.size(), &count);  // the wire takes everything
     if (result != 1) return failure(result);
     return {};
   });
+}
+
+// RFC 8446, section 5.5: what one key may protect has a bound. TLS 1.2 has no such change.
+Result<> TlsChannel::update_keys(std::size_t size) {
+  sent_ += size;
+  if (SSL_version(ssl_.get()) < TLS1_3_VERSION) return {};
+  const auto now = std::chrono::steady_clock::now();
+  if (sent_ < key_life_.bytes && now - keys_since_ < key_life_.time) return {};
+  sent_ = size;
+  keys_since_ = now;
+  const int result = SSL_key_update(ssl_.get(), SSL_KEY_UPDATE_REQUESTED);
+  if (result != 1) return failure(result);
+  return {};
 }
 
 void TlsChannel::close(Buffer& to_peer) {
@@ -203,24 +261,32 @@ void TlsChannel::close(Buffer& to_peer) {
   ERR_clear_error();
 }
 
+bool TlsChannel::is_by_psk() const {
+  // In TLS 1.3 a connection without tickets that goes on with a session can only have done so by a pre-shared key.
+  if (offered_psk_identity.empty()) return false;
+  if (SSL_version(ssl_.get()) >= TLS1_3_VERSION) return SSL_session_reused(ssl_.get()) == 1;
+  return SSL_CIPHER_get_auth_nid(SSL_get_current_cipher(ssl_.get())) == NID_auth_psk;
+}
+
 void TlsChannel::describe(PeerInfo& peer) const {
   SSL* ssl = ssl_.get();
+  peer.offered_psk_identity = offered_psk_identity;
   if (!open_) return;
   peer.encrypted = true;
-  // Without verification OpenSSL keeps a certificate as well; then it proves nothing.
-  if ((SSL_get_verify_mode(ssl) & SSL_VERIFY_PEER) != 0 && SSL_get_verify_result(ssl) == X509_V_OK)
-    if (const X509* certificate = SSL_get0_peer_certificate(ssl)) describe_certificate(certificate, peer);
+  peer.tls_version = SSL_get_version(ssl);
+  if (const char* group = SSL_group_to_name(ssl, static_cast<int>(SSL_get_negotiated_group(ssl))); group != nullptr)
+    peer.tls_group = group;
+  if ((SSL_get_verify_mode(ssl) & SSL_VERIFY_PEER) != 0)
+    if (const X509* certificate = SSL_get0_peer_certificate(ssl)) {
+      if (const auto digest = key_digest(certificate)) peer.key_digest = to_hex(*digest);
+      // Whoever signed it is trusted, or else it proves nothing but its key.
+      if (SSL_get_verify_result(ssl) == X509_V_OK) describe_certificate(certificate, peer);
+    }
+  if (is_by_psk()) peer.psk_identity = offered_psk_identity;
 
-  // In TLS 1.3 a connection without tickets that goes on with a session can only have done so by a pre-shared key.
-  const bool is_tls_13 = SSL_version(ssl) >= TLS1_3_VERSION;
-  const bool by_key =
-      is_tls_13 ? SSL_session_reused(ssl) == 1 : SSL_CIPHER_get_auth_nid(SSL_get_current_cipher(ssl)) == NID_auth_psk;
-  if (by_key) peer.psk_identity = offered_psk_identity;
-
-  // RFC 9266, section 4.2: TLS 1.2 needs the extended master secret for it.
-  if (is_tls_13 || SSL_get_extms_support(ssl) == 1)
-    SSL_export_keying_material(ssl, peer.channel_binding.data(), peer.channel_binding.size(), exporter_label.data(),
-                               exporter_label.size(), reinterpret_cast<const unsigned char*>(""), 0, 1);
+  // RFC 9266, section 4.2: TLS 1.2 needs the extended master secret for it, which handshake() sees to.
+  SSL_export_keying_material(ssl, peer.channel_binding.data(), peer.channel_binding.size(), exporter_label.data(),
+                             exporter_label.size(), reinterpret_cast<const unsigned char*>(""), 0, 1);
 }
 
 }  // namespace sealmq::net

@@ -7,6 +7,7 @@
 #include <charconv>
 
 #include "base/try.h"
+#include "net/socks.h"
 
 namespace sealmq::net {
 namespace {
@@ -66,20 +67,8 @@ Result<Url> parse_unix(std::string_view path) {
   return url;
 }
 
-Result<Url> parse(std::string_view text, std::uint16_t least_port) {
-  const auto* form = std::ranges::find_if(forms, [text](const Form& f) { return text.starts_with(f.prefix); });
-  if (text.starts_with(unix_prefix)) return parse_unix(text.substr(unix_prefix.size()));
-  if (form == forms.end()) return not_a_url("it begins with none of mqtt:// mqtts:// ws:// wss:// unix:");
-  if (std::ranges::any_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x20; }))
-    return not_a_url("it holds a control character");
-  Url url;
-  url.transport = form->transport;
-  text.remove_prefix(form->prefix.size());
-
-  std::size_t end_of_authority = std::min(text.find('/'), text.size());
-  std::string_view authority = text.substr(0, end_of_authority);
-  if (end_of_authority < text.size()) url.path = TRY(percent_decoded(text.substr(end_of_authority + 1)));
-
+/// `user:password@host:port` into what it is.
+Result<> read_authority(std::string_view authority, std::uint16_t least_port, std::uint16_t usual_port, Url& url) {
   if (std::size_t at = authority.rfind('@'); at != authority.npos) {
     std::string_view user = authority.substr(0, at);
     std::size_t colon = std::min(user.find(':'), user.size());
@@ -89,7 +78,27 @@ Result<Url> parse(std::string_view text, std::uint16_t least_port) {
   }
   HostPort place = TRY(parse_host_port(authority, least_port));
   url.host = std::move(place.host);
-  url.port = place.port.value_or(form->port);
+  url.port = place.port.value_or(usual_port);
+  return {};
+}
+
+bool has_control_character(std::string_view text) {
+  return std::ranges::any_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x20; });
+}
+
+Result<Url> parse(std::string_view text, std::uint16_t least_port) {
+  const auto* form = std::ranges::find_if(forms, [text](const Form& f) { return text.starts_with(f.prefix); });
+  if (text.starts_with(unix_prefix)) return parse_unix(text.substr(unix_prefix.size()));
+  if (form == forms.end()) return not_a_url("it begins with none of mqtt:// mqtts:// ws:// wss:// unix:");
+  if (has_control_character(text)) return not_a_url("it holds a control character");
+  Url url;
+  url.transport = form->transport;
+  text.remove_prefix(form->prefix.size());
+
+  std::size_t end_of_authority = std::min(text.find('/'), text.size());
+  std::string_view authority = text.substr(0, end_of_authority);
+  if (end_of_authority < text.size()) url.path = TRY(percent_decoded(text.substr(end_of_authority + 1)));
+  TRY(read_authority(authority, least_port, form->port, url));
   return url;
 }
 
@@ -113,6 +122,23 @@ Result<HostPort> parse_host_port(std::string_view text, std::uint16_t least_port
   if (rest.front() != ':') return not_a_url("there is something between host and port");
   place.port = TRY(parse_port(rest.substr(1), least_port));
   return place;
+}
+
+Result<Proxy> parse_proxy(std::string_view text) {
+  constexpr std::string_view by_proxy = "socks5h://", by_us = "socks5://";
+  constexpr std::uint16_t usual_port = 1080;
+  const auto not_a_proxy = [](const std::string& why) { return fail(Blame::caller_misused, "not a proxy's url: " + why); };
+  const bool finds_host = text.starts_with(by_proxy);
+  if (!finds_host && !text.starts_with(by_us)) return not_a_proxy("it begins with neither socks5h:// nor socks5://");
+  if (has_control_character(text)) return not_a_proxy("it holds a control character");
+  text.remove_prefix(finds_host ? by_proxy.size() : by_us.size());
+  if (text.ends_with('/')) text.remove_suffix(1);
+  Url url;
+  if (const auto read = read_authority(text, 1, usual_port, url); !read) return not_a_proxy(read.error().what);
+  if (url.host.find('/') != url.host.npos) return not_a_proxy("it has a path");
+  if (url.user.empty() != url.password.empty()) return not_a_proxy("user and password go together");
+  if (url.user.size() > 255 || url.password.size() > 255) return not_a_proxy("user or password is longer than 255 bytes");
+  return Proxy{url.host, url.port, url.user, url.password, finds_host};
 }
 
 Result<Url> parse_url(std::string_view text) {

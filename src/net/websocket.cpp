@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "base/try.h"
 #include "net/websocket_frames.h"
+#include "sealmq/secret.h"
 
 namespace sealmq::net {
 namespace {
@@ -23,9 +24,9 @@ class WebSocket : public Channel {
     const Result<std::size_t> taken = open(to_peer);
     if (!taken) return Failure(taken.error());
     if (!open_) return {};
-    const Buffer rest(head_.begin() + static_cast<std::ptrdiff_t>(*taken), head_.end());
+    const Secret head(std::move(head_));  // CONNECT may follow at once
     head_ = Buffer();
-    return read_frames(rest, plain, to_peer);
+    return read_frames(head.reveal().subspan(*taken), plain, to_peer);
   }
 
   bool is_open() const override { return open_; }

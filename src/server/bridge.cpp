@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "base/try.h"
 #include "keystore/file_access.h"
+#include "net/tls_psk.h"
 #include "sealmq/async_client.h"
 #include "server/bridge_rules.h"
 #include "server/clock.h"
@@ -37,12 +38,13 @@ bool has_code(const Error& error, Reason reason) {
 
 class TwoClients final : public Bridge, public std::enable_shared_from_this<TwoClients> {
  public:
-  TwoClients(asio::io_context& loop, const BridgeSettings& settings, std::string id, Secret password,
+  TwoClients(asio::io_context& loop, const BridgeSettings& settings, std::string id, Secret password, TlsOptions tls,
              std::function<Result<int>()> open_local, Log& log)
       : loop_(loop),
         settings_(settings),
         id_(std::move(id)),
         password_(std::move(password)),
+        tls_(std::move(tls)),
         open_local_(std::move(open_local)),
         log_(log) {
     state_.name = settings.name;
@@ -131,7 +133,7 @@ class TwoClients final : public Bridge, public std::enable_shared_from_this<TwoC
       return options;
     }
     options.url = settings_.url;
-    options.tls.ca_file = settings_.cafile;
+    options.tls = tls_;
     options.client_id = settings_.client_id;
     options.version = side.is_v5 ? mqtt::Version::v5 : mqtt::Version::v3_1_1;
     options.user_name = settings_.user;
@@ -182,6 +184,10 @@ class TwoClients final : public Bridge, public std::enable_shared_from_this<TwoC
   awaitable<bool> hand_over(Side& to, const ReceivedMessage& message) {
     const auto target = to.is_local ? to_local(settings_.topics, message.topic) : to_remote(settings_.topics, message.topic);
     if (!target) co_return true;  // by a subscription of former days
+    if (target->is_reserved()) {
+      tell_refused(to, Error{Blame::peer_misbehaved, "it would come to a topic under $, which a bridge never passes on"});
+      co_return true;
+    }
     auto properties = cross(message.user_properties, id_);
     if (!properties || (to.is_local && !remote_.is_v5 && echoes_.is_one(message.topic, message.payload, system_now().steady))) {
       ++state_.loops;
@@ -286,6 +292,7 @@ class TwoClients final : public Bridge, public std::enable_shared_from_this<TwoC
   const BridgeSettings settings_;
   const std::string id_;
   const Secret password_;
+  const TlsOptions tls_;
   const std::function<Result<int>()> open_local_;
   Log& log_;
   Side local_{loop_};
@@ -321,9 +328,16 @@ Result<std::unique_ptr<Bridge>> Bridge::make(asio::io_context& loop, const Bridg
     while (text.ends_with('\n') || text.ends_with('\r')) text.remove_suffix(1);
     password = Secret(as_bytes(text));
   }
+  TlsOptions tls{.ca_file = settings.cafile, .pins = settings.pins};
+  if (!settings.psk_file.empty()) {
+    const auto lines = TRY(net::read_psk_lines(settings.psk_file));
+    tls.psk = to_hex(lines.front().key.reveal());
+    tls.psk_identity = lines.front().identity;
+    tls.psk_is_raw = lines.front().raw;
+  }
   std::string id = std::string(broker) + "/" + settings.name;
-  return std::make_unique<SharedBridge>(
-      std::make_shared<TwoClients>(loop, settings, std::move(id), std::move(password), std::move(open_local), log));
+  return std::make_unique<SharedBridge>(std::make_shared<TwoClients>(loop, settings, std::move(id), std::move(password),
+                                                                     std::move(tls), std::move(open_local), log));
 }
 
 }  // namespace sealmq::server

@@ -13,7 +13,7 @@
 #include "sealmq/registry.h"
 #include "server/configuration.h"
 #include "server/connection_gate.h"
-#include "server/entrance.h"
+#include "server/doors.h"
 #include "server/followed_version.h"
 #include "server/login_throttle.h"
 #include "server/maintenance.h"
@@ -88,6 +88,7 @@ class BrokerServer final {
   void restore_sessions();
   Result<> listen(const std::vector<Listener>& listeners);
   void reload_certificates();
+  void look_at_responses();
 
   Configuration configuration_;
   broker::Budget budget_;  // before whatever holds messages
@@ -95,6 +96,7 @@ class BrokerServer final {
   Log& log_;
   std::shared_ptr<const ServiceNotify> service_;
   RefusalLog refusals_;
+  KeyExchanges key_exchanges_;
   ConnectionGate gate_;
   LoginThrottle throttle_;
   std::atomic<std::size_t> lasting_subscriptions_ = 0;
@@ -105,7 +107,7 @@ class BrokerServer final {
   std::unique_ptr<StorageThread> storage_;      // null: nothing outlives the process
   Readiness readiness_;
   std::vector<std::unique_ptr<ShardThread>> shards_;
-  std::vector<std::unique_ptr<Entrance>> entrances_;  // in the loop of the first shard
+  Doors doors_;  // leads to the shards
   FollowedVersion followed_;
   std::unique_ptr<RegistryRegistrar> registrar_;
   Maintenance maintenance_;

@@ -9,6 +9,7 @@
 #include "broker/own_topics.h"
 #include "keystore/file_access.h"
 #include "net/address.h"
+#include "net/tls_psk.h"
 #include "net/url.h"
 #include "registry/data_folder.h"
 #include "sealmq/scheme.h"
@@ -34,13 +35,6 @@ broker::SchemeSet scheme_set(const std::vector<std::string>& names) {
   return set;
 }
 
-bool is_named(const Configuration& configuration, const SchemeInfo& scheme) {
-  const auto names_it = [&](const std::vector<std::string>& list) { return std::ranges::find(list, scheme.name) != list.end(); };
-  return std::ranges::any_of(configuration.topics, [&](const TopicRow& row) {
-    return names_it(row.publish) || names_it(row.subscribe) || names_it(row.login);
-  });
-}
-
 /// Beyond the topics that are the broker's own.
 bool opens_topics_to_plain(const Configuration& configuration) {
   const auto has_plain = [](const std::vector<std::string>& list) {
@@ -61,7 +55,9 @@ bool is_in(const std::vector<std::string>& list, std::string_view name) {
 }
 
 broker::LoginSet login_set(const std::vector<std::string>& list) {
-  broker::LoginSet set = scheme_set(list);
+  broker::LoginSet set;
+  for (std::size_t i = 0; i < all_schemes().size(); ++i)
+    if (is_in(list, all_schemes()[i].info->name)) set.add(i);
   for (const auto& [name, login] : {std::pair(broker::password_login, broker::login_by_password),
                                     std::pair(broker::transport_login, broker::login_by_transport)})
     if (is_in(list, name)) set.add(login);
@@ -94,6 +90,7 @@ Result<Listener> parse_listener(std::string_view text) {
   const net::Url url = TRY(net::parse_listener_url(text));
   Listener listener{url.host, url.port};
   listener.transport = url.transport;
+  if (url.transport == net::Transport::secure_websocket) listener.tls.protocol = net::web_protocol;
   const bool is_web = url.transport == net::Transport::websocket || url.transport == net::Transport::secure_websocket;
   if (url.transport == net::Transport::unix_socket)
     listener.socket_path = url.path;
@@ -101,6 +98,7 @@ Result<Listener> parse_listener(std::string_view text) {
     listener.upgrade.path = "/" + url.path;
   else if (!url.path.empty())
     return fail(Blame::caller_misused, in_quotes(text) + " names a topic, which a listener has not");
+  listener.upgrade.is_local = is_web && net::is_loopback(url.host);
   if (!url.user.empty()) return fail(Blame::caller_misused, in_quotes(text) + " names a user, which a listener has not");
   return listener;
 }
@@ -152,6 +150,13 @@ Result<std::shared_ptr<const broker::Policy>> make_policy(const Configuration& c
   return std::make_shared<const broker::Policy>(TRY(broker::Policy::make(std::move(rules))));
 }
 
+bool is_named(const Configuration& configuration, const SchemeInfo& scheme) {
+  const auto names_it = [&](const std::vector<std::string>& list) { return std::ranges::find(list, scheme.name) != list.end(); };
+  return std::ranges::any_of(configuration.topics, [&](const TopicRow& row) {
+    return names_it(row.publish) || names_it(row.subscribe) || names_it(row.login);
+  });
+}
+
 bool needs_rabin(const Configuration& configuration) {
   return std::ranges::any_of(
       all_schemes(), [&](const Scheme& scheme) { return scheme.info->needs_rabin && is_named(configuration, *scheme.info); });
@@ -176,6 +181,23 @@ bool needs_rsa(const Configuration& configuration) {
       all_schemes(), [&](const Scheme& scheme) { return scheme.info->needs_rsa && is_named(configuration, *scheme.info); });
 }
 
+Result<> check_bridge_keys(const Configuration& configuration) {
+  for (const BridgeSettings& bridge : configuration.bridges) {
+    if (bridge.psk_file.empty()) continue;
+    const auto lines = TRY(net::read_psk_lines(bridge.psk_file));
+    if (lines.size() != 1)
+      return fail(Blame::caller_misused, bridge.psk_file + " is to hold one key, of the bridge " + bridge.name);
+    for (const Listener& listener : configuration.listeners) {
+      if (listener.tls.psk_file.empty()) continue;
+      if (net::serves_in(net::derive_all(TRY(net::read_psk_lines(listener.tls.psk_file))), lines.front()))
+        return fail(Blame::caller_misused, "the bridge " + bridge.name + " has a pre-shared key of " + listener.tls.psk_file +
+                                               "; a key is for one client and one broker, which never change roles\nhint: give "
+                                               "the bridge a key of its own: openssl rand -hex 32");
+    }
+  }
+  return {};
+}
+
 std::vector<std::string> warnings(const Configuration& configuration) {
   std::vector<std::string> lines;
   for (const Scheme& scheme : all_schemes()) {
@@ -196,8 +218,10 @@ std::vector<std::string> warnings(const Configuration& configuration) {
   }
   const bool has_passwords = configuration.password_file.empty() && exists(DataFolder{configuration.data}.passwords());
   for (const Listener& listener : configuration.listeners) {
-    if (listener.anonymous) continue;
     const std::string at = "the listener on port " + std::to_string(listener.port);
+    if (listener.tls.legacy_psk_suites)
+      lines.push_back(at + " takes suites of pre-shared keys with CBC or without forward secrecy: psk_suites = \"legacy\"");
+    if (listener.anonymous) continue;
     const bool lets_in = lets_in_anonymous(configuration, listener);
     if (lets_in && has_passwords && opens_topics_to_plain(configuration))
       lines.push_back(

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "broker/shard.h"
+#include "net/address.h"
 #include "net/tls.h"
 #include "net/url.h"
 #include "net/websocket_upgrade.h"
@@ -16,10 +17,14 @@
 namespace sealmq::server {
 
 /// Which name that the transport has proven is the client's identity.
+/// In the order of their words in the configuration.
 enum class IdentityFrom : std::uint8_t {
   nothing,
   common_name,       ///< CN of its certificate
   alternative_name,  ///< the first of its certificate's SANs (DNS, URI, email) that can be a name on the list
+  uri,               ///< NAME of the only SAN `URI:mqtt://client/NAME`
+  dns,               ///< the only SAN that is a DNS name
+  certificate_key,   ///< SHA-256 of its certificate's SubjectPublicKeyInfo in hexadecimal, whoever signed it
   shared_key,        ///< the identity of its pre-shared key
 };
 
@@ -36,9 +41,11 @@ struct Listener {
   std::string socket_path{};  ///< of a Unix domain socket
   unsigned mode = 0600;       ///< likewise
   bool proxy_protocol = false;
-  net::UpgradeRules upgrade{};  ///< WebSocket
-  net::TlsServerFiles tls{};
+  std::vector<net::Network> proxy_from{};  ///< whose PROXY headers are believed; others are closed
+  net::UpgradeRules upgrade{};             ///< WebSocket
+  net::TlsServerSettings tls{};
   IdentityFrom identity = IdentityFrom::nothing;
+  bool bind_client_id = true;  ///< whom TLS proves has client identifiers that begin with its name
   broker::HopRule hop = broker::HopRule::as_offered;
   bool insecure_channel = false;    ///< who logs in by a scheme may go on without protection, also where TLS gives none
   std::optional<bool> anonymous{};  ///< whoever proves no identity may come in, and do what policy leaves to nobody in particular
@@ -85,10 +92,12 @@ struct BridgeSettings {
   std::string name;  ///< as of an identity
   std::string url;
   std::string version = "5";
-  std::string client_id;      ///< there; empty: `sealmq-bridge-NAME`
-  std::string user;           ///< there; empty: none
-  std::string password_file;  ///< for its owner only
-  std::string cafile;         ///< whom to believe who the other broker is
+  std::string client_id;          ///< there; empty: `sealmq-bridge-NAME`
+  std::string user;               ///< there; empty: none
+  std::string password_file;      ///< for its owner only
+  std::string cafile;             ///< whom to believe who the other broker is
+  std::vector<std::string> pins;  ///< TlsOptions::pins
+  std::string psk_file;           ///< one line of identity:key, instead of certificates
   std::vector<BridgeTopic> topics;
   bool operator==(const BridgeSettings&) const = default;
 };
@@ -112,7 +121,7 @@ struct Configuration {
   SchemeOptions scheme_options;
   std::string authority;  ///< .pub file of the revocation authority; empty: none
   broker::Settings limits;
-  GateLimits gate;
+  GateLimits gate{.connects_per_second_per_address = 500};
   std::size_t maximum_memory = 0;  ///< bytes kept on behalf of clients; 0: half of the machine's memory
 };
 
@@ -147,6 +156,12 @@ std::string schemes_signing_on_shards(const Configuration& configuration);
 bool needs_topic_keys(const Configuration& configuration);
 /// Likewise an RSA key.
 bool needs_rsa(const Configuration& configuration);
+/// Some [[topic]] row names this scheme.
+bool is_named(const Configuration& configuration, const SchemeInfo& scheme);
+
+/// That no bridge's pre-shared key is one of a listener, which would make this broker both ends of it. Errors: caller_misused; as
+/// net::read_psk_lines.
+Result<> check_bridge_keys(const Configuration& configuration);
 
 /// One line for each scheme of the rows that is there for study only, with its known weaknesses; and for who may come in where
 /// that may not be what is meant.

@@ -9,6 +9,7 @@
 #include "base/file_kind.h"
 #include "base/text.h"
 #include "base/try.h"
+#include "keystore/file_access.h"
 #include "mqtt/topic.h"
 #include "mqtt/topic_pattern.h"
 #include "net/url.h"
@@ -110,6 +111,13 @@ class FileReader {
     listener->place.text = place(table.source());
     for (const auto& [key, node] : table)
       if (key != "url") TRY(read_listener_key(key, node, *listener));
+    if (listener->proxy_protocol && listener->proxy_from.empty()) {
+      if (!net::is_loopback(listener->host))
+        return refuse(url->source(), "proxy_protocol beyond loopback needs proxy_from: whose headers are believed");
+      for (const char* loopback : {"127.0.0.0/8", "::1"}) listener->proxy_from.push_back(*net::Network::parse(loopback));
+    }
+    if (!listener->proxy_protocol && !listener->proxy_from.empty())
+      return refuse(url->source(), "proxy_from goes with proxy_protocol = true");
     if (needs_tls(*listener))
       if (const auto together = net::check_together(listener->tls); !together)
         return refuse(url->source(), together.error().what);
@@ -123,35 +131,24 @@ class FileReader {
     if (!is_row_key("listener", name)) return unknown(key, "[[listener]]");
     const bool is_unix = listener.transport == Transport::unix_socket;
     const bool is_web = listener.transport == Transport::websocket || listener.transport == Transport::secure_websocket;
-    const std::pair<std::string_view, std::string net::TlsServerFiles::*> files[] = {
-        {"cert", &net::TlsServerFiles::cert},
-        {"key", &net::TlsServerFiles::key},
-        {"client_ca", &net::TlsServerFiles::client_ca},
-        {"client_crl", &net::TlsServerFiles::client_crl},
-        {"psk_file", &net::TlsServerFiles::psk_file}};
-    const auto* file = std::ranges::find(files, name, [](const auto& entry) { return entry.first; });
-    const bool is_file = file != std::end(files);
-    if ((is_file || name == "require_certificate") && !needs_tls(listener))
-      return refuse(key.source(), name + " goes with mqtts:// and wss:// only");
+    const bool is_of_tls = std::ranges::find(tls_keys, name) != std::end(tls_keys);
+    if (is_of_tls && !needs_tls(listener)) return refuse(key.source(), name + " goes with mqtts:// and wss:// only");
     if ((name == "path" || name == "origins") && !is_web) return refuse(key.source(), name + " goes with ws:// and wss:// only");
     if (name == "mode" && !is_unix) return refuse(key.source(), "mode goes with unix: only");
-    if (name == "proxy_protocol" && is_unix) return refuse(key.source(), "proxy_protocol does not go with unix:");
+    if (name.starts_with("proxy_") && is_unix) return refuse(key.source(), name + " does not go with unix:");
 
-    if (name == "identity" && !needs_tls(listener)) return refuse(key.source(), "identity goes with mqtts:// and wss:// only");
-    if (is_file)
-      listener.tls.*file->second = TRY(file_name(node, name));
-    else if (name == "require_certificate")
-      listener.tls.require_certificate = TRY(truth(node, name));
-    else if (name == "identity")
-      listener.identity = TRY(identity_from(node));
+    if (is_of_tls)
+      TRY(read_tls_key(name, node, listener));
     else if (name == "hop")
-      listener.hop = TRY(hop_rule(node));
+      listener.hop = static_cast<broker::HopRule>(TRY(one_of(node, name, {"offered", "none", "hpp1", "ratchet", "hrl1"})));
     else if (name == "insecure_channel")
       listener.insecure_channel = TRY(truth(node, name));
     else if (name == "anonymous")
       listener.anonymous = TRY(truth(node, name));
     else if (name == "proxy_protocol")
       listener.proxy_protocol = TRY(truth(node, name));
+    else if (name == "proxy_from")
+      listener.proxy_from = TRY(networks(node));
     else if (name == "mode")
       listener.mode = TRY(mode(node));
     else if (name == "path")
@@ -163,23 +160,74 @@ class FileReader {
     return {};
   }
 
-  Result<IdentityFrom> identity_from(const toml::node& node) {
-    const std::string word = TRY(text(node, "identity"));
-    if (word == "none") return IdentityFrom::nothing;
-    if (word == "cn") return IdentityFrom::common_name;
-    if (word == "san") return IdentityFrom::alternative_name;
-    if (word == "psk") return IdentityFrom::shared_key;
-    return refuse(node.source(), "identity must be \"none\", \"cn\", \"san\" or \"psk\"");
+  static constexpr std::string_view tls_keys[] = {"cert",       "key",      "ocsp_response",  "client_ca",          "client_crl",
+                                                  "psk_file",   "sni",      "alpn",           "min_version",        "groups",
+                                                  "psk_suites", "identity", "bind_client_id", "require_certificate"};
+
+  Result<> read_tls_key(const std::string& name, const toml::node& node, Listener& listener) {
+    net::TlsServerSettings& tls = listener.tls;
+    if (name == "cert") return read_files(node, name, &net::TlsCertificateFiles::cert, tls);
+    if (name == "key") return read_files(node, name, &net::TlsCertificateFiles::key, tls);
+    if (name == "ocsp_response") return read_files(node, name, &net::TlsCertificateFiles::ocsp_response, tls);
+    if (name == "client_ca")
+      tls.client_ca = TRY(file_name(node, name));
+    else if (name == "client_crl")
+      tls.client_crl = TRY(file_name(node, name));
+    else if (name == "psk_file")
+      tls.psk_file = TRY(file_name(node, name));
+    else if (name == "require_certificate")
+      tls.require_certificate = TRY(truth(node, name));
+    else if (name == "bind_client_id")
+      listener.bind_client_id = TRY(truth(node, name));
+    else if (name == "sni")
+      tls.strict_names = TRY(one_of(node, name, {"first", "strict"})) == 1;
+    else if (name == "alpn")
+      tls.require_protocol = TRY(one_of(node, name, {"offered", "require"})) == 1;
+    else if (name == "min_version")
+      tls.least_is_13 = TRY(one_of(node, name, {"1.2", "1.3"})) == 1;
+    else if (name == "psk_suites")
+      tls.legacy_psk_suites = TRY(one_of(node, name, {"standard", "legacy"})) == 1;
+    else if (name == "groups")
+      tls.groups = static_cast<net::TlsGroups>(TRY(one_of(node, name, {"default", "both", "classic"})));
+    else if (name == "identity")
+      listener.identity =
+          static_cast<IdentityFrom>(TRY(one_of(node, name, {"none", "cn", "san", "san-uri", "san-dns", "spki", "psk"})));
+    tls.any_certificate = listener.identity == IdentityFrom::certificate_key;
+    return {};
   }
 
-  Result<broker::HopRule> hop_rule(const toml::node& node) {
-    const std::string word = TRY(text(node, "hop"));
-    if (word == "offered") return broker::HopRule::as_offered;
-    if (word == "none") return broker::HopRule::none;
-    if (word == "hpp1") return broker::HopRule::hpp1;
-    if (word == "ratchet") return broker::HopRule::ratchet;
-    if (word == "hrl1") return broker::HopRule::hrl1;
-    return refuse(node.source(), "hop must be \"offered\", \"none\", \"hpp1\", \"ratchet\" or \"hrl1\"");
+  Result<std::vector<net::Network>> networks(const toml::node& node) {
+    std::vector<net::Network> found;
+    for (const std::string& name : TRY(texts(node, "proxy_from"))) {
+      const auto network = net::Network::parse(name);
+      if (!network) return refuse(node.source(), "not an address or network: " + in_quotes(name));
+      found.push_back(*network);
+    }
+    return found;
+  }
+
+  /// One name of a file, or a list with one for each certificate; "" in it is none.
+  Result<> read_files(const toml::node& node, const std::string& name, std::string net::TlsCertificateFiles::*member,
+                      net::TlsServerSettings& tls) {
+    std::vector<std::string> names;
+    if (const toml::array* array = node.as_array(); array != nullptr)
+      for (const toml::node& entry : *array) names.push_back(TRY(file_name(entry, name)));
+    else
+      names.push_back(TRY(file_name(node, name)));
+    tls.certificates.resize(std::max(tls.certificates.size(), names.size()));
+    for (std::size_t i = 0; i < names.size(); ++i) tls.certificates[i].*member = names[i];
+    return {};
+  }
+
+  /// Which of the words.
+  Result<std::size_t> one_of(const toml::node& node, const std::string& name, std::initializer_list<std::string_view> words) {
+    const std::string word = TRY(text(node, name));
+    std::string all;
+    for (const std::string_view* at = words.begin(); at != words.end(); ++at) {
+      if (word == *at) return static_cast<std::size_t>(at - words.begin());
+      all.append(at == words.begin() ? "" : at + 1 == words.end() ? " or " : ", ").append(in_quotes(*at));
+    }
+    return refuse(node.source(), name + " must be " + all);
   }
 
   Result<std::string> web_path(const toml::node& node) {
@@ -314,7 +362,9 @@ class FileReader {
       for (const auto& [key, value] : *its.as_table()) {
         const auto listed = std::ranges::find(known->info->options, key.str(), &SchemeOption::name);
         if (listed == known->info->options.end()) return unknown(key, "[scheme." + std::string(scheme.str()) + "]");
-        options[std::string(scheme.str()) + "." + std::string(key.str())] = TRY(any_value(value, std::string(key.str())));
+        const std::string name(key.str());
+        options[std::string(scheme.str()) + "." + name] =
+            listed->is_file ? TRY(file_value(value, name)) : TRY(any_value(value, name));
       }
     }
     for (const Scheme& scheme : all_schemes()) {
@@ -329,6 +379,15 @@ class FileReader {
     if (node.is_integer()) return std::to_string(node.as_integer()->get());
     if (node.is_boolean()) return std::string(node.as_boolean()->get() ? "true" : "false");
     return refuse(node.source(), name + " must be a text, a number, true or false");
+  }
+
+  /// What stands in the file that @FILE names.
+  Result<std::string> file_value(const toml::node& node, const std::string& name) const {
+    constexpr std::size_t longest = 64 * 1024;
+    const std::string named = TRY(text(node, name));
+    if (!named.starts_with('@')) return refuse(node.source(), name + " must be \"@FILE\": what it is, stands in a file");
+    const Secret value = TRY(read_private_file(beside(named.substr(1)), wants_scheme_option, longest));
+    return std::string(trimmed(as_text(value.reveal())));
   }
 
   Result<BridgeSettings> read_bridge(const toml::table& table) {
@@ -347,6 +406,10 @@ class FileReader {
         bridge.cafile = TRY(file_name(node, "cafile"));
       else if (key == "password_file")
         bridge.password_file = TRY(file_name(node, "password_file"));
+      else if (key == "psk_file")
+        bridge.psk_file = TRY(file_name(node, "psk_file"));
+      else if (key == "pins")
+        bridge.pins = TRY(this->texts(node, "pins"));
       else if (key == "topics")
         bridge.topics = TRY(read_tables<BridgeTopic>(node, "topics", &FileReader::read_bridge_topic));
       else
@@ -425,8 +488,8 @@ class FileReader {
   }
 
   /// A file or folder; a relative name begins where this configuration lies.
-  Result<std::string> file_name(const toml::node& node, const std::string& name) const {
-    const std::string named = TRY(text(node, name));
+  Result<std::string> file_name(const toml::node& node, const std::string& name) const { return beside(TRY(text(node, name))); }
+  std::string beside(const std::string& named) const {
     const bool is_relative = !named.empty() && named.front() != '/';
     return is_relative ? path_.substr(0, path_.rfind('/') + 1) + named : named;
   }

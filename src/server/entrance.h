@@ -1,4 +1,4 @@
-// Entrance: one [[listener]] at work. It accepts in the loop of the first shard and deals the newcomers out to all shards.
+// Entrance: one [[listener]] at work. It accepts in the loop of the doors and deals the newcomers out to the shards.
 #pragma once
 
 #include <memory>
@@ -14,18 +14,18 @@
 namespace sealmq::server {
 
 /// Its certificates, or nothing where it needs none. Errors: as TlsServer::load, with the place in the configuration.
-Result<std::shared_ptr<const net::TlsServer>> load_tls(const Listener& listener);
+Result<std::shared_ptr<net::TlsServer>> load_tls(const Listener& listener);
 
 class Entrance final : private net::AcceptHandler {
  public:
   /// The shards' threads and the log outlive it. Errors: environment (the port is taken, a file cannot be read), caller_misused
   /// (a file of TLS holds something else).
-  static Result<std::unique_ptr<Entrance>> open(const Listener& listener, bool lets_in_anonymous,
+  static Result<std::unique_ptr<Entrance>> open(boost::asio::io_context& loop, const Listener& listener, bool lets_in_anonymous,
                                                 const std::vector<std::unique_ptr<ShardThread>>& shards, ConnectionGate& gate,
                                                 Log& log);
 
   void start() { listener_->start(); }
-  /// In the loop of the first shard.
+  /// In its loop, from start() on.
   void close() { listener_->close(); }
 
   /// With the port that was picked.
@@ -34,12 +34,15 @@ class Entrance final : private net::AcceptHandler {
 
   /// Reads the files of TLS again, for connections from now on. Any thread. Errors: as open(); nothing changed then.
   Result<> reload();
+  /// Reads OCSP responses again that have changed. Likewise.
+  Result<> look_at_responses();
 
  private:
   Entrance(Listener settings, const std::vector<std::unique_ptr<ShardThread>>& shards, ConnectionGate& gate, Log& log)
       : settings_(std::move(settings)), shards_(shards), gate_(gate), log_(log) {}
 
   void accepted(Descriptor socket) override;
+  ShardThread& next_shard();
   void accept_failed(std::string cause) override;
 
   Listener settings_;

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "base/keyed_hash.h"
 #include "broker/shard.h"
 
 namespace sealmq::server {
@@ -44,7 +45,7 @@ class Remembered {
     Value value;
   };
   std::list<Entry> all_;
-  std::unordered_map<std::string_view, typename std::list<Entry>::iterator> by_key_;
+  std::unordered_map<std::string_view, typename std::list<Entry>::iterator, TextHash> by_key_;
 };
 
 class GuessedNames {

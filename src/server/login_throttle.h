@@ -10,6 +10,7 @@
 #include <string>
 #include <unordered_map>
 
+#include "base/keyed_hash.h"
 #include "broker/shard.h"
 #include "server/guessed_names.h"
 
@@ -54,7 +55,7 @@ class LoginThrottle final : public broker::LoginGate {
 
     const std::uint32_t allowed_;
     std::list<Record> all_;  // by when they were touched
-    std::unordered_map<std::string_view, std::list<Record>::iterator> by_key_;
+    std::unordered_map<std::string_view, std::list<Record>::iterator, TextHash> by_key_;
   };
   struct Counted {
     explicit Counted(std::uint32_t of_a_name = failures_of_a_name) : names(of_a_name) {}

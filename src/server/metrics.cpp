@@ -117,6 +117,8 @@ void of_broker(Page& page, const Totals& totals) {
   page.counter("sealmq_disconnects_total", "Connections of logged in clients that ended, by reason.");
   each<broker::Ending>(page, "reason", c.ended);
   page.simple_counter("sealmq_sessions_expired_total", "Sessions whose client stayed away too long.", c.expired_sessions);
+  page.counter("sealmq_tls_handshakes_total", "TLS handshakes, by the group of their key exchange.");
+  for (const auto& [group, count] : totals.key_exchanges) page.value(count, "group", group);
   page.counter("sealmq_refused_total", "What was refused, by cause.");
   each<broker::Refusal>(page, "cause", totals.refused);
   page.counter("sealmq_dropped_total", "Messages that a subscriber did not get, by cause.");

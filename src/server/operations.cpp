@@ -25,8 +25,13 @@ constexpr const char* prometheus_text = "text/plain; version=0.0.4; charset=utf-
 }  // namespace
 
 Operations::Operations(Readiness& readiness, const ServiceNotify& service,
-                       const std::vector<std::unique_ptr<ShardThread>>& shards, const RefusalLog& refusals)
-    : readiness_(readiness), service_(service), shards_(shards), statistics_(loop_, shards, refusals), watchdog_(loop_) {}
+                       const std::vector<std::unique_ptr<ShardThread>>& shards, const RefusalLog& refusals,
+                       const KeyExchanges& key_exchanges)
+    : readiness_(readiness),
+      service_(service),
+      shards_(shards),
+      statistics_(loop_, shards, refusals, key_exchanges),
+      watchdog_(loop_) {}
 
 Operations::~Operations() {
   stop();

@@ -28,7 +28,7 @@ class Operations {
  public:
   /// All outlive it; the shards' threads run as long as this one.
   Operations(Readiness& readiness, const ServiceNotify& service, const std::vector<std::unique_ptr<ShardThread>>& shards,
-             const RefusalLog& refusals);
+             const RefusalLog& refusals, const KeyExchanges& key_exchanges);
   ~Operations();
 
   /// Listens where the configuration says. Errors: environment; caller_misused if the address is not this machine's own and there

@@ -1,5 +1,7 @@
 #include "server/password_file.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -7,7 +9,10 @@
 #include <cstring>
 #include <filesystem>
 
+#include "base/descriptor.h"
 #include "base/error_text.h"
+#include "base/owned_file.h"
+#include "base/reader.h"
 #include "base/text.h"
 #include "base/try.h"
 #include "base/writer.h"
@@ -44,6 +49,14 @@ bool is_of_mosquitto(std::string_view line) {
 bool read_number(std::string_view word, unsigned least, unsigned most, unsigned& out) {
   const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), out);
   return error == std::errc() && end == word.data() + word.size() && out >= least && out <= most;
+}
+
+/// One that changes the file at a time, in any process: what others have changed meanwhile is not lost.
+Result<Descriptor> lock_folder_of(const std::string& path) {
+  Descriptor folder(::open(folder_of(path).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!folder.is_open() || ::flock(folder.number(), LOCK_EX) != 0)
+    return fail(Blame::environment, "cannot write beside " + path + ": " + error_text(errno));
+  return folder;
 }
 
 /// Where the passwords really are, so that a link to them stays one.
@@ -95,8 +108,12 @@ std::string to_text(const PasswordEntries& entries) {
   return text;
 }
 
-Result<PasswordEntry> hash_password(Bytes password, Random& random) {
-  PasswordEntry entry;
+crypto::ScryptCost cost_for(Kind kind) {
+  return kind == Kind::device ? crypto::scrypt_cost_of_devices : crypto::ScryptCost();
+}
+
+Result<PasswordEntry> hash_password(Bytes password, Random& random, crypto::ScryptCost cost) {
+  PasswordEntry entry{cost, {}, {}};
   entry.salt.resize(salt_size);
   random.fill(entry.salt);
   const Secret hash = TRY(crypto::scrypt(password, entry.salt, entry.cost, hash_size));
@@ -105,19 +122,35 @@ Result<PasswordEntry> hash_password(Bytes password, Random& random) {
 }
 
 Result<> set_password(const std::string& path, const std::string& name, const PasswordEntry& entry) {
+  const std::string real = without_links(path);
+  const Descriptor lock = TRY(lock_folder_of(real));
   PasswordEntries entries;
   if (exists(path)) entries = TRY(read_passwords(path));
   entries.insert_or_assign(name, entry);
-  return replace_file(without_links(path), to_text(entries), Audience::owner);
+  return replace_file(real, to_text(entries), Audience::owner);
+}
+
+Result<bool> replace_password(const std::string& path, const std::string& name, const PasswordEntry& former,
+                              const PasswordEntry& entry) {
+  const std::string real = without_links(path);
+  const Descriptor lock = TRY(lock_folder_of(real));
+  PasswordEntries entries = TRY(read_passwords(path));
+  const auto at = entries.find(name);
+  if (at == entries.end() || at->second != former) return false;
+  at->second = entry;
+  TRY(replace_file(real, to_text(entries), Audience::owner));
+  return true;
 }
 
 Result<bool> remove_password(const std::string& path, std::string_view name) {
   if (!exists(path)) return false;
+  const std::string real = without_links(path);
+  const Descriptor lock = TRY(lock_folder_of(real));
   PasswordEntries entries = TRY(read_passwords(path));
   const auto at = entries.find(name);
   if (at == entries.end()) return false;
   entries.erase(at);
-  TRY(replace_file(without_links(path), to_text(entries), Audience::owner));
+  TRY(replace_file(real, to_text(entries), Audience::owner));
   return true;
 }
 
@@ -135,9 +168,11 @@ class PasswordFile::Check final : public Login {
     if (at != entries->end()) {
       entry = at->second;
     } else {
-      const auto salt = crypto::hmac_sha256(file_.fake_salts_.reveal(), as_bytes(name_));
-      entry.salt.assign(salt.begin(), salt.begin() + salt_size);
+      const auto chance = crypto::hmac_sha256(file_.fake_salts_.reveal(), as_bytes(name_));
+      entry.salt.assign(chance.begin(), chance.begin() + salt_size);
       entry.hash.resize(hash_size);
+      const PasswordRecord like = TRY(file_.some_cost(Reader(Bytes(chance).subspan(salt_size, 8)).u64()));
+      entry.cost = {like.log2_n, like.r, like.p};  // or the time would tell that nobody is called so
     }
     const auto mark = file_.mark_of(name_, entry, password_);
     if (at != entries->end() && file_.was_verified(name_, mark, scene.now.steady)) return done(name_, {Factor::password});
@@ -146,6 +181,8 @@ class PasswordFile::Check final : public Login {
     if (at == entries->end()) return fail(Blame::not_authorised, "user name " + printable(name_) + " has no password");
     if (!matches) return fail(Blame::not_authorised, "wrong password for " + printable(name_));
     file_.keep_verified(name_, mark, scene.now.steady);
+    if (const Identity* known = scene.directory.find(name_); known != nullptr)
+      file_.hash_anew(name_, entry, password_, known->kind);
     return done(name_, {Factor::password});
   }
 
@@ -156,7 +193,7 @@ class PasswordFile::Check final : public Login {
 };
 
 PasswordFile::PasswordFile(std::string path, Random& random, bool must_be_there)
-    : path_(std::move(path)), is_kept_(must_be_there) {
+    : path_(std::move(path)), random_(random), is_kept_(must_be_there) {
   for (Secret* secret : {&fake_salts_, &marks_}) {
     Buffer bytes(32);
     random.fill(bytes);
@@ -210,6 +247,34 @@ Result<std::optional<PasswordRecord>> PasswordFile::find(std::string_view name) 
   if (at == known->end()) return std::nullopt;
   const PasswordEntry& entry = at->second;
   return PasswordRecord{entry.cost.log2_n, entry.cost.r, entry.cost.p, entry.salt, Secret(Bytes(entry.hash))};
+}
+
+Result<PasswordRecord> PasswordFile::some_cost(std::uint64_t draw) {
+  PasswordRecord like;
+  if (!is_kept()) return like;
+  std::map<crypto::ScryptCost, std::size_t> counts;
+  const auto known = TRY(entries());
+  for (const auto& [name, entry] : *known) ++counts[entry.cost];
+  // As a part of the whole, so that one record more or less changes the answer to few numbers.
+  auto place = static_cast<std::size_t>(static_cast<double>(draw >> 11) * 0x1p-53 * static_cast<double>(known->size()));
+  for (const auto& [cost, count] : counts) {
+    if (place < count) {
+      like.log2_n = cost.log2_n;
+      like.r = cost.r;
+      like.p = cost.p;
+      break;
+    }
+    place -= count;
+  }
+  return like;
+}
+
+/// A record that is cheaper to guess than those of today, now that the password is at hand. One that cannot be written stays.
+void PasswordFile::hash_anew(const std::string& name, const PasswordEntry& former, const Secret& password, Kind kind) {
+  const crypto::ScryptCost cost = cost_for(kind);
+  if (former.cost.work() >= cost.work()) return;
+  const auto entry = hash_password(password.reveal(), random_, cost);
+  if (entry) (void)replace_password(path_, name, former, *entry);
 }
 
 Result<std::shared_ptr<const PasswordEntries>> PasswordFile::entries() {

@@ -1,7 +1,7 @@
 // PasswordFile: who may log in by user name and password. One line each, for the owner's eyes only (0600), or as containers mount
 // secrets (read_mounted_file):
 //
-//   NAME scrypt 15 8 1 SALT HASH
+//   NAME scrypt 17 8 1 SALT HASH
 //
 // with log2 N, r, p of RFC 7914, and salt and hash in base64url. Lines that begin with # are for people.
 #pragma once
@@ -23,6 +23,7 @@ struct PasswordEntry {
   crypto::ScryptCost cost;
   Buffer salt;
   Buffer hash;
+  bool operator==(const PasswordEntry&) const = default;
 };
 using PasswordEntries = std::map<std::string, PasswordEntry, std::less<>>;
 
@@ -33,11 +34,16 @@ Result<PasswordEntries> parse_passwords(std::string_view text);
 std::string to_text(const PasswordEntries& entries);
 
 /// With a fresh salt; takes a moment. Errors: environment.
-Result<PasswordEntry> hash_password(Bytes password, Random& random);
+Result<PasswordEntry> hash_password(Bytes password, Random& random, crypto::ScryptCost cost = {});
+/// What the password of such an identity is hashed with.
+crypto::ScryptCost cost_for(Kind kind);
 
 /// Sets one password, or takes it away. In one step for whoever reads the file, which is made if it is missing. Errors:
 /// environment; caller_misused (the file is malformed, or others can read it).
 Result<> set_password(const std::string& path, const std::string& name, const PasswordEntry& entry);
+/// The same, if its present record is `former`. False: it is not any more.
+Result<bool> replace_password(const std::string& path, const std::string& name, const PasswordEntry& former,
+                              const PasswordEntry& entry);
 /// False if there was none.
 Result<bool> remove_password(const std::string& path, std::string_view name);
 
@@ -51,11 +57,14 @@ class PasswordFile {
   std::unique_ptr<Login> begin(LoginRequest& request);
   /// For logins of schemes; nothing: the name has no password.
   Result<std::optional<PasswordRecord>> find(std::string_view name);
+  /// PasswordSource::some_cost. The same number draws the same cost, as long as there are about the same records.
+  Result<PasswordRecord> some_cost(std::uint64_t draw);
   /// Passwords that took a slow hash so far; the others were verified not long ago.
   std::uint64_t hashed() const { return hashed_; }
 
  private:
   class Check;
+  void hash_anew(const std::string& name, const PasswordEntry& former, const Secret& password, Kind kind);
   /// A password that was verified, as HMAC of name, record and password: any change of the record ends it.
   struct Verified {
     crypto::Digest mark;
@@ -72,6 +81,7 @@ class PasswordFile {
   void keep_verified(std::string_view name, const crypto::Digest& mark, std::uint64_t now);
 
   const std::string path_;
+  Random& random_;
   std::atomic<bool> is_kept_;
   std::atomic<std::uint64_t> hashed_ = 0;
   Secret marks_;       // a fleet that comes back is compared by these first, which costs next to nothing

@@ -121,15 +121,34 @@ constexpr Setting table[] = {
 
 constexpr RowKey rows[] = {
     {"listener", "url", "text", "", "mqtt://, mqtts://, ws:// or wss:// and HOST:PORT, or unix:/PATH; needed"},
-    {"listener", "cert", "text", "", "mqtts and wss: certificate in PEM, with the chain"},
-    {"listener", "key", "text", "", "mqtts and wss: its private key"},
+    {"listener", "cert", "text or list", "",
+     "mqtts and wss: certificate in PEM, with the chain; of several the one for the host that the client names"},
+    {"listener", "key", "text or list", "", "mqtts and wss: its private key; of several certificates in the same order"},
+    {"listener", "ocsp_response", "text or list", "",
+     "mqtts and wss: what the authority says of it, in DER, for clients that ask; read again when it changes"},
+    {"listener", "sni", "text: first|strict", "first",
+     "mqtts and wss: a client that names a host without a certificate here gets the first one, or is refused"},
+    {"listener", "alpn", "text: offered|require", "offered",
+     "mqtts and wss: a client that names protocols must name mqtt, or http/1.1 on wss; require: it must name some"},
+    {"listener", "min_version", "text: 1.2|1.3", "1.2", "mqtts and wss: of TLS"},
+    {"listener", "groups", "text: default|both|classic", "default",
+     "mqtts and wss: key exchange with ML-KEM-768 beside X25519 where this OpenSSL has it (3.5), likewise with both shares "
+     "welcome, or without ML-KEM"},
     {"listener", "client_ca", "text", "", "mqtts and wss: who signs certificates of clients"},
     {"listener", "client_crl", "text", "", "mqtts and wss: which of these certificates are revoked"},
     {"listener", "require_certificate", "truth", "false", "mqtts and wss: every client must show one; else it may"},
-    {"listener", "psk_file", "text", "", "mqtts and wss: lines of identity:hexadecimal key, for clients without certificates"},
-    {"listener", "identity", "text: none|cn|san|psk", "none",
+    {"listener", "psk_file", "text", "",
+     "mqtts and wss: lines of identity:hexadecimal key, for clients without certificates; ` raw` behind a key for programs that "
+     "derive none from it"},
+    {"listener", "psk_suites", "text: standard|legacy", "standard",
+     "mqtts and wss: legacy also takes suites with CBC or without forward secrecy, for old devices"},
+    {"listener", "identity", "text: none|cn|san|san-uri|san-dns|spki|psk", "none",
      "mqtts and wss: which name that TLS has proven is the client's identity: the certificate's common name, the first of its "
-     "alternative names that can be one, or the identity of its pre-shared key"},
+     "alternative names that can be one, NAME of its only mqtt://client/NAME, its only DNS name, SHA-256 of its key whoever "
+     "signed "
+     "it, or the identity of its pre-shared key"},
+    {"listener", "bind_client_id", "truth", "true",
+     "mqtts and wss: whom TLS proves has a client identifier that is its name, or begins with it and ':'"},
     {"listener", "anonymous", "truth", "",
      "false: whoever proves no identity, by a scheme, a password or TLS, is refused; true: it comes in and may do what policy "
      "leaves to plain MQTT. Without it: true, but false once password_file, or identity, client_ca or psk_file here, is said"},
@@ -140,8 +159,13 @@ constexpr RowKey rows[] = {
     {"listener", "insecure_channel", "truth", "false",
      "true lets a login by a scheme go on without protection where TLS gives none"},
     {"listener", "proxy_protocol", "truth", "false", "not unix: a load balancer tells for whom it connects (version 2)"},
+    {"listener", "proxy_from", "list of texts", "",
+     "with proxy_protocol: addresses or networks (10.0.0.0/8) of the load balancers, whose word is taken; others are closed. "
+     "Needed "
+     "beyond loopback"},
     {"listener", "path", "text", "/mqtt", "ws and wss: where the upgrade is asked for"},
-    {"listener", "origins", "list of texts", "all", "ws and wss: pages that browsers may connect from"},
+    {"listener", "origins", "list of texts", "",
+     "ws and wss: pages that browsers may connect from; * are all; without it those of the same host"},
     {"listener", "mode", "text", "0600", "unix: permissions of the socket"},
 
     {"topic", "filter", "text", "",
@@ -168,6 +192,9 @@ constexpr RowKey rows[] = {
     {"bridge", "user", "text", "", "user name there"},
     {"bridge", "password_file", "text", "", "its password; for its owner only"},
     {"bridge", "cafile", "text", "", "who may have signed the other broker's certificate"},
+    {"bridge", "pins", "list of texts", "",
+     "hashes of public keys, one of which the other broker's certificates must have (--pin)"},
+    {"bridge", "psk_file", "text", "", "one line of identity:key as in psk_file of a listener, instead of certificates"},
     {"bridge", "topics", "tables", "", "[[bridge.topics]], at least one"},
     {"bridge.topics", "filter", "text", "", "what to pass on; needed"},
     {"bridge.topics", "direction", "text: in|out|both", "out", "from there, to there, or both"},
@@ -234,8 +261,8 @@ std::vector<Key> configuration_keys() {
   for (const Scheme& scheme : all_schemes()) {
     if (scheme.info->profile == Profile::paper) continue;  // the options are those of both profiles
     for (const SchemeOption& option : scheme.info->options)
-      keys.push_back({"[scheme." + std::string(scheme.info->name) + "]", std::string(option.name), "text, number or truth", "",
-                      std::string(option.help)});
+      keys.push_back({"[scheme." + std::string(scheme.info->name) + "]", std::string(option.name),
+                      option.is_file ? "@FILE" : "text, number or truth", "", std::string(option.help)});
   }
   return keys;
 }

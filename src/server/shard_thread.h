@@ -20,6 +20,7 @@
 #include "server/clock.h"
 #include "server/configuration.h"
 #include "server/connection_gate.h"
+#include "server/key_exchanges.h"
 #include "server/mailbox.h"
 #include "server/storage_thread.h"
 #include "server/worker_pool.h"
@@ -32,7 +33,7 @@ class ShardThread final : private net::ByteSink, private net::HandshakeHandler {
   /// this.
   ShardThread(std::size_t index, const std::vector<std::unique_ptr<ShardThread>>& all, broker::Settings settings,
               broker::Ports ports, std::shared_ptr<const broker::Policy> policy, std::shared_ptr<const Directory> directory,
-              std::size_t count, StorageThread* storage, Workers& workers, ConnectionGate& gate);
+              std::size_t count, StorageThread* storage, Workers& workers, ConnectionGate& gate, KeyExchanges& groups);
   ~ShardThread() override;
 
   // Before start(), each for all shards before the next: what a store has kept comes back.
@@ -57,14 +58,19 @@ class ShardThread final : private net::ByteSink, private net::HandshakeHandler {
     broker::HopRule hop = broker::HopRule::as_offered;
     bool must_be_protected = false;
     bool is_hidden = false;
+    bool bind_client_id = true;
   };
   /// With a ticket, unless a PROXY header comes first.
   void welcome(Descriptor socket, std::shared_ptr<const Door> door, ConnectionGate::Ticket ticket);
+  /// How many of these it has not got round to.
+  std::size_t arriving() const { return arriving_.load(std::memory_order_relaxed); }
   /// A connection that is moved here with bytes that were read elsewhere.
   void adopt(net::Stream stream, broker::Peer peer, Buffer unread);
-  /// What another shard has to say. True if the sender should stop reading until resume() is called.
-  bool hand_over(const Parcels& parcels);
-  void resume();
+  /// What another shard has to say. Where the answer is not that it flows, that one's caught_up() follows.
+  Mailbox::Put hand_over(const Parcels& parcels, std::size_t sender);
+  Mail mail_at(std::uint64_t steady) { return mailbox_.state_at(steady); }
+  /// The mailbox of that shard flows again.
+  void caught_up(std::size_t shard);
   /// Its batches up to this one are on the disk.
   void stored(std::uint64_t batch);
   /// Calls `work(shard, now)` on the shard's thread.
@@ -77,20 +83,23 @@ class ShardThread final : private net::ByteSink, private net::HandshakeHandler {
   }
 
  private:
-  void received(net::Key key, Bytes bytes) override;
+  bool received(net::Key key, Bytes bytes) override;
+  bool is_heard(net::Key key) override;
   std::size_t gather(net::Key key, std::span<iovec> parts) override;
   void written(net::Key key, std::size_t count) override;
   void closed(net::Key key) override;
 
   void established(const net::Entry& entry, net::Stream stream, Bytes first) override;
   std::shared_ptr<const void> admit(const std::string& address) override;
-  void handshake_failed(const std::string& address, const std::string& cause) override;
+  void handshake_failed(const std::string& address, const std::string& cause, const std::string& offered) override;
 
   void open(net::Stream stream, broker::Peer peer, Bytes unread);
   void carry_out();
   void begin_job(broker::Job job);
   void end_turn();
   void give_changes();
+  void tell_mail();
+  void take(Descriptor socket, const std::shared_ptr<const Door>& door, ConnectionGate::Ticket ticket);
   void set_timer();
   void stop();
   void stop_if_empty();
@@ -125,12 +134,17 @@ class ShardThread final : private net::ByteSink, private net::HandshakeHandler {
   };
   std::map<const net::Entry*, Waiting> handshakes_;  // of each listener that has them
   broker::Journal& journal_;
+  broker::LoginGate* const login_gate_;  ///< null: nobody counts
+  KeyExchanges& groups_;
   broker::Shard shard_;
+  std::atomic<std::size_t> arriving_ = 0;
   bool turn_end_posted_ = false;
   bool going_on_ = false;  // go_on() is posted
   bool stopping_ = false;
   std::vector<broker::ConnectionId> writable_;  // scratch of end_turn()
   Parcels parcels_;                             // likewise
+  std::vector<Mail> mail_;                      // of the other shards, as was last heard
+  broker::HeldBack held_back_ = broker::HeldBack::nobody;
   std::jthread thread_;
 };
 

@@ -85,8 +85,8 @@ void add(broker::Counters& sum, const broker::Counters& shard) {
 }
 
 Statistics::Statistics(boost::asio::io_context& loop, const std::vector<std::unique_ptr<ShardThread>>& shards,
-                       const RefusalLog& refusals)
-    : loop_(loop), shards_(shards), refusals_(refusals), timer_(loop) {}
+                       const RefusalLog& refusals, const KeyExchanges& key_exchanges)
+    : loop_(loop), shards_(shards), refusals_(refusals), key_exchanges_(key_exchanges), timer_(loop) {}
 
 void Statistics::start(std::function<void()> each_second) {
   each_second_ = std::move(each_second);
@@ -127,6 +127,7 @@ void Statistics::ask(std::size_t index) {
 
 void Statistics::sum_up() {
   totals_.refused = refusals_.counts();
+  totals_.key_exchanges = key_exchanges_.counts();
   broker::Counters sum;
   for (const broker::Counters& counters : latest_) add(sum, counters);
   totals_.counters = sum;

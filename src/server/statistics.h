@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "broker/shard.h"
+#include "server/key_exchanges.h"
 #include "server/refusal_log.h"
 #include "server/shard_thread.h"
 
@@ -48,9 +49,10 @@ struct Loads {
 
 /// The broker as a whole.
 struct Totals {
-  broker::Counters counters;  ///< of all shards; `retained` of one, as all hold the same
-  RefusalCounts refused{};    ///< with those that never became a connection of a shard
-  std::uint64_t clients = 0;  ///< logged in at present
+  broker::Counters counters;                             ///< of all shards; `retained` of one, as all hold the same
+  RefusalCounts refused{};                               ///< with those that never became a connection of a shard
+  std::map<std::string, std::uint64_t> key_exchanges{};  ///< TLS handshakes by group
+  std::uint64_t clients = 0;                             ///< logged in at present
   std::uint64_t maximum_clients = 0;
   std::uint64_t maximum_resident_bytes = 0;
   std::uint64_t uptime = 0;   ///< seconds
@@ -65,7 +67,8 @@ std::uint64_t clients_of(const broker::Counters& counters);
 class Statistics {
  public:
   /// Lives on `loop`, which runs in one thread; all outlive the threads of the shards.
-  Statistics(boost::asio::io_context& loop, const std::vector<std::unique_ptr<ShardThread>>& shards, const RefusalLog& refusals);
+  Statistics(boost::asio::io_context& loop, const std::vector<std::unique_ptr<ShardThread>>& shards, const RefusalLog& refusals,
+             const KeyExchanges& key_exchanges);
 
   /// `each_second` is called after the shards were asked, with the answers of the second before. From now on on the loop's thread
   /// only.
@@ -91,6 +94,7 @@ class Statistics {
   boost::asio::io_context& loop_;
   const std::vector<std::unique_ptr<ShardThread>>& shards_;
   const RefusalLog& refusals_;
+  const KeyExchanges& key_exchanges_;
   boost::asio::steady_timer timer_;
   std::function<void()> each_second_;
   std::vector<broker::Counters> latest_;

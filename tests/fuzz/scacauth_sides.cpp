@@ -33,7 +33,9 @@ struct World {
     connect.client_id = uid;
     connect.properties.authentication_method = made.method;
     connect.properties.receive_maximum = 1;
-    mqtt::encode(connect, made.connect);
+    Buffer packet;
+    mqtt::encode(connect, packet);
+    made.connect = Secret(std::move(packet));
     return made;
   }
   std::unique_ptr<Login> broker(const Method& method) {
@@ -90,7 +92,7 @@ void try_guard(World& world, const Method& method, Form form, Bytes input) {
   (void)guard->relay()->release(2);
   guard->relay()->completed(2);
   Buffer out;
-  if (input.size() <= longest_data && !guard->seal("t", input, out)) std::abort();
+  if (input.size() <= longest_data && !guard->seal("t", input, Now{}, out)) std::abort();
   if (input.size() <= longest_data && out.size() != guard->sealed_size(input.size())) std::abort();
 }
 

@@ -342,6 +342,7 @@ class Json(unittest.TestCase):
             run("key seal admin.pub -t plant/x --key admin.key -o sealed")
             run("key open sealed -t plant/x --from admin.pub")
             run("key export plant/# -o exported")
+            run("key psk dev --opaque --raw")
             run("key revoke plant/# dev --key admin.key {to}")
             run("pub -t plant/y -m m -q 1 -r {to}")
             run("sub -t plant/y -C 1 {to}")

@@ -225,8 +225,9 @@ def sites(home):
                 words = uses.get(scheme, with_own())
                 left = [word for i, word in enumerate(words) if option not in (word, words[i - 1])]
                 yield command, option, [*base, *here, "--scheme", scheme, *left, option, "{}"]
-        for name in ("sl2.capability", "payload.max-age", "payload.max-ahead", "pmqtt.prefix", "scacauth.method", "payload.topic-key",
-                     "payload.topic-public-key", "payload.topic-private-key", "payload.stamp-key", "payload.stamp-keys"):
+        for name in ("sl2.capability", "payload.max-age", "payload.max-ahead", "pmqtt.prefix", "pmqtt.partners", "scacauth.method", "payload.topic-key",
+                     "payload.topic-public-key", "payload.topic-private-key", "payload.stamp", "payload.stamp-key",
+                     "payload.stamp-keys", "payload.stamp-mac-key"):
             scheme = name.split(".")[0]
             if name.startswith(("payload.topic", "payload.stamp")):
                 words = ["--scheme", "payload@paper"]
@@ -237,6 +238,7 @@ def sites(home):
             where = ["-p", "1"] if name == "pmqtt.prefix" else here
             yield command, "--scheme-option", [*base, *where, *words, "--scheme-option", name + "=@{}"]
         yield command, "-L", [*base, "-L", "unix:{}"]
+    yield "identity join", "--ticket-file", ["identity", "join", *here, *with_own(), "--ticket-file", "{}"]
     yield "pub", "-f", ["pub", *here, "-t", "plant/1", "-f", "{}"]
     yield "sub", "--evidence", ["sub", *here, "-t", "plant/1", "-W", "0.1", "--scheme", "sl1", *with_own(), "--evidence", "{}"]
     for option in ("--key", "--broker-key"):
@@ -296,6 +298,7 @@ SETTINGS = {
     "token_file": '[admin]\nurl = "http://127.0.0.1:0"\ntoken_file = "{}"\n',
     "cert": '[[listener]]\nurl = "mqtts://127.0.0.1:0"\ncert = "{}"\nkey = "server.key"\n',
     "key": '[[listener]]\nurl = "mqtts://127.0.0.1:0"\ncert = "server.pem"\nkey = "{}"\n',
+    "ocsp_response": '[[listener]]\nurl = "mqtts://127.0.0.1:0"\ncert = "server.pem"\nkey = "server.key"\nocsp_response = "{}"\n',
     "client_ca": '[[listener]]\nurl = "mqtts://127.0.0.1:0"\ncert = "server.pem"\nkey = "server.key"\nclient_ca = "{}"\n',
     "client_crl": '[[listener]]\nurl = "mqtts://127.0.0.1:0"\ncert = "server.pem"\nkey = "server.key"\nclient_ca = "ca.pem"\n'
                   'client_crl = "{}"\n',

@@ -12,7 +12,7 @@ import unittest
 import paho.mqtt.client as paho
 
 from servers import PATIENCE, SEALMQ, require
-from transports import PSK, PSK_IDENTITY, Transports
+from transports import OWN_IDENTITY, PSK, PSK_IDENTITY, Transports
 
 HERE = pathlib.Path(__file__).resolve().parent
 BUNDLE = HERE / "node_modules" / "mqtt" / "dist" / "mqtt.min.js"
@@ -62,7 +62,7 @@ class TransportClients(unittest.TestCase):
 
     def test_our_own_client_over_everything(self):
         trust = ["--cafile", self.broker.file("ca.pem")]
-        key = ["--psk-identity", PSK_IDENTITY, "--psk", PSK]
+        key = ["--psk-identity", OWN_IDENTITY, "--psk", PSK]
         certificate = [*trust, "--tls-cert", self.broker.file("client.pem"), "--tls-key", self.broker.file("client.key")]
         for transport, options in (("tcp", []), ("tls", trust), ("client_certificate", certificate), ("psk", key), ("ws", []),
                                    ("wss", trust), ("unix", []), ("origins", [])):

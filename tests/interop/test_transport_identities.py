@@ -50,7 +50,7 @@ class TransportIdentities(unittest.TestCase):
         cls.certificates = tempfile.TemporaryDirectory(prefix="sealmq-certificates-")
         folder = cls.folder = pathlib.Path(cls.certificates.name)
         subprocess.run([MAKE_CERTIFICATES, folder], check=True)
-        (folder / "psk").write_text(f"{PSK_IDENTITY}:{PSK}\n")
+        (folder / "psk").write_text(f"{PSK_IDENTITY}:{PSK} raw\n")
         (folder / "psk").chmod(0o600)
         cls.broker = Broker(configuration=LISTENERS.format(folder=folder), own_listeners=True)
         cls.port = dict(zip(NAMES, map(str, cls.broker.ports)))

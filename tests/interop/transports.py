@@ -8,6 +8,7 @@ from servers import Broker
 
 MAKE_CERTIFICATES = pathlib.Path(__file__).resolve().parent.parent / "support" / "make_certificates.sh"
 PSK_IDENTITY, PSK = "boiler-7", "000102030405060708090a0b0c0d0e0f"
+OWN_IDENTITY = "boiler-8"  # whose key is used as our client does
 
 CONFIGURATION = """
 [[listener]]
@@ -54,7 +55,7 @@ class Transports(Broker):
         self._certificates = tempfile.TemporaryDirectory(prefix="sealmq-certificates-")
         self.folder = pathlib.Path(self._certificates.name)
         self.make_certificates()
-        self.write("psk", f"{PSK_IDENTITY}:{PSK}\n")
+        self.write("psk", f"{PSK_IDENTITY}:{PSK} raw\n{OWN_IDENTITY}:{PSK}\n")
         self.write("used-crl.pem", self.read("crl.pem"))
         super().__init__("--allow-plain", *options, configuration=CONFIGURATION.format(folder=self.folder), own_listeners=True, **keywords)
         self.url = dict(zip(NAMES, self.urls))

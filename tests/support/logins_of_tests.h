@@ -26,6 +26,21 @@ class PasswordLogin : public Login {
   Secret password_;
 };
 
+/// Nothing opens; after three it has to end.
+class Worn : public PayloadGuard {
+ public:
+  std::size_t sealed_size(std::size_t plaintext) const override { return plaintext; }
+  Result<> seal(std::string_view, Bytes plaintext, Now, Buffer& out) override { return append(out, plaintext), Result<>{}; }
+  Result<Opened> open(std::string_view, Bytes) override {
+    ++tried_;
+    return fail(Blame::peer_misbehaved, "does not open");
+  }
+  bool must_end() const override { return tried_ >= 3; }
+
+ private:
+  int tried_ = 0;
+};
+
 /// The broker asks twice; the client has to say what it was asked.
 class Conversation : public Login {
  public:
@@ -36,8 +51,10 @@ class Conversation : public Login {
       return reply(to_buffer(as_bytes("say one")));
     }
     if (round_ == 2) return as_text(data) == "one" ? Result<Step>(reply(to_buffer(as_bytes("say two")))) : refused();
-    if (as_text(data) != "two") return refused();
-    LoggedIn who{name_};
+    const bool for_another = as_text(data) == "two, for another";
+    if (!for_another && as_text(data) != "two") return refused();
+    LoggedIn who{for_another ? "other" : name_};
+    if (name_ == "worn") who.guard = std::make_unique<Worn>();
     who.factors = {Factor::key};
     who.binds_client_id = true;
     return done(std::move(who), to_buffer(as_bytes("welcome")));

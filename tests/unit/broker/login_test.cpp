@@ -169,6 +169,7 @@ TEST_P(LoginTest, AConversationThatGoesWrongEnds) {
   auto& wrong = talk("device");
   say(wrong, "two");
   EXPECT_EQ(wrong.connack, Reason::not_authorized);
+  EXPECT_TRUE(wrong.closed);  // [MQTT-4.12.0-4]
   auto& other_method = talk("device");
   say(other_method, "one", Reason::continue_authentication, "SHOUT");
   EXPECT_EQ(other_method.connack, Reason::protocol_error);  // [MQTT-4.12.0-5]
@@ -199,6 +200,30 @@ TEST_P(LoginTest, LogsInAgainOnTheSameConnection) {  // [MQTT-4.12.1-1]
   say(device, "hello", Reason::reauthenticate);
   say(device, "two");
   EXPECT_EQ(device.disconnect, Reason::not_authorized);  // [MQTT-4.12.1-2]
+}
+
+TEST_P(LoginTest, AConnectionWhoseProtectionIsWornOutEnds) {
+  broker.enroll(identity("worn", {"own/#"}, {"own/#"}));
+  auto& worn = talk("worn");
+  say(worn, "one");
+  say(worn, "two");
+  for (int i = 1; i <= 3; ++i) {
+    EXPECT_FALSE(worn.closed) << i;
+    broker.publish(worn, "own/x", "1", QoS::at_least_once);
+  }
+  EXPECT_TRUE(worn.closed);
+  EXPECT_EQ(worn.disconnect, Reason::not_authorized);
+}
+
+TEST_P(LoginTest, NobodyBecomesSomebodyElseOnTheSameConnection) {
+  auto& device = talk("device");
+  say(device, "one");
+  say(device, "two");
+  say(device, "hello", Reason::reauthenticate);
+  say(device, "one");
+  say(device, "two, for another");
+  EXPECT_EQ(device.disconnect, Reason::not_authorized);
+  EXPECT_TRUE(device.closed);
 }
 
 TEST_P(LoginTest, AUserNameMeansNothingWhereNoPasswordsAreKept) {
@@ -305,10 +330,74 @@ TEST_P(LoginTest, BoundsUndecidedLogins) {
   packet.properties.authentication_method = "TALK";
   packet.properties.authentication_data = as_bytes("hello");
   auto& first = bounded.connect(packet);
-  bounded.connect(packet);
-  EXPECT_EQ(bounded.connect(packet).connack, Reason::quota_exceeded);
-  bounded.cut(first);
-  EXPECT_FALSE(bounded.connect(packet).connack);
+  auto& second = bounded.connect(packet);
+  auto& third = bounded.connect(packet);
+  EXPECT_EQ(first.connack, Reason::quota_exceeded) << "it lets the broker wait, and makes room";
+  EXPECT_TRUE(first.closed);
+  EXPECT_FALSE(second.connack);
+  EXPECT_FALSE(third.connack);
+}
+
+TEST_P(LoginTest, AFloodOfLoginsDisplacesItself) {
+  broker::Settings settings;
+  settings.maximum_logins = 4;
+  BrokerBench bounded(1, settings, nullptr, [this](broker::Ports& ports) {
+    ports.gate = &gate;
+    ports.schemes.back() = std::make_unique<WithLogin>(std::move(ports.schemes.back()));
+  });
+  bounded.enroll(identity("device", {}, {}));
+  mqtt::Connect packet;
+  packet.properties.authentication_method = "TALK";
+  packet.properties.authentication_data = as_bytes("hello");
+  packet.client_id = "device";
+  bounded.peer.address = "10.0.0.1:1";
+  bounded.peer.place = "10.0.0.1";
+  auto& modest = bounded.connect(packet);
+  bounded.peer.place = "10.0.0.2";
+  packet.client_id = "";
+  for (int i = 0; i < 50; ++i) bounded.connect(packet);
+  ASSERT_FALSE(modest.closed);
+  for (const char* answer : {"one", "two"}) {
+    mqtt::Auth auth;
+    auth.reason = Reason::continue_authentication;
+    auth.properties.authentication_method = "TALK";
+    auth.properties.authentication_data = as_bytes(answer);
+    bounded.send(modest, auth);
+  }
+  EXPECT_EQ(modest.connack, Reason::success);
+  EXPECT_TRUE(gate.failures.empty()) << "who made room has not failed";
+}
+
+TEST_P(LoginTest, AStepThatTakesTooLongEndsIt) {
+  auto& slow = talk("device");
+  broker.advance(4000);
+  EXPECT_FALSE(slow.closed);
+  say(slow, "one");
+  broker.advance(4000);
+  EXPECT_FALSE(slow.closed) << "each step has its own time";
+  broker.advance(1500);
+  EXPECT_TRUE(slow.closed);
+}
+
+TEST_P(LoginTest, OneAddressHasFewLoginsWorkedOnAtATime) {
+  broker::Shard& shard = broker.shard(0);
+  Buffer bytes;
+  mqtt::encode(connect("", "device", "secret of device"), bytes);
+  const auto come = [&](std::string place) {
+    shard.receive(shard.open({.address = "test", .place = std::move(place)}, broker.now), bytes, broker.now);
+  };
+  for (int i = 0; i < 50; ++i) come("flood");
+  EXPECT_EQ(shard.effects().jobs.size(), 8U);
+  come("modest");
+  ASSERT_EQ(shard.effects().jobs.size(), 9U) << "it waits behind nobody of another address";
+  for (std::size_t done = 0; !shard.effects().jobs.empty(); ++done) {
+    broker::Job job = std::move(shard.effects().jobs.front());
+    shard.effects().jobs.erase(shard.effects().jobs.begin());
+    job.work();
+    shard.finish(job.name, broker.now);
+    ASSERT_LE(shard.effects().jobs.size(), 16U);
+  }
+  EXPECT_EQ(shard.counters().logins, 51U) << "and all get in";
 }
 
 // -- schemes whose topics name their ends, and that want both to have logged in

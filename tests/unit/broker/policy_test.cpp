@@ -11,6 +11,19 @@ SchemeSet set(std::initializer_list<std::size_t> indices) {
   return out;
 }
 
+TEST(SchemeSet, HoldsAnyNumberOfSchemes) {
+  SchemeSet some = set({3, 31, 32, 40, 63, 64, 200});
+  for (std::size_t index : {3, 31, 32, 40, 63, 64, 200}) EXPECT_TRUE(some.contains(index)) << index;
+  for (std::size_t index : {0, 8, 35, 65, 72, 96, 199, 201, 1000}) EXPECT_FALSE(some.contains(index)) << index;
+  EXPECT_FALSE(some.empty());
+  EXPECT_TRUE(SchemeSet().empty());
+  SchemeSet sum = set({1});
+  sum.add(some);
+  EXPECT_TRUE(sum.contains(1) && sum.contains(200) && !sum.contains(2));
+  EXPECT_EQ(set({1, 70}), set({70, 1}));
+  EXPECT_NE(set({1, 70}), set({1}));
+}
+
 TEST(Policy, DeniesWhatNoRuleNames) {
   Policy policy = Policy::make({{"plant/#", set({0}), set({0})}}).value();
   EXPECT_EQ(policy.find("office/1"), nullptr);

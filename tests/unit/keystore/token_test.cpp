@@ -1,6 +1,8 @@
 // What only a token can do to who uses it: be pulled out, be another one, refuse a PIN.
+#include <dlfcn.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <thread>
 
 #include "crypto/ecdsa.h"
@@ -56,6 +58,52 @@ TEST_F(TokenTest, TheKeyFileOnlySaysWhereTheKeysAre) {
   EXPECT_EQ(open().value()->identity(), identity_);
   const auto by_uri = open_keys(uri_, random_).value();
   EXPECT_EQ(by_uri->identity().keys, identity_.keys);
+}
+
+/// Calls to a store whose module tells which of them were made side by side.
+struct Meeting {
+  void* library = ::dlopen(MEETING_MODULE, RTLD_NOW | RTLD_LOCAL);
+  template <class Function>
+  Function* find(const char* name) const {
+    return reinterpret_cast<Function*>(::dlsym(library, name));
+  }
+  void expect(std::size_t count) const { find<void(std::size_t)>("meeting_expect")(count); }
+  std::size_t most() const { return find<std::size_t()>("meeting_most")(); }
+  std::size_t sessions() const { return find<std::size_t()>("meeting_sessions")(); }
+  std::size_t busiest() const { return find<std::size_t()>("meeting_busiest")(); }
+};
+
+TEST_F(TokenTest, SessionsWorkSideBySideAndTakeTurns) {
+  const Meeting meeting;
+  ASSERT_NE(meeting.library, nullptr) << ::dlerror();
+  auto by_meeting = uri_;
+  by_meeting.replace(by_meeting.find(testing::SoftHsm::module), std::string::npos, MEETING_MODULE);
+  const auto sign_at_once = [&](KeyStore& keys, std::size_t threads) {
+    std::atomic<std::size_t> signatures = 0;
+    {
+      std::vector<std::jthread> all;
+      for (std::size_t i = 0; i < threads; ++i) all.emplace_back([&] { signatures += signs(keys) ? 1 : 0; });
+    }
+    return signatures.load();
+  };
+  const auto several = open_keys(by_meeting + "&x-sessions=3", random_).value();
+  meeting.expect(3);
+  EXPECT_EQ(sign_at_once(*several, 3), 3U);
+  EXPECT_EQ(meeting.most(), 3U);
+  EXPECT_EQ(meeting.sessions(), 3U);
+  EXPECT_EQ(sign_at_once(*several, 9), 9U);
+  EXPECT_EQ(meeting.most(), 3U) << "no more than the address says";
+
+  meeting.expect(1);
+  for (int i = 0; i < 30; ++i) EXPECT_TRUE(signs(*several));
+  EXPECT_EQ(meeting.sessions(), 3U);
+  EXPECT_EQ(meeting.busiest(), 10U) << "the one that has rested longest works next";
+
+  const auto single = open_keys(by_meeting + "&x-sessions=1", random_).value();
+  meeting.expect(1);
+  EXPECT_EQ(sign_at_once(*single, 4), 4U);
+  EXPECT_EQ(meeting.most(), 1U);
+  EXPECT_EQ(meeting.sessions(), 1U);
 }
 
 TEST_F(TokenTest, NeverReplacesKeysThatAreInTheToken) {

@@ -1,106 +1,19 @@
 #include "net/tls.h"
-#include "base/try.h"
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
 #include <thread>
 
-#include "net/tls_files.h"
+#include "net/tls_psk.h"
 #include "net/websocket.h"
-#include "support/certificates.h"
+#include "support/tls_ends.h"
 
 namespace sealmq::net {
 namespace {
 
-using sealmq::testing::Certificates;
-
-class TlsTest : public ::testing::Test {
- protected:
-  static void SetUpTestSuite() { made_ = std::make_unique<Certificates>(); }
-  static void TearDownTestSuite() { made_.reset(); }
-  static std::string file(const std::string& name) { return *made_ / name; }
-
-  static TlsServerFiles server_files() { return {.cert = file("server.pem"), .key = file("server.key")}; }
-  static TlsOptions client_options() {
-    TlsOptions options;
-    options.ca_file = file("ca.pem");
-    return options;
-  }
-  static TlsOptions shows(const std::string& name) {
-    TlsOptions options = client_options();
-    options.cert = file(name + ".pem");
-    options.key = file(name + ".key");
-    return options;
-  }
-  static TlsServerFiles checks_clients(bool required = true, const std::string& crl = "crl.pem") {
-    TlsServerFiles files = server_files();
-    files.client_ca = file("ca.pem");
-    files.client_crl = file(crl);
-    files.require_certificate = required;
-    return files;
-  }
-  static std::string psk_file(const std::string& text) {
-    const std::string path = file("psk");
-    sealmq::testing::write_text(path, text);
-    ::chmod(path.c_str(), 0600);
-    return path;
-  }
-
-  static std::unique_ptr<Certificates> made_;
-};
-std::unique_ptr<Certificates> TlsTest::made_;
-
-/// Both ends in memory.
-struct Pair {
-  Pair(const TlsServerFiles& files, const TlsOptions& options, const std::string& host = "localhost")
-      : broker(TlsServer::load(files).value()->accept()), client(TlsClient::load(options).value()->connect(host)) {}
-
-  /// Until neither has anything to say. The first error of either.
-  Result<> shake_hands(std::size_t piece = SIZE_MAX) {
-    Result<> at_client = client->start(to_broker);
-    Result<> at_broker;
-    while (!to_broker.empty() || !to_client.empty()) {
-      at_broker = carry(*broker, to_broker, broker_plain, to_client, piece);
-      const Result<> answered = carry(*client, to_client, client_plain, to_broker, piece);
-      if (at_client) at_client = answered;
-      if (!at_broker) return at_broker;
-    }
-    return at_client;
-  }
-
-  static Result<> carry(Channel& to, Buffer& bytes, Buffer& plain, Buffer& answer, std::size_t piece = SIZE_MAX) {
-    const Buffer all = std::exchange(bytes, {});
-    for (Bytes rest = all; !rest.empty();) {
-      const Bytes part = rest.first(std::min(piece, rest.size()));
-      rest = rest.subspan(part.size());
-      TRY(to.receive(part, plain, answer));
-    }
-    return {};
-  }
-
-  Result<> send(Channel& from, Bytes bytes, Buffer& to_peer) {
-    while (!bytes.empty()) {
-      const iovec part{const_cast<std::uint8_t*>(bytes.data()), bytes.size()};
-      bytes = bytes.subspan(TRY(from.send(std::span(&part, 1), to_peer)));
-    }
-    return {};
-  }
-
-  PeerInfo seen_by_broker() const {
-    PeerInfo peer;
-    broker->describe(peer);
-    return peer;
-  }
-  PeerInfo seen_by_client() const {
-    PeerInfo peer;
-    client->describe(peer);
-    return peer;
-  }
-
-  std::unique_ptr<Channel> broker, client;
-  Buffer to_broker, to_client, broker_plain, client_plain;
-};
+using testing::Pair;
+using testing::TlsTest;
 
 TEST_F(TlsTest, CarriesBytesBothWaysInPiecesOfAnySize) {
   for (std::size_t piece : {std::size_t{1}, std::size_t{1000}, SIZE_MAX}) {
@@ -152,7 +65,7 @@ TEST_F(TlsTest, AChannelMayGoOnInAnotherThread) {
 }
 
 TEST_F(TlsTest, TheBrokersNameIsCheckedUnlessInsecure) {
-  TlsServerFiles elsewhere{.cert = file("wrong-name.pem"), .key = file("wrong-name.key")};
+  const TlsServerSettings elsewhere = with_certificate("wrong-name");
   EXPECT_FALSE(Pair(elsewhere, client_options()).shake_hands());
   EXPECT_FALSE(Pair(elsewhere, client_options(), "127.0.0.1").shake_hands());
   EXPECT_TRUE(Pair(elsewhere, client_options(), "elsewhere.example").shake_hands());
@@ -194,7 +107,7 @@ TEST_F(TlsTest, ACertificateThatNobodyAskedForNamesNobody) {
 }
 
 TEST_F(TlsTest, APreSharedKeyProvesItsIdentity) {
-  const TlsServerFiles files{
+  const TlsServerSettings files{
       .psk_file = psk_file("# keys\nboiler:7:000102030405060708090a0b0c0d0e0f\nother:ffffffffffffffffffffffffffffffff\n")};
   TlsOptions options;
   options.psk_identity = "boiler:7";
@@ -220,18 +133,18 @@ TEST_F(TlsTest, AClientWithAPreSharedKeyTrustsNoCertificate) {
 }
 
 TEST_F(TlsTest, FilesThatDoNotFitAreRefused) {
-  const auto blame = [](const TlsServerFiles& files) { return TlsServer::load(files).error().blame; };
+  const auto blame = [](const TlsServerSettings& files) { return TlsServer::load(files).error().blame; };
   EXPECT_EQ(blame({}), Blame::caller_misused);
-  EXPECT_EQ(blame({.cert = file("none.pem"), .key = file("server.key")}), Blame::environment);
-  EXPECT_EQ(blame({.cert = file("server.key"), .key = file("server.key")}), Blame::caller_misused);
-  EXPECT_EQ(blame({.cert = file("server.pem"), .key = file("client.key")}), Blame::caller_misused);
-  TlsServerFiles files = server_files();
+  EXPECT_EQ(blame({.certificates = {{file("none.pem"), file("server.key"), ""}}}), Blame::environment);
+  EXPECT_EQ(blame({.certificates = {{file("server.key"), file("server.key"), ""}}}), Blame::caller_misused);
+  EXPECT_EQ(blame({.certificates = {{file("server.pem"), file("client.key"), ""}}}), Blame::caller_misused);
+  TlsServerSettings files = server_files();
   files.client_ca = file("ca.pem");
   files.client_crl = file("ca.pem");
   EXPECT_EQ(blame(files), Blame::caller_misused);
   sealmq::testing::write_text(file("open.key"), sealmq::testing::read_text(file("server.key")));
   ::chmod(file("open.key").c_str(), 0644);
-  EXPECT_EQ(blame({.cert = file("server.pem"), .key = file("open.key")}), Blame::environment);
+  EXPECT_EQ(blame({.certificates = {{file("server.pem"), file("open.key"), ""}}}), Blame::environment);
 }
 
 TEST_F(TlsTest, GarbageEndsTheHandshakeWithAnAlert) {
@@ -254,14 +167,19 @@ TEST_F(TlsTest, WebSocketsRunInsideOfIt) {
 }
 
 TEST(PskFile, RefusesWithTheLine) {
-  const auto error = [](std::string_view text) { return parse_psk_file(text, "psk").error().what; };
+  const auto error = [](std::string_view text) { return parse_psk_lines(text, "psk").error().what; };
   EXPECT_EQ(error(""), "psk holds no identity:key");
   EXPECT_EQ(error("# x\nboiler\n"), "psk:2: expected identity:key");
   EXPECT_EQ(error(":00\n"), "psk:1: expected identity:key");
   EXPECT_EQ(error("a:0011\n"), "psk:1: a pre-shared key is 32 to 128 hexadecimal digits");
   EXPECT_EQ(error("a:000102030405060708090a0b0c0d0e0f\na:000102030405060708090a0b0c0d0e0f\n"),
             "psk:2: this identity has a key already");
-  EXPECT_EQ(parse_psk_file("a:000102030405060708090a0b0c0d0e0f\r\n b:000102030405060708090A0B0C0D0E0F", "psk")->size(), 2U);
+  const auto lines =
+      parse_psk_lines("a:000102030405060708090a0b0c0d0e0f\r\n b:000102030405060708090A0B0C0D0E0F raw\n", "psk").value();
+  ASSERT_EQ(lines.size(), 2U);
+  EXPECT_FALSE(lines[0].raw);
+  EXPECT_TRUE(lines[1].raw);
+  EXPECT_EQ(lines[1].identity, "b");
 }
 
 }  // namespace

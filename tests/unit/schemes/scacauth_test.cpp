@@ -229,7 +229,7 @@ class ScacLogin : public ::testing::Test {
     LoginRequest made;
     made.method = method;
     made.client_id = "CLIENTE1";
-    made.connect = connect_packet(method);
+    made.connect = Secret(connect_packet(method));
     return made;
   }
 
@@ -383,7 +383,7 @@ class ScacHardened : public ScacLogin {
     LoginRequest asked;
     asked.method = s.method;
     asked.client_id = s.client_id;
-    asked.connect = to_buffer(as_bytes(s.connect_received));
+    asked.connect = Secret(as_bytes(s.connect_received));
     asked.channel_binding = s.broker_binding;
     asked.hop_offer = s.offer_received;
     asked.hop = s.chosen;

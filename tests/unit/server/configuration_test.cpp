@@ -1,7 +1,10 @@
 #include "server/configuration.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+
 #include <algorithm>
+#include <filesystem>
 
 #include "mqtt/topic.h"
 #include "sealmq/scheme.h"
@@ -104,8 +107,8 @@ TEST(Configuration, NamesFilesFromItsOwnFolder) {
   EXPECT_EQ(configuration->authority, "etc/ca/authority.pub");
   EXPECT_EQ(configuration->admin.token_file, "etc/token");
   const Listener& listener = configuration->listeners.front();
-  EXPECT_EQ(listener.tls.cert, "etc/tls/server.pem");
-  EXPECT_EQ(listener.tls.key, "etc/../server.key");
+  EXPECT_EQ(listener.tls.certificates.front().cert, "etc/tls/server.pem");
+  EXPECT_EQ(listener.tls.certificates.front().key, "etc/../server.key");
   EXPECT_EQ(listener.tls.client_ca, "/ca.pem");
   EXPECT_EQ(listener.place.text, "etc/sealmq.toml:7:1");
   EXPECT_EQ(configuration->bridges.front().cafile, "etc/up.pem");
@@ -114,7 +117,7 @@ TEST(Configuration, NamesFilesFromItsOwnFolder) {
   // In the folder where it is read from, names stay as they are; and a row that has only moved is no change.
   const auto here = parse_configuration(text, "sealmq.toml");
   ASSERT_TRUE(here);
-  EXPECT_EQ(here->listeners.front().tls.cert, "tls/server.pem");
+  EXPECT_EQ(here->listeners.front().tls.certificates.front().cert, "tls/server.pem");
   const auto moved = parse_configuration("\n\n" + std::string(text), "sealmq.toml");
   ASSERT_TRUE(moved);
   EXPECT_EQ(moved->listeners, here->listeners);
@@ -172,6 +175,30 @@ TEST(Configuration, RefusesOptionsThatTheirSchemeCannotHave) {
   EXPECT_EQ(parsed("[scheme.smqtt]\nprefix = \"clinic\"\n").scheme_options.size(), 1U);
 }
 
+TEST(Configuration, KeysAndTablesOfSchemesStandInFiles) {
+  testing::TemporaryFolder folder;
+  const std::string keys = "000102030405060708090a0b0c0d0e0f\n";
+  testing::write_text(folder / "partners.txt", "patient1 dr.house\n");
+  testing::write_text(folder / "topic.key", keys);
+  for (const char* name : {"partners.txt", "topic.key"}) ASSERT_EQ(::chmod((folder / name).c_str(), 0600), 0);
+  const auto of = [&](const std::string& text) { return parse_configuration(text, folder / "sealmq.toml"); };
+  const auto read = of("[scheme.pmqtt]\npartners = \"@partners.txt\"\n[scheme.payload-hop]\ntopic-key = \"@" +
+                       (folder / "topic.key") + "\"\nstamp = \"hash\"\n");
+  ASSERT_TRUE(read) << read.error().what;
+  EXPECT_EQ(read->scheme_options.at("pmqtt.partners"), "patient1 dr.house");
+  EXPECT_EQ(read->scheme_options.at("payload-hop.topic-key"), keys.substr(0, 32));
+  EXPECT_EQ(read->scheme_options.at("payload-hop.stamp"), "hash");
+
+  EXPECT_NE(of("[scheme.payload-hop]\ntopic-key = \"" + keys.substr(0, 32) + "\"\n").error().what.find("@FILE"),
+            std::string::npos);
+  EXPECT_FALSE(of("[scheme.pmqtt]\npartners = \"@nowhere.txt\"\n"));
+  testing::write_text(folder / "partners.txt", "patient1\n");
+  EXPECT_NE(of("[scheme.pmqtt]\npartners = \"@partners.txt\"\n").error().what.find("line 1"), std::string::npos);
+  EXPECT_NE(of("[scheme.payload-hop]\nstamp = \"mac\"\n").error().what.find("stamp-mac-key"), std::string::npos);
+  ASSERT_EQ(::chmod((folder / "topic.key").c_str(), 0644), 0);
+  EXPECT_FALSE(of("[scheme.payload-hop]\ntopic-key = \"@topic.key\"\n")) << "others can read it";
+}
+
 TEST(Configuration, RefusesInvalidFilters) {
   EXPECT_EQ(error_of("[[topic]]\nfilter = \"a/#/b\"\n"), "sealmq.toml:2:10: not a topic filter: \"a/#/b\"");
   EXPECT_EQ(error_of("[[topic]]\nfilter = \"\"\n"), "sealmq.toml:2:10: not a topic filter: \"\"");
@@ -196,21 +223,71 @@ TEST(Configuration, RefusesListenersItDoesNotHave) {
 TEST(Configuration, ReadsWhatEachTransportTakes) {
   const Configuration configuration = parsed(
       "[[listener]]\nurl = \"mqtts://0.0.0.0\"\ncert = \"c\"\nkey = \"k\"\nclient_ca = \"a\"\nclient_crl = \"l\"\n"
-      "require_certificate = true\npsk_file = \"p\"\nproxy_protocol = true\n"
+      "require_certificate = true\npsk_file = \"p\"\nproxy_protocol = true\nproxy_from = [\"10.0.0.0/8\", \"2001:db8::1\"]\n"
       "[[listener]]\nurl = \"ws://0.0.0.0:0/other\"\norigins = [\"https://a\", \"https://b\"]\n"
       "[[listener]]\npath = \"/there\"\nurl = \"wss://0.0.0.0\"\ncert = \"c\"\nkey = \"k\"\n"
       "[[listener]]\nurl = \"unix:/run/sealmq.sock\"\nmode = \"0660\"\n");
   ASSERT_EQ(configuration.listeners.size(), 4U);
   const Listener &tls = configuration.listeners[0], &web = configuration.listeners[1], &secure = configuration.listeners[2],
                  &local = configuration.listeners[3];
-  EXPECT_EQ(tls.tls, (net::TlsServerFiles{"c", "k", "a", "l", true, "p"}));
+  EXPECT_EQ(
+      tls.tls,
+      (net::TlsServerSettings{
+          .certificates = {{"c", "k", ""}}, .client_ca = "a", .client_crl = "l", .require_certificate = true, .psk_file = "p"}));
   EXPECT_TRUE(tls.proxy_protocol);
+  EXPECT_EQ(tls.proxy_from, (std::vector{*net::Network::parse("10.0.0.0/8"), *net::Network::parse("2001:db8::1")}));
   EXPECT_EQ(tls.port, 8883);
   EXPECT_EQ(web.port, 0);
   EXPECT_EQ(web.upgrade, (net::UpgradeRules{"/other", {"https://a", "https://b"}}));
   EXPECT_EQ(secure.upgrade.path, "/there");
   EXPECT_EQ(local.socket_path, "/run/sealmq.sock");
   EXPECT_EQ(local.mode, 0660U);
+}
+
+TEST(Configuration, ReadsWhatTlsTakes) {
+  const Configuration configuration = parsed(
+      "[[listener]]\nurl = \"mqtts://0.0.0.0\"\ncert = [\"a\", \"b\"]\nkey = [\"c\", \"d\"]\nocsp_response = [\"\", \"e\"]\n"
+      "sni = \"strict\"\nalpn = \"require\"\nmin_version = \"1.3\"\ngroups = \"classic\"\npsk_file = \"p\"\n"
+      "psk_suites = \"legacy\"\nidentity = \"san-uri\"\nbind_client_id = false\n"
+      "[[listener]]\nurl = \"wss://0.0.0.0\"\ncert = \"a\"\nkey = \"c\"\nidentity = \"spki\"\nrequire_certificate = true\n");
+  const Listener &one = configuration.listeners[0], &web = configuration.listeners[1];
+  EXPECT_EQ(one.tls, (net::TlsServerSettings{.certificates = {{"a", "c", ""}, {"b", "d", "e"}},
+                                             .strict_names = true,
+                                             .psk_file = "p",
+                                             .legacy_psk_suites = true,
+                                             .protocol = "mqtt",
+                                             .require_protocol = true,
+                                             .least_is_13 = true,
+                                             .groups = net::TlsGroups::classic}));
+  EXPECT_EQ(one.identity, IdentityFrom::uri);
+  EXPECT_FALSE(one.bind_client_id);
+  EXPECT_EQ(web.tls,
+            (net::TlsServerSettings{
+                .certificates = {{"a", "c", ""}}, .require_certificate = true, .any_certificate = true, .protocol = "http/1.1"}));
+  EXPECT_EQ(web.identity, IdentityFrom::certificate_key);
+  EXPECT_TRUE(web.bind_client_id);
+  const auto told = warnings(configuration);
+  EXPECT_TRUE(std::ranges::any_of(told, [](const std::string& line) { return line.find("psk_suites") != line.npos; }));
+}
+
+TEST(Configuration, ABridgeHasNoKeyOfAListener) {
+  testing::TemporaryFolder folder;
+  const auto file = [&](const std::string& name, const std::string& text) {
+    testing::write_text(folder / name, text);
+    std::filesystem::permissions(folder / name, std::filesystem::perms(0600));
+    return folder / name;
+  };
+  const std::string key = "000102030405060708090a0b0c0d0e0f", other = "ff0102030405060708090a0b0c0d0e0f";
+  const auto listeners = file("listeners", "boiler:" + key + "\n");
+  const auto check = [&](const std::string& line) {
+    return check_bridge_keys(parsed("[[listener]]\nurl = \"mqtts://a\"\npsk_file = \"" + listeners +
+                                    "\"\n[[bridge]]\nname = \"b\"\nurl = \"mqtts://c\"\npsk_file = \"" + file("bridge", line) +
+                                    "\"\ntopics = [{filter = \"x\"}]\n"));
+  };
+  EXPECT_TRUE(check("plant-7:" + other));
+  EXPECT_EQ(check("plant-7:" + key).error().blame, Blame::caller_misused);
+  EXPECT_FALSE(check("boiler:" + key + " raw"));
+  EXPECT_FALSE(check("a:" + other + "\nb:" + other + "\n"));
 }
 
 TEST(Configuration, RefusesWhatItsTransportWouldIgnore) {
@@ -223,10 +300,22 @@ TEST(Configuration, RefusesWhatItsTransportWouldIgnore) {
   EXPECT_EQ(refused("mqtt://a", "path = \"/mqtt\""), "sealmq.toml:3:1: path goes with ws:// and wss:// only");
   EXPECT_EQ(refused("mqtt://a", "mode = \"0600\""), "sealmq.toml:3:1: mode goes with unix: only");
   EXPECT_EQ(refused("unix:/a", "proxy_protocol = true"), "sealmq.toml:3:1: proxy_protocol does not go with unix:");
+  EXPECT_EQ(refused("mqtt://0.0.0.0", "proxy_protocol = true"),
+            "sealmq.toml:2:7: proxy_protocol beyond loopback needs proxy_from: whose headers are believed");
+  EXPECT_EQ(refused("mqtt://a", "proxy_from = [\"::1\"]"), "sealmq.toml:2:7: proxy_from goes with proxy_protocol = true");
+  EXPECT_EQ(refused("mqtt://a", "proxy_protocol = true\nproxy_from = [\"10.0.0.0/33\"]"),
+            "sealmq.toml:4:14: not an address or network: \"10.0.0.0/33\"");
+  EXPECT_TRUE(parsed("[[listener]]\nurl = \"mqtt://127.0.0.1\"\nproxy_protocol = true\n")
+                  .listeners.front()
+                  .proxy_from.front()
+                  .contains("127.0.0.1:7"));
   EXPECT_EQ(refused("unix:/a", "mode = \"0888\""), "sealmq.toml:3:8: mode must be octal digits in quotes, \"0600\" to \"0777\"");
   EXPECT_EQ(refused("ws://a", "path = \"mqtt\""), "sealmq.toml:3:8: path must begin with '/' and hold no space and no '?'");
   EXPECT_EQ(refused("ws://a", "origins = \"x\""), "sealmq.toml:3:11: origins must be a list of texts");
   EXPECT_EQ(refused("mqtts://a", "cert = \"x\""), "sealmq.toml:2:7: cert and key go together");
+  EXPECT_EQ(refused("mqtts://a", "cert = [\"x\", \"y\"]\nkey = \"z\""), "sealmq.toml:2:7: cert and key go together");
+  EXPECT_EQ(refused("mqtts://a", "sni = \"never\""), "sealmq.toml:3:7: sni must be \"first\" or \"strict\"");
+  EXPECT_EQ(refused("ws://a", "bind_client_id = true"), "sealmq.toml:3:1: bind_client_id goes with mqtts:// and wss:// only");
   EXPECT_EQ(refused("mqtts://a", "psk_file = \"p\"\nrequire_certificate = true"),
             "sealmq.toml:2:7: clients' certificates need client_ca to be checked against");
 }

@@ -13,8 +13,16 @@ namespace {
 class PasswordFileTest : public ::testing::Test {
  protected:
   void set(const std::string& name, std::string_view password) {
-    ASSERT_TRUE(set_password(path, name, hash_password(as_bytes(password), random).value()));
+    ASSERT_TRUE(set_password(path, name, hash_password(as_bytes(password), random, quick).value()));
   }
+  void enroll(const std::string& name, Kind kind) {
+    Identity identity;
+    identity.name = name;
+    identity.kind = kind;
+    identities.push_back(identity);
+    directory = std::make_unique<const Directory>(identities);
+  }
+  static constexpr crypto::ScryptCost quick{15, 8, 1};  // less work than it would be in earnest
   /// The name that logged in, or why not.
   std::string login(std::string_view name, std::string_view password) {
     LoginRequest request;
@@ -22,14 +30,15 @@ class PasswordFileTest : public ::testing::Test {
     request.password = Secret(as_bytes(password));
     auto begun = file.begin(request);
     if (begun == nullptr) return "no file";
-    const auto step = begun->advance({}, {now, directory});
+    const auto step = begun->advance({}, {now, *directory});
     return step ? (*step->done)->identity : step.error().what;
   }
 
   testing::TemporaryFolder folder;
   const std::string path = folder / "passwords";
   testing::CountingRandom random;
-  Directory directory;
+  std::vector<Identity> identities;
+  std::unique_ptr<const Directory> directory = std::make_unique<const Directory>();
   Now now{1'000'000, 1'800'000'000'000};
   PasswordFile file{path, random, false};
 };
@@ -81,6 +90,9 @@ TEST_F(PasswordFileTest, APasswordOfTheLastHourIsNotHashedAgain) {
   EXPECT_EQ(hashed("secret"), 0U);
   EXPECT_EQ(login("boiler-7", "secret"), "boiler-7");
   EXPECT_EQ(hashed("Secret"), 1U);
+  const auto before = file.hashed();
+  EXPECT_NE(login("stranger", "secret"), "stranger");
+  EXPECT_EQ(file.hashed() - before, 1U) << "an unknown name costs the same, or its answer would tell";
   EXPECT_EQ(login("boiler-7", "Secret"), "wrong password for boiler-7");
   now.steady += 3'600'000;
   EXPECT_EQ(hashed("secret"), 1U) << "an hour is over";
@@ -107,9 +119,66 @@ TEST_F(PasswordFileTest, IsReadAsContainersMountIt) {
   }
   std::filesystem::create_symlink(path, folder / "link");
   EXPECT_EQ(read_passwords(folder / "link").value().size(), 1U);
-  EXPECT_TRUE(set_password(folder / "link", "other", hash_password(as_bytes("x"), random).value()));
+  EXPECT_TRUE(set_password(folder / "link", "other", hash_password(as_bytes("x"), random, quick).value()));
   EXPECT_TRUE(std::filesystem::is_symlink(folder / "link"));
   EXPECT_EQ(login("other", "x"), "other");
+}
+
+TEST_F(PasswordFileTest, WhatAPasswordCostsDependsOnWhoHashesIt) {
+  EXPECT_EQ(cost_for(Kind::person), (crypto::ScryptCost{17, 8, 1}));
+  EXPECT_EQ(cost_for(Kind::service), (crypto::ScryptCost{17, 8, 1}));
+  EXPECT_EQ(cost_for(Kind::device), (crypto::ScryptCost{15, 8, 3}));
+  EXPECT_EQ(hash_password(as_bytes("x"), random).value().cost, (crypto::ScryptCost{17, 8, 1}));
+}
+
+TEST_F(PasswordFileTest, ARecordOfLowerCostIsMadeAnewAtTheNextLogin) {
+  enroll("boiler-7", Kind::device);
+  enroll("ann", Kind::person);
+  set("boiler-7", "secret");
+  set("ann", "secret");
+  EXPECT_EQ(login("boiler-7", "wrong"), "wrong password for boiler-7");
+  EXPECT_EQ(read_passwords(path).value().at("boiler-7").cost, quick);
+  EXPECT_EQ(login("boiler-7", "secret"), "boiler-7");
+  EXPECT_EQ(login("ann", "secret"), "ann");
+  const auto entries = read_passwords(path).value();
+  EXPECT_EQ(entries.at("boiler-7").cost, cost_for(Kind::device));
+  EXPECT_EQ(entries.at("ann").cost, cost_for(Kind::person));
+  EXPECT_EQ(login("ann", "secret"), "ann");
+  EXPECT_EQ(read_passwords(path).value(), entries);  // once is enough
+}
+
+TEST_F(PasswordFileTest, ARecordThatWasSetMeanwhileIsNotOverwritten) {
+  set("ann", "old");
+  const PasswordEntry old = read_passwords(path).value().at("ann");
+  set("ann", "new");
+  EXPECT_FALSE(replace_password(path, "ann", old, old).value());
+  EXPECT_FALSE(replace_password(path, "bob", old, old).value());
+  EXPECT_EQ(login("ann", "new"), "ann");
+}
+
+TEST_F(PasswordFileTest, WhatIsMadeUpCostsWhatRecordsCost) {
+  EXPECT_EQ(file.some_cost(0).value().log2_n, 17U);  // nobody has one
+  PasswordEntries entries;
+  for (int i = 0; i < 30; ++i)
+    entries["n" + std::to_string(i)] = {i < 10 ? crypto::ScryptCost{14, 8, 1} : crypto::ScryptCost{16, 8, 2}, Buffer(16),
+                                        Buffer(32)};
+  sealmq::testing::write_text(path, to_text(entries));
+  ASSERT_EQ(::chmod(path.c_str(), 0600), 0);
+  const auto drawn = [&] {
+    std::vector<unsigned> costs;
+    for (std::uint64_t i = 0; i < 256; ++i) costs.push_back(file.some_cost(i << 56 | 0xABCDEF).value().log2_n);
+    return costs;
+  };
+  const auto before = drawn();
+  EXPECT_EQ(std::ranges::count(before, 14U), 86);  // a third
+  EXPECT_EQ(std::ranges::count(before, 16U), 170);
+  EXPECT_EQ(drawn(), before);
+  entries["more"] = entries.at("n0");
+  sealmq::testing::write_text(path, to_text(entries));
+  const auto after = drawn();
+  std::size_t changed = 0;
+  for (std::size_t i = 0; i < after.size(); ++i) changed += after[i] == before[i] ? 0 : 1;
+  EXPECT_LT(changed, 10U);  // who asks again learns nothing
 }
 
 TEST_F(PasswordFileTest, OfMosquittoIsSaidToBe) {

@@ -1,0 +1,122 @@
+// Who a client is by what TLS proves: TLS-EXT, the user name and the client identifier beside it, a certificate that runs out.
+#include <gtest/gtest.h>
+
+#include "support/broker_bench.h"
+#include "support/identities.h"
+
+namespace sealmq {
+namespace {
+
+using mqtt::Reason;
+using testing::BrokerBench;
+using testing::TestClient;
+
+/// "right" lets in whoever it is said to be.
+class PasswordLogin final : public Login {
+ public:
+  explicit PasswordLogin(LoginRequest& request) : name_(request.user_name), password_(std::move(request.password)) {
+    tested_ = Tested::secret;
+  }
+  Result<Step> advance(Bytes, const Scene&) override {
+    if (as_text(password_.reveal()) != "right") return fail(Blame::not_authorised, "wrong password");
+    return done(name_, {Factor::password});
+  }
+
+ private:
+  std::string name_;
+  Secret password_;
+};
+
+class TlsIdentityTest : public ::testing::TestWithParam<std::size_t> {
+ protected:
+  TlsIdentityTest() {
+    for (const char* name : {"boiler-7", "other"}) {
+      Identity identity = testing::identity_named(name);
+      identity.status = Status::active;
+      broker.enroll(identity);
+    }
+    broker.peer.identity = "boiler-7";
+    broker.peer.binds_client_id = true;
+  }
+  TestClient& connect(std::string_view client_id, std::optional<std::string_view> user = {},
+                      std::optional<std::string_view> password = {}) {
+    mqtt::Connect packet;
+    packet.client_id = client_id;
+    packet.user_name = user;
+    if (password) packet.password = as_bytes(*password);
+    return broker.connect(packet);
+  }
+  TestClient& connect_by_tls(std::string_view client_id, std::optional<std::string_view> data = {}) {
+    mqtt::Connect packet;
+    packet.client_id = client_id;
+    packet.properties.authentication_method = "TLS-EXT";
+    if (data) packet.properties.authentication_data = as_bytes(*data);
+    return broker.connect(packet);
+  }
+  void prove_again(TestClient& client, std::string_view data = {}) {
+    mqtt::Auth packet;
+    packet.reason = Reason::reauthenticate;
+    packet.properties.authentication_method = "TLS-EXT";
+    if (!data.empty()) packet.properties.authentication_data = as_bytes(data);
+    broker.send(client, packet);
+  }
+
+  BrokerBench broker{GetParam(), {}, nullptr, [](broker::Ports& ports) {
+                       ports.password_login = [](LoginRequest& request) { return std::make_unique<PasswordLogin>(request); };
+                     }};
+};
+INSTANTIATE_TEST_SUITE_P(Shards, TlsIdentityTest, ::testing::Values(1, 3));
+
+TEST_P(TlsIdentityTest, TlsExtTakesItFromTls) {
+  EXPECT_EQ(connect_by_tls("boiler-7").connack, Reason::success);
+  EXPECT_EQ(connect_by_tls("boiler-7", "").connack, Reason::success);
+  EXPECT_EQ(connect_by_tls("boiler-7", "boiler-7").connack, Reason::not_authorized);
+  broker.peer.identity.clear();
+  EXPECT_EQ(connect_by_tls("boiler-7").connack, Reason::not_authorized);
+  broker.peer.identity = "unknown";
+  EXPECT_EQ(connect_by_tls("unknown").connack, Reason::not_authorized);
+}
+
+TEST_P(TlsIdentityTest, ItIsProvedAgainWhileItHolds) {
+  TestClient& client = connect_by_tls("boiler-7");
+  prove_again(client);
+  ASSERT_EQ(client.auths.size(), 1U);
+  EXPECT_EQ(client.auths.front(), Reason::success);
+  prove_again(client, "data");
+  EXPECT_TRUE(client.closed);
+}
+
+TEST_P(TlsIdentityTest, ACertificateThatHasRunOutProvesNothingAgain) {
+  broker.peer.proof_ends = broker.now.wall + 10'000;
+  TestClient& client = connect_by_tls("boiler-7");
+  prove_again(client);
+  EXPECT_FALSE(client.closed);
+  broker.advance(10'000);
+  prove_again(client);
+  EXPECT_TRUE(client.closed);
+  EXPECT_EQ(client.auths.size(), 1U);
+}
+
+TEST_P(TlsIdentityTest, TheUserNameIsTheSameOrTheClientIsRefused) {
+  EXPECT_EQ(connect("boiler-7", "boiler-7").connack, Reason::success);
+  EXPECT_EQ(connect("boiler-7", "other").connack, Reason::not_authorized);
+  EXPECT_EQ(connect("boiler-7", "other", "right").connack, Reason::not_authorized);
+  EXPECT_EQ(connect("boiler-7", "boiler-7", "right").connack, Reason::success);
+  EXPECT_EQ(connect("boiler-7", "boiler-7", "wrong").connack, Reason::not_authorized);
+  broker.peer.identity.clear();
+  EXPECT_EQ(connect("any", "other", "right").connack, Reason::success);
+}
+
+TEST_P(TlsIdentityTest, TheClientIdentifierBeginsWithTheIdentity) {
+  for (const char* id : {"boiler-7", "boiler-7:", "boiler-7:reader"}) EXPECT_EQ(connect(id).connack, Reason::success) << id;
+  for (const char* id : {"boiler-70", "boiler-", "other", "x:boiler-7"})
+    EXPECT_EQ(connect(id).connack, Reason::not_authorized) << id;
+  EXPECT_TRUE(connect("").assigned_id.starts_with("boiler-7:"));
+  broker.peer.binds_client_id = false;
+  EXPECT_EQ(connect("other").connack, Reason::success);
+  broker.peer = {.address = "test", .binds_client_id = true};  // nobody in particular
+  EXPECT_EQ(connect("other").connack, Reason::success);
+}
+
+}  // namespace
+}  // namespace sealmq
