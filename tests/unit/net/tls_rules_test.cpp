@@ -1,4 +1,5 @@
 // What a listener refuses, and what of it a stranger learns: suites, names of keys, protocols, versions, hosts, tickets, OCSP.
+#include <fcntl.h>
 #include <openssl/core_names.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
@@ -44,16 +45,17 @@ struct PskClient {
       SSL_CTX_set_max_proto_version(context, version);
     }
     if (ciphers != nullptr) SSL_CTX_set_cipher_list(context, ciphers);
-    current = *this;
+    identity_now = identity;
+    hex_now = hex;
     SSL_CTX_set_psk_client_callback(context, [](SSL*, const char*, char* name, unsigned, unsigned char* bytes, unsigned) {
-      std::string(current.identity).copy(name, 128);
-      name[std::string(current.identity).size()] = '\0';
-      const Buffer raw = *from_hex(current.hex);
+      std::string(identity_now).copy(name, 128);
+      name[std::string(identity_now).size()] = '\0';
+      const Buffer raw = *from_hex(hex_now);
       std::ranges::copy(raw, bytes);
       return static_cast<unsigned>(raw.size());
     });
   }
-  static inline thread_local PskClient current{""};
+  static inline const char *identity_now = nullptr, *hex_now = nullptr;  // the callback has no other way to them
 };
 
 TEST(PskKeys, AreDerivedAsTheVectorsSay) {
@@ -250,7 +252,7 @@ std::string pin_of(const std::string& path, bool as_curl_does) {
 
 TEST_F(TlsRules, PinsCountBesideTheChain) {
   TlsOptions options = client_options();
-  for (const std::string& name : {"server.pem", "ca.pem"})
+  for (const char* name : {"server.pem", "ca.pem"})
     for (bool as_curl_does : {false, true}) {
       options.pins = {pin_of(file("second.pem"), false), pin_of(file(name), as_curl_does)};
       EXPECT_TRUE(Pair(server_files(), options).shake_hands()) << name;
@@ -262,7 +264,8 @@ TEST_F(TlsRules, PinsCountBesideTheChain) {
   options.pins = {pin_of(file("server.pem"), false)};
   options.ca_file = file("other-ca.pem");
   EXPECT_FALSE(Pair(server_files(), options).shake_hands());  // a pin takes the place of nothing
-  for (const std::string wrong : {"", "00", "sha256//AAAA", "sha256//" + std::string(44, 'A'), std::string(64, 'g')}) {
+  for (const std::string& wrong :
+       std::vector<std::string>{"", "00", "sha256//AAAA", "sha256//" + std::string(44, 'A'), std::string(64, 'g')}) {
     options.pins = {wrong};
     EXPECT_EQ(TlsClient::load(options).error().blame, Blame::caller_misused) << wrong;
   }

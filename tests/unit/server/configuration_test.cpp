@@ -106,8 +106,8 @@ TEST(Configuration, NamesFilesFromItsOwnFolder) {
   EXPECT_EQ(configuration->authority, "etc/ca/authority.pub");
   EXPECT_EQ(configuration->admin.token_file, "etc/token");
   const Listener& listener = configuration->listeners.front();
-  EXPECT_EQ(listener.tls.cert, "etc/tls/server.pem");
-  EXPECT_EQ(listener.tls.key, "etc/../server.key");
+  EXPECT_EQ(listener.tls.certificates.front().cert, "etc/tls/server.pem");
+  EXPECT_EQ(listener.tls.certificates.front().key, "etc/../server.key");
   EXPECT_EQ(listener.tls.client_ca, "/ca.pem");
   EXPECT_EQ(listener.place.text, "etc/sealmq.toml:7:1");
   EXPECT_EQ(configuration->bridges.front().cafile, "etc/up.pem");
@@ -116,7 +116,7 @@ TEST(Configuration, NamesFilesFromItsOwnFolder) {
   // In the folder where it is read from, names stay as they are; and a row that has only moved is no change.
   const auto here = parse_configuration(text, "sealmq.toml");
   ASSERT_TRUE(here);
-  EXPECT_EQ(here->listeners.front().tls.cert, "tls/server.pem");
+  EXPECT_EQ(here->listeners.front().tls.certificates.front().cert, "tls/server.pem");
   const auto moved = parse_configuration("\n\n" + std::string(text), "sealmq.toml");
   ASSERT_TRUE(moved);
   EXPECT_EQ(moved->listeners, here->listeners);
