@@ -2,12 +2,16 @@
 """What a flood of SL2 requests does to ordinary clients: their latency quiet, and while one address or many want Rabin roots.
 
 usage: flood.py [--sealmq PATH] [--processors ALL] [--clients 10] [--rate 20] [--seconds 10] [--rounds 3] [--addresses 200]
+       flood.py --attacks [NAME...] [--sealmq PATH] [--seconds 10]
 
 A broker with one shard on the first processors, with plain and SL3 clients (bench/bystanders.cpp) that send themselves messages at
 a fixed rate from processor 1. The flood asks for subscriptions with numbers made up by chance: each costs the broker a root. From one
 address 64 connections, from many two of each; who is disconnected comes again. Each round measures quiet, one, many; printed are
 medians of the rounds. The bars: p99 at most doubles, and the resident set stays below at rest + 5/4 of maximum_memory + 16 MB. Exit 1
 if one does not hold. As root it asks for a higher priority, so that other work on the machine is in the figures as little as possible.
+
+With --attacks: how long a bystander on the same shard waits for its PINGRESP beside each attack of bench/attacks.py (or those named),
+and in the quiet before it. The bar: never 100 ms. An attack is looked at from the moment when it has got something done.
 """
 import argparse
 import json
@@ -19,6 +23,7 @@ import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -35,6 +40,7 @@ publish = ["sl2"]
 subscribe = ["sl2"]
 [limits]
 maximum_memory = {MEMORY}
+connects_per_second_per_address = 0
 """
 
 
@@ -92,10 +98,96 @@ def resident(pid):
         return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
+ATTACKED = """
+[[listener]]
+url = "mqtt://127.0.0.1:0"
+[[listener]]
+url = "ws://127.0.0.1:0"
+[[listener]]
+url = "mqtt://127.0.0.1:0"
+proxy_protocol = true
+[[listener]]
+url = "mqtts://127.0.0.1:0"
+cert = "{folder}/server.pem"
+key = "{folder}/server.key"
+[admin]
+url = "http://127.0.0.1:0"
+[[topic]]
+filter = "#"
+publish = ["plain"]
+subscribe = ["plain"]
+[[topic]]
+filter = "hidden/#"
+publish = ["sl2", "pmqtt"]
+subscribe = ["sl2"]
+[limits]
+maximum_memory = 268435456
+"""
+LONGEST_ANSWER = 0.1  # seconds
+
+
+def waits_of(client, seconds):
+    """What a client waited for each PINGRESP; one that did not come within 20 s ends it."""
+    waits, end = [], time.monotonic() + seconds
+    client.socket.settimeout(20)
+    while time.monotonic() < end:
+        begin = time.monotonic()
+        client.send(b"\xc0\0")
+        try:
+            client.socket.recv(2, socket.MSG_WAITALL)
+        except TimeoutError:
+            return waits + [20.0]
+        waits.append(time.monotonic() - begin)
+        time.sleep(0.01)
+    return sorted(waits)
+
+
+def measure_attacks(options):
+    from attacks import ATTACKS
+    from packets import logged_in
+    from servers import SEALMQ, Broker
+    from test_overload import run_attack
+    from transports import MAKE_CERTIFICATES
+    chosen = [attack for attack in ATTACKS if not options.attacks or attack.__name__ in options.attacks]
+    print(f"a bystander on the same shard, ms until its PINGRESP; {options.seconds} s each; load {os.getloadavg()[0]:.1f}")
+    print(f"{'':32} {'done':>9} {'quiet p50':>10} {'p99':>7} {'most':>7} {'p50':>9} {'p99':>8} {'most':>9}")
+    holds = True
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([MAKE_CERTIFICATES, folder], check=True, capture_output=True)
+        for attack in chosen:
+            with Broker(configuration=ATTACKED.format(folder=folder), threads="1", own_listeners=True) as broker:
+                for words, said in ((("enroll", "alice", "--password-only"), None), (("password", "alice"), "right\n")):
+                    subprocess.run([SEALMQ, "identity", *words, "--data", broker.data], input=said, text=True, check=True, capture_output=True)
+                with logged_in(broker, "bystander", keep_alive=0) as client:
+                    quiet = waits_of(client, max(1, options.seconds / 5))
+                    count = multiprocessing.Value("Q", 0)
+                    admin = int(broker.admin_url.rsplit(":", 1)[1])
+                    process = multiprocessing.Process(target=run_attack, args=(attack, broker.ports, 3600, count, admin))
+                    process.start()
+                    beside, end = [], time.monotonic() + 120
+                    while count.value == 0 and process.exitcode is None and time.monotonic() < end and (not beside or beside[-1] < 20):
+                        beside += waits_of(client, 0.1)
+                    before = count.value
+                    if not beside or beside[-1] < 20:
+                        beside += waits_of(client, options.seconds)
+                    beside.sort()
+                    done = count.value - before
+                    process.kill()
+                    process.join()
+                at = lambda waits, part: 1000 * waits[min(len(waits) - 1, int(len(waits) * part))]
+                print(f"{attack.__name__:32} {done:9} " + " ".join(f"{at(quiet, part):{width}.2f}" for part, width in ((0.5, 10), (0.99, 7), (1, 7))) + " " +
+                      " ".join(f"{at(beside, part):{width}.2f}" for part, width in ((0.5, 9), (0.99, 8), (1, 9))) +
+                      ("" if beside[-1] < LONGEST_ANSWER else "  too long"), flush=True)
+                holds = holds and beside[-1] < LONGEST_ANSWER
+    print(f"the bar of {1000 * LONGEST_ANSWER:.0f} ms {'holds' if holds else 'does not hold'}")
+    return 0 if holds else 1
+
+
 def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--sealmq", default=str(ROOT / "build/release/src/cli/sealmq"))
     options.add_argument("--bystanders", default=str(ROOT / "build/release/bench/bystanders"))
+    options.add_argument("--attacks", nargs="*", metavar="NAME")
     for name, default in (("processors", os.cpu_count()), ("clients", 10), ("rate", 20), ("seconds", 10), ("rounds", 3), ("addresses", 200)):
         options.add_argument("--" + name, type=int, default=default)
     options = options.parse_args()
@@ -106,6 +198,8 @@ def main():
         os.nice(-10)
     os.environ["SEALMQ"] = options.sealmq
     sys.path.insert(0, str(ROOT / "tests/interop"))
+    if options.attacks is not None:
+        return measure_attacks(options)
     os.sched_setaffinity(0, set(range(options.processors)))
     from servers import Broker
     with Broker(configuration=CONFIGURATION, threads="1") as broker:

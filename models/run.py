@@ -2,6 +2,7 @@
 """Proves the claims of the schemes: runs every model here and compares each verdict with the one written above its query.
 
 usage: run.py [--markdown] [--timeout SECONDS] [MODEL ...]      MODEL is part of a file's name; default: all
+       run.py --notes                                           needs no ProVerif: a note for each query, and the READMEs' tables
 
 A model is <name>.pv, the form a scheme has here, or <name>@<form>.pv: @paper as published, any other a step between the two.
 Above each query stands what it says, in the queries' order:
@@ -12,7 +13,7 @@ Above each query stands what it says, in the queries' order:
   (* run NAME: SENTENCE *)                              must be possible, so that nothing is proved about an empty protocol
 
 The program is $PROVERIF, else proverif on the PATH; 2.05 is the version the verdicts come from. Ends with "N passed, N failed".
-Exit 0: all as written; 1: a verdict differs; 77: no ProVerif, nothing was checked.
+Exit 0: all as written; 1: a verdict differs, or no model was found; 77: no ProVerif, nothing was checked.
 """
 import argparse
 import os
@@ -78,8 +79,38 @@ def shown(note, verdict):
     return ANSWER[verdict]
 
 
-def print_markdown(results):
-    """One row for each claim, the published form beside ours."""
+def queries_of(text):
+    """How many things a model asks: those of its queries, secrets that might be guessed, or the one equivalence."""
+    text = re.sub(r"\(\*.*?\*\)", "", text, flags=re.S)
+    count = 0
+    for query in re.findall(r"^query\b(.*?)\.\s*$", text, re.S | re.M):
+        parts = [" ".join(part.split()) for part in query.split(";")]
+        count += len([part for part in parts if not re.fullmatch(r"(\w+(, \w+)*: \w+(, )?)+", part)])
+    count += len(re.findall(r"^weaksecret\b", text, re.M))
+    return count or (1 if re.search(r"\bchoice\[|^equivalence\b", text, re.M) else 0)
+
+
+def check_notes():
+    """Complaints about models whose notes and queries differ in number, and tables that say what no model says."""
+    complaints, results = [], {}
+    for path in sorted(HERE.glob("*/*.pv")):
+        text = path.read_text()
+        notes = notes_of(text)
+        if len(notes) != queries_of(text):
+            complaints.append("%s: %d queries, %d notes" % (path.relative_to(HERE), queries_of(text), len(notes)))
+        results.setdefault(path.parent, []).append((path, [(note, note.expected) for note in notes]))
+    for folder, its in results.items():
+        rows = (folder / "README.md").read_text().splitlines()
+        written = {row for row in rows if re.search(r"\| (yes|no|unproved) \|", row)}
+        made = {line for line in markdown(its) if line.startswith("| ") and not line.startswith("| claim |")}
+        complaints += ["%s/README.md says what no model says: %s" % (folder.name, row) for row in sorted(written - made)]
+        complaints += ["%s/README.md does not say: %s" % (folder.name, row) for row in sorted(made - written)]
+    print("\n".join(complaints) or "%d models, each query with its note, each claim in its table" % sum(map(len, results.values())))
+    return 1 if complaints or not results else 0
+
+
+def markdown(results):
+    """Lines: one row for each claim, the published form beside ours."""
     families = {}
     for path, pairs in results:
         family, _, form = path.stem.partition("@")
@@ -88,14 +119,14 @@ def print_markdown(results):
                 families.setdefault(family, {}).setdefault(note.name, {})[form] = (note, verdict)
     for family, claims in families.items():
         forms = sorted({form for row in claims.values() for form in row}, key=lambda form: (form == "", form != "paper", form))
-        print("\n### %s\n" % family)
-        print("| claim | query | %s | attack |" % " | ".join("@" + form if form else "`%s`" % family for form in forms))
-        print("|---|---|%s---|" % ("---|" * len(forms)))
+        yield "\n### %s\n" % family
+        yield "| claim | query | %s | attack |" % " | ".join("@" + form if form else "`%s`" % family for form in forms)
+        yield "|---|---|%s---|" % ("---|" * len(forms))
         for name, row in claims.items():
             notes = [row[form][0] for form in reversed(forms) if form in row]
             attack = next((note.attack for note in notes if note.attack), "")
             cells = [shown(*row[form]) if form in row else "-" for form in forms]
-            print("| %s | %s | %s | %s |" % (notes[0].text, name, " | ".join(cells), attack))
+            yield "| %s | %s | %s | %s |" % (notes[0].text, name, " | ".join(cells), attack)
 
 
 def main():
@@ -103,7 +134,10 @@ def main():
     parser.add_argument("--markdown", action="store_true", help="print the claims as the tables of README.md")
     parser.add_argument("--timeout", type=float, default=600, help="seconds a model may take (600)")
     parser.add_argument("models", nargs="*", help="part of a file's name")
+    parser.add_argument("--notes", action="store_true", help="compare notes, queries and the READMEs' tables")
     options = parser.parse_args()
+    if options.notes:
+        return check_notes()
 
     prover = find_prover()
     if not prover:
@@ -130,9 +164,9 @@ def main():
             say("  %s%-10s %s: %s" % ("" if good else "FAIL ", shown(note, verdict), note.name, note.text))
         results.append((path, list(zip(notes, verdicts))))
     if options.markdown:
-        print_markdown(results)
+        print("\n".join(markdown(results)))
     print("%d passed, %d failed" % (passed, failed), file=sys.stderr if options.markdown else sys.stdout)
-    return 1 if failed else 0
+    return 1 if failed or not passed else 0
 
 
 if __name__ == "__main__":

@@ -13,6 +13,9 @@ bool BrokerScheme::tries_a_secret(const Incoming&) const {
 bool BrokerScheme::is_request(const Incoming&) const {
   return true;
 }
+bool BrokerScheme::concerns_the_list(const Incoming&) const {
+  return false;
+}
 
 Result<BrokerScheme::Checked<Asked>> BrokerScheme::read_request(const Incoming&, const Scene&) {
   return fail(Blame::caller_misused, "this scheme takes no requests");

@@ -26,7 +26,8 @@ const Scheme schemes[] = {
     scacauth::paper_scheme(),
     payload::hop_scheme(),  // before the one that passes all containers on
     payload::hardened_scheme(),
-    payload::paper_scheme(),  // the one as published recognises nearly everything
+    payload::paper_scheme(),  // those as published recognise nearly everything
+    payload::paper_hop_scheme(),
     plain::scheme(),          // recognises everything: last
 };
 

@@ -28,6 +28,7 @@ MAY_INCLUDE = {
 }
 SANS_IO = re.compile(r"#include <(boost/|sys/socket|sys/epoll|thread|mutex|fstream|sqlite3|openssl/)|system_clock::now|steady_clock::now")
 TLS = re.compile(r"src/net/(tls_\w+\.(h|cpp)|websocket_upgrade\.cpp)")  # the one named exception; WebSocket wants a SHA-1
+UNKEYED = re.compile(r"std::hash<std::string|unordered_(map|set)<std::string(?!.*TextHash)")
 INCLUDE = re.compile(r'#include "([a-z_]+)/')
 
 
@@ -52,6 +53,8 @@ def main():
                 found.append(where + "a sans-IO layer reaches outside: " + line.strip())
             if "<openssl/" in line and layer != "crypto" and not TLS.fullmatch(str(path.relative_to(ROOT))):
                 found.append(where + "only crypto/ sees the crypto library")
+            if UNKEYED.search(line) and path.name != "keyed_hash.h":
+                found.append(where + "a table of texts that others may choose (base/keyed_hash.h): " + line.strip())
             if layer not in ("schemes", "cli") and scheme_name.search(line.split("//")[0]):
                 found.append(where + "a scheme's name outside its folder: " + line.strip())
     print("\n".join(found) or "%d files, no violation" % len(files))

@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
 """Checks docs/mqtt.md: every statement of the standards that binds a server stands there once, and every test it names exists.
+And docs/overload.md: every limit that can be set stands there, with who shares it and which test shows it.
 
 usage: check_statements.py DOCUMENT BUILD_FOLDER NAME=PROGRAM...
+       check_statements.py --limits DOCUMENT SEALMQ NAME=PROGRAM...
 
 NAME is a ctest entry whose PROGRAM knows --gtest_list_tests; other entries are asked of ctest.
 """
+import pathlib
 import re
 import subprocess
 import sys
@@ -59,6 +62,56 @@ def rows(document):
             yield title, "?" + line, "", ""
 
 
+def limit_rows(document):
+    """The cells of each row of a table whose first column is headed `limit`."""
+    header = None
+    for line in document.splitlines():
+        cells = [cell.strip() for cell in line.strip().strip("|").split("|")] if line.startswith("|") else None
+        if cells is None:
+            header = None
+        elif header is None:
+            header = cells
+        elif header[0] == "limit" and not cells[0].startswith("---"):
+            yield cells
+
+
+def limits(path, sealmq, *programs):
+    known = set().union(*(cases(pair.split("=", 1)[1]) for pair in programs))
+    tests = pathlib.Path(path).resolve().parent.parent / "tests"
+    functions = set()
+    for file in (tests / "interop").glob("*.py"):
+        functions |= set(re.findall(r"def (?:test_)?(\w+)\(", file.read_text(encoding="utf-8")))
+    files = {file.name for file in tests.rglob("*") if file.suffix in (".py", ".cpp")}
+
+    def exists(test):
+        if test in files or test in functions:
+            return True
+        start = test.rstrip("…").removesuffix("*")
+        return any(name == test or (start != test and name.startswith(start)) for name in known)
+
+    help_text = subprocess.run([sealmq, "broker", "--help-settings"], check=True, capture_output=True, text=True).stdout
+    section = help_text.split("[limits]", 1)[1].split("\n[", 1)[0]
+    settings = set(re.findall(r"^  ([a-z_]+)  \(", section, re.MULTILINE))
+    complaints, named, shown = [], set(), 0
+    with open(path, encoding="utf-8") as file:
+        document = file.read()
+    for cells in limit_rows(document):
+        names = re.findall(r"`([a-z_]+)`", cells[0])
+        named.update(names)
+        complaints += [f"{name}: no setting of [limits]" for name in names if name not in settings]
+        if len(cells) != 5 or not all(cells):
+            complaints.append(f"{cells[0]}: an incomplete row")
+            continue
+        shown_by = re.findall(r"`([^`]+)`", cells[4])
+        complaints += [f"{cells[0]}: there is no test {test}" for test in shown_by if not exists(test)]
+        if not shown_by:
+            complaints.append(f"{cells[0]}: no test shows it")
+        shown += 1
+    complaints += [f"{name}: a setting of [limits] without a row" for name in sorted(settings - named)]
+    print("\n".join(complaints) or f"{shown} limits, each with a share and a test that exists")
+    return 1 if complaints else 0
+
+
 def main(path, build, *programs):
     known = {name: cases(program) for name, program in (pair.split("=", 1) for pair in programs)}
     listing = subprocess.run(["ctest", "-N", "--test-dir", build], check=True, capture_output=True, text=True).stdout
@@ -97,4 +150,6 @@ def main(path, build, *programs):
 if __name__ == "__main__":
     if len(sys.argv) < 3:
         sys.exit(__doc__)
+    if sys.argv[1] == "--limits":
+        sys.exit(limits(*sys.argv[2:]))
     sys.exit(main(*sys.argv[1:]))

@@ -119,6 +119,9 @@ struct ConnectOptions {
   std::string topic_keys{};                      ///< a folder with keys of topics; or a store that is open already:
   std::shared_ptr<TopicKeys> topic_key_store{};  ///< goes before topic_keys
   std::vector<PublicIdentity> peers{};           ///< the other ends of an end-to-end scheme; the pinned publishers of others
+  /// A revocation authority (read_authority()) whose orders about the peers are followed: what one of them sends is refused, and
+  /// nothing is sealed for it, while an order stands against it. The broker has to let this client read them, below $sl/ra.
+  std::optional<PublicIdentity> authority{};
   std::map<std::string, std::string, std::less<>> scheme_options{};  ///< what the scheme's README lists: "sl2.capability"
   bool keep_evidence = false;                                        ///< messages come with ReceivedMessage::evidence
 

@@ -9,7 +9,9 @@
 #include <vector>
 
 #include "sealmq/bytes.h"
+#include "sealmq/factors.h"
 #include "sealmq/result.h"
+#include "sealmq/rights.h"
 
 #pragma GCC visibility push(default)
 namespace sealmq {
@@ -80,11 +82,21 @@ struct BrokerIdentity {
 /// What is on a broker's list about an identity.
 struct Identity : PublicIdentity {
   Status status = Status::active;
-  std::vector<std::string> publish;    ///< topic filters it may publish to
-  std::vector<std::string> subscribe;  ///< topic filters it may subscribe to
-  std::vector<std::string> schemes;    ///< empty: every hardened scheme
+  Rights publish;                    ///< topics it may publish to
+  Rights subscribe;                  ///< topics it may subscribe to
+  std::vector<std::string> schemes;  ///< that it may use for messages and logins; empty: every hardened one
+  Factors require{};                 ///< that each of its logins must prove
   std::string revocation_reason;
   std::uint64_t changed = 0;  ///< wall milliseconds of the last change
+
+  /// That whoever brought its keys holds them: the second line of NAME.pub, or this; empty: nobody has looked.
+  std::string proof;
+  static constexpr std::string_view proved_by_joining = "join";
+
+  // Who revoked it. Neither takes back what the other has done.
+  bool revoked_here = false;   ///< the operator
+  std::uint64_t ordered = 0;   ///< a revocation authority, by the order of this serial, which stands; 0: none does
+  bool against_order = false;  ///< the operator has restored it all the same, until the authority's next order about it
   bool operator==(const Identity&) const = default;
 };
 

@@ -81,7 +81,20 @@ Result<std::unique_ptr<KeyStore>> open_key_file(const std::string& path, Random&
 /// Keys that live only as long as the process; for tests and the tour.
 std::unique_ptr<KeyStore> make_memory_keys(std::string_view name, Kind kind, Random& random, unsigned rsa_bits = 0);
 
-Result<PublicIdentity> read_public_identity(const std::string& path);
+/// What NAME.pub holds.
+struct IdentityFile {
+  PublicIdentity identity;
+  std::string proof;  ///< its second line (keystore/key_proof.h), which has been verified; empty: it has none
+};
+/// Errors: caller_misused, also for a proof that is wrong; environment.
+Result<IdentityFile> read_identity_file(const std::string& path);
+/// The text of such a file. Keys that sign nothing but logins are not proved: then it has no second line.
+Result<std::string> identity_file(KeyStore& keys);
+/// Its identity. Without a proof it is refused, with a hint, unless `unproved`: its maker may have put another's keys into it.
+Result<PublicIdentity> read_public_identity(const std::string& path, bool unproved = false);
+/// The same for a revocation authority, which can sign orders; a proof that is missing is nobody's harm. Errors: also
+/// caller_misused: somebody else's keys.
+Result<PublicIdentity> read_authority(const std::string& path);
 
 /// `SHA256:` and base64 of the SHA-256 of all public keys.
 std::string fingerprint(const PublicKeys& keys);

@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 
+#include "sealmq/factors.h"
 #include "sealmq/payload_guard.h"
 #include "sealmq/ports.h"
 #include "sealmq/registry.h"
@@ -77,6 +78,8 @@ struct LoggedIn {
   Secret session_key{};                   ///< 32 bytes that this connection's ends alone know; empty: the login makes none
   unsigned key_bits = 128;                ///< of the hop layer's AES
   std::unique_ptr<PayloadGuard> guard{};  ///< brought by the login itself; then there is no hop layer
+  Factors factors{};                      ///< what else it has proved; of a published form: nothing
+  bool binds_client_id = false;           ///< the client identifier is this identity's, by the proof itself
 };
 
 /// The broker's side of one login: it reads like the conversation. One call at a time, each perhaps on another thread, never on
@@ -94,7 +97,11 @@ class Login {
 
   /// What has been put to the test so far, or will be by any step. Failures at a secret that people choose are guesses, which are
   /// kept slow for its name; a proof by key is never refused because of them.
-  enum class Tested : std::uint8_t { key, secret };
+  enum class Tested : std::uint8_t {
+    key,
+    secret,
+    held_off,  ///< a key, as a publication has it: its name waits after each failure, where it failed
+  };
   Tested tested() const { return tested_; }
   /// Whose secret it is; empty: the user name's of CONNECT, or else the client identifier's.
   virtual std::string_view whose() const { return {}; }
@@ -102,9 +109,10 @@ class Login {
  protected:
   Tested tested_ = Tested::key;
   static Step reply(Buffer data) { return {std::move(data), std::nullopt}; }
-  static Step done(std::string identity, Buffer data = {}, Secret session_key = {}) {
-    LoggedIn who{std::move(identity), std::move(session_key)};
-    return done(std::move(who), std::move(data));
+  static Step done(std::string identity, Factors factors) {
+    LoggedIn who{std::move(identity)};
+    who.factors = factors;
+    return done(std::move(who), {});
   }
   static Step done(LoggedIn who, Buffer data) { return {std::move(data), Verified<LoggedIn, Login>(std::move(who))}; }
 };

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "sealmq/bytes.h"
+#include "sealmq/ports.h"
 #include "sealmq/result.h"
 
 namespace sealmq {
@@ -58,9 +59,11 @@ class PayloadGuard {
   /// How long a payload of so many bytes gets at most; if it is one that cannot be sealed, more than any packet holds.
   virtual std::size_t sealed_size(std::size_t plaintext) const = 0;
   /// The full topic name, also where an alias is sent instead. Appends to `out`. Errors: caller_misused, once the key is used up.
-  virtual Result<> seal(std::string_view topic, Bytes plaintext, Buffer& out) = 0;
+  virtual Result<> seal(std::string_view topic, Bytes plaintext, Now now, Buffer& out) = 0;
   /// Errors: peer_misbehaved; with payload_format_invalid as code for what is no such payload at all.
   virtual Result<Opened> open(std::string_view topic, Bytes payload) = 0;
+  /// So much did not open that the connection has to end.
+  virtual bool must_end() const { return false; }
   /// Null: it has no part in acknowledgements.
   virtual KeyRelay* relay() { return nullptr; }
 };

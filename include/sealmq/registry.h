@@ -55,25 +55,35 @@ constexpr std::chrono::milliseconds longest_silence{6000};
 struct Ticket {
   std::string name;
   Kind kind = Kind::device;  ///< device, service or person
-  std::vector<std::string> publish;
-  std::vector<std::string> subscribe;
+  Rights publish;
+  Rights subscribe;
   std::vector<std::string> schemes;
   std::uint64_t expires = 0;  ///< wall milliseconds
+  bool unproved = false;      ///< also for who does not prove to hold its keys
   bool operator==(const Ticket&) const = default;
 };
 
 /// SHA-256 of a ticket's code, which itself is kept nowhere.
 using TicketHash = std::array<std::uint8_t, 32>;
 
+/// crypto::key_hash of a public key.
+using KeyHash = std::array<std::uint8_t, 32>;
+
 /// An order of a revocation authority, its signature verified, as far as the registry is concerned.
 struct AuthorityOrder {
   std::array<std::uint8_t, 32> authority{};  ///< SHA-256 of its public key
   std::uint64_t serial = 0;                  ///< from 1 on, without gaps
-  std::array<std::uint8_t, 32> digest{};     ///< SHA-256 of the bytes it has signed
+  std::array<std::uint8_t, 32> digest{};     ///< SHA-256 of what it has signed, without the signature
   bool restores = false;                     ///< otherwise it revokes
-  std::string name;                          ///< whom; empty: somebody who is not on this list
-  std::string reason;
+  std::vector<KeyHash> keys;                 ///< whoever has any of them is meant, now and later; none: it has no effect
   std::uint64_t wall = 0;
+};
+
+/// What came of an order.
+struct TakenOrder {
+  bool is_new = false;              ///< false: it was taken before, by this broker or another
+  std::vector<std::string> names;   ///< of those on the list whom it means, as long as it is new
+  std::vector<KeyHash> latest_for;  ///< those of its keys that no later order of this authority names
 };
 
 /// Every call is one transaction. Errors: caller_misused (taken, unknown, already so) or environment. Any thread.
@@ -81,11 +91,11 @@ class Registry {
  public:
   virtual ~Registry() = default;
 
-  /// The name and each public key must be new; keys that were revoked never are. Without any key it can log in by a password
-  /// alone.
+  /// The name and each public key must be new; keys that were revoked never are, nor those that an authority has revoked. Without
+  /// any key it can log in by a password alone.
   virtual Result<> add(const Identity& identity) = 0;
-  /// Reads, lets `change` edit, writes. Name and keys cannot change. Several writers at a time may make it call `change` again,
-  /// with what is there by then.
+  /// Reads, lets `change` edit, writes. Name and keys cannot change, nor whether it is revoked. Several writers at a time may
+  /// make it call `change` again, with what is there by then.
   virtual Result<Identity> change(std::string_view name, const std::function<Result<>(Identity&)>& change) = 0;
   virtual Result<std::optional<Identity>> find(std::string_view name) = 0;
   /// By name.
@@ -93,12 +103,15 @@ class Registry {
 
   /// Marks it revoked and leaves an order for every broker; answers the order's number, which is higher than all before.
   virtual Result<std::uint64_t> revoke(std::string_view name, std::string_view reason, std::uint64_t wall) = 0;
+  /// Takes the operator's revocation back. That of an authority stays, and is an error, unless `against_authority`: then the
+  /// identity is active until the authority's next order about it.
+  virtual Result<Identity> restore(std::string_view name, bool against_authority, std::uint64_t wall) = 0;
   /// Takes it off the list, and leaves an order like revoke(): what it has at a broker ends. Its name is free again, and so are
   /// its keys, unless it was revoked.
   virtual Result<std::uint64_t> remove(std::string_view name, std::uint64_t wall) = 0;
   /// Other keys under a name that is on the list; it keeps its rights and is active. The former keys are revoked for ever, by an
-  /// order like that of revoke().
-  virtual Result<std::uint64_t> rekey(const PublicIdentity& identity, std::uint64_t wall) = 0;
+  /// order like that of revoke(). `proof`: as Identity::proof.
+  virtual Result<std::uint64_t> rekey(const PublicIdentity& identity, std::string_view proof, std::uint64_t wall) = 0;
   /// Those that this broker still has to carry out: given since its first heartbeat. Each broker reports for itself.
   virtual Result<std::vector<RevocationOrder>> open_orders(std::string_view broker) = 0;
   virtual Result<> report(std::uint64_t order, std::string_view broker, const RevocationReport& report) = 0;
@@ -126,10 +139,10 @@ class Registry {
   /// All of this name; how many there were.
   virtual Result<std::size_t> cancel_tickets(std::string_view name) = 0;
 
-  /// Carries out what the authority has ordered, and remembers that, so that all brokers agree; false: it was taken before, by
-  /// this broker or another. Errors: peer_misbehaved for an order that cannot stand beside those taken, peer_incompatible for
-  /// one that comes too early.
-  virtual Result<bool> take_order(const AuthorityOrder& order) = 0;
+  /// Carries out what the authority has ordered, and remembers it for good with the keys it names, whoever has them. All brokers
+  /// of the registry agree on it. Errors: peer_misbehaved for an order that cannot stand beside those taken, peer_incompatible
+  /// for one that comes too early.
+  virtual Result<TakenOrder> take_order(const AuthorityOrder& order) = 0;
   /// The serial of the last that was taken; 0: none.
   virtual Result<std::uint64_t> last_serial(const std::array<std::uint8_t, 32>& authority) = 0;
 

@@ -57,6 +57,7 @@ enum class Profile : std::uint8_t {
 struct SchemeOption {
   std::string_view name;
   std::string_view help;  ///< one line, with the default
+  bool is_file = false;   ///< a secret, perhaps: its value is @FILE, and what stands in there is what counts
 };
 
 /// What the configuration tells schemes: `cover` of `[scheme.sl2]` is "sl2.cover". Values as they stand there, without quotes.
@@ -83,7 +84,11 @@ struct SchemeInfo {
   /// A broker without [[topic]] rows lets it in and out. Only for schemes whose every message the broker itself verifies to be by
   /// an identity on its list.
   bool in_default_policy = false;
-  bool needs_login = false;       ///< its messages come from, and go to, connections that passed a scheme's login; no others
+  bool has_login = false;  ///< connections can log in by it,
+  Factors login_proves{};  ///< which proves this at most; of a published form: nothing
+  /// Its messages come from, and go to, connections that have logged in by one of these schemes, and no others; empty: any will
+  /// do.
+  std::span<const std::string_view> needs_login = {};
   bool names_ends = false;        ///< its topics name who may publish and subscribe: may_send() and may_get() are asked
   bool needs_rabin = false;       ///< the broker has to make Rabin keys: it does that when its policy names the scheme
   bool needs_rsa = false;         ///< likewise an RSA key of the broker's own
@@ -212,8 +217,8 @@ class Registrar {
  public:
   virtual ~Registrar() = default;
   /// Somebody with this ticket wants its keys on the list, with rights to these topics, or if none are named to all that the
-  /// ticket allows. The ticket is used up, whatever the answer.
-  virtual Result<> join(Bytes ticket, const PublicKeys& keys, const std::vector<std::string>& publish,
+  /// ticket allows. `proved`: it has shown that it holds each of the keys. The ticket is used up, whatever the answer.
+  virtual Result<> join(Bytes ticket, const PublicKeys& keys, bool proved, const std::vector<std::string>& publish,
                         const std::vector<std::string>& subscribe, Now now) = 0;
   /// An order of the revocation authority, as it was published. Verifies it, and sees to it that every broker carries it out.
   virtual Result<> take_order(Bytes frame, Now now) = 0;
@@ -259,6 +264,8 @@ class BrokerScheme {
   /// Of a PUBLISH on such a topic that it recognises: a request, not a message.
   virtual bool is_request(const Incoming& incoming) const;
   virtual Result<Checked<Asked>> read_request(const Incoming& request, const Scene& scene);
+  /// Of a request: it is about the list of identities, and is taken whichever schemes policy names.
+  virtual bool concerns_the_list(const Incoming& request) const;
   /// Of a request: it tries something that can be guessed. Those that fail count like failed logins, and an address from which
   /// too many failed must wait.
   virtual bool tries_a_secret(const Incoming& request) const;
@@ -452,10 +459,12 @@ struct Scheme {
 /// An order of a revocation authority.
 struct RevocationByAuthority {
   std::uint64_t serial;
-  bool restores;  ///< otherwise it revokes
-  std::array<std::uint8_t, 32> id;
+  bool restores;                      ///< otherwise it revokes
+  std::vector<KeyHash> keys;          ///< whoever has any of these is meant; none: nobody
+  std::array<std::uint8_t, 32> name;  ///< SHA-256 of what is signed
+  Buffer frame;                       ///< to be passed on
 };
-/// In either of its forms. Errors: malformed, peer_misbehaved (not signed by this ECDSA key).
+/// In any of its forms. Errors: malformed, peer_misbehaved (not signed by this ECDSA key).
 Result<RevocationByAuthority> read_authority_order(Bytes frame, const std::array<std::uint8_t, 33>& authority);
 
 /// Every scheme of this build; unprotected MQTT, which recognises every payload, is the last.

@@ -7,6 +7,7 @@
 //   keystore.h       private keys: files, tokens, smart cards; new ones
 //   identity.h       public keys: NAME.pub, broker.pub
 //   topic_keys.h     keys of topics
+//   complaint.h      what a receiver shows a revocation authority
 //   version.h        which SealMQ this is
 //
 // These are installed, with what they include: bytes.h, mqtt.h, ports.h, result.h, secret.h, smart_card.h, tls_options.h.
@@ -15,6 +16,7 @@
 
 #include "sealmq/client.h"
 #include "sealmq/client_types.h"
+#include "sealmq/complaint.h"
 #include "sealmq/identity.h"
 #include "sealmq/keystore.h"
 #include "sealmq/sealer.h"

@@ -21,10 +21,11 @@ inline bool begins(Bytes frame, std::string_view name) {
   return as_text(frame).starts_with(name);
 }
 
-inline Reader open_frame(Bytes frame, std::uint8_t type) {
+/// `form`: the suite, or what stands in its place.
+inline Reader open_frame(Bytes frame, std::uint8_t type, std::uint8_t form = suite) {
   Reader in(frame);
   in.answer_with(malformed);
-  const std::array<std::uint8_t, frame_start_size> start{hardened, type, suite};
+  const std::array<std::uint8_t, frame_start_size> start{hardened, type, form};
   in.expect(start);
   return in;
 }
@@ -43,9 +44,9 @@ inline Reader open_inside(Bytes bytes) {
   return in;
 }
 
-inline Writer begin_frame(Buffer& out, std::uint8_t type) {
+inline Writer begin_frame(Buffer& out, std::uint8_t type, std::uint8_t form = suite) {
   Writer writer(out);
-  writer.u8(hardened).u8(type).u8(suite);
+  writer.u8(hardened).u8(type).u8(form);
   return writer;
 }
 

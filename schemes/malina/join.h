@@ -30,12 +30,19 @@ struct JoinRights {
   bool operator==(const JoinRights&) const = default;
 };
 
+/// The hardened forms, by what stands where other frames have their suite.
+enum class JoinForm : std::uint8_t {
+  first = 0x01,   ///< the Schnorr key alone is proved
+  proved = 0x03,  ///< every key is
+};
+
 /// What the joiner asks for.
 struct Joining {
   Ticket ticket{};
   PublicKeys keys;  ///< the paper form carries keys.schnorr only
   JoinRights rights;
   std::uint64_t time = 0;
+  bool all_keys_proved = false;  ///< who sent it holds each of the keys
 };
 
 /// Who sent JOIN holds the key of keys.schnorr and signed that it uses this ticket.
@@ -45,22 +52,27 @@ using VerifiedJoining = Verified<Joining, JoinReader>;
 /// Seals answers to one request, and opens them.
 class JoinAnswerKey {
  public:
-  explicit JoinAnswerKey(const Secret& key, Buffer aad) : aead_(key), aad_(std::move(aad)) {}
+  /// `form`: of the hardened request.
+  JoinAnswerKey(const Secret& key, Buffer aad, JoinForm form = JoinForm::first) : aead_(key), aad_(std::move(aad)), form_(form) {}
   crypto::AesGcm& aead() { return aead_; }
   Bytes aad() const { return aad_; }
+  JoinForm form() const { return form_; }
 
  private:
   crypto::AesGcm aead_;
   Buffer aad_;
+  JoinForm form_;
 };
 
 struct JoinRequest {
   Buffer frame;
   JoinAnswerKey answer_key;
 };
-/// Errors: caller_misused (too many topics, no filters), the key store's.
+/// Errors: caller_misused (too many topics, no filters, a key that it lacks), the key store's.
 Result<JoinRequest> join_request(const Ticket& ticket, const JoinRights& rights, KeyStore& key, const BrokerIdentity& broker,
                                  Random& random, Now now);
+Result<JoinRequest> first_join_request(const Ticket& ticket, const JoinRights& rights, KeyStore& key,
+                                       const BrokerIdentity& broker, Random& random, Now now);
 Result<JoinRequest> paper_join_request(const Ticket& ticket, const JoinRights& rights, KeyStore& key,
                                        const BrokerIdentity& broker, Random& random, Now now);
 
@@ -69,12 +81,13 @@ struct ReadJoin {
   JoinAnswerKey answer_key;
   crypto::Digest used_point;  ///< for a memory: the same for R and -R
 };
-/// Errors: malformed, peer_misbehaved (changed, for another broker, signature wrong, not fresh). A ticket is burned by its first
+/// Errors: malformed, peer_misbehaved (changed, for another broker, a signature or proof wrong, not fresh), peer_incompatible (a
+/// key that this build cannot verify). A ticket is burned by its first
 /// use, right or wrong: once this succeeded, burn joining.ticket whatever the list says.
 Result<ReadJoin> read_join(Bytes frame, KeyStore& broker, Now now);
 Result<ReadJoin> read_paper_join(Bytes frame, KeyStore& broker, Now now);
 
-/// The frame for `$sl/inbox`.
+/// The frame for `$sl/inbox`, in the form of the request.
 Buffer answer_join(JoinAnswerKey& key, JoinStatus status, const Id& id, Random& random, Now now);
 Buffer answer_paper_join(JoinAnswerKey& key, JoinStatus status, const Id& id, Random& random, Now now);
 

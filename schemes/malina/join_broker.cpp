@@ -30,7 +30,8 @@ class Registration : public Preparation {
     const bool is_paper = profile_ == Profile::paper;
     auto read = TRY(is_paper ? read_paper_join(frame_, key_, now_) : read_join(frame_, key_, now_));
     const Joining& joining = *read.joining;
-    auto joined = registrar_.join(joining.ticket, joining.keys, joining.rights.publish, joining.rights.subscribe, now_);
+    auto joined = registrar_.join(joining.ticket, joining.keys, joining.all_keys_proved, joining.rights.publish,
+                                  joining.rights.subscribe, now_);
     const Id& id = joining.keys.schnorr;
     const JoinStatus status = joined ? JoinStatus::accepted : JoinStatus::refused;
     Registered registered;
@@ -79,6 +80,10 @@ bool is_registration(const Incoming& incoming, Profile profile) {
 
 bool is_join(const Incoming& incoming) {
   return incoming.topic == join_topic;
+}
+
+bool is_order(const Incoming& incoming) {
+  return incoming.topic == authority_topic;
 }
 
 std::unique_ptr<Preparation> prepare_registration(const Incoming& incoming, Profile profile, const BrokerPorts& ports) {

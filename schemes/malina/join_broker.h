@@ -11,6 +11,8 @@ bool takes_registration(std::string_view topic);
 bool is_registration(const Incoming& incoming, Profile profile);
 /// Of those: it tries a ticket.
 bool is_join(const Incoming& incoming);
+/// Of those: it comes from the authority.
+bool is_order(const Incoming& incoming);
 
 /// Null if this broker has no registrar. What `ports` refers to outlives it.
 std::unique_ptr<Preparation> prepare_registration(const Incoming& incoming, Profile profile, const BrokerPorts& ports);

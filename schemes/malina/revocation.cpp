@@ -1,16 +1,22 @@
 #include "schemes/malina/revocation.h"
 
+#include <algorithm>
+
 #include "base/try.h"
 #include "schemes/malina/frame.h"
+#include "sealmq/complaint.h"
 #include "sealmq/scheme.h"
 
 namespace sealmq::malina {
 namespace {
 
 constexpr std::size_t signature_size = 64;
+constexpr std::size_t ml_dsa_44_size = 2420;
+constexpr std::size_t ml_dsa_65_size = 3309;
 constexpr std::string_view request_tag = "MALINA-2 revocation request";
 constexpr std::string_view order_tag = "MALINA-2 revocation order";
 constexpr std::string_view paper_order_name = "RVK1";
+constexpr std::uint8_t present_order_form = 0x02;  // where other frames have their suite
 constexpr std::string_view paper_evidence_name = "EVID_";
 
 Failure refused(const char* why) {
@@ -90,8 +96,8 @@ void write(const Evidence& e, Writer& out) {
     out.bytes(e.id).u64(e.sequence).bytes(e.signature);
 }
 
-Order read_order(Reader& in) {
-  Order o;
+OrderById read_by_id(Reader& in) {
+  OrderById o;
   o.serial = in.u64();
   o.time = in.u64();
   o.action = read_action(in);
@@ -100,8 +106,46 @@ Order read_order(Reader& in) {
   return o;
 }
 
-void write(const Order& o, Writer& out) {
+void write(const OrderById& o, Writer& out) {
   out.u64(o.serial).u64(o.time).u8(static_cast<std::uint8_t>(o.action)).bytes(o.id).u8(o.reason);
+}
+
+/// u8 count || key hashes
+std::vector<crypto::Digest> read_keys(Reader& in) {
+  std::vector<crypto::Digest> keys;
+  for (unsigned left = in.u8(); left > 0 && !in.failed(); --left) {
+    keys.push_back(in.array<32>());
+    if (!in.failed() && !is_there(keys.back())) in.fail("an order that names nobody's key");
+  }
+  return keys;
+}
+
+void write(const std::vector<crypto::Digest>& keys, Writer& out) {
+  out.u8(static_cast<std::uint8_t>(keys.size()));
+  for (const auto& key : keys) out.bytes(key);
+}
+
+Order read_by_keys(Reader& in) {
+  Order o;
+  o.serial = in.u64();
+  o.time = in.u64();
+  o.action = read_action(in);
+  o.keys = read_keys(in);
+  o.second_keys = read_keys(in);
+  o.reason = in.u8();
+  if (!in.failed() && o.keys.empty()) in.fail("an order that names nobody");
+  return o;
+}
+
+void write(const Order& o, Writer& out) {
+  out.u64(o.serial).u64(o.time).u8(static_cast<std::uint8_t>(o.action));
+  write(o.keys, out);
+  write(o.second_keys, out);
+  out.u8(o.reason);
+}
+
+bool can_be_named(const std::vector<crypto::Digest>& keys) {
+  return keys.size() <= 255 && std::ranges::all_of(keys, [](const auto& key) { return is_there(key); });
 }
 
 }  // namespace
@@ -215,55 +259,90 @@ std::optional<Id> author_among(const PaperRequest& request, std::span<const Id> 
   return std::nullopt;
 }
 
-struct OrderReader {
+class OrderReader {
+ public:
   static Result<VerifiedOrder> read(Bytes frame, const crypto::ecdsa::VerifyingKey& authority) {
-    return finish(open_frame(frame, type_revocation_order), tagged(order_tag, before_signature(frame)), authority);
-  }
-  static Result<VerifiedOrder> read_paper(Bytes frame, const crypto::ecdsa::VerifyingKey& authority) {
-    return finish(open_paper_frame(frame, paper_order_name), to_buffer(before_signature(frame)), authority);
+    if (begins(frame, paper_order_name)) {
+      const auto read = TRY(before(open_paper_frame(frame, paper_order_name)));
+      return verified(read, frame, before_signature(frame), to_buffer(before_signature(frame)), authority);
+    }
+    if (begins(frame, type_revocation_order) && frame.size() > 2 && frame[2] == suite) {
+      const auto read = TRY(before(open_frame(frame, type_revocation_order)));
+      return verified(read, frame, before_signature(frame), tagged(order_tag, before_signature(frame)), authority);
+    }
+    Reader in = open_frame(frame, type_revocation_order, present_order_form);
+    Order order = read_by_keys(in);
+    const std::size_t size = frame.size() - in.remaining();
+    const auto signature = in.array<signature_size>();
+    const std::size_t second = in.lp16().size();
+    if (!in.failed() && second != 0 && second != ml_dsa_44_size && second != ml_dsa_65_size) in.fail("not a signature");
+    order = TRY(in.finish(std::move(order)));
+    if (!crypto::ecdsa::is_low(signature)) return refused("the order's signature has another form, which nobody may give it");
+    return verified({std::move(order), signature}, frame, frame.first(size), tagged(order_tag, frame.first(size)), authority);
   }
 
  private:
-  static Result<VerifiedOrder> finish(Reader in, const Buffer& statement, const crypto::ecdsa::VerifyingKey& authority) {
-    Order order = read_order(in);
-    auto signature = in.array<signature_size>();
-    order = TRY(in.finish(order));
-    if (!crypto::ecdsa::verify(authority, statement, signature)) return refused("the order is not signed by the authority");
-    return VerifiedOrder(order);
+  struct Read {
+    Order order;
+    crypto::ecdsa::Signature signature;
+  };
+
+  /// Of the forms of before.
+  static Result<Read> before(Reader in) {
+    const OrderById read = read_by_id(in);
+    const auto signature = in.array<signature_size>();
+    Order order{read.serial, read.time, read.action, {}, {}, read.reason};
+    if (is_there(read.id)) order.keys.push_back(crypto::key_hash(read.id));
+    return in.finish(Read{std::move(order), signature});
+  }
+
+  static Result<VerifiedOrder> verified(Read read, Bytes frame, Bytes content, const Buffer& statement,
+                                        const crypto::ecdsa::VerifyingKey& authority) {
+    if (!crypto::ecdsa::verify(authority, statement, read.signature)) return refused("the order is not signed by the authority");
+    ReadOrder order{std::move(read.order), crypto::sha256(content), to_buffer(frame)};
+    const auto lowered = crypto::ecdsa::lowered(read.signature);
+    std::ranges::copy(lowered, order.frame.begin() + static_cast<std::ptrdiff_t>(content.size()));
+    return VerifiedOrder(std::move(order));
   }
 };
 
+namespace {
+
+/// What both forms of before are made of.
+Result<Buffer> with_signature(Buffer frame, const Buffer& statement, KeyStore& authority) {
+  append(frame, crypto::ecdsa::lowered(TRY(authority.sign_ecdsa(statement))));
+  return frame;
+}
+
+}  // namespace
+
 Result<Buffer> revocation_order(const Order& order, KeyStore& authority) {
+  if (order.keys.empty() || !can_be_named(order.keys) || !can_be_named(order.second_keys))
+    return fail(Blame::caller_misused, "an order names somebody by 1 to 255 keys");
+  Buffer frame;
+  Writer out = begin_frame(frame, type_revocation_order, present_order_form);
+  write(order, out);
+  frame = TRY(with_signature(frame, tagged(order_tag, frame), authority));
+  Writer(frame).lp16(Bytes());
+  return frame;
+}
+
+Result<Buffer> first_revocation_order(const OrderById& order, KeyStore& authority) {
   Buffer frame;
   Writer out = begin_frame(frame, type_revocation_order);
   write(order, out);
-  auto signature = TRY(authority.sign_ecdsa(tagged(order_tag, frame)));
-  out.bytes(signature);
-  return frame;
+  return with_signature(frame, tagged(order_tag, frame), authority);
 }
 
-Result<Buffer> paper_revocation_order(const Order& order, KeyStore& authority) {
+Result<Buffer> paper_revocation_order(const OrderById& order, KeyStore& authority) {
   Buffer frame = to_buffer(as_bytes(paper_order_name));
   Writer out(frame);
   write(order, out);
-  auto signature = TRY(authority.sign_ecdsa(frame));
-  out.bytes(signature);
-  return frame;
+  return with_signature(frame, frame, authority);
 }
 
-Result<OrderBook::Taken> OrderBook::judge(const VerifiedOrder& order) {
-  if (order->serial <= last_serial_) return refused("an order not later than the last one");
-  bool gap = order->serial != last_serial_ + 1;
-  last_serial_ = order->serial;
-  return Taken{order, gap};
-}
-
-Result<OrderBook::Taken> OrderBook::take(Bytes frame) {
-  return judge(TRY(OrderReader::read(frame, authority_)));
-}
-
-Result<OrderBook::Taken> OrderBook::take_paper(Bytes frame) {
-  return judge(TRY(OrderReader::read_paper(frame, authority_)));
+Result<VerifiedOrder> read_order(Bytes frame, const crypto::ecdsa::VerifyingKey& authority) {
+  return OrderReader::read(frame, authority);
 }
 
 }  // namespace sealmq::malina
@@ -272,10 +351,21 @@ namespace sealmq {
 
 Result<RevocationByAuthority> read_authority_order(Bytes frame, const std::array<std::uint8_t, 33>& authority) {
   const auto key = TRY(crypto::ecdsa::VerifyingKey::from_sec1(authority));
-  const bool is_paper = as_text(frame).starts_with(malina::paper_order_name);
-  const auto verified = TRY(is_paper ? malina::OrderReader::read_paper(frame, key) : malina::OrderReader::read(frame, key));
-  const malina::Order& order = *verified;
-  return RevocationByAuthority{order.serial, order.action == malina::Action::restore, order.id};
+  auto read = TRY(malina::read_order(frame, key)).release();
+  RevocationByAuthority its{read.order.serial, read.order.action == malina::Action::restore, std::move(read.order.keys),
+                            read.name, std::move(read.frame)};
+  its.keys.insert(its.keys.end(), read.order.second_keys.begin(), read.order.second_keys.end());
+  return its;
+}
+
+Result<Buffer> sign_complaint(Bytes evidence, std::string_view reason, KeyStore& key, Now now) {
+  if (malina::begins(evidence, malina::type_evidence))
+    return malina::revocation_request(TRY(malina::decode_evidence(evidence)), reason, key, now);
+  if (!malina::begins(evidence, malina::paper_evidence_name)) return fail(Blame::caller_misused, "this is not evidence");
+  auto request = TRY(malina::decode_paper_evidence(evidence));
+  if (reason.size() > 0xFFFF) return fail(Blame::caller_misused, "too long for a request");
+  request.reason = reason;
+  return malina::encode(request);
 }
 
 }  // namespace sealmq

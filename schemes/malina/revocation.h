@@ -6,8 +6,10 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "crypto/ecdsa.h"
+#include "crypto/identity_digest.h"
 #include "mqtt/own_topics.h"
 #include "schemes/malina/signature.h"
 
@@ -98,42 +100,44 @@ std::optional<Id> author_among(const PaperRequest& request, std::span<const Id> 
 
 enum class Action : std::uint8_t { revoke = 1, restore = 2 };
 
-/// Hardened: 02 52 01 || u64 serial || u64 t || u8 action || ID || u8 reason || signature; paper: "RVK1" instead of 02 52 01.
+/// Whom an order means it says by key hashes (crypto/identity_digest.h): everybody who has any of these keys.
+///
+/// content = 02 52 02 || u64 serial || u64 t || u8 action || u8 n1 || n1 key hashes of a first line || u8 n2 || n2 of a second
+/// one || u8 reason; order = content || ECDSA(64) || lp16(ML-DSA).
 struct Order {
   std::uint64_t serial = 0;  ///< strictly increasing
+  std::uint64_t time = 0;
+  Action action = Action::revoke;
+  std::vector<crypto::Digest> keys{};         ///< of the first line of NAME.pub; at least one, at most 255, none of zeroes
+  std::vector<crypto::Digest> second_keys{};  ///< of its second line, at most 255
+  std::uint8_t reason = 0;
+};
+
+/// Forms of before, which are still read. They name one Schnorr key: 02 52 01, or as published "RVK1", || u64 serial || u64 t ||
+/// u8 action || ID || u8 reason || signature.
+struct OrderById {
+  std::uint64_t serial = 0;
   std::uint64_t time = 0;
   Action action = Action::revoke;
   Id id{};
   std::uint8_t reason = 0;
 };
-struct OrderReader;
-using VerifiedOrder = Verified<Order, OrderReader>;
 
+/// Errors: caller_misused (no key, too many, zeroes), the key store's.
 Result<Buffer> revocation_order(const Order& order, KeyStore& authority);
-Result<Buffer> paper_revocation_order(const Order& order, KeyStore& authority);
+Result<Buffer> first_revocation_order(const OrderById& order, KeyStore& authority);
+Result<Buffer> paper_revocation_order(const OrderById& order, KeyStore& authority);
 
-/// Orders as their reader takes them: each once, in order. It is as old as `last_serial`, which its owner keeps across restarts.
-class OrderBook {
- public:
-  OrderBook(crypto::ecdsa::VerifyingKey authority, std::uint64_t last_serial)
-      : authority_(std::move(authority)), last_serial_(last_serial) {}
-
-  struct Taken;
-  /// Errors: malformed, peer_misbehaved (signature, or not later than the last one). An order is not too old by its time: a
-  /// broker that was away must still carry it out.
-  Result<Taken> take(Bytes frame);
-  Result<Taken> take_paper(Bytes frame);
-  std::uint64_t last_serial() const { return last_serial_; }
-
- private:
-  Result<Taken> judge(const VerifiedOrder& order);
-  crypto::ecdsa::VerifyingKey authority_;
-  std::uint64_t last_serial_;
+/// An order of any form, as its reader has it.
+struct ReadOrder {
+  Order order;          ///< no keys: of an older form with an ID of zeroes, it means nobody
+  crypto::Digest name;  ///< SHA-256 of what is signed: the same order, whatever its signature looks like
+  Buffer frame;         ///< to be passed on: in older forms the signature has been brought to its lower s
 };
-
-struct OrderBook::Taken {
-  VerifiedOrder order;
-  bool gap = false;  ///< orders before it are missing: fetch the list again
-};
+class OrderReader;
+using VerifiedOrder = Verified<ReadOrder, OrderReader>;
+/// Errors: malformed; peer_misbehaved: not signed by the authority, or in the present form with the higher s. The second
+/// signature is read and not verified.
+Result<VerifiedOrder> read_order(Bytes frame, const crypto::ecdsa::VerifyingKey& authority);
 
 }  // namespace sealmq::malina

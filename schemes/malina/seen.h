@@ -3,9 +3,9 @@
 
 #include <array>
 #include <string>
-#include <unordered_set>
 #include <utility>
 
+#include "base/keyed_hash.h"
 #include "schemes/malina/signature.h"
 
 namespace sealmq::malina {
@@ -26,8 +26,8 @@ class Seen {
 
  private:
   static std::string key(const Digest& digest) { return std::string(as_text(digest)); }
-  std::unordered_set<std::string> now_;
-  std::unordered_set<std::string> before_;
+  TextSet now_;
+  TextSet before_;
   std::uint64_t generation_ = 0;
 };
 

@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "base/keyed_hash.h"
 #include "base/try.h"
 
 namespace sealmq::malina {
@@ -25,7 +26,7 @@ template <class Use>
 auto with_elements(const Statement& s, Use use) {
   auto time = octets(s.time);
   auto sequence = octets(s.sequence);
-  std::array<std::uint8_t, 2> kind{s.type, suite};
+  std::array<std::uint8_t, 2> kind{s.type, s.under};
   std::array<Bytes, 9> elements{as_bytes("MALINA-2"),
                                 Bytes(kind).first(1),
                                 Bytes(kind).last(1),
@@ -57,9 +58,7 @@ Result<Signature> sign(KeyStore& key, const Statement& statement) {
 }
 
 std::size_t KnownKeys::Hash::operator()(const Id& id) const {
-  std::size_t value;  // an x coordinate is as good as random
-  std::memcpy(&value, id.data(), sizeof value);
-  return value;
+  return TextHash{}(as_text(id));
 }
 
 Result<crypto::schnorr::VerifyingKey> KnownKeys::find(const Id& id, bool keep) {

@@ -38,6 +38,7 @@ struct Statement {
   Bytes message;
   std::uint64_t time;
   std::uint64_t sequence;
+  std::uint8_t under = suite;
 };
 
 Result<Signature> sign(KeyStore& key, const PaperStatement& statement);

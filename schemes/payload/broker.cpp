@@ -40,12 +40,13 @@ class BrokerSide : public PassingOn {
  public:
   explicit BrokerSide(Result<Demands> demands) : PassingOn(hardened_info), demands_(std::move(demands)) {}
 
-  bool recognises(const Incoming& message) const override { return structure_of(message.payload).has_value(); }
+  bool recognises(const Incoming& message) const override { return is_container(message.payload); }
 
   Result<Checked<Opened>> open(const Incoming& message, const Scene&) override {
     if (!demands_) return Failure(demands_.error());  // what was demanded is not known: nothing passes
     const auto container = decode_message(message.payload);
     if (!container) return malformed(container.error().what);
+    if (container->header.has_type) return malformed("it has the type of another scheme");
     const auto& header = container->header;
     if (container->has_unprotected || header.algorithm == 0 || header.key_id.empty() || !header.issued ||
         !header.claims_are_critical)

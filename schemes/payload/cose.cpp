@@ -262,6 +262,31 @@ Result<Message> decode_message(Bytes payload) {
   return in.finish(std::move(message));
 }
 
+bool is_container(Bytes payload) {
+  if (!structure_of(payload)) return false;
+  const auto message = decode_message(payload);
+  return !message || !message->header.has_type;
+}
+
+bool has_listed_algorithms(const Message& message) {
+  const auto is_one_of = [](std::int64_t its, std::initializer_list<std::int64_t> listed) {
+    return std::ranges::find(listed, its) != listed.end();
+  };
+  switch (message.structure) {
+    case Structure::mac0:
+      return message.header.algorithm == algorithm::hmac256;
+    case Structure::sign1:
+      return is_one_of(message.header.algorithm, {algorithm::es256, algorithm::eddsa, algorithm::ps256});
+    case Structure::encrypt0:
+    case Structure::encrypt:
+      break;
+  }
+  return is_one_of(message.header.algorithm, {algorithm::a128gcm, algorithm::a256gcm, algorithm::chacha20_poly1305}) &&
+         std::ranges::all_of(message.recipients, [&](const Recipient& its) {
+           return is_one_of(its.header.algorithm, {algorithm::ecdh_es_a128kw, algorithm::ecdh_es_a256kw, algorithm::rsa_oaep256});
+         });
+}
+
 void begin_encrypt0(Buffer& out, Bytes header, std::size_t size) {
   Writer(out).tag(16).array(3).bytes(header).map(0).bytes_of(size);
 }

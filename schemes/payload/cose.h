@@ -84,6 +84,11 @@ inline constexpr std::size_t most_recipients = 256;
 std::optional<Structure> structure_of(Bytes payload);
 /// Errors: peer_misbehaved.
 Result<Message> decode_message(Bytes payload);
+/// Whether it has such first bytes and is no other scheme's, which it would say in its outermost header (16). What begins so and
+/// is malformed is ours to refuse.
+bool is_container(Bytes payload);
+/// Whether its algorithm is one of those for its structure, and those of its recipients too. The list is closed.
+bool has_listed_algorithms(const Message& message);
 
 /// For the ones without recipients: everything up to the body, whose `size` bytes the caller appends.
 void begin_encrypt0(Buffer& out, Bytes header, std::size_t size);

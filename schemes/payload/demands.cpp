@@ -75,6 +75,7 @@ Stamp Demands::stamp(std::string_view topic) const {
 }
 
 Result<Shown> shown_by(const Message& message) {
+  if (!has_listed_algorithms(message)) return fail(Blame::peer_misbehaved, "an algorithm that is not on the list");
   switch (message.structure) {
     case Structure::mac0:
       return Shown{Encryption::none, Stamp::mac};
@@ -84,6 +85,8 @@ Result<Shown> shown_by(const Message& message) {
       const auto inner = TRY(decode_message(message.body));
       if (static_cast<std::uint64_t>(inner.structure) != *message.header.content)
         return fail(Blame::peer_misbehaved, "what is signed is not what the signature says");
+      if (inner.header.has_type) return fail(Blame::peer_misbehaved, "what is signed has the type of another scheme");
+      if (!has_listed_algorithms(inner)) return fail(Blame::peer_misbehaved, "an algorithm that is not on the list");
       shown.encryption = strength(inner.header.algorithm);
       return shown;
     }

@@ -19,7 +19,7 @@ class BrokerSide : public BrokerScheme {
 
   const SchemeInfo& info() const override { return hop_info; }
 
-  bool recognises(const Incoming& message) const override { return structure_of(message.payload).has_value(); }
+  bool recognises(const Incoming& message) const override { return is_container(message.payload); }
 
   Result<Checked<sealmq::Opened>> open(const Incoming& message, const Scene& scene) override {
     authors_.look_into(scene.directory);
@@ -68,7 +68,7 @@ class BrokerSide : public BrokerScheme {
     const TopicKeys::Seen& seen = opened.seen;
     Buffer name(seen.window.begin(), seen.window.end());
     for (int shift = 56; shift >= 0; shift -= 8) name.push_back(static_cast<std::uint8_t>(seen.number >> shift));
-    return {.scheme = hop_info.name, .author = seen.window, .digest = crypto::sha256(name), .forget_after = opened.fresh_until};
+    return {.scheme = hop_info.name, .author = seen.author, .digest = crypto::sha256(name), .forget_after = opened.fresh_until};
   }
 
   std::shared_ptr<TopicKeys> keys_;

@@ -34,6 +34,18 @@ Buffer stamped(std::string_view topic, Bytes body) {
   return out;
 }
 
+std::array<std::uint8_t, 4> crc32(Bytes bytes) {
+  constexpr std::uint32_t polynomial = 0xEDB88320;  // its bits in reverse
+  std::uint32_t rest = 0xFFFFFFFF;
+  for (const std::uint8_t byte : bytes) {
+    rest ^= byte;
+    for (int bit = 0; bit < 8; ++bit) rest = rest >> 1 ^ ((rest & 1) != 0 ? polynomial : 0);
+  }
+  rest = ~rest;
+  return {static_cast<std::uint8_t>(rest >> 24), static_cast<std::uint8_t>(rest >> 16), static_cast<std::uint8_t>(rest >> 8),
+          static_cast<std::uint8_t>(rest)};
+}
+
 Buffer encrypt(const Secret& key, Bytes plaintext, Random& random) {
   crypto::CbcIv iv{};
   random.fill(iv);

@@ -2,6 +2,8 @@
 // RSA-OAEP key before those.
 #pragma once
 
+#include <array>
+
 #include "crypto/other_keys.h"
 #include "sealmq/ports.h"
 
@@ -17,6 +19,9 @@ Buffer join(Bytes stamp, Bytes body);
 
 /// What a stamp is over.
 Buffer stamped(std::string_view topic, Bytes body);
+
+/// CRC-32 of IEEE 802.3. It finds accidents, no attackers.
+std::array<std::uint8_t, 4> crc32(Bytes bytes);
 
 /// The key has 16 bytes.
 Buffer encrypt(const Secret& key, Bytes plaintext, Random& random);

@@ -3,8 +3,8 @@
 
 #include <map>
 #include <set>
-#include <unordered_map>
 
+#include "base/keyed_hash.h"
 #include "schemes/payload/causes.h"
 #include "schemes/payload/sender_keys.h"
 #include "schemes/payload/stamps.h"
@@ -120,7 +120,7 @@ class Receiving {
     TopicKeys::Seen seen;   ///< without number and time
     bool is_shown = false;  ///< stands in shown_
   };
-  std::unordered_map<std::string, Named, TextHash, std::equal_to<>> windows_;
+  TextMap<Named> windows_;
   // the topic of the last one, and its sender.
   struct Topic {
     std::string name;

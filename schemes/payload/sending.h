@@ -1,8 +1,7 @@
 // Sending: makes a container of what an author says, by the key that its topic has or for readers who are named.
 #pragma once
 
-#include <unordered_map>
-
+#include "base/keyed_hash.h"
 #include "schemes/payload/sender_keys.h"
 #include "schemes/payload/stamps.h"
 #include "schemes/payload/topic_choice.h"
@@ -57,7 +56,7 @@ class Sending {
   Random& random_;
   SenderKeyCache senders_;
   Buffer header_, authenticated_;  // of the present message
-  std::unordered_map<std::string, Topic, TextHash, std::equal_to<>> topics_;
+  TextMap<Topic> topics_;
 };
 
 }  // namespace sealmq::payload

@@ -1,17 +1,10 @@
 // Which key a topic has: the one whose filter says most about it.
 #pragma once
 
-#include <functional>
-
+#include "base/keyed_hash.h"
 #include "sealmq/topic_keys.h"
 
 namespace sealmq::payload {
-
-/// Lets maps with string keys be asked with views.
-struct TextHash {
-  using is_transparent = void;
-  std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
-};
 
 /// True: some topic matches both filters.
 bool overlap(std::string_view one, std::string_view other);

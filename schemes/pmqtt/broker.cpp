@@ -28,6 +28,7 @@ class BrokerSide : public BrokerScheme {
   BrokerSide(const SchemeInfo& info, HasForm has_form, const BrokerPorts& ports)
       : info_(info),
         topics_(Topics::make(ports.options, info.name).value()),  // check_options has seen them
+        table_(PartnerTable::make(ports.options, info.name).value()),
         has_form_(has_form),
         passwords_(ports.passwords) {
     if (info.profile == Profile::hardened) login_.emplace(ports);
@@ -59,15 +60,16 @@ class BrokerSide : public BrokerScheme {
     return login_ ? nullptr : begin_paper_login(request, passwords_);
   }
   bool may_send(std::string_view identity, std::string_view topic) const override {
-    return may_send_to(topics_.prefix(), identity, topic);
+    return may_send_to(topics_.prefix(), identity, topic, table_);
   }
   bool may_get(std::string_view identity, std::string_view filter) const override {
-    return may_get_from(topics_.prefix(), identity, filter);
+    return may_get_from(topics_.prefix(), identity, filter, table_);
   }
 
  private:
   const SchemeInfo& info_;
   Topics topics_;
+  PartnerTable table_;
   HasForm has_form_;
   PasswordSource passwords_;
   std::optional<LoginPlace> login_;  // nothing: the paper profile's login is in CONNECT

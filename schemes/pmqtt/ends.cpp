@@ -27,14 +27,18 @@ std::optional<Ends> ends_of(std::string_view prefix, std::string_view topic) {
 
 }  // namespace
 
-bool may_send_to(std::string_view prefix, std::string_view identity, std::string_view topic) {
+bool may_send_to(std::string_view prefix, std::string_view identity, std::string_view topic, const PartnerTable& table) {
   const auto ends = ends_of(prefix, topic);
-  return !ends || (!identity.empty() && ends->from == identity);
+  if (!ends) return true;
+  if (identity.empty() || ends->from != identity) return false;
+  return !ends->to || table.allows(identity, *ends->to);
 }
 
-bool may_get_from(std::string_view prefix, std::string_view identity, std::string_view filter) {
+bool may_get_from(std::string_view prefix, std::string_view identity, std::string_view filter, const PartnerTable& table) {
   const auto ends = ends_of(prefix, filter);
-  return !ends || !ends->to || (!identity.empty() && *ends->to == identity);
+  if (!ends || !ends->to) return true;
+  if (identity.empty() || *ends->to != identity) return false;
+  return !ends->from || ends->from == "+" || table.allows(*ends->from, identity);
 }
 
 }  // namespace sealmq::pmqtt

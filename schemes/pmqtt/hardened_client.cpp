@@ -153,7 +153,7 @@ class ClientSide : public ClientScheme {
 };
 
 Result<std::unique_ptr<ClientScheme>> make(const SchemeInfo& info, ClientPorts ports) {
-  TRY(check_ends(ports));
+  TRY(check_ends(ports, info.name));
   auto topics = TRY(Topics::make(ports.options, info.name));
   std::vector<Partner> partners;
   for (const PublicIdentity& peer : ports.peers) {

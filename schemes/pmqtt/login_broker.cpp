@@ -116,7 +116,10 @@ class LoginBrokerSide final : public Login {
     transcript.see(in);
     see_choice(transcript, facts_, hop_);
     const auto confirmation = crypto::hmac_sha256(keys.broker_mac.reveal(), transcript.step());
-    return done(facts_.user_name, to_buffer(confirmation), Secret(keys.session.reveal()));
+    LoggedIn who{facts_.user_name, Secret(keys.session.reveal())};
+    who.factors = {Factor::key};
+    if (claimant.has_password) who.factors.add({Factor::password});
+    return done(std::move(who), to_buffer(confirmation));
   }
 
   Result<Step> on(Failed&, Bytes, const Scene&) { return fail(Blame::peer_misbehaved, "its login has failed already"); }

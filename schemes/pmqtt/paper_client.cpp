@@ -160,7 +160,7 @@ class ClientSide : public ClientScheme {
 }  // namespace
 
 Result<std::unique_ptr<ClientScheme>> paper_client(ClientPorts ports) {  // NOLINT(performance-unnecessary-value-param)
-  TRY(check_ends(ports));
+  TRY(check_ends(ports, paper_info.name));
   auto topics = TRY(Topics::make(ports.options, paper_info.name));
   std::vector<Partner> partners;
   for (const PublicIdentity& peer : ports.peers) partners.push_back(Partner{.name = peer.name});

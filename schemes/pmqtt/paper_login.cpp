@@ -40,7 +40,7 @@ class PaperBrokerSide final : public Login {
     if (known->status != Status::active) return refuse(claimed.user, "not active");
     if (!password) return refuse(claimed.user, "has no recoverable password");
     if (!is_signed) return refuse(claimed.user, "wrong password, or not signed by its key");
-    return done(claimed.user);
+    return done(claimed.user, {});
   }
 
  private:

@@ -238,7 +238,12 @@ Result<FromPartner> Partner::take_frame(std::string_view topic, Bytes frame, boo
     return refused("sealed for a session that is not known here (any more); " + pinned_.name + " is asked for a new one");
   }
   const bool was_confirmed = kept->session.is_confirmed();
-  auto opened = TRY(kept->session.open(type, topic, frame, now));
+  auto taken = kept->session.open(type, topic, frame, now);
+  if (!taken) {
+    answered_.remove_if([](const Kept& its) { return its.session.has_too_many_forgeries(); });  // the next frame asks for another
+    return Failure(std::move(taken).error());
+  }
+  auto& opened = *taken;
   if (!was_confirmed) {
     has_to_request_ = false;  // not before: an old offer, sent again, must not silence us
     const auto place = std::ranges::find_if(answered_, [&](const Kept& its) { return &its == kept; });

@@ -3,6 +3,8 @@
 #include <set>
 
 #include "base/text.h"
+#include "base/try.h"
+#include "schemes/pmqtt/partner_table.h"
 
 namespace sealmq::pmqtt {
 namespace {
@@ -13,7 +15,8 @@ Failure misused(std::string what) {
 
 }  // namespace
 
-Result<> check_ends(const ClientPorts& ports) {
+Result<> check_ends(const ClientPorts& ports, std::string_view scheme) {
+  const auto table = TRY(PartnerTable::make(ports.options, scheme));
   if (ports.key == nullptr) return misused("this scheme needs your private keys\nhint: --key NAME.key");
   if (ports.peers.empty())
     return misused("this scheme needs to know the other end\nhint: --to NAME.pub to publish, --from NAME.pub to subscribe");
@@ -26,6 +29,7 @@ Result<> check_ends(const ClientPorts& ports) {
       return misused("a name in a topic has 1 to 64 of A-Z a-z 0-9 . _ -, unlike " + printable(peer.name));
     if (peer.name == own) return misused("the other end has the same name as this one: " + own);
     if (!names.insert(peer.name).second) return misused(peer.name + " is named twice");
+    if (!table.allows(own, peer.name)) return misused("by the table of partners " + own + " may not talk to " + peer.name);
   }
   return {};
 }

@@ -1,6 +1,7 @@
 #include "schemes/pmqtt/pmqtt.h"
 
 #include "base/try.h"
+#include "schemes/pmqtt/partner_table.h"
 #include "schemes/pmqtt/topics.h"
 
 namespace sealmq::pmqtt {
@@ -21,11 +22,15 @@ constexpr std::string_view paper_hazards[] = {
     "the broker keeps passwords that can be read, and never proves who it is",
 };
 
-constexpr std::string_view pmqtt_options[] = {"pmqtt.prefix"};
-constexpr std::string_view smqtt_options[] = {"smqtt.prefix"};
+constexpr std::string_view pmqtt_options[] = {"pmqtt.prefix", "pmqtt.partners"};
+constexpr std::string_view smqtt_options[] = {"smqtt.prefix", "smqtt.partners"};
+constexpr std::string_view smqtt_logins[] = {"pmqtt"};
 
 constexpr SchemeOption options[] = {
     {"prefix", "what the topics of both ends and the broker begin with: \"pmqtt\" (default)"},
+    {.name = "partners",
+     .help = "who may talk to whom, @FILE: lines of a name and its partners; everybody (default)",
+     .is_file = true},
 };
 
 constexpr Claims hardened_claims{.authorship = Authorship::verified_by_subscriber,
@@ -40,6 +45,7 @@ constexpr Claims hardened_claims{.authorship = Authorship::verified_by_subscribe
 template <const SchemeInfo& info>
 Result<> check_options(const SchemeOptions& wanted) {
   TRY(Topics::make(wanted, info.name));
+  TRY(PartnerTable::make(wanted, info.name));
   return {};
 }
 
@@ -53,6 +59,8 @@ const SchemeInfo hardened_info{
     .hazards = hardened_hazards,
     .options = options,
     .uses = {.key = true, .broker_key = true, .readers = true, .authors = true, .options = pmqtt_options},
+    .has_login = true,
+    .login_proves = {Factor::key, Factor::password},
     .names_ends = true,
     .between_partners = true,
     .check_options = check_options<hardened_info>};
@@ -63,6 +71,7 @@ const SchemeInfo paper_info{.name = "pmqtt@paper",
                             .claims = {},
                             .hazards = paper_hazards,
                             .uses = {.key = true, .readers = true, .authors = true, .options = pmqtt_options},
+                            .has_login = true,
                             .names_ends = true,
                             .between_partners = true,
                             .check_options = check_options<paper_info>};
@@ -74,7 +83,7 @@ const SchemeInfo smqtt_info{.name = "smqtt",
                             .hazards = hardened_hazards,
                             .options = options,
                             .uses = {.key = true, .broker_key = true, .readers = true, .authors = true, .options = smqtt_options},
-                            .needs_login = true,
+                            .needs_login = smqtt_logins,
                             .names_ends = true,
                             .between_partners = true,
                             .check_options = check_options<smqtt_info>};

@@ -39,17 +39,16 @@ Session::Session(Side side, const Ends& ends, const crypto::KeyExchange& exchang
       id_(id_of(exchange)),
       limits_(limits),
       started_(now.steady),
-      outwards_(direction_key(exchange, outwards(side), ends), limits.messages),
-      inwards_(direction_key(exchange, inwards(side), ends), limits.messages),
+      outwards_(direction_key(exchange, outwards(side), ends), limits.channel()),
+      inwards_(direction_key(exchange, inwards(side), ends), limits.channel()),
       is_confirmed_(side == Side::offering) {}
 
 bool Session::must_be_renewed(Now now) const {
-  return now.steady - started_ >= limits_.age - limits_.age / 16 ||
-         outwards_.counter() >= limits_.messages - limits_.messages / 16;
+  return now.steady - started_ >= limits_.age - limits_.age / 16 || outwards_.use().is_nearly_over();
 }
 
 bool Session::is_over(Now now) const {
-  return now.steady - started_ >= limits_.age || outwards_.is_retired();
+  return now.steady - started_ >= limits_.age || outwards_.is_retired() || has_too_many_forgeries();
 }
 
 void Session::begin_aad(std::uint8_t type, std::string_view direction, std::uint64_t number, std::string_view topic) {

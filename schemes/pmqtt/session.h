@@ -28,7 +28,10 @@ struct Ends {
 
 struct SessionLimits {
   std::uint64_t messages = 1ULL << 20;         ///< in each direction
+  std::uint64_t bytes = 1ULL << 36;            ///< likewise
   std::uint64_t age = 24ULL * 60 * 60 * 1000;  ///< milliseconds
+  std::uint64_t forgeries = 1ULL << 20;        ///< frames that did not open
+  crypto::ChannelLimits channel() const { return {.messages = messages, .bytes = bytes, .forgeries = forgeries}; }
 };
 
 class Session {
@@ -39,9 +42,11 @@ class Session {
   const SessionId& id() const { return id_; }
   /// The other end has shown that it has the key.
   bool is_confirmed() const { return is_confirmed_; }
-  /// In the last sixteenth of its life, by age or by messages: time to offer a new one.
+  /// In the last sixteenth of its life, by age, messages or bytes: time to offer a new one.
   bool must_be_renewed(Now now) const;
+  /// Also when too many frames did not open.
   bool is_over(Now now) const;
+  bool has_too_many_forgeries() const { return inwards_.use().has_too_many_forgeries(); }
   /// How many frames it has sealed.
   std::uint64_t sealed() const { return outwards_.counter(); }
 

@@ -27,12 +27,17 @@ std::optional<std::string_view> next_level(std::optional<std::string_view>& rest
   return level;
 }
 
+const std::string* find_option(const SchemeOptions& options, std::string_view scheme, std::string_view name) {
+  const auto option = options.find(std::string(scheme.substr(0, scheme.find('@'))).append(".").append(name));
+  return option == options.end() ? nullptr : &option->second;
+}
+
 Result<Topics> Topics::make(const SchemeOptions& options, std::string_view scheme) {
-  const auto option = options.find(std::string(scheme.substr(0, scheme.find('@'))) + ".prefix");
-  if (option == options.end()) return Topics();
-  if (!mqtt::is_topic_name(option->second) || option->second.starts_with('$'))
-    return fail(Blame::caller_misused, "no topic can begin with what " + option->first + " says");
-  return Topics(option->second);
+  const std::string* prefix = find_option(options, scheme, "prefix");
+  if (prefix == nullptr) return Topics();
+  if (!mqtt::is_topic_name(*prefix) || prefix->starts_with('$'))
+    return fail(Blame::caller_misused, "no topic can begin with what the scheme's option prefix says");
+  return Topics(*prefix);
 }
 
 std::optional<Address> Topics::read(std::string_view topic) const {

@@ -37,6 +37,9 @@ class Topics {
   std::string prefix_;
 };
 
+/// What the configuration says under `name` of the scheme, with or without its profile. Null: nothing.
+const std::string* find_option(const SchemeOptions& options, std::string_view scheme, std::string_view name);
+
 /// Takes the next level off a topic or filter; nothing is left when it was the last.
 std::optional<std::string_view> next_level(std::optional<std::string_view>& rest);
 

@@ -85,6 +85,8 @@ class LoginBrokerSide final : public Login {
     who.identity = facts_.uid;
     who.session_key = Secret(expected.keys.session.reveal());
     who.key_bits = method_.cipher_bits;
+    who.factors = {Factor::key};
+    who.binds_client_id = true;
     return done(std::move(who), to_buffer(confirmation));
   }
 

@@ -58,7 +58,9 @@ Secret joined(std::initializer_list<Bytes> parts) {
 class PaperBrokerSide final : public Login {
  public:
   PaperBrokerSide(const PaperPlace& place, const Method& method, LoginRequest& request)
-      : place_(place), method_(method), client_id_(request.client_id), connect_(request.connect.reveal()) {}
+      : place_(place), method_(method), client_id_(request.client_id), connect_(request.connect.reveal()) {
+    tested_ = Tested::held_off;
+  }
 
   Result<Step> advance(Bytes in, const Scene& scene) override {
     auto state = std::exchange(state_, Failed{});
@@ -103,6 +105,7 @@ class PaperBrokerSide final : public Login {
     keys.subscriber = Secret(expected.last(size));
     LoggedIn who;
     who.identity = state.uid;
+    who.binds_client_id = true;
     who.guard = guard_at_broker(method_, is_applets ? Form::card_v2 : Form::paper, state.uid, std::move(keys), *place_.random_);
     return done(std::move(who), {});
   }

@@ -36,7 +36,7 @@ class BrokerEnd final : public PayloadGuard, public KeyRelay {
     return (uid_size + 2 + plaintext + block - 1) / block * block;
   }
 
-  Result<> seal(std::string_view, Bytes plaintext, Buffer& out) override {
+  Result<> seal(std::string_view, Bytes plaintext, Now, Buffer& out) override {
     if (plaintext.size() > longest_data) return fail(Blame::caller_misused, "the message is too long for this scheme");
     append(out, encrypt_message(method_, sending_, uid_, plaintext));
     return {};
@@ -137,7 +137,7 @@ class ClientEnd final : public PayloadGuard, public KeyRelay {
     return (uid_size + 2 + plaintext + repeated_key + largest_block - 1) / largest_block * largest_block;
   }
 
-  Result<> seal(std::string_view, Bytes plaintext, Buffer& out) override {
+  Result<> seal(std::string_view, Bytes plaintext, Now, Buffer& out) override {
     append(out, TRY(card_.make_publish(plaintext)));
     return {};
   }

@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "base/try.h"
 #include "mqtt/topic.h"
+#include "mqtt/topic_pattern.h"
 #include "schemes/sl1/messages.h"
 #include "schemes/sl1/sl1.h"
 
@@ -52,8 +53,10 @@ class BrokerSide : public BrokerScheme {
   Result<> seal(const sealmq::Outgoing& message, const Scene& scene, Buffer& out) override {
     if (message.came_by != hardened_info.name || message.author == nullptr)
       return fail(Blame::peer_incompatible, "carries no signature of this scheme");
-    for (const auto& filter : message.author->publish) {
-      if (!mqtt::matches(filter, message.topic)) continue;
+    for (const Right& right : message.author->publish) {
+      // What a pattern is depends on the connection: the topic itself stands for it.
+      const std::string filter = right.is_pattern ? std::string(message.topic) : right.filter;
+      if (!mqtt::matches(right.is_pattern ? mqtt::widen_pattern(right.filter) : filter, message.topic)) continue;
       Listing listed = TRY(listing_of(*message.author, filter, scene.now));
       encode(ListedFrame{message.wire, listed.not_after, filter, listed.signature}, out);
       return {};

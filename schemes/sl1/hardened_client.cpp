@@ -1,11 +1,12 @@
 // The device's and the application's part of SL1: sign SL1_2 and SL1_1, verify SL1_3.
-#include <unordered_map>
 
+#include "base/keyed_hash.h"
 #include "base/text.h"
 #include "base/try.h"
 #include "crypto/ecdsa.h"
 #include "crypto/replay_window.h"
 #include "mqtt/topic.h"
+#include "schemes/malina/author_memory.h"
 #include "schemes/malina/pinned.h"
 #include "schemes/malina/revocation.h"
 #include "schemes/sl1/messages.h"
@@ -14,7 +15,7 @@
 namespace sealmq::sl1 {
 namespace {
 
-constexpr std::size_t remembered = 100'000;  // (author, topic) pairs and listings a subscriber keeps
+constexpr std::size_t listings_kept = 100'000;  // what is forgotten of them is verified once more
 
 Failure refused(const char* why) {
   return fail(Blame::peer_misbehaved, why);
@@ -53,8 +54,8 @@ class ClientSide : public ClientScheme {
                         frame.signature))
       return refused("the signature does not verify");
 
-    if (windows_.size() > remembered) windows_.clear();
-    Replay replay = windows_[malina::memory_key(frame.id, frame.topic)].judge(frame.sequence);
+    auto* window = seen_.find(frame.id, frame.topic, frame.sequence);
+    const Replay replay = window != nullptr ? window->judge(frame.sequence) : Replay::stale;
     if (replay == Replay::stale) return refused("older than what was already seen from its author");
 
     Received received;
@@ -107,7 +108,7 @@ class ClientSide : public ClientScheme {
     if (known != listings_.end() && known->second.statement == statement && known->second.signature == listed.signature)
       return true;
     if (!crypto::ecdsa::verify(broker_key_, statement, listed.signature)) return false;
-    if (listings_.size() > remembered) listings_.clear();
+    if (listings_.size() > listings_kept) listings_.clear();
     listings_[malina::memory_key(id, listed.filter)] = {std::move(statement), listed.signature};
     return true;
   }
@@ -123,8 +124,8 @@ class ClientSide : public ClientScheme {
   malina::Pinned pinned_;
   const bool keeps_evidence_;
   malina::KnownKeys keys_;
-  std::unordered_map<std::string, Listing> listings_;
-  std::unordered_map<std::string, crypto::ReplayWindow> windows_;  // by author and topic
+  TextMap<Listing> listings_;
+  malina::AuthorMemory<crypto::ReplayWindow> seen_;
 };
 
 }  // namespace

@@ -1,8 +1,9 @@
 // The device's and the application's part of SL1 as published. A subscriber pins its publishers: the paper gives it no list.
 #include <algorithm>
-#include <unordered_map>
 
+#include "base/keyed_hash.h"
 #include "base/try.h"
+#include "schemes/malina/author_memory.h"
 #include "schemes/malina/pinned.h"
 #include "schemes/malina/revocation.h"
 #include "schemes/malina/seen.h"
@@ -12,7 +13,12 @@
 namespace sealmq::sl1 {
 namespace {
 
-constexpr std::size_t remembered = 100'000;
+/// Of an author's messages on a topic.
+struct LastTime {
+  std::uint64_t time = 0;
+  std::uint64_t highest() const { return time; }
+  static LastTime above(std::uint64_t time) { return {time}; }
+};
 
 class ClientSide : public ClientScheme {
  public:
@@ -45,13 +51,13 @@ class ClientSide : public ClientScheme {
     if (!received.repeat) {
       // What may have waited (retained, or in a stored session) has no window; it must be newer than all before from its author
       // here.
-      auto& last = last_[malina::memory_key(frame.id, frame.topic)];
-      bool may_be_old = message.retain || message.stored;
-      if (may_be_old ? frame.time <= last : !malina::is_fresh(frame.time, now))
-        return refused(may_be_old ? "older than what was already seen from its author" : "its time is outside the window");
-      last = std::max(last, frame.time);
+      const bool may_be_old = message.retain || message.stored;
+      if (!may_be_old && !malina::is_fresh(frame.time, now)) return refused("its time is outside the window");
+      auto* last = last_.find(frame.id, frame.topic, frame.time);
+      if (may_be_old && (last == nullptr || frame.time <= last->time))
+        return refused("older than what was already seen from its author");
+      if (last != nullptr) last->time = std::max(last->time, frame.time);
       seen_.put(digest, now);
-      if (last_.size() > remembered) last_.clear();
     }
     received.topic = frame.topic;
     received.payload = to_buffer(frame.message);
@@ -79,7 +85,7 @@ class ClientSide : public ClientScheme {
   malina::Pinned pinned_;
   const bool keeps_evidence_;
   malina::KnownKeys keys_;
-  std::unordered_map<std::string, std::uint64_t> last_;
+  malina::AuthorMemory<LastTime> last_;
   malina::Seen seen_;
 };
 

@@ -95,7 +95,7 @@ DeliverySender::DeliverySender(const SubscribeRequest& request, const Subscripti
 }
 
 void DeliverySender::seal(const Delivery& delivery, Buffer& out) {
-  key_.seal(next_++, delivery, out);  // each counter once, and 2^64 of them
+  key_.seal(counter_.take().value(), delivery, out);  // each counter once, and 2^64 of them
 }
 
 }  // namespace sealmq::sl2

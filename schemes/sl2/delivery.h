@@ -2,6 +2,7 @@
 #pragma once
 
 #include "crypto/aead.h"
+#include "crypto/counter.h"
 #include "schemes/sl2/messages.h"
 
 namespace sealmq::sl2 {
@@ -58,14 +59,14 @@ class DeliverySender {
   /// Appends the confirmation, which has counter 0, to `out`.
   DeliverySender(const SubscribeRequest& request, const SubscriptionId& subscription, std::uint64_t time, Buffer& out);
 
-  /// Appends a frame with the next counter.
+  /// Appends a frame with the next counter. On the other side of a fork(), where that is a bug, it ends in an exception.
   void seal(const Delivery& delivery, Buffer& out);
   void seal_cover(std::uint64_t time, std::size_t padding, Buffer& out) { seal({{}, {}, time, {}, padding}, out); }
-  std::uint64_t sent() const { return next_; }
+  std::uint64_t sent() const { return counter_.next(); }
 
  private:
   DeliveryKey key_;
-  std::uint64_t next_ = 0;
+  crypto::Counter counter_;
 };
 
 }  // namespace sealmq::sl2

@@ -1,6 +1,6 @@
 // The device's and the application's part of SL2 as published.
-#include <unordered_set>
 
+#include "base/keyed_hash.h"
 #include "base/try.h"
 #include "mqtt/topic.h"
 #include "mqtt/types.h"
@@ -122,7 +122,7 @@ class ClientSide : public ClientScheme {
   const bool pins_authors_;
   const bool keeps_evidence_;
   Wishes<Key> wishes_;
-  std::unordered_set<std::string> seen_now_, seen_before_;
+  TextSet seen_now_, seen_before_;
   std::uint64_t generation_ = 0;
 };
 

@@ -18,15 +18,16 @@ Failure misused(const char* why) {
   return fail(Blame::caller_misused, why);
 }
 
-/// Numbered like the author's messages; its digest names the key that the request's point leads to.
-ReplayMark mark_of_request(const RequestBody& body, const crypto::Sec1Compressed& point, Now now) {
+/// Numbered like the author's messages; its digest names the key that the request's point leads to. When its time has left the
+/// window nothing that is signed with it is accepted any more, whatever its number.
+ReplayMark mark_of_request(const RequestBody& body, const crypto::Sec1Compressed& point) {
   ReplayMark mark;
   mark.scheme = scheme_name;
   mark.author = body.id;
   mark.ordered = true;
   mark.sequence = body.sequence;
   mark.digest = malina::used_point(point);
-  mark.forget_after = now.wall + SessionLimits{}.age;
+  mark.forget_after = body.time + malina::accepted_behind + 5'000;
   return mark;
 }
 
@@ -59,7 +60,7 @@ Result<BrokerSession::Request> BrokerSession::read_request(Bytes bytes, KeyStore
   request.role = role;
   request.topic = body.topic;
   request.id = body.id;
-  request.mark = mark_of_request(body, frame.point, now);
+  request.mark = mark_of_request(body, frame.point);
   request.encapsulation = std::move(encapsulation);
   request.frame = to_buffer(bytes);
   return Request(std::move(request));
@@ -81,9 +82,9 @@ BrokerSession::BrokerSession(const SessionRequest& request, const SessionId& id,
                              const SessionLimits& limits, Now now)
     : role_(request.role), id_(id), topic_(request.topic), author_(request.id), age_(limits, now) {
   if (role_ == Role::publisher)
-    inwards_.emplace(data_secret(master, to_broker), limits.messages);
+    inwards_.emplace(data_secret(master, to_broker), limits.channel());
   else
-    outwards_.emplace(data_secret(master, to_client), limits.messages);
+    outwards_.emplace(data_secret(master, to_client), limits.channel());
 }
 
 bool BrokerSession::is_over(Now now) const {

@@ -49,21 +49,15 @@ Result<ClientSession> ClientRequest::take(Bytes answer, Now now) const {
 
 ClientSession::ClientSession(Role role, std::string topic, BrokerIdentity broker, const SessionId& id, const Secret& master,
                              std::uint64_t broker_time, const SessionLimits& limits, Now now)
-    : id_(id),
-      topic_(std::move(topic)),
-      broker_(std::move(broker)),
-      broker_time_(broker_time),
-      message_limit_(limits.messages),
-      age_(limits, now) {
+    : id_(id), topic_(std::move(topic)), broker_(std::move(broker)), broker_time_(broker_time), age_(limits, now) {
   if (role == Role::publisher)
-    outwards_.emplace(data_secret(master, to_broker), limits.messages);
+    outwards_.emplace(data_secret(master, to_broker), limits.channel());
   else
-    inwards_.emplace(data_secret(master, to_client), limits.messages);
+    inwards_.emplace(data_secret(master, to_client), limits.channel());
 }
 
 bool ClientSession::must_be_renewed(Now now) const {
-  std::uint64_t used = outwards_ ? outwards_->counter() : inwards_->opened();
-  return age_.is_nearly_over(now) || used >= message_limit_ - message_limit_ / 16;
+  return age_.is_nearly_over(now) || (outwards_ ? outwards_->use() : inwards_->use()).is_nearly_over();
 }
 
 bool ClientSession::is_over(Now now) const {

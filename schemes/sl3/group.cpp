@@ -49,7 +49,8 @@ bool GroupEpochs::lacks_key(const std::string& member, Now now) {
 }
 
 void GroupEpochs::bring_up_to_date(Now now) {
-  bool due = epoch_ == 0 || changed_ || sealed_ >= limits_.messages || now.steady - started_ >= limits_.age;
+  bool due = epoch_ == 0 || changed_ || sealed_ >= limits_.messages || sealed_bytes_ >= limits_.bytes ||
+             now.steady - started_ >= limits_.age;
   if (!due) return;
   if (epoch_ == std::numeric_limits<std::uint32_t>::max()) {  // no number of a group comes twice: it becomes another group
     random_.fill(id_);
@@ -61,6 +62,7 @@ void GroupEpochs::bring_up_to_date(Now now) {
   secret_ = Secret(std::move(fresh));
   started_ = now.steady;
   sealed_ = 0;
+  sealed_bytes_ = 0;
   changed_ = false;
   waiting_ = members_;
 }
@@ -74,7 +76,7 @@ void Group::renew(Now now) {
   bring_up_to_date(now);
   if (channel_epoch_ == epoch()) return;
   // A fresh secret for each epoch, so that its counter may start anew.
-  channel_.emplace(channel_secret(secret().reveal(), id(), epoch()), limits().messages);
+  channel_.emplace(channel_secret(secret().reveal(), id(), epoch()), crypto::ChannelLimits{.messages = limits().messages});
   channel_epoch_ = epoch();
 }
 
@@ -95,7 +97,7 @@ Result<Buffer> Group::seal(Bytes body, KeyStore& broker, Now now) {
   Buffer inside = to_buffer(body);
   append(inside, signature);
   TRY(channel_->seal(header, inside, frame));
-  count_message();
+  count_message(inside.size());
   return frame;
 }
 
@@ -107,8 +109,10 @@ Result<GroupMember> GroupMember::make(const ClientSession& session) {
 Result<> GroupMember::take_key(Bytes frame, ClientSession& session, Now now) {
   Secret body = TRY(session.open_group_key(frame, now));
   auto key = TRY(decode_group_key(body.reveal()));
-  return keys_.take(key.group, key.epoch, key.secret, session.id(), GroupLimits{}.age, now,
-                    [&] { return crypto::OpeningChannel(channel_secret(key.secret, key.group, key.epoch), key.messages); });
+  return keys_.take(key.group, key.epoch, key.secret, session.id(), GroupLimits{}.age, now, [&] {
+    return crypto::OpeningChannel(channel_secret(key.secret, key.group, key.epoch),
+                                  crypto::ChannelLimits{.messages = key.messages});
+  });
 }
 
 Result<GroupMember::Opened> GroupMember::open(Bytes bytes, malina::KnownKeys& keys, Now now) {
@@ -150,7 +154,7 @@ Result<Buffer> Group::seal(Bytes body, Now now) {
   renew(now);
   Buffer frame = begin_group_frame(id(), epoch());
   malina::paper_seal(*key_, body, random(), frame);
-  count_message();
+  count_message(body.size());
   return frame;
 }
 

@@ -18,6 +18,7 @@ namespace sealmq::sl3 {
 /// How long an epoch may last, at most.
 struct GroupLimits {
   std::uint32_t messages = 1024;
+  std::uint64_t bytes = 1ULL << 36;
   std::uint64_t age = 60 * 60 * 1000;  ///< milliseconds
 };
 
@@ -49,7 +50,10 @@ class GroupEpochs {
 
   /// Begins a new epoch if one is due.
   void bring_up_to_date(Now now);
-  void count_message() { ++sealed_; }
+  void count_message(std::size_t size) {
+    ++sealed_;
+    sealed_bytes_ += size;
+  }
   Result<> check_member(const std::string& member) const;
   void has_key(const std::string& member) { waiting_.erase(member); }
 
@@ -67,6 +71,7 @@ class GroupEpochs {
   Secret secret_;
   std::uint64_t started_ = 0;
   std::uint32_t sealed_ = 0;
+  std::uint64_t sealed_bytes_ = 0;
   bool changed_ = false;
   std::set<std::string> members_;
   std::set<std::string> waiting_;  // members without the epoch's key

@@ -82,6 +82,8 @@ class BrokerSide : public BrokerScheme {
 
   bool is_request(const Incoming& incoming) const override { return !begins(incoming.payload, type_message_in); }
 
+  bool concerns_the_list(const Incoming& request) const override { return malina::takes_registration(request.topic); }
+
   bool tries_a_secret(const Incoming& request) const override { return malina::is_join(request); }
 
   // Two agreements and a signature are worth more of the broker's time than they cost whoever sends garbage.

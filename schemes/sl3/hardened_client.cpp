@@ -2,11 +2,12 @@
 // each connection and before they end.
 #include <algorithm>
 #include <map>
-#include <unordered_map>
 
+#include "base/keyed_hash.h"
 #include "base/try.h"
 #include "crypto/replay_window.h"
 #include "mqtt/topic.h"
+#include "schemes/malina/author_memory.h"
 #include "schemes/malina/frame.h"
 #include "schemes/malina/pinned.h"
 #include "schemes/malina/revocation.h"
@@ -18,8 +19,6 @@ namespace sealmq::sl3 {
 namespace {
 
 using malina::begins;
-
-constexpr std::size_t remembered = 100'000;  // (author, topic) pairs
 
 Failure refused(const char* why) {
   return fail(Blame::peer_misbehaved, why);
@@ -212,8 +211,8 @@ class ClientSide : public ClientScheme {
   Result<Checked<Received>> accept(const ReceivedMessage& received, const char* checked) {
     const SignedMessage& message = received.message;
     if (!pinned_.accepts(message.id)) return refused("signed by a key that is not in --from");
-    if (windows_.size() > remembered) windows_.clear();
-    Replay replay = windows_[malina::memory_key(message.id, message.topic)].judge(message.sequence);
+    auto* window = seen_.find(message.id, message.topic, message.sequence);
+    const Replay replay = window != nullptr ? window->judge(message.sequence) : Replay::stale;
     if (replay == Replay::stale) return refused("older than what was already seen from its author");
     Received out;
     out.topic = message.topic;
@@ -241,7 +240,7 @@ class ClientSide : public ClientScheme {
   malina::KnownKeys keys_;
   Publishing publishing_;
   std::map<std::string, Subscription, std::less<>> subscriptions_;
-  std::unordered_map<std::string, crypto::ReplayWindow> windows_;  // by author and topic
+  malina::AuthorMemory<crypto::ReplayWindow> seen_;
 };
 
 }  // namespace

@@ -67,6 +67,9 @@ class BrokerSide : public BrokerScheme {
 
   bool is_request(const Incoming& incoming) const override { return incoming.topic != publish_topic; }
 
+  // An order is the authority's, whatever its form. The published JOIN is there for who names this scheme.
+  bool concerns_the_list(const Incoming& request) const override { return malina::is_order(request); }
+
   bool tries_a_secret(const Incoming& request) const override { return malina::is_join(request); }
 
   // What makes a session costs an agreement and a signature, whoever sends it.

@@ -24,9 +24,12 @@ namespace sealmq::sl3 {
 struct SessionLimits {
   std::uint64_t age = 24 * 60 * 60 * 1000ULL;  ///< milliseconds
   std::uint64_t messages = 1ULL << 24;
+  std::uint64_t bytes = 1ULL << 36;
+  std::uint64_t forgeries = 1ULL << 20;  ///< frames that did not open
+  crypto::ChannelLimits channel() const { return {.messages = messages, .bytes = bytes, .forgeries = forgeries}; }
 };
 
-/// When a session ends, by age. Its messages are counted by its channel.
+/// When a session ends, by age. Its messages and bytes are counted by its channel.
 class SessionAge {
  public:
   SessionAge(const SessionLimits& limits, Now now) : limit_(limits.age), started_(now.steady) {}
@@ -79,7 +82,6 @@ class ClientSession {
   std::string topic_;
   BrokerIdentity broker_;
   std::uint64_t broker_time_;
-  std::uint64_t message_limit_;
   SessionAge age_;
   std::optional<crypto::SealingChannel> outwards_;  // a publisher's
   std::optional<crypto::OpeningChannel> inwards_;   // a subscriber's
@@ -161,7 +163,7 @@ class BrokerSession {
   const SessionId& id() const { return id_; }
   const std::string& topic() const { return topic_; }
   const malina::Id& author() const { return author_; }
-  /// By age or number of messages: to be forgotten.
+  /// By age, messages, bytes or forgeries: to be forgotten.
   bool is_over(Now now) const;
 
   /// SL3_3. Errors: malformed, peer_misbehaved. Right and status of the author are the caller's to check, for each message.

@@ -11,7 +11,7 @@ namespace {
 constexpr std::size_t master_size = 32;
 
 /// A channel of one message: its counter 0 leaves the iv as it is.
-constexpr std::uint64_t one_message = 1;
+constexpr crypto::ChannelLimits one_message{.messages = 1};
 
 Secret master_of(const crypto::KeyExchange& second) {
   return second.derive("MALINA-2 sl3 master", master_size);

@@ -3,12 +3,12 @@
 #include <algorithm>
 
 #include "base/try.h"
+#include "sealmq/identity.h"
 
 namespace sealmq::authority {
 namespace {
 
 using sqlite::Database;
-using sqlite::Durability;
 using sqlite::Transaction;
 
 constexpr const char* schema = R"(
@@ -30,7 +30,7 @@ Failure refused(const char* why) {
 }  // namespace
 
 Result<std::unique_ptr<ComplaintBook>> ComplaintBook::open(const std::string& path) {
-  auto database = TRY(Database::open(path, Durability::every_commit));
+  auto database = TRY(Database::open(path));
   {
     auto transaction = TRY(Transaction::begin(database));
     const auto found = TRY(database.number("PRAGMA user_version"));
@@ -46,10 +46,13 @@ Result<std::uint64_t> ComplaintBook::add(const Complaint& complaint) {
   const std::lock_guard lock(mutex_);
   if (complaint.frame.size() > maximum_complaint_size) return refused("too long for a complaint");
   auto transaction = TRY(Transaction::begin(database_));
-  {
+  if (is_there(complaint.requester)) {
     auto later = TRY(database_.prepare("SELECT 1 FROM complaint WHERE requester = ? AND request >= ?"));
     if (TRY(later.bind(Bytes(complaint.requester)).bind(complaint.request).step()))
       return refused("a copy: this requester has sent a later one");
+  } else {
+    auto same = TRY(database_.prepare("SELECT 1 FROM complaint WHERE requester = ? AND frame = ?"));
+    if (TRY(same.bind(Bytes(complaint.requester)).bind(Bytes(complaint.frame)).step())) return refused("a copy");
   }
   const auto kept = TRY(database_.number("SELECT count(frame) FROM complaint"));
   const auto bytes = TRY(database_.number("SELECT coalesce(sum(length(frame)), 0) FROM complaint"));

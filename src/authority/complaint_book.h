@@ -16,8 +16,8 @@ namespace sealmq::authority {
 
 struct Complaint {
   std::uint64_t number = 0;                  ///< in this book
-  std::array<std::uint8_t, 33> requester{};  ///< its ECDSA key
-  std::uint64_t request = 0;                 ///< the requester's own number
+  std::array<std::uint8_t, 33> requester{};  ///< its ECDSA key; zeroes: anonymous readers, all of them together
+  std::uint64_t request = 0;                 ///< the requester's own number; of anonymous ones nothing
   std::uint64_t wall = 0;                    ///< when it came
   Buffer frame;
   bool operator==(const Complaint&) const = default;

@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "base/try.h"
+#include "crypto/identity_digest.h"
 #include "keystore/file_access.h"
 #include "registry/data_folder.h"
 
@@ -36,6 +37,15 @@ constexpr const char* schema = R"(
   PRAGMA user_version = 1;
 )";
 
+// Whom an order means is said by key hashes, one after the other. Those from before have the ID of a Schnorr key alone.
+constexpr const char* schema_2 = R"(
+  ALTER TABLE issued ADD COLUMN keys BLOB NOT NULL DEFAULT x'' CHECK (length(keys) % 32 = 0);
+  ALTER TABLE issued ADD COLUMN name TEXT NOT NULL DEFAULT '';
+  PRAGMA user_version = 2;
+)";
+constexpr std::uint64_t newest_schema = 2;
+constexpr std::size_t hash_size = std::tuple_size_v<KeyHash>;
+
 Failure damaged(std::string_view what) {
   return fail(Blame::environment, "the orders of this authority are damaged: " + std::string(what));
 }
@@ -45,9 +55,13 @@ Result<IssuedOrder> read_order(const Statement& row) {
   order.serial = row.number(0);
   order.decision.restores = row.number(1) == 1;
   const Bytes id = row.blob(2);
-  if (id.size() != order.decision.id.size() || row.number(1) > 1 || row.number(3) > 255)
+  const Bytes keys = row.blob(7);
+  if (id.size() != hash_size || keys.size() % hash_size != 0 || row.number(1) > 1 || row.number(3) > 255)
     return damaged("a row that cannot be read");
-  std::copy(id.begin(), id.end(), order.decision.id.begin());
+  for (std::size_t at = 0; at < keys.size(); at += hash_size)
+    std::ranges::copy(keys.subspan(at, hash_size), order.decision.keys.emplace_back().begin());
+  if (keys.empty() && is_there(id)) order.decision.keys.push_back(crypto::key_hash(id));
+  order.decision.name = row.text(8);
   order.decision.reason = static_cast<std::uint8_t>(row.number(3));
   order.decision.remark = row.text(4);
   order.decision.wall = row.number(5);
@@ -58,27 +72,27 @@ Result<IssuedOrder> read_order(const Statement& row) {
 Result<> prepare(Database& database, Bytes authority) {
   auto transaction = TRY(Transaction::begin(database));
   const auto found = TRY(database.number("PRAGMA user_version"));
-  if (found > 1)
-    return fail(Blame::environment,
-                "the orders of this authority have schema " + std::to_string(found) + ", this program knows 1");
+  if (found > newest_schema)
+    return fail(Blame::environment, "the orders of this authority have schema " + std::to_string(found) +
+                                        ", this program knows those up to " + std::to_string(newest_schema));
   if (found == 0) {
     TRY(database.execute(schema));
     auto insert = TRY(database.prepare("INSERT INTO authority VALUES (?)"));
     TRY(insert.bind(authority).run());
-    return transaction.commit();
   }
+  if (found < newest_schema) TRY(database.execute(schema_2));
   auto row = TRY(database.prepare("SELECT ecdsa FROM authority"));
   if (!TRY(row.step())) return damaged("whose they are is not said");
   const Bytes owner = row.blob(0);
   if (!std::equal(owner.begin(), owner.end(), authority.begin(), authority.end()))
     return fail(Blame::caller_misused, "these are the orders of another authority's key");
-  return {};
+  return transaction.commit();
 }
 
 }  // namespace
 
 Result<std::unique_ptr<OrderLedger>> OrderLedger::open(const std::string& path, const std::array<std::uint8_t, 33>& authority) {
-  auto database = TRY(Database::open(path, sqlite::Durability::every_commit));
+  auto database = TRY(Database::open(path));
   TRY(prepare(database, authority));
   return std::unique_ptr<OrderLedger>(new OrderLedger(std::move(database)));
 }
@@ -88,9 +102,12 @@ Result<IssuedOrder> OrderLedger::issue(const Decision& decision, const SignOrder
   auto transaction = TRY(Transaction::begin(database_));
   const auto serial = TRY(database_.number("SELECT coalesce(max(serial), 0) + 1 FROM issued"));
   Buffer frame = TRY(sign(serial, decision));
-  auto insert = TRY(database_.prepare("INSERT INTO issued VALUES (?, ?, ?, ?, ?, ?, ?)"));
-  insert.bind(serial).bind(std::uint64_t{decision.restores}).bind(Bytes(decision.id)).bind(std::uint64_t{decision.reason});
-  TRY(insert.bind(std::string_view(decision.remark)).bind(decision.wall).bind(Bytes(frame)).run());
+  Buffer keys;
+  for (const KeyHash& key : decision.keys) append(keys, key);
+  auto insert = TRY(database_.prepare("INSERT INTO issued VALUES (?, ?, zeroblob(32), ?, ?, ?, ?, ?, ?)"));
+  insert.bind(serial).bind(std::uint64_t{decision.restores}).bind(std::uint64_t{decision.reason});
+  insert.bind(std::string_view(decision.remark)).bind(decision.wall).bind(Bytes(frame)).bind(Bytes(keys));
+  TRY(insert.bind(std::string_view(decision.name)).run());
   TRY(transaction.commit());
   return IssuedOrder{serial, decision, std::move(frame)};
 }
@@ -98,8 +115,8 @@ Result<IssuedOrder> OrderLedger::issue(const Decision& decision, const SignOrder
 Result<std::vector<IssuedOrder>> OrderLedger::after(std::uint64_t serial) {
   if (serial > INT64_MAX) return std::vector<IssuedOrder>();
   const std::lock_guard lock(mutex_);
-  auto rows = TRY(
-      database_.prepare("SELECT serial, restores, id, reason, remark, wall, frame FROM issued WHERE serial > ? ORDER BY serial"));
+  auto rows = TRY(database_.prepare(
+      "SELECT serial, restores, id, reason, remark, wall, frame, keys, name FROM issued WHERE serial > ? ORDER BY serial"));
   rows.bind(serial);
   std::vector<IssuedOrder> orders;
   while (TRY(rows.step())) {
@@ -161,6 +178,9 @@ Result<std::unique_ptr<KeyStore>> open_or_create_authority_key(const AuthorityFo
   auto keys = TRY(open_key_file(folder.key(), random));
   if (keys->identity().kind != Kind::authority)
     return fail(Blame::caller_misused, folder.key() + " is not the key of an authority");
+  // Older programs made it without a proof.
+  if (exists(folder.pub()) && TRY(read_identity_file(folder.pub())).proof.empty())
+    TRY(replace_file(folder.pub(), TRY(identity_file(*keys)), Audience::everybody));
   return keys;
 }
 

@@ -13,15 +13,17 @@
 
 #include "registry/sqlite.h"
 #include "sealmq/keystore.h"
+#include "sealmq/registry.h"
 
 namespace sealmq::authority {
 
 /// What an authority decides.
 struct Decision {
-  bool restores = false;  ///< otherwise it revokes
-  std::array<std::uint8_t, 32> id{};
+  bool restores = false;      ///< otherwise it revokes
+  std::vector<KeyHash> keys;  ///< whom: everybody who has one of these keys
   std::uint8_t reason = 0;
-  std::string remark;      ///< for people; not part of the order
+  std::string name;        ///< and, for people, how that one is called; not part of the order
+  std::string remark;      ///< likewise
   std::uint64_t wall = 0;  ///< milliseconds
   bool operator==(const Decision&) const = default;
 };

@@ -1,5 +1,5 @@
-// Access: who may do what, from policy (which schemes a topic allows) and rights (which topics an identity has). Pure functions
-// over the present policy and list; every delivery asks again.
+// Access: who may do what, from policy (which schemes, logins and QoS a topic allows) and rights (which topics an identity has,
+// and with which QoS). Pure functions over the present policy and list; every delivery asks again.
 #pragma once
 
 #include <memory>
@@ -11,11 +11,17 @@
 
 namespace sealmq::broker {
 
+/// Of a connection, all that access depends on. Views into it.
+struct Caller {
+  const Proved& proved;
+  mqtt::PatternNames names{};  ///< of whoever has logged in
+  std::uint64_t now = 0;       ///< steady
+};
+
 class Access {
  public:
   Access(const std::vector<std::unique_ptr<BrokerScheme>>& schemes, std::shared_ptr<const Policy> policy,
-         std::shared_ptr<const Directory> directory)
-      : schemes_(schemes), policy_(std::move(policy)), directory_(std::move(directory)) {}
+         std::shared_ptr<const Directory> directory);
 
   void set(std::shared_ptr<const Policy> policy) {
     policy_ = std::move(policy);
@@ -34,28 +40,53 @@ class Access {
     return *asked_;
   }
 
-  /// An active identity that may use this scheme and publish to this topic.
-  bool may_publish(const Identity& author, std::size_t scheme, std::string_view topic) const;
+  // -- logins
+
+  struct Login {
+    std::string_view name;  ///< of its scheme, or one of those in logins.h; empty: there was none
+    Profile profile = Profile::hardened;
+    Factors factors{};
+    bool by_transport = false;  ///< which names the same identity
+  };
+  /// What it proves of this identity; null: of nobody on the list. Errors: the list does not let it in so.
+  static Result<Factors> check_login(const Identity* listed, const Login& login);
+  static bool may_log_in(const Identity& identity, std::string_view login, Profile profile);
+  /// Adds a login to what a connection has proved.
+  void add_login(Proved& proved, std::size_t login) const;
+  /// Whether the topics of the rule are open to this login, for messages of one of these schemes.
+  bool opens(const TopicRule& rule, const Caller& caller, const SchemeSet& schemes) const;
+  /// Whether the scheme is for who has logged in so, or for everybody.
+  bool is_for(std::size_t scheme, const Proved& proved) const {
+    return needed_logins_[scheme].empty() || needed_logins_[scheme].meets(proved.by);
+  }
+
+  // -- topics. An identity of null is nobody in particular: policy alone decides.
+
+  /// With which QoS it may publish by this scheme now; none: not at all.
+  QosSet may_publish(const Identity* author, std::size_t scheme, std::string_view topic, const Caller& caller) const;
   /// ... by name, for a message that was accepted earlier; an empty name needs no right.
-  bool may_still_publish(std::string_view author, std::size_t scheme, std::string_view topic) const;
+  bool may_still_publish(std::string_view author, std::size_t scheme, std::string_view topic, mqtt::QoS qos) const;
 
   /// Whether policy names this scheme at all.
   bool is_offered(std::size_t scheme) const { return policy_->offered().contains(scheme); }
   /// Whether policy lets nobody subscribe to this filter.
   bool is_closed(std::string_view filter) const { return policy_->is_closed(filter); }
   /// Whether whoever subscribes may have everything that the filter matches, and policy wants it encrypted once for all who may.
-  bool may_share(const Identity* subscriber, std::size_t scheme, std::string_view filter) const;
+  bool may_share(const Identity* subscriber, std::size_t scheme, std::string_view filter, const Caller& caller) const;
 
-  /// Whether a subscription can be granted: some topic of the filter may leave by the scheme to this subscriber (null:
-  /// anonymous).
-  bool may_subscribe(const Identity* subscriber, std::size_t scheme, std::string_view filter) const;
-  /// Whether this topic may leave by the scheme to the subscriber of that name (null: anonymous). `rule` is the topic's.
-  bool may_receive(const std::string* subscriber, std::size_t scheme, std::string_view topic, const TopicRule* rule) const;
+  /// With which QoS, of at most `wanted`, a subscription can be granted: what some topic of the filter would get by the scheme.
+  std::optional<mqtt::QoS> may_subscribe(const Identity* subscriber, std::size_t scheme, std::string_view filter,
+                                         mqtt::QoS wanted, const Caller& caller) const;
+  /// With which QoS at most this topic may leave by the scheme to the subscriber of that name. `rule` is the topic's.
+  std::optional<mqtt::QoS> may_receive(const std::string* subscriber, std::size_t scheme, std::string_view topic,
+                                       const TopicRule* rule, const mqtt::PatternNames& names) const;
 
  private:
   bool may_use(const Identity& identity, std::size_t scheme) const;
 
   const std::vector<std::unique_ptr<BrokerScheme>>& schemes_;
+  std::vector<LoginSet> needed_logins_;  // by scheme; empty: none
+  LoginSet hardened_;                    // logins
   std::shared_ptr<const Policy> policy_;
   std::shared_ptr<const Directory> directory_;
   mutable std::string topic_;                      // of the last question,

@@ -20,6 +20,12 @@ bool bears_evidence(const mqtt::UserProperty& property) {
   return is_evidence(property.name);
 }
 
+std::string logins_for(const SchemeInfo& scheme) {
+  std::string names;
+  for (const std::string_view name : scheme.needs_login) names.append(names.empty() ? "" : " or ").append(name);
+  return names;
+}
+
 bool counts_as_failure(Refusal kind) {
   return kind == Refusal::verification_failed || kind == Refusal::container_malformed || kind == Refusal::author_not_listed ||
          kind == Refusal::author_revoked || kind == Refusal::replay;
@@ -72,7 +78,7 @@ Admission<std::monostate> Core::judge_once(const std::optional<ReplayMark>& mark
   return judged;
 }
 
-Admission<Core::Admitted> Core::admit(Link& link, std::string_view topic, Bytes payload, Now now) {
+Admission<Core::Admitted> Core::admit(Link& link, std::string_view topic, Bytes payload, mqtt::QoS qos, Now now) {
   const TopicRule* rule = access.rule(topic);
   if (rule == nullptr) return refused(Refusal::topic_not_allowed, "no rule for this topic");
   Incoming incoming{topic, payload};
@@ -89,7 +95,7 @@ Admission<Core::Admitted> Core::admit(Link& link, std::string_view topic, Bytes 
       continue;
     }
     if ((*opened)->topic != topic) return refused(Refusal::verification_failed, "says that it is for another topic");
-    return entitle(link, *std::move(opened), i, now);
+    return entitle(link, *std::move(opened), i, qos, now);
   }
   if (malformed) return tl::unexpected(*std::move(malformed));
   return refused(Refusal::topic_not_allowed, form_of(incoming) + " message refused: topic " + printable(topic) + " accepts " +
@@ -110,13 +116,14 @@ std::string Core::accepted(const TopicRule& rule) const {
   return names;
 }
 
-Admission<Core::Admitted> Core::entitle(Link& link, BrokerScheme::Checked<Opened> opened, std::size_t scheme, Now now) {
+Admission<Core::Admitted> Core::entitle(Link& link, BrokerScheme::Checked<Opened> opened, std::size_t scheme, mqtt::QoS qos,
+                                        Now now) {
   const Opened& o = *opened;
   const Identity* author = o.author;
   if (is_restricted_[scheme]) {
     const BrokerScheme& its = *ports.schemes[scheme];
-    if (its.info().needs_login && !link.proved_by)
-      return refused(Refusal::topic_not_allowed, "this scheme is for who has logged in by it");
+    if (!access.is_for(scheme, link.proved))
+      return refused(Refusal::topic_not_allowed, "this scheme is for who has logged in by " + logins_for(its.info()));
     if (its.info().names_ends && !its.may_send(link.identity, o.topic))
       return refused(Refusal::topic_not_allowed, "the topic names another sender");
   }
@@ -124,9 +131,12 @@ Admission<Core::Admitted> Core::entitle(Link& link, BrokerScheme::Checked<Opened
   if (o.names_author || !link.identity.empty()) {
     if (author == nullptr) return refused(Refusal::author_not_listed, "its author is not on the list");
     if (author->status == Status::revoked) return refused(Refusal::author_revoked, author->name + " is revoked");
-    if (!access.may_publish(*author, scheme, o.topic))
-      return refused(Refusal::topic_not_allowed, author->name + " may not publish here");
   }
+  const QosSet may = access.may_publish(author, scheme, o.topic, link.caller(now));
+  if (!may.contains(qos))
+    return refused(Refusal::topic_not_allowed, (author != nullptr ? author->name : std::string("whoever this is")) +
+                                                   " may not publish here" +
+                                                   (may.empty() ? "" : " with QoS " + std::to_string(static_cast<int>(qos))));
   if (auto judged = judge_once(o.key_mark, "by a key that was used before", now); !judged) return tl::unexpected(judged.error());
   bool repeat = false;
   if (auto judged = judge_replay(o.mark, repeat, now); !judged) return tl::unexpected(judged.error());
@@ -160,7 +170,7 @@ Core::Accepted Core::accept(Link& link, const mqtt::Publish& packet, Preparation
     refuse(link, {Refusal::limit_reached, Reason::quota_exceeded, cause}, now);
     return {Reason::quota_exceeded};
   }
-  auto admitted = admit(link, packet.topic, packet.payload, now);
+  auto admitted = admit(link, packet.topic, packet.payload, packet.qos, now);
   if (!admitted) {
     refuse(link, admitted.error(), now);
     return {admitted.error().reason};
@@ -184,9 +194,14 @@ Core::Accepted Core::pass_on(Link& link, const mqtt::Publish& packet, const Admi
     properties = &*without_evidence;
   }
   // A message whose topic was hidden is not kept where anybody might ask for it.
-  const bool retain = packet.retain && !packet.topic.starts_with('$');
+  bool retain = packet.retain && !packet.topic.starts_with('$');
+  if (const char* cause = retain ? lacks_room_to_retain(link, packet) : nullptr) {
+    refuse(link, {Refusal::limit_reached, Reason::quota_exceeded, cause}, now);
+    retain = false;
+  }
   MessageView view = view_of(admitted, packet.payload, packet.qos, retain, properties);
   view.publisher = link.session->name;
+  view.party = link.party();
   if (retain) view.stamp = next_stamp(now);
   if (packet.properties.message_expiry_interval)
     view.expires = now.steady + std::uint64_t{1000} * *packet.properties.message_expiry_interval;
@@ -202,7 +217,7 @@ Admission<PendingWill> Core::admit_will(Link& link, std::string_view client_id, 
   if (will.topic.starts_with('$') || mqtt::levels(will.topic) > settings.maximum_levels)
     return refused(Refusal::topic_not_allowed, "a Will to this topic", Reason::topic_name_invalid);
   if (!has_room_to_wait()) return refused(Refusal::limit_reached, "memory is short", Reason::quota_exceeded);
-  auto admitted = admit(link, will.topic, will.payload, now);
+  auto admitted = admit(link, will.topic, will.payload, will.qos, now);
   if (!admitted) return tl::unexpected(admitted.error());
   if (admitted->repeat) return refused(Refusal::replay, "the Will is a copy");
   mqtt::Properties properties = will.properties;

@@ -11,6 +11,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/keyed_hash.h"
 #include "broker/message.h"
 
 namespace sealmq::broker {
@@ -63,6 +64,7 @@ struct SubscriptionSaved {
   std::uint32_t identifier;
   std::uint8_t scheme;
   std::shared_ptr<const std::string> subscriber;
+  bool owes_retained = false;  ///< not all of them were sent to it
 };
 struct SubscriptionEnded {
   Number session;
@@ -147,6 +149,7 @@ struct Restored {
   std::vector<std::shared_ptr<const Message>> retained;
   std::vector<TransitSaved> in_transit;
   Number last_number = 0;  ///< the highest of any kind
+  HashKey shard_key{};     ///< Settings::shard_key, under which the shards of those in transit are named
 };
 
 }  // namespace sealmq::broker

@@ -6,6 +6,7 @@ namespace sealmq::broker {
 namespace {
 
 constexpr std::uint32_t never = UINT32_MAX;
+constexpr std::uint64_t longest_step = 5000;  // milliseconds that a client takes for its part of a login
 
 std::uint64_t seconds_from(Now now, std::uint32_t seconds) {
   return seconds == never ? UINT64_MAX : now.steady + std::uint64_t{1000} * seconds;
@@ -46,7 +47,7 @@ Core::Core(std::size_t index_, std::size_t count_, Settings settings_, Ports por
       sealed_(ports.schemes.size()) {
   for (const auto& scheme : ports.schemes) {
     const SchemeInfo& info = scheme->info();
-    is_restricted_.push_back(info.needs_login || info.names_ends || info.leaves_hidden);
+    is_restricted_.push_back(!info.needs_login.empty() || info.names_ends || info.leaves_hidden);
     is_of_login_.push_back(info.login_protects);
   }
 }
@@ -78,6 +79,7 @@ Link* Core::find(ConnectionId id) {
 void Core::receive(Link& link, Bytes bytes, Now now) {
   if (link.ended) return;
   link.now = now;
+  turn_began_ = steps();
   counters.bytes_received += bytes.size();
   auto received = link.connection.receive(bytes, link, now);
   if (!received && !link.ended) abort(link, received.error());
@@ -101,15 +103,24 @@ void Core::receive(Link& link, Bytes bytes, Now now) {
 }
 
 void Core::finish(const Job::Name& job, Now now) {
-  if (job.kind == Job::Kind::message) work_is_over(job);
+  turn_began_ = steps();
+  if (job.kind == Job::Kind::message) {
+    work_is_over(job);
+  } else {
+    login_turns_.over(job.address);
+    begin_logins();
+  }
   Link* link = find(job.connection);
   if (link == nullptr || link->ended) return;
   bool is_awaited = job.kind == Job::Kind::login ? link->logging_in != nullptr : link->preparing != nullptr;
   if (!is_awaited) return;
   link->now = now;
+  if (job.kind == Job::Kind::login && link->logging_in->answer_at > now.steady) {
+    link->logging_in->is_answered = true;  // tick() comes back to it
+    return;
+  }
   auto gone_on = job.kind == Job::Kind::login ? link->go_on_with_login() : link->go_on_with_message();
-  if (gone_on && !link->ended && link->connection.held() && link->slowed_until == 0 && link->preparing == nullptr)
-    gone_on = link->connection.release(*link, now);
+  if (gone_on && !link->ended && link->connection.held() && !link->is_held_back()) gone_on = link->connection.release(*link, now);
   if (!gone_on && !link->ended) abort(*link, gone_on.error());
   look_after(*link);
   if (link->connection.unwritten() > 0) tell_writable(*link);
@@ -141,11 +152,14 @@ void Core::end(Link& link, Ending ending, bool with_will, Now now) {
   link.ended = true;
   --counters.connections;
   if (link.logging_in != nullptr) {
-    --logins;
     // Who leaves instead of answering has failed. Who is kept waiting by the broker has not: a hundred devices behind one address
     // that come back at once would shut themselves out.
-    if (ending != Ending::shut_down && !link.logging_in->running)
-      LoginTry(ports.gate, LoginGate::Tested::key, link.logging_in->name, link.peer.address, now).is(LoginGate::Outcome::failed);
+    if (ending != Ending::shut_down && !link.logging_in->running && !link.logging_in->displaced) {
+      const bool is_held_off = link.logging_in->login->tested() == LoginGate::Tested::held_off;
+      const auto tested = is_held_off ? LoginGate::Tested::held_off : LoginGate::Tested::key;
+      LoginTry(ports.gate, tested, link.logging_in->name, link.peer.address, now).is(LoginGate::Outcome::failed);
+    }
+    forget_login(link);
     link.logging_in.reset();
   }
   effects.closing.push_back(link.id);
@@ -173,7 +187,8 @@ std::string session_name(std::string_view owner, std::string_view client_id) {
   return name.append(owner).append("/").append(client_id);
 }
 
-std::pair<Session*, bool> Core::take_session(std::string_view client_id, std::string_view identity, bool clean_start, Now now) {
+std::pair<Session*, bool> Core::take_session(std::string_view client_id, std::string_view identity, bool clean_start,
+                                             std::string_view party, Now now) {
   const std::string name = session_name(identity, client_id);
   auto at = sessions.find(name);
   if (at != sessions.end() && at->second->link != nullptr) {
@@ -195,10 +210,10 @@ std::pair<Session*, bool> Core::take_session(std::string_view client_id, std::st
     forget_proofs_of_others(session, now);
     return {&session, true};
   }
-  if (sessions.size() >= settings.maximum_sessions || !has_room_for_sessions()) return {nullptr, false};
+  if (sessions.size() >= settings.maximum_sessions || !has_room_for_sessions(party)) return {nullptr, false};
   auto session = std::make_unique<Session>(identity, client_id, next_number());
   Session* made = session.get();
-  account(*made);
+  account_first(*made, party);
   by_number.emplace(made->number, made);
   sessions.emplace(made->name, std::move(session));
   ++counters.sessions;
@@ -273,9 +288,21 @@ void Core::tick(Now now) {
     Link* link = slots_[i].link.get();
     if (link == nullptr || link->ended) continue;
     link->now = now;
+    if (!is_heard(*link)) link->connection.excuse(now);
+    const PendingLogin* login = link->logging_in.get();
+    if (login != nullptr && !login->running && login->since + longest_step < now.steady) {
+      abort(*link, {Blame::peer_misbehaved, "a step of its login took too long",
+                    static_cast<std::uint8_t>(mqtt::Reason::not_authorized)});
+      continue;
+    }
     if (auto alive = link->connection.tick(now); !alive) {
       abort(*link, alive.error());
     } else {
+      if (link->logging_in != nullptr && link->logging_in->waits)
+        link->wait_turn();
+      else if (link->logging_in != nullptr && std::exchange(link->logging_in->is_answered, false))
+        finish({Job::Kind::login, link->id, {}}, now);
+      if (link->ended) continue;
       tick_receivers(*link, now);
       end_if_stalled(*link, now);
     }
@@ -427,6 +454,20 @@ void Shard::drained(ConnectionId connection, Now now, std::size_t written) {
   core_->look_after(*link);
 }
 
+bool Shard::has_much_to_hand_over() const {
+  return core_->has_much_to_hand_over();
+}
+void Shard::handed_over(HeldBack held_back, Now now) {
+  core_->handed_over(held_back, now);
+}
+void Shard::lost(std::size_t messages) {
+  core_->count_lost(messages);
+}
+bool Shard::is_heard(ConnectionId connection) const {
+  const Link* link = core_->find(connection);
+  return link == nullptr || core_->is_heard(*link);
+}
+
 void Shard::take_in(std::span<const Parcel> parcels, Now now) {
   for (const auto& parcel : parcels) core_->take_in(parcel, now);
 }
@@ -490,13 +531,17 @@ Effects& Shard::effects() {
   return core_->effects;
 }
 
+std::uint64_t Shard::steps() const {
+  return core_->steps();
+}
+
 const Counters& Shard::counters() const {
   core_->counters.retained = core_->retained.size();
   return core_->counters;
 }
 
-std::size_t Shard::shard_of(std::string_view client_id, std::size_t count) {
-  return std::hash<std::string_view>{}(client_id) % count;
+std::size_t Shard::shard_of(std::string_view name, std::size_t count, const HashKey& key) {
+  return keyed_hash(key, name) % count;
 }
 
 std::string_view name(Refusal refusal) {

@@ -6,6 +6,7 @@
 
 #include "broker/access.h"
 #include "broker/link.h"
+#include "broker/login_places.h"
 #include "broker/retained.h"
 #include "broker/shard.h"
 #include "broker/shared_groups.h"
@@ -58,11 +59,19 @@ class Core {
   void abort(Link& link, const Error& error);
   void end(Link& link, Ending ending, bool with_will, Now now);
   /// Ends who uses this identity's session of that identifier now, and finds or makes it. Answers whether it was there.
-  std::pair<Session*, bool> take_session(std::string_view client_id, std::string_view identity, bool clean_start, Now now);
+  std::pair<Session*, bool> take_session(std::string_view client_id, std::string_view identity, bool clean_start,
+                                         std::string_view party, Now now);
   /// `by` becomes the scheme's index.
   std::unique_ptr<Login> begin_login(LoginRequest& request, std::optional<std::size_t>& by);
   /// By a scheme, in CONNECT itself.
   std::unique_ptr<Login> begin_login_in_connect(LoginRequest& request, std::optional<std::size_t>& by);
+  /// False: there is none.
+  bool take_login_place(Link& link);
+  /// The login waits for its next step to be worked on; addresses take turns.
+  void line_up_login(Link& link, std::function<void()> work);
+  void begin_logins();
+  /// It is decided, or given up.
+  void forget_login(Link& link);
   void destroy(Session& session, Now now);
   void tell_writable(Link& link);
   Session* find(Number session);
@@ -78,20 +87,33 @@ class Core {
   /// Counts only.
   void account(Link& link);
   void account(Session& session);
-  void account(Subscription& subscription);
+  /// When it is made: takes it from the share of that party.
+  void account_first(Session& session, std::string_view party);
+  void account_first(Subscription& subscription, std::string_view party);
   void account_tree();
-  /// A message came: above the rate, nothing is read for a while.
-  void meter(Link& link, const mqtt::Publish& packet);
+  /// A packet came: above the rate, nothing is read for a while.
+  void meter(Link& link, std::size_t bytes);
+  /// A packet has been dealt with. If the connection has taken much of the shard's time, others have theirs before it goes on.
+  void take_turns(Link& link);
   void read_on(Now now);
   std::uint64_t next_reading() const { return slowed_.empty() ? UINT64_MAX : slowed_.begin()->first; }
   void end_if_stalled(Link& link, Now now);
+  /// A message came, and perhaps no more may come now.
+  void wait_for_others(Link& link, const mqtt::Publish& packet);
+  bool is_heard(const Link& link) const;
+  void handed_over(HeldBack held_back, Now now);
+  bool has_much_to_hand_over() const { return parcel_bytes_ > most_parcel_bytes; }
+  void count_lost(std::size_t messages) { counters.dropped[static_cast<std::size_t>(Drop::queue_full)] += messages; }
   bool has_room_to_wait() const { return ports.budget == nullptr || ports.budget->has_room_to_wait(); }
   bool has_room_to_grow() const { return ports.budget == nullptr || ports.budget->has_room_to_grow(); }
   /// Unwritten bytes from which a client gets no more messages.
   std::size_t outbox_limit() const;
-  bool has_room_for_sessions() const { return ports.budget == nullptr || ports.budget->has_room_for_sessions(); }
+  /// For one more session or subscription of this party.
+  bool has_room_for_sessions(std::string_view party) const;
   /// Why this message cannot be taken in now; null: it can.
   const char* lacks_room_for(const mqtt::Publish& packet) const;
+  /// Why it cannot be retained now, though it may be delivered; null: it can.
+  const char* lacks_room_to_retain(const Link& link, const mqtt::Publish& packet) const;
   std::uint32_t quota(const Link& link) const;
 
   // -- admission.cpp: what may come in
@@ -103,7 +125,7 @@ class Core {
     bool repeat;
   };
   /// Verified by one of the schemes that policy allows here, by an author who may publish it, and not a replay.
-  Admission<Admitted> admit(Link& link, std::string_view topic, Bytes payload, Now now);
+  Admission<Admitted> admit(Link& link, std::string_view topic, Bytes payload, mqtt::QoS qos, Now now);
   std::string form_of(const Incoming& incoming) const;
   std::string accepted(const TopicRule& rule) const;
   struct Accepted {
@@ -119,6 +141,7 @@ class Core {
   struct Granted {
     Subscription* subscription;  ///< null: an inbox
     bool is_new;
+    mqtt::QoS qos;
   };
 
   // -- subscriptions.cpp
@@ -134,6 +157,7 @@ class Core {
 
   // -- reserved.cpp: topics under '$', and subscriptions with receivers
 
+  bool is_taken(std::size_t scheme, const Incoming& incoming) const;
   /// True if the message has a slow part: it has been begun, and the connection waits for it.
   bool prepare(Link& link, const mqtt::Publish& packet, Now now);
   /// Of that filter; "this connection" is subscribed no more.
@@ -151,7 +175,7 @@ class Core {
   // -- delivery.cpp: how messages go out
 
   /// Stores it if retained, delivers it here and hands it to the other shards.
-  /// True: a subscription here matches.
+  /// True: somebody here gets it, or may.
   bool publish(const MessageView& view, Now now);
   void publish(const std::shared_ptr<const Message>& message, Now now);
   void publish_own(std::string_view topic, std::string_view payload, Now now);
@@ -162,7 +186,7 @@ class Core {
   void forget_retained(Subscription& subscription);
   /// Goes on with what was too much for one turn.
   void go_on(Now now);
-  bool has_work() const { return !in_line_.empty(); }
+  bool has_work() const { return !in_line_.empty() || !links_in_line_.empty(); }
   /// Sends what the session is owed as far as limits allow.
   void pump(Session& session, Now now);
   std::uint64_t next_stamp(Now now);
@@ -183,6 +207,7 @@ class Core {
   Number next_number() { return ++last_number_ * count + index; }
   /// The session as it is now, if it is to be known to the store.
   void save(Session& session);
+  void save(const Subscription& subscription);
   void save(const Session& session, Delivery& delivery, std::uint16_t packet_id);
   /// It is over, one way or the other.
   void finished(const Session& session, const Delivery& delivery);
@@ -203,11 +228,15 @@ class Core {
   std::size_t restore(const Restored& restored, Now now);
   void restore_transits(const Restored& restored, Now now);
 
+  std::size_t owner_of(std::string_view name) const { return Shard::shard_of(name, count, settings.shard_key); }
+
   const std::size_t index;
   const std::size_t count;
   const Settings settings;
   Ports ports;
   Access access;
+  FilterKinds kinds;  // outlives the sessions,
+  Shares lasting;     // likewise: bytes of sessions and subscriptions
   TopicTree tree{ports.interest};
   SharedGroups groups{tree};
   Retained retained;
@@ -216,8 +245,11 @@ class Core {
   std::vector<Change> changes;  // of the present batch
   Effects effects;
   Counters counters;
+  /// See Shard::steps().
+  void step(std::size_t some = 1) { steps_ += some; }
+  std::uint64_t steps() const { return steps_ + tree.visited(); }
   std::uint64_t last_tick = 0;
-  std::size_t logins = 0;  // undecided
+  LoginPlaces login_places{settings.maximum_logins};  // of those that are not decided
 
  private:
   /// What somebody else proved in it (a signed SUBSCRIBE) is not for who goes on with the session.
@@ -244,6 +276,8 @@ class Core {
     mqtt::QoS qos;
     bool retain;
     std::vector<std::uint32_t> identifiers;
+    std::size_t former = none;  ///< of the same session; by another scheme
+    static constexpr std::size_t none = SIZE_MAX;
   };
   /// A PUBLISH encoded once for all receivers that get the same bytes; a packet identifier goes in at `id_at`.
   struct Encoded {
@@ -288,17 +322,21 @@ class Core {
   /// The same for what must not come twice.
   Admission<std::monostate> judge_once(const std::optional<ReplayMark>& mark, const char* cause, Now now);
   /// May its author publish it here, and is it new?
-  Admission<Admitted> entitle(Link& link, BrokerScheme::Checked<Opened> opened, std::size_t scheme, Now now);
+  Admission<Admitted> entitle(Link& link, BrokerScheme::Checked<Opened> opened, std::size_t scheme, mqtt::QoS qos, Now now);
   Accepted pass_on(Link& link, const mqtt::Publish& packet, const Admitted& admitted, Now now);
 
   // subscriptions.cpp
-  /// Who subscribes, if it may; null: nobody in particular.
-  Admission<const Identity*> may_subscribe(const Link& link, std::string_view filter, std::size_t scheme, const Asked* asked,
-                                           Now now);
-  Admission<std::monostate> has_room_for_subscription(std::string_view filter) const;
+  struct Subscriber {
+    const Identity* identity;  ///< null: nobody in particular
+    mqtt::QoS qos;             ///< that it gets of what it wanted
+  };
+  /// Who subscribes, if it may.
+  Admission<Subscriber> may_subscribe(const Link& link, std::string_view filter, std::size_t scheme, mqtt::QoS wanted,
+                                      const Asked* asked, Now now);
+  Admission<std::monostate> has_room_for_subscription(const Link& link, std::string_view filter) const;
   Admission<std::monostate> check_shape(std::string_view filter) const;
-  Admission<Granted> grant(Link& link, std::string_view filter, const mqtt::SubscriptionOptions& options,
-                           std::uint32_t identifier, std::size_t scheme, const Asked* asked, Now now);
+  Admission<Granted> grant(Link& link, std::string_view filter, mqtt::SubscriptionOptions options, std::uint32_t identifier,
+                           std::size_t scheme, const Asked* asked, Now now);
 
   // reserved.cpp
   Scene scene(Link& link, std::size_t scheme, Preparation* prepared, Now now);
@@ -322,9 +360,12 @@ class Core {
   bool may_be_wanted_elsewhere(std::string_view topic) const {
     return count > 1 && (ports.interest == nullptr || ports.interest->may_match(topic));
   }
-  /// `only`: to sessions of which it is true; null: to all. True: a subscription matches.
+  /// `only`: to sessions of which it is true; null: to all. True: somebody gets it, or may.
   bool deliver(Publication& publication, Now now, const std::function<bool(const Session&)>* only = nullptr);
   void target_receiver(Subscription& subscription, mqtt::QoS qos);
+  /// With which QoS at most a session may get what leaves by this scheme to this subscriber now; nothing: it may not have it.
+  std::optional<mqtt::QoS> qos_towards(const Session& session, const MessageView& view, std::size_t scheme,
+                                       const std::string* subscriber, const TopicRule* rule, Now now) const;
   static Leaving leaving(const Delivery& delivery, const Link& link);
   void give_target(Target& target, Publication& publication, Now now);
   void give(Session& session, Delivery delivery, Now now);
@@ -333,15 +374,18 @@ class Core {
   bool sendable(const Session& session) const;
   bool must_wait(const Link& link, const mqtt::Outgoing<Delivery>& entry) const;
   void send_retained(Session& session, Now now);
+  void walk_retained(Session& session, std::size_t& steps, Now now);
   void send_retained(const Subscription& subscription, const std::shared_ptr<const Message>& message, Now now);
   bool takes_retained(const Session& session, const Subscription& subscription) const;
   /// The session does not get this message.
   void misses(Session& session, const MessageView& view);
   void line_up(Session& session);
-  bool still_due(const Session& session, const Delivery& delivery, Now now) const;
-  bool still_entitled(const Session& session, const Delivery& delivery) const;
-  /// What the scheme by which it came says of who gets it, beyond policy and rights.
+  /// As qos_towards(), of a message that has waited, also for its author's right.
+  std::optional<mqtt::QoS> still_entitled(const Session& session, const Delivery& delivery, Now now) const;
+  /// What the schemes say of who gets it, beyond policy and rights.
   bool may_reach(const Session& session, const MessageView& view, std::size_t leaves_by) const;
+  /// Not with more than this QoS any more.
+  void lower(Session& session, Delivery& delivery, mqtt::QoS most);
   /// What a session gets a message with that was published and asked for so.
   static mqtt::QoS qos_for(const Session& session, mqtt::QoS published, mqtt::QoS wanted);
   void send_pubrec(Link& link, std::uint16_t packet_id, mqtt::Reason reason);
@@ -353,12 +397,13 @@ class Core {
   void give_up(Session& session, std::uint16_t packet_id);
 
   // group_delivery.cpp
-  /// To one member of a group that is not `except`.
-  void deliver_to_group(SharedGroup& group, Publication& publication, Number except, std::uint32_t tries, Now now);
+  /// To one member of a group that is not `except`. False: there is none for it.
+  bool deliver_to_group(SharedGroup& group, Publication& publication, Number except, std::uint32_t tries, Now now);
   bool deliver_to_member(Number session, std::string_view group, Publication& publication, Now now);
   void route(Publication& publication, const SharedRoute& route, Now now);
   void send_parcel(Parcel parcel);
   void send_back(Publication& publication, SharedRoute route, Now now);
+  void begin_routed(Publication& publication);
   /// What a member that has left for good was to get of its groups.
   static std::vector<Delivery> jobs_of(Session& session);
   void give_to_others(const std::vector<Delivery>& jobs, Number left, Now now);
@@ -386,6 +431,13 @@ class Core {
 
   // overload.cpp
   void update_reading(Link& link);
+  /// Goes on with what came while it was held, if nothing holds it any more.
+  void release(Link& link, Now now);
+  /// To other shards, at the end of the turn.
+  void hand_over(Parcel parcel) {
+    parcel_bytes_ += parcel.size();
+    effects.parcels.push_back(std::move(parcel));
+  }
 
   void drop(Drop why) { ++counters.dropped[static_cast<std::size_t>(why)]; }
 
@@ -394,8 +446,15 @@ class Core {
   std::vector<Slot> slots_;
   std::vector<std::uint32_t> free_slots_;
   std::multimap<std::uint64_t, ConnectionId> slowed_;  // until that steady moment
+  Turns login_turns_{most_logins_of_address, most_logins_at_work};
   std::vector<Turns> turns_;  // of messages that are prepared; by scheme, so that dear work does not hold up cheap
+  static constexpr std::size_t most_logins_of_address = 8, most_logins_at_work = 16;
+  static constexpr std::size_t most_parcel_bytes = 1 << 20;
+  std::size_t parcel_bytes_ = 0;  // of Effects::parcels
+  HeldBack held_back_ = HeldBack::nobody;
+  std::vector<ConnectionId> waiting_for_others_;
   Charge tree_charge_;
+  std::uint64_t steps_ = 0;
   std::uint64_t stamp_ = 0;
   std::uint64_t last_number_ = 0;
   std::uint64_t batch_ = 1;        // collects now
@@ -407,8 +466,10 @@ class Core {
   std::size_t withdrawn_ = 0;      // of the present batch
   bool urgent_ = false;            // the present batch is
   bool shutting_down_ = false;
-  std::deque<Promise> promises_;  // in the order of their batches
-  std::deque<Number> in_line_;    // sessions that go on in a turn to come
+  std::deque<Promise> promises_;            // in the order of their batches
+  std::deque<Number> in_line_;              // sessions that go on in a turn to come,
+  std::deque<ConnectionId> links_in_line_;  // and connections
+  std::uint64_t turn_began_ = 0;            // in steps
 
   // scratch of the publication being delivered
   std::uint64_t publication_ = 0;
@@ -418,6 +479,7 @@ class Core {
   Sealed sealed_alone_;
   std::vector<Encoded> encoded_;
   std::size_t encoded_used_ = 0;
+  std::weak_ptr<const Message> routed_;  // whose these are, while it goes to groups
   mqtt::Publish packet_;
   bool packet_has_properties_ = false;
 };

@@ -3,10 +3,15 @@
 #include <algorithm>
 
 #include "broker/core.h"
+#include "mqtt/topic.h"
 
 namespace sealmq::broker {
 
 using mqtt::QoS;
+
+namespace {
+constexpr std::size_t steps_of_a_delivery = 5;
+}
 
 const std::shared_ptr<const Message>& Core::Publication::keep() {
   if (shared == nullptr) {
@@ -27,7 +32,7 @@ bool Core::publish(const MessageView& view, Now now) {
   // With several shards an older message of the topic may still be on its way here: the erasure stays as a mark against it.
   const bool is_nothing = view.payload.empty() && count == 1 && !retained.holds(view.topic);
   if (view.retain && !is_nothing) {
-    retained.store(publication.keep(), now.steady);
+    retained.store(publication.keep(), now.steady, view.party);
     change(RetainedSaved{publication.keep()});
   }
   return spread(publication, now);
@@ -44,15 +49,16 @@ bool Core::spread(Publication& publication, Now now) {
     for (std::uint32_t to = 0; to < count; ++to)
       if (to != index) change(TransitSaved{parcel.transit, parcel.message, to, static_cast<std::uint32_t>(count), 0, {}});
   }
-  effects.parcels.push_back(std::move(parcel));
+  hand_over(std::move(parcel));
   return is_wanted;
 }
 
 void Core::publish(const std::shared_ptr<const Message>& message, Now now) {
   MessageView view = message->view();
-  if (!access.may_still_publish(view.author, view.scheme, view.topic)) return drop(Drop::not_entitled);
+  if (!access.may_still_publish(view.author, view.scheme, view.topic, view.qos)) return drop(Drop::not_entitled);
   // There is nobody left to be told: it is delivered to those who are there.
-  if (view.retain && !retained.has_room(view.topic, message->size())) view.retain = false;
+  view.party = view.author;
+  if (view.retain && !retained.has_room(view.topic, message->size(), view.party)) view.retain = false;
   if (view.retain) view.stamp = next_stamp(now);
   if (view.properties != nullptr && view.properties->message_expiry_interval)  // MQTT 5 section 3.1.3.2.4: its life begins now
     view.expires = now.steady + std::uint64_t{1000} * *view.properties->message_expiry_interval;
@@ -75,7 +81,10 @@ void Core::take_in(const Parcel& parcel, Now now) {
   if (parcel.member != nullptr) return groups.apply(*parcel.member);
   Publication publication{*this, parcel.message->view(), parcel.message};
   if (parcel.route == nullptr) {
-    if (publication.view.retain) retained.store(parcel.message, now.steady);
+    if (publication.view.retain) {
+      stamp_ = std::max(stamp_, publication.view.stamp / count);  // the next one here is later, whatever the clock says by then
+      retained.store(parcel.message, now.steady);
+    }
     deliver(publication, now);
   } else {
     route(publication, *parcel.route, now);
@@ -87,10 +96,11 @@ bool Core::deliver(Publication& publication, Now now, const std::function<bool(c
   const MessageView& view = publication.view;
   const auto& matching = tree.match(view.topic);
   if (matching.empty()) return false;
+  step(matching.size());
   const TopicRule* rule = access.rule(view.topic);
   begin_message();
   targets_.clear();
-  bool for_groups = false;
+  bool for_groups = false, is_given = false;
   for (Subscription* subscription : matching) {
     if (subscription->group != nullptr) {
       for_groups = true;
@@ -100,32 +110,31 @@ bool Core::deliver(Publication& publication, Now now, const std::function<bool(c
     Session& session = *subscription->session;
     if (only != nullptr && !(*only)(session)) continue;
     if (options.no_local && view.publisher == session.name) continue;  // [MQTT-3.8.3-3]
-    if (!access.may_receive(subscription->subscriber.get(), subscription->scheme, view.topic, rule) ||
-        !may_reach(session, view, subscription->scheme)) {
+    const auto most = qos_towards(session, view, subscription->scheme, subscription->subscriber.get(), rule, now);
+    if (!most) {
       drop(Drop::not_entitled);
       continue;
     }
     if (subscription->paced != nullptr) {
       queue_paced(*subscription, publication);
+      is_given = true;
       continue;
     }
     if (subscription->receiver != nullptr) {
-      target_receiver(*subscription, view.qos);
+      target_receiver(*subscription, std::min(view.qos, *most));
       continue;
     }
-    QoS qos = qos_for(session, view.qos, options.qos);
+    QoS qos = std::min(qos_for(session, view.qos, options.qos), *most);
     bool retain = options.retain_as_published && view.retain;
     Target* target = nullptr;
-    if (session.last_publication == publication_)  // overlapping filters of one client: one copy, the highest QoS [MQTT-3.3.4-2]
-      for (std::size_t i = session.last_target; i < targets_.size() && target == nullptr; ++i)
-        if (targets_[i].subscription->session == &session && targets_[i].subscription->scheme == subscription->scheme)
-          target = &targets_[i];
+    // Overlapping filters of one client: one copy, the highest QoS. [MQTT-3.3.4-2]
+    const std::size_t last = session.last_publication == publication_ ? session.last_target : Target::none;
+    for (std::size_t i = last; i != Target::none && target == nullptr; i = targets_[i].former)
+      if (targets_[i].subscription->scheme == subscription->scheme) target = &targets_[i];
     if (target == nullptr) {
-      if (session.last_publication != publication_) {
-        session.last_publication = publication_;
-        session.last_target = targets_.size();
-      }
-      targets_.push_back({subscription, qos, retain, {}});
+      session.last_publication = publication_;
+      session.last_target = targets_.size();
+      targets_.push_back({subscription, qos, retain, {}, last});
       target = &targets_.back();
     }
     target->qos = std::max(target->qos, qos);
@@ -135,10 +144,11 @@ bool Core::deliver(Publication& publication, Now now, const std::function<bool(c
   for (const Target& target : targets_)  // before anything is sealed: it may make a group change its key
     if (const auto& receiver = target.subscription->receiver) send_due(*target.subscription->session->link, *receiver, now);
   for (Target& target : targets_) give_target(target, publication, now);
-  if (!for_groups || only != nullptr) return true;
+  is_given = is_given || !targets_.empty();
+  if (!for_groups || only != nullptr) return is_given;
   for (Subscription* subscription : matching)
-    if (subscription->group != nullptr) deliver_to_group(*subscription->group, publication, 0, 0, now);
-  return true;
+    if (subscription->group != nullptr) is_given = deliver_to_group(*subscription->group, publication, 0, 0, now) || is_given;
+  return is_given;
 }
 
 // The client has its own memory of what it got, by the counter in each frame: nothing is gained by QoS 2.
@@ -150,6 +160,7 @@ void Core::target_receiver(Subscription& subscription, QoS qos) {
 }
 
 void Core::give_target(Target& target, Publication& publication, Now now) {
+  step(steps_of_a_delivery);
   const Subscription& subscription = *target.subscription;
   Session& session = *subscription.session;
   if (target.qos != QoS::at_most_once)
@@ -206,21 +217,38 @@ bool Core::may_reach(const Session& session, const MessageView& view, std::size_
   if (!is_restricted_[view.scheme]) return true;
   const BrokerScheme& scheme = *ports.schemes[view.scheme];
   // While the client is away it may be kept for it; how it logs in when it comes back will decide.
-  if (scheme.info().needs_login && session.link != nullptr && !session.link->proved_by) return false;
+  if (session.link != nullptr && !access.is_for(view.scheme, session.link->proved)) return false;
   const bool shows = ports.schemes[leaves_by]->info().claims.confidentiality == Confidentiality::none;
   if (scheme.info().leaves_hidden && shows && session.link != nullptr && !session.link->is_hidden) return false;
   return !scheme.info().names_ends || scheme.may_get(session.owner, view.topic);
 }
 
-bool Core::still_due(const Session& session, const Delivery& delivery, Now now) const {
-  const MessageView& view = delivery.message->view();
-  return view.expires > now.steady && still_entitled(session, delivery);
+std::optional<QoS> Core::qos_towards(const Session& session, const MessageView& view, std::size_t scheme,
+                                     const std::string* subscriber, const TopicRule* rule, Now now) const {
+  if (rule == nullptr || !may_reach(session, view, scheme)) return std::nullopt;
+  // Who is away has the names of its session; how it logs in when it is back decides then.
+  if (session.link == nullptr)
+    return access.may_receive(subscriber, scheme, view.topic, rule, {.identity = session.owner, .any_client_id = true});
+  const Caller caller = session.link->caller(now);
+  SchemeSet schemes;
+  schemes.add(view.scheme);
+  schemes.add(scheme);
+  if (!access.opens(*rule, caller, schemes)) return std::nullopt;
+  const auto most = access.may_receive(subscriber, scheme, view.topic, rule, caller.names);
+  return session.exactly_once && most != QoS::exactly_once ? std::nullopt : most;
 }
 
-bool Core::still_entitled(const Session& session, const Delivery& delivery) const {
+std::optional<QoS> Core::still_entitled(const Session& session, const Delivery& delivery, Now now) const {
   const MessageView& view = delivery.message->view();
-  return may_reach(session, view, delivery.scheme) && access.may_still_publish(view.author, view.scheme, view.topic) &&
-         access.may_receive(delivery.subscriber.get(), delivery.scheme, view.topic, access.rule(view.topic));
+  if (!access.may_still_publish(view.author, view.scheme, view.topic, view.qos)) return std::nullopt;
+  return qos_towards(session, view, delivery.scheme, delivery.subscriber.get(), access.rule(view.topic), now);
+}
+
+void Core::lower(Session& session, Delivery& delivery, QoS most) {
+  if (delivery.qos <= most) return;
+  finished(session, delivery);  // as what it was
+  delivery.number = 0;
+  delivery.qos = most;
 }
 
 void Core::pump(Session& session, Now now) {
@@ -232,7 +260,7 @@ void Core::pump(Session& session, Now now) {
   if (link.in_flight < session.outgoing.size()) {
     session.outgoing.erase_if([&](const auto& entry) {
       // What was sent once does not expire any more. [MQTT-4.3.3-7]
-      if (entry.sent || entry.awaiting == mqtt::Awaiting::pubcomp || still_entitled(session, entry.message)) return false;
+      if (entry.sent || entry.awaiting == mqtt::Awaiting::pubcomp || still_entitled(session, entry.message, now)) return false;
       drop(Drop::not_entitled);
       finished(session, entry.message);
       return true;
@@ -262,14 +290,17 @@ void Core::pump(Session& session, Now now) {
     if (session.queue.front().qos != QoS::at_most_once && link.in_flight >= quota_of_queue) break;
     Delivery delivery = std::move(session.queue.front());
     session.queue.pop_front();
+    ++session.left_queue;
     session.queued_bytes -= delivery.message->size();
+    const auto most = still_entitled(session, delivery, now);
     if (delivery.message->view().expires <= now.steady) {
       drop(Drop::expired);
       finished(session, delivery);
-    } else if (!still_due(session, delivery, now)) {
+    } else if (!most) {
       drop(Drop::not_entitled);
       finished(session, delivery);
     } else {
+      lower(session, delivery, *most);
       begin_message();
       if (delivery.receiver != nullptr) send_due(link, *delivery.receiver, now);  // it waited: its key may have changed
       start(session, std::move(delivery), now);
@@ -284,6 +315,7 @@ Core::Leaving Core::leaving(const Delivery& delivery, const Link& link) {
 }
 
 void Core::start(Session& session, Delivery&& delivery, Now now) {
+  step(steps_of_a_delivery);
   Link& link = *session.link;
   const MessageView& view = delivery.message->view();
   const Encoded* encoded = encode(view, leaving(delivery, link), now);
@@ -348,7 +380,9 @@ void Core::give_up(Session& session, std::uint16_t packet_id) {
 // -- retained messages for a new subscription ----------------------------------------------------------------------------------
 //
 // They are not queued: the subscription walks through the table as fast as its client takes them, a slice at a time. What is
-// stored meanwhile came as an ordinary message; but if that one was dropped, the walk makes up for it.
+// stored meanwhile comes as an ordinary message. If that one is dropped, another walk follows, for what was stored since. A walk
+// begins behind what waited in the queue then, which may hold older messages of the same topics, and goes on beside what comes
+// later. If the broker ends meanwhile, the walk begins again.
 
 namespace {
 constexpr std::size_t steps_of_a_slice = 1024;          // entries that are looked at
@@ -358,9 +392,14 @@ constexpr std::size_t retained_unwritten = 256 * 1024;  // bytes: live messages 
 
 void Core::owe_retained(Subscription& subscription, Now now) {
   Session& session = *subscription.session;
-  if (!subscription.retained) session.retained.push_back(&subscription);
-  subscription.retained = RetainedOwed{{}, retained.latest()};
+  const bool was_owed = subscription.retained.has_value(), was_saved = was_owed && subscription.retained->is_saved;
+  if (!was_owed) session.retained.push_back(&subscription);
+  subscription.retained = RetainedOwed{
+      .from = {}, .until = retained.latest(), .behind = session.left_queue + session.queue.size(), .is_saved = was_saved};
   if (!session.is_in_line) send_retained(session, now);
+  if (!subscription.retained || was_saved) return;
+  subscription.retained->is_saved = true;
+  save(subscription);
 }
 
 void Core::forget_retained(Subscription& subscription) {
@@ -371,34 +410,49 @@ void Core::forget_retained(Subscription& subscription) {
 
 void Core::misses(Session& session, const MessageView& view) {
   if (!view.retain) return;
-  for (Subscription* subscription : session.retained) subscription->retained->until = retained.latest();
+  for (Subscription* subscription : session.retained) {
+    auto& missed = subscription->retained->missed;
+    if (mqtt::matches(subscription->filter, view.topic)) missed = std::min(missed.value_or(UINT64_MAX), retained.latest() - 1);
+  }
 }
 
 bool Core::takes_retained(const Session& session, const Subscription& subscription) const {
   if (session.link == nullptr || session.link->ended || !sendable(session)) return false;
-  // What waits since before the subscription may be an older message of the same topics.
-  if (subscription.retained->from.empty() && !session.queue.empty()) return false;
+  if (!session.queue.empty() && session.left_queue < subscription.retained->behind) return false;
   if (session.link->connection.unwritten() >= retained_unwritten) return false;
   const bool needs_quota = session.exactly_once || subscription.options.qos != QoS::at_most_once;
   return !needs_quota || session.link->in_flight < quota(*session.link);
 }
 
 void Core::send_retained(Session& session, Now now) {
-  std::size_t steps = steps_of_a_slice;
+  std::size_t left = steps_of_a_slice;
+  walk_retained(session, left, now);
+  step(steps_of_a_slice - left);
+}
+
+void Core::walk_retained(Session& session, std::size_t& steps, Now now) {
   while (!session.retained.empty()) {
     Subscription& subscription = *session.retained.front();
     if (!takes_retained(session, subscription)) return;  // until it has taken some, or is back
     RetainedOwed& owed = *subscription.retained;
     const bool is_done = retained.walk(subscription.filter, owed.from, now.steady, steps, [&](const auto& message, auto order) {
-      if (order > owed.until) return true;
+      if (order > owed.until || order <= owed.since) return true;
       steps -= std::min(steps, steps_of_a_message);
       send_retained(subscription, message, now);
       return takes_retained(session, subscription);
     });
-    if (is_done)
+    if (is_done && owed.missed) {
+      owed = {.from = {},
+              .since = *owed.missed,
+              .until = retained.latest(),
+              .behind = session.left_queue + session.queue.size(),
+              .is_saved = owed.is_saved};
+    } else if (is_done) {
+      const bool is_saved = owed.is_saved;
       forget_retained(subscription);
-    else if (steps == 0)
-      return line_up(session);
+      if (is_saved) save(subscription);
+    }
+    if (steps == 0) return line_up(session);
   }
 }
 
@@ -413,7 +467,9 @@ void Core::send_retained(const Subscription& subscription, const std::shared_ptr
                     subscription.subscriber,
                     {}};
   if (subscription.identifier != 0) delivery.identifiers.push_back(subscription.identifier);
-  if (!still_due(session, delivery, now)) return drop(Drop::not_entitled);
+  const auto most = still_entitled(session, delivery, now);
+  if (!most || message->view().expires <= now.steady) return drop(Drop::not_entitled);
+  lower(session, delivery, *most);
   begin_message();
   start(session, std::move(delivery), now);
 }
@@ -423,6 +479,14 @@ void Core::line_up(Session& session) {
 }
 
 void Core::go_on(Now now) {
+  if (!links_in_line_.empty()) {
+    Link* link = find(links_in_line_.front());
+    links_in_line_.pop_front();
+    if (link != nullptr && !link->ended) {
+      link->waits_for_turn = false;
+      release(*link, now);
+    }
+  }
   if (in_line_.empty()) return;
   Session* session = find(in_line_.front());
   in_line_.pop_front();

@@ -13,6 +13,7 @@ using mqtt::QoS;
 void Core::begin_message() {
   ++publication_;
   encoded_used_ = 0;
+  routed_.reset();
 }
 
 /// Bytes that outboxes share, with the charge for them.
@@ -149,7 +150,7 @@ void Core::append_sealed(Link& link, const Encoded& encoded, std::uint16_t packe
   const std::size_t header = mqtt::header_size(bytes);
   const auto topic = as_text(bytes.subspan(encoded.id_at - encoded.topic_size, encoded.topic_size));
   Buffer payload;
-  if (!link.guard->seal(topic, bytes.last(encoded.payload_size), payload)) return drop(Drop::cannot_seal);
+  if (!link.guard->seal(topic, bytes.last(encoded.payload_size), link.now, payload)) return drop(Drop::cannot_seal);
   Buffer& tail = link.connection.outbox().tail();
   tail.push_back(bytes[0] | (dup ? 0x08 : 0));
   mqtt::write_variable(bytes.size() - header - encoded.payload_size + payload.size(), tail);

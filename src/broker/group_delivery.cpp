@@ -9,10 +9,13 @@ using mqtt::QoS;
 
 /// To the member named; or, refused by that one, to another member of the group, which this shard owns.
 void Core::route(Publication& publication, const SharedRoute& route, Now now) {
-  begin_message();
+  begin_routed(publication);
   if (route.refused) {
-    SharedGroup* group = groups.find(route.group);
-    return group != nullptr ? deliver_to_group(*group, publication, route.session, route.tries, now) : drop(Drop::not_entitled);
+    if (SharedGroup* group = groups.find(route.group))
+      deliver_to_group(*group, publication, route.session, route.tries, now);
+    else
+      drop(Drop::not_entitled);
+    return;
   }
   if (deliver_to_member(route.session, route.group, publication, now)) return;
   SharedRoute back = route;
@@ -20,9 +23,18 @@ void Core::route(Publication& publication, const SharedRoute& route, Now now) {
   send_back(publication, std::move(back), now);
 }
 
+/// One message may be for many groups: all of them get the same bytes.
+void Core::begin_routed(Publication& publication) {
+  const std::weak_ptr<const Message> message = publication.keep();
+  const bool has_begun = !routed_.owner_before(message) && !message.owner_before(routed_);
+  if (has_begun) return;
+  begin_message();
+  routed_ = message;
+}
+
 /// To the group's owner, who finds another member.
 void Core::send_back(Publication& publication, SharedRoute back, Now now) {
-  std::size_t owner = SharedGroups::owner(back.group, count);
+  std::size_t owner = owner_of(back.group);
   if (owner == index) return route(publication, back, now);
   Parcel parcel;
   parcel.to = owner;
@@ -47,7 +59,7 @@ void Core::give_to_others(const std::vector<Delivery>& jobs, Number left, Now no
     const MessageView& view = job.message->view();
     if (view.expires <= now.steady) {
       drop(Drop::expired);
-    } else if (!access.may_still_publish(view.author, view.scheme, view.topic)) {
+    } else if (!access.may_still_publish(view.author, view.scheme, view.topic, view.qos)) {
       drop(Drop::not_entitled);
     } else {
       Publication publication{*this, view, job.message};
@@ -64,12 +76,22 @@ void Core::send_parcel(Parcel parcel) {
     change(TransitSaved{parcel.transit, parcel.message, static_cast<std::uint32_t>(parcel.to), static_cast<std::uint32_t>(count),
                         parcel.route->session, parcel.route->group});
   }
-  effects.parcels.push_back(std::move(parcel));
+  hand_over(std::move(parcel));
 }
 
-void Core::deliver_to_group(SharedGroup& group, Publication& publication, Number except, std::uint32_t tries, Now now) {
+bool Core::deliver_to_group(SharedGroup& group, Publication& publication, Number except, std::uint32_t tries, Now now) {
+  const MessageView& view = publication.view;
+  const TopicRule* rule = access.rule(view.topic);
+  const auto may = [&](const GroupMembers::Party& party) {
+    mqtt::PatternNames names;
+    if (party.subscriber != nullptr) names.identity = *party.subscriber;
+    names.any_client_id = true;  // each member is asked for its own
+    return access.may_receive(party.subscriber.get(), party.scheme, view.topic, rule, names).has_value();
+  };
   for (; tries <= std::min<std::size_t>(group.members.size(), SharedGroup::most_tries); ++tries) {
-    const GroupMembers::Member* member = group.members.choose(except, tries);
+    const std::uint64_t before = group.members.visited();
+    const GroupMembers::Member* member = group.members.choose(except, tries, may);
+    step(group.members.visited() - before);
     if (member == nullptr) break;
     except = member->session;
     if (member->shard != index) {
@@ -77,11 +99,13 @@ void Core::deliver_to_group(SharedGroup& group, Publication& publication, Number
       parcel.to = member->shard;
       parcel.message = publication.keep();
       parcel.route = std::make_shared<const SharedRoute>(SharedRoute{group.name, member->session, false, tries + 1});
-      return send_parcel(std::move(parcel));
+      send_parcel(std::move(parcel));
+      return true;
     }
-    if (deliver_to_member(member->session, group.name, publication, now)) return;
+    if (deliver_to_member(member->session, group.name, publication, now)) return true;
   }
   drop(Drop::not_entitled);
+  return false;
 }
 
 /// False if it cannot take it: another one may. The message has begun: many groups may get the same bytes.
@@ -92,10 +116,9 @@ bool Core::deliver_to_member(Number number, std::string_view group, Publication&
   auto at = session->subscriptions.find(group);
   if (at == session->subscriptions.end()) return false;
   Subscription& subscription = *at->second;
-  if (!access.may_receive(subscription.subscriber.get(), subscription.scheme, view.topic, access.rule(view.topic)) ||
-      !may_reach(*session, view, subscription.scheme))
-    return false;
-  const QoS qos = qos_for(*session, view.qos, subscription.options.qos);
+  const auto most = qos_towards(*session, view, subscription.scheme, subscription.subscriber.get(), access.rule(view.topic), now);
+  if (!most) return false;
+  const QoS qos = std::min(qos_for(*session, view.qos, subscription.options.qos), *most);
   if (qos == QoS::at_most_once && !sendable(*session)) return false;
   Target target{&subscription, qos, subscription.options.retain_as_published && view.retain, {}};
   if (subscription.identifier != 0) target.identifiers.push_back(subscription.identifier);

@@ -46,7 +46,7 @@ Result<> Link::on(const mqtt::Connect& packet, Bytes raw) {
   if (!is_client_id(packet.client_id) || (packet.client_id.starts_with(own_names) && !peer.is_own))
     return violation("client identifier not allowed", Reason::client_identifier_not_valid);
   if (!packet.client_id.empty()) {
-    std::size_t owner = Shard::shard_of(packet.client_id, core_.count);
+    std::size_t owner = core_.owner_of(packet.client_id);
     if (owner != core_.index) {
       connection.hold();
       moving = to_buffer(raw);
@@ -78,12 +78,14 @@ Result<> Link::on(const mqtt::Publish& packet) {
   constexpr std::size_t few = 64;  // QoS 2 messages between PUBLISH and PUBREL, which MQTT 3 does not bound
   if (packet.qos == QoS::exactly_once && session->incoming.size() >= few && !core_.has_room_to_wait())
     return violation("too many messages without PUBREL while memory is short", Reason::quota_exceeded);
-  core_.meter(*this, packet);
+  core_.meter(*this, packet.topic.size() + packet.payload.size() + text_size(packet.properties));
+  core_.wait_for_others(*this, packet);
   if (guard == nullptr) return admit(packet);
   if (relay() != nullptr && packet.qos != QoS::exactly_once)
     return violation("all messages of this login have QoS 2", Reason::qos_not_supported);
   auto opened = guard->open(packet.topic, packet.payload);
   if (!opened && relay() != nullptr) return part(opened.error());
+  if (!opened && guard->must_end()) return violation("too many payloads of its connection did not open", Reason::not_authorized);
   if (!opened) {
     const Refused why = not_verified(opened.error()).value();
     core_.refuse(*this, why, now);
@@ -116,6 +118,7 @@ Result<> Link::go_on_with_message() {
 
 Result<> Link::take(const mqtt::Publish& packet, Preparation* prepared) {
   auto [reason, relies] = core_.accept(*this, packet, prepared, now);
+  core_.take_turns(*this);
   return answer(packet, reason, relies);
 }
 
@@ -170,6 +173,7 @@ Result<> Link::on(const mqtt::Puback& packet) {
   core_.finished(*session, session->outgoing.finish(packet.packet_id));
   --in_flight;
   core_.pump(*session, now);
+  core_.take_turns(*this);
   return {};
 }
 
@@ -205,13 +209,15 @@ Result<> Link::on(const mqtt::Pubcomp& packet) {
   core_.finished(*session, session->outgoing.finish(packet.packet_id));
   --in_flight;
   core_.pump(*session, now);
+  core_.take_turns(*this);
   return {};
 }
 
-/// The peer does not hold the keys of this connection, or somebody changes what it says. It counts like a failed login.
+/// The peer does not hold the keys of this connection, or somebody changes what it says. It counts like a failed login by the
+/// publication that has such keys.
 Result<> Link::part(const Error& error) {
   core_.refuse(*this, {Refusal::verification_failed, Reason::unspecified_error, error.what}, now, false);
-  LoginTry(core_.ports.gate, LoginGate::Tested::key, identity, peer.address, now).is(LoginGate::Outcome::failed);
+  LoginTry(core_.ports.gate, LoginGate::Tested::held_off, identity, peer.address, now).is(LoginGate::Outcome::failed);
   connection.disconnect(Reason::unspecified_error, relay()->farewell());
   core_.tell_writable(*this);
   core_.end(*this, Ending::error, true, now);
@@ -244,6 +250,9 @@ Result<> Link::check_amount(std::size_t filters, const mqtt::Properties& asked) 
 Result<> Link::on(const mqtt::Subscribe& packet) {
   const mqtt::Properties asked = asked_of(packet.properties, core_.ports.schemes);
   TRY(check_amount(packet.entries.size(), asked));
+  std::size_t asked_bytes = 0;
+  for (const auto& entry : packet.entries) asked_bytes += entry.filter.size();
+  core_.meter(*this, asked_bytes);
   std::size_t before = core_.changes.size();
   mqtt::Suback answer{.packet_id = packet.packet_id, .properties = {}, .reasons = {}};
   std::vector<Subscription*> with_retained;
@@ -255,7 +264,7 @@ Result<> Link::on(const mqtt::Subscribe& packet) {
       answer.reasons.push_back(granted.error().reason);
       continue;
     }
-    answer.reasons.push_back(static_cast<Reason>(entry.options.qos));
+    answer.reasons.push_back(static_cast<Reason>(granted->qos));
     bool wanted = entry.options.retain_handling == mqtt::RetainHandling::send ||
                   (entry.options.retain_handling == mqtt::RetainHandling::send_if_new && granted->is_new);
     // A filter named twice is one subscription; a shared one gets none.
@@ -266,11 +275,15 @@ Result<> Link::on(const mqtt::Subscribe& packet) {
   promise(PacketType::suback, answer, core_.changes.size() != before);
   if (ended) return {};
   for (Subscription* subscription : with_retained) core_.owe_retained(*subscription, now);
+  core_.take_turns(*this);
   return {};
 }
 
 Result<> Link::on(const mqtt::Unsubscribe& packet) {
   TRY(check_amount(packet.filters.size(), {}));
+  std::size_t asked_bytes = 0;
+  for (const auto filter : packet.filters) asked_bytes += filter.size();
+  core_.meter(*this, asked_bytes);
   std::size_t before = core_.changes.size();
   mqtt::Unsuback answer{.packet_id = packet.packet_id, .properties = {}, .reasons = {}};
   for (auto filter : packet.filters)
@@ -278,6 +291,7 @@ Result<> Link::on(const mqtt::Unsubscribe& packet) {
                                  ? Reason::success
                                  : Reason::no_subscription_existed);
   promise(PacketType::unsuback, answer, core_.changes.size() != before);
+  core_.take_turns(*this);
   return {};
 }
 

@@ -3,7 +3,9 @@
 
 #include <string>
 
+#include "broker/access.h"
 #include "broker/budget.h"
+#include "broker/login_places.h"
 #include "broker/session.h"
 #include "broker/shard.h"
 #include "broker/turns.h"
@@ -19,11 +21,31 @@ struct PendingLogin {
   std::shared_ptr<Login> login;
   std::shared_ptr<std::optional<Result<Login::Step>>> answer;  ///< of the present step; nothing: no thread had time for it
   std::string method;
-  std::string name;                   ///< whose login it is said to be: failures are counted under it
-  Secret connect;                     ///< the packet, until it is done; empty when logging in again
-  bool running = false;               ///< a step is being worked on
+  std::string name;  ///< whose login it is said to be: failures are counted under it
+  Secret connect;    ///< the packet, until it is done; empty when logging in again
+  LoginPlaces::Ticket place = 0;
+  std::function<void()> work;   ///< the next step, while it waits in line
+  Turns::Ticket ticket = 0;     ///< there
+  bool running = false;         ///< a step is being worked on, or waits for that
+  bool waits = false;           ///< for its turn to begin, with
+  Buffer data{};                ///< the client's first
+  bool displaced = false;       ///< it makes room for others, and has not failed
+  std::uint64_t since = 0;      ///< steady: when its peer's turn began
+  std::uint64_t answer_at = 0;  ///< steady; not before
+  bool is_answered = false;     ///< and waits for that moment
   std::optional<std::size_t> scheme;  ///< whose login it is; nothing: by user name and password alone
   Hop hop = Hop::none;                ///< chosen
+};
+
+/// By what somebody logs in, as far as it is known at the beginning.
+struct LoginKind {
+  std::string_view name;
+  Profile profile;
+  std::string transport_identity;
+
+  Access::Login with(Factors factors, std::string_view who) const {
+    return {name, profile, factors, !transport_identity.empty() && transport_identity == who};
+  }
 };
 
 /// A PUBLISH whose slow part is being worked on.
@@ -58,14 +80,23 @@ class Link final : public mqtt::Events {
   Result<> on(const mqtt::Auth& packet) override;
   /// The login's present step is done.
   Result<> go_on_with_login();
+  /// A try at a name that many have guessed at; begins it if it may.
+  void wait_turn();
   /// So is what the message waited for.
   Result<> go_on_with_message();
 
   /// The guard's part in acknowledgements; null: it has none.
   KeyRelay* relay() const { return guard != nullptr ? guard->relay() : nullptr; }
+  /// Nothing of what it sends is looked at for now.
+  bool is_held_back() const { return is_slowed() || preparing != nullptr; }
+  bool is_slowed() const { return slowed_until != 0 || waits_for_turn || waits_for_others; }
   bool is_v5() const { return connection.version() == mqtt::Version::v5; }
   /// For the log: the identifier, or the address before there is one.
   std::string_view label() const { return session != nullptr ? std::string_view(session->client_id) : peer.address; }
+  /// What rights and policy depend on.
+  Caller caller(Now at) const { return {proved, {.identity = identity, .client_id = bound_client_id}, at.steady}; }
+  /// Whose share of what is finite it takes: its identity's, or its address's.
+  const std::string& party() const { return identity.empty() ? place() : identity; }
   const std::string& place() const { return peer.place.empty() ? peer.address : peer.place; }
 
   mqtt::Connection connection;
@@ -73,6 +104,8 @@ class Link final : public mqtt::Events {
   const Peer peer;
   std::string identity;                  ///< who logged in; empty: nobody, or not yet
   std::optional<std::size_t> proved_by;  ///< whose login it was, a scheme's index
+  Proved proved;                         ///< by all its logins
+  std::string bound_client_id;           ///< its client identifier, if that is the identity's; empty: anybody could use it
   bool is_hidden = peer.is_hidden;       ///< nobody on the way reads the payloads that it gets
   bool knows_its_id = true;              ///< false: MQTT 3 has no word for the client identifier that the broker has chosen
   std::unique_ptr<PayloadGuard> guard;   ///< seals the payloads of its messages; null: they go as they are
@@ -97,6 +130,10 @@ class Link final : public mqtt::Events {
   std::uint64_t failures_since = 0;  ///< since this steady moment
   TokenBucket messages, bytes;       ///< that it may publish
   std::uint64_t slowed_until = 0;    ///< steady; 0: it keeps to its rates
+  bool publishes = false;            ///< has sent a message,
+  bool was_promised = false;         ///< and one of QoS 1 or 2, or a retained one
+  bool waits_for_turn = false;       ///< Core::take_turns
+  bool waits_for_others = false;     ///< for shards that do not take its messages
   bool owes_reading = false;         ///< it does not take our answers
   bool is_read = true;               ///< as Effects::reading has told
   std::uint64_t stalled_since = 0;   ///< steady: is owed bytes, and has taken none since; 0: all is well
@@ -131,6 +168,9 @@ class Link final : public mqtt::Events {
     LoggedIn who{};
   };
   Result<> enter(const mqtt::Connect& packet, Proof proof);
+  /// Notes what this login (nothing: none) and the transport have proved of an identity. An error: that is not enough for it.
+  LoginKind kind_of(const PendingLogin& login) const;
+  Result<> prove(const std::string& who, const PendingLogin* login, Factors factors);
   Result<> protect(Proof proof);
   Result<> admit(const mqtt::Publish& packet);
 

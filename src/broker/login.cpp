@@ -16,12 +16,12 @@ Failure refused(std::string cause, Reason reason = Reason::not_authorized) {
   return fail(Blame::not_authorised, std::move(cause), static_cast<std::uint8_t>(reason));
 }
 
-std::string make_client_id(Random& random, std::string_view begins_with, std::size_t shard, std::size_t count) {
-  for (;;) {  // until it falls to this shard: `count` tries on average
+std::string make_client_id(const Core& core, std::string_view begins_with) {
+  for (;;) {  // until it falls to this shard: as many tries on average as there are shards
     std::array<std::uint8_t, 12> octets{};
-    random.fill(octets);
+    core.ports.random.fill(octets);
     std::string id = std::string(begins_with).append("auto-").append(to_hex(octets));
-    if (Shard::shard_of(id, count) == shard) return id;
+    if (core.owner_of(id) == core.index) return id;
   }
 }
 
@@ -54,17 +54,20 @@ constexpr std::string_view tls_method = "TLS-EXT";
 
 constexpr const char* too_many_failures = "too many logins have failed";
 
-/// Whether what has come of a step is a failure of the peer's.
-LoginGate::Outcome outcome_of(const Result<Login::Step>& step, const Directory& directory) {
+/// Whether what has come of a step is a failure of the peer's. Who has proved something, and not what the list asks for, has
+/// failed like anybody else.
+LoginGate::Outcome outcome_of(const Result<Login::Step>& step, const Directory& directory, const LoginKind& kind) {
   if (!step) return step.error().blame == Blame::environment ? LoginGate::Outcome::untried : LoginGate::Outcome::failed;
   if (!step->done) return LoginGate::Outcome::untried;
-  const Identity* listed = directory.find((*step->done)->identity);
-  return listed != nullptr && listed->status == Status::active ? LoginGate::Outcome::succeeded : LoginGate::Outcome::failed;
+  const LoggedIn& who = **step->done;
+  return Access::check_login(directory.find(who.identity), kind.with(who.factors, who.identity)) ? LoginGate::Outcome::succeeded
+                                                                                                 : LoginGate::Outcome::failed;
 }
 
 /// One step, counted from its beginning, whatever becomes of the connection meanwhile. Where a key is looked at before the
 /// secret, only who has the key fails at the secret, or learns that no more tries are taken.
-Result<Login::Step> advance(Login& login, Bytes data, const Scene& scene, const std::function<LoginTry(Login::Tested)>& begin) {
+Result<Login::Step> advance(Login& login, Bytes data, const Scene& scene, const LoginKind& kind,
+                            const std::function<LoginTry(Login::Tested)>& begin) {
   const auto tested = login.tested();
   LoginTry attempt = begin(tested);
   if (!attempt.is_open()) return refused(too_many_failures, Reason::quota_exceeded);
@@ -74,7 +77,7 @@ Result<Login::Step> advance(Login& login, Bytes data, const Scene& scene, const 
     attempt = begin(login.tested());
     if (!attempt.is_open()) return refused(too_many_failures, Reason::quota_exceeded);
   }
-  attempt.is(outcome_of(step, scene.directory));
+  attempt.is(outcome_of(step, scene.directory, kind));
   return step;
 }
 
@@ -136,6 +139,7 @@ Result<> Link::begin(const mqtt::Connect& packet, Bytes raw) {
                      packet.properties.authentication_data.value_or(Bytes{}));
   // No login, or a user name where nothing is known of names.
   if (peer.identity.empty() && !peer.may_be_anonymous) return refused("anonymous client refused: this listener wants a login");
+  if (!peer.identity.empty()) TRY(prove(peer.identity, nullptr, {}));
   identity = peer.identity;
   return enter(packet, {});
 }
@@ -214,9 +218,7 @@ Result<> Link::take_part(std::unique_ptr<Login> login, LoginRequest request, std
   // Before there is any work; what has begun is counted where the work is done.
   if (core_.ports.gate != nullptr && !core_.ports.gate->may_try(login->tested(), name, peer.address, now))
     return refused(too_many_failures, Reason::quota_exceeded);
-  if (core_.logins >= core_.settings.maximum_logins) return refused("too many logins at once", Reason::quota_exceeded);
-  logging_in = std::make_unique<PendingLogin>();
-  ++core_.logins;
+  if (!core_.take_login_place(*this)) return refused("too many logins at once", Reason::quota_exceeded);
   logging_in->login = std::move(login);
   logging_in->method = std::move(request.method);
   logging_in->name = std::move(name);
@@ -226,22 +228,70 @@ Result<> Link::take_part(std::unique_ptr<Login> login, LoginRequest request, std
     logging_in->connect = std::move(request.connect);
     connection.hold();
   }
-  step(data);
+  if (core_.ports.gate == nullptr || logging_in->login->tested() != Login::Tested::secret) {
+    step(data);
+    return {};
+  }
+  logging_in->running = logging_in->waits = true;
+  logging_in->data = to_buffer(data);
+  wait_turn();
   return {};
+}
+
+void Link::wait_turn() {
+  const auto turn = core_.ports.gate->take_turn(logging_in->name, peer.address, now);
+  if (!turn.is_now) return;
+  logging_in->waits = false;
+  logging_in->answer_at = turn.answer_at;
+  if (turn.answer_at != 0) ++core_.counters.slowed_logins;
+  step(logging_in->data);
 }
 
 // A client that has left costs no more work.
 void Link::step(Bytes data) {
   logging_in->running = true;
+  core_.login_places.set(logging_in->place, LoginPlaces::At::line);
   logging_in->answer = std::make_shared<std::optional<Result<Login::Step>>>();
-  core_.effects.jobs.push_back(
-      {{Job::Kind::login, id, {}},
-       [pending = std::weak_ptr(logging_in->login), answer = logging_in->answer, data = to_buffer(data), now = now,
-        directory = core_.access.shared_directory(), gate = core_.ports.gate, name = logging_in->name, address = peer.address] {
-         if (auto login = pending.lock())
-           answer->emplace(advance(*login, data, {now, *directory},
-                                   [&](Login::Tested by) { return LoginTry(gate, by, name, address, now); }));
-       }});
+  core_.line_up_login(*this, [pending = std::weak_ptr(logging_in->login), answer = logging_in->answer, data = to_buffer(data),
+                              now = now, directory = core_.access.shared_directory(), gate = core_.ports.gate,
+                              name = logging_in->name, address = peer.address, kind = kind_of(*logging_in)] {
+    if (auto login = pending.lock())
+      answer->emplace(advance(*login, data, {now, *directory}, kind,
+                              [&](Login::Tested by) { return LoginTry(gate, by, name, address, now); }));
+  });
+}
+
+bool Core::take_login_place(Link& link) {
+  if (login_places.is_full()) {
+    const auto leaving = login_places.displaced_by(link.place());
+    Link* other = leaving ? find(*leaving) : nullptr;
+    if (other == nullptr) return false;
+    other->now = link.now;
+    other->logging_in->displaced = true;
+    abort(*other, {Blame::environment, "its login makes room for others", static_cast<std::uint8_t>(Reason::quota_exceeded)});
+  }
+  link.logging_in = std::make_unique<PendingLogin>();
+  link.logging_in->place = login_places.enter(link.place(), link.id);
+  return true;
+}
+
+void Core::line_up_login(Link& link, std::function<void()> work) {
+  link.logging_in->work = std::move(work);
+  link.logging_in->ticket = login_turns_.wait(link.place(), link.id);
+  begin_logins();
+}
+
+void Core::begin_logins() {
+  while (const auto next = login_turns_.next()) {
+    Link& link = *find(*next);  // who ends leaves the line
+    login_places.set(link.logging_in->place, LoginPlaces::At::work);
+    effects.jobs.push_back({{Job::Kind::login, link.id, link.place()}, std::move(link.logging_in->work)});
+  }
+}
+
+void Core::forget_login(Link& link) {
+  login_places.leave(link.logging_in->place);
+  login_turns_.leave(link.place(), link.logging_in->ticket);
 }
 
 Result<> Link::go_on_with_login() {
@@ -255,29 +305,26 @@ Result<> Link::go_on_with_login() {
   if (result && !result->data.empty()) properties.authentication_data = result->data;
   if (result && !result->done) {
     if (pending.method.empty()) return refused("a password takes one step");
+    core_.login_places.set(pending.place, LoginPlaces::At::peer);
+    pending.since = now.steady;
     connection.send(mqtt::Auth{.reason = Reason::continue_authentication, .properties = properties});  // [MQTT-4.12.0-2]
     return {};
   }
+  core_.forget_login(*this);
   auto decided = std::move(logging_in);
-  --core_.logins;
-  LoggedIn logged_in;
-  if (result) logged_in = std::move(*result->done).release();
-  const std::string& who = logged_in.identity;
-  const Identity* listed = result ? core_.access.directory().find(who) : nullptr;
-  bool may_enter = listed != nullptr && listed->status == Status::active && (!again || who == identity);
-  if (!may_enter) {
-    const auto code = result ? Reason::not_authorized : static_cast<Reason>(result.error().code);
+  if (!result) {
+    const auto code = static_cast<Reason>(result.error().code);
     const bool may_be_told = code == Reason::protocol_error || code == Reason::quota_exceeded;
-    return refused(!result ? result.error().what
-                   : again ? "another identity than before"
-                           : "its identity is not active",
-                   may_be_told ? code : Reason::not_authorized);
+    return refused(result.error().what, may_be_told ? code : Reason::not_authorized);
   }
+  LoggedIn logged_in = std::move(*result->done).release();
+  if (again && logged_in.identity != identity) return refused("another identity than before");
+  TRY(prove(logged_in.identity, decided.get(), logged_in.factors));
   if (again) {
     connection.send(mqtt::Auth{.reason = Reason::success, .properties = properties});
-    return {};
+    return connection.protect_again(logged_in.session_key);
   }
-  identity = who;
+  identity = logged_in.identity;
   proved_by = decided->scheme;
   auto header = TRY(mqtt::decode_header(decided->connect.reveal(), connection.version()));
   auto packet = TRY(mqtt::decode_connect(decided->connect.reveal().subspan(header->size)));
@@ -288,13 +335,30 @@ Result<> Link::go_on_with_login() {
   return enter(packet, std::move(proof));
 }
 
+LoginKind Link::kind_of(const PendingLogin& login) const {
+  if (!login.scheme) return {password_login, Profile::hardened, peer.identity};
+  const SchemeInfo& info = core_.ports.schemes[*login.scheme]->info();
+  return {info.name, info.profile, peer.identity};
+}
+
+Result<> Link::prove(const std::string& who, const PendingLogin* login, Factors factors) {
+  const bool by_transport = peer.identity == who;
+  const LoginKind kind = login != nullptr ? kind_of(*login) : LoginKind{{}, Profile::hardened, peer.identity};
+  auto checked = Access::check_login(core_.access.directory().find(who), kind.with(factors, who));
+  if (!checked) return refused(checked.error().what);
+  Proved its;
+  if (by_transport && Access::may_log_in(*core_.access.directory().find(who), transport_login, Profile::hardened))
+    core_.access.add_login(its, login_by_transport);
+  if (login != nullptr) core_.access.add_login(its, login->scheme.value_or(login_by_password));
+  its.factors = *checked;
+  its.since = now.steady;
+  proved = its;
+  return {};
+}
+
 // The client is who it says it is; it gets its session.
 Result<> Link::enter(const mqtt::Connect& packet, Proof proof) {
   const bool one_at_a_time = proof.who.guard != nullptr && proof.who.guard->relay() != nullptr;
-  if (!identity.empty()) {
-    const Identity* listed = core_.access.directory().find(identity);
-    if (listed == nullptr || listed->status != Status::active) return refused("its identity is not active");
-  }
   mqtt::Connack answer;
   answer.properties = proof.properties;
   if (proof.hop != Hop::none) answer.properties.user.push_back({hop_property, name(proof.hop)});
@@ -304,11 +368,11 @@ Result<> Link::enter(const mqtt::Connect& packet, Proof proof) {
   if (by_tls && !client_id.empty() && !is_bound_to(client_id, identity))
     return refused("its client identifier is not of the identity that TLS proves");
   if (client_id.empty()) {
-    const std::string begins_with = by_tls ? identity + ":" : std::string();
-    assigned = make_client_id(core_.ports.random, begins_with, core_.index, core_.count);
+    assigned = make_client_id(core_, by_tls ? identity + ":" : std::string());
     client_id = answer.properties.assigned_client_identifier.emplace(assigned);  // [MQTT-3.2.2-16]
     knows_its_id = packet.version == mqtt::Version::v5;
   }
+  if (proof.who.binds_client_id) bound_client_id = client_id;
   std::optional<PendingWill> will;
   if (packet.will) {
     auto admitted = core_.admit_will(*this, client_id, *packet.will, now);
@@ -317,7 +381,7 @@ Result<> Link::enter(const mqtt::Connect& packet, Proof proof) {
     will = std::move(*admitted);
   }
   // Of such a login nothing goes on beyond its connection.
-  auto [taken, present] = core_.take_session(client_id, identity, packet.clean_start || one_at_a_time, now);
+  auto [taken, present] = core_.take_session(client_id, identity, packet.clean_start || one_at_a_time, party(), now);
   if (taken == nullptr) return refused("too many sessions", Reason::quota_exceeded);
 
   session = taken;

@@ -34,6 +34,7 @@ Message::Message(const MessageView& from, std::uint64_t number, Budget* budget) 
   storage_.reserve(from.topic.size() + from.payload.size() + (wrapped ? from.wire.size() : 0) + from.author.size() +
                    from.publisher.size() + (from.properties != nullptr ? text_size(*from.properties) : 0));
   Store store(storage_);
+  view_.party = {};
   view_.topic = store.keep(from.topic);
   view_.payload = store.keep(from.payload);
   view_.wire = wrapped ? store.keep(from.wire) : view_.payload;

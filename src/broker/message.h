@@ -23,6 +23,7 @@ struct MessageView {
   const mqtt::Properties* properties = nullptr;  ///< those that travel with a message; null if none
   std::uint64_t expires = UINT64_MAX;            ///< steady milliseconds
   std::uint64_t stamp = 0;                       ///< orders retained messages of one topic between shards
+  std::string_view party{};                      ///< whose share of what is retained it takes; not kept with the message
 };
 
 /// Bytes of the texts among the properties that travel with a message.
@@ -43,6 +44,7 @@ class Message {
     return topic.size() + payload.size() + text_size(properties) + sizeof(Message) +
            (properties.user.empty() ? 0 : properties_size(&properties));
   }
+  bool is_counted() const { return charge_.bytes() != 0; }
   /// From now on, if not before; of one that a store has kept. Before others have it.
   void count_in(Budget* budget) const {
     if (charge_.bytes() == 0) charge_ = Charge(budget, size());

@@ -28,6 +28,12 @@ constexpr std::uint64_t shortest_stop = 100;
 constexpr std::size_t kept_while_preparing = 16 * 1024;
 constexpr std::uint32_t inflight_when_short = 8;
 
+// Some milliseconds of work, and what each packet costs besides.
+constexpr std::uint64_t steps_of_a_turn = 40'000;
+constexpr std::size_t steps_of_a_packet = 5;
+
+constexpr const char* short_of_memory = "memory is short";
+
 std::size_t in_steps(std::size_t bytes) {
   return bytes / Charge::step * Charge::step;
 }
@@ -66,8 +72,22 @@ void Core::account(Session& session) {
                                session.incoming.size() * cost_of_packet_id));
 }
 
-void Core::account(Subscription& subscription) {
-  subscription.charge = Charge(ports.budget, cost_of_subscription + 3 * subscription.filter.size(), true);
+void Core::account_first(Session& session, std::string_view party) {
+  account(session);
+  session.lasting = ShareInUse(lasting, party, cost_of_session);
+}
+
+void Core::account_first(Subscription& subscription, std::string_view party) {
+  const std::size_t cost = cost_of_subscription + 3 * subscription.filter.size();
+  subscription.charge = Charge(ports.budget, cost, true);
+  subscription.lasting = ShareInUse(lasting, party, cost + mqtt::levels(subscription.filter) * cost_of_node);
+}
+
+// Clients of a party are on all shards.
+bool Core::has_room_for_sessions(std::string_view party) const {
+  if (ports.budget == nullptr || ports.budget->most() == 0) return true;
+  const std::size_t half = ports.budget->most() / 2;
+  return ports.budget->has_room_for_sessions() && lasting.of(party) * count < half - half / 4;
 }
 
 void Core::account_tree() {
@@ -75,14 +95,17 @@ void Core::account_tree() {
 }
 
 const char* Core::lacks_room_for(const mqtt::Publish& packet) const {
-  constexpr const char* short_of_memory = "memory is short";
-  if (packet.retain && !packet.payload.empty()) {  // to erase, there is always room
-    const std::size_t size = Message::size_of(packet.topic, packet.payload, packet.properties);
-    if (!retained.has_room(packet.topic, size)) return "too many retained messages";
-    if (!has_room_to_wait() && !retained.replaces(packet.topic, size)) return short_of_memory;
-  }
-  const bool is_kept = (packet.retain && !packet.payload.empty()) || packet.qos != mqtt::QoS::at_most_once;
-  return is_kept && ports.budget != nullptr && !ports.budget->has_room() ? short_of_memory : nullptr;
+  if (packet.retain && packet.payload.empty() && retained.holds(packet.topic)) return nullptr;  // it makes room
+  return packet.qos != mqtt::QoS::at_most_once && ports.budget != nullptr && !ports.budget->has_room() ? short_of_memory
+                                                                                                       : nullptr;
+}
+
+const char* Core::lacks_room_to_retain(const Link& link, const mqtt::Publish& packet) const {
+  if (packet.payload.empty()) return nullptr;  // to erase, there is always room
+  const std::size_t size = Message::size_of(packet.topic, packet.payload, packet.properties);
+  if (!retained.has_room(packet.topic, size, link.party())) return "too many retained messages; it is delivered and not kept";
+  if (!has_room_to_wait() && !retained.replaces(packet.topic, size)) return short_of_memory;
+  return nullptr;
 }
 
 std::size_t Core::outbox_limit() const {
@@ -101,7 +124,7 @@ void Core::look_after(Link& link) {
   if (link.ended) return;
   const std::size_t kept = link.connection.kept();
   const bool is_too_much =
-      kept > kept_when_full && !has_room_to_wait() && (!has_room_to_grow() || (kept > kept_when_short && link.slowed_until == 0));
+      kept > kept_when_full && !has_room_to_wait() && (!has_room_to_grow() || (kept > kept_when_short && !link.is_slowed()));
   if (is_too_much) {
     abort(link, {Blame::not_authorised, "it sends more than can be kept while memory is short",
                  static_cast<std::uint8_t>(mqtt::Reason::quota_exceeded)});
@@ -119,14 +142,12 @@ void Core::look_after(Link& link) {
 
 // -- time ----------------------------------------------------------------------------------------------------------------------
 
-void Core::meter(Link& link, const mqtt::Publish& packet) {
+void Core::meter(Link& link, std::size_t bytes) {
   if (link.peer.is_own) return;  // a bridge speaks for many
   const std::uint64_t now = link.now.steady;
   std::uint64_t until = now;
   if (const Rate rate = message_rate(settings); rate.per_second != 0) until = link.messages.take(rate, 1, now);
-  if (const Rate rate = byte_rate(settings); rate.per_second != 0)
-    until =
-        std::max(until, link.bytes.take(rate, packet.topic.size() + packet.payload.size() + text_size(packet.properties), now));
+  if (const Rate rate = byte_rate(settings); rate.per_second != 0) until = std::max(until, link.bytes.take(rate, bytes, now));
   if (until <= now || link.slowed_until != 0) return;
   link.slowed_until = std::max(until, now + shortest_stop);
   slowed_.emplace(link.slowed_until, link.id);
@@ -139,18 +160,71 @@ void Core::read_on(Now now) {
     Link* link = find(slowed_.begin()->second);
     slowed_.erase(slowed_.begin());
     if (link == nullptr || link->ended) continue;
-    link->now = now;
     link->slowed_until = 0;
-    if (link->preparing == nullptr)
-      if (auto released = link->connection.release(*link, now); !released && !link->ended) abort(*link, released.error());
-    look_after(*link);
-    if (link->connection.unwritten() > 0) tell_writable(*link);
+    release(*link, now);
+  }
+}
+
+void Core::release(Link& link, Now now) {
+  link.now = now;
+  turn_began_ = steps();
+  if (!link.is_held_back())
+    if (auto released = link.connection.release(link, now); !released && !link.ended) abort(link, released.error());
+  look_after(link);
+  if (link.connection.unwritten() > 0) tell_writable(link);
+}
+
+void Core::take_turns(Link& link) {
+  step(steps_of_a_packet);
+  const bool is_over = steps() - turn_began_ > steps_of_a_turn;
+  // What is kept of it meanwhile takes memory.
+  if (!is_over || link.ended || link.waits_for_turn || !has_room_to_wait()) return;
+  link.waits_for_turn = true;
+  links_in_line_.push_back(link.id);
+  link.connection.hold();
+  update_reading(link);
+}
+
+// -- other shards
+// ----------------------------------------------------------------------------------------------------------------
+//
+// What they do not take as fast as it comes has to wait with its publisher: only messages go to other shards, so nobody else
+// waits, and a publisher not for longer than it publishes.
+
+bool Core::is_heard(const Link& link) const {
+  if (!link.publishes) return true;
+  if (held_back_ == HeldBack::publishers || has_much_to_hand_over()) return false;
+  return held_back_ == HeldBack::nobody || !link.was_promised;
+}
+
+void Core::wait_for_others(Link& link, const mqtt::Publish& packet) {
+  link.publishes = true;
+  link.was_promised = link.was_promised || packet.qos != mqtt::QoS::at_most_once || packet.retain;
+  if (is_heard(link) || link.waits_for_others) return;
+  link.waits_for_others = true;
+  waiting_for_others_.push_back(link.id);
+  link.connection.hold();
+  update_reading(link);
+}
+
+void Core::handed_over(HeldBack held_back, Now now) {
+  parcel_bytes_ = 0;
+  held_back_ = held_back;
+  for (const ConnectionId id : std::exchange(waiting_for_others_, {})) {
+    Link* link = find(id);
+    if (link == nullptr || link->ended) continue;
+    if (!is_heard(*link)) {  // those before it have filled the parcels again
+      waiting_for_others_.push_back(id);
+      continue;
+    }
+    link->waits_for_others = false;
+    release(*link, now);
   }
 }
 
 void Core::update_reading(Link& link) {
   const bool waits = link.preparing != nullptr && link.connection.kept() > kept_while_preparing;
-  const bool is_wanted = link.slowed_until == 0 && !link.owes_reading && !waits;
+  const bool is_wanted = !link.is_slowed() && !link.owes_reading && !waits;
   if (is_wanted == link.is_read) return;
   link.is_read = is_wanted;
   effects.reading.push_back({link.id, is_wanted});

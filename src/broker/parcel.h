@@ -12,9 +12,11 @@ namespace sealmq::broker {
 struct MemberEvent {
   enum class What : std::uint8_t { present, away, left };
   What what;
-  std::string group;  ///< the whole filter, `$share/…`
-  std::size_t shard;  ///< of the member,
-  Number session;     ///< and its session
+  std::string group;                              ///< the whole filter, `$share/…`
+  std::size_t shard;                              ///< of the member,
+  Number session;                                 ///< and its session
+  std::shared_ptr<const std::string> subscriber;  ///< who it is; null: anonymous
+  std::uint8_t scheme = 0;                        ///< by which messages leave for it
 };
 
 /// The message is for one member of a group; or, when that one could not take it, for another.
@@ -35,6 +37,12 @@ struct Parcel {
   Number transit = 0;  ///< under which the store knows it to be on its way; 0: it does not
 
   std::size_t size() const { return sizeof(Parcel) + (message != nullptr ? message->size() : 0); }
+  /// The same without a message that counts itself in a budget.
+  std::size_t uncounted() const { return message != nullptr && message->is_counted() ? sizeof(Parcel) : size(); }
+  /// A message that nobody was promised.
+  bool may_be_lost() const {
+    return member == nullptr && message->view().qos == mqtt::QoS::at_most_once && !message->view().retain;
+  }
 };
 
 }  // namespace sealmq::broker

@@ -17,6 +17,11 @@ void Core::save(Session& session) {
                       session.will ? session.will->message : nullptr, session.will ? session.will->delay : 0, session.speakers});
 }
 
+void Core::save(const Subscription& s) {
+  if (!s.session->lasts()) return;
+  change(SubscriptionSaved{s.session->number, s.filter, s.options, s.identifier, s.scheme, s.subscriber, s.retained.has_value()});
+}
+
 void Core::save(const Session& session, Delivery& delivery, std::uint16_t packet_id) {
   if (!settings.durable || !session.lasts() || delivery.qos == mqtt::QoS::at_most_once || delivery.receiver != nullptr) return;
   std::size_t* withdrawn = nullptr;
@@ -212,7 +217,7 @@ std::size_t Core::restore(const Restored& restored, Now now) {
   }
   std::size_t mine = 0;
   for (const auto& from : restored.sessions) {  // they are kept, whatever the bounds are now
-    if (Shard::shard_of(from.saved.client_id, count) != index) continue;
+    if (owner_of(from.saved.client_id) != index) continue;
     ++mine;
     restore(from, now);
   }
@@ -224,17 +229,18 @@ void Core::restore_transits(const Restored& restored, Now now) {
   for (const auto& transit : restored.in_transit) {
     Publication publication{*this, transit.message->view(), transit.message};
     if (transit.session == 0) {
-      auto was_there = [&](std::string_view client_id) { return Shard::shard_of(client_id, transit.shards) == transit.shard; };
+      const auto was_there = [&](std::string_view name) {
+        return Shard::shard_of(name, transit.shards, settings.shard_key) == transit.shard;
+      };
       std::function<bool(const Session&)> concerned = [&](const Session& session) { return was_there(session.client_id); };
       deliver(publication, now, &concerned);
       for (Subscription* subscription : tree.match(publication.view.topic))
-        if (subscription->group != nullptr && SharedGroups::owner(subscription->group->name, transit.shards) == transit.shard)
+        if (subscription->group != nullptr && was_there(subscription->group->name))
           deliver_to_group(*subscription->group, publication, 0, 0, now);
     } else {
       auto session = std::ranges::find(restored.sessions, transit.session, [](const auto& s) { return s.saved.session; });
       bool is_known = session != restored.sessions.end();
-      std::size_t shard =
-          is_known ? Shard::shard_of(session->saved.client_id, count) : SharedGroups::owner(transit.filter, count);
+      const std::size_t shard = owner_of(is_known ? std::string_view(session->saved.client_id) : transit.filter);
       if (shard == index) route(publication, {transit.filter, transit.session, !is_known}, now);
     }
     change(TransitEnded{transit.transit, transit.shard});
@@ -247,7 +253,7 @@ void Core::restore(const Restored::Session& from, Now now) {
   sessions.emplace(session.name, std::move(made));
   by_number.emplace(session.number, &session);
   ++counters.sessions;
-  account(session);
+  account_first(session, from.saved.owner);
   session.saved = true;
   session.speakers = from.saved.speakers;
   session.expiry_interval = from.saved.expiry_interval;
@@ -262,12 +268,18 @@ void Core::restore(const Restored::Session& from, Now now) {
     auto subscription = std::make_unique<Subscription>();
     subscription->session = &session;
     subscription->filter = saved.filter;
-    account(*subscription);
+    const auto shared = SharedFilter::parse(saved.filter);
+    subscription->kind = kinds.use(shared ? shared->filter : saved.filter, session.owner, session.kinds);
+    account_first(*subscription, session.owner);
     subscription->options = saved.options;
     subscription->identifier = saved.identifier;
     subscription->scheme = saved.scheme;
     subscription->subscriber = saved.subscriber;
     Subscription& placed = *subscription;
+    if (saved.owes_retained) {
+      placed.retained = RetainedOwed{.from = {}, .until = retained.latest(), .is_saved = true};
+      session.retained.push_back(&placed);
+    }
     session.subscriptions.emplace(saved.filter, std::move(subscription));
     ++counters.subscriptions;
     if (SharedFilter::is_shared(saved.filter)) {
@@ -292,6 +304,7 @@ void Core::restore(const Restored::Session& from, Now now) {
                                                                       : Awaiting::puback);
     }
   }
+  for (Subscription* subscription : session.retained) subscription->retained->behind = session.queue.size();
   for (std::uint16_t packet_id : from.incoming) session.incoming.receive(packet_id);
   recount(session);
   account(session);

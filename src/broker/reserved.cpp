@@ -20,6 +20,11 @@ using mqtt::Reason;
 
 // -- what takes long is done elsewhere -----------------------------------------------------------------------------------------
 
+/// By a scheme of policy, or whatever policy says.
+bool Core::is_taken(std::size_t scheme, const Incoming& incoming) const {
+  return access.is_offered(scheme) || ports.schemes[scheme]->concerns_the_list(incoming);
+}
+
 bool Core::prepare(Link& link, const mqtt::Publish& packet, Now now) {
   if (!packet.topic.starts_with('$')) return false;
   Incoming incoming{packet.topic, packet.payload, now};
@@ -29,7 +34,7 @@ bool Core::prepare(Link& link, const mqtt::Publish& packet, Now now) {
     const bool tries = tries_a_secret(scheme, incoming);
     if (tries && ports.gate != nullptr && !ports.gate->may_try(LoginGate::Tested::secret, {}, link.peer.address, now))
       return false;
-    auto preparation = access.is_offered(i) ? scheme.prepare(incoming) : nullptr;
+    auto preparation = is_taken(i, incoming) ? scheme.prepare(incoming) : nullptr;
     if (preparation == nullptr) return false;
     link.preparing = std::make_unique<PendingMessage>();
     link.preparing->work = std::make_shared<PendingMessage::Work>();
@@ -84,7 +89,7 @@ Core::Accepted Core::take_reserved(Link& link, const mqtt::Publish& packet, Prep
   Incoming incoming{packet.topic, packet.payload};
   for (std::size_t i = 0; i < ports.schemes.size(); ++i) {
     BrokerScheme& scheme = *ports.schemes[i];
-    if (!scheme.takes(packet.topic) || !scheme.recognises(incoming) || !access.is_offered(i)) continue;
+    if (!scheme.takes(packet.topic) || !scheme.recognises(incoming) || !is_taken(i, incoming)) continue;
     const bool tries = tries_a_secret(scheme, incoming);
     if (tries && !link.trying)  // else it has begun when it was prepared
       link.trying.emplace(ports.gate, LoginGate::Tested::secret, "", link.peer.address, now);
@@ -118,7 +123,7 @@ Admission<Core::Accepted> Core::take_hidden(Link& link, const mqtt::Publish& pac
   const TopicRule* rule = access.rule(topic);
   if (rule == nullptr || !rule->publish.contains(scheme))
     return refused(Refusal::topic_not_allowed, "no rule for the real topic");
-  auto admitted = entitle(link, *std::move(opened), scheme, now);
+  auto admitted = entitle(link, *std::move(opened), scheme, packet.qos, now);
   if (!admitted) return tl::unexpected(admitted.error());
   return pass_on(link, packet, *admitted, now);
 }
@@ -160,8 +165,7 @@ Admission<Core::Accepted> Core::answer_request(Link& link, const mqtt::Publish& 
 Admission<std::monostate> Core::grant_publishing(Link& link, std::size_t scheme, const Asked& asked, Now now) {
   if (asked.identity == nullptr) return refused(Refusal::author_not_listed, "who wants to publish is not on the list");
   if (asked.identity->status == Status::revoked) return refused(Refusal::author_revoked, asked.identity->name + " is revoked");
-  const TopicRule* rule = mqtt::is_topic_name(asked.topic) ? access.rule(asked.topic) : nullptr;
-  if (rule == nullptr || !rule->publish.contains(scheme) || !access.may_publish(*asked.identity, scheme, asked.topic))
+  if (!mqtt::is_topic_name(asked.topic) || access.may_publish(asked.identity, scheme, asked.topic, link.caller(now)).empty())
     return refused(Refusal::topic_not_allowed, asked.identity->name + " may not publish here");
   if (auto judged = judge_once(asked.mark, "a copy of a request", now); !judged) return judged;
   hear(*link.session, asked.identity->name);
@@ -176,10 +180,10 @@ Admission<std::monostate> Core::grant_own(Link& link, std::size_t scheme, Asked&
     return refused(Refusal::subscription_refused, "not a topic filter for messages", Reason::topic_name_invalid);
   if (auto shape = check_shape(filter); !shape)  // PUBACK has no word for filters
     return refused(shape.error().kind, shape.error().cause, Reason::topic_name_invalid);
-  auto may = may_subscribe(link, filter, scheme, &asked, now);
+  auto may = may_subscribe(link, filter, scheme, QoS::exactly_once, &asked, now);  // with its inbox's, in the end
   if (!may) return tl::unexpected(may.error());
-  const Identity* subscriber = *may;
-  if (auto room = has_room_for_subscription(filter); !room) return room;
+  const Identity* subscriber = may->identity;
+  if (auto room = has_room_for_subscription(link, filter); !room) return room;
   // Asking again renews the key.
   auto same = std::ranges::find_if(link.own_subscriptions, [&](const auto& other) {
     return other->scheme == scheme && other->filter == filter &&
@@ -199,8 +203,9 @@ Admission<std::monostate> Core::grant_own(Link& link, std::size_t scheme, Asked&
   made->receiver = std::move(asked.receiver);
   if (made->receiver->pace() != 0)
     made->paced = std::make_unique<Paced>(Paced{.waiting = {}, .next = now.steady + made->receiver->pace()});
-  made->receiver->may_share(access.may_share(subscriber, scheme, filter));
-  account(*made);
+  made->receiver->may_share(access.may_share(subscriber, scheme, filter, link.caller(now)));
+  made->kind = kinds.use(filter, link.party(), link.session->kinds);
+  account_first(*made, link.party());
   tree.add(*made);
   account_tree();
   ++counters.subscriptions;
@@ -251,10 +256,12 @@ void Core::review_receivers() {
       const Subscription& its = *link.own_subscriptions[i];
       const Identity* subscriber = its.subscriber != nullptr ? access.directory().find(*its.subscriber) : nullptr;
       if (subscriber != nullptr && subscriber->status == Status::revoked) continue;  // revoke() follows, and tells what it ended
-      if ((its.subscriber != nullptr && subscriber == nullptr) || !access.may_subscribe(subscriber, its.scheme, its.filter))
+      const Caller caller = link.caller(link.now);
+      if ((its.subscriber != nullptr && subscriber == nullptr) ||
+          !access.may_subscribe(subscriber, its.scheme, its.filter, QoS::exactly_once, caller))
         forget_own(link, i);
       else
-        its.receiver->may_share(access.may_share(subscriber, its.scheme, its.filter));
+        its.receiver->may_share(access.may_share(subscriber, its.scheme, its.filter, caller));
     }
   }
 }
@@ -292,8 +299,9 @@ void Core::send_paced(Subscription& subscription, Now now) {
   while (!paced.waiting.empty()) {
     const Delivery delivery = std::move(paced.waiting.front());
     paced.waiting.pop_front();
-    if (!still_due(*subscription.session, delivery, now)) {
-      drop(delivery.message->view().expires <= now.steady ? Drop::expired : Drop::not_entitled);
+    const bool is_expired = delivery.message->view().expires <= now.steady;
+    if (is_expired || !still_entitled(*subscription.session, delivery, now)) {
+      drop(is_expired ? Drop::expired : Drop::not_entitled);
       continue;
     }
     begin_message();
@@ -323,7 +331,7 @@ const std::pair<std::string, QoS>* Core::inbox(const Link& link, std::string_vie
 Admission<Core::Granted> Core::open_inbox(Link& link, const mqtt::SubscribeEntry& entry) {
   close_inbox(link, entry.filter);
   link.inboxes.emplace_back(entry.filter, entry.options.qos);
-  return Granted{nullptr, true};
+  return Granted{nullptr, true, entry.options.qos};
 }
 
 bool Core::close_inbox(Link& link, std::string_view filter) {
@@ -347,7 +355,7 @@ void Core::send_frame(Link& link, std::string_view topic, Bytes payload) {
   packet.payload = payload;
   Buffer sealed;
   if (link.guard != nullptr) {
-    if (!link.guard->seal(topic, payload, sealed)) return drop(Drop::cannot_seal);
+    if (!link.guard->seal(topic, payload, link.now, sealed)) return drop(Drop::cannot_seal);
     packet.payload = sealed;
   }
   link.connection.send(packet);

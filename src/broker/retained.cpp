@@ -19,11 +19,13 @@ std::size_t Retained::bytes_of(const Entries::value_type& entry) {
   return bytes_of(entry.first, message != nullptr ? message->size() : 0);
 }
 
-bool Retained::has_room(std::string_view topic, std::size_t size) const {
-  auto at = entries_.find(topic);
-  if (at == entries_.end() || at->second.message == nullptr)
-    return present_ < limit_ && bytes_ + bytes_of(topic, size) <= most_bytes_;
-  return at->second.message->size() >= size || bytes_ - bytes_of(*at) + bytes_of(topic, size) <= most_bytes_;
+bool Retained::has_room(std::string_view topic, std::size_t size, std::string_view party) const {
+  const auto at = entries_.find(topic);
+  const bool is_there = at != entries_.end() && at->second.message != nullptr;
+  if (is_there && at->second.message->size() >= size) return true;
+  const std::size_t before = is_there ? bytes_of(*at) : 0, after = bytes_of(topic, size);
+  return (is_there || Shares::may_take(1, place_shares_.of(party), present_, limit_)) &&
+         Shares::may_take(after - before, byte_shares_.of(party), bytes_, most_bytes_);
 }
 
 bool Retained::holds(std::string_view topic) const {
@@ -36,7 +38,7 @@ bool Retained::replaces(std::string_view topic, std::size_t size) const {
   return at != entries_.end() && at->second.message != nullptr && at->second.message->size() >= size;
 }
 
-void Retained::store(const std::shared_ptr<const Message>& message, std::uint64_t steady) {
+void Retained::store(const std::shared_ptr<const Message>& message, std::uint64_t steady, std::string_view party) {
   const auto& view = message->view();
   bool erase = view.payload.empty();
   auto at = entries_.find(view.topic);
@@ -45,12 +47,15 @@ void Retained::store(const std::shared_ptr<const Message>& message, std::uint64_
     at = entries_.emplace(std::string(view.topic), Entry{}).first;
     topics_ += at->first.size();
   } else {
-    bytes_with(at->second) -= bytes_of(*at);
-    present_ -= at->second.message != nullptr ? 1 : 0;
+    give_back(*at);
   }
-  at->second = {++latest_, view.stamp, erase ? nullptr : message, steady + erasure_remembered};
+  at->second = {++latest_, view.stamp, erase ? nullptr : message, steady + erasure_remembered, nullptr, nullptr};
   bytes_with(at->second) += bytes_of(*at);
   present_ += erase ? 0 : 1;
+  if (!erase && !party.empty()) {
+    at->second.place = place_shares_.take(party, 1);
+    at->second.bytes = byte_shares_.take(party, bytes_of(*at));
+  }
   if (erase) {
     marks_.emplace_back(at->first, view.stamp);
     marks_size_ += at->first.size() + cost_of_entry;
@@ -77,9 +82,17 @@ void Retained::make_room_for_marks() {
 
 /// It is about to be erased from the table.
 void Retained::forget(const Entries::value_type& entry) {
-  bytes_with(entry.second) -= bytes_of(entry);
+  give_back(entry);
   topics_ -= entry.first.size();
+}
+
+void Retained::give_back(const Entries::value_type& entry) {
+  const std::size_t bytes = bytes_of(entry);
+  bytes_with(entry.second) -= bytes;
   present_ -= entry.second.message != nullptr ? 1 : 0;
+  if (entry.second.place == nullptr) return;
+  place_shares_.give_back(entry.second.place, 1);
+  byte_shares_.give_back(entry.second.bytes, bytes);
 }
 
 void Retained::account() {

@@ -10,6 +10,7 @@
 #include <map>
 #include <optional>
 
+#include "base/shares.h"
 #include "broker/message.h"
 
 namespace sealmq::broker {
@@ -23,12 +24,13 @@ class Retained {
 
   /// Whether a message of this Message::size() may be stored. To be asked where a message comes in, so that all shards
   /// store the same.
-  bool has_room(std::string_view topic, std::size_t size) const;
+  /// `party`: who takes the place.
+  bool has_room(std::string_view topic, std::size_t size, std::string_view party) const;
   bool holds(std::string_view topic) const;
   /// It would take the place of one that is no smaller.
   bool replaces(std::string_view topic, std::size_t size) const;
-  /// An empty payload erases.
-  void store(const std::shared_ptr<const Message>& message, std::uint64_t steady);
+  /// An empty payload erases. `party`: whose share it takes; empty: nobody's, it came in elsewhere.
+  void store(const std::shared_ptr<const Message>& message, std::uint64_t steady, std::string_view party = {});
 
   /// Says how late something was stored here; rises with each.
   using Order = std::uint64_t;
@@ -57,11 +59,15 @@ class Retained {
     std::uint64_t stamp = 0;
     std::shared_ptr<const Message> message;  // null: erased
     std::uint64_t forget = 0;                // steady; of an erasure
+    Shares::Entry* place = nullptr;          // of whose share it is one; null: nobody's
+    Shares::Entry* bytes = nullptr;          // likewise, bytes_of() the entry
   };
   using Entries = std::map<std::string, Entry, std::less<>>;
   static std::size_t bytes_of(std::string_view topic, std::size_t message);
   static std::size_t bytes_of(const Entries::value_type& entry);
   void forget(const Entries::value_type& entry);
+  /// Its message is about to go.
+  void give_back(const Entries::value_type& entry);
   /// To `bytes_` or `mark_bytes_`, whichever it is.
   std::size_t& bytes_with(const Entry& entry) { return entry.message != nullptr ? bytes_ : mark_bytes_; }
   void make_room_for_marks();
@@ -77,6 +83,7 @@ class Retained {
   std::deque<std::pair<std::string, std::uint64_t>> marks_;  // with their stamps, the oldest first; some have gone meanwhile
   std::size_t marks_size_ = 0;                               // of these, in bytes
   std::size_t topics_ = 0;                                   // bytes of their names
+  Shares place_shares_, byte_shares_;
   Charge charge_;
 };
 

@@ -6,11 +6,13 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
+#include "base/keyed_hash.h"
+#include "base/shares.h"
 #include "broker/budget.h"
 #include "broker/changes.h"
+#include "broker/filter_kinds.h"
 #include "mqtt/packet.h"
 #include "mqtt/session_state.h"
 #include "sealmq/scheme.h"
@@ -22,20 +24,17 @@ struct Session;
 struct SharedGroup;
 struct TopicNode;
 
-/// Lets maps with string keys be asked with views.
-struct TextHash {
-  using is_transparent = void;
-  std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
-};
-template <class Value>
-using TextMap = std::unordered_map<std::string, Value, TextHash, std::equal_to<>>;
-
 struct Paced;
 
-/// How far a subscription has come with the retained messages that it is owed.
+/// How far a subscription has come with the retained messages that it is owed, which are those stored after `since` and not after
+/// `until` (Retained::Order).
 struct RetainedOwed {
-  std::string from;         ///< in the table
-  std::uint64_t until = 0;  ///< those that were stored later are not among them
+  std::string from;  ///< in the table
+  std::uint64_t since = 0;
+  std::uint64_t until = 0;
+  std::uint64_t behind = 0;               ///< begins when so many have left the queue: those were there before
+  std::optional<std::uint64_t> missed{};  ///< what came live was dropped: once more, with those stored after this
+  bool is_saved = false;                  ///< the store knows that some are owed
 };
 
 struct Subscription {
@@ -54,7 +53,9 @@ struct Subscription {
   std::unique_ptr<Paced> paced;                   ///< what waits for the next frame of a receiver that keeps a pace
   TopicNode* node = nullptr;                      ///< where it stands in the tree,
   std::size_t place = 0;                          ///< and at which index
+  KindInUse kind;                                 ///< of its filter
   Charge charge;
+  ShareInUse lasting;  ///< of what sessions and subscriptions may take
 };
 
 /// A message that one session is owed, with how this session gets it.
@@ -109,19 +110,22 @@ struct Session {
   std::optional<PendingWill> will;
   std::uint64_t will_due = UINT64_MAX;  ///< steady; set while the client is away
 
+  FilterKinds::OfSession kinds;  ///< outlives the subscriptions
   TextMap<std::unique_ptr<Subscription>> subscriptions;
   mqtt::OutgoingState<Delivery> outgoing;
   mqtt::IncomingState incoming;
   std::deque<Delivery> queue;           ///< not yet in flight
+  std::uint64_t left_queue = 0;         ///< how many have gone on from there
   std::vector<Subscription*> retained;  ///< that are owed retained messages, in the order in which they came
   bool is_in_line = false;              ///< to go on with them in a turn to come
   std::size_t queued_bytes = 0;
-  Charge charge;      ///< of itself,
-  Charge waiting;     ///< and of the lists of what it is owed; the messages have their own
-  Speakers speakers;  ///< whose verified messages and requests came through it; for revocation
+  ShareInUse lasting;  ///< of what sessions and subscriptions may take
+  Charge charge;       ///< of itself,
+  Charge waiting;      ///< and of the lists of what it is owed; the messages have their own
+  Speakers speakers;   ///< whose verified messages and requests came through it; for revocation
 
   std::uint64_t last_publication = 0;  ///< merges overlapping subscriptions of one publication
-  std::size_t last_target = 0;
+  std::size_t last_target = 0;         ///< and the last of its targets in it
 };
 
 }  // namespace sealmq::broker

@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "base/keyed_hash.h"
 #include "broker/budget.h"
 #include "broker/changes.h"
 #include "broker/interest.h"
@@ -83,12 +84,13 @@ struct Settings {
   std::uint32_t slow_consumer_timeout = 60;          ///< seconds at the high water without taking a byte; 0: for ever
   std::uint32_t failures_until_disconnect = 10;      ///< messages that fail verification within 60 s
   std::size_t maximum_topic_nodes = 1'000'000;       ///< levels in the tree of subscriptions, per shard
-  std::size_t maximum_wildcards = 16;                ///< '+' in one filter
+  std::size_t maximum_wildcards = 8;                 ///< '+' in one filter
   std::uint16_t topic_alias_maximum_out = 32;        ///< aliases used towards one client, if it allows them
   std::size_t maximum_logins = 256;                  ///< undecided at the same time, per shard
   std::size_t maximum_preparations = 16;             ///< of messages at the same time, per shard and scheme; others wait,
   std::size_t maximum_preparations_of_address = 8;   ///< and of messages of one address
   std::size_t maximum_receivers = 64;                ///< subscriptions with a key of their own, per connection
+  HashKey shard_key{};                               ///< of shard_of; the store keeps it
   bool durable = false;                              ///< changes go to a store, and promises wait for it
   std::uint32_t store_delay = 0;  ///< milliseconds that a QoS 1 message may be kept from the store, if its client is there: most
                                   ///< often it is acknowledged before that, and need not be written at all
@@ -145,13 +147,14 @@ struct Counters {
   std::uint64_t bytes_received = 0;
   std::uint64_t bytes_sent = 0;
   mqtt::PacketCounts packets;
-  std::uint64_t published = 0;                                                  ///< messages of clients that were admitted,
-  std::array<std::uint64_t, 3> published_by_qos{};                              ///< likewise,
-  std::uint64_t published_bytes = 0;                                            ///< and their payloads
-  std::uint64_t delivered = 0;                                                  ///< messages sent to clients,
-  std::array<std::uint64_t, 3> delivered_by_qos{};                              ///< likewise,
-  std::uint64_t delivered_bytes = 0;                                            ///< and their packets
-  std::uint64_t logins = 0;                                                     ///< connections that were accepted by CONNACK
+  std::uint64_t published = 0;                      ///< messages of clients that were admitted,
+  std::array<std::uint64_t, 3> published_by_qos{};  ///< likewise,
+  std::uint64_t published_bytes = 0;                ///< and their payloads
+  std::uint64_t delivered = 0;                      ///< messages sent to clients,
+  std::array<std::uint64_t, 3> delivered_by_qos{};  ///< likewise,
+  std::uint64_t delivered_bytes = 0;                ///< and their packets
+  std::uint64_t logins = 0;                         ///< connections that were accepted by CONNACK
+  std::uint64_t slowed_logins = 0;                  ///< tries whose answer was held back, see LoginGate::take_turn
   std::array<std::uint64_t, static_cast<std::size_t>(Ending::count_)> ended{};  ///< of those
   std::uint64_t expired_sessions = 0;
   std::array<std::uint64_t, static_cast<std::size_t>(Drop::count_)> dropped{};
@@ -178,6 +181,13 @@ class LoginGate {
   /// Likewise, and if so, one has begun, which counts as a failure until end() is called for it.
   virtual bool begin(Tested by, std::string_view name, std::string_view address, Now now) = 0;
   virtual void end(Tested by, std::string_view name, std::string_view address, Outcome outcome, Now now) = 0;
+  struct Turn {
+    bool is_now = true;           ///< else it is asked for again in a moment
+    std::uint64_t answer_at = 0;  ///< steady; what came of it is not told before
+  };
+  /// Of a try at a secret: nothing is closed to a name at which many have failed from everywhere, but from networks that do not
+  /// know it one try at a time is worked on.
+  virtual Turn take_turn(std::string_view /*name*/, std::string_view /*address*/, Now /*now*/) { return {}; }
 };
 
 /// One try, from its beginning to what came of it: a failure, if nothing else is said.
@@ -243,6 +253,13 @@ struct Move {
   Buffer unread;  ///< to be received there after open()
 };
 
+/// Who has to wait because other shards do not take what is on its way to them.
+enum class HeldBack : std::uint8_t {
+  nobody,
+  who_was_promised,  ///< publishers of QoS 1 and 2 and of retained messages; the others' messages are lost to those shards
+  publishers,        ///< all of them
+};
+
 /// Whether anything is to be read from a connection.
 struct Reading {
   ConnectionId connection;
@@ -283,6 +300,15 @@ class Shard {
   void finish(const Job::Name& job, Now now);
   /// Bytes went out, so many: a slow consumer may now get what was kept back.
   void drained(ConnectionId connection, Now now, std::size_t written = 0);
+
+  /// Parcels fill up: they should be handed over before anything else is received, and until then publishers wait.
+  bool has_much_to_hand_over() const;
+  /// The parcels of effects() have been taken, and this is how the others do.
+  void handed_over(HeldBack held_back, Now now);
+  /// Messages of QoS 0 that another shard did not get.
+  void lost(std::size_t messages);
+  /// Whether anything is to be received from this connection now: it is no publisher who has to wait.
+  bool is_heard(ConnectionId connection) const;
 
   /// From other shards, in order.
   void take_in(std::span<const Parcel> parcels, Now now);
@@ -329,9 +355,11 @@ class Shard {
 
   Effects& effects();
   const Counters& counters() const;
+  /// A measure of the work done so far that no clock disturbs: things looked at, each of which takes some hundred nanoseconds.
+  std::uint64_t steps() const;
 
-  /// The shard that owns a client identifier.
-  static std::size_t shard_of(std::string_view client_id, std::size_t count);
+  /// The shard that owns a client identifier, or a group of shared subscriptions. `key`: Settings::shard_key.
+  static std::size_t shard_of(std::string_view name, std::size_t count, const HashKey& key);
 
  private:
   std::unique_ptr<class Core> core_;

@@ -8,10 +8,20 @@ namespace sealmq::broker {
 
 using mqtt::Reason;
 
+namespace {
+constexpr std::size_t steps_of_a_filter = 20;
+}
+
+/// Of a shared subscription, the filter behind its name.
+static std::string_view topics_of(std::string_view filter) {
+  const auto shared = SharedFilter::parse(filter);
+  return shared ? shared->filter : filter;
+}
+
 Admission<Core::Granted> Core::subscribe(Link& link, const mqtt::SubscribeEntry& entry, const mqtt::Properties& properties,
                                          Now now) {
+  step(steps_of_a_filter);
   if (is_reply_topic(entry.filter)) return open_inbox(link, entry);
-  auto shared = SharedFilter::parse(entry.filter);
   if (auto shape = check_shape(entry.filter); !shape) return tl::unexpected(shape.error());
   if (link.relay() != nullptr && entry.options.qos != mqtt::QoS::exactly_once)
     return refused(Refusal::subscription_refused, "all messages of this login have QoS 2", Reason::implementation_specific_error);
@@ -29,14 +39,14 @@ Admission<Core::Granted> Core::subscribe(Link& link, const mqtt::SubscribeEntry&
   }
   std::size_t scheme = ports.schemes.size() - 1;
   const bool has_own = link.proved_by && is_of_login_[*link.proved_by];
-  if (has_own &&
-      access.may_subscribe(access.directory().find(link.identity), *link.proved_by, shared ? shared->filter : entry.filter))
+  if (has_own && access.may_subscribe(access.directory().find(link.identity), *link.proved_by, topics_of(entry.filter),
+                                      entry.options.qos, link.caller(now)))
     scheme = *link.proved_by;
   return grant(link, entry.filter, entry.options, identifier, scheme, nullptr, now);
 }
 
-Admission<const Identity*> Core::may_subscribe(const Link& link, std::string_view filter, std::size_t scheme, const Asked* asked,
-                                               Now now) {
+Admission<Core::Subscriber> Core::may_subscribe(const Link& link, std::string_view filter, std::size_t scheme, mqtt::QoS wanted,
+                                                const Asked* asked, Now now) {
   const bool by_connection = asked == nullptr || asked->by_connection;
   const Identity* subscriber = by_connection ? access.directory().find(link.identity) : asked->identity;
   if (by_connection && subscriber == nullptr && !link.identity.empty())
@@ -45,12 +55,11 @@ Admission<const Identity*> Core::may_subscribe(const Link& link, std::string_vie
     return refused(Refusal::author_not_listed, "the subscriber is not on the list");
   if (subscriber != nullptr && subscriber->status == Status::revoked)
     return refused(Refusal::author_revoked, subscriber->name + " is revoked");
-  auto shared = SharedFilter::parse(filter);
-  const std::string_view topics = shared ? shared->filter : filter;
+  const std::string_view topics = topics_of(filter);
   if (access.is_closed(topics))  // not 0x87: no other login would help
     return refused(Refusal::subscription_refused, "policy lets nobody subscribe to this filter", Reason::unspecified_error);
-  if (!access.may_subscribe(subscriber, scheme, topics))
-    return refused(Refusal::subscription_refused, "no right to any topic of this filter");
+  const auto qos = access.may_subscribe(subscriber, scheme, topics, wanted, link.caller(now));
+  if (!qos) return refused(Refusal::subscription_refused, "no right to any topic of this filter");
   for (std::size_t i = 0; i < ports.schemes.size(); ++i)
     if (is_restricted_[i] && access.is_offered(i) && !ports.schemes[i]->may_get(link.identity, topics))
       return refused(Refusal::subscription_refused, "the filter names another receiver");
@@ -59,13 +68,15 @@ Admission<const Identity*> Core::may_subscribe(const Link& link, std::string_vie
     if (auto judged = judge_replay(asked->mark, repeat, now); !judged) return tl::unexpected(judged.error());
     if (repeat) return refused(Refusal::replay, "a copy of a subscription");
   }
-  return subscriber;
+  return Subscriber{subscriber, *qos};
 }
 
-Admission<std::monostate> Core::has_room_for_subscription(std::string_view filter) const {
+Admission<std::monostate> Core::has_room_for_subscription(const Link& link, std::string_view filter) const {
   if (tree.nodes() + mqtt::levels(filter) > settings.maximum_topic_nodes)
     return refused(Refusal::limit_reached, "the tree of subscriptions is full", Reason::quota_exceeded);
-  if (!has_room_for_sessions()) return refused(Refusal::limit_reached, "memory is short", Reason::quota_exceeded);
+  if (!has_room_for_sessions(link.party())) return refused(Refusal::limit_reached, "memory is short", Reason::quota_exceeded);
+  if (const char* lack = kinds.lacks_room_for(topics_of(filter), link.party(), link.session->kinds))
+    return refused(Refusal::limit_reached, lack, Reason::quota_exceeded);
   return {};
 }
 
@@ -76,11 +87,12 @@ Admission<std::monostate> Core::check_shape(std::string_view filter) const {
   return {};
 }
 
-Admission<Core::Granted> Core::grant(Link& link, std::string_view filter, const mqtt::SubscriptionOptions& options,
+Admission<Core::Granted> Core::grant(Link& link, std::string_view filter, mqtt::SubscriptionOptions options,
                                      std::uint32_t identifier, std::size_t scheme, const Asked* asked, Now now) {
-  auto may = may_subscribe(link, filter, scheme, asked, now);
+  auto may = may_subscribe(link, filter, scheme, options.qos, asked, now);
   if (!may) return tl::unexpected(may.error());
-  const Identity* subscriber = *may;
+  const Identity* subscriber = may->identity;
+  options.qos = may->qos;
   const bool shared = SharedFilter::is_shared(filter);
   Session& session = *link.session;
   auto at = session.subscriptions.find(filter);
@@ -92,17 +104,15 @@ Admission<Core::Granted> Core::grant(Link& link, std::string_view filter, const 
     const auto is_shared = [](const auto& other) { return other.second->share != nullptr; };
     if (shared && std::ranges::count_if(session.subscriptions, is_shared) >= most_shared)
       return refused(Refusal::limit_reached, "too many shared subscriptions", Reason::quota_exceeded);
-    if (auto room = has_room_for_subscription(filter); !room) return tl::unexpected(room.error());
+    if (auto room = has_room_for_subscription(link, filter); !room) return tl::unexpected(room.error());
     auto made = std::make_unique<Subscription>();
     made->session = &session;
     made->filter = filter;
     if (shared) made->share = std::make_shared<const std::string>(filter);
-    account(*made);
+    made->kind = kinds.use(topics_of(filter), link.party(), session.kinds);
+    account_first(*made, link.party());
     at = session.subscriptions.emplace(made->filter, std::move(made)).first;
-    if (shared)
-      tell_group(*at->second, MemberEvent::What::present);
-    else
-      tree.add(*at->second);
+    if (!shared) tree.add(*at->second);
     account_tree();
     ++counters.subscriptions;
   }
@@ -113,13 +123,13 @@ Admission<Core::Granted> Core::grant(Link& link, std::string_view filter, const 
   subscription.subscriber = subscriber != nullptr ? std::make_shared<const std::string>(subscriber->name) : nullptr;
   if (subscriber != nullptr) hear(session, subscriber->name);
   recount(session);
-  if (session.lasts())
-    change(SubscriptionSaved{session.number, subscription.filter, options, identifier, subscription.scheme,
-                             subscription.subscriber});
-  return Granted{&subscription, is_new};
+  if (shared) tell_group(subscription, MemberEvent::What::present);  // also because its identity or scheme may be another one
+  save(subscription);
+  return Granted{&subscription, is_new, options.qos};
 }
 
 bool Core::unsubscribe(Session& session, std::string_view filter) {
+  step(steps_of_a_filter);
   auto at = session.subscriptions.find(filter);
   if (at == session.subscriptions.end()) return false;
   forget(session, *at->second);
@@ -140,13 +150,13 @@ void Core::forget(Session& session, Subscription& subscription) {
 }
 
 void Core::tell_group(const Subscription& subscription, MemberEvent::What what) {
-  MemberEvent event{what, subscription.filter, index, subscription.session->number};
-  std::size_t owner = SharedGroups::owner(subscription.filter, count);
+  MemberEvent event{what, subscription.filter, index, subscription.session->number, subscription.subscriber, subscription.scheme};
+  std::size_t owner = owner_of(subscription.filter);
   if (owner == index) return groups.apply(event);
   Parcel parcel;
   parcel.to = owner;
   parcel.member = std::make_shared<const MemberEvent>(std::move(event));
-  effects.parcels.push_back(std::move(parcel));
+  hand_over(std::move(parcel));
 }
 
 void Core::tell_groups(const Session& session, MemberEvent::What what) {

@@ -26,20 +26,26 @@ std::vector<Subscription*>& TopicTree::list_of(TopicNode& node, const Subscripti
   return ends_with_hash(subscription.filter) ? node.below : node.here;
 }
 
+TopicNode& TopicTree::make_child(TopicNode& node, std::string_view level) {
+  const bool is_plus = level == "+";
+  if (is_plus && node.plus != nullptr) return *node.plus;
+  if (const auto known = node.children.find(level); known != node.children.end()) return *known->second;
+  auto made = std::make_unique<TopicNode>();
+  made->parent = &node;
+  made->level = level;
+  ++nodes_;
+  auto& place = is_plus ? node.plus : node.children[made->level];
+  place = std::move(made);
+  return *place;
+}
+
 void TopicTree::add(Subscription& subscription) {
   TopicNode* node = &root_;
   std::string_view rest = subscription.filter;
   for (bool last = false; !last;) {
     std::string_view level = next_level(rest, last);
     if (last && level == "#") break;  // kept at the parent, which it matches too
-    auto child = node->children.find(level);
-    if (child == node->children.end()) {
-      child = node->children.emplace(std::string(level), std::make_unique<TopicNode>()).first;
-      child->second->parent = node;
-      child->second->level = level;
-      ++nodes_;
-    }
-    node = child->second.get();
+    node = &make_child(*node, level);
   }
   auto& list = list_of(*node, subscription);
   subscription.node = node;
@@ -58,7 +64,10 @@ void TopicTree::remove(Subscription& subscription) {
   list.pop_back();
   while (node->parent != nullptr && node->empty()) {
     TopicNode* parent = node->parent;
-    parent->children.erase(parent->children.find(node->level));
+    if (parent->plus.get() == node)
+      parent->plus.reset();
+    else
+      parent->children.erase(parent->children.find(node->level));
     --nodes_;
     node = parent;
   }
@@ -77,29 +86,32 @@ const std::vector<Subscription*>& TopicTree::match(std::string_view topic) {
   if (known == remembered_.end()) {
     if (remembered_.size() >= topics_remembered || remembered_bytes_ > most_bytes_remembered) forget();
     known = remembered_.emplace(topic, std::vector<Subscription*>()).first;
-    collect(root_, topic, true, known->second);
+    collect(topic, known->second);
     remembered_bytes_ += topic.size() + known->second.capacity() * sizeof(void*);
   }
   last_ = &*known;
   return last_->second;
 }
 
-void TopicTree::collect(const TopicNode& node, std::string_view rest, bool first, std::vector<Subscription*>& out) {
+void TopicTree::collect(std::string_view topic, std::vector<Subscription*>& out) {
+  const bool hidden = topic.starts_with('$');
   ++visited_;
-  bool hidden = first && rest.starts_with('$');
-  if (!hidden) append_all(out, node.below);
-  bool last = false;
-  std::string_view level = next_level(rest, last);
-  auto step = [&](std::string_view name) {
-    auto child = node.children.find(name);
-    if (child == node.children.end()) return;
-    if (!last) return collect(*child->second, rest, false, out);
-    ++visited_;
-    append_all(out, child->second->here);
-    append_all(out, child->second->below);  // "sport/#" matches "sport"
-  };
-  step(level);
-  if (!hidden) step("+");
+  if (!hidden) append_all(out, root_.below);
+  reached_.assign(1, &root_);
+  std::string_view rest = topic;
+  for (bool last = false; !last && !reached_.empty(); reached_.swap(next_)) {
+    const std::string_view level = next_level(rest, last);
+    next_.clear();
+    for (const TopicNode* node : reached_) {
+      if (const auto child = node->children.find(level); child != node->children.end()) next_.push_back(child->second.get());
+      if (node->plus != nullptr && !(hidden && node == &root_)) next_.push_back(node->plus.get());
+    }
+    visited_ += next_.size();
+    for (const TopicNode* node : next_) {
+      append_all(out, node->below);  // "sport/#" matches "sport"
+      if (last) append_all(out, node->here);
+    }
+  }
 }
 
 }  // namespace sealmq::broker

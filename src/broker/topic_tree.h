@@ -1,8 +1,8 @@
 // TopicTree: which subscriptions match a topic name (MQTT 5 section 4.7). Subscriptions are owned by their sessions.
 //
 // What a topic matched is remembered until a subscription changes, so a steady stream costs one look-up a message. Otherwise each
-// node is visited at most once, and only those whose levels are the topic's or '+': of filters of L levels at most 2^L. Nodes
-// without subscriptions go away at once: a topic is no slower for the subscribers that left it. One thread.
+// node is visited at most once, and only those whose levels are the topic's or '+': no more than there are kinds of filters
+// (FilterKinds). Nodes without subscriptions go away at once: a topic is no slower for the subscribers that left it. One thread.
 #pragma once
 
 #include "broker/interest.h"
@@ -14,9 +14,10 @@ struct TopicNode {
   TopicNode* parent = nullptr;
   std::string level;  ///< its own name in the parent
   TextMap<std::unique_ptr<TopicNode>> children;
+  std::unique_ptr<TopicNode> plus;   ///< the child '+'
   std::vector<Subscription*> here;   ///< filter ends at this level
   std::vector<Subscription*> below;  ///< filter ends with '#' under this level
-  bool empty() const { return children.empty() && here.empty() && below.empty(); }
+  bool empty() const { return children.empty() && plus == nullptr && here.empty() && below.empty(); }
 };
 
 class TopicTree {
@@ -40,7 +41,8 @@ class TopicTree {
   static constexpr std::size_t most_bytes_remembered = 4 << 20;
 
  private:
-  void collect(const TopicNode& node, std::string_view rest, bool first, std::vector<Subscription*>& out);
+  void collect(std::string_view topic, std::vector<Subscription*>& out);
+  TopicNode& make_child(TopicNode& node, std::string_view level);
   void forget();
   static std::vector<Subscription*>& list_of(TopicNode& node, const Subscription& subscription);
 
@@ -51,6 +53,7 @@ class TopicTree {
   using Remembered = TextMap<std::vector<Subscription*>>;
   Remembered remembered_;
   std::size_t remembered_bytes_ = 0;
+  std::vector<const TopicNode*> reached_, next_;  // scratch of collect()
   const Remembered::value_type* last_ = nullptr;  // the topic asked for last: the next message is often of the same
 };
 

@@ -20,13 +20,25 @@ Result<> record(const RegistryChoice& choice, std::string_view what, std::string
   });
 }
 
-std::string rights_in_words(const std::vector<std::string>& publish, const std::vector<std::string>& subscribe,
-                            const std::vector<std::string>& schemes) {
+std::string in_words(const Right& right) {
+  std::string text = (right.is_pattern ? "pattern " : "") + printable(right.filter);
+  return right.qos == QosSet::all() ? text : text + " qos " + to_text(right.qos);
+}
+
+std::string rights_in_words(const Rights& publish, const Rights& subscribe, const std::vector<std::string>& schemes,
+                            Factors require) {
   std::string text;
-  for (const auto& [word, values] : {std::pair{"publish", &publish}, {"subscribe", &subscribe}, {"schemes", &schemes}}) {
-    if (values->empty()) continue;
-    text.append(text.empty() ? "" : "; ").append(word);
-    for (const std::string& value : *values) text.append(&value == values->data() ? " " : ",").append(printable(value));
+  const auto begin = [&](std::string_view word) { text.append(text.empty() ? "" : "; ").append(word); };
+  for (const auto& [word, rights] : {std::pair{"publish", &publish}, {"subscribe", &subscribe}}) {
+    if (rights->empty()) continue;
+    begin(word);
+    for (const Right& right : *rights) text.append(&right == rights->data() ? " " : ",").append(in_words(right));
+  }
+  if (!schemes.empty()) begin("schemes");
+  for (const std::string& scheme : schemes) text.append(&scheme == schemes.data() ? " " : ",").append(printable(scheme));
+  if (!require.empty()) {
+    begin("require ");
+    text.append(to_text(require));
   }
   return text;
 }

@@ -15,6 +15,7 @@
 #include "crypto/random.h"
 #include "keystore/file_access.h"
 #include "sealmq/client.h"
+#include "sealmq/complaint.h"
 
 namespace sealmq::cli {
 namespace {
@@ -159,7 +160,7 @@ Result<> run_report(const Options& options) {
   crypto::OsRandom random;
   const auto key = TRY(open_keys(options.client.key, random, pin_asker()));
   const Buffer evidence = TRY(read_file(path));
-  const Buffer request = TRY(make_request(evidence, options.reason, *key, now()));
+  const Buffer request = TRY(sign_complaint(evidence, options.reason, *key, now()));
   const auto tell_where = [&](const char* kind, const std::string& where) {
     if (options.json) std::cout << Json{{"complaint", request.size()}, {kind, where}}.dump() << '\n';
   };

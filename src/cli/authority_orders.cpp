@@ -3,6 +3,7 @@
 #include <charconv>
 #include <chrono>
 #include <iostream>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -12,6 +13,7 @@
 #include "cli/broker_progress.h"
 #include "cli/command.h"
 #include "crypto/hash.h"
+#include "crypto/identity_digest.h"
 #include "crypto/random.h"
 #include "keystore/file_access.h"
 #include "keystore/fingerprint.h"
@@ -34,10 +36,17 @@ struct Options {
   std::string folder;
   RegistryChoice registry;
   std::string whom;
+  bool unproved = false;
   std::string reason;
   std::uint64_t after = 0;
   bool json = false;
 };
+
+Json in_hex(const std::vector<KeyHash>& keys) {
+  Json hashes = Json::array();
+  for (const KeyHash& key : keys) hashes.push_back(to_hex(key));
+  return hashes;
+}
 
 void print(const Json& line) {
   std::cout << line.dump(-1, ' ', false, Json::error_handler_t::replace) << '\n';
@@ -59,48 +68,44 @@ Result<> run_new(const Options& options) {
 // -- whom
 
 struct Whom {
-  malina::Id id{};
-  std::string name;  // empty: not known here
+  std::vector<KeyHash> keys;  // by which orders name it
+  std::string name;           // empty: not known here
 };
 
-std::string described(const Whom& whom) {
-  return whom.name.empty() ? "id " + to_hex(whom.id) : whom.name;
+std::string described(const std::vector<KeyHash>& keys, const std::string& name) {
+  if (!name.empty()) return name;
+  return keys.empty() ? "nobody" : "key " + to_hex(keys.front());
 }
 
-/// An order names an identity by its Schnorr key; zeroes would be nobody's, or that of the first one without.
-Result<Whom> with_id(Result<Whom> found) {
-  if (found && !is_there(found->id))
-    return fail_with_hint(Blame::caller_misused, described(*found) + " has no Schnorr key, by which orders name an identity",
-                          "sealmq identity revoke, at the broker");
-  return found;
+Whom named(const PublicIdentity& identity) {
+  return {crypto::key_hashes(identity.keys), identity.name};
 }
 
-/// NAME.pub, an ID in hexadecimal, or a name on the list.
-Result<Whom> find_whom(const std::string& text, Registry* registry) {
-  Whom whom;
-  if (text.ends_with(".pub")) {
-    const PublicIdentity identity = TRY(read_public_identity(text));
-    whom.id = identity.keys.schnorr;
-    whom.name = identity.name;
-    return whom;
-  }
+/// NAME.pub, the ID of a Schnorr key in hexadecimal, or a name on the list.
+Result<Whom> find_whom(const std::string& text, bool unproved, Registry* registry) {
+  if (text.ends_with(".pub")) return named(TRY(read_public_identity(text, unproved)));
   std::vector<Identity> listed;
   if (registry != nullptr) listed = TRY(registry->list());
   const auto id = from_hex(text);
-  if (id && id->size() == whom.id.size()) {
-    std::copy(id->begin(), id->end(), whom.id.begin());
-    if (const auto known = find_by_id(listed, whom.id)) whom.name = known->name;
-    return whom;
+  if (id && id->size() == std::tuple_size_v<malina::Id>) {
+    if (!is_there(*id)) return fail(Blame::caller_misused, "an ID of zeroes is nobody's");
+    const auto known = std::ranges::find_if(listed, [&](const Identity& one) { return to_buffer(one.keys.schnorr) == *id; });
+    if (known != listed.end()) return named(*known);
+    return Whom{{crypto::key_hash(*id)}, {}};
   }
-  for (const Identity& identity : listed) {
-    if (identity.name != text) continue;
-    whom.id = identity.keys.schnorr;
-    whom.name = text;
-    return whom;
-  }
+  for (const Identity& identity : listed)
+    if (identity.name == text) return named(identity);
   if (registry != nullptr) return fail(Blame::caller_misused, "no identity " + printable(text) + " on the list");
   return fail_with_hint(Blame::caller_misused, "who " + printable(text) + " is cannot be seen from here",
                         "NAME.pub or the ID in hexadecimal says it; --data DIR or --registry URL names the list");
+}
+
+/// Somebody without a key logs in by a password alone.
+Result<Whom> with_keys(Result<Whom> found) {
+  if (found && found->keys.empty())
+    return fail_with_hint(Blame::caller_misused, found->name + " has no key, by which orders name an identity",
+                          "sealmq identity revoke, at the broker");
+  return found;
 }
 
 /// A number is the order's own reason; words are for the ledger.
@@ -164,7 +169,7 @@ void print_order(const IssuedOrder& order, const Whom& whom, const std::vector<S
   std::size_t told = 0;
   for (const Served& broker : served) told += has_got(broker, order.serial);
   if (json) {
-    Json line{{"order", order.serial}, {"action", action}, {"id", to_hex(whom.id)}, {"name", whom.name}};
+    Json line{{"order", order.serial}, {"action", action}, {"keys", in_hex(whom.keys)}, {"name", whom.name}};
     line["brokers"] = Json::array();
     for (const Served& broker : served)
       line["brokers"].push_back(
@@ -172,7 +177,7 @@ void print_order(const IssuedOrder& order, const Whom& whom, const std::vector<S
     line["milliseconds"] = std::chrono::duration<double, std::milli>(taken).count();
     return print(line);
   }
-  std::cout << "order " << order.serial << ": " << action << " " << described(whom);
+  std::cout << "order " << order.serial << ": " << action << " " << described(whom.keys, whom.name);
   if (told > 0)
     std::cout << "; acknowledged by " << told << (told == 1 ? " broker in " : " brokers in ")
               << std::chrono::ceil<std::chrono::milliseconds>(taken).count() << " ms";
@@ -185,26 +190,28 @@ Result<> decide(const Options& options, bool restores) {
   crypto::OsRandom random;
   const auto registry = TRY(visible_registry(options.registry));
   const OpenAuthority its = TRY(open_authority(options.folder, random));
-  const Whom whom = TRY(with_id(find_whom(options.whom, registry.get())));
+  const Whom whom = TRY(with_keys(find_whom(options.whom, options.unproved, registry.get())));
   Decision decision;
   decision.restores = restores;
-  decision.id = whom.id;
+  decision.keys = whom.keys;
+  decision.name = whom.name;
   decision.wall = wall_milliseconds();
   set_reason(options.reason, decision);
 
   const auto start = Clock::now();
   const IssuedOrder order =
       TRY(its.ledger->issue(decision, [&](std::uint64_t serial, const Decision& its_decision) -> Result<Buffer> {
-        return malina::revocation_order(
-            {serial, its_decision.wall, its_decision.restores ? malina::Action::restore : malina::Action::revoke, its_decision.id,
-             its_decision.reason},
-            *its.key);
+        malina::Order made{.serial = serial, .time = its_decision.wall, .keys = its_decision.keys, .reason = its_decision.reason};
+        made.action = its_decision.restores ? malina::Action::restore : malina::Action::revoke;
+        return malina::revocation_order(made, *its.key);
       }));
   const bool is_served = is_locked(its.folder.lock());
   std::vector<Served> served;
   if (is_served) served = TRY(wait_until_told(*its.ledger, order.serial));
   print_order(order, whom, served, Clock::now() - start, options.json);
-  if (restores) notice("warning: whoever has the key of " + described(whom) + " can use it again where the order is carried out");
+  if (restores)
+    notice("warning: whoever has the key of " + described(whom.keys, whom.name) +
+           " can use it again where the order is carried out");
   auto told = tell_untold(served, order.serial);
   const bool one_has_it = std::ranges::any_of(served, [&](const Served& broker) { return has_got(broker, order.serial); });
   const std::string nobody = "order " + std::to_string(order.serial) + " is written and not sent";
@@ -230,23 +237,27 @@ Result<> run_orders(const Options& options) {
   crypto::OsRandom random;
   const OpenAuthority its = TRY(open_authority(options.folder, random));
   const auto registry = TRY(visible_registry(options.registry));
-  std::vector<Identity> listed;
-  if (registry != nullptr) listed = TRY(registry->list());
+  std::map<KeyHash, std::string> names;
+  if (registry != nullptr)
+    for (const Identity& identity : TRY(registry->list()))
+      for (const KeyHash& key : crypto::key_hashes(identity.keys)) names.emplace(key, identity.name);
   for (const IssuedOrder& order : TRY(its.ledger->after(options.after))) {
-    const auto known = find_by_id(listed, order.decision.id);
-    const Whom whom{order.decision.id, known ? known->name : std::string()};
-    const std::string action = order.decision.restores ? "restore" : "revoke";
+    const Decision& decision = order.decision;
+    std::string name = decision.name;
+    if (const auto known = decision.keys.empty() ? names.end() : names.find(decision.keys.front()); known != names.end())
+      name = known->second;
+    const std::string action = decision.restores ? "restore" : "revoke";
     if (options.json)
       print({{"order", order.serial},
              {"action", action},
-             {"id", to_hex(whom.id)},
-             {"name", whom.name},
-             {"reason", order.decision.reason},
-             {"remark", order.decision.remark},
-             {"time", order.decision.wall}});
+             {"keys", in_hex(decision.keys)},
+             {"name", name},
+             {"reason", decision.reason},
+             {"remark", decision.remark},
+             {"time", decision.wall}});
     else
-      std::cout << order.serial << "  " << action << "  " << described(whom) << "  reason " << +order.decision.reason
-                << (order.decision.remark.empty() ? "" : "  " + printable(order.decision.remark, 200)) << '\n';
+      std::cout << order.serial << "  " << action << "  " << described(decision.keys, name) << "  reason " << +decision.reason
+                << (decision.remark.empty() ? "" : "  " + printable(decision.remark, 200)) << '\n';
   }
   for (const Served& broker : TRY(its.ledger->served()))
     notice(broker.broker + " has those up to " + std::to_string(broker.serial) +
@@ -283,7 +294,10 @@ void add_authority_orders(Command& authority, int& exit_code) {
                          .examples = "$ sealmq authority orders --after 12\n"},
                         run_orders);
   constexpr const char* reason = "0 to 255: a part of the order; TEXT: kept in the folder of the authority";
-  for (Command* command : {&revoke, &restore}) command->argument("NAME", options->whom, "NAME.pub, an ID, or a NAME on the list");
+  for (Command* command : {&revoke, &restore}) {
+    command->argument("NAME", options->whom, "NAME.pub, an ID, or a NAME on the list");
+    add_unproved_option(*command, options->unproved);
+  }
   revoke.option("--reason", options->reason, "NUMBER|TEXT", reason)->required();
   restore.option("--reason", options->reason, "NUMBER|TEXT", reason);
   orders.option("--after", options->after, "NUMBER", "only orders after this one");

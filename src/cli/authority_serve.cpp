@@ -79,16 +79,21 @@ class Desk {
     const Shown shown = TRY(read_shown(frame));
     if (!shown.has_requester) return fail(Blame::peer_misbehaved, "not a signed request");
     std::vector<Identity> listed;
+    // Subscribers of SL2 are anonymous: they sign with a key that nobody knows, and what they show proves itself.
+    bool is_anonymous = false;
     if (registry_ != nullptr) {
       listed = TRY(registry_->list());
-      const bool may = std::ranges::any_of(
-          listed, [&](const Identity& one) { return one.keys.ecdsa == shown.requester && one.status == Status::active; });
-      if (!may) return fail(Blame::not_authorised, "its requester is not on the list");
+      const auto requester = std::ranges::find_if(listed, [&](const Identity& one) { return one.keys.ecdsa == shown.requester; });
+      is_anonymous = requester == listed.end() && shown.level() == malina::Level::sl2;
+      if (!is_anonymous && (requester == listed.end() || requester->status != Status::active))
+        return fail(Blame::not_authorised, "its requester is not on the list");
     }
     const malina::Id author = TRY(author_of(shown, key_, listed));
     authority::Complaint complaint;
-    complaint.requester = shown.requester;
-    complaint.request = shown.number;
+    if (!is_anonymous) {
+      complaint.requester = shown.requester;
+      complaint.request = shown.number;
+    }
     complaint.wall = wall_milliseconds();
     complaint.frame = to_buffer(frame);
     const auto number = TRY(book_->add(complaint));
@@ -168,10 +173,9 @@ class Service {
     return {};
   }
 
-  /// Something that going on would make worse.
-  void give_up(Error why) {
+  /// A line is given up: going on there would make it worse. The others go on.
+  void note_failure(Error why) {
     if (!failure_) failure_ = std::move(why);
-    stop();
   }
 
   asio::io_context& loop() { return loop_; }
@@ -194,7 +198,7 @@ class Service {
     std::optional<std::uint64_t> seen;
     while (true) {
       co_await wait_for(timer, look_interval);
-      if (stopping_ && std::ranges::all_of(lines_, [](const auto& line) { return line->is_over(); })) break;
+      if (std::ranges::all_of(lines_, [](const auto& line) { return line->is_over(); })) break;
       const auto version = its_.ledger->version();
       if (version && seen == *version) continue;
       if (version) seen = *version;
@@ -351,21 +355,29 @@ awaitable<void> Line::take_messages() {
 }
 
 /// An order with our signature that we have not given, or not so, was given by somebody else with the same key, or before this
-/// folder was set back. Brokers take one of the two; going on would only make more of them.
+/// folder was set back. A broker takes one of the two; going on would only make more of them. How its signature looks says
+/// nothing.
 void Line::check_known_order(Bytes frame) {
-  auto key = crypto::ecdsa::VerifyingKey::from_sec1(service_.its().key->identity().keys.ecdsa);
+  const auto key = crypto::ecdsa::VerifyingKey::from_sec1(service_.its().key->identity().keys.ecdsa);
   if (!key) return;
-  malina::OrderBook book(*std::move(key), 0);
-  auto taken = book.take(frame);
-  if (!taken) taken = book.take_paper(frame);
-  if (!taken) return;  // not ours
-  const std::uint64_t serial = taken->order->serial;
+  const auto read = malina::read_order(frame, *key);
+  if (!read) return;  // not ours
+  const std::uint64_t serial = (*read)->order.serial;
   const auto ours = service_.its().ledger->after(serial - 1);
-  if (!ours || (!ours->empty() && ours->front().frame == to_buffer(frame))) return;
-  service_.give_up({Blame::peer_misbehaved,
-                    served_.broker + " has an order " + std::to_string(serial) +
-                        " of this key that is not in this ledger: another authority works with the key, or this folder was set "
-                        "back to an older state\nhint: end the other one, and work with the folder that has the later orders"});
+  if (!ours) return;
+  if (!ours->empty())
+    if (const auto own = malina::read_order(ours->front().frame, *key); own && (*own)->name == (*read)->name) return;
+  const std::string what =
+      "has an order " + std::to_string(serial) +
+      " of this key that is not in this ledger: another authority works with the key, or this folder was set "
+      "back to an older state";
+  say(served_.broker, what + "; it is served no more");
+  served_.trouble = what;
+  note();
+  service_.note_failure(
+      {Blame::peer_misbehaved,
+       served_.broker + " " + what + "\nhint: end the other one, and work with the folder that has the later orders"});
+  stop();
 }
 
 awaitable<void> Line::take_complaint(Buffer payload) {

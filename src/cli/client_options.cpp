@@ -159,6 +159,9 @@ void add_client_options(Command& command, ClientOptions& options, const char* pe
                      : "the other end, for end-to-end schemes");
   add_topic_keys_option(command, options.topic_keys);
   options.peers_option = peers;
+  add_unproved_option(command, options.unproved);
+  command.option("--authority", options.authority, "authority.pub",
+                 "a revocation authority, whose orders about the other ends are followed");
   command.option("--scheme-option", options.scheme_options, "NAME=@FILE",
                  "what a scheme's README asks for, such as sl2.capability, in a file for its owner only");
 
@@ -252,7 +255,8 @@ Result<ConnectOptions> connect_options(const ClientOptions& options) {
   connect.topic_keys = options.topic_keys;
   if (const Scheme* scheme = find_scheme(options.scheme); scheme == nullptr || !scheme->info->has_topic_keys)
     connect.topic_keys.clear();  // the usual folder
-  for (const auto& file : options.peers) connect.peers.push_back(TRY(read_public_identity(file)));
+  for (const auto& file : options.peers) connect.peers.push_back(TRY(read_public_identity(file, options.unproved)));
+  if (!options.authority.empty()) connect.authority = TRY(read_authority(options.authority));
   connect.on_notice = [](const std::string& line) { notice(line); };
   connect.scheme_options = TRY(scheme_options(options));
   TRY(check_uses(options.scheme, named_by(options), connect.scheme_options));
@@ -270,6 +274,7 @@ Result<ConnectOptions> plain_connect_options(ClientOptions options, const std::v
   TRY(take("--key", options.key));
   TRY(take("--broker-key", options.broker_key));
   TRY(take(options.peers_option.c_str(), options.peers));
+  TRY(take("--authority", options.authority));
   TRY(take("--scheme-option", options.scheme_options));
   std::string topic_keys = options.names_topic_keys ? options.topic_keys : "";
   TRY(take("--topic-keys", topic_keys));

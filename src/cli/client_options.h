@@ -39,6 +39,8 @@ struct ClientOptions {
   bool names_topic_keys = false;   // otherwise it is the usual folder, or that of the environment
   std::vector<std::string> peers;  // NAME.pub files
   std::string peers_option;        // --to or --from
+  bool unproved = false;           // those files may be without a proof
+  std::string authority;           // authority.pub
   std::vector<std::string> scheme_options;
 };
 

@@ -122,6 +122,10 @@ void add_data_option(Command& command, std::string& data) {
   command.option("--data", data, "DIR", "the broker's data folder")->capture_default_str()->envname("SEALMQ_DATA");
 }
 
+void add_unproved_option(Command& command, bool& unproved) {
+  command.flag("--unproved", unproved, "takes a .pub file that does not prove that its maker holds its keys");
+}
+
 void add_json_option(Command& command, bool& json) {
   command.flag("--json", json, "one JSON object a line");
 }

@@ -123,6 +123,8 @@ inline int finish(const Result<>& result) {
 
 /// --data DIR, the same in every subcommand.
 void add_data_option(Command& command, std::string& data);
+/// --unproved, of commands that take NAME.pub.
+void add_unproved_option(Command& command, bool& unproved);
 /// --json, likewise.
 void add_json_option(Command& command, bool& json);
 

@@ -62,9 +62,10 @@ std::string topic_word(std::string_view scheme) {
   return word;
 }
 
-/// Others have scenes of their own, with a broker that knows nothing of them.
+/// They have scenes of their own, with a broker that knows nothing of them; those of one that opens messages need TLS.
 bool is_end_to_end(const SchemeInfo& scheme) {
-  return scheme.between_partners || scheme.has_topic_keys || scheme.claims.confidentiality == Confidentiality::end_to_end;
+  return scheme.between_partners || scheme.has_topic_keys || scheme.leaves_hidden ||
+         scheme.claims.confidentiality == Confidentiality::end_to_end;
 }
 
 bool subscribers_verify(const SchemeInfo& scheme) {

@@ -4,6 +4,7 @@
 
 #include "base/try.h"
 #include "mqtt/topic.h"
+#include "mqtt/topic_pattern.h"
 #include "schemes/malina/frame.h"
 #include "schemes/sl2/escrow.h"
 
@@ -33,8 +34,9 @@ Result<malina::Id> author_of(const malina::PaperRequest& request, const std::vec
   std::vector<malina::Id> entitled;
   std::vector<malina::Id> others;  // their rights may have been others when it was written
   for (const Identity& identity : listed) {
-    const bool may =
-        std::ranges::any_of(identity.publish, [&](const auto& filter) { return mqtt::matches(filter, request.topic); });
+    const bool may = std::ranges::any_of(identity.publish, [&](const Right& right) {
+      return mqtt::matches(right.is_pattern ? mqtt::widen_pattern(right.filter) : right.filter, request.topic);
+    });
     (may ? entitled : others).push_back(identity.keys.schnorr);
   }
   auto author = malina::author_among(request, entitled);
@@ -75,16 +77,6 @@ Result<Shown> read_shown(Bytes file) {
     shown.reason = shown.paper->reason;
   }
   return shown;
-}
-
-Result<Buffer> make_request(Bytes evidence, std::string_view reason, KeyStore& key, Now now) {
-  if (malina::begins(evidence, malina::type_evidence))
-    return malina::revocation_request(TRY(malina::decode_evidence(evidence)), reason, key, now);
-  if (!malina::begins(evidence, "EVID_")) return fail(Blame::caller_misused, "this is not evidence");
-  auto request = TRY(malina::decode_paper_evidence(evidence));
-  if (reason.size() > 0xFFFF) return fail(Blame::caller_misused, "too long for a request");
-  request.reason = reason;
-  return malina::encode(request);
 }
 
 Result<malina::Id> author_of(const Shown& shown, KeyStore& authority, const std::vector<Identity>& listed) {

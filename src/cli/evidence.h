@@ -28,10 +28,6 @@ struct Shown {
 /// Errors: malformed; peer_misbehaved for a request that its requester has not signed.
 Result<Shown> read_shown(Bytes file);
 
-/// A request out of evidence: signed by `key` in the hardened form. Errors: caller_misused, if it is no evidence or the reason is
-/// too long; the key store's.
-Result<Buffer> make_request(Bytes evidence, std::string_view reason, KeyStore& key, Now now);
-
 /// The author, whose signature over the message has been verified. What hides it is opened with the authority's key; the
 /// published SL2, which hides it well, by trying `listed`, first those who may publish to the topic. Errors: peer_misbehaved: it
 /// was signed by none of them, or not by who it names; the key store's.

@@ -13,6 +13,7 @@
 #include "cli/command.h"
 #include "cli/password.h"
 #include "cli/registry_choice.h"
+#include "cli/rights_options.h"
 #include "crypto/ecdsa.h"
 #include "crypto/hash.h"
 #include "crypto/random.h"
@@ -56,9 +57,9 @@ struct Options {
   std::vector<std::string> files;     // of enroll
   std::string new_keys;               // of rekey
   bool password_only = false;
-  std::vector<std::string> publish;
-  std::vector<std::string> subscribe;
-  std::vector<std::string> schemes;
+  RightsOptions rights;
+  bool against_authority = false;  // of restore
+  bool unproved = false;
   bool json = false;
 };
 
@@ -84,14 +85,30 @@ Json to_json(const PublicIdentity& identity) {
           {"public", identity.keys == PublicKeys() ? Json() : Json(to_line(identity))}};
 }
 
+Json to_json(const Rights& rights) {
+  Json list = Json::array();
+  for (const Right& right : rights) {
+    Json qos = Json::array();
+    for (const auto one : {mqtt::QoS::at_most_once, mqtt::QoS::at_least_once, mqtt::QoS::exactly_once})
+      if (right.qos.contains(one)) qos.push_back(static_cast<int>(one));
+    list.push_back({{"filter", right.filter}, {"pattern", right.is_pattern}, {"qos", std::move(qos)}});
+  }
+  return list;
+}
+
 Json to_json(const Identity& identity) {
   Json json = to_json(static_cast<const PublicIdentity&>(identity));
   json.update({{"status", name(identity.status)},
-               {"publish", identity.publish},
-               {"subscribe", identity.subscribe},
+               {"publish", to_json(identity.publish)},
+               {"subscribe", to_json(identity.subscribe)},
                {"schemes", identity.schemes},
+               {"require", to_text(identity.require)},
                {"revocation_reason", identity.revocation_reason},
-               {"changed", identity.changed}});
+               {"revoked_here", identity.revoked_here},
+               {"order", identity.ordered == 0 ? Json() : Json(identity.ordered)},
+               {"against_order", identity.against_order},
+               {"changed", identity.changed},
+               {"proved", identity.keys == PublicKeys() ? Json() : Json(!identity.proof.empty())}});
   return json;
 }
 
@@ -140,6 +157,16 @@ void show(const PublicIdentity& identity, bool holds_secret, const std::string& 
             << to_line(identity) << '\n';
 }
 
+void show(const IdentityFile& file, bool json) {
+  if (json) {
+    auto line = to_json(file.identity);
+    line.update({{"private", false}, {"proved", !file.proof.empty()}});
+    return print(line);
+  }
+  show(file.identity, false, {}, json);
+  std::cout << "proved       " << (file.proof.empty() ? "no: sealmq identity upgrade NAME.key adds a proof" : "yes") << '\n';
+}
+
 void show(const BrokerIdentity& broker, bool json) {
   if (json)
     return print(
@@ -151,6 +178,34 @@ void show(const BrokerIdentity& broker, bool json) {
 constexpr WantedFile wants_keys{
     "NAME.key, NAME.pub or broker.pub is wanted",
     {FileKind::private_keys, FileKind::key_reference, FileKind::public_identity, FileKind::broker_identity}};
+
+/// What older programs made without a proof. Nothing else of a file that is there changes.
+Result<> run_upgrade(const Options& options) {
+  crypto::OsRandom random;
+  const auto keys = TRY(open_keys(options.name, random, pin_asker()));
+  const auto pub_path = pub_path_for(options.name);
+  const std::string text = TRY(identity_file(*keys));
+  if (std::ranges::count(text, '\n') < 2)
+    return fail_with_hint(Blame::caller_misused,
+                          "the keys of " + keys->identity().name + " sign nothing but logins, so they prove nothing",
+                          "sealmq identity enroll --unproved takes the file as it is");
+  if (!exists(pub_path)) {
+    TRY(write_new_file(pub_path, text, Audience::everybody));
+  } else {
+    const auto file = TRY(read_identity_file(pub_path));
+    if (file.identity != keys->identity()) return fail(Blame::caller_misused, pub_path + " is not that of " + options.name);
+    if (file.proof.empty()) TRY(replace_file(pub_path, text, Audience::everybody));
+  }
+  const auto file = TRY(read_identity_file(pub_path));
+  if (options.json) {
+    auto line = to_json(file.identity);
+    line.update({{"pub", pub_path}, {"proved", true}});
+    print(line);
+  } else {
+    std::cout << pub_path << " proves the keys of " << file.identity.name << " " << fingerprint(file.identity.keys) << '\n';
+  }
+  return {};
+}
 
 /// Also when the token or card is away; then opening it says why.
 Result<> show_reference(const Options& options, const PublicIdentity& identity, const std::string& keystore) {
@@ -172,7 +227,7 @@ Result<> run_show(const Options& options) {
   const auto text = as_text(content.reveal());
   switch (kind_of_file(text)) {
     case FileKind::public_identity:
-      show(TRY(read_public_identity(options.name)), false, {}, options.json);
+      show(TRY(read_identity_file(options.name)), options.json);
       break;
     case FileKind::broker_identity:
       show(TRY(read_broker_identity(options.name)), options.json);
@@ -188,10 +243,6 @@ Result<> run_show(const Options& options) {
 }
 
 // -- the list ------------------------------------------------------------------------------------------------------------------
-
-std::string given_rights(const Options& options) {
-  return rights_in_words(options.publish, options.subscribe, options.schemes);
-}
 
 Result<> check_points(const PublicKeys& keys) {
   const bool good = (!is_there(keys.schnorr) || crypto::schnorr::VerifyingKey::from_id(keys.schnorr)) &&
@@ -241,22 +292,27 @@ Result<> conclude(Registry& registry, const Options& options, const Identity& id
   return in_force(registry, options, record(options.registry, deed.what, identity.name, deed.text));
 }
 
-Result<PublicIdentity> read_new_keys(const std::string& path, const std::vector<std::string>& schemes) {
-  auto identity = TRY(read_public_identity(path));
-  TRY(check_points(identity.keys));
-  TRY(check_keys_for_schemes(identity, schemes));
-  return identity;
+Result<IdentityFile> read_new_keys(const std::string& path, bool unproved, const std::vector<std::string>& schemes) {
+  TRY(read_public_identity(path, unproved));
+  auto file = TRY(read_identity_file(path));
+  TRY(check_points(file.identity.keys));
+  TRY(check_keys_for_schemes(file.identity, schemes));
+  return file;
 }
 
 Result<Identity> to_enroll(const Options& options, const std::string& file) {
   Identity identity;
-  if (options.password_only)
+  if (options.password_only) {
     identity.name = file;
-  else
-    static_cast<PublicIdentity&>(identity) = TRY(read_new_keys(file, options.schemes));
-  identity.publish = options.publish;
-  identity.subscribe = options.subscribe;
-  identity.schemes = options.schemes;
+  } else {
+    auto read = TRY(read_new_keys(file, options.unproved, options.rights.schemes));
+    static_cast<PublicIdentity&>(identity) = std::move(read.identity);
+    identity.proof = std::move(read.proof);
+  }
+  identity.publish = options.rights.to_publish();
+  identity.subscribe = options.rights.to_subscribe();
+  identity.schemes = options.rights.schemes;
+  identity.require = options.rights.factors();
   identity.changed = wall_milliseconds();
   return identity;
 }
@@ -273,7 +329,7 @@ Result<> run_enroll(const Options& options) {
     outcome = registry->add(identity);
     if (!outcome) break;
     print_change("enrolled", identity, options);
-    outcome = record(options.registry, "enroll", identity.name, given_rights(options));
+    outcome = record(options.registry, "enroll", identity.name, options.rights.in_words());
     if (!outcome) break;
   }
   return in_force(*registry, options, std::move(outcome));
@@ -285,20 +341,27 @@ Result<> run_ticket(const Options& options) {
   std::array<std::uint8_t, 16> code{};
   random.fill(code);
   const auto now = wall_milliseconds();
-  const Ticket ticket{options.name,      *kind_from(options.kind), options.publish,
-                      options.subscribe, options.schemes,          now + options.expires};
+  const Ticket ticket{
+      options.name,           *kind_from(options.kind), options.rights.to_publish(), options.rights.to_subscribe(),
+      options.rights.schemes, now + options.expires,    options.unproved};
   const auto registry = TRY(open_or_make_registry(options.registry));
   TRY(registry->add_ticket(crypto::sha256(code), ticket, now));
   if (options.json)
     print({{"ticket", to_hex(code)}, {"name", ticket.name}, {"kind", name(ticket.kind)}, {"expires", ticket.expires}});
   else
     std::cout << to_hex(code) << '\n';
-  return record(options.registry, "ticket", ticket.name, given_rights(options));
+  return record(options.registry, "ticket", ticket.name, options.rights.in_words());
 }
 
 std::string joined(const std::vector<std::string>& words) {
   std::string all;
   for (const auto& word : words) all.append(all.empty() ? "" : ",").append(printable(word));
+  return all.empty() ? "-" : all;
+}
+
+std::string joined(const Rights& rights) {
+  std::string all;
+  for (const Right& right : rights) all.append(all.empty() ? "" : ",").append(in_words(right));
   return all.empty() ? "-" : all;
 }
 
@@ -311,7 +374,10 @@ Result<> run_list(const Options& options) {
   }
   std::vector<std::array<std::string, 7>> rows{{"name", "kind", "status", "publish", "subscribe", "schemes", "id"}};
   for (const auto& identity : all) {
-    rows.push_back({identity.name, std::string(name(identity.kind)), std::string(name(identity.status)), joined(identity.publish),
+    std::string status(name(identity.status));
+    if (identity.against_order) status += " against order " + std::to_string(identity.ordered);
+    if (identity.proof.empty() && identity.keys != PublicKeys()) status += ", unproved";
+    rows.push_back({identity.name, std::string(name(identity.kind)), std::move(status), joined(identity.publish),
                     joined(identity.subscribe), identity.schemes.empty() ? "all" : joined(identity.schemes),
                     short_id(identity.keys)});
   }
@@ -333,8 +399,8 @@ Result<> run_ticket_list(const Options& options) {
     if (options.json) {
       print({{"name", ticket.name},
              {"kind", name(ticket.kind)},
-             {"publish", ticket.publish},
-             {"subscribe", ticket.subscribe},
+             {"publish", to_json(ticket.publish)},
+             {"subscribe", to_json(ticket.subscribe)},
              {"schemes", ticket.schemes},
              {"expires", ticket.expires}});
       continue;
@@ -359,17 +425,9 @@ Result<> run_ticket_cancel(const Options& options) {
   return record(options.registry, "ticket-cancel", options.name, std::to_string(count));
 }
 
-/// Those of an identity without a list of its own (broker/access.cpp).
-std::vector<std::string> hardened_schemes() {
-  std::vector<std::string> names;
-  for (const Scheme& scheme : all_schemes())
-    if (scheme.info->profile == Profile::hardened) names.emplace_back(scheme.info->name);
-  return names;
-}
-
 Result<> need_some_right(const Options& options) {
-  if (!options.publish.empty() || !options.subscribe.empty() || !options.schemes.empty()) return {};
-  return fail(Blame::caller_misused, "nothing to change: name --publish, --subscribe or --scheme");
+  if (!options.rights.are_empty()) return {};
+  return fail(Blame::caller_misused, "nothing to change: name --publish, --subscribe, a pattern, --scheme or --require");
 }
 
 /// `change` may still say what `deed` was.
@@ -382,58 +440,18 @@ Result<> run_change(const Options& options, const Deed& deed, const std::functio
   return conclude(*registry, options, changed, deed);
 }
 
-bool is_hardened(const std::string& scheme) {
-  const auto all = hardened_schemes();
-  return std::ranges::find(all, scheme) != all.end();
-}
-
 Result<> run_allow(const Options& options) {
   TRY(need_some_right(options));
-  const auto add = [](std::vector<std::string>& to, const std::vector<std::string>& words) {
-    for (const auto& word : words) {
-      if (std::find(to.begin(), to.end(), word) == to.end()) to.push_back(word);
-    }
-  };
-  return run_change(options, {"changed", "allow", given_rights(options), {}}, [&](Identity& identity) -> Result<> {
-    // An empty list means all of these; what is allowed takes none of them away.
-    if (identity.schemes.empty() && !std::ranges::all_of(options.schemes, is_hardened)) identity.schemes = hardened_schemes();
-    if (identity.schemes.empty() && !options.schemes.empty())
-      notice(identity.name + " may use all schemes already, but those as published\nhint: sealmq identity deny " + identity.name +
-             " --scheme NAME takes one away");
-    add(identity.publish, options.publish);
-    add(identity.subscribe, options.subscribe);
-    if (!identity.schemes.empty()) add(identity.schemes, options.schemes);
+  return run_change(options, {"changed", "allow", options.rights.in_words(), {}}, [&](Identity& identity) -> Result<> {
+    allow(identity, options.rights);
     return {};
   });
-}
-
-/// Refuses what was not given in these words: somebody who denies plant/7/a to a holder of plant/7/# must learn that it does
-/// nothing.
-Result<> take_away(std::vector<std::string>& from, const std::vector<std::string>& words, std::string_view what) {
-  for (const auto& word : words) {
-    if (std::erase(from, word) == 0) {
-      return fail_with_hint(Blame::caller_misused, "there is no right to " + std::string(what) + " " + printable(word),
-                            "sealmq identity list shows the rights as they were given");
-    }
-  }
-  return {};
 }
 
 Result<> run_deny(const Options& options) {
   TRY(need_some_right(options));
-  return run_change(options, {"changed", "deny", given_rights(options), {}}, [&](Identity& identity) -> Result<> {
-    TRY(take_away(identity.publish, options.publish, "publish to"));
-    TRY(take_away(identity.subscribe, options.subscribe, "subscribe to"));
-    if (options.schemes.empty()) return {};
-    if (identity.schemes.empty()) identity.schemes = hardened_schemes();
-    TRY(take_away(identity.schemes, options.schemes, "use"));
-    // An empty list would mean all of them.
-    if (identity.schemes.empty()) {
-      return fail_with_hint(Blame::caller_misused, "these are all schemes that " + identity.name + " may use",
-                            "sealmq identity revoke " + identity.name + " takes everything away");
-    }
-    return {};
-  });
+  return run_change(options, {"changed", "deny", options.rights.in_words(), {}},
+                    [&](Identity& identity) { return deny(identity, options.rights); });
 }
 
 // -- revocation ----------------------------------------------------------------------------------------------------------------
@@ -463,11 +481,12 @@ Result<> run_rekey(const Options& options) {
   const auto registry = TRY(open_registry(options.registry));
   const auto known = TRY(registry->find(options.name));
   if (!known) return fail(Blame::caller_misused, "no identity " + printable(options.name) + " on the list");
-  const auto fresh = TRY(read_new_keys(options.new_keys, known->schemes));
+  const auto file = TRY(read_new_keys(options.new_keys, options.unproved, known->schemes));
+  const PublicIdentity& fresh = file.identity;
   if (fresh.name != options.name)
     return fail_with_hint(Blame::caller_misused, options.new_keys + " is that of " + fresh.name + ", not of " + options.name,
                           "sealmq identity new " + options.name + " -o FILE makes keys for this name");
-  const auto order = TRY(registry->rekey(fresh, wall_milliseconds()));
+  const auto order = TRY(registry->rekey(fresh, file.proof, wall_milliseconds()));
   const auto recorded =
       record(options.registry, "rekey", options.name, fingerprint_or_none(known->keys) + " -> " + fingerprint(fresh.keys));
   if (!recorded) notice(recorded.error().what);
@@ -487,21 +506,24 @@ Result<> run_remove(const Options& options) {
 }
 
 Result<> run_restore(const Options& options) {
-  Deed deed{"restored", "restore", {}, {}};
-  return run_change(options, deed, [&](Identity& identity) -> Result<> {
-    if (identity.status != Status::revoked) return fail(Blame::caller_misused, identity.name + " is not revoked");
-    deed.text = "was revoked for: " + std::exchange(identity.revocation_reason, {});
-    deed.warning = "whoever has the key of " + identity.name + " can use it again; it " + printable(deed.text);
-    identity.status = Status::active;
-    return {};
-  });
+  const auto registry = TRY(open_registry(options.registry));
+  const auto before = TRY(registry->find(options.name));
+  if (!before) return fail(Blame::caller_misused, "no identity " + printable(options.name) + " on the list");
+  const auto restored = registry->restore(options.name, options.against_authority, wall_milliseconds());
+  if (!restored && before->ordered != 0 && !options.against_authority)
+    return fail_with_hint(restored.error().blame, restored.error().what,
+                          "sealmq authority restore " + options.name +
+                              ", where the authority is, takes it back; --against-authority does not wait for that");
+  if (!restored) return Failure(restored.error());
+  Deed deed{"restored", "restore", "was revoked for: " + before->revocation_reason, {}};
+  if (restored->against_order)
+    deed.text = "against order " + std::to_string(restored->ordered) + " of the authority; " + deed.text;
+  deed.warning = "whoever has the key of " + options.name + " can use it again; " + (restored->against_order ? "" : "it ") +
+                 printable(deed.text);
+  return conclude(*registry, options, *restored, deed);
 }
 
 // -- options -------------------------------------------------------------------------------------------------------------------
-
-std::string check_filter(const std::string& filter) {
-  return mqtt::is_topic_filter(filter) ? "" : printable(filter) + " is not a topic filter";
-}
 
 /// Replaces `30m` by its milliseconds.
 std::string read_time(std::string& text) {
@@ -517,17 +539,6 @@ std::string read_time(std::string& text) {
   return "";
 }
 
-std::string check_scheme(const std::string& scheme) {
-  return find_scheme(scheme) != nullptr ? "" : "no scheme is called " + printable(scheme);
-}
-
-void add_rights_options(Command& command, Options& options) {
-  command.heading("Rights");
-  command.option("--publish", options.publish, "FILTER", "topics it may publish to, such as plant/7/#")->check(check_filter);
-  command.option("--subscribe", options.subscribe, "FILTER", "topics it may subscribe to")->check(check_filter);
-  command.option("--scheme", options.schemes, "SCHEME", "schemes it may use; none: every hardened one")->check(check_scheme);
-}
-
 constexpr About about_new{
     .summary = "make a private key on this machine",
     .text =
@@ -539,6 +550,12 @@ constexpr About about_show{
     .summary = "what a .key or .pub file holds",
     .text = "Tells what a .key or .pub file holds, never a secret.",
     .examples = "$ sealmq identity show boiler-7.pub\n",
+};
+constexpr About about_upgrade{
+    .summary = "add to NAME.pub what older programs left out",
+    .text =
+        R"(Adds to NAME.pub the proof that whoever made it holds its keys. Commands that take such a file ask for that proof.)",
+    .examples = "$ sealmq identity upgrade boiler-7.key\n",
 };
 constexpr About about_enroll{
     .summary = "put NAME.pub on the broker's list",
@@ -613,6 +630,7 @@ void add_identity(Command& app, int& exit_code) {
 
   Command& make = add("new", about_new, run_new);
   Command& show = add("show", about_show, run_show);
+  Command& upgrade = add("upgrade", about_upgrade, run_upgrade);
   Command& enroll = add("enroll", about_enroll, run_enroll);
   Command& ticket = add("ticket", about_ticket, run_ticket);
   Command& tickets = ticket.add("list", about_ticket_list);
@@ -631,6 +649,7 @@ void add_identity(Command& app, int& exit_code) {
   for (Command* command : {&ticket, &cancel, &allow, &deny, &revoke, &restore, &rekey, &remove})
     command->argument("NAME", options->name, "an identity, as it is called on the list");
   show.argument("FILE", options->name, "a .key or .pub file");
+  upgrade.argument("FILE", options->name, "NAME.key");
   enroll.argument("FILE", options->files, "NAME.pub of each, or names with --password-only");
   enroll.flag("--password-only", options->password_only,
               "names without keys, which log in by a password (sealmq identity password NAME)");
@@ -661,7 +680,12 @@ void add_identity(Command& app, int& exit_code) {
   ticket.option("--expires", options->expires, "TIME", "how long it can be used, such as 30m, 12h or 7d, 30 days at most (1h)")
       ->transform(CLI::Validator(read_time, ""));
   revoke.option("--reason", options->reason, "TEXT", "kept with the identity and in the audit log")->required();
-  for (Command* command : {&enroll, &ticket, &allow, &deny}) add_rights_options(*command, *options);
+  for (Command* command : {&enroll, &rekey}) add_unproved_option(*command, options->unproved);
+  ticket.flag("--unproved", options->unproved, "also for a program that does not prove each of the keys it brings");
+  restore.flag("--against-authority", options->against_authority,
+               "also what the revocation authority has revoked; that stands in the audit log and in the list");
+  for (Command* command : {&enroll, &ticket, &allow, &deny})
+    add_rights_options(*command, options->rights, command == &enroll || command == &allow);
   for (Command* command : {&enroll, &ticket, &list, &allow, &deny, &revoke, &restore, &rekey, &remove})
     add_registry_options(*command, options->registry);
 }

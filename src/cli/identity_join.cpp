@@ -90,7 +90,7 @@ class Joining {
     }
     return fail_with_hint(
         Blame::environment, "the broker has not answered the request",
-        "it may not offer sl3, which takes such requests, or have another key than " + broker_.id + " in this file");
+        "it may have another key than " + broker_.id + " in this file, or a configuration that lets nobody join");
   }
 
   const PublicIdentity& identity() const { return key_->identity(); }

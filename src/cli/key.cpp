@@ -273,7 +273,7 @@ Result<> share(const Options& options) {
   std::vector<TopicKey::Member> added;
   for (const auto& file : options.client.peers) {
     TopicKey::Member member;
-    member.identity = TRY(read_public_identity(file));
+    member.identity = TRY(read_public_identity(file, options.client.unproved));
     member.reads = !options.write_only;
     added.push_back(std::move(member));
   }
@@ -393,7 +393,7 @@ Result<> trust(const Options& options) {
   crypto::OsRandom random;
   const auto keys = TRY(open_topic_keys(options.client.topic_keys, random));
   if (options.file == "list" && options.filters.empty()) return list_trusted(*keys, options.json);
-  const auto administrator = TRY(read_public_identity(options.file));
+  const auto administrator = TRY(read_public_identity(options.file, options.client.unproved));
   if (options.delegated && !options.filters.empty())
     return misused("--delegated is for who has no topics of its own: leave out FILTER");
   for (const std::string& filter : options.filters)
@@ -416,7 +416,7 @@ Result<> untrust(const Options& options) {
   crypto::OsRandom random;
   const auto keys = TRY(open_topic_keys(options.client.topic_keys, random));
   std::vector<PublicIdentity> meant;
-  if (std::filesystem::is_regular_file(options.file)) meant.push_back(TRY(read_public_identity(options.file)));
+  if (std::filesystem::is_regular_file(options.file)) meant.push_back(TRY(read_public_identity(options.file, true)));
   if (meant.empty())  // its file may be gone
     for (const auto& its : keys->administrators())
       if (its.identity.name == options.file) meant.push_back(its.identity);
@@ -436,7 +436,7 @@ Result<> delegate(const Options& options) {
   crypto::OsRandom random;
   const auto opened = TRY(open_both(options, random));
   if (!mqtt::is_topic_filter(options.filter)) return misused("not a topic filter: " + printable(options.filter));
-  const auto to = TRY(read_public_identity(options.file));
+  const auto to = TRY(read_public_identity(options.file, options.client.unproved));
   TopicKeys::Delegation delegation;
   delegation.delegate = crypto::identity_digest(to.keys);
   delegation.filter = options.filter;
@@ -534,7 +534,7 @@ Result<> seal(const Options& options) {
   const auto opened = TRY(open_both(options, random));
   std::vector<payload::ReaderKey> readers;
   for (const auto& file : options.client.peers)
-    readers.push_back(payload::ReaderKey::of(TRY(read_public_identity(file)).keys.agreement));
+    readers.push_back(payload::ReaderKey::of(TRY(read_public_identity(file, options.client.unproved)).keys.agreement));
   payload::Sending sending(*opened.keys, opened.own.get(), std::move(readers), random);
   const Buffer content = TRY(read_input(options.file));
   const Buffer sealed = TRY(sending.seal(options.topic, content, now()));
@@ -554,7 +554,7 @@ Result<> open(const Options& options) {
   if (!options.client.key.empty()) own = TRY(open_key_file(options.client.key, random));
   payload::Receiving::Wanted wanted;
   wanted.remembers = false;
-  for (const auto& file : options.client.peers) TRY(wanted.pinned.add(TRY(read_public_identity(file))));
+  for (const auto& file : options.client.peers) TRY(wanted.pinned.add(TRY(read_public_identity(file, options.client.unproved))));
   if (own != nullptr)
     wanted.readers.push_back(
         {payload::reader_id(own->identity().keys.agreement), [&](const auto& peer) { return own->agree(peer); }});
@@ -631,6 +631,7 @@ void add_key(Command& app, int& exit_code) {
   const Added trusted = without_broker("trust", about_trust, trust);
   trusted.command.argument("ADMIN.pub", trusted.options->file, "the administrator");
   trusted.command.argument("FILTER", trusted.options->filters, "topics whose keys it may share")->required(false);
+  add_unproved_option(trusted.command, trusted.options->client.unproved);
   trusted.command.flag("--delegated", trusted.options->delegated, "for what other administrators let it share");
   const Added untrusted = without_broker("untrust", about_untrust, untrust);
   untrusted.command.argument("ADMIN.pub", untrusted.options->file, "the administrator, or its name");
@@ -660,6 +661,7 @@ void add_key(Command& app, int& exit_code) {
     added.command.option("--key", added.options->client.key, "NAME.key", "your private keys");
     added.command.option(seals ? "--to" : "--from", added.options->client.peers, "NAME.pub",
                          seals ? "a reader, instead of those who have the key" : "an author to accept, all others being refused");
+    add_unproved_option(added.command, added.options->client.unproved);
     added.command.option("-o,--output", added.options->output, "FILE", "where the result goes, instead of standard output");
   }
   add_key_psk(key, exit_code);

@@ -1,5 +1,6 @@
 #include "sealmq/async_client.h"
 #include "client/open_scheme.h"
+#include "client/under_authority.h"
 
 #include <array>
 #include <boost/asio/this_coro.hpp>
@@ -84,13 +85,18 @@ static Result<std::unique_ptr<MessageStore>> open_store(const ConnectOptions& op
 Result<std::unique_ptr<ClientScheme>> open_scheme(ConnectOptions& options, Random& random) {
   TRY(check_uses(options.scheme, named_by(options), options.scheme_options));
   const Scheme* scheme = find_scheme(options.scheme);
-  if (scheme == nullptr || options.scheme == "plain") return nullptr;
+  if (scheme == nullptr || options.scheme == "plain") {
+    if (options.authority) TRY(under_authority(nullptr, *options.authority, {}));  // says why not
+    return nullptr;
+  }
   if (!options.key && !options.key_file.empty()) options.key = TRY(open_keys(options.key_file, random, options.ask_pin));
   if (!options.broker && !options.broker_key_file.empty()) options.broker = TRY(read_broker_identity(options.broker_key_file));
   if (!options.topic_key_store && !options.topic_keys.empty())
     options.topic_key_store = TRY(open_topic_keys(options.topic_keys, random));
-  return scheme->client_side({options.key.get(), options.broker, options.peers, random, options.scheme_options,
-                              options.keep_evidence, options.topic_key_store});
+  auto side = TRY(scheme->client_side({options.key.get(), options.broker, options.peers, random, options.scheme_options,
+                                       options.keep_evidence, options.topic_key_store}));
+  if (!options.authority) return side;
+  return under_authority(std::move(side), *options.authority, options.peers);
 }
 
 Result<std::shared_ptr<AsyncClient::Link>> AsyncClient::Link::make(asio::any_io_executor executor, ConnectOptions options) {

@@ -15,6 +15,7 @@
 #include "client/message_properties.h"
 #include "crypto/aead.h"
 #include "crypto/agree.h"
+#include "crypto/counter.h"
 #include "crypto/hash.h"
 #include "crypto/kdf.h"
 #include "keystore/file_access.h"
@@ -158,49 +159,52 @@ class MessageRecords {
  public:
   MessageRecords(Bytes header, std::optional<crypto::AesGcm> key) : header_(to_buffer(header)), key_(std::move(key)) {}
 
-  void append(Bytes body, Buffer& out) {
+  /// Error: not the process that has begun the file.
+  Result<> append(Bytes body, Buffer& out) {
+    const std::uint64_t number = TRY(count_.take());
     Buffer sealed;
     if (key_) {
-      key_->seal(iv(), header_, body, sealed);
+      key_->seal(iv(number), header_, body, sealed);
     } else {
       sealed = to_buffer(body);
-      append_tag(body, sealed);
+      append_tag(number, body, sealed);
     }
     Writer(out).lp32(sealed);
-    ++count_;
+    return {};
   }
 
   std::optional<Buffer> read(Bytes sealed) {
     if (sealed.size() < tag_size) return std::nullopt;
     if (key_) {
-      auto body = key_->open(iv(), header_, sealed);
+      auto body = key_->open(iv(read_), header_, sealed);
       if (!body) return std::nullopt;
-      ++count_;
+      ++read_;
       return *std::move(body);
     }
     Buffer again = to_buffer(sealed.first(sealed.size() - tag_size));
-    append_tag(sealed.first(sealed.size() - tag_size), again);
+    append_tag(read_, sealed.first(sealed.size() - tag_size), again);
     if (!std::ranges::equal(again, sealed)) return std::nullopt;
     again.resize(again.size() - tag_size);
-    ++count_;
+    ++read_;
     return again;
   }
 
  private:
-  crypto::Iv iv() const {
+  static crypto::Iv iv(std::uint64_t number) {
     crypto::Iv iv{};
-    for (std::size_t i = 0; i < 8; ++i) iv[4 + i] = static_cast<std::uint8_t>(count_ >> (8 * (7 - i)));
+    for (std::size_t i = 0; i < 8; ++i) iv[4 + i] = static_cast<std::uint8_t>(number >> (8 * (7 - i)));
     return iv;
   }
-  void append_tag(Bytes body, Buffer& out) const {
+  void append_tag(std::uint64_t number, Bytes body, Buffer& out) const {
     Buffer all = header_;
-    Writer(all).u64(count_).bytes(body);
+    Writer(all).u64(number).bytes(body);
     sealmq::append(out, Bytes(crypto::sha256(all)).first(tag_size));
   }
 
   Buffer header_;
   std::optional<crypto::AesGcm> key_;
-  std::uint64_t count_ = 0;
+  crypto::Counter count_;  // of those that were appended
+  std::uint64_t read_ = 0;
 };
 
 Result<StoredMessages> read_stored_messages(Bytes file, std::string_view client_id, KeyStore* key, std::size_t& end) {
@@ -279,7 +283,7 @@ Result<> MessageStore::rewrite() {
   }
   Buffer content = header(client_id_, ephemeral);
   auto records = std::make_unique<MessageRecords>(content, std::move(aes));
-  for (const auto& [number, message] : messages_) records->append(body(number, message), content);
+  for (const auto& [number, message] : messages_) TRY(records->append(body(number, message), content));
   TRY(replace_file(path_, as_text(content), Audience::owner));
   file_ = Descriptor(::open(path_.c_str(), O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC));
   if (!file_.is_open()) return trouble("cannot open", path_);
@@ -290,7 +294,9 @@ Result<> MessageStore::rewrite() {
 }
 
 void MessageStore::append(Bytes body) {
-  records_->append(body, unwritten_);
+  if (trouble_) return;
+  const auto appended = records_->append(body, unwritten_);
+  if (!appended) trouble_ = Error{Blame::environment, path_ + " belongs to the process that forked", 0};
 }
 
 Result<std::uint64_t> MessageStore::put(StoredMessage message) {
@@ -300,6 +306,7 @@ Result<std::uint64_t> MessageStore::put(StoredMessage message) {
     return fail(Blame::environment, path_ + " is full", static_cast<std::uint8_t>(mqtt::Reason::quota_exceeded));
   const std::uint64_t number = ++last_number_;
   append(body(number, message));
+  if (trouble_) return Failure(*trouble_);
   octets_ += size;
   messages_.emplace(number, std::move(message));
   return number;

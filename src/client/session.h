@@ -87,7 +87,10 @@ class ClientSession {
   void resume(Now now);
 
   /// What is to be written. After Closed it may still hold the last DISCONNECT.
-  mqtt::Outbox& outbox() { return connection_.to_wire(); }
+  mqtt::Outbox& outbox() {
+    connection_.pass_time(now_);
+    return connection_.to_wire();
+  }
   /// What was subscribed is subscribed on each connection by the scheme itself.
   bool asks_again_by_itself() const { return conversation_.exists(); }
   /// Messages wait until release(): what is subscribed to again goes first, so that their answers are not missed.

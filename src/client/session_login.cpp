@@ -75,9 +75,10 @@ Result<> ClientSession::on_auth(const mqtt::Auth& auth) {
   if (login_ == nullptr)
     return fail(Blame::peer_misbehaved, "AUTH without a login", static_cast<std::uint8_t>(Reason::protocol_error));
   if (auth.reason == Reason::success) {  // of logging in again
-    auto confirmed = login_->finish(data, {});
-    if (!confirmed) leave_broker(std::move(confirmed).error(), login_->farewell());
-    login_.reset();
+    const auto login = std::exchange(login_, nullptr);
+    const auto key = login->finish(data, {});
+    if (key) return connection_.protect_again(*key);
+    leave_broker(key.error(), login->farewell());
     return {};
   }
   const auto answer = login_->answer(data);
@@ -157,8 +158,8 @@ Result<> ClientSession::on_publish(const mqtt::Publish& publish) {
     return fail(Blame::peer_misbehaved, "all messages of this scheme have QoS 2",
                 static_cast<std::uint8_t>(Reason::protocol_error));
   const auto opened = guard_->open(publish.topic, publish.payload);
-  if (!opened && relay() != nullptr) {
-    leave_broker(opened.error(), relay()->farewell());
+  if (!opened && (relay() != nullptr || guard_->must_end())) {
+    leave_broker(opened.error(), relay() != nullptr ? relay()->farewell() : "payloads");
     return {};
   }
   if (opened && !opened->repeat) {

@@ -63,7 +63,7 @@ bool ClientSession::send(const Message& message, std::uint16_t packet_id, bool d
   mqtt::Publish publish = packet(message, packet_id, dup);
   Buffer sealed;
   if (guard_ != nullptr) {
-    if (!guard_->seal(publish.topic, publish.payload, sealed)) return false;
+    if (!guard_->seal(publish.topic, publish.payload, now_, sealed)) return false;
     publish.payload = sealed;
   }
   return connection_.send(publish);

@@ -4,7 +4,6 @@
 #include <stdexcept>
 
 #include "base/try.h"
-#include "crypto/process_mark.h"
 
 namespace sealmq::crypto {
 namespace {
@@ -30,37 +29,40 @@ Iv nonce(Iv iv, std::uint64_t counter) {
 
 }  // namespace
 
-SealingChannel::SealingChannel(const Secret& key_and_iv, std::uint64_t limit)
-    : aead_(key_of(key_and_iv)), iv_(iv_of(key_and_iv)), limit_(limit), process_(process_mark()) {}
+SealingChannel::SealingChannel(const Secret& key_and_iv, const ChannelLimits& limits, std::uint64_t first)
+    : aead_(key_of(key_and_iv)), iv_(iv_of(key_and_iv)), counter_(first), use_(limits) {}
 
 Result<> SealingChannel::seal(Bytes aad, Bytes plaintext, Buffer& out) {
-  if (process_mark() != process_) return fail(Blame::caller_misused, "this channel belongs to the process that forked");
   if (is_retired()) return fail(Blame::caller_misused, "this channel has sealed all it may");
-  // The key seals nowhere else, and the counter only grows: it stays below limit_, so it never wraps.
-  aead_.seal(nonce(iv_, counter_++), aad, plaintext, out);
+  // The key seals nowhere else, and the counter only grows: it stays below its limit, so it never wraps.
+  aead_.seal(nonce(iv_, TRY(counter_.take())), aad, plaintext, out);
+  use_.count(plaintext.size());
   return {};
 }
 
-OpeningChannel::OpeningChannel(const Secret& key_and_iv, std::uint64_t limit)
-    : aead_(key_of(key_and_iv)), iv_(iv_of(key_and_iv)), limit_(limit) {}
+OpeningChannel::OpeningChannel(const Secret& key_and_iv, const ChannelLimits& limits, std::uint64_t first)
+    : aead_(key_of(key_and_iv)), iv_(iv_of(key_and_iv)), first_(first), use_(limits) {}
 
 Result<Buffer> OpeningChannel::unseal(std::uint64_t counter, Bytes aad, Bytes ciphertext_and_tag) {
-  if (counter >= limit_) return fail(Blame::peer_misbehaved, "its counter lies beyond what the key may protect");
-  return aead_.open(nonce(iv_, counter), aad, ciphertext_and_tag);
+  if (counter < first_ || counter - first_ >= use_.limits().messages)
+    return fail(Blame::peer_misbehaved, "its counter lies beyond what the key may protect");
+  auto plaintext = aead_.open(nonce(iv_, counter), aad, ciphertext_and_tag);
+  if (!plaintext) use_.count_forgery();
+  return plaintext;
 }
 
 Replay OpeningChannel::judge(std::uint64_t counter) {
-  Replay replay = window_.judge(counter);
-  if (replay == Replay::fresh) ++opened_;
-  return replay;
+  return window_.judge(counter);
 }
 
 Result<OpeningChannel::Opened> OpeningChannel::open(std::uint64_t counter, Bytes aad, Bytes ciphertext_and_tag) {
+  if (use_.has_too_many_forgeries()) return fail(Blame::peer_misbehaved, "too many under this key did not open");
   Opened opened;
   opened.plaintext = TRY(unseal(counter, aad, ciphertext_and_tag));
   Replay replay = judge(counter);
   if (replay == Replay::stale) return fail(Blame::peer_misbehaved, "its counter fell behind the window");
   opened.repeat = replay == Replay::repeat;
+  if (replay == Replay::fresh) use_.count(opened.plaintext.size());
   return opened;
 }
 

@@ -130,6 +130,18 @@ bool verify(const VerifyingKey& key, Bytes message, const Signature& signature) 
   return verify_digest(key, sha256(message), signature);
 }
 
+Signature lowered(const Signature& signature) {
+  Signature other = signature;
+  const auto s = Scalar::decode(Bytes(signature).last(32));
+  if (!s) return signature;  // verifies nothing
+  (Scalar() - *s).encode(std::span(other).last<32>());
+  return std::ranges::lexicographical_compare(Bytes(other).last(32), Bytes(signature).last(32)) ? other : signature;
+}
+
+bool is_low(const Signature& signature) {
+  return lowered(signature) == signature;
+}
+
 bool verify_digest(const VerifyingKey& key, Bytes digest, const Signature& signature) {
   auto r = Scalar::decode(Bytes(signature).first(32));
   auto s = Scalar::decode(Bytes(signature).last(32));

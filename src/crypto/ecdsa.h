@@ -57,7 +57,11 @@ Signature sign(const SigningKey& key, Bytes message);
 
 /// Refuses r or s outside [1, q-1].
 bool verify(const VerifyingKey& key, Bytes message, const Signature& signature);
-/// The same for a hash, of at most 32 bytes, that the caller has computed.
+/// (r, s) and (r, q - s) verify alike: of the two the one with the smaller s. Where bytes identify what is signed, it alone
+/// counts.
+Signature lowered(const Signature& signature);
+bool is_low(const Signature& signature);
+/// The same as verify() for a hash, of at most 32 bytes, that the caller has computed.
 bool verify_digest(const VerifyingKey& key, Bytes digest, const Signature& signature);
 
 }  // namespace sealmq::crypto::ecdsa

@@ -1,7 +1,5 @@
 #include "crypto/identity_digest.h"
 
-#include <vector>
-
 #include "base/writer.h"
 
 namespace sealmq::crypto {
@@ -14,10 +12,15 @@ Digest key_hash(Bytes key) {
   return sha256(named);
 }
 
-Digest identity_digest(const PublicKeys& keys) {
+std::vector<Digest> key_hashes(const PublicKeys& keys) {
   std::vector<Digest> hashes;
   for (const Bytes key : {Bytes(keys.schnorr), Bytes(keys.ecdsa), Bytes(keys.agreement), Bytes(keys.rsa)})
     if (is_there(key)) hashes.push_back(key_hash(key));
+  return hashes;
+}
+
+Digest identity_digest(const PublicKeys& keys) {
+  const auto hashes = key_hashes(keys);
   Buffer named;
   Writer out(named);
   out.text("SealMQ identity 1").u8(static_cast<std::uint8_t>(hashes.size()));

@@ -64,8 +64,8 @@ RatchetPayloads::RatchetPayloads(const Secret& session_key, HopEnd own, std::siz
       sealing_(session_key, own_direction_, key_size),
       opening_(session_key, peer_direction_, key_size) {}
 
-Result<> RatchetPayloads::seal(std::string_view topic, Bytes plaintext, Buffer& out) {
-  const std::uint64_t number = sealing_.next();
+Result<> RatchetPayloads::seal(std::string_view topic, Bytes plaintext, Now, Buffer& out) {
+  const std::uint64_t number = TRY(counter_.take());  // that of the key
   if (number >= limit) return fail(Blame::caller_misused, "the keys of this connection are used up");
   Writer(out).u8(container).u8(version).u64(number);
   MessageKey key = message_key(sealing_.take());  // of this message alone

@@ -5,7 +5,7 @@
 //   k_(n+1) = HKDF-Expand(k_n, "next", 32)          key || iv of message n = HKDF-Expand(k_n, "msg", 28 or 44)
 //   payload = 48 02 || u64 n || AES-GCM(key, iv, "RATCHET1" || direction || u64 n || lp16(topic), plaintext)
 //
-// Each key seals one message, so its IV cannot repeat.
+// Each key seals one message, so its IV cannot repeat; on the other side of a fork() nothing is sealed.
 #pragma once
 
 #include <map>
@@ -42,7 +42,7 @@ class RatchetPayloads final : public PayloadGuard {
   RatchetPayloads(const Secret& session_key, HopEnd own, std::size_t key_size = hop_key_size);
 
   std::size_t sealed_size(std::size_t plaintext) const override { return plaintext + overhead; }
-  Result<> seal(std::string_view topic, Bytes plaintext, Buffer& out) override;
+  Result<> seal(std::string_view topic, Bytes plaintext, Now now, Buffer& out) override;
   /// A copy is refused: the key of what was opened is no longer there. So is what comes more than most_skipped too early.
   Result<Opened> open(std::string_view topic, Bytes payload) override;
 
@@ -50,6 +50,7 @@ class RatchetPayloads final : public PayloadGuard {
   std::string_view own_direction_, peer_direction_;  // of literals
   KeyRatchet sealing_, opening_;
   std::map<std::uint64_t, Secret> skipped_;
+  Counter counter_;
 };
 
 }  // namespace sealmq::crypto

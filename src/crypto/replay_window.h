@@ -14,6 +14,9 @@ class ReplayWindow {
   /// As another one was: its highest() and seen().
   ReplayWindow(std::uint64_t highest, std::uint64_t seen) : highest_(highest), seen_(seen) {}
 
+  /// All up to `number` counts as seen.
+  static ReplayWindow above(std::uint64_t number) { return {number, ~std::uint64_t{0}}; }
+
   /// Remembers `number` if it is fresh. Ask only about numbers that have been authenticated: a forged high one would shut out
   /// everything below it.
   Replay judge(std::uint64_t number) {

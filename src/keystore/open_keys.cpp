@@ -60,13 +60,19 @@ Result<std::unique_ptr<KeyStore>> open_key_file(const std::string& path, Random&
   return open_keys(path, random, {});
 }
 
-Result<PublicIdentity> create_keys(const NewKeys& wanted, Random& random, const PinAsker& asker) {
+Result<PublicIdentity> create_keys(const NewKeys& wanted, Random& random, const PinAsker& ask) {
   if (wanted.keystore.empty() || wanted.keystore == "file")
     return create_key_files(wanted.name, wanted.kind, wanted.key_path, wanted.pub_path, random, wanted.rsa_bits);
   if (!is_identity_name(wanted.name)) return fail(Blame::caller_misused, "a name is 1 to 64 of A-Z a-z 0-9 . _ -");
   for (const auto& path : {wanted.key_path, wanted.pub_path})
     if (!path.empty() && exists(path)) return fail(Blame::caller_misused, path + " is there already and is not overwritten");
 
+  // The keys are made, and then prove themselves: a person is asked once.
+  const auto pin = std::make_shared<std::optional<Secret>>();
+  const PinAsker asker = !ask ? ask : PinAsker([pin, &ask](const std::string& question) -> Result<Secret> {
+    if (!*pin) pin->emplace(TRY(ask(question)));
+    return Secret((*pin)->reveal());
+  });
   KeyReference reference;
   reference.uri = TRY(parse_key_uri(wanted.keystore));
   if (auto* token = std::get_if<TokenUri>(&reference.uri)) {
@@ -79,7 +85,11 @@ Result<PublicIdentity> create_keys(const NewKeys& wanted, Random& random, const 
   }
   TRY(write_new_file(wanted.key_path, encode_key_reference(reference), Audience::owner));
   if (wanted.pub_path.empty()) return reference.identity;
-  if (auto written = write_new_file(wanted.pub_path, to_line(reference.identity) + "\n", Audience::everybody); !written) {
+  const auto write = [&]() -> Result<> {
+    const auto keys = TRY(open_elsewhere(reference.uri, reference.identity, wanted.key_path, random, asker));
+    return write_new_file(wanted.pub_path, TRY(identity_file(*keys)), Audience::everybody);
+  };
+  if (auto written = write(); !written) {
     ::unlink(wanted.key_path.c_str());
     return Failure(std::move(written).error());
   }

@@ -250,7 +250,9 @@ Result<Replay> SeenFile::judge(const TopicKeys::Seen& seen, bool& is_newest) {
   if (its == nullptr) {
     if (seen.time <= floor_of(owner)) return Replay::stale;
     TRY(make_room(owner));
-    crypto::ReplayWindow window;
+    // Where something was let go, this may be a window that was: what stood below this number is not known any more.
+    const bool may_be_known = floor_of(owner) > 0 && seen.number > 0;
+    auto window = may_be_known ? crypto::ReplayWindow::above(seen.number - 1) : crypto::ReplayWindow();
     (void)window.judge(seen.number);
     TRY(add(seen.window, owner, {window.highest(), window.seen(), seen.time}));
   } else {

@@ -21,7 +21,8 @@ std::optional<Version> version_of(std::string_view protocol, unsigned level) {
 }
 
 void check_flags(unsigned flags, Version version, Reader& in) {
-  if ((flags & reserved_flag) != 0) in.fail("reserved flag of CONNECT is set");  // [MQTT-3.1.2-3]
+  if ((flags & reserved_flag) != 0 && version != Version::v3_1)  // [MQTT-3.1.2-3]; MQTT 3.1 calls it unused
+    in.fail("reserved flag of CONNECT is set");
   unsigned will_qos = flags >> will_qos_shift & 3;
   if (will_qos == 3) in.fail("QoS of the will is 3");  // [MQTT-3.1.2-12]
   // [MQTT-3.1.2-11] [MQTT-3.1.2-13]

@@ -134,6 +134,8 @@ class Connection {
   /// Server: an error when one and a half keep-alives passed in silence [MQTT-3.1.2-22] or the login took too long.
   /// Client: sends PINGREQ when due, an error when its answer is missing.
   Result<> tick(Now now);
+  /// It was not read until now: its silence is none.
+  void excuse(Now now) { last_received_ = now.steady; }
   /// Server Keep Alive: what the server decided instead of the client's wish. [MQTT-3.1.2-21]
   void set_keep_alive(std::uint16_t seconds, Now now);
 
@@ -142,6 +144,11 @@ class Connection {
   /// To be called when CONNACK with success has been sent or is being handled: all that follows, both ways, is in records. A
   /// record that does not open ends the connection without a word. Error: the peer has sent more before it knew that it may.
   Result<> protect_with(std::unique_ptr<Records> records);
+  /// The peer has logged in again, and knows it by what has been sent up to here: where there are records, the new key becomes
+  /// part of their keys. Error: it has not finished with the login before.
+  Result<> protect_again(const Secret& session_key);
+  /// For an owner that writes without having received anything: when keys are changed is told by the time.
+  void pass_time(Now now) { now_ = now.steady; }
   /// What the transport writes, and consumes: outbox() itself, or its packets in records. Its pieces are valid until the next
   /// call of any member.
   Outbox& to_wire();

@@ -36,6 +36,15 @@ Result<> Connection::protect_with(std::unique_ptr<Records> records) {
   return {};
 }
 
+Result<> Connection::protect_again(const Secret& session_key) {
+  if (protection_ == nullptr || over()) return {};
+  while (!outbox_.empty() && !over()) seal_waiting();
+  if (over()) return {};
+  auto mixed = protection_->records->mix(session_key, now_, protection_->sealed.tail());
+  if (!mixed) return broken(std::move(mixed).error());
+  return {};
+}
+
 /// Closed at once: not even a DISCONNECT follows.
 Failure Connection::broken(Error error) {
   state_ = State::Closed;
@@ -89,7 +98,7 @@ void Connection::seal_waiting() {
       whole = end_of_whole_packets(packets, whole, most, version_);
     }
   }
-  if (whole == 0 || !protection_->records->seal(Bytes(packets).first(whole), protection_->sealed.tail())) {
+  if (whole == 0 || !protection_->records->seal(Bytes(packets).first(whole), now_, protection_->sealed.tail())) {
     (void)broken({Blame::environment, "cannot seal", 0});  // its keys are used up
     return;
   }

@@ -7,7 +7,8 @@ namespace sealmq::mqtt {
 
 /// The broker's parameters, as parse_parameters() reads them.
 inline constexpr std::string_view parameters_topic = "$sl/params";
-/// Below it, by the ID in hexadecimal: the last order of the authority about each. To the topic itself the authority publishes.
+/// Below it, by the key hash in hexadecimal: the last order of the authority about each key. To the topic itself the authority
+/// publishes.
 inline constexpr std::string_view orders_topic = "$sl/ra";
 inline constexpr std::string_view orders_filter = "$sl/ra/#";
 

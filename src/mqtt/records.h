@@ -7,6 +7,7 @@
 
 #include "sealmq/bytes.h"
 #include "sealmq/result.h"
+#include "sealmq/secret.h"
 
 namespace sealmq::mqtt {
 
@@ -16,11 +17,13 @@ class Records {
   virtual ~Records() = default;
   /// Bytes of packets that one record holds at most.
   virtual std::size_t most_plaintext() const = 0;
-  /// One or more whole packets as one record, appended to `out`.
-  virtual Result<> seal(Bytes packets, Buffer& out) = 0;
+  /// One or more whole packets as one record, appended to `out`. `steady` in milliseconds, as in Now.
+  virtual Result<> seal(Bytes packets, std::uint64_t steady, Buffer& out) = 0;
+  /// Another login has ended on the connection: what tells so is appended to `out`, and its key becomes part of the keys.
+  virtual Result<> mix(const Secret& session_key, std::uint64_t steady, Buffer& out) = 0;
   /// How long the record at the front is; nothing: that is not known yet.
   virtual Result<std::optional<std::size_t>> size_of(Bytes from_peer) const = 0;
-  /// What one whole record holds.
+  /// What one whole record holds: whole packets, or none.
   virtual Result<Buffer> open(Bytes record) = 0;
 };
 
@@ -31,7 +34,8 @@ std::unique_ptr<Records> records_by(Codec codec) {
    public:
     explicit By(Codec its) : codec_(std::move(its)) {}
     std::size_t most_plaintext() const override { return Codec::most_plaintext; }
-    Result<> seal(Bytes packets, Buffer& out) override { return codec_.seal(packets, out); }
+    Result<> seal(Bytes packets, std::uint64_t steady, Buffer& out) override { return codec_.seal(packets, steady, out); }
+    Result<> mix(const Secret& key, std::uint64_t steady, Buffer& out) override { return codec_.mix(key, steady, out); }
     Result<std::optional<std::size_t>> size_of(Bytes from_peer) const override { return Codec::size_of(from_peer); }
     Result<Buffer> open(Bytes record) override { return codec_.open(record); }
 

@@ -6,6 +6,7 @@
 #include <sys/un.h>
 
 #include <array>
+#include <charconv>
 #include <cstring>
 #include <memory>
 
@@ -81,10 +82,56 @@ std::string peer_address(int socket) {
   return to_text(address);
 }
 
+namespace {
+
+std::string host_of(std::string_view peer_address) {
+  if (peer_address.starts_with('[')) return std::string(peer_address.substr(1, peer_address.find(']') - 1));
+  return std::string(peer_address.substr(0, peer_address.rfind(':')));
+}
+
+std::optional<std::array<std::uint8_t, 16>> octets_of(const std::string& host) {
+  std::array<std::uint8_t, 16> octets{};
+  if (::inet_pton(AF_INET6, host.c_str(), octets.data()) == 1) return octets;
+  octets = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF};
+  if (::inet_pton(AF_INET, host.c_str(), octets.data() + 12) == 1) return octets;
+  return std::nullopt;
+}
+
+bool begin_alike(const std::array<std::uint8_t, 16>& a, const std::array<std::uint8_t, 16>& b, unsigned bits) {
+  for (unsigned at = 0; at < bits; ++at)
+    if (((a[at / 8] ^ b[at / 8]) >> (7 - at % 8) & 1) != 0) return false;
+  return true;
+}
+
+}  // namespace
+
+std::optional<Network> Network::parse(std::string_view text) {
+  const auto slash = text.find('/');
+  const std::string host(text.substr(0, slash));
+  const auto octets = octets_of(host);
+  if (!octets) return std::nullopt;
+  const bool is_v4 = host.find(':') == host.npos;
+  const unsigned most = is_v4 ? 32 : 128;
+  Network network;
+  network.prefix_ = *octets;
+  network.bits_ = most;
+  if (slash != text.npos) {
+    const std::string_view digits = text.substr(slash + 1);
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), network.bits_);
+    if (error != std::errc{} || end != digits.data() + digits.size() || network.bits_ > most) return std::nullopt;
+  }
+  network.bits_ += is_v4 ? 96 : 0;
+  return network;
+}
+
+bool Network::contains(std::string_view peer_address) const {
+  const auto octets = octets_of(host_of(peer_address));
+  return octets && begin_alike(*octets, prefix_, bits_);
+}
+
 std::string place_of(std::string_view peer_address) {
   if (peer_address.starts_with("unix:")) return std::string(peer_address);
-  std::string host(peer_address.substr(0, peer_address.rfind(':')));
-  if (peer_address.starts_with('[')) host = peer_address.substr(1, peer_address.find(']') - 1);
+  const std::string host = host_of(peer_address);
   in6_addr v6{};
   if (::inet_pton(AF_INET6, host.c_str(), &v6) != 1) return host.empty() ? std::string(peer_address) : host;
   if (IN6_IS_ADDR_V4MAPPED(&v6)) return host.substr(host.rfind(':') + 1);

@@ -3,6 +3,8 @@
 
 #include <sys/socket.h>
 
+#include <array>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,6 +30,20 @@ std::string peer_address(int socket);
 /// What counts as one place for bounds on where clients come from: of `127.0.0.1:1883` the host, of IPv6 the first 64 bits, of a
 /// Unix domain socket each user of the machine.
 std::string place_of(std::string_view peer_address);
+/// `10.0.0.0/8`, `192.0.2.7`, `fd00::/8`: addresses that begin alike. One of IPv4 is the same in IPv6's way of writing it.
+class Network {
+ public:
+  /// Nothing: it is none.
+  static std::optional<Network> parse(std::string_view text);
+  /// An address as peer_address() writes it.
+  bool contains(std::string_view peer_address) const;
+  bool operator==(const Network&) const = default;
+
+ private:
+  std::array<std::uint8_t, 16> prefix_{};
+  unsigned bits_ = 0;
+};
+
 /// Of a bound socket.
 Address local_address(int socket);
 std::uint16_t port(const Address& address);

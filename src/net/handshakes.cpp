@@ -2,7 +2,9 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <vector>
 
 #include "net/address.h"
 #include "net/proxy_header.h"
@@ -31,20 +33,58 @@ Handshakes::Handshakes(boost::asio::io_context& loop, std::shared_ptr<const Entr
       timer_(loop.get_executor()) {}
 
 void Handshakes::begin(Descriptor socket, std::shared_ptr<const void> ticket) {
-  if (waiting_.size() < most_waiting) waiting_.push_back({std::move(socket), std::move(ticket)});
+  const auto at = places_.try_emplace(place_of(peer_address(socket.number()))).first;
+  if (at->second.waiting.empty()) line_.push_back(at);
+  at->second.waiting.push_back({std::move(socket), std::move(ticket)});
+  if (++waiting_ > most_waiting) make_room_among_waiting();
   start_waiting();
 }
 
+void Handshakes::make_room_among_waiting() {
+  const auto by_waiting = [](const auto& a, const auto& b) { return a->second.waiting.size() < b->second.waiting.size(); };
+  const auto fullest = *std::ranges::max_element(line_, by_waiting);
+  fullest->second.waiting.pop_back();
+  --waiting_;
+  if (!fullest->second.waiting.empty()) return;
+  std::erase(line_, fullest);
+  forget_if_empty(fullest);
+}
+
+/// Of those from the place that has most, and more than this one would have.
+std::optional<Handshakes::Number> Handshakes::displaced_by(const Place& newcomer) const {
+  const HalfOpen* chosen = nullptr;
+  Number number = 0;
+  std::size_t its = newcomer.half_open + 1;
+  for (const auto& [other, half_open] : half_open_) {
+    const std::size_t there = half_open.place->second.half_open;
+    const bool is_better = there > its || (chosen != nullptr && there == its && chosen->has_spoken && !half_open.has_spoken);
+    if (!is_better) continue;
+    chosen = &half_open;
+    number = other;
+    its = there;
+  }
+  return chosen != nullptr ? std::optional(number) : std::nullopt;
+}
+
 void Handshakes::start_waiting() {
-  while (!waiting_.empty() && half_open_.size() < most_) {
-    Waiting next = std::move(waiting_.front());
-    waiting_.pop_front();
-    start(std::move(next));
+  while (!line_.empty()) {
+    const auto first = line_.front();
+    if (half_open_.size() >= most_) {
+      const auto leaving = displaced_by(first->second);
+      if (!leaving) break;
+      leave(half_open_.find(*leaving));
+    }
+    line_.pop_front();
+    Waiting next = std::move(first->second.waiting.front());
+    first->second.waiting.pop_front();
+    --waiting_;
+    if (!first->second.waiting.empty()) line_.push_back(first);
+    start(std::move(next), first);
   }
   set_timer();
 }
 
-void Handshakes::start(Waiting waiting) {
+void Handshakes::start(Waiting waiting, Places::iterator place) {
   Descriptor socket = std::move(waiting.socket);
   const Number number = next_++;
   HalfOpen& begun = half_open_.emplace(number, loop_.get_executor()).first->second;
@@ -52,13 +92,26 @@ void Handshakes::start(Waiting waiting) {
   begun.socket.assign(socket.number(), error);
   if (error) {
     half_open_.erase(number);
-    return;
+    return forget_if_empty(place);
   }
   socket.release();
+  begun.place = place;
+  ++place->second.half_open;
   begun.ticket = std::move(waiting.ticket);
   begun.expects_proxy_header = entry_->expects_proxy_header();
   begun.channel = entry_->make_channel();
   wait_readable(number);
+}
+
+void Handshakes::leave(std::map<Number, HalfOpen>::iterator half_open) {
+  const auto place = half_open->second.place;
+  half_open_.erase(half_open);
+  --place->second.half_open;
+  forget_if_empty(place);
+}
+
+void Handshakes::forget_if_empty(Places::iterator place) {
+  if (place->second.half_open == 0 && place->second.waiting.empty()) places_.erase(place);
 }
 
 Handshakes::HalfOpen* Handshakes::find(Number number) {
@@ -89,6 +142,7 @@ void Handshakes::read(Number number) {
   if (at == nullptr) return;
   const ssize_t count = ::recv(at->socket.native_handle(), buffer_.get(), buffer_size, 0);
   if (count == 0 || (count < 0 && !would_block(errno))) return end(number);
+  if (count > 0) at->has_spoken = true;
   if (count > 0 && !at->refused) {
     const Bytes bytes(buffer_.get(), static_cast<std::size_t>(count));
     at->expects_proxy_header ? take_header(number, bytes) : take(number, bytes);
@@ -180,21 +234,29 @@ void Handshakes::drop(Number number, const std::string& cause) {
 }
 
 void Handshakes::end(Number number) {
-  half_open_.erase(number);
+  leave(half_open_.find(number));
   start_waiting();
+}
+
+std::chrono::milliseconds Handshakes::allowed(const HalfOpen& half_open) const {
+  if (waiting_ == 0) return longest_;
+  return std::min(half_open.has_spoken ? patience : patience_with_the_silent, longest_);
 }
 
 void Handshakes::set_timer() {
   if (half_open_.empty()) return;
-  const auto allowed = waiting_.empty() ? longest_ : std::min(patience, longest_);
-  const auto due = half_open_.begin()->second.began + allowed;
+  // Who has spoken may come before the first silent one, so each is looked at; they are few.
+  auto due = Clock::time_point::max();
+  for (const auto& [number, half_open] : half_open_) due = std::min(due, half_open.began + allowed(half_open));
   if (timer_.expiry() == due) return;
   timer_.expires_at(due);
   timer_.async_wait([this](const boost::system::error_code& error) {
     if (error) return;
-    while (!half_open_.empty() &&
-           half_open_.begin()->second.began + (waiting_.empty() ? longest_ : std::min(patience, longest_)) <= Clock::now())
-      drop(half_open_.begin()->first, "the handshake takes too long");
+    std::vector<Number> late;
+    for (const auto& [number, half_open] : half_open_)
+      if (half_open.began + allowed(half_open) <= Clock::now()) late.push_back(number);
+    for (const Number number : late)
+      if (find(number) != nullptr) drop(number, "the handshake takes too long");
     set_timer();
   });
 }

@@ -92,7 +92,8 @@ void TcpConnections::wait_writable(Connection& connection, Key key) {
 void TcpConnections::read(Key key) {
   Connection* connection = find(key);
   if (connection == nullptr) return;
-  if (paused_ && !connection->finishing) return paused_keys_.push_back(key);
+  const bool waits = paused_ || (asks_ && !sink_.is_heard(key));
+  if (waits && !connection->finishing) return paused_keys_.push_back(key);
   if (connection->unread && !connection->finishing) {
     connection->waits_unread = true;
     return;
@@ -268,6 +269,11 @@ Stream TcpConnections::release(Key key) {
   connections_[key.slot].reset();
   --size_;
   return stream;
+}
+
+void TcpConnections::ask_before_reading(bool asks) {
+  asks_ = asks;
+  if (!paused_) resume();  // whoever still waits is asked about again
 }
 
 void TcpConnections::resume() {

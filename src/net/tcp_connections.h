@@ -41,6 +41,8 @@ class ByteSink {
   virtual void written(Key key, std::size_t count) = 0;
   /// The connection ended, by either side; its key is forgotten.
   virtual void closed(Key key) = 0;
+  /// Whether it is read, while TcpConnections::ask_before_reading says that this is to be asked.
+  virtual bool is_heard(Key) { return true; }
 };
 
 class TcpConnections {
@@ -63,6 +65,8 @@ class TcpConnections {
   /// Nothing is received from anybody until resume(); writing goes on.
   void pause() { paused_ = true; }
   void resume();
+  /// The same for those of which the sink says so (ByteSink::is_heard). To be called again when its answers have changed.
+  void ask_before_reading(bool asks);
   /// The same for one of them.
   void set_reading(Key key, bool wanted);
   /// Bytes that were taken from the sink and not by the socket.
@@ -122,6 +126,7 @@ class TcpConnections {
   std::unique_ptr<std::uint8_t[]> buffer_;
   Buffer plain_, to_peer_;  // likewise shared, by connections with a channel
   bool paused_ = false;
+  bool asks_ = false;
   std::vector<Key> paused_keys_;  // became readable while paused
   boost::asio::basic_waitable_timer<Clock, boost::asio::wait_traits<Clock>, Executor> linger_timer_;
   std::deque<Lingering> lingering_;  // in order of time

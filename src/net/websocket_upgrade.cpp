@@ -7,6 +7,7 @@
 #include <ranges>
 
 #include "base/text.h"
+#include "net/address.h"
 
 namespace sealmq::net {
 namespace {
@@ -115,6 +116,31 @@ Result<std::optional<HttpHead>> parse_head(std::string_view text) {
   return std::optional<HttpHead>(std::move(head));
 }
 
+namespace {
+
+/// Of `HOST` or `HOST:PORT`, where HOST may be `[::1]`.
+std::string_view host_in(std::string_view place) {
+  if (place.starts_with('[')) return place.substr(0, std::min(place.find(']'), place.size() - 1) + 1);
+  return place.substr(0, place.find(':'));
+}
+
+bool means_this_machine(std::string_view host) {
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  return is_loopback(host) || same_word(host, "localhost");
+}
+
+bool may_connect(std::string_view origin, std::string_view host, const UpgradeRules& rules) {
+  if (!rules.origins.empty())
+    return std::ranges::any_of(rules.origins,
+                               [&](const std::string& allowed) { return allowed == "*" || same_word(allowed, origin); });
+  const auto behind = origin.find("://");
+  if (behind == origin.npos) return false;  // `null`, of a page that is a file
+  const std::string_view ours = host_in(host);
+  return same_word(host_in(origin.substr(behind + 3)), ours) && (!rules.is_local || means_this_machine(ours));
+}
+
+}  // namespace
+
 // Section 4.2.1, in its order.
 Upgraded answer_upgrade(const HttpHead& request, const UpgradeRules& rules) {
   const std::string_view line = request.first_line;
@@ -135,8 +161,7 @@ Upgraded answer_upgrade(const HttpHead& request, const UpgradeRules& rules) {
   if (request.count("Sec-WebSocket-Key") != 1 || key->size() != key_size || !key->ends_with("=="))
     return refused("400 Bad Request", "no key of 16 bytes");
   const std::string_view* origin = request.find("Origin");
-  if (origin != nullptr && !rules.origins.empty() &&
-      std::ranges::none_of(rules.origins, [&](const std::string& allowed) { return same_word(allowed, *origin); }))
+  if (origin != nullptr && !may_connect(*origin, *request.find("Host"), rules))
     return refused("403 Forbidden", "a page of another origin: " + printable(*origin));
 
   std::string_view protocol;

@@ -17,9 +17,10 @@ inline constexpr std::size_t largest_head = 8 * 1024;
 /// What a broker expects of a request.
 struct UpgradeRules {
   std::string path = "/mqtt";
-  /// Web pages that may connect, as in `https://example.org`; empty: all. Only browsers say where they come from, and only
-  /// browsers can be abused by a page, so a request without an Origin is let in.
+  /// Web pages that may connect, as in `https://example.org`; `*`: all; empty: those of the same host. Only browsers say where
+  /// they come from, and only browsers can be abused by a page, so a request without an Origin is let in.
   std::vector<std::string> origins;
+  bool is_local = false;  ///< on loopback: no page may call it by another name, which its owner can let mean this machine
   bool operator==(const UpgradeRules&) const = default;
 };
 

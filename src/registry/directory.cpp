@@ -24,6 +24,7 @@ Directory::Directory(std::vector<Identity> identities, const Directory* former) 
       const auto digest = crypto::sha256(identity.keys.ecdsa);
       std::copy_n(digest.begin(), stamps_[i].earlier.size(), stamps_[i].earlier.begin());
     }
+    if (!is_there(stamps_[i].id)) continue;  // nor had it before
     for (const Bytes id : {Bytes(stamps_[i].id), Bytes(stamps_[i].earlier)}) {
       const auto [place, is_new] = by_stamp_.try_emplace(as_text(id), &identity);
       if (!is_new) place->second = nullptr;

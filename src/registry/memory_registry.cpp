@@ -4,6 +4,7 @@
 #include <mutex>
 
 #include "base/try.h"
+#include "crypto/identity_digest.h"
 #include "registry/rules.h"
 #include "sealmq/registry.h"
 
@@ -52,13 +53,19 @@ class MemoryRegistry : public Registry {
     const auto found = identities_.find(name);
     if (found == identities_.end()) return rules::unknown_name(name);
     Identity& identity = found->second;
-    TRY(rules::may_revoke(identity));
-    identity.status = Status::revoked;
-    identity.revocation_reason = reason;
-    identity.changed = wall;
+    TRY(rules::revoke(identity, reason, wall));
     orders_.push_back({identity.name, {}});
     changed();
     return orders_.size();
+  }
+
+  Result<Identity> restore(std::string_view name, bool against_authority, std::uint64_t wall) override {
+    const std::lock_guard lock(mutex_);
+    const auto found = identities_.find(name);
+    if (found == identities_.end()) return rules::unknown_name(name);
+    TRY(rules::restore(found->second, against_authority, wall));
+    changed();
+    return found->second;
   }
 
   Result<std::uint64_t> remove(std::string_view name, std::uint64_t) override {
@@ -72,7 +79,7 @@ class MemoryRegistry : public Registry {
     return orders_.size();
   }
 
-  Result<std::uint64_t> rekey(const PublicIdentity& fresh, std::uint64_t wall) override {
+  Result<std::uint64_t> rekey(const PublicIdentity& fresh, std::string_view proof, std::uint64_t wall) override {
     const std::lock_guard lock(mutex_);
     TRY(rules::may_rekey(fresh));
     const auto found = identities_.find(fresh.name);
@@ -81,9 +88,8 @@ class MemoryRegistry : public Registry {
     TRY(take_keys(fresh));
     give_up_keys(identity, true);
     static_cast<PublicIdentity&>(identity) = fresh;
-    identity.status = Status::active;
-    identity.revocation_reason.clear();
-    identity.changed = wall;
+    identity.proof = proof;
+    rules::begin_anew(identity, wall);
     orders_.push_back({identity.name, {}});
     changed();
     return orders_.size();
@@ -191,24 +197,36 @@ class MemoryRegistry : public Registry {
     return std::erase_if(tickets_, [name](const auto& entry) { return entry.second.name == name; });
   }
 
-  Result<bool> take_order(const AuthorityOrder& order) override {
+  Result<TakenOrder> take_order(const AuthorityOrder& order) override {
     const std::lock_guard lock(mutex_);
-    auto& taken = taken_[order.authority];
-    const auto same = taken.find(order.serial);
-    const auto digest = same == taken.end() ? std::nullopt : std::optional<Bytes>(same->second);
-    if (!TRY(rules::judge(order, taken.empty() ? 0 : taken.rbegin()->first, digest))) return false;
-    taken.emplace(order.serial, order.digest);
-    const auto found = identities_.find(order.name);
-    if (found == identities_.end() || !rules::apply(order, found->second)) return true;
-    if (!order.restores) orders_.push_back({order.name, {}});
-    changed();
-    return true;
+    TRY(rules::may_take(order));
+    auto& digests = digests_[order.authority];
+    rules::OrdersTaken before;
+    if (!digests.empty()) before.last = digests.rbegin()->first;
+    if (const auto same = digests.find(order.serial); same != digests.end()) before.digest = to_buffer(same->second);
+    TakenOrder taken;
+    taken.is_new = TRY(rules::judge(order, before));
+    auto& ordered = ordered_[order.authority];
+    if (taken.is_new) {
+      digests.emplace(order.serial, order.digest);
+      for (const KeyHash& key : order.keys) ordered[key] = {order.serial, order.restores};
+      for (auto& [name, identity] : identities_) {
+        if (!rules::is_meant(order, identity.keys)) continue;
+        taken.names.push_back(name);
+        const auto done = rules::obey(identity, standing_order(identity.keys), order.wall);
+        if (done == rules::Obeyed::ended) orders_.push_back({name, {}});
+        if (done != rules::Obeyed::nothing) changed();
+      }
+    }
+    for (const auto& [key, last] : ordered)
+      if (last.serial == order.serial) taken.latest_for.push_back(key);
+    return taken;
   }
 
   Result<std::uint64_t> last_serial(const std::array<std::uint8_t, 32>& authority) override {
     const std::lock_guard lock(mutex_);
-    const auto taken = taken_.find(authority);
-    return taken == taken_.end() || taken->second.empty() ? 0 : taken->second.rbegin()->first;
+    const auto taken = digests_.find(authority);
+    return taken == digests_.end() || taken->second.empty() ? 0 : taken->second.rbegin()->first;
   }
 
   Result<std::uint64_t> version() override {
@@ -228,6 +246,10 @@ class MemoryRegistry : public Registry {
     std::string name;
     std::map<std::string, RevocationReport, std::less<>> reports;  // by broker
   };
+  struct LastOrder {  // about a key
+    std::uint64_t serial = 0;
+    bool restores = false;
+  };
   struct Broker {
     std::optional<Clock::time_point> seen;
     std::size_t since;           // so many orders were there before it
@@ -240,6 +262,7 @@ class MemoryRegistry : public Registry {
         return rules::key_is_taken(owner->second);
       if (const auto owner = retired_.find(as_text(key)); owner != retired_.end()) return rules::key_is_retired(owner->second);
     }
+    if (const auto serial = standing_order(identity.keys); serial != 0) return rules::key_is_ordered(serial);
     for (const Bytes key : rules::coordinates(identity.keys)) key_owners_.emplace(as_text(key), identity.name);
     return {};
   }
@@ -248,6 +271,16 @@ class MemoryRegistry : public Registry {
       key_owners_.erase(key_owners_.find(as_text(key)));
       if (for_ever) retired_.emplace(as_text(key), identity.name);
     }
+  }
+
+  /// The serial of an authority's order that revokes one of these keys and is the last about it; 0: there is none.
+  std::uint64_t standing_order(const PublicKeys& keys) const {
+    std::uint64_t standing = 0;
+    for (const KeyHash& key : crypto::key_hashes(keys))
+      for (const auto& [authority, ordered] : ordered_)
+        if (const auto last = ordered.find(key); last != ordered.end() && !last->second.restores)
+          standing = std::max(standing, last->second.serial);
+    return standing;
   }
 
   void changed() {
@@ -263,8 +296,9 @@ class MemoryRegistry : public Registry {
   std::vector<Order> orders_;                                   // number n stands at n - 1
   std::map<std::string, Broker, std::less<>> brokers_;
   std::map<TicketHash, Ticket> tickets_;
-  std::map<std::array<std::uint8_t, 32>, std::map<std::uint64_t, std::array<std::uint8_t, 32>>>
-      taken_;  // authority, serial: digest
+  using Digest = std::array<std::uint8_t, 32>;
+  std::map<Digest, std::map<std::uint64_t, Digest>> digests_;  // by authority, of the orders that were taken, by serial
+  std::map<Digest, std::map<KeyHash, LastOrder>> ordered_;     // by authority
   std::uint64_t version_ = 0;
 };
 

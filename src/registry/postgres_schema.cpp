@@ -140,8 +140,52 @@ constexpr const char* schema_5 = R"(
   UPDATE sealmq.state SET schema = 5;
 )";
 
+// A right may be a pattern, and is for some QoS (bit n: QoS n); a login may have to prove more than one thing.
+constexpr const char* schema_6 = R"(
+  ALTER TABLE sealmq.entitlement DROP CONSTRAINT entitlement_what_check;
+  ALTER TABLE sealmq.entitlement ADD CONSTRAINT entitlement_what_check
+    CHECK (what IN ('publish', 'subscribe', 'scheme', 'require'));
+  ALTER TABLE sealmq.entitlement ADD COLUMN pattern bigint NOT NULL DEFAULT 0;
+  ALTER TABLE sealmq.entitlement ADD COLUMN qos     bigint NOT NULL DEFAULT 7;
+  ALTER TABLE sealmq.ticket_right ADD COLUMN pattern bigint NOT NULL DEFAULT 0;
+  ALTER TABLE sealmq.ticket_right ADD COLUMN qos     bigint NOT NULL DEFAULT 7;
+
+  UPDATE sealmq.state SET schema = 6;
+)";
+
+// Who revoked what is kept apart, and of an authority's orders the keys that they name. What an older program took is not known
+// by its content, so it has to come again; until then it counts with an empty digest.
+constexpr const char* schema_7 = R"(
+  ALTER TABLE sealmq.identity ADD COLUMN revoked_here  bigint NOT NULL DEFAULT 0;    -- by the operator
+  ALTER TABLE sealmq.identity ADD COLUMN ordered       bigint NOT NULL DEFAULT 0;    -- serial of the order that revoked it; 0: none
+  ALTER TABLE sealmq.identity ADD COLUMN against_order bigint NOT NULL DEFAULT 0;    -- the operator has restored it all the same
+  UPDATE sealmq.identity SET ordered = substring(revocation_reason from '^ordered by the authority, serial ([0-9]{1,18})')::bigint
+    WHERE status = 'revoked' AND revocation_reason ~ '^ordered by the authority, serial [0-9]{1,18}';
+  UPDATE sealmq.identity SET revoked_here = 1 WHERE status = 'revoked' AND ordered = 0;
+
+  UPDATE sealmq.authority_order SET digest = '';
+  CREATE TABLE sealmq.ordered_key (
+    keyhash   bytea NOT NULL,
+    authority bytea NOT NULL,
+    serial    bigint NOT NULL,    -- of the last order about this key
+    restores  bigint NOT NULL CHECK (restores IN (0, 1)),
+    PRIMARY KEY (keyhash, authority)
+  );
+  CREATE INDEX ordered_key_serial ON sealmq.ordered_key (authority, serial);
+
+  UPDATE sealmq.state SET schema = 7;
+)";
+
+// Whoever brings keys proves to hold them, or it is said that nobody has looked.
+constexpr const char* schema_8 = R"(
+  ALTER TABLE sealmq.identity ADD COLUMN proof    text NOT NULL DEFAULT '';      -- second line of NAME.pub, 'join', or nothing
+  ALTER TABLE sealmq.ticket   ADD COLUMN unproved bigint NOT NULL DEFAULT 0;
+
+  UPDATE sealmq.state SET schema = 8;
+)";
+
 // Each leads from the one before.
-constexpr const char* schemas[] = {schema_1, schema_2, schema_3, schema_4, schema_5};
+constexpr const char* schemas[] = {schema_1, schema_2, schema_3, schema_4, schema_5, schema_6, schema_7, schema_8};
 
 /// 0: there are no tables.
 Result<std::uint64_t> find_schema(Connection& connection) {

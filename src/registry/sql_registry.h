@@ -16,6 +16,7 @@
 #include <type_traits>
 
 #include "base/try.h"
+#include "crypto/identity_digest.h"
 #include "registry/rules.h"
 #include "sealmq/registry.h"
 
@@ -31,8 +32,13 @@ inline Result<> need_signed(std::uint64_t value) {
 // -- within a transaction ------------------------------------------------------------------------------------------------------
 
 inline constexpr const char* identity_columns =
-    "SELECT name, kind, status, schnorr, ecdsa, agreement, revocation_reason, changed, rsa FROM identity";
-inline constexpr const char* insert_entitlement = "INSERT INTO entitlement VALUES ($1, $2, $3, $4)";
+    "SELECT name, kind, status, schnorr, ecdsa, agreement, revocation_reason, changed, rsa, revoked_here, ordered, "
+    "against_order, "
+    "proof FROM identity";
+inline constexpr const char* insert_entitlement =
+    "INSERT INTO entitlement (name, what, position, value, pattern, qos) VALUES ($1, $2, $3, $4, $5, $6)";
+inline constexpr const char* insert_ticket_right =
+    "INSERT INTO ticket_right (hash, what, position, value, pattern, qos) VALUES ($1, $2, $3, $4, $5, $6)";
 
 /// A row of identity_columns; the rights are still to be added.
 template <class Rows>
@@ -51,16 +57,20 @@ Result<Identity> read_identity(const Rows& rows, int row) {
   read.rsa = rsa;
   read.revocation_reason = TRY(rows.text(row, 6));
   read.changed = TRY(rows.number(row, 7));
+  read.revoked_here = TRY(rows.number(row, 9)) != 0;
+  read.ordered = TRY(rows.number(row, 10));
+  read.against_order = TRY(rows.number(row, 11)) != 0;
+  read.proof = TRY(rows.text(row, 12));
   return rules::read_row(read);
 }
 
-/// One right, of which what and value stand at `column` and after.
+/// One right, of which what, value, pattern and qos stand at `column` and after.
 template <class Rows, class Holder>
 Result<> read_right(const Rows& rows, int row, int column, Holder& holder) {
-  auto* list = rules::rights(holder, TRY(rows.text(row, column)));
-  if (list == nullptr) return rules::damaged("an unknown kind of right");
-  list->push_back(TRY(rows.text(row, column + 1)));
-  return {};
+  const auto what = TRY(rows.text(row, column));
+  auto value = TRY(rows.text(row, column + 1));
+  const auto is_pattern = TRY(rows.number(row, column + 2));
+  return rules::add_right(holder, what, std::move(value), is_pattern, TRY(rows.number(row, column + 3)));
 }
 
 template <class Rows, class Holder>
@@ -71,15 +81,14 @@ Result<> read_rights(const Rows& rows, Holder& holder) {
 
 template <class Session>
 Result<> read_ticket_rights(Session& on, Bytes hash, Ticket& ticket) {
-  return read_rights(TRY(on.query("SELECT what, value FROM ticket_right WHERE hash = $1 ORDER BY what, position", hash)), ticket);
+  return read_rights(
+      TRY(on.query("SELECT what, value, pattern, qos FROM ticket_right WHERE hash = $1 ORDER BY what, position", hash)), ticket);
 }
 
 template <class Session, class Key, class Holder>
 Result<> write_rights(Session& on, const char* statement, const Key& key, const Holder& holder) {
-  for (const auto what : rules::kinds_of_right) {
-    const auto& values = *rules::rights(holder, what);
-    for (std::uint64_t i = 0; i < values.size(); ++i) TRY(on.query(statement, key, what, i, values[i]));
-  }
+  for (const auto& row : rules::right_rows(holder))
+    TRY(on.query(statement, key, row.what, row.position, row.value, std::uint64_t{row.is_pattern}, std::uint64_t{row.qos}));
   return {};
 }
 
@@ -93,7 +102,9 @@ Result<std::optional<Identity>> find_identity(Session& on, std::string_view name
   const auto rows = TRY(on.query((std::string(identity_columns) + " WHERE name = $1 AND status <> 'removed'").c_str(), name));
   if (rows.count() == 0) return std::nullopt;
   auto identity = TRY(read_identity(rows, 0));
-  TRY(read_rights(TRY(on.query("SELECT what, value FROM entitlement WHERE name = $1 ORDER BY what, position", name)), identity));
+  TRY(read_rights(
+      TRY(on.query("SELECT what, value, pattern, qos FROM entitlement WHERE name = $1 ORDER BY what, position", name)),
+      identity));
   return identity;
 }
 
@@ -101,8 +112,11 @@ Result<std::optional<Identity>> find_identity(Session& on, std::string_view name
 template <class Session>
 Result<> write_identity(Session& on, const Identity& identity) {
   TRY(need_signed(identity.changed));
-  TRY(on.query("UPDATE identity SET kind = $1, status = $2, revocation_reason = $3, changed = $4 WHERE name = $5",
-               name(identity.kind), name(identity.status), identity.revocation_reason, identity.changed, identity.name));
+  TRY(
+      on.query("UPDATE identity SET kind = $1, status = $2, revocation_reason = $3, changed = $4, revoked_here = $5, "
+               "ordered = $6, against_order = $7 WHERE name = $8",
+               name(identity.kind), name(identity.status), identity.revocation_reason, identity.changed,
+               std::uint64_t{identity.revoked_here}, identity.ordered, std::uint64_t{identity.against_order}, identity.name));
   TRY(on.query("DELETE FROM entitlement WHERE name = $1", identity.name));
   return write_rights(on, insert_entitlement, identity.name, identity);
 }
@@ -118,7 +132,19 @@ Result<std::optional<std::string>> owner_of_a_key(Session& on, const PublicKeys&
   return TRY(rows.text(0, 0));
 }
 
-/// Nobody's, or it is said whose.
+/// The serial of an authority's order that revokes one of these keys and is the last about it; 0: there is none.
+template <class Session>
+Result<std::uint64_t> standing_order(Session& on, const PublicKeys& keys) {
+  std::uint64_t standing = 0;
+  for (const KeyHash& key : crypto::key_hashes(keys)) {
+    const auto rows =
+        TRY(on.query("SELECT coalesce(max(serial), 0) FROM ordered_key WHERE keyhash = $1 AND restores = 0", Bytes(key)));
+    standing = std::max(standing, TRY(rows.number(0, 0)));
+  }
+  return standing;
+}
+
+/// Nobody's, or it is said whose; and no order stands against them.
 template <class Session>
 Result<> need_free_keys(Session& on, const PublicKeys& keys) {
   if (const auto owner = TRY(owner_of_a_key(on, keys))) return rules::key_is_taken(*owner);
@@ -126,6 +152,7 @@ Result<> need_free_keys(Session& on, const PublicKeys& keys) {
     const auto retired = TRY(on.query("SELECT name FROM retired_key WHERE coordinate = $1", key));
     if (retired.count() > 0) return rules::key_is_retired(TRY(retired.text(0, 0)));
   }
+  if (const auto serial = TRY(standing_order(on, keys)); serial != 0) return rules::key_is_ordered(serial);
   return {};
 }
 
@@ -138,9 +165,10 @@ Result<> retire_keys(Session& on, const Identity& identity) {
 }
 
 template <class Session>
-Result<> write_keys(Session& on, std::string_view name, const PublicKeys& keys) {
-  TRY(on.query("UPDATE identity SET schnorr = $1, ecdsa = $2, agreement = $3, rsa = $4 WHERE name = $5",
-               rules::in_row(keys.schnorr), rules::in_row(keys.ecdsa), rules::in_row(keys.agreement), Bytes(keys.rsa), name));
+Result<> write_keys(Session& on, std::string_view name, const PublicKeys& keys, std::string_view proof) {
+  TRY(on.query("UPDATE identity SET schnorr = $1, ecdsa = $2, agreement = $3, rsa = $4, proof = $5 WHERE name = $6",
+               rules::in_row(keys.schnorr), rules::in_row(keys.ecdsa), rules::in_row(keys.agreement), Bytes(keys.rsa), proof,
+               name));
   return {};
 }
 
@@ -155,6 +183,46 @@ template <class Session>
 Result<std::uint64_t> find_last_serial(Session& on, Bytes authority) {
   const auto rows = TRY(on.query("SELECT coalesce(max(serial), 0) FROM authority_order WHERE authority = $1", authority));
   return rows.number(0, 0);
+}
+
+template <class Session>
+Result<rules::OrdersTaken> find_orders(Session& on, Bytes authority, std::uint64_t serial) {
+  rules::OrdersTaken taken;
+  taken.last = TRY(find_last_serial(on, authority));
+  const auto unknown = TRY(
+      on.query("SELECT coalesce(min(serial), 0) FROM authority_order WHERE authority = $1 AND length(digest) = 0", authority));
+  taken.unknown = TRY(unknown.number(0, 0));
+  const auto same = TRY(on.query("SELECT digest FROM authority_order WHERE authority = $1 AND serial = $2", authority, serial));
+  if (same.count() > 0) taken.digest = TRY(same.blob(0, 0));
+  return taken;
+}
+
+/// Of each key the last order counts, and they come in their order.
+template <class Session>
+Result<> remember_order(Session& on, const AuthorityOrder& order) {
+  TRY(
+      on.query("INSERT INTO authority_order VALUES ($1, $2, $3) ON CONFLICT (authority, serial) DO UPDATE SET "
+               "digest = excluded.digest",
+               Bytes(order.authority), order.serial, Bytes(order.digest)));
+  for (const KeyHash& key : order.keys)
+    TRY(
+        on.query("INSERT INTO ordered_key VALUES ($1, $2, $3, $4) ON CONFLICT (keyhash, authority) DO UPDATE SET "
+                 "serial = excluded.serial, restores = excluded.restores",
+                 Bytes(key), Bytes(order.authority), order.serial, std::uint64_t{order.restores}));
+  return {};
+}
+
+template <class Session>
+Result<std::vector<KeyHash>> keys_last_named_by(Session& on, const AuthorityOrder& order) {
+  const auto rows = TRY(on.query("SELECT keyhash FROM ordered_key WHERE authority = $1 AND serial = $2 ORDER BY keyhash",
+                                 Bytes(order.authority), order.serial));
+  std::vector<KeyHash> keys(static_cast<std::size_t>(rows.count()));
+  for (int row = 0; row < rows.count(); ++row) {
+    const Buffer key = TRY(rows.blob(row, 0));
+    if (key.size() != keys[0].size()) return rules::damaged("a hash of the wrong length");
+    std::copy(key.begin(), key.end(), keys[static_cast<std::size_t>(row)].begin());
+  }
+  return keys;
 }
 
 template <class Session>
@@ -190,8 +258,11 @@ class SqlRegistry final : public Registry {
       TRY(need_free_keys(on, identity.keys));
       // One that was removed has left its row, without keys and rights, to the orders about it.
       if (!TRY(exists(on, "SELECT 1 FROM identity WHERE name = $1", identity.name)))
-        TRY(on.query("INSERT INTO identity VALUES ($1, '', '', $2, $2, $2, '', 0, $2)", identity.name, Bytes()));
-      TRY(write_keys(on, identity.name, identity.keys));
+        TRY(
+            on.query("INSERT INTO identity (name, kind, status, schnorr, ecdsa, agreement, revocation_reason, changed, rsa) "
+                     "VALUES ($1, '', '', $2, $2, $2, '', 0, $2)",
+                     identity.name, Bytes()));
+      TRY(write_keys(on, identity.name, identity.keys, identity.proof));
       return write_identity(on, identity);
     });
   }
@@ -220,7 +291,7 @@ class SqlRegistry final : public Registry {
       for (int row = 0; row < identities.count(); ++row) all.push_back(TRY(read_identity(identities, row)));
 
       // Both lists are in the order of names, so one walk joins them.
-      const auto rights = TRY(on.query("SELECT name, what, value FROM entitlement ORDER BY name, what, position"));
+      const auto rights = TRY(on.query("SELECT name, what, value, pattern, qos FROM entitlement ORDER BY name, what, position"));
       auto at = all.begin();
       for (int row = 0; row < rights.count(); ++row) {
         const auto owner = TRY(rights.text(row, 0));
@@ -239,12 +310,20 @@ class SqlRegistry final : public Registry {
     return store_.write([&](Session& on) -> Result<std::uint64_t> {
       auto identity = TRY(find_identity(on, name));
       if (!identity) return rules::unknown_name(name);
-      TRY(rules::may_revoke(*identity));
-      identity->status = Status::revoked;
-      identity->revocation_reason = reason;
-      identity->changed = wall;
+      TRY(rules::revoke(*identity, reason, wall));
       TRY(write_identity(on, *identity));
       return insert_order(on, name, reason, wall);
+    });
+  }
+
+  Result<Identity> restore(std::string_view name, bool against_authority, std::uint64_t wall) override {
+    TRY(need_signed(wall));
+    return store_.write([&](Session& on) -> Result<Identity> {
+      auto identity = TRY(find_identity(on, name));
+      if (!identity) return rules::unknown_name(name);
+      TRY(rules::restore(*identity, against_authority, wall));
+      TRY(write_identity(on, *identity));
+      return *std::move(identity);
     });
   }
 
@@ -254,14 +333,17 @@ class SqlRegistry final : public Registry {
       const auto identity = TRY(find_identity(on, name));
       if (!identity) return rules::unknown_name(name);
       if (identity->status == Status::revoked) TRY(retire_keys(on, *identity));
-      TRY(write_keys(on, name, {}));
-      TRY(on.query("UPDATE identity SET status = 'removed', revocation_reason = '', changed = $1 WHERE name = $2", wall, name));
+      TRY(write_keys(on, name, {}, ""));
+      TRY(
+          on.query("UPDATE identity SET status = 'removed', revocation_reason = '', changed = $1, revoked_here = 0, ordered = 0, "
+                   "against_order = 0 WHERE name = $2",
+                   wall, name));
       TRY(on.query("DELETE FROM entitlement WHERE name = $1", name));
       return insert_order(on, name, rules::removed, wall);
     });
   }
 
-  Result<std::uint64_t> rekey(const PublicIdentity& fresh, std::uint64_t wall) override {
+  Result<std::uint64_t> rekey(const PublicIdentity& fresh, std::string_view proof, std::uint64_t wall) override {
     TRY(rules::may_rekey(fresh));
     TRY(need_signed(wall));
     return store_.write([&](Session& on) -> Result<std::uint64_t> {
@@ -269,11 +351,9 @@ class SqlRegistry final : public Registry {
       if (!identity) return rules::unknown_name(fresh.name);
       TRY(need_free_keys(on, fresh.keys));
       TRY(retire_keys(on, *identity));
-      TRY(write_keys(on, fresh.name, fresh.keys));
+      TRY(write_keys(on, fresh.name, fresh.keys, proof));
       identity->kind = fresh.kind;
-      identity->status = Status::active;
-      identity->revocation_reason.clear();
-      identity->changed = wall;
+      rules::begin_anew(*identity, wall);
       TRY(write_identity(on, *identity));
       return insert_order(on, fresh.name, rules::rekeyed, wall);
     });
@@ -402,8 +482,9 @@ class SqlRegistry final : public Registry {
       if (TRY(find_identity(on, ticket.name))) return rules::name_is_taken(ticket.name);
       TRY(on.query("DELETE FROM ticket WHERE expires <= $1", wall));
       if (TRY(exists(on, "SELECT 1 FROM ticket WHERE hash = $1", Bytes(hash)))) return rules::ticket_is_taken();
-      TRY(on.query("INSERT INTO ticket VALUES ($1, $2, $3, $4)", Bytes(hash), ticket.name, name(ticket.kind), ticket.expires));
-      return write_rights(on, "INSERT INTO ticket_right VALUES ($1, $2, $3, $4)", Bytes(hash), ticket);
+      TRY(on.query("INSERT INTO ticket (hash, name, kind, expires, unproved) VALUES ($1, $2, $3, $4, $5)", Bytes(hash),
+                   ticket.name, name(ticket.kind), ticket.expires, std::uint64_t{ticket.unproved}));
+      return write_rights(on, insert_ticket_right, Bytes(hash), ticket);
     });
   }
 
@@ -412,12 +493,13 @@ class SqlRegistry final : public Registry {
     const auto look = [&](Session& on) { return exists(on, "SELECT 1 FROM ticket WHERE hash = $1", Bytes(hash)); };
     if (!TRY(store_.read(look))) return std::nullopt;
     return store_.write([&](Session& on) -> Result<std::optional<Ticket>> {
-      const auto row = TRY(on.query("SELECT name, kind, expires FROM ticket WHERE hash = $1", Bytes(hash)));
+      const auto row = TRY(on.query("SELECT name, kind, expires, unproved FROM ticket WHERE hash = $1", Bytes(hash)));
       if (row.count() == 0) return std::nullopt;
       auto name = TRY(row.text(0, 0));
       const auto kind = TRY(row.text(0, 1));
       const auto expires = TRY(row.number(0, 2));
-      auto ticket = TRY(rules::read_ticket(std::move(name), kind, expires));
+      const auto unproved = TRY(row.number(0, 3));
+      auto ticket = TRY(rules::read_ticket(std::move(name), kind, expires, unproved != 0));
       TRY(read_ticket_rights(on, Bytes(hash), ticket));
       TRY(on.query("DELETE FROM ticket WHERE hash = $1", Bytes(hash)));
       if (ticket.expires <= wall) return std::nullopt;
@@ -429,12 +511,13 @@ class SqlRegistry final : public Registry {
     TRY(need_signed(wall));
     return store_.read([&](Session& on) -> Result<std::vector<Ticket>> {
       const auto rows =
-          TRY(on.query("SELECT name, kind, expires, hash FROM ticket WHERE expires > $1 ORDER BY name, expires", wall));
+          TRY(on.query("SELECT name, kind, expires, hash, unproved FROM ticket WHERE expires > $1 ORDER BY name, expires", wall));
       std::vector<Ticket> all;
       for (int row = 0; row < rows.count(); ++row) {
         auto name = TRY(rows.text(row, 0));
         const auto kind = TRY(rows.text(row, 1));
-        all.push_back(TRY(rules::read_ticket(std::move(name), kind, TRY(rows.number(row, 2)))));
+        const auto unproved = TRY(rows.number(row, 4));
+        all.push_back(TRY(rules::read_ticket(std::move(name), kind, TRY(rows.number(row, 2)), unproved != 0)));
         const Buffer hash = TRY(rows.blob(row, 3));
         TRY(read_ticket_rights(on, hash, all.back()));
       }
@@ -450,23 +533,22 @@ class SqlRegistry final : public Registry {
 
   // orders of a revocation authority
 
-  Result<bool> take_order(const AuthorityOrder& order) override {
+  Result<TakenOrder> take_order(const AuthorityOrder& order) override {
+    TRY(rules::may_take(order));
     TRY(need_signed(order.serial));
     TRY(need_signed(order.wall));
-    return store_.write([&](Session& on) -> Result<bool> {
-      const auto last = TRY(find_last_serial(on, order.authority));
-      const auto same = TRY(on.query("SELECT digest FROM authority_order WHERE authority = $1 AND serial = $2",
-                                     Bytes(order.authority), order.serial));
-      Buffer digest;
-      if (same.count() > 0) digest = TRY(same.blob(0, 0));
-      if (!TRY(rules::judge(order, last, same.count() > 0 ? std::optional(Bytes(digest)) : std::nullopt))) return false;
-      TRY(on.query("INSERT INTO authority_order VALUES ($1, $2, $3)", Bytes(order.authority), order.serial, Bytes(order.digest)));
-      auto identity = TRY(find_identity(on, order.name));
-      if (identity && rules::apply(order, *identity)) {
-        TRY(write_identity(on, *identity));
-        if (!order.restores) TRY(insert_order(on, order.name, order.reason, order.wall));
+    return store_.write([&](Session& on) -> Result<TakenOrder> {
+      const auto before = TRY(find_orders(on, order.authority, order.serial));
+      TakenOrder taken;
+      taken.is_new = TRY(rules::judge(order, before));
+      if (taken.is_new) {
+        TRY(remember_order(on, order));
+        // What an older program took is carried out when all of it is known again: the last order about each counts.
+        const auto unknown = TRY(find_orders(on, order.authority, order.serial)).unknown;
+        if (unknown == 0) TRY(carry_out(on, order, before.unknown != 0, taken.names));
       }
-      return true;
+      taken.latest_for = TRY(keys_last_named_by(on, order));
+      return taken;
     });
   }
 
@@ -482,6 +564,23 @@ class SqlRegistry final : public Registry {
   }
 
  private:
+  /// For whom the order means, or for `everybody`. `names`: those whom it means.
+  static Result<> carry_out(Session& on, const AuthorityOrder& order, bool everybody, std::vector<std::string>& names) {
+    const auto rows = TRY(on.query((std::string(identity_columns) + " WHERE status <> 'removed' ORDER BY name").c_str()));
+    for (int row = 0; row < rows.count(); ++row) {
+      const auto listed = TRY(read_identity(rows, row));
+      const bool is_meant = rules::is_meant(order, listed.keys);
+      if (is_meant) names.push_back(listed.name);
+      if (!is_meant && !everybody) continue;
+      auto identity = TRY(find_identity(on, listed.name));
+      if (!identity) continue;
+      const auto done = rules::obey(*identity, TRY(standing_order(on, identity->keys)), order.wall);
+      if (done != rules::Obeyed::nothing) TRY(write_identity(on, *identity));
+      if (done == rules::Obeyed::ended) TRY(insert_order(on, identity->name, identity->revocation_reason, order.wall));
+    }
+    return {};
+  }
+
   Store store_;
 };
 

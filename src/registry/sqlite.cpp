@@ -137,7 +137,7 @@ int Statement::columns() const {
   return sqlite3_column_count(handle_.get());
 }
 
-Result<Database> Database::open(const std::string& path, Durability durability) {
+Result<Database> Database::open(const std::string& path) {
   TRY(make_private(path));
   sqlite3* handle = nullptr;
   const int result = sqlite3_open_v2(TRY(without_links_before(path)).c_str(), &handle,
@@ -146,8 +146,8 @@ Result<Database> Database::open(const std::string& path, Durability durability) 
   if (result != SQLITE_OK) return fail(Blame::environment, "cannot open " + path + ": " + sqlite3_errstr(result));
 
   sqlite3_busy_timeout(handle, milliseconds_to_wait);
-  TRY(database.execute("PRAGMA journal_mode = WAL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF"));
-  TRY(database.execute(durability == Durability::every_commit ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL"));
+  TRY(database.execute(
+      "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF"));
   return database;
 }
 

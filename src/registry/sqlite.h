@@ -55,13 +55,11 @@ class Statement {
   int trouble_ = 0;  // the first failed bind, answered by step
 };
 
-/// What is lost when the power fails; nothing is lost when only the process ends.
-enum class Durability { every_commit, up_to_the_last_checkpoint };
-
 class Database {
  public:
   /// Opens the file in write-ahead mode, making it with mode 0600 if it is missing. Waits up to five seconds for other writers.
-  static Result<Database> open(const std::string& path, Durability durability);
+  /// What was committed is on the disk, whatever happens to the power: no opener may choose less.
+  static Result<Database> open(const std::string& path);
 
   Result<Statement> prepare(std::string_view sql);
   /// Statements without parameters, separated by semicolons.

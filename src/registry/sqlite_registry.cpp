@@ -175,7 +175,7 @@ class SqliteStore {
 }  // namespace
 
 Result<std::unique_ptr<Registry>> open_sqlite_registry(const std::string& path) {
-  auto database = TRY(Database::open(path, sqlite::Durability::every_commit));
+  auto database = TRY(Database::open(path));
   TRY(sqlite::prepare_registry(database));
   return std::make_unique<sql::SqlRegistry<SqliteStore>>(std::move(database));
 }

@@ -169,8 +169,64 @@ constexpr const char* schema_6 = R"(
   PRAGMA user_version = 6;
 )";
 
+// A right may be a pattern, and is for some QoS (bit n: QoS n); a login may have to prove more than one thing. SQLite cannot
+// loosen a CHECK, so the tables are made anew; the triggers go with the old one.
+constexpr const char* schema_7 = R"(
+  CREATE TABLE entitlement_7 (
+    name     TEXT NOT NULL REFERENCES identity (name),
+    what     TEXT NOT NULL CHECK (what IN ('publish', 'subscribe', 'scheme', 'require')),
+    position INTEGER NOT NULL,
+    value    TEXT NOT NULL,
+    pattern  INTEGER NOT NULL,
+    qos      INTEGER NOT NULL,
+    PRIMARY KEY (name, what, position)
+  ) STRICT, WITHOUT ROWID;
+  INSERT INTO entitlement_7 SELECT name, what, position, value, 0, 7 FROM entitlement;
+  DROP TABLE entitlement;
+  ALTER TABLE entitlement_7 RENAME TO entitlement;
+  CREATE TRIGGER entitlement_added   AFTER INSERT ON entitlement BEGIN UPDATE state SET version = version + 1; END;
+  CREATE TRIGGER entitlement_changed AFTER UPDATE ON entitlement BEGIN UPDATE state SET version = version + 1; END;
+  CREATE TRIGGER entitlement_removed AFTER DELETE ON entitlement BEGIN UPDATE state SET version = version + 1; END;
+
+  ALTER TABLE ticket_right ADD COLUMN pattern INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE ticket_right ADD COLUMN qos     INTEGER NOT NULL DEFAULT 7;
+
+  PRAGMA user_version = 7;
+)";
+
+// Who revoked what is kept apart, and of an authority's orders the keys that they name. What an older program took is not known
+// by its content, so it has to come again; until then it counts with an empty digest.
+constexpr const char* schema_8 = R"(
+  ALTER TABLE identity ADD COLUMN revoked_here  INTEGER NOT NULL DEFAULT 0;    -- by the operator
+  ALTER TABLE identity ADD COLUMN ordered       INTEGER NOT NULL DEFAULT 0;    -- serial of the order that revoked it; 0: none
+  ALTER TABLE identity ADD COLUMN against_order INTEGER NOT NULL DEFAULT 0;    -- the operator has restored it all the same
+  UPDATE identity SET ordered = CAST(substr(revocation_reason, 1 + length('ordered by the authority, serial ')) AS INTEGER)
+    WHERE status = 'revoked' AND revocation_reason GLOB 'ordered by the authority, serial [0-9]*';
+  UPDATE identity SET revoked_here = 1 WHERE status = 'revoked' AND ordered = 0;
+
+  UPDATE authority_order SET digest = x'';
+  CREATE TABLE ordered_key (
+    keyhash   BLOB NOT NULL,
+    authority BLOB NOT NULL,
+    serial    INTEGER NOT NULL,    -- of the last order about this key
+    restores  INTEGER NOT NULL CHECK (restores IN (0, 1)),
+    PRIMARY KEY (keyhash, authority)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX ordered_key_serial ON ordered_key (authority, serial);
+
+  PRAGMA user_version = 8;
+)";
+
+// Whoever brings keys proves to hold them, or it is said that nobody has looked.
+constexpr const char* schema_9 = R"(
+  ALTER TABLE identity ADD COLUMN proof    TEXT NOT NULL DEFAULT '';      -- second line of NAME.pub, 'join', or nothing
+  ALTER TABLE ticket   ADD COLUMN unproved INTEGER NOT NULL DEFAULT 0;
+
+  PRAGMA user_version = 9;
+)";
+
 // Each leads from the one before; an empty file has version 0.
-constexpr const char* schemas[] = {schema_1, schema_2, schema_3, schema_4, schema_5, schema_6};
+constexpr const char* schemas[] = {schema_1, schema_2, schema_3, schema_4, schema_5, schema_6, schema_7, schema_8, schema_9};
 
 Result<> take_steps(Database& database) {
   auto transaction = TRY(Transaction::begin(database));

@@ -11,7 +11,7 @@
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
-#include <set>
+#include <map>
 
 #include "base/text.h"
 #include "base/try.h"
@@ -29,6 +29,7 @@ using asio::ip::tcp;
 using boost::system::error_code;
 
 constexpr std::size_t most_connections = 32;
+constexpr std::size_t more_for_this_machine = 2;  // when the others are all being answered
 constexpr std::uint32_t longest_header = 8 * 1024;
 constexpr std::chrono::seconds patience{5};
 constexpr std::chrono::milliseconds after_trouble{200};
@@ -52,7 +53,7 @@ class HttpListener final : public AdminListener {
     error_code ignored;
     acceptor_.close(ignored);
     retry_.cancel();
-    for (beast::tcp_stream* stream : open_) stream->close();
+    for (const auto& [number, open] : open_) open.stream->close();
   }
 
   std::string url() const override { return url_; }
@@ -68,12 +69,27 @@ class HttpListener final : public AdminListener {
         co_await retry_.async_wait(asio::redirect_error(asio::use_awaitable, error));
         continue;
       }
-      if (open_.size() < most_connections) asio::co_spawn(loop_, serve(beast::tcp_stream(std::move(socket))), asio::detached);
+      if (has_room_for(socket)) asio::co_spawn(loop_, serve(beast::tcp_stream(std::move(socket))), asio::detached);
     }
   }
 
+  /// Who has asked for nothing makes room, the oldest first.
+  bool has_room_for(const tcp::socket& newcomer) {
+    if (open_.size() < most_connections) return true;
+    const auto idle = std::ranges::find_if(open_, [](const auto& entry) { return !entry.second.is_answered; });
+    if (idle != open_.end()) {
+      idle->second.stream->close();
+      open_.erase(idle);
+      return true;
+    }
+    error_code error;
+    const auto from = newcomer.remote_endpoint(error);
+    return !error && from.address().is_loopback() && open_.size() < most_connections + more_for_this_machine;
+  }
+
   asio::awaitable<void> serve(beast::tcp_stream stream) {
-    open_.insert(&stream);
+    const std::uint64_t number = ++last_;
+    open_.emplace(number, Open{&stream});
     beast::flat_buffer buffer(longest_header + 1024);
     for (bool goes_on = true; goes_on && acceptor_.is_open();) {
       http::request_parser<http::empty_body> parser;
@@ -83,6 +99,7 @@ class HttpListener final : public AdminListener {
       error_code error;
       co_await http::async_read(stream, buffer, parser, asio::redirect_error(asio::use_awaitable, error));
       if (error == http::error::end_of_stream || !stream.socket().is_open() || error == beast::error::timeout) break;
+      if (const auto at = open_.find(number); at != open_.end()) at->second.is_answered = true;
       Response response;
       if (error) {
         response.result(refusal_of(error));
@@ -94,8 +111,9 @@ class HttpListener final : public AdminListener {
       stream.expires_after(patience);
       co_await http::async_write(stream, response, asio::redirect_error(asio::use_awaitable, error));
       if (error) break;
+      if (const auto at = open_.find(number); at != open_.end()) at->second.is_answered = false;
     }
-    open_.erase(&stream);
+    open_.erase(number);
     error_code ignored;
     stream.socket().shutdown(tcp::socket::shutdown_send, ignored);
   }
@@ -114,7 +132,9 @@ class HttpListener final : public AdminListener {
     response.set(http::field::cache_control, "no-store");
     response.set("X-Content-Type-Options", "nosniff");
     Page page;
-    if (!is_entitled(request)) {
+    if (!is_meant(request)) {
+      page = {421, page.content_type, "another host is asked for\n"};
+    } else if (!is_entitled(request)) {
       response.set(http::field::www_authenticate, "Bearer");
       page = {401, page.content_type, "a token is needed\n"};
     } else if (request.method() != http::verb::get && request.method() != http::verb::head) {
@@ -131,6 +151,15 @@ class HttpListener final : public AdminListener {
     return response;
   }
 
+  /// Without a token these pages are for this machine. A browser here may be asked by a page from elsewhere, under a name that
+  /// its owner lets mean this machine.
+  bool is_meant(const Request& request) const {
+    const auto field = request[http::field::host];
+    if (!token_.empty() || field.empty()) return true;
+    const auto place = net::parse_host_port(std::string_view(field.data(), field.size()));
+    return place && net::is_loopback(place->host);
+  }
+
   bool is_entitled(const Request& request) const {
     if (token_.empty()) return true;
     constexpr std::string_view kind = "Bearer ";
@@ -145,7 +174,12 @@ class HttpListener final : public AdminListener {
   std::string url_;
   Secret token_;
   Pages pages_;
-  std::set<beast::tcp_stream*> open_;
+  struct Open {
+    beast::tcp_stream* stream;
+    bool is_answered = false;  // it has asked for something
+  };
+  std::map<std::uint64_t, Open> open_;  // the oldest first; whoever made room has left it
+  std::uint64_t last_ = 0;
 };
 
 }  // namespace

@@ -184,6 +184,10 @@ class TwoClients final : public Bridge, public std::enable_shared_from_this<TwoC
   awaitable<bool> hand_over(Side& to, const ReceivedMessage& message) {
     const auto target = to.is_local ? to_local(settings_.topics, message.topic) : to_remote(settings_.topics, message.topic);
     if (!target) co_return true;  // by a subscription of former days
+    if (target->is_reserved()) {
+      tell_refused(to, Error{Blame::peer_misbehaved, "it would come to a topic under $, which a bridge never passes on"});
+      co_return true;
+    }
     auto properties = cross(message.user_properties, id_);
     if (!properties || (to.is_local && !remote_.is_v5 && echoes_.is_one(message.topic, message.payload, system_now().steady))) {
       ++state_.loops;

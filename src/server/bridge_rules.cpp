@@ -1,8 +1,8 @@
 #include "server/bridge_rules.h"
 
 #include <algorithm>
-#include <functional>
 
+#include "base/keyed_hash.h"
 #include "broker/evidence.h"
 #include "mqtt/topic.h"
 
@@ -33,7 +33,7 @@ std::optional<BridgeTarget> target(const std::vector<BridgeTopic>& topics, Bridg
 }
 
 std::uint64_t key_of(std::string_view topic, Bytes payload) {
-  const std::hash<std::string_view> hash;
+  const TextHash hash;
   return hash(topic) * 0x9E3779B97F4A7C15ull + hash(as_text(payload));
 }
 

@@ -26,6 +26,8 @@ std::vector<BridgeSubscription> remote_subscriptions(const std::vector<BridgeTop
 struct BridgeTarget {
   std::string topic;
   mqtt::QoS qos;  ///< at most
+  /// Under `$` brokers keep what is theirs, and take commands: no message may become one because a prefix was taken away.
+  bool is_reserved() const { return topic.starts_with('$'); }
 };
 std::optional<BridgeTarget> to_remote(const std::vector<BridgeTopic>& topics, std::string_view local_topic);
 std::optional<BridgeTarget> to_local(const std::vector<BridgeTopic>& topics, std::string_view remote_topic);

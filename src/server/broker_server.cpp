@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <future>
 #include <mutex>
 
 #include "base/text.h"
@@ -127,9 +126,7 @@ Result<Parts> open_parts(const DataFolder& folder, const Configuration& configur
   parts.registry = TRY(open_registry(folder, configuration.registry));
   parts.audit.emplace(folder, parts.keys.front()->identity().name);
   if (!configuration.authority.empty()) {
-    const PublicIdentity authority = TRY(read_public_identity(configuration.authority));
-    if (authority.kind != Kind::authority)
-      return fail(Blame::caller_misused, configuration.authority + " is not the public key of an authority");
+    const PublicIdentity authority = TRY(read_authority(configuration.authority));
     parts.authority = {authority.keys.ecdsa, authority.keys.agreement};
   }
   parts.topic_keys = TRY(open_broker_topic_keys(configuration, shards, random));
@@ -172,10 +169,12 @@ Result<std::unique_ptr<BrokerServer>> BrokerServer::start(const Configuration& c
         std::make_unique<PasswordFile>(server->parts_.password_file, random, !configuration.password_file.empty());
   if (!server->parts_.recoverable_passwords.empty())
     server->recoverable_passwords_ = std::make_unique<RecoverablePasswords>(server->parts_.recoverable_passwords);
+  if (server->parts_.stored_replays != nullptr) server->parts_.stored_replays->count_in(server->budget_);
   broker::Settings settings = configuration.limits;
   settings.durable = server->parts_.sessions != nullptr;
   settings.store_delay = store_delay;
   if (settings.durable) TRY(server->load_sessions());
+  settings.shard_key = settings.durable ? server->restored_->shard_key : make_hash_key();
   if (settings.durable || server->parts_.stored_replays != nullptr)
     server->storage_ = std::make_unique<StorageThread>(
         std::move(server->parts_.sessions), server->parts_.stored_replays, log,
@@ -205,7 +204,7 @@ Result<std::unique_ptr<BrokerServer>> BrokerServer::start(const Configuration& c
   TRY(server->operations_.add_bridges(configuration.bridges, short_name(server->parts_.keys.front()->identity().keys), log));
   if (server->storage_ != nullptr) server->storage_->start();
 
-  for (const auto& entrance : server->entrances_) entrance->start();
+  server->doors_.open_all();
   for (const auto& shard : server->shards_) shard->start();
   server->publish_parameters();
   server->maintenance_.start();
@@ -236,6 +235,10 @@ BrokerServer::BrokerServer(const Configuration& configuration, Parts parts, Log&
       service_(std::move(service)),
       refusals_(log),
       gate_(configuration.gate, budget_, refusals_),
+      throttle_([&log](const std::string& name) {
+        log.warning("many passwords have been tried for " + printable(name) +
+                    ": from where it has not logged in lately, one try in two seconds is worked on");
+      }),
       maintenance_(*parts_.registry, followed_, parts_.keys.front()->identity().name, parts_.audit ? &*parts_.audit : nullptr,
                    refusals_, readiness_, log, shards_),
       operations_(readiness_, *service_, shards_, refusals_, key_exchanges_),
@@ -267,8 +270,8 @@ void BrokerServer::make_registrar() {
   if (parts_.authority) authority = parts_.authority->ecdsa;
   registrar_ = std::make_unique<RegistryRegistrar>(
       *parts_.registry, followed_, authority, parts_.audit ? &*parts_.audit : nullptr, log_,
-      [this](const std::array<std::uint8_t, 32>& id, Bytes frame) {
-        shards_.front()->post([topic = std::string(broker::orders_topic) + "/" + to_hex(id), frame = to_buffer(frame)](
+      [this](const KeyHash& key, Bytes frame) {
+        shards_.front()->post([topic = std::string(broker::orders_topic) + "/" + to_hex(key), frame = to_buffer(frame)](
                                   broker::Shard& its, Now now) { its.publish_own(topic, as_text(frame), now); });
       });
 }
@@ -319,18 +322,18 @@ void BrokerServer::restore_sessions() {
 
 Result<> BrokerServer::listen(const std::vector<Listener>& listeners) {
   for (const Listener& listener : listeners)
-    entrances_.push_back(TRY(Entrance::open(listener, lets_in_anonymous(configuration_, listener), shards_, gate_, log_)));
+    doors_.add(TRY(Entrance::open(doors_.loop(), listener, lets_in_anonymous(configuration_, listener), shards_, gate_, log_)));
   return {};
 }
 
 std::vector<std::string> BrokerServer::urls() const {
   std::vector<std::string> urls;
-  for (const auto& entrance : entrances_) urls.push_back(entrance->url());
+  for (const auto& entrance : doors_.all()) urls.push_back(entrance->url());
   return urls;
 }
 
 void BrokerServer::reload_certificates() {
-  for (const auto& entrance : entrances_) {
+  for (const auto& entrance : doors_.all()) {
     if (!needs_tls(entrance->listener())) continue;
     if (const Result<> read = entrance->reload(); !read)
       log_.error(entrance->url() + " keeps its certificates and keys: " + read.error().what);
@@ -340,7 +343,7 @@ void BrokerServer::reload_certificates() {
 }
 
 void BrokerServer::look_at_responses() {
-  for (const auto& entrance : entrances_)
+  for (const auto& entrance : doors_.all())
     if (const Result<> looked = entrance->look_at_responses(); !looked)
       log_.error(entrance->url() + " keeps what its authority said before: " + looked.error().what);
 }
@@ -372,12 +375,7 @@ void BrokerServer::stop() {
   maintenance_.stop();  // it waits for shards, so they still run
   operations_.stop();
 
-  std::promise<void> closed;
-  boost::asio::post(shards_.front()->loop(), [&] {
-    for (const auto& entrance : entrances_) entrance->close();
-    closed.set_value();
-  });
-  closed.get_future().wait();
+  doors_.close();
   workers_.stop();
   if (renewal_.joinable()) renewal_.join();
   for (const auto& shard : shards_) shard->begin_stop();

@@ -13,7 +13,7 @@
 #include "sealmq/registry.h"
 #include "server/configuration.h"
 #include "server/connection_gate.h"
-#include "server/entrance.h"
+#include "server/doors.h"
 #include "server/followed_version.h"
 #include "server/login_throttle.h"
 #include "server/maintenance.h"
@@ -107,7 +107,7 @@ class BrokerServer final {
   std::unique_ptr<StorageThread> storage_;      // null: nothing outlives the process
   Readiness readiness_;
   std::vector<std::unique_ptr<ShardThread>> shards_;
-  std::vector<std::unique_ptr<Entrance>> entrances_;  // in the loop of the first shard
+  Doors doors_;  // leads to the shards
   FollowedVersion followed_;
   std::unique_ptr<RegistryRegistrar> registrar_;
   Maintenance maintenance_;

@@ -35,12 +35,6 @@ broker::SchemeSet scheme_set(const std::vector<std::string>& names) {
   return set;
 }
 
-bool is_named(const Configuration& configuration, const SchemeInfo& scheme) {
-  const auto names_it = [&](const std::vector<std::string>& list) { return std::ranges::find(list, scheme.name) != list.end(); };
-  return std::ranges::any_of(configuration.topics,
-                             [&](const TopicRow& row) { return names_it(row.publish) || names_it(row.subscribe); });
-}
-
 /// Beyond the topics that are the broker's own.
 bool opens_topics_to_plain(const Configuration& configuration) {
   const auto has_plain = [](const std::vector<std::string>& list) {
@@ -51,9 +45,39 @@ bool opens_topics_to_plain(const Configuration& configuration) {
   });
 }
 
-const TopicRow* find_row(const std::vector<TopicRow>& rows, std::string_view filter) {
-  const auto found = std::ranges::find(rows, filter, &TopicRow::filter);
+const TopicRow* find_row(const std::vector<TopicRow>& rows, std::string_view name) {
+  const auto found = std::ranges::find_if(rows, [&](const TopicRow& row) { return row.name() == name; });
   return found == rows.end() ? nullptr : &*found;
+}
+
+bool is_in(const std::vector<std::string>& list, std::string_view name) {
+  return std::ranges::find(list, name) != list.end();
+}
+
+broker::LoginSet login_set(const std::vector<std::string>& list) {
+  broker::LoginSet set;
+  for (std::size_t i = 0; i < all_schemes().size(); ++i)
+    if (is_in(list, all_schemes()[i].info->name)) set.add(i);
+  for (const auto& [name, login] : {std::pair(broker::password_login, broker::login_by_password),
+                                    std::pair(broker::transport_login, broker::login_by_transport)})
+    if (is_in(list, name)) set.add(login);
+  return set;
+}
+
+bool can_carry(const Configuration& configuration, std::string_view login) {
+  if (login != broker::transport_login) return true;
+  return std::ranges::any_of(configuration.listeners, [](const Listener& l) { return l.identity != IdentityFrom::nothing; });
+}
+
+/// What a login by one of these can prove, with the transport's proof beside it.
+Factors most_factors(const TopicRow& row, const Configuration& configuration) {
+  Factors most;
+  const auto may = [&](std::string_view login) { return row.login.empty() || is_in(row.login, login); };
+  if (may(broker::password_login)) most.add({Factor::password});
+  if (can_carry(configuration, broker::transport_login)) most.add({Factor::key});
+  for (const Scheme& scheme : all_schemes())
+    if (may(scheme.info->name)) most.add(scheme.info->login_proves);
+  return most;
 }
 
 }  // namespace
@@ -74,6 +98,7 @@ Result<Listener> parse_listener(std::string_view text) {
     listener.upgrade.path = "/" + url.path;
   else if (!url.path.empty())
     return fail(Blame::caller_misused, in_quotes(text) + " names a topic, which a listener has not");
+  listener.upgrade.is_local = is_web && net::is_loopback(url.host);
   if (!url.user.empty()) return fail(Blame::caller_misused, in_quotes(text) + " names a user, which a listener has not");
   return listener;
 }
@@ -115,13 +140,21 @@ std::size_t shard_count(const Configuration& configuration) {
 Result<std::shared_ptr<const broker::Policy>> make_policy(const Configuration& configuration) {
   std::vector<broker::TopicRule> rules;
   for (const TopicRow& row : configuration.topics)
-    rules.push_back({row.filter, scheme_set(row.publish), scheme_set(row.subscribe), row.multicast});
+    rules.push_back({row.filter, scheme_set(row.publish), scheme_set(row.subscribe), row.multicast, row.pattern, row.own,
+                     row.publish_qos, row.subscribe_qos, login_set(row.login), row.require, row.login_age});
   // What everybody has to know of this broker.
   broker::SchemeSet plain;
   plain.add(all_schemes().size() - 1);
   for (const std::string_view filter : {broker::parameters_topic, broker::orders_filter})
     if (find_row(configuration.topics, filter) == nullptr) rules.push_back({std::string(filter), {}, plain});
   return std::make_shared<const broker::Policy>(TRY(broker::Policy::make(std::move(rules))));
+}
+
+bool is_named(const Configuration& configuration, const SchemeInfo& scheme) {
+  const auto names_it = [&](const std::vector<std::string>& list) { return std::ranges::find(list, scheme.name) != list.end(); };
+  return std::ranges::any_of(configuration.topics, [&](const TopicRow& row) {
+    return names_it(row.publish) || names_it(row.subscribe) || names_it(row.login);
+  });
 }
 
 bool needs_rabin(const Configuration& configuration) {
@@ -173,6 +206,16 @@ std::vector<std::string> warnings(const Configuration& configuration) {
     for (std::string_view hazard : scheme.info->hazards) line += "; " + std::string(hazard);
     lines.push_back(std::move(line));
   }
+  for (const TopicRow& row : configuration.topics) {
+    const std::string topic = "topic " + in_quotes(row.name());
+    for (const std::string& login : row.login)
+      if (!can_carry(configuration, login))
+        lines.push_back(topic + ": no listener tells by TLS who its clients are (identity), so login = \"" + login +
+                        "\" opens it to nobody");
+    const Factors most = most_factors(row, configuration);
+    if (!row.require.empty() && std::ranges::none_of(row.require, [&](Factors all) { return most.holds(all); }))
+      lines.push_back(topic + ": no login here proves " + to_text(row.require.front()) + ", which it requires");
+  }
   const bool has_passwords = configuration.password_file.empty() && exists(DataFolder{configuration.data}.passwords());
   for (const Listener& listener : configuration.listeners) {
     const std::string at = "the listener on port " + std::to_string(listener.port);
@@ -202,15 +245,20 @@ std::vector<Difference> differences(const Configuration& before, const Configura
   if (before.bridges != after.bridges) found.push_back({"the bridges", true});
   if (before.listeners != after.listeners) found.push_back({"the listeners", true});
   for (const TopicRow& row : before.topics)
-    if (find_row(after.topics, row.filter) == nullptr) found.push_back({"topic " + in_quotes(row.filter) + ": removed", false});
+    if (find_row(after.topics, row.name()) == nullptr) found.push_back({"topic " + in_quotes(row.name()) + ": removed", false});
   for (const TopicRow& row : after.topics) {
-    const TopicRow* was = find_row(before.topics, row.filter);
+    const TopicRow* was = find_row(before.topics, row.name());
+    const std::string topic = "topic " + in_quotes(row.name());
     if (was == nullptr)
-      found.push_back({"topic " + in_quotes(row.filter) + ": new", false});
+      found.push_back({topic + ": new", false});
     else if (was->publish != row.publish || was->subscribe != row.subscribe)
-      found.push_back({"topic " + in_quotes(row.filter) + ": other schemes", false});
+      found.push_back({topic + ": other schemes", false});
     else if (was->multicast != row.multicast)
-      found.push_back({"topic " + in_quotes(row.filter) + ": multicast", false});
+      found.push_back({topic + ": multicast", false});
+    else if (was->login != row.login || was->require != row.require || was->login_age != row.login_age)
+      found.push_back({topic + ": other logins", false});
+    else if (*was != row)
+      found.push_back({topic + ": other rights", false});
   }
   return found;
 }

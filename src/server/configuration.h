@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "broker/shard.h"
+#include "net/address.h"
 #include "net/tls.h"
 #include "net/url.h"
 #include "net/websocket_upgrade.h"
@@ -40,7 +41,8 @@ struct Listener {
   std::string socket_path{};  ///< of a Unix domain socket
   unsigned mode = 0600;       ///< likewise
   bool proxy_protocol = false;
-  net::UpgradeRules upgrade{};  ///< WebSocket
+  std::vector<net::Network> proxy_from{};  ///< whose PROXY headers are believed; others are closed
+  net::UpgradeRules upgrade{};             ///< WebSocket
   net::TlsServerSettings tls{};
   IdentityFrom identity = IdentityFrom::nothing;
   bool bind_client_id = true;  ///< whom TLS proves has client identifiers that begin with its name
@@ -55,7 +57,16 @@ struct TopicRow {
   std::string filter;
   std::vector<std::string> publish;  ///< names of schemes
   std::vector<std::string> subscribe;
-  bool multicast = false;  ///< subscribers of one filter are a group, by schemes that have groups
+  bool multicast = false;               ///< subscribers of one filter are a group, by schemes that have groups
+  std::string pattern{};                ///< in the filter's place; empty: none
+  broker::Own own = broker::Own::both;  ///< of a pattern
+  QosSet publish_qos{};
+  QosSet subscribe_qos{};
+  std::vector<std::string> login{};  ///< names of logins; empty: any
+  std::vector<Factors> require{};    ///< one of them; empty: nothing
+  std::uint64_t login_age = 0;       ///< milliseconds; 0: any
+  /// As people call it.
+  const std::string& name() const { return pattern.empty() ? filter : pattern; }
   bool operator==(const TopicRow&) const = default;
 };
 
@@ -110,7 +121,7 @@ struct Configuration {
   SchemeOptions scheme_options;
   std::string authority;  ///< .pub file of the revocation authority; empty: none
   broker::Settings limits;
-  GateLimits gate;
+  GateLimits gate{.connects_per_second_per_address = 500};
   std::size_t maximum_memory = 0;  ///< bytes kept on behalf of clients; 0: half of the machine's memory
 };
 
@@ -145,6 +156,8 @@ std::string schemes_signing_on_shards(const Configuration& configuration);
 bool needs_topic_keys(const Configuration& configuration);
 /// Likewise an RSA key.
 bool needs_rsa(const Configuration& configuration);
+/// Some [[topic]] row names this scheme.
+bool is_named(const Configuration& configuration, const SchemeInfo& scheme);
 
 /// That no bridge's pre-shared key is one of a listener, which would make this broker both ends of it. Errors: caller_misused; as
 /// net::read_psk_lines.

@@ -9,7 +9,9 @@
 #include "base/file_kind.h"
 #include "base/text.h"
 #include "base/try.h"
+#include "keystore/file_access.h"
 #include "mqtt/topic.h"
+#include "mqtt/topic_pattern.h"
 #include "net/url.h"
 #include "sealmq/identity.h"
 #include "sealmq/scheme.h"
@@ -109,6 +111,13 @@ class FileReader {
     listener->place.text = place(table.source());
     for (const auto& [key, node] : table)
       if (key != "url") TRY(read_listener_key(key, node, *listener));
+    if (listener->proxy_protocol && listener->proxy_from.empty()) {
+      if (!net::is_loopback(listener->host))
+        return refuse(url->source(), "proxy_protocol beyond loopback needs proxy_from: whose headers are believed");
+      for (const char* loopback : {"127.0.0.0/8", "::1"}) listener->proxy_from.push_back(*net::Network::parse(loopback));
+    }
+    if (!listener->proxy_protocol && !listener->proxy_from.empty())
+      return refuse(url->source(), "proxy_from goes with proxy_protocol = true");
     if (needs_tls(*listener))
       if (const auto together = net::check_together(listener->tls); !together)
         return refuse(url->source(), together.error().what);
@@ -126,7 +135,7 @@ class FileReader {
     if (is_of_tls && !needs_tls(listener)) return refuse(key.source(), name + " goes with mqtts:// and wss:// only");
     if ((name == "path" || name == "origins") && !is_web) return refuse(key.source(), name + " goes with ws:// and wss:// only");
     if (name == "mode" && !is_unix) return refuse(key.source(), "mode goes with unix: only");
-    if (name == "proxy_protocol" && is_unix) return refuse(key.source(), "proxy_protocol does not go with unix:");
+    if (name.starts_with("proxy_") && is_unix) return refuse(key.source(), name + " does not go with unix:");
 
     if (is_of_tls)
       TRY(read_tls_key(name, node, listener));
@@ -138,6 +147,8 @@ class FileReader {
       listener.anonymous = TRY(truth(node, name));
     else if (name == "proxy_protocol")
       listener.proxy_protocol = TRY(truth(node, name));
+    else if (name == "proxy_from")
+      listener.proxy_from = TRY(networks(node));
     else if (name == "mode")
       listener.mode = TRY(mode(node));
     else if (name == "path")
@@ -183,6 +194,16 @@ class FileReader {
           static_cast<IdentityFrom>(TRY(one_of(node, name, {"none", "cn", "san", "san-uri", "san-dns", "spki", "psk"})));
     tls.any_certificate = listener.identity == IdentityFrom::certificate_key;
     return {};
+  }
+
+  Result<std::vector<net::Network>> networks(const toml::node& node) {
+    std::vector<net::Network> found;
+    for (const std::string& name : TRY(texts(node, "proxy_from"))) {
+      const auto network = net::Network::parse(name);
+      if (!network) return refuse(node.source(), "not an address or network: " + in_quotes(name));
+      found.push_back(*network);
+    }
+    return found;
   }
 
   /// One name of a file, or a list with one for each certificate; "" in it is none.
@@ -238,11 +259,96 @@ class FileReader {
         row.subscribe = TRY(schemes(node, "subscribe"));
       else if (key == "multicast")
         row.multicast = TRY(truth(node, "multicast"));
+      else if (key == "pattern")
+        row.pattern = TRY(pattern(node));
+      else if (key == "own")
+        row.own = TRY(own(node));
+      else if (key == "publish_qos" || key == "subscribe_qos")
+        (key == "publish_qos" ? row.publish_qos : row.subscribe_qos) = TRY(qos_set(node, std::string(key.str())));
+      else if (key == "login")
+        row.login = TRY(logins(node));
+      else if (key == "require")
+        row.require = TRY(requirements(node));
+      else if (key == "login_age")
+        row.login_age = TRY(duration(node, "login_age"));
       else
         return unknown(key, "[[topic]]");
     }
-    if (row.filter.empty()) return refuse(table.source(), "[[topic]] needs a filter");
+    if (row.filter.empty() == row.pattern.empty()) return refuse(table.source(), "[[topic]] needs a filter, or else a pattern");
+    if (row.pattern.empty() && table.contains("own")) return refuse(table.source(), "own goes with a pattern only");
+    if (row.filter.empty()) row.filter = mqtt::widen_pattern(row.pattern);
     return row;
+  }
+
+  Result<std::string> pattern(const toml::node& node) {
+    std::string value = TRY(text(node, "pattern"));
+    if (!mqtt::is_topic_pattern(value))
+      return refuse(node.source(),
+                    "not a topic pattern: " + in_quotes(value) + "; % stands as a whole level, %u or %c, or doubled");
+    if (std::ranges::find(filters_, value) != filters_.end())
+      return refuse(node.source(), "there is a [[topic]] for " + in_quotes(value) + " already");
+    return filters_.emplace_back(std::move(value));
+  }
+
+  Result<broker::Own> own(const toml::node& node) {
+    const std::string word = TRY(text(node, "own"));
+    if (word == "publish") return broker::Own::publish;
+    if (word == "subscribe") return broker::Own::subscribe;
+    if (word == "both") return broker::Own::both;
+    return refuse(node.source(), "own must be publish, subscribe or both");
+  }
+
+  Result<QosSet> qos_set(const toml::node& node, const std::string& name) {
+    const toml::array* array = node.as_array();
+    if (array == nullptr || array->empty()) return refuse(node.source(), name + " must be a list of 0, 1 and 2");
+    QosSet set = QosSet::none();
+    for (const toml::node& entry : *array) {
+      if (!entry.is_integer() || entry.as_integer()->get() < 0 || entry.as_integer()->get() > 2)
+        return refuse(entry.source(), name + " must be a list of 0, 1 and 2");
+      set.add(static_cast<mqtt::QoS>(entry.as_integer()->get()));
+    }
+    return set;
+  }
+
+  Result<std::vector<std::string>> logins(const toml::node& node) {
+    std::vector<std::string> names = TRY(texts(node, "login"));
+    if (names.empty()) return refuse(node.source(), "login must name a login");
+    std::string all = std::string(broker::password_login) + " " + std::string(broker::transport_login);
+    for (const Scheme& scheme : all_schemes())
+      if (scheme.info->has_login) all.append(" ").append(scheme.info->name);
+    for (const std::string& name : names)
+      if (name.empty() || (" " + all + " ").find(" " + name + " ") == all.npos)
+        return refuse(node.source(), "unknown login " + in_quotes(name) + "; there are " + all);
+    return names;
+  }
+
+  /// "key+password", or several of them of which one is enough.
+  Result<std::vector<Factors>> requirements(const toml::node& node) {
+    const std::vector<std::string> words =
+        node.is_string() ? std::vector<std::string>{node.as_string()->get()} : TRY(texts(node, "require"));
+    std::vector<Factors> sets;
+    for (const std::string& word : words) {
+      const auto factors = factors_from(word);
+      if (!factors)
+        return refuse(node.source(), in_quotes(word) + " is not of password, key, card and token, with + between them");
+      sets.push_back(*factors);
+    }
+    if (sets.empty()) return refuse(node.source(), "require must say what");
+    return sets;
+  }
+
+  /// Milliseconds of "30s", "15m", "12h" or "7d".
+  Result<std::uint64_t> duration(const toml::node& node, const std::string& name) {
+    const std::string value = TRY(text(node, name));
+    constexpr std::pair<char, std::uint64_t> units[] = {{'s', 1000}, {'m', 60'000}, {'h', 3'600'000}, {'d', 86'400'000}};
+    const auto* unit =
+        std::ranges::find(units, value.empty() ? ' ' : value.back(), [](const auto& entry) { return entry.first; });
+    std::uint64_t count = 0;
+    const char* end = value.data() + (value.empty() ? 0 : value.size() - 1);
+    const auto [stopped, error] = std::from_chars(value.data(), end, count);
+    if (unit == std::end(units) || error != std::errc{} || stopped != end || count == 0 || count > 100'000)
+      return refuse(node.source(), name + " must be a time such as 30s, 15m, 12h or 7d");
+    return count * unit->second;
   }
 
   /// [scheme.NAME], where NAME is a scheme without its profile.
@@ -256,7 +362,9 @@ class FileReader {
       for (const auto& [key, value] : *its.as_table()) {
         const auto listed = std::ranges::find(known->info->options, key.str(), &SchemeOption::name);
         if (listed == known->info->options.end()) return unknown(key, "[scheme." + std::string(scheme.str()) + "]");
-        options[std::string(scheme.str()) + "." + std::string(key.str())] = TRY(any_value(value, std::string(key.str())));
+        const std::string name(key.str());
+        options[std::string(scheme.str()) + "." + name] =
+            listed->is_file ? TRY(file_value(value, name)) : TRY(any_value(value, name));
       }
     }
     for (const Scheme& scheme : all_schemes()) {
@@ -271,6 +379,15 @@ class FileReader {
     if (node.is_integer()) return std::to_string(node.as_integer()->get());
     if (node.is_boolean()) return std::string(node.as_boolean()->get() ? "true" : "false");
     return refuse(node.source(), name + " must be a text, a number, true or false");
+  }
+
+  /// What stands in the file that @FILE names.
+  Result<std::string> file_value(const toml::node& node, const std::string& name) const {
+    constexpr std::size_t longest = 64 * 1024;
+    const std::string named = TRY(text(node, name));
+    if (!named.starts_with('@')) return refuse(node.source(), name + " must be \"@FILE\": what it is, stands in a file");
+    const Secret value = TRY(read_private_file(beside(named.substr(1)), wants_scheme_option, longest));
+    return std::string(trimmed(as_text(value.reveal())));
   }
 
   Result<BridgeSettings> read_bridge(const toml::table& table) {
@@ -371,8 +488,8 @@ class FileReader {
   }
 
   /// A file or folder; a relative name begins where this configuration lies.
-  Result<std::string> file_name(const toml::node& node, const std::string& name) const {
-    const std::string named = TRY(text(node, name));
+  Result<std::string> file_name(const toml::node& node, const std::string& name) const { return beside(TRY(text(node, name))); }
+  std::string beside(const std::string& named) const {
     const bool is_relative = !named.empty() && named.front() != '/';
     return is_relative ? path_.substr(0, path_.rfind('/') + 1) + named : named;
   }

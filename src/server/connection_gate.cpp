@@ -46,6 +46,10 @@ bool ConnectionGate::may_come(std::string_view from, Now now) {
   return has_room(from, now);
 }
 
+void ConnectionGate::refuse_proxy(std::string_view from, Now now) {
+  refuse(broker::Refusal::login_refused, from, "not among proxy_from", now);
+}
+
 ConnectionGate::Ticket ConnectionGate::admit(std::string_view address, Now now) {
   const std::lock_guard lock(mutex_);
   if (!has_room(address, now)) return nullptr;

@@ -5,8 +5,8 @@
 #include <memory>
 #include <mutex>
 #include <string>
-#include <unordered_map>
 
+#include "base/keyed_hash.h"
 #include "broker/shard.h"
 #include "broker/token_bucket.h"
 
@@ -31,6 +31,8 @@ class ConnectionGate {
   Ticket admit(std::string_view address, Now now);
   /// For those whose address is not known yet; they are to be admitted when it is.
   bool may_come(std::string_view from, Now now);
+  /// It would speak for others and is not among those who may: tells the journal.
+  void refuse_proxy(std::string_view from, Now now);
 
   std::size_t addresses() const;
   static constexpr std::size_t most_remembered = 100'000;  ///< addresses
@@ -42,7 +44,7 @@ class ConnectionGate {
     broker::TokenBucket connects;
   };
   class Entered;
-  using Places = std::unordered_map<std::string, Place>;
+  using Places = TextMap<Place>;
 
   bool refuse(broker::Refusal why, std::string_view address, const char* cause, Now now);
   bool has_room(std::string_view from, Now now);

@@ -1,5 +1,7 @@
 #include "server/entrance.h"
 
+#include <algorithm>
+
 #include "base/try.h"
 
 namespace sealmq::server {
@@ -11,7 +13,7 @@ Result<std::shared_ptr<net::TlsServer>> load_tls(const Listener& listener) {
   return tls;
 }
 
-Result<std::unique_ptr<Entrance>> Entrance::open(const Listener& listener, bool lets_in_anonymous,
+Result<std::unique_ptr<Entrance>> Entrance::open(boost::asio::io_context& loop, const Listener& listener, bool lets_in_anonymous,
                                                  const std::vector<std::unique_ptr<ShardThread>>& shards, ConnectionGate& gate,
                                                  Log& log) {
   std::unique_ptr<Entrance> entrance(new Entrance(listener, shards, gate, log));
@@ -22,7 +24,6 @@ Result<std::unique_ptr<Entrance>> Entrance::open(const Listener& listener, bool 
   entrance->door_ = std::make_shared<const ShardThread::Door>(
       ShardThread::Door{entrance->entry_, listener.identity, lets_in_anonymous, listener.hop,
                         !is_private && !listener.insecure_channel, is_private, listener.bind_client_id});
-  auto& loop = shards.front()->loop();
   if (listener.transport == net::Transport::unix_socket)
     entrance->listener_ = TRY(net::TcpListener::open_unix(loop, listener.socket_path, listener.mode, *entrance));
   else
@@ -49,13 +50,27 @@ Result<> Entrance::look_at_responses() {
 
 void Entrance::accepted(Descriptor socket) {
   const std::string from = net::peer_address(socket.number());
+  if (entry_->expects_proxy_header() &&
+      std::ranges::none_of(settings_.proxy_from, [&](const net::Network& network) { return network.contains(from); }))
+    return gate_.refuse_proxy(from, system_now());
   ConnectionGate::Ticket ticket;
   // Behind a proxy it is not the proxy that counts: its client is admitted when the header has named it.
   const bool may_come =
       entry_->expects_proxy_header() ? gate_.may_come(from, system_now()) : (ticket = gate_.admit(from, system_now())) != nullptr;
   if (!may_come) return;
-  shards_[next_shard_]->welcome(std::move(socket), door_, std::move(ticket));
+  next_shard().welcome(std::move(socket), door_, std::move(ticket));
+}
+
+/// They take turns, but for one that does not get round to those whom it was given.
+ShardThread& Entrance::next_shard() {
+  const std::size_t first = next_shard_;
   next_shard_ = (next_shard_ + 1) % shards_.size();
+  std::size_t chosen = first;
+  for (std::size_t i = 1; i < shards_.size() && shards_[chosen]->arriving() > 0; ++i) {
+    const std::size_t other = (first + i) % shards_.size();
+    if (shards_[other]->arriving() < shards_[chosen]->arriving()) chosen = other;
+  }
+  return *shards_[chosen];
 }
 
 void Entrance::accept_failed(std::string cause) {

@@ -1,4 +1,4 @@
-// Entrance: one [[listener]] at work. It accepts in the loop of the first shard and deals the newcomers out to all shards.
+// Entrance: one [[listener]] at work. It accepts in the loop of the doors and deals the newcomers out to the shards.
 #pragma once
 
 #include <memory>
@@ -20,12 +20,12 @@ class Entrance final : private net::AcceptHandler {
  public:
   /// The shards' threads and the log outlive it. Errors: environment (the port is taken, a file cannot be read), caller_misused
   /// (a file of TLS holds something else).
-  static Result<std::unique_ptr<Entrance>> open(const Listener& listener, bool lets_in_anonymous,
+  static Result<std::unique_ptr<Entrance>> open(boost::asio::io_context& loop, const Listener& listener, bool lets_in_anonymous,
                                                 const std::vector<std::unique_ptr<ShardThread>>& shards, ConnectionGate& gate,
                                                 Log& log);
 
   void start() { listener_->start(); }
-  /// In the loop of the first shard.
+  /// In its loop, from start() on.
   void close() { listener_->close(); }
 
   /// With the port that was picked.
@@ -42,6 +42,7 @@ class Entrance final : private net::AcceptHandler {
       : settings_(std::move(settings)), shards_(shards), gate_(gate), log_(log) {}
 
   void accepted(Descriptor socket) override;
+  ShardThread& next_shard();
   void accept_failed(std::string cause) override;
 
   Listener settings_;

@@ -10,11 +10,13 @@ namespace sealmq::server {
 namespace {
 
 /// A user name may have 65535 bytes; what is remembered of it is short. No network has a space in it. Empty: no name.
-std::string key_of(std::string_view name, const std::string& network) {
+std::string short_of(std::string_view name) {
   constexpr std::size_t longest = 64;
-  if (name.empty()) return {};
-  const auto short_name = name.size() <= longest ? std::string(name) : "sha256:" + to_hex(crypto::sha256(as_bytes(name)));
-  return network + " " + short_name;
+  return name.size() <= longest ? std::string(name) : "sha256:" + to_hex(crypto::sha256(as_bytes(name)));
+}
+
+std::string key_of(std::string_view name, const std::string& network) {
+  return name.empty() ? std::string() : network + " " + short_of(name);
 }
 
 }  // namespace
@@ -95,11 +97,25 @@ bool LoginThrottle::begin(Tested by, std::string_view name, std::string_view add
 
 // A network's failures stay: who knows one password could go on guessing others.
 void LoginThrottle::end(Tested by, std::string_view name, std::string_view address, Outcome outcome, Now now) {
-  const std::string network = net::place_of(address), key = key_of(name, network);
+  const std::string network = net::place_of(address), key = key_of(name, network), its_name = short_of(name);
+  bool is_news = false;
+  {
+    const std::lock_guard lock(mutex_);
+    Counted& its = counted(by);
+    if (!key.empty()) its.names.end(key, outcome, true, now);
+    its.networks.end(network, outcome, false, now);
+    if (by == Tested::secret && !name.empty()) {
+      if (outcome == Outcome::failed) is_news = guessed_.failed(its_name, now);
+      if (outcome == Outcome::succeeded) guessed_.succeeded(its_name, network, now);
+    }
+  }
+  if (is_news && tell_) tell_(its_name);
+}
+
+LoginThrottle::Turn LoginThrottle::take_turn(std::string_view name, std::string_view address, Now now) {
+  if (name.empty()) return {};
   const std::lock_guard lock(mutex_);
-  Counted& its = counted(by);
-  if (!key.empty()) its.names.end(key, outcome, true, now);
-  its.networks.end(network, outcome, false, now);
+  return guessed_.take_turn(short_of(name), net::place_of(address), now);
 }
 
 }  // namespace sealmq::server

@@ -69,9 +69,30 @@ Result<> Maintenance::show_life() {
   return {};
 }
 
+/// To all shards.
+Result<> Maintenance::spread_list(std::uint64_t version) {
+  if (version == spread_) return {};
+  const auto directory = directory_ = TRY(load_directory(registry_, directory_.get()));
+  std::latch everywhere(static_cast<std::ptrdiff_t>(shards_.size()));
+  for (const auto& shard : shards_)
+    shard->post([directory, &everywhere](broker::Shard& its, Now now) {
+      its.set_directory(directory, now);
+      everywhere.count_down();
+    });
+  everywhere.wait();
+  spread_ = version;
+  log_.debug("the list of identities has changed: " + std::to_string(directory->all().size()) + " identities");
+  return {};
+}
+
 // The version is read first: a change that comes in between is seen again in the next round.
 Result<> Maintenance::follow_registry() {
-  TRY(show_life());
+  // A registry that can be read and not written is followed as far as that goes: who was revoked may do nothing any more.
+  if (const auto shown = show_life(); !shown) {
+    const std::uint64_t version = TRY(registry_.version());
+    TRY(spread_list(version));
+    return shown;
+  }
   const std::uint64_t version = followed_ ? TRY(registry_.wait_for_change(*followed_, round_time)) : TRY(registry_.version());
   if (version == followed_) return {};
   // Many changes one after the other, of a long list, are taken together: following them is to leave the processor to others.
@@ -81,16 +102,7 @@ Result<> Maintenance::follow_registry() {
     return {};
   }
 
-  const auto directory = directory_ = TRY(load_directory(registry_, directory_.get()));
-  std::latch everywhere(static_cast<std::ptrdiff_t>(shards_.size()));
-  for (const auto& shard : shards_)
-    shard->post([directory, &everywhere](broker::Shard& its, Now now) {
-      its.set_directory(directory, now);
-      everywhere.count_down();
-    });
-  everywhere.wait();
-  log_.debug("the list of identities has changed: " + std::to_string(directory->all().size()) + " identities");
-
+  TRY(spread_list(version));
   for (const RevocationOrder& order : TRY(registry_.open_orders(broker_))) TRY(carry_out(order, seen));
   reached_.reach(version);
   TRY(registry_.follow(broker_, version));

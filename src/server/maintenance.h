@@ -34,6 +34,7 @@ class Maintenance {
  private:
   void run(const std::stop_token& stop);
   Result<> show_life();
+  Result<> spread_list(std::uint64_t version);
   /// Returns when there was something to do, or after a while.
   Result<> follow_registry();
   Result<> carry_out(const RevocationOrder& order, std::chrono::steady_clock::time_point seen);
@@ -50,6 +51,7 @@ class Maintenance {
   Log& log_;
   const std::vector<std::unique_ptr<ShardThread>>& shards_;
   std::shared_ptr<const Directory> directory_;  // as the shards have it
+  std::optional<std::uint64_t> spread_;         // its version in the registry
   std::optional<std::uint64_t> followed_;       // the registry's version that all shards have, with all orders carried out
   std::optional<Error> registry_trouble_;
   std::jthread thread_;

@@ -43,13 +43,13 @@ Result<> MessageKeys::begin_epoch(sqlite::Database& database) {
   TRY(insert.bind(epoch).bind(Bytes(ephemeral.public_key())).run());
   TRY(transaction.commit());
   epoch_ = epoch;
-  iv_ = 0;
+  iv_ = crypto::Counter();
   present_.emplace(epoch_key(shared, broker, ephemeral.public_key()));
   return {};
 }
 
 MessageKeys::Sealed MessageKeys::seal(std::uint64_t number, Bytes record) {
-  Sealed sealed{epoch_, iv_++, {}};  // an IV is used once, also when the transaction is undone
+  Sealed sealed{epoch_, iv_.take().value(), {}};  // an IV is used once, also when the transaction is undone
   present_->seal(iv_of(sealed.iv), number_bytes(number), record, sealed.bytes);
   return sealed;
 }

@@ -8,6 +8,7 @@
 #include <unordered_map>
 
 #include "crypto/aead.h"
+#include "crypto/counter.h"
 #include "registry/sqlite.h"
 #include "sealmq/keystore.h"
 
@@ -15,19 +16,21 @@ namespace sealmq::server {
 
 class MessageKeys {
  public:
+  static constexpr std::uint64_t messages_per_key = std::uint64_t{1} << 32;
   /// `key` and `random` outlive it.
-  MessageKeys(KeyStore& key, Random& random) : key_(key), random_(random) {}
+  MessageKeys(KeyStore& key, Random& random, std::uint64_t most = messages_per_key) : key_(key), random_(random), most_(most) {}
 
   /// A key of its own for what is sealed from now on; to be called before the first seal() and when is_used_up(). Errors:
   /// environment.
   Result<> begin_epoch(sqlite::Database& database);
-  bool is_used_up() const { return iv_ >= messages_per_key; }
+  bool is_used_up() const { return iv_.next() >= most_; }
 
   struct Sealed {
     std::uint64_t epoch;
     std::uint64_t iv;
     Buffer bytes;
   };
+  /// On the other side of a fork(), where that is a bug, it ends in an exception.
   Sealed seal(std::uint64_t number, Bytes record);
 
   /// By epoch.
@@ -38,13 +41,12 @@ class MessageKeys {
   static Result<Buffer> open(Earlier& keys, std::uint64_t number, std::uint64_t epoch, std::uint64_t iv, Bytes sealed);
 
  private:
-  static constexpr std::uint64_t messages_per_key = std::uint64_t{1} << 32;
-
   KeyStore& key_;
   Random& random_;
+  const std::uint64_t most_;
   std::optional<crypto::AesGcm> present_;
   std::uint64_t epoch_ = 0;
-  std::uint64_t iv_ = 0;
+  crypto::Counter iv_;
 };
 
 }  // namespace sealmq::server

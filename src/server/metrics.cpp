@@ -112,6 +112,8 @@ void of_broker(Page& page, const Totals& totals) {
   page.simple_counter("sealmq_message_bytes_sent_total", "PUBLISH packets to subscribers, whole.", c.delivered_bytes);
 
   page.simple_counter("sealmq_logins_total", "Connections that were accepted.", c.logins);
+  page.simple_counter("sealmq_logins_slowed_total", "Tries of passwords that were held back: many had failed at the name.",
+                      c.slowed_logins);
   page.counter("sealmq_disconnects_total", "Connections of logged in clients that ended, by reason.");
   each<broker::Ending>(page, "reason", c.ended);
   page.simple_counter("sealmq_sessions_expired_total", "Sessions whose client stayed away too long.", c.expired_sessions);

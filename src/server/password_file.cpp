@@ -175,16 +175,15 @@ class PasswordFile::Check final : public Login {
       entry.cost = {like.log2_n, like.r, like.p};  // or the time would tell that nobody is called so
     }
     const auto mark = file_.mark_of(name_, entry, password_);
-    if (at != entries->end() && file_.was_verified(name_, mark, scene.now.steady)) return done(name_);
-    ++file_.hashed_;
-    const Secret hash = TRY(crypto::scrypt(password_.reveal(), entry.salt, entry.cost, hash_size));
+    if (at != entries->end() && file_.was_verified(name_, mark, scene.now.steady)) return done(name_, {Factor::password});
+    const Secret hash = TRY(file_.hash(password_, entry));  // of nobody's too, which takes as long
     const bool matches = same(hash.reveal(), entry.hash);
     if (at == entries->end()) return fail(Blame::not_authorised, "user name " + printable(name_) + " has no password");
     if (!matches) return fail(Blame::not_authorised, "wrong password for " + printable(name_));
     file_.keep_verified(name_, mark, scene.now.steady);
     if (const Identity* known = scene.directory.find(name_); known != nullptr)
       file_.hash_anew(name_, entry, password_, known->kind);
-    return done(name_);
+    return done(name_, {Factor::password});
   }
 
  private:
@@ -206,6 +205,11 @@ PasswordFile::PasswordFile(std::string path, Random& random, bool must_be_there)
 bool PasswordFile::is_kept() {
   if (!is_kept_ && exists(path_)) is_kept_ = true;
   return is_kept_;
+}
+
+Result<Secret> PasswordFile::hash(const Secret& password, const PasswordEntry& entry) {
+  ++hashed_;
+  return crypto::scrypt(password.reveal(), entry.salt, entry.cost, hash_size);
 }
 
 std::unique_ptr<Login> PasswordFile::begin(LoginRequest& request) {

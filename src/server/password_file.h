@@ -74,6 +74,7 @@ class PasswordFile {
   static constexpr std::size_t most_verified = 100'000;
 
   bool is_kept();
+  Result<Secret> hash(const Secret& password, const PasswordEntry& entry);
   Result<std::shared_ptr<const PasswordEntries>> entries();
   crypto::Digest mark_of(std::string_view name, const PasswordEntry& entry, const Secret& password) const;
   bool was_verified(std::string_view name, const crypto::Digest& mark, std::uint64_t now);

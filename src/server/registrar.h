@@ -3,7 +3,6 @@
 #pragma once
 
 #include <functional>
-#include <map>
 #include <mutex>
 #include <set>
 #include <string>
@@ -18,20 +17,22 @@ namespace sealmq::server {
 
 class RegistryRegistrar final : public Registrar {
  public:
-  /// `authority`: its ECDSA key; nothing: orders are refused. `audit` may be null. `ordered` is told, on any thread, of each
-  /// order that was taken here, with the frame it came in. All outlive this. What it answers is in force: it waits for
-  /// `followed`.
-  RegistryRegistrar(Registry& registry, FollowedVersion& followed, std::optional<std::array<std::uint8_t, 33>> authority,
-                    const authority::AuditLog* audit, Log& log,
-                    std::function<void(const std::array<std::uint8_t, 32>& id, Bytes frame)> ordered);
+  /// Told, on any thread, of an order that was taken here and is the last about this key, with the frame to be passed on.
+  using Ordered = std::function<void(const KeyHash& key, Bytes frame)>;
 
-  Result<> join(Bytes ticket, const PublicKeys& keys, const std::vector<std::string>& publish,
+  /// `authority`: its ECDSA key; nothing: orders are refused. `audit` may be null. All outlive this. What it answers is in force:
+  /// it waits for `followed`.
+  RegistryRegistrar(Registry& registry, FollowedVersion& followed, std::optional<std::array<std::uint8_t, 33>> authority,
+                    const authority::AuditLog* audit, Log& log, Ordered ordered);
+
+  Result<> join(Bytes ticket, const PublicKeys& keys, bool proved, const std::vector<std::string>& publish,
                 const std::vector<std::string>& subscribe, Now now) override;
   Result<> take_order(Bytes frame, Now now) override;
 
  private:
-  bool is_in_force(const std::array<std::uint8_t, 32>& digest);
-  bool is_latest_here(const RevocationByAuthority& order);
+  bool is_in_force(const std::array<std::uint8_t, 32>& name);
+  void tell(const AuthorityOrder& order, const std::vector<std::string>& names, Now now);
+  Result<> need_all_orders();
   void record(std::string_view what, std::string_view name, const std::string& text, Now now);
 
   Registry& registry_;
@@ -40,9 +41,9 @@ class RegistryRegistrar final : public Registrar {
   const authority::AuditLog* const audit_;
   Log& log_;
   std::mutex mutex_;
-  std::map<std::array<std::uint8_t, 32>, std::uint64_t> told_;  // the highest serial that ordered_ was told of, for each ID
-  std::set<std::array<std::uint8_t, 32>> in_force_;             // digests of the orders that were carried out here
-  const std::function<void(const std::array<std::uint8_t, 32>& id, Bytes frame)> ordered_;
+  std::uint64_t early_ = 0;                          // the highest serial of those that came before others
+  std::set<std::array<std::uint8_t, 32>> in_force_;  // names of the orders that were carried out here
+  const Ordered ordered_;
 };
 
 }  // namespace sealmq::server

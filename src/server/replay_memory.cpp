@@ -8,6 +8,7 @@
 #include <cstring>
 #include <limits>
 #include <mutex>
+#include <optional>
 
 #include "base/descriptor.h"
 #include "base/error_text.h"
@@ -22,7 +23,6 @@ namespace sealmq {
 namespace {
 
 using sqlite::Database;
-using sqlite::Durability;
 using sqlite::Statement;
 
 // Small enough that a message is not held up by it, more than the one digest that a message adds.
@@ -52,8 +52,20 @@ std::uint64_t comparable(std::uint64_t wall) {
 }
 
 Failure full() {
-  return fail(Blame::environment, "the replay memory is full");
+  return fail(Blame::environment, "the author's part of the replay memory is full");
 }
+
+/// What may be forgotten is told by a clock that nobody sets: one that jumps ahead and back must not make a message new again.
+class PatientClock {
+ public:
+  std::uint64_t wall(Now now) {
+    if (!begun_) begun_ = now;
+    return std::min(now.wall, begun_->wall + (now.steady - std::min(begun_->steady, now.steady)));
+  }
+
+ private:
+  std::optional<Now> begun_;
+};
 
 bool keeps_digest(const ReplayMark& mark, Now now) {
   return now.wall <= mark.forget_after;
@@ -65,12 +77,12 @@ class VolatileMemory : public ReplayMemory {
 
   Result<Replay> judge(const ReplayMark& mark, Now now) override {
     const std::lock_guard lock(mutex_);
-    table_.drop_expired(now, drops_per_message);
+    table_.drop_expired(clock_.wall(now), drops_per_message);
     const auto verdict = table_.look(mark, now);
     if (verdict != Replay::fresh) return verdict;
     if (keeps_digest(mark, now)) {
-      if (table_.is_full()) return full();
-      table_.put_digest(mark.scheme, mark.digest, mark.forget_after);
+      if (!table_.has_room_for(mark.author)) return full();
+      table_.put_digest(mark.scheme, mark.digest, mark.forget_after, &mark.author);
     }
     if (mark.ordered) table_.put_window(mark.scheme, mark.author, table_.window_after(mark));
     return verdict;
@@ -78,6 +90,7 @@ class VolatileMemory : public ReplayMemory {
 
  private:
   std::mutex mutex_;
+  PatientClock clock_;
   ReplayTable table_;
 };
 
@@ -134,18 +147,21 @@ class Journal {
 
   /// All or nothing, as far as the file tells.
   Result<> append(Bytes bytes) {
+    if (is_torn_) TRY(mend());  // or what follows would stand behind half a record, and not be read
     const ssize_t count = ::write(file_.number(), bytes.data(), bytes.size());
     if (count == static_cast<ssize_t>(bytes.size())) {
       size_ += count;
       return {};
     }
     const std::string cause = count < 0 ? error_text(errno) : "no space";
-    if (count > 0 && ::ftruncate(file_.number(), size_) != 0) return fail(Blame::environment, "cannot mend " + path_);
+    is_torn_ = count > 0;
+    if (is_torn_) TRY(mend());
     return fail(Blame::environment, "cannot write " + path_ + ": " + cause);
   }
   Result<> clear() {
     if (::ftruncate(file_.number(), 0) != 0) return fail(Blame::environment, "cannot clear " + path_);
     size_ = 0;
+    is_torn_ = false;
     return {};
   }
   /// What an earlier process left, up to where it was cut off.
@@ -168,10 +184,17 @@ class Journal {
   }
 
  private:
+  Result<> mend() {
+    if (::ftruncate(file_.number(), size_) != 0)
+      return fail(Blame::environment, "cannot mend " + path_ + ": " + error_text(errno));
+    is_torn_ = false;
+    return {};
+  }
   Journal(std::string path, Descriptor file) : path_(std::move(path)), file_(std::move(file)) {}
   std::string path_;
   Descriptor file_;
   off_t size_ = 0;
+  bool is_torn_ = false;  // it ends with half a record
 };
 
 /// Marks are in memory, in one of two journals, and from time to time in the database; then the other journal goes on and this
@@ -179,7 +202,7 @@ class Journal {
 class FileMemory : public StoredReplayMemory {
  public:
   static Result<std::unique_ptr<StoredReplayMemory>> open(const std::string& path, ReplayLimits limits) {
-    auto database = TRY(Database::open(path, Durability::every_commit));
+    auto database = TRY(Database::open(path));
     TRY(database.execute(schema));
     ReplayTable table(limits.digests);
     TRY(load(database, table));
@@ -187,20 +210,20 @@ class FileMemory : public StoredReplayMemory {
     auto second = TRY(Journal::open(path + ".replays-1"));
     Statements statements = TRY(Statements::prepare(database));
     auto memory = std::make_unique<FileMemory>(std::move(database), std::move(statements), std::move(first), std::move(second),
-                                               std::move(table));
+                                               std::move(table), limits);
     TRY(memory->take_over_journals());
     return memory;
   }
 
   Result<Replay> judge(const ReplayMark& mark, Now now) override {
     const std::lock_guard lock(mutex_);
-    table_.drop_expired(now, drops_per_message);
+    table_.drop_expired(clock_.wall(now), drops_per_message);
     const auto verdict = table_.look(mark, now);
     if (verdict != Replay::fresh) return verdict;
     Remembered remembered;
     remembered.scheme = mark.scheme;
     remembered.keeps_digest = keeps_digest(mark, now);
-    if (remembered.keeps_digest && table_.is_full()) return full();
+    if (remembered.keeps_digest && !table_.has_room_for(mark.author)) return full();
     remembered.digest = mark.digest;
     remembered.forget_after = mark.forget_after;
     remembered.has_window = mark.ordered;
@@ -212,16 +235,25 @@ class FileMemory : public StoredReplayMemory {
     record_.clear();
     encode(remembered, record_);
     TRY(journals_[active_].append(record_));
-    put(remembered);
+    put(remembered, &mark.author);
     fresh_.push_back(std::move(remembered));
     return verdict;
   }
 
+  void count_in(broker::Budget& budget) override {
+    const std::lock_guard lock(mutex_);
+    if (budget.most() != 0) table_.set_most(std::min(limits_.digests, budget.most() / 8 / ReplayTable::cost_of_digest));
+    charge_ = broker::Charge(&budget, table_.bytes());
+  }
+
   Result<> maintain(Now now) override {
     const std::lock_guard one_at_a_time(maintenance_mutex_);
+    std::uint64_t wall = 0;
     {
       const std::lock_guard lock(mutex_);
-      table_.drop_expired(now, 10'000);
+      wall = clock_.wall(now);
+      table_.drop_expired(wall, 10'000);
+      charge_.set(table_.bytes() + fresh_.size() * sizeof(Remembered));
       if (leaving_.empty() && !fresh_.empty()) {  // else the last attempt failed, and its journal is still needed
         leaving_ = std::exchange(fresh_, {});
         active_ = 1 - active_;
@@ -233,7 +265,7 @@ class FileMemory : public StoredReplayMemory {
       TRY(journals_[1 - active_].clear());
     }
     for (std::uint64_t gone = 1; gone > 0;) {
-      TRY(statements_.purge.bind(comparable(now.wall)).run());
+      TRY(statements_.purge.bind(comparable(wall)).run());
       if (!TRY(statements_.changes.step())) break;
       gone = statements_.changes.number(0);
       statements_.changes.reset();
@@ -261,10 +293,11 @@ class FileMemory : public StoredReplayMemory {
     }
   };
 
-  FileMemory(Database database, Statements statements, Journal first, Journal second, ReplayTable table)
+  FileMemory(Database database, Statements statements, Journal first, Journal second, ReplayTable table, ReplayLimits limits)
       : database_(std::move(database)),
         statements_(std::move(statements)),
         journals_{std::move(first), std::move(second)},
+        limits_(limits),
         table_(std::move(table)) {}
 
  private:
@@ -311,8 +344,9 @@ class FileMemory : public StoredReplayMemory {
     if (behind < 64) later.used |= earlier.used << behind;
     return later;
   }
-  void put(const Remembered& remembered) {
-    if (remembered.keeps_digest) table_.put_digest(remembered.scheme, remembered.digest, remembered.forget_after);
+  /// What was remembered before the start counts for nobody.
+  void put(const Remembered& remembered, const ReplayTable::Name* author = nullptr) {
+    if (remembered.keeps_digest) table_.put_digest(remembered.scheme, remembered.digest, remembered.forget_after, author);
     if (remembered.has_window) table_.put_window(remembered.scheme, remembered.author, remembered.window);
   }
 
@@ -334,7 +368,10 @@ class FileMemory : public StoredReplayMemory {
   std::mutex mutex_;  // guards what follows; of the journals the active one
   std::array<Journal, 2> journals_;
   std::size_t active_ = 0;
+  PatientClock clock_;
+  const ReplayLimits limits_;
   ReplayTable table_;
+  broker::Charge charge_;
   std::vector<Remembered> fresh_;  // in the active journal, and not on its way to the database
   Buffer record_;                  // scratch
 };

@@ -4,12 +4,14 @@
 #include <memory>
 #include <string>
 
+#include "broker/budget.h"
 #include "sealmq/ports.h"
 
 namespace sealmq {
 
 struct ReplayLimits {
-  /// More messages than this are not remembered at the same time; further ones are refused. About 120 bytes each.
+  /// More messages than this are not remembered at the same time, and authors have Shares of them; further ones are refused.
+  /// About 160 bytes each.
   std::size_t digests = 4'000'000;
 };
 
@@ -21,6 +23,8 @@ class StoredReplayMemory : public ReplayMemory {
   /// Writes what is new, removes what may be forgotten. For a thread of its own, several times a second: it waits for the disk,
   /// while judge() goes on. Errors: environment; nothing is lost and the next call tries again.
   virtual Result<> maintain(Now now) = 0;
+  /// Counts what it keeps there, from then on an eighth of it at most. Once; `budget` outlives it.
+  virtual void count_in(broker::Budget& budget) = 0;
 };
 
 /// Makes the file (0600) if it is missing. Errors: environment.

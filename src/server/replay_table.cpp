@@ -3,6 +3,8 @@
 #include <cstring>
 #include <random>
 
+#include "base/shares.h"
+
 namespace sealmq {
 namespace {
 
@@ -42,13 +44,18 @@ std::size_t ReplayTable::Hash::operator()(const Name& name) const {
   return hash;
 }
 
-ReplayTable::ReplayTable(std::size_t most_digests) : most_digests_(most_digests), hash_{random_key()} {}
+ReplayTable::ReplayTable(std::size_t most_digests) : most_digests_(most_digests), hash_{random_key()}, shares_(16, hash_) {}
+
+bool ReplayTable::has_room_for(const Name& author) const {
+  const auto at = shares_.find(author);
+  return Shares::may_take(1, at == shares_.end() ? 0 : at->second, digest_count_, most_digests_);
+}
 
 Replay ReplayTable::look(const ReplayMark& mark, Now now) const {
   const Scheme* scheme = find(mark.scheme);
   if (scheme != nullptr) {
     const auto digest = scheme->digests.find(mark.digest);
-    if (digest != scheme->digests.end() && now.wall <= digest->second) return Replay::repeat;
+    if (digest != scheme->digests.end() && now.wall <= digest->second.forget_after) return Replay::repeat;
   }
   // Without a number only the digest could tell a repetition, and it would be forgotten at once.
   if (!mark.ordered) return now.wall <= mark.forget_after ? Replay::fresh : Replay::stale;
@@ -76,33 +83,39 @@ ReplayWindow ReplayTable::window(std::string_view scheme, const Name& author) co
 }
 
 void ReplayTable::put_window(std::string_view scheme, const Name& author, ReplayWindow window) {
-  find_or_make(scheme).windows.insert_or_assign(author, window);
+  const bool is_new = find_or_make(scheme).windows.insert_or_assign(author, window).second;
+  window_count_ += is_new ? 1 : 0;
 }
 
-void ReplayTable::put_digest(std::string_view scheme, const Name& digest, std::uint64_t forget_after) {
+void ReplayTable::put_digest(std::string_view scheme, const Name& digest, std::uint64_t forget_after, const Name* author) {
   auto& in = find_or_make(scheme);
-  const auto [at, is_new] = in.digests.try_emplace(digest, forget_after);
+  const auto [at, is_new] = in.digests.try_emplace(digest, Digest{forget_after, nullptr});
   if (is_new) {
     ++digest_count_;
-  } else if (forget_after > at->second) {
-    at->second = forget_after;
+    if (author != nullptr) {
+      at->second.share = &*shares_.try_emplace(*author, 0).first;
+      ++at->second.share->second;
+    }
+  } else if (forget_after > at->second.forget_after) {
+    at->second.forget_after = forget_after;
   } else {
     return;  // its slot is there already
   }
   expiring_[forget_after / milliseconds_per_slot].push_back({&in, digest});
 }
 
-void ReplayTable::drop_expired(Now now, std::size_t at_most) {
+void ReplayTable::drop_expired(std::uint64_t wall, std::size_t at_most) {
   while (at_most > 0 && !expiring_.empty()) {
     const auto slot = expiring_.begin();
-    if (slot->first >= now.wall / milliseconds_per_slot) return;  // something in it may still be needed
+    if (slot->first >= wall / milliseconds_per_slot) return;  // something in it may still be needed
     auto& names = slot->second;
     for (; at_most > 0 && !names.empty(); --at_most) {
       const auto [scheme, digest] = names.back();
       names.pop_back();
       const auto found = scheme->digests.find(digest);
       // Not there: dropped through another slot. A later time: its own slot is still to come.
-      if (found == scheme->digests.end() || found->second >= now.wall) continue;
+      if (found == scheme->digests.end() || found->second.forget_after >= wall) continue;
+      if (auto* share = found->second.share; share != nullptr && --share->second == 0) shares_.erase(Name(share->first));
       scheme->digests.erase(found);
       --digest_count_;
     }

@@ -4,6 +4,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -15,6 +16,7 @@
 #include "registry/data_folder.h"
 #include "registry/open_registry.h"
 #include "sealmq/keystore.h"
+#include "sealmq/scheme.h"
 #include "server/admin_listener.h"
 #include "server/broker_topic_keys.h"
 #include "server/entrance.h"
@@ -67,6 +69,30 @@ void check_admin(std::vector<Problem>& problems, const Admin& admin) {
   }
 }
 
+/// Whether the broker learns who somebody is, by a message or by a login.
+bool tells_identities(const Configuration& configuration) {
+  const auto names_one = [&](const Scheme& scheme) {
+    const SchemeInfo& its = *scheme.info;
+    return (its.claims.revocable || its.names_ends || !its.needs_login.empty() || its.login_protects) && is_named(configuration, its);
+  };
+  const auto asks = [&](const Listener& listener) { return !lets_in_anonymous(configuration, listener); };
+  return std::ranges::any_of(all_schemes(), names_one) || std::ranges::any_of(configuration.listeners, asks);
+}
+
+void check_authority(std::vector<Problem>& problems, const Configuration& configuration) {
+  if (configuration.authority.empty()) return;
+  if (const auto authority = read_authority(configuration.authority); !authority) return keep(problems, authority.error());
+  if (const auto file = read_identity_file(configuration.authority); file && file->proof.empty())
+    problems.push_back({Blame::caller_misused, configuration.authority + " does not prove that its maker holds its keys",
+                        "sealmq authority new, where the authority is, adds the proof to its authority.pub", true});
+  if (!tells_identities(configuration))
+    problems.push_back(
+        {Blame::caller_misused,
+         "nothing would carry out the orders of the authority: no [[topic]] row names a scheme by which the broker "
+         "learns who publishes, and no listener asks who its clients are",
+         "sealmq version lists the schemes that are revocable", true});
+}
+
 }  // namespace
 
 std::vector<Problem> find_problems_in(const std::string& data_folder) {
@@ -105,6 +131,7 @@ std::vector<Problem> find_problems_in(const std::string& data_folder) {
 std::vector<Problem> find_problems(const Configuration& configuration) {
   std::vector<Problem> problems = find_problems_in(configuration.data);
   check_admin(problems, configuration.admin);
+  check_authority(problems, configuration);
   if (!configuration.registry.empty())
     if (const auto url = check_registry_url(configuration.registry); !url) keep(problems, url.error());
   const DataFolder folder{configuration.data};

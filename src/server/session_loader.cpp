@@ -42,6 +42,8 @@ class Loader {
     TRY(load_sessions(sessions, messages, loaded));
     for (auto& [number, session] : sessions) loaded.restored.sessions.push_back(std::move(session));
     TRY(load_rest(messages, loaded));
+    auto key = TRY(database_.prepare("SELECT first, second FROM shard_key_1"));
+    while (TRY(key.step())) loaded.restored.shard_key = {key.number(0), key.number(1)};
     return loaded;
   }
 
@@ -96,7 +98,8 @@ class Loader {
       if (session == sessions.end() || scheme == nullptr) continue;
       session->second.subscriptions.push_back({session->first, subscriptions.text(1), unpack(subscriptions.number(2)),
                                                static_cast<std::uint32_t>(subscriptions.number(3)), index_of(scheme),
-                                               shared_text(subscriptions.text(5))});
+                                               shared_text(subscriptions.text(5)),
+                                               (subscriptions.number(2) & owes_retained) != 0});
     }
     auto deliveries =
         TRY(database_.prepare("SELECT session, number, message, qos, retain, scheme, packet_id, subscriber, identifiers, "

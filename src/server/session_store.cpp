@@ -1,5 +1,6 @@
 #include "server/session_store.h"
 
+#include <array>
 #include <cassert>
 #include <deque>
 #include <optional>
@@ -37,9 +38,10 @@ std::string_view text_of(const std::shared_ptr<const std::string>& text) {
 class SqliteStore final : public SessionStore {
  public:
   static Result<std::unique_ptr<SessionStore>> open(const std::string& path, KeyStore& key, Random& random) {
-    auto database = TRY(Database::open(path, sqlite::Durability::every_commit));
+    auto database = TRY(Database::open(path));
     TRY(database.execute(session_schema));
     TRY(database.execute(repair_of_earlier));
+    TRY(make_shard_key(database, random));
     auto statements = TRY(Statements::prepare(database));
     auto store = std::make_unique<SqliteStore>(std::move(database), std::move(statements), key, random);
     TRY(store->keys_.begin_epoch(store->database_));
@@ -118,6 +120,17 @@ class SqliteStore final : public SessionStore {
       : database_(std::move(database)), statements_(std::move(statements)), keys_(key, random) {}
 
  private:
+  static Result<> make_shard_key(Database& database, Random& random) {
+    if (TRY(database.number("SELECT count(*) FROM shard_key_1")) != 0) return {};
+    std::array<std::uint64_t, 2> halves{};
+    random.fill({reinterpret_cast<std::uint8_t*>(halves.data()), sizeof halves});
+    auto transaction = TRY(Transaction::begin(database));
+    TRY(database.execute(transits_without_key));
+    auto put = TRY(database.prepare("INSERT INTO shard_key_1 VALUES (?, ?)"));
+    TRY(put.bind(halves[0]).bind(halves[1]).run());
+    return transaction.commit();
+  }
+
   // -- one transaction
 
   template <class Write>
@@ -241,7 +254,7 @@ class SqliteStore final : public SessionStore {
   Result<> on(const broker::SubscriptionSaved& c) {
     return statements_.put_subscription.bind(c.session)
         .bind(c.filter)
-        .bind(pack(c.options))
+        .bind(pack(c.options) | (c.owes_retained ? owes_retained : 0))
         .bind(std::uint64_t{c.identifier})
         .bind(name_of(c.scheme))
         .bind(text_of(c.subscriber))
@@ -293,14 +306,21 @@ class SqliteStore final : public SessionStore {
     if (present && present->first > view.stamp) return {};
     const Number message = view.payload.empty() ? no_message : TRY(refer(c.message));
     TRY(statements_.put_retained.bind(view.topic).bind(view.stamp).bind(message).run());
-    if (message == no_message) erasures_.emplace_back(std::string(view.topic), view.stamp);
+    if (message == no_message) {
+      erasures_.emplace_back(std::string(view.topic), view.stamp);
+      erasures_size_ += view.topic.size();
+    }
     return present ? release(present->second) : Result<>();
   }
   Result<> on(const broker::RetainedEnded& c) { return release_all(statements_.end_retained.bind(c.topic).bind(c.stamp)); }
   Result<> purge_erasures() {
-    constexpr std::size_t remembered = 10'000;
-    for (; erasures_.size() > remembered; erasures_.pop_front())
-      TRY(statements_.purge_retained.bind(erasures_.front().first).bind(erasures_.front().second).run());
+    constexpr std::size_t remembered = 10'000, bytes_remembered = 1 << 20;
+    while (erasures_.size() > remembered || erasures_size_ > bytes_remembered) {
+      const auto& [topic, stamp] = erasures_.front();
+      TRY(statements_.purge_retained.bind(topic).bind(stamp).run());
+      erasures_size_ -= topic.size();
+      erasures_.pop_front();
+    }
     return {};
   }
 
@@ -339,6 +359,7 @@ class SqliteStore final : public SessionStore {
   MessageReferences references_;  // how many rows name a message
   Now now_;
   std::deque<std::pair<std::string, std::uint64_t>> erasures_;  // of retained messages, with their stamps
+  std::size_t erasures_size_ = 0;                               // bytes of their topics
   std::unordered_set<Number> refused_sessions_;                 // whose end the shard has not told yet
 };
 

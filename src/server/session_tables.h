@@ -83,6 +83,10 @@ inline constexpr const char* session_schema = R"(
     filter  TEXT NOT NULL,
     PRIMARY KEY (transit, shard)
   ) STRICT, WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS shard_key_1 (  -- under which transit_1 names shards
+    first  INTEGER NOT NULL,
+    second INTEGER NOT NULL
+  ) STRICT;
 )";
 // Once all Wills were kept under the number 0, which means no message: one row for all, and which Will it is nobody knows.
 inline constexpr const char* repair_of_earlier = R"(
@@ -91,6 +95,12 @@ inline constexpr const char* repair_of_earlier = R"(
   INSERT OR IGNORE INTO delivery_2 SELECT *, '' FROM delivery_1;
   DELETE FROM delivery_1;
   COMMIT;
+)";
+// Earlier the shards of what is on its way were named by a hash without a key. It goes to everybody whom it may concern: better
+// twice than not at all.
+inline constexpr const char* transits_without_key = R"(
+  DELETE FROM transit_1 WHERE session = 0 AND shard > (SELECT min(shard) FROM transit_1 AS t WHERE t.transit = transit_1.transit);
+  UPDATE transit_1 SET shard = 0, shards = 1 WHERE session = 0;
 )";
 inline constexpr const char* tables_with_messages =
     "SELECT message FROM delivery_2 UNION ALL SELECT message FROM retained_1 UNION ALL SELECT message FROM transit_1 UNION ALL "
@@ -102,6 +112,9 @@ inline std::uint64_t pack(const mqtt::SubscriptionOptions& o) {
   return static_cast<std::uint64_t>(o.qos) | (o.no_local ? 4U : 0U) | (o.retain_as_published ? 8U : 0U) |
          static_cast<std::uint64_t>(o.retain_handling) << 4;
 }
+
+/// Beside the options: it is owed retained messages.
+inline constexpr std::uint64_t owes_retained = 64;
 
 inline mqtt::SubscriptionOptions unpack(std::uint64_t bits) {
   return {static_cast<mqtt::QoS>(bits & 3), (bits & 4) != 0, (bits & 8) != 0, static_cast<mqtt::RetainHandling>(bits >> 4 & 3)};

@@ -159,14 +159,31 @@ constexpr RowKey rows[] = {
     {"listener", "insecure_channel", "truth", "false",
      "true lets a login by a scheme go on without protection where TLS gives none"},
     {"listener", "proxy_protocol", "truth", "false", "not unix: a load balancer tells for whom it connects (version 2)"},
+    {"listener", "proxy_from", "list of texts", "",
+     "with proxy_protocol: addresses or networks (10.0.0.0/8) of the load balancers, whose word is taken; others are closed. "
+     "Needed "
+     "beyond loopback"},
     {"listener", "path", "text", "/mqtt", "ws and wss: where the upgrade is asked for"},
-    {"listener", "origins", "list of texts", "all", "ws and wss: pages that browsers may connect from"},
+    {"listener", "origins", "list of texts", "",
+     "ws and wss: pages that browsers may connect from; * are all; without it those of the same host"},
     {"listener", "mode", "text", "0600", "unix: permissions of the socket"},
 
-    {"topic", "filter", "text", "", "topics of this row; the most specific one counts, and what none matches is refused; needed"},
+    {"topic", "filter", "text", "",
+     "topics of this row; the most specific one counts, and what none matches is refused; needed, or else a pattern"},
+    {"topic", "pattern", "text", "",
+     "the same with whole levels %u, the name of whoever logged in, and %c, a client identifier that its login binds"},
+    {"topic", "own", "text: publish|subscribe|both", "both", "of a pattern: on topics that are another one's, this is refused"},
     {"topic", "publish", "list of schemes", "none", "schemes a message may come in by; plain is MQTT without protection"},
     {"topic", "subscribe", "list of schemes", "none", "schemes it may leave by"},
     {"topic", "multicast", "truth", "false", "subscribers of one filter are a group, by schemes that have groups"},
+    {"topic", "publish_qos", "list of 0, 1, 2", "all", "QoS that messages may come in with"},
+    {"topic", "subscribe_qos", "list of 0, 1, 2", "all", "QoS that may be subscribed with; the highest bounds what leaves"},
+    {"topic", "login", "list of logins", "any",
+     "logins that open these topics: password, tls (certificate or pre-shared key) and schemes that log in. Without it any will "
+     "do, and none where a listener lets clients in without; a published form (NAME@paper) opens only what names it"},
+    {"topic", "require", "text, or list of texts", "nothing",
+     "what logins must have proved, such as \"key+password\"; of a list, one is enough"},
+    {"topic", "login_age", "text", "any", "how long ago the last login may be: 30s, 15m, 12h, 7d"},
 
     {"bridge", "name", "text", "", "of the bridge; a policy row or right that names it applies to what it passes on; needed"},
     {"bridge", "url", "text", "", "the other broker; needed"},
@@ -244,8 +261,8 @@ std::vector<Key> configuration_keys() {
   for (const Scheme& scheme : all_schemes()) {
     if (scheme.info->profile == Profile::paper) continue;  // the options are those of both profiles
     for (const SchemeOption& option : scheme.info->options)
-      keys.push_back({"[scheme." + std::string(scheme.info->name) + "]", std::string(option.name), "text, number or truth", "",
-                      std::string(option.help)});
+      keys.push_back({"[scheme." + std::string(scheme.info->name) + "]", std::string(option.name),
+                      option.is_file ? "@FILE" : "text, number or truth", "", std::string(option.help)});
   }
   return keys;
 }

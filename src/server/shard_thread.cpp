@@ -14,9 +14,8 @@ constexpr std::size_t most_handshakes = 256;  // of one listener, in all shards
 
 // TLS and WebSocket: what OpenSSL and the codecs keep for one connection; an estimate.
 constexpr std::size_t cost_of_channel = 24 * 1024;
-constexpr std::size_t most_parcels = 4096;
 
-/// Each mailbox gets its part of an eighth of the budget's size. What is in it is not counted: it is gone in a moment.
+/// Each mailbox gets its part of an eighth of the budget's size.
 std::size_t most_mail(const broker::Budget* budget, std::size_t shards) {
   if (budget == nullptr || budget->most() == 0) return Mailbox::largest_limit;
   return std::clamp<std::size_t>(budget->most() / 8 / shards, 64 * 1024, Mailbox::largest_limit);
@@ -87,14 +86,15 @@ ShardThread::ShardThread(std::size_t index, const std::vector<std::unique_ptr<Sh
       workers_(workers),
       gate_(gate),
       storage_(storage),
-      mailbox_(most_mail(ports.budget, count)),
+      mailbox_(most_mail(ports.budget, count), ports.budget),
       store_delay_(settings.store_delay),
       longest_handshake_(settings.limits.connect_timeout),
       connections_(loop_, *this),
       journal_(ports.journal),
       login_gate_(ports.gate),
       groups_(groups),
-      shard_(index, count, settings, std::move(ports), std::move(policy), std::move(directory)) {}
+      shard_(index, count, settings, std::move(ports), std::move(policy), std::move(directory)),
+      mail_(count, Mail::flows) {}
 
 ShardThread::~ShardThread() {
   join();
@@ -129,7 +129,9 @@ void ShardThread::join() {
 
 void ShardThread::stop() {
   stopping_ = true;
-  resume();
+  std::ranges::fill(mail_, Mail::flows);
+  tell_mail();
+  connections_.resume();
   shard_.shut_down(system_now());
   carry_out();
   stop_timer_.expires_after(longest_goodbye);
@@ -149,26 +151,10 @@ void ShardThread::stop_if_empty() {
 // -- from other threads
 
 void ShardThread::welcome(Descriptor socket, std::shared_ptr<const Door> door, ConnectionGate::Ticket ticket) {
+  arriving_.fetch_add(1, std::memory_order_relaxed);
   boost::asio::post(loop_, [this, socket = std::move(socket), door = std::move(door), ticket = std::move(ticket)]() mutable {
-    if (stopping_) return;
-    if (door->entry->is_direct()) {
-      net::Stream stream;
-      stream.socket = std::move(socket);
-      stream.ticket = std::move(ticket);
-      broker::Peer peer = peer_at(*door, stream);
-      return open(std::move(stream), std::move(peer), {});
-    }
-    const net::Entry* entry = door->entry.get();
-    auto at = handshakes_.find(entry);
-    if (at == handshakes_.end()) {
-      const std::size_t share = std::max<std::size_t>(1, most_handshakes / all_.size());
-      net::HandshakeHandler& handler = *this;
-      at = handshakes_
-               .emplace(std::piecewise_construct, std::forward_as_tuple(entry),
-                        std::forward_as_tuple(door, loop_, door->entry, handler, share, longest_handshake_))
-               .first;
-    }
-    at->second.handshakes.begin(std::move(socket), std::move(ticket));
+    arriving_.fetch_sub(1, std::memory_order_relaxed);
+    take(std::move(socket), door, std::move(ticket));
   });
 }
 
@@ -179,10 +165,17 @@ void ShardThread::adopt(net::Stream stream, broker::Peer peer, Buffer unread) {
   });
 }
 
-bool ShardThread::hand_over(const Parcels& parcels) {
-  const Mailbox::Put put = mailbox_.put(parcels, index_);
+Mailbox::Put ShardThread::hand_over(const Parcels& parcels, std::size_t sender) {
+  const Mailbox::Put put = mailbox_.put(parcels, index_, sender, system_now().steady);
   if (put.wake) boost::asio::post(loop_, [this] { take_mail(); });
-  return put.overfull;
+  return put;
+}
+
+void ShardThread::caught_up(std::size_t shard) {
+  boost::asio::post(loop_, [this, shard] {
+    mail_[shard] = Mail::flows;
+    tell_mail();
+  });
 }
 
 void ShardThread::stored(std::uint64_t batch) {
@@ -193,11 +186,29 @@ void ShardThread::stored(std::uint64_t batch) {
   });
 }
 
-void ShardThread::resume() {
-  boost::asio::post(loop_, [this] { connections_.resume(); });
-}
-
 // -- on this thread
+
+void ShardThread::take(Descriptor socket, const std::shared_ptr<const Door>& door, ConnectionGate::Ticket ticket) {
+  if (stopping_) return;
+  if (door->entry->is_direct()) {
+    net::Stream stream;
+    stream.socket = std::move(socket);
+    stream.ticket = std::move(ticket);
+    broker::Peer peer = peer_at(*door, stream);
+    return open(std::move(stream), std::move(peer), {});
+  }
+  const net::Entry* entry = door->entry.get();
+  auto at = handshakes_.find(entry);
+  if (at == handshakes_.end()) {
+    const std::size_t share = std::max<std::size_t>(1, most_handshakes / all_.size());
+    net::HandshakeHandler& handler = *this;
+    at = handshakes_
+             .emplace(std::piecewise_construct, std::forward_as_tuple(entry),
+                      std::forward_as_tuple(door, loop_, door->entry, handler, share, longest_handshake_))
+             .first;
+  }
+  at->second.handshakes.begin(std::move(socket), std::move(ticket));
+}
 
 void ShardThread::established(const net::Entry& entry, net::Stream stream, Bytes first) {
   const net::PeerInfo info = net::peer_of(stream);
@@ -240,8 +251,12 @@ bool ShardThread::received(net::Key key, Bytes bytes) {
   shard_.receive(id_of(key), bytes, system_now());
   carry_out();
   // A flood of small messages fills memory within one turn of many connections.
-  if (shard_.effects().parcels.size() >= most_parcels) end_turn();
+  if (shard_.has_much_to_hand_over()) end_turn();
   return is_secret;
+}
+
+bool ShardThread::is_heard(net::Key key) {
+  return shard_.is_heard(id_of(key));
 }
 
 std::size_t ShardThread::gather(net::Key key, std::span<iovec> parts) {
@@ -264,10 +279,7 @@ void ShardThread::closed(net::Key key) {
 void ShardThread::take_mail() {
   if (!mailbox_.holds_some()) return;
   const Mailbox::Taken mail = mailbox_.take();
-  if (mail.was_overfull) {
-    for (const auto& other : all_)
-      if (other.get() != this) other->resume();
-  }
+  for (const std::size_t sender : mail.waiting) all_[sender]->caught_up(index_);
   shard_.take_in(mail.parcels, system_now());
   carry_out();
 }
@@ -323,12 +335,29 @@ void ShardThread::end_turn() {
   std::swap(parcels_, effects.parcels);
   std::swap(writable_, effects.writable);
   if (!parcels_.empty()) {
-    for (const auto& other : all_)
-      if (other.get() != this && other->hand_over(parcels_) && !stopping_) connections_.pause();
+    for (std::size_t to = 0; to < all_.size(); ++to) {
+      if (to == index_) continue;
+      const Mailbox::Put put = all_[to]->hand_over(parcels_, index_);
+      shard_.lost(put.dropped);
+      if (!stopping_) mail_[to] = put.mail;
+    }
     parcels_.clear();
+    tell_mail();
   }
   for (broker::ConnectionId id : writable_) connections_.write(key_of(id));
   writable_.clear();
+}
+
+/// Who is not to be read because others do not keep up.
+void ShardThread::tell_mail() {
+  const bool is_full = std::ranges::find(mail_, Mail::full) != mail_.end();
+  const bool is_stuck = std::ranges::find(mail_, Mail::stuck) != mail_.end();
+  const auto held_back = is_full    ? broker::HeldBack::publishers
+                         : is_stuck ? broker::HeldBack::who_was_promised
+                                    : broker::HeldBack::nobody;
+  shard_.handed_over(held_back, system_now());
+  if (std::exchange(held_back_, held_back) != held_back) connections_.ask_before_reading(held_back != broker::HeldBack::nobody);
+  carry_out();
 }
 
 void ShardThread::give_changes() {
@@ -357,6 +386,11 @@ void ShardThread::set_timer() {
     timer_at_ = no_timer;
     const Now then = system_now();
     shard_.read_on(then);
+    if (std::ranges::find(mail_, Mail::full) != mail_.end()) {  // it does not tell that it is stuck
+      for (std::size_t i = 0; i < all_.size(); ++i)
+        if (mail_[i] == Mail::full) mail_[i] = all_[i]->mail_at(then.steady);
+      tell_mail();
+    }
     if (then.steady >= shard_.next_deadline()) shard_.tick(then);
     carry_out();
   });

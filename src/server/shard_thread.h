@@ -62,11 +62,15 @@ class ShardThread final : private net::ByteSink, private net::HandshakeHandler {
   };
   /// With a ticket, unless a PROXY header comes first.
   void welcome(Descriptor socket, std::shared_ptr<const Door> door, ConnectionGate::Ticket ticket);
+  /// How many of these it has not got round to.
+  std::size_t arriving() const { return arriving_.load(std::memory_order_relaxed); }
   /// A connection that is moved here with bytes that were read elsewhere.
   void adopt(net::Stream stream, broker::Peer peer, Buffer unread);
-  /// What another shard has to say. True if the sender should stop reading until resume() is called.
-  bool hand_over(const Parcels& parcels);
-  void resume();
+  /// What another shard has to say. Where the answer is not that it flows, that one's caught_up() follows.
+  Mailbox::Put hand_over(const Parcels& parcels, std::size_t sender);
+  Mail mail_at(std::uint64_t steady) { return mailbox_.state_at(steady); }
+  /// The mailbox of that shard flows again.
+  void caught_up(std::size_t shard);
   /// Its batches up to this one are on the disk.
   void stored(std::uint64_t batch);
   /// Calls `work(shard, now)` on the shard's thread.
@@ -80,6 +84,7 @@ class ShardThread final : private net::ByteSink, private net::HandshakeHandler {
 
  private:
   bool received(net::Key key, Bytes bytes) override;
+  bool is_heard(net::Key key) override;
   std::size_t gather(net::Key key, std::span<iovec> parts) override;
   void written(net::Key key, std::size_t count) override;
   void closed(net::Key key) override;
@@ -93,6 +98,8 @@ class ShardThread final : private net::ByteSink, private net::HandshakeHandler {
   void begin_job(broker::Job job);
   void end_turn();
   void give_changes();
+  void tell_mail();
+  void take(Descriptor socket, const std::shared_ptr<const Door>& door, ConnectionGate::Ticket ticket);
   void set_timer();
   void stop();
   void stop_if_empty();
@@ -130,11 +137,14 @@ class ShardThread final : private net::ByteSink, private net::HandshakeHandler {
   broker::LoginGate* const login_gate_;  ///< null: nobody counts
   KeyExchanges& groups_;
   broker::Shard shard_;
+  std::atomic<std::size_t> arriving_ = 0;
   bool turn_end_posted_ = false;
   bool going_on_ = false;  // go_on() is posted
   bool stopping_ = false;
   std::vector<broker::ConnectionId> writable_;  // scratch of end_turn()
   Parcels parcels_;                             // likewise
+  std::vector<Mail> mail_;                      // of the other shards, as was last heard
+  broker::HeldBack held_back_ = broker::HeldBack::nobody;
   std::jthread thread_;
 };
 

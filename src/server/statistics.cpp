@@ -69,7 +69,7 @@ void add(broker::Counters& sum, const broker::Counters& shard) {
   for (auto member : {&Counters::connections, &Counters::sessions, &Counters::subscriptions, &Counters::inflight,
                       &Counters::queued, &Counters::queued_bytes, &Counters::bytes_received, &Counters::bytes_sent,
                       &Counters::published, &Counters::published_bytes, &Counters::delivered, &Counters::delivered_bytes,
-                      &Counters::logins, &Counters::expired_sessions})
+                      &Counters::logins, &Counters::slowed_logins, &Counters::expired_sessions})
     sum.*member += shard.*member;
   sum.retained = std::max(sum.retained, shard.retained);
   sum.retained_bytes = std::max(sum.retained_bytes, shard.retained_bytes);

@@ -10,17 +10,25 @@ WorkerPool::WorkerPool(std::size_t threads) {
 
 bool WorkerPool::post(std::function<void()> work) {
   const std::lock_guard lock(mutex_);
-  if (waiting_.size() >= most_waiting) return false;
+  if (stopped_ || waiting_.size() >= most_waiting) return false;
   waiting_.push_back(std::move(work));
   wake_.notify_one();
   return true;
 }
 
+std::size_t WorkerPool::waiting() {
+  const std::lock_guard lock(mutex_);
+  return waiting_.size();
+}
+
 void WorkerPool::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopped_ = true;
+    waiting_.clear();
+  }
   for (auto& thread : threads_) thread.request_stop();
   threads_.clear();  // joins
-  const std::lock_guard lock(mutex_);
-  waiting_.clear();
 }
 
 void WorkerPool::run(const std::stop_token& stop) {

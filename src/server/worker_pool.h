@@ -15,8 +15,10 @@ class WorkerPool {
   explicit WorkerPool(std::size_t threads);
   ~WorkerPool() { stop(); }
 
-  /// Any thread. False: too much is waiting; nothing was taken.
+  /// Any thread. False: too much is waiting, or it has stopped; nothing was taken.
   bool post(std::function<void()> work);
+  /// Any thread. How much has not been begun.
+  std::size_t waiting();
   /// What is being worked on is finished, what waits is dropped.
   void stop();
 
@@ -28,6 +30,7 @@ class WorkerPool {
   std::mutex mutex_;
   std::condition_variable_any wake_;
   std::deque<std::function<void()>> waiting_;
+  bool stopped_ = false;
   std::vector<std::jthread> threads_;
 };
 

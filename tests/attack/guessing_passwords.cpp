@@ -63,10 +63,11 @@ class Guessing : public ::testing::Test {
       shard.receive(shard.open({.address = std::string(from)}, broker.now), bytes, broker.now);
     }
     const auto before = shard.counters().logins;
-    for (auto& job : std::exchange(shard.effects().jobs, {})) {
-      job.work();
-      shard.finish(job.name, broker.now);
-    }
+    while (!shard.effects().jobs.empty())  // of one address a few at a time
+      for (auto& job : std::exchange(shard.effects().jobs, {})) {
+        job.work();
+        shard.finish(job.name, broker.now);
+      }
     return shard.counters().logins - before;
   }
 
@@ -199,7 +200,10 @@ TEST_F(Guessing, AFleetBehindOneAddressIsNotTakenForOne) {
       const auto id = shard.open({.address = std::string(home)}, broker.now);
       shard.receive(id, bytes, broker.now);
       shard.gone(id, broker.now);
-      for (auto& job : std::exchange(shard.effects().jobs, {})) job.work();
+      for (auto& job : std::exchange(shard.effects().jobs, {})) {
+        job.work();
+        shard.finish(job.name, broker.now);
+      }
     }
   std::vector<mqtt::Connect> packets;
   for (std::size_t i = 0; i < 100; ++i) packets.push_back(packet(names[i], names[i], secrets[i]));

@@ -107,7 +107,7 @@ TEST_P(Joining, GuessingTicketsIsCheapForTheBrokerAndEnds) {
   const auto good = ticket("boiler-7", 1);
   {
     // Whoever wanted to write would wait for this lock, in vain, and the cause would be another one.
-    auto busy = sqlite::Database::open(folder / "registry.db", sqlite::Durability::every_commit).value();
+    auto busy = sqlite::Database::open(folder / "registry.db").value();
     auto lock = sqlite::Transaction::begin(busy).value();
     for (int connection = 0; connection < 2; ++connection) {
       auto& link = stranger("guesser");
@@ -287,6 +287,44 @@ TEST_P(Joining, AFloodOfRequestsTakesEightPlaces) {
   shard.receive(shard.open({.address = "friend:1", .place = "friend"}, broker.now), bytes_of(request({8}, *newcomer).frame),
                 broker.now);
   EXPECT_EQ(shard.effects().jobs.size(), 9U);
+}
+
+// Claim: nobody puts another's keys on the list as its own. What says that it claims nothing lets him: a ticket for the first
+// form.
+TEST_P(Joining, AnothersKeysAreNotListedAsOnesOwn) {
+  if (is_paper()) return;  // it brings one key, and proves that
+  const auto owner = make_memory_keys("boiler-7", Kind::device, random);
+  struct Borrowing : KeyStore {
+    Borrowing(PublicKeys its_claim, KeyStore& its_own) : own(its_own), claim(its_own.identity()) { claim.keys = its_claim; }
+    const PublicIdentity& identity() const override { return claim; }
+    Result<std::array<std::uint8_t, 64>> sign_schnorr(std::span<const Bytes> list) override { return own.sign_schnorr(list); }
+    Result<std::array<std::uint8_t, 64>> sign_ecdsa(Bytes text) override { return own.sign_ecdsa(text); }
+    Result<Secret> agree(const std::array<std::uint8_t, 33>& peer) override { return own.agree(peer); }
+    SequenceCounter& sequence() override { return own.sequence(); }
+    KeyStore& own;
+    PublicIdentity claim;
+  };
+  PublicKeys stolen = owner->identity().keys;
+  stolen.schnorr = newcomer->identity().keys.schnorr;
+  Borrowing mallory(stolen, *newcomer);
+  auto& link = stranger();
+  EXPECT_EQ(send(link, request(ticket("mallory", 1), mallory).frame), Reason::not_authorized);
+  EXPECT_FALSE(is_listed("mallory"));
+  const auto first = [&](const malina::Ticket& its) {
+    auto asked = malina::first_join_request(its, {.publish = {"plant/7/pressure"}, .subscribe = {}}, mallory,
+                                            broker_identity(key->identity()), random, broker.now)
+                     .value();
+    EXPECT_EQ(send(link, asked.frame), Reason::success);
+    return answer_to(asked, link, mallory).value();
+  };
+  EXPECT_EQ(first(ticket("mallory", 2)), JoinStatus::refused);
+  EXPECT_FALSE(is_listed("mallory"));
+  const malina::Ticket open{3, 0x5a};
+  ASSERT_TRUE(registry->add_ticket(
+      crypto::sha256(open),
+      {.name = "mallory", .publish = {"plant/7/#"}, .expires = broker.now.wall + 3'600'000, .unproved = true}, broker.now.wall));
+  EXPECT_EQ(first(open), JoinStatus::accepted);
+  EXPECT_EQ(registry->find("mallory").value()->proof, "") << "and the list shows it";
 }
 
 }  // namespace

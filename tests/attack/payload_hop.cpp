@@ -27,8 +27,7 @@ constexpr std::string_view topic = "plant/7/temp";
 
 /// A device or an application, on the broker's list unless it says otherwise.
 struct End {
-  End(BrokerBench& broker, std::string name, std::vector<std::string> publish, std::vector<std::string> subscribe,
-      bool is_listed = true)
+  End(BrokerBench& broker, std::string name, Rights publish, Rights subscribe, bool is_listed = true)
       : keys(make_memory_keys(name, Kind::device, broker.random)), topic_keys(make_memory_topic_keys(broker.random)) {
     static_cast<PublicIdentity&>(identity) = keys->identity();
     identity.publish = std::move(publish);

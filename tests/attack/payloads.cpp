@@ -153,13 +153,28 @@ TEST_F(Payloads, AStampOutsideCannotBeTakenOffAndReplaced) {
 TEST_F(Payloads, UnderThePaperProfileTheThiefSucceeds) {
   const Secret topic_key(Buffer(16, 5));
   const auto author_key = crypto::OtherPrivateKey::generate(crypto::KeyKind::rsa);
-  const auto thief_key = crypto::OtherPrivateKey::generate(crypto::KeyKind::rsa);
+  const auto thief_key = crypto::OtherPrivateKey::generate(crypto::KeyKind::rsa);  // of another author of the topic
+  const auto pem = [](const crypto::OtherPrivateKey& its) {
+    return "-----BEGIN PUBLIC KEY-----\n" + to_base64(its.public_key().to_der()) + "\n-----END PUBLIC KEY-----\n";
+  };
+  const auto paper_reader = [&](const std::string& authors) {
+    ClientPorts ports{.key = nullptr, .broker = std::nullopt, .peers = {}, .random = random};
+    ports.options = {{"payload.topic-key", to_hex(topic_key.reveal())}, {"payload.stamp-keys", authors}};
+    return find_scheme("payload@paper")->client_side(std::move(ports)).value();
+  };
+  const auto both = paper_reader(pem(author_key) + pem(thief_key));
   const Buffer body = paper::encrypt(topic_key, as_bytes("the author's"), random);
   const Buffer sealed = paper::join(crypto::sign(author_key, crypto::Signing::rsa_pkcs1, paper::stamped("a", body)), body);
+  EXPECT_TRUE(both->unprotect({"a", sealed}, now));
+
+  // The thief takes the stamp off, and puts his own on what he need not even be able to read.
   const auto frame = paper::split(sealed).value();
-  const Buffer stolen = crypto::sign(thief_key, crypto::Signing::rsa_pkcs1, paper::stamped("a", frame.body));
-  EXPECT_TRUE(crypto::verify(thief_key.public_key(), crypto::Signing::rsa_pkcs1, paper::stamped("a", frame.body), stolen));
-  EXPECT_EQ(as_text(paper::decrypt(topic_key, frame.body).value()), "the author's");
+  const Buffer stolen =
+      paper::join(crypto::sign(thief_key, crypto::Signing::rsa_pkcs1, paper::stamped("a", frame.body)), frame.body);
+  const auto received = both->unprotect({"a", stolen}, now);
+  ASSERT_TRUE(received) << "as published: nothing inside says whose it is";
+  EXPECT_EQ(as_text((*received)->payload), "the author's");
+  EXPECT_EQ(cause(paper_reader(pem(author_key))->unprotect({"a", stolen}, now)), "stamp") << "it is his stamp";
 }
 
 /// Both members of a topic key, who seal and stamp what they like.

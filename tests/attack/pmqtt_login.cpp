@@ -26,6 +26,8 @@ class Eavesdropped : public ::testing::Test {
     broker.set_rules({{"pmqtt/#", broker.schemes({"pmqtt", "pmqtt@paper"}), broker.schemes({"pmqtt", "pmqtt@paper"})}});
     Identity identity;
     static_cast<PublicIdentity&>(identity) = patient->identity();
+    identity.publish = identity.subscribe = {"#"};
+    identity.schemes = {"pmqtt", "pmqtt@paper", "plain"};
     broker.enroll(identity);
   }
 
@@ -209,6 +211,47 @@ TEST_F(Eavesdropped, AnythingWithTheSameSha1IsSignedOnPaper) {
   const auto hardened = patient->sign_ecdsa(packet).value();
   EXPECT_FALSE(crypto::ecdsa::verify_digest(key, crypto::sha1(packet), hardened));
   EXPECT_TRUE(crypto::ecdsa::verify_digest(key, crypto::sha256(packet), hardened));
+}
+
+/// What was heard once is good for ever, so it opens what was set up for study and nothing else.
+TEST_F(Eavesdropped, ALoginThatCanBeReplayedOpensWhatNamesItAndNoMore) {
+  const auto plain = broker.schemes({"plain"});
+  broker::TopicRule study{"study/#", broker.schemes({"pmqtt@paper"}), plain}, lab{"lab/#", plain, plain};
+  lab.login = broker.schemes({"pmqtt@paper"});
+  broker.set_rules({{"plant/#", plain, plain}, study, lab, {"pmqtt/#", broker.schemes({"pmqtt"}), plain}});
+  auto& witness = broker.connect("witness");
+  broker.subscribe(witness, "plant/#");
+
+  auto& replayed = broker.dial();
+  replayed.version = Version::v3_1_1;
+  broker.send_bytes(replayed, paper_connect());
+  ASSERT_EQ(replayed.connack, Reason::success);
+  const auto subscribes = [&](std::string_view filter) {
+    broker.subscribe(replayed, filter);
+    return !is_error(replayed.answers.back().reasons[0]);
+  };
+  EXPECT_TRUE(subscribes("study/#"));
+  EXPECT_TRUE(subscribes("lab/#"));
+  EXPECT_FALSE(subscribes("plant/#"));
+  EXPECT_FALSE(subscribes("pmqtt/#"));
+  broker.publish(broker.connect("device"), "plant/valve", "shut", mqtt::QoS::at_least_once);
+  broker.publish(replayed, "plant/valve", "open", mqtt::QoS::at_least_once);
+  ASSERT_EQ(witness.publishes.size(), 1U);
+  EXPECT_EQ(witness.publishes[0].payload, "shut");
+  broker.publish(replayed, "lab/x", "named", mqtt::QoS::at_least_once);
+  ASSERT_EQ(replayed.publishes.size(), 1U);
+  EXPECT_EQ(replayed.publishes[0].payload, "named");
+}
+
+TEST_F(Eavesdropped, TheListHasToAllowAPublishedLoginByName) {
+  Identity identity;
+  static_cast<PublicIdentity&>(identity) = patient->identity();
+  broker.set_identity(identity);
+  auto& replayed = broker.dial();
+  replayed.version = Version::v3_1_1;
+  broker.send_bytes(replayed, paper_connect());
+  EXPECT_NE(replayed.connack, Reason::success);
+  EXPECT_EQ(hardened_login().connack, Reason::success);
 }
 
 }  // namespace

@@ -180,10 +180,16 @@ TEST_F(Scacauth, NoAnswerTellsWhatWasWrongWithACiphertext) {
   std::vector<std::string> answers;
   for (const Buffer& ciphertext : ciphertexts) {
     ScacClient client(bench, paper);
+    std::size_t replaced = 0;
     client.to_broker = [&](const Buffer& packet) -> ScacClient::Packets {
-      return {is(PacketType::auth, packet) ? auth_with(packet, encode_step3(ciphertext)) : packet};
+      if (!is(PacketType::auth, packet)) return {packet};
+      ++replaced;
+      return {auth_with(packet, encode_step3(ciphertext))};
     };
     client.connect();
+    EXPECT_EQ(replaced, 1U) << "the third step, and the login came so far";
+    ASSERT_EQ(client.from_broker.back().size(), 5U);
+    EXPECT_EQ(client.from_broker.back()[3], static_cast<std::uint8_t>(Reason::not_authorized));
     answers.push_back(to_hex(client.from_broker.back()));
   }
   for (const auto& answer : answers) EXPECT_EQ(answer, answers.front());

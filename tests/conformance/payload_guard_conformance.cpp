@@ -93,7 +93,7 @@ class PayloadGuardConformance : public ::testing::TestWithParam<Protection> {
   /// One message from one end to the other, with all its acknowledgements.
   std::string pass(PayloadGuard& sender, PayloadGuard& receiver, std::string_view text) {
     Buffer sealed;
-    if (auto done = sender.seal("t", as_bytes(text), sealed); !done) return "not sealed: " + done.error().what;
+    if (auto done = sender.seal("t", as_bytes(text), {}, sealed); !done) return "not sealed: " + done.error().what;
     EXPECT_LE(sealed.size(), sender.sealed_size(text.size()));
     auto opened = receiver.open("t", sealed);
     if (!opened) return "not opened: " + opened.error().what;
@@ -141,7 +141,7 @@ TEST_P(PayloadGuardConformance, GivesEqualMessagesDifferentBytes) {
   std::vector<Buffer> seen;
   for (int i = 0; i < 3; ++i) {
     Buffer sealed;
-    ASSERT_TRUE(ends_.client->seal("t", as_bytes("21C"), sealed));
+    ASSERT_TRUE(ends_.client->seal("t", as_bytes("21C"), {}, sealed));
     seen.push_back(sealed);
     ASSERT_TRUE(ends_.broker->open("t", sealed));
     if (ends_.client->relay() != nullptr) acknowledge(*ends_.client->relay(), *ends_.broker->relay());
@@ -160,7 +160,7 @@ TEST_P(PayloadGuardConformance, RefusesWhatIsNoneOfItsPayloads) {
 
 TEST_P(PayloadGuardConformance, RefusesWhatWasSentBackOrMovedOrChanged) {
   Buffer sealed;
-  ASSERT_TRUE(ends_.client->seal("t", as_bytes("21C and something to make it longer"), sealed));
+  ASSERT_TRUE(ends_.client->seal("t", as_bytes("21C and something to make it longer"), {}, sealed));
   EXPECT_FALSE(ends_.client->open("t", sealed)) << "sent back";
   if (GetParam().is_bound_to_topic) {
     EXPECT_FALSE(ends_.broker->open("another", sealed));
@@ -179,7 +179,7 @@ TEST_P(PayloadGuardConformance, RefusesWhatWasSentBackOrMovedOrChanged) {
 TEST_P(PayloadGuardConformance, ARelayTakesTheNextKeyFromNobodyElse) {
   if (ends_.client->relay() == nullptr) return;
   Buffer sealed;
-  ASSERT_TRUE(ends_.client->seal("t", as_bytes("21C"), sealed));
+  ASSERT_TRUE(ends_.client->seal("t", as_bytes("21C"), {}, sealed));
   ASSERT_TRUE(ends_.broker->open("t", sealed));
   const std::string name = "Np", made_up(64, 'a');
   const std::vector<mqtt::UserProperty> properties = {{name, made_up}};

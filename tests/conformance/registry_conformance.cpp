@@ -5,6 +5,7 @@
 #include <atomic>
 #include <thread>
 
+#include "crypto/identity_digest.h"
 #include "registry/postgres.h"
 #include "sealmq/registry.h"
 #include "support/identities.h"
@@ -77,9 +78,11 @@ TEST_P(RegistryConformance, GivesBackEveryFieldOfWhatWasAdded) {
   Identity identity = identity_named("boiler-7");
   identity.kind = Kind::service;
   identity.status = Status::invited;
-  identity.publish = {"plant/7/#", "alarm", "a\nb"};
-  identity.subscribe = {"orders/+", ""};
+  const QosSet few = qos_set_from("0,1").value(), one = qos_set_from("2").value();
+  identity.publish = {"plant/7/#", {"alarm", false, few}, "a\nb", {"devices/%u/#", true, one}, {"alarm", true}};
+  identity.subscribe = {"orders/+", "", {"devices/%c/#", true}};
   identity.schemes = {"sl3", "sl1"};
+  identity.require = {Factor::key, Factor::password};
   identity.changed = 1'700'000'000'123;
   add(identity);
   EXPECT_EQ(registry_->find("boiler-7").value(), identity);
@@ -94,7 +97,7 @@ TEST_P(RegistryConformance, ListsByName) {
   }
   std::vector<std::string> rows;
   const auto all = registry_->list().value();
-  for (const Identity& identity : all) rows.push_back(identity.name + " " + identity.publish.at(0));
+  for (const Identity& identity : all) rows.push_back(identity.name + " " + identity.publish.at(0).filter);
   EXPECT_EQ(rows, (std::vector<std::string>{"B of/B", "a of/a", "b of/b", "b-1 of/b-1", "c of/c"}));
 }
 
@@ -266,19 +269,19 @@ TEST_P(RegistryConformance, OtherKeysUnderANameThatKeepsItsRights) {
   ASSERT_TRUE(registry_->revoke("boiler-7", "stolen", 5));
 
   PublicIdentity fresh = identity_named("fresh");
-  expect_misuse(registry_->rekey(fresh, 6));  // nobody has this name
+  expect_misuse(registry_->rekey(fresh, "", 6));  // nobody has this name
   fresh.name = "boiler-7";
   fresh.kind = Kind::service;
   PublicIdentity others = fresh;
   others.keys = identity_named("other").keys;
-  expect_misuse(registry_->rekey(others, 6));
+  expect_misuse(registry_->rekey(others, "", 6));
   others.keys = identity.keys;
-  expect_misuse(registry_->rekey(others, 6));
+  expect_misuse(registry_->rekey(others, "", 6));
   others.keys = {};
-  expect_misuse(registry_->rekey(others, 6));
+  expect_misuse(registry_->rekey(others, "", 6));
 
   const auto before = version();
-  const auto order = registry_->rekey(fresh, 7).value();
+  const auto order = registry_->rekey(fresh, "", 7).value();
   EXPECT_GT(version(), before);
   EXPECT_EQ(registry_->last_order("boiler-7").value(), order);
   EXPECT_EQ(registry_->open_orders(broker).value().size(), 2U);
@@ -290,7 +293,7 @@ TEST_P(RegistryConformance, OtherKeysUnderANameThatKeepsItsRights) {
   former.keys = keys_for("boiler-7");
   expect_misuse(registry_->add(former));
   others.keys = former.keys;
-  expect_misuse(registry_->rekey(others, 8));
+  expect_misuse(registry_->rekey(others, "", 8));
   ASSERT_TRUE(registry_->remove("boiler-7", 9));
   expect_misuse(registry_->add(former));
 }
@@ -329,7 +332,7 @@ TEST_P(RegistryConformance, ChangesRights) {
     return {};
   });
   ASSERT_TRUE(changed) << changed.error().what;
-  EXPECT_EQ(changed->publish, std::vector<std::string>{"plant/7/#"});
+  EXPECT_EQ(changed->publish, Rights{"plant/7/#"});
   EXPECT_EQ(changed->changed, 77U);
   EXPECT_EQ(registry_->find("boiler-7").value(), *changed);
 }
@@ -539,24 +542,29 @@ TEST_P(RegistryConformance, OfThreadsThatUseOneTicketOneGetsIt) {
 TEST_P(RegistryConformance, ARestoredIdentityCanBeRevokedAgain) {
   add(identity_named("boiler-7"));
   const auto first = registry_->revoke("boiler-7", "stolen", 1).value();
-  ASSERT_TRUE(registry_->change("boiler-7", [](Identity& identity) -> Result<> {
-    identity.status = Status::active;
-    identity.revocation_reason.clear();
-    return {};
-  }));
-  EXPECT_GT(registry_->revoke("boiler-7", "stolen again", 2).value(), first);
+  Identity restored = identity_named("boiler-7");
+  restored.changed = 2;
+  EXPECT_EQ(registry_->restore("boiler-7", false, 2).value(), restored);
+  EXPECT_EQ(registry_->find("boiler-7").value(), restored);
+  expect_misuse(registry_->restore("boiler-7", true, 3));
+  expect_misuse(registry_->restore("nobody", true, 3));
+  EXPECT_GT(registry_->revoke("boiler-7", "stolen again", 3).value(), first);
 }
 
 // -- orders of a revocation authority ------------------------------------------------------------------------------------------
 
-AuthorityOrder authority_order(std::uint64_t serial, std::string name, bool restores = false) {
+std::vector<KeyHash> hashes_of(std::string_view name) {
+  return crypto::key_hashes(keys_for(name));
+}
+
+/// About whoever has the keys of this name.
+AuthorityOrder authority_order(std::uint64_t serial, std::string_view name, bool restores = false) {
   AuthorityOrder order;
   order.authority = {7};
   order.serial = serial;
   order.digest = {static_cast<std::uint8_t>(serial), 1};
   order.restores = restores;
-  order.name = std::move(name);
-  order.reason = "stolen";
+  order.keys = hashes_of(name);
   order.wall = 5;
   return order;
 }
@@ -566,18 +574,21 @@ TEST_P(RegistryConformance, CarriesOutTheOrdersOfAnAuthorityOnceEach) {
   ASSERT_TRUE(registry_->heartbeat(broker));
   EXPECT_EQ(registry_->last_serial({7}).value(), 0U);
   const auto before = version();
-  EXPECT_TRUE(registry_->take_order(authority_order(1, "boiler-7")).value());
+  const auto first = registry_->take_order(authority_order(1, "boiler-7")).value();
+  EXPECT_TRUE(first.is_new);
+  EXPECT_EQ(first.names, std::vector<std::string>{"boiler-7"});
   EXPECT_NE(version(), before);
   EXPECT_EQ(registry_->find("boiler-7").value()->status, Status::revoked);
-  EXPECT_EQ(registry_->find("boiler-7").value()->revocation_reason, "stolen");
+  EXPECT_EQ(registry_->find("boiler-7").value()->ordered, 1U);
+  EXPECT_EQ(registry_->find("boiler-7").value()->revocation_reason, "ordered by the authority, serial 1");
   EXPECT_EQ(registry_->open_orders(broker).value().size(), 1U);
-  EXPECT_TRUE(registry_->take_order(authority_order(2, "boiler-7", true)).value());
+  EXPECT_TRUE(registry_->take_order(authority_order(2, "boiler-7", true))->is_new);
   EXPECT_EQ(registry_->find("boiler-7").value(), [] {
     Identity restored = identity_named("boiler-7");
     restored.changed = 5;
     return restored;
   }());
-  EXPECT_FALSE(registry_->take_order(authority_order(1, "boiler-7")).value()) << "another broker has got it too";
+  EXPECT_FALSE(registry_->take_order(authority_order(1, "boiler-7"))->is_new) << "another broker has got it too";
   EXPECT_EQ(registry_->find("boiler-7").value()->status, Status::active);
   EXPECT_EQ(registry_->last_serial({7}).value(), 2U);
   EXPECT_EQ(registry_->last_serial({8}).value(), 0U);
@@ -588,17 +599,155 @@ TEST_P(RegistryConformance, KnowsTheLastOrderAboutAName) {
   EXPECT_EQ(registry_->last_order("boiler-7").value(), 0U);
   const auto first = registry_->revoke("boiler-7", "stolen", 1).value();
   EXPECT_EQ(registry_->last_order("boiler-7").value(), first);
-  EXPECT_TRUE(registry_->take_order(authority_order(1, "boiler-7", true)).value());
+  ASSERT_TRUE(registry_->restore("boiler-7", false, 2));
+  EXPECT_TRUE(registry_->take_order(authority_order(1, "boiler-7", true))->is_new);
   EXPECT_EQ(registry_->last_order("boiler-7").value(), first) << "a restoration has no number";
-  EXPECT_TRUE(registry_->take_order(authority_order(2, "boiler-7")).value());
+  EXPECT_TRUE(registry_->take_order(authority_order(2, "boiler-7"))->is_new);
   EXPECT_GT(registry_->last_order("boiler-7").value(), first);
   EXPECT_EQ(registry_->last_order("nobody").value(), 0U);
 }
 
 TEST_P(RegistryConformance, RemembersOrdersThatChangeNothing) {
-  EXPECT_TRUE(registry_->take_order(authority_order(1, "nobody")).value());
-  EXPECT_TRUE(registry_->take_order(authority_order(2, "")).value());
+  EXPECT_TRUE(registry_->take_order(authority_order(1, "nobody"))->is_new);
+  AuthorityOrder about_nobody = authority_order(2, "nobody");
+  about_nobody.keys.clear();
+  const auto taken = registry_->take_order(about_nobody).value();
+  EXPECT_TRUE(taken.is_new);
+  EXPECT_TRUE(taken.names.empty());
+  EXPECT_TRUE(taken.latest_for.empty());
   EXPECT_EQ(registry_->last_serial({7}).value(), 2U);
+}
+
+// Whoever steals a key before it is on the list has it revoked all the same.
+TEST_P(RegistryConformance, AnOrderAboutSomebodyWhoIsNotOnTheListYetStaysInForce) {
+  EXPECT_TRUE(registry_->take_order(authority_order(1, "boiler-7"))->names.empty());
+  expect_misuse(registry_->add(identity_named("boiler-7")));
+  const PublicKeys its = keys_for("boiler-7");
+  for (int key = 0; key < 3; ++key) {
+    Identity other = identity_named("other");
+    if (key == 0) other.keys.schnorr = its.schnorr;
+    if (key == 1) other.keys.ecdsa = its.ecdsa;
+    if (key == 2) other.keys.agreement = its.ecdsa;
+    if (key == 2) other.keys.agreement[0] ^= 1;
+    expect_misuse(registry_->add(other));
+  }
+  add(identity_named("boiler-8"));
+  PublicIdentity fresh = identity_named("boiler-7");
+  fresh.name = "boiler-8";
+  expect_misuse(registry_->rekey(fresh, "", 6));
+  EXPECT_TRUE(registry_->take_order(authority_order(2, "boiler-7", true))->is_new);
+  add(identity_named("boiler-7"));
+}
+
+TEST_P(RegistryConformance, AnOrderAboutSomebodyWhoWasRemovedOrHasOtherKeysStaysInForce) {
+  add(identity_named("boiler-7"));
+  add(identity_named("boiler-8"));
+  ASSERT_TRUE(registry_->remove("boiler-7", 1));
+  PublicIdentity fresh = identity_named("fresh");
+  fresh.name = "boiler-8";
+  ASSERT_TRUE(registry_->rekey(fresh, "", 2));
+  EXPECT_TRUE(registry_->take_order(authority_order(1, "boiler-7"))->names.empty());
+  EXPECT_TRUE(registry_->take_order(authority_order(2, "boiler-8"))->names.empty()) << "its keys are other ones now";
+  EXPECT_EQ(registry_->find("boiler-8").value()->status, Status::active);
+  expect_misuse(registry_->add(identity_named("boiler-7")));
+}
+
+TEST_P(RegistryConformance, AnyKeyOfAnIdentityIsEnoughForAnOrder) {
+  Identity token = identity_named("token");
+  token.keys.schnorr = {};
+  add(token);
+  Identity card;
+  card.name = "card0001";
+  card.keys.rsa = Buffer(256, 0xA7);
+  add(card);
+  Identity other_card;
+  other_card.name = "zard0009";
+  other_card.keys.rsa = Buffer(256, 0xA9);
+  add(other_card);
+  AuthorityOrder order = authority_order(1, "token");
+  order.keys = {crypto::key_hash(token.keys.agreement)};
+  EXPECT_EQ(registry_->take_order(order)->names, std::vector<std::string>{"token"});
+  order = authority_order(2, "card0001");
+  order.keys = {crypto::key_hash(card.keys.rsa)};
+  EXPECT_EQ(registry_->take_order(order)->names, std::vector<std::string>{"card0001"});
+  EXPECT_EQ(registry_->find("token").value()->status, Status::revoked);
+  EXPECT_EQ(registry_->find("card0001").value()->status, Status::revoked);
+  EXPECT_EQ(registry_->find("zard0009").value()->status, Status::active);
+}
+
+// Absent keys are all alike: an order about "the one of zeroes" would hit whoever comes first.
+TEST_P(RegistryConformance, RefusesAnOrderThatNamesTheAbsentKey) {
+  AuthorityOrder order = authority_order(1, "boiler-7");
+  order.keys.push_back({});
+  const auto taken = registry_->take_order(order);
+  ASSERT_FALSE(taken);
+  EXPECT_EQ(taken.error().blame, Blame::peer_misbehaved);
+  EXPECT_EQ(registry_->last_serial({7}).value(), 0U);
+}
+
+TEST_P(RegistryConformance, NeitherOperatorNorAuthorityTakesBackWhatTheOtherHasRevoked) {
+  ASSERT_TRUE(registry_->heartbeat(broker));
+  add(identity_named("boiler-7"));
+  const auto its = [&] { return *registry_->find("boiler-7").value(); };
+  ASSERT_TRUE(registry_->take_order(authority_order(1, "boiler-7")));
+  expect_misuse(registry_->restore("boiler-7", false, 2));
+  EXPECT_EQ(its().status, Status::revoked);
+  ASSERT_TRUE(registry_->revoke("boiler-7", "stolen", 3));
+  EXPECT_EQ(its().revocation_reason, "stolen");
+  ASSERT_TRUE(registry_->take_order(authority_order(2, "boiler-7", true)));
+  EXPECT_EQ(its().status, Status::revoked) << "the operator's revocation stays";
+  EXPECT_EQ(its().revocation_reason, "stolen");
+  EXPECT_EQ(registry_->restore("boiler-7", false, 4)->status, Status::active);
+  expect_misuse(registry_->change("boiler-7", [](Identity& identity) -> Result<> {
+    identity.revoked_here = true;
+    return {};
+  }));
+}
+
+TEST_P(RegistryConformance, WhatIsRestoredAgainstTheAuthorityIsActiveUntilItsNextOrder) {
+  ASSERT_TRUE(registry_->heartbeat(broker));
+  add(identity_named("boiler-7"));
+  const auto its = [&] { return *registry_->find("boiler-7").value(); };
+  ASSERT_TRUE(registry_->take_order(authority_order(1, "boiler-7")));
+  const auto restored = registry_->restore("boiler-7", true, 6).value();
+  EXPECT_EQ(restored, its());
+  EXPECT_EQ(restored.status, Status::active);
+  EXPECT_TRUE(restored.against_order);
+  EXPECT_EQ(restored.ordered, 1U);
+  EXPECT_EQ(restored.revocation_reason, "");
+  EXPECT_FALSE(registry_->take_order(authority_order(1, "boiler-7"))->is_new) << "the same one again changes nothing";
+  EXPECT_EQ(its().status, Status::active);
+  const auto orders = registry_->open_orders(broker).value().size();
+  ASSERT_TRUE(registry_->take_order(authority_order(2, "boiler-7")));
+  EXPECT_EQ(its().status, Status::revoked);
+  EXPECT_FALSE(its().against_order);
+  EXPECT_EQ(registry_->open_orders(broker).value().size(), orders + 1);
+  // And its own taking back ends it too.
+  ASSERT_TRUE(registry_->restore("boiler-7", true, 7));
+  ASSERT_TRUE(registry_->take_order(authority_order(3, "boiler-7", true)));
+  EXPECT_FALSE(its().against_order);
+  EXPECT_EQ(its().ordered, 0U);
+}
+
+TEST_P(RegistryConformance, TellsOfWhichKeysAnOrderIsTheLast) {
+  ASSERT_TRUE(registry_->take_order(authority_order(1, "boiler-7")));
+  AuthorityOrder second = authority_order(2, "boiler-7", true);
+  second.keys.resize(1);
+  const auto taken = registry_->take_order(second).value();
+  EXPECT_EQ(taken.latest_for, second.keys);
+  auto left = hashes_of("boiler-7");
+  left.erase(left.begin());
+  std::ranges::sort(left);
+  EXPECT_EQ(registry_->take_order(authority_order(1, "boiler-7"))->latest_for, left);
+}
+
+TEST_P(RegistryConformance, AnOrderOfAnotherAuthorityTakesNothingBack) {
+  add(identity_named("boiler-7"));
+  ASSERT_TRUE(registry_->take_order(authority_order(1, "boiler-7")));
+  AuthorityOrder other = authority_order(1, "boiler-7", true);
+  other.authority = {8};
+  ASSERT_TRUE(registry_->take_order(other));
+  EXPECT_EQ(registry_->find("boiler-7").value()->status, Status::revoked);
 }
 
 TEST_P(RegistryConformance, RefusesAuthorityOrdersThatCannotStandTogether) {
@@ -638,11 +787,7 @@ TEST_P(RegistryConformance, TheVersionDiffersAfterEachChange) {
   expect_new();
   EXPECT_EQ(version(), seen.back());
   ASSERT_TRUE(registry_->heartbeat(broker));
-  const auto another = registry_->change("boiler-7", [](Identity& identity) -> Result<> {
-    identity.status = Status::active;
-    return {};
-  });
-  ASSERT_TRUE(another);
+  ASSERT_TRUE(registry_->restore("boiler-7", false, 2));
   expect_new();
   EXPECT_GT(registry_->revoke("boiler-7", "x", 1).value(), order);
   expect_new();

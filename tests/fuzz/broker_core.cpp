@@ -29,7 +29,7 @@ constexpr std::string_view filters[] = {"t", "t/#", "#", "+", "t/+", "v", "+/u/#
 
 class Play {
  public:
-  Play(Bytes input, std::size_t shards, bool durable) : broker_(shards, settings(durable)), in_(input), salt_(input.size()) {
+  Play(Bytes input, std::size_t shards, bool durable) : shards_(shards), broker_(shards, settings(durable)), in_(input), salt_(input.size()) {
     for (std::uint8_t octet : input) salt_ = (salt_ ^ octet) * 0x100000001B3ULL;
     broker_.allow({"sl1", "plain"}, {"sl1", "plain"});
     for (std::size_t i = 0; i < std::size(clients_); ++i) clients_[i] = &broker_.dial(i);
@@ -39,7 +39,9 @@ class Play {
     // Each step: one byte says who and what.
     for (int i = 0; i < 200 && in_.remaining() > 0; ++i) {
       std::uint8_t what = in_.u8();
+      const std::uint64_t before = steps();
       step(what & 3, what >> 2 & 7, what >> 5);
+      require(steps() - before <= most_steps);  // nothing that few bytes ask for is dear
       for (std::size_t who = 0; who < std::size(clients_); ++who) look_at(who);
       check_counters();
     }
@@ -51,6 +53,12 @@ class Play {
   }
 
  private:
+  static constexpr std::uint64_t most_steps = 20'000;
+  std::uint64_t steps() {
+    std::uint64_t sum = 0;
+    for (std::size_t i = 0; i < shards_; ++i) sum += broker_.shard(i).steps();
+    return sum;
+  }
   static broker::Settings settings(bool durable = false) {
     broker::Settings settings;
     settings.durable = durable;
@@ -176,6 +184,7 @@ class Play {
     require(counters.retained <= settings().maximum_retained);
   }
 
+  const std::size_t shards_;
   testing::BrokerBench broker_;
   testing::TestClient* clients_[4];
   std::optional<std::size_t> logged_in_[4];  ///< as whom

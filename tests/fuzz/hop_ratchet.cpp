@@ -12,7 +12,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (broker.open("t", input)) std::abort();
   for (int i = 0; i < 3; ++i) {
     Buffer payload;
-    if (!client.seal("t", input, payload)) std::abort();
+    if (!client.seal("t", input, {}, payload)) std::abort();
     if (payload.size() != client.sealed_size(size)) std::abort();
     if (i == 1) continue;  // one that does not come
     const auto opened = broker.open("t", payload);

@@ -30,9 +30,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (malina::read_paper_join_answer(input, world.request.answer_key, id)) std::abort();
 
   // What stands inside is behind an AEAD, so the input also goes in there.
-  auto sealed = [&](bool hardened) {
+  auto sealed = [&](std::string_view start_of_frame) {
+    const bool hardened = start_of_frame != "JOIN_";
     auto ephemeral = crypto::AgreementKey::generate(world.random);
-    Buffer frame = to_buffer(as_bytes(hardened ? std::string_view("\x02\x41\x01", 3) : "JOIN_"));
+    Buffer frame = to_buffer(as_bytes(start_of_frame));
     std::size_t start = frame.size();
     append(frame, ephemeral.public_key());
     auto broker = broker_identity(world.broker->identity());
@@ -46,7 +47,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     }
     return frame;
   };
-  (void)malina::read_join(sealed(true), *world.broker, world.now);
-  (void)malina::read_paper_join(sealed(false), *world.broker, world.now);
+  (void)malina::read_join(sealed({"\x02\x41\x01", 3}), *world.broker, world.now);
+  (void)malina::read_join(sealed({"\x02\x41\x03", 3}), *world.broker, world.now);
+  (void)malina::read_paper_join(sealed("JOIN_"), *world.broker, world.now);
   return 0;
 }

@@ -28,7 +28,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   if (auto request = malina::read_revocation_request(input)) (void)malina::holds((*request)->evidence);
   (void)malina::decode_escrowed(input);
-  malina::OrderBook book(key, 0);
-  if (book.take(input) || book.take_paper(input)) std::abort();
+  if (malina::read_order(input, key)) std::abort();
   return 0;
 }

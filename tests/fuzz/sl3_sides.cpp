@@ -10,7 +10,7 @@ using namespace sealmq;
 namespace {
 
 struct NobodyJoins : Registrar {
-  Result<> join(Bytes, const PublicKeys&, const std::vector<std::string>&, const std::vector<std::string>&, Now) override {
+  Result<> join(Bytes, const PublicKeys&, bool, const std::vector<std::string>&, const std::vector<std::string>&, Now) override {
     std::abort();  // no seed is for this broker
   }
   Result<> take_order(Bytes, Now) override { return fail(Blame::peer_misbehaved, "no order"); }

@@ -1,5 +1,5 @@
 sealmq_fuzz(file_kind base)
-sealmq_fuzz(public_identity registry)
+sealmq_fuzz(public_identity keystore)
 sealmq_fuzz(broker_identity keystore)
 sealmq_fuzz(key_file keystore)
 sealmq_fuzz(rabin_key keystore)

@@ -1,3 +1,4 @@
+sealmq_fuzz(partner_table schemes)
 sealmq_fuzz(pmqtt_frames schemes)
 sealmq_fuzz(pmqtt_sides schemes)
 target_link_libraries(fuzz_pmqtt_sides PRIVATE sealmq_test_broker)

@@ -391,6 +391,7 @@ const at_the_first_bytes = ["packet type is 0", "packet type is reserved before 
 const they_are_stricter = [
   [/^Invalid auth reason code$/, "MQTT 5 section 3.15.2.1", "an AUTH without body means success", (ours, b) => b[1] === 0],
   [/^Cannot parse username$|^Cannot parse password$/, "MQTT 3.1 section 3.1", "the flag may be set and the string missing", (ours, b, v) => v === 3],
+  [/^Connect flag bit 0 must be 0/, "MQTT 3.1 section 3.1", "the bit is not used", (ours) => ours.packet.protocolVersion === 3],
   [/^Invalid header flag bits/, "MQTT 3.1 sections 3.6, 3.8 and 3.10", "a repetition may carry DUP", (ours, b, v) => v === 3 && (b[0] & 15) === 10],
   [/^Invalid disconnect reason code$/, "MQTT 5 section 2.4", "the table of reason codes gives 0x8C to DISCONNECT", (ours) => ours.packet.reasonCode === 0x8c],
 ];

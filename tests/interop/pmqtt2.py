@@ -117,8 +117,16 @@ class Login:
         return known[self.password, parameters]
 
     def auth(self):
-        properties = b"\x15" + text("PMQTT-2") + b"\x16" + lp16(self.m3)
-        return packet(0xF0, b"\x18" + variable(len(properties)) + properties)
+        return self._auth(b"\x18", self.m3)
+
+    def again(self):
+        """The first AUTH of another login on the connection."""
+        return self._auth(b"\x19", self.m1)
+
+    @staticmethod
+    def _auth(reason, data):
+        properties = b"\x15" + text("PMQTT-2") + b"\x16" + lp16(data)
+        return packet(0xF0, reason + variable(len(properties)) + properties)
 
     def confirms(self, m4, choice=""):
         bound = lp16(choice.encode()) if self.hop else b""
@@ -166,45 +174,75 @@ def properties_of(body, at):
     return found
 
 
+class Epochs:
+    """The keys of one direction of a hop layer."""
+
+    def __init__(self, layer, session_key, way, suffix=b""):
+        root = mac(layer, session_key)
+        key, self._iv, self._update = (
+            expand(root, layer + part + way + suffix, size) for part, size in ((b" key ", 16), (b" iv ", 12), (b" update ", 32)))
+        self._layer, self._way, self._key, self._number = layer, way, AESGCM(key), 0
+
+    def go_on(self, new_session_key=None):
+        if new_session_key is not None:
+            self._update = expand(mac(self._update, new_session_key), b"HRL1 mixed " + self._way, 32)
+        key, self._iv, self._update = (
+            expand(self._update, self._layer + part, size) for part, size in ((b" key", 16), (b" iv", 12), (b" update", 32)))
+        self._key, self._number = AESGCM(key), 0
+
+    def nonce(self, number):
+        return bytes(a ^ b for a, b in zip(self._iv, number.to_bytes(12, "big")))
+
+    def next(self):
+        self._number += 1
+        return self._key, self.nonce(self._number - 1)
+
+    def key(self):
+        return self._key
+
+
 class Records:
     """HRL1, a client's end."""
 
     def __init__(self, session_key):
-        root = mac(b"HRL1", session_key)
-        keys = [(AESGCM(expand(root, b"HRL1 key " + way, 16)), expand(root, b"HRL1 iv " + way, 12)) for way in (b"c2b", b"b2c")]
-        self._out, self._in = keys
-        self._sent = self._received = 0
+        self._out, self._in = (Epochs(b"HRL1", session_key, way) for way in (b"c2b", b"b2c"))
 
-    @staticmethod
-    def _nonce(iv, number):
-        return bytes(a ^ b for a, b in zip(iv, number.to_bytes(12, "big")))
+    def seal(self, packets, kind=b"\x17"):
+        header = kind + (len(packets) + 16).to_bytes(3, "big")
+        key, nonce = self._out.next()
+        return header + key.encrypt(nonce, packets, header)
 
-    def seal(self, packets):
-        header = b"\x17" + (len(packets) + 16).to_bytes(3, "big")
-        key, iv = self._out
-        self._sent += 1
-        return header + key.encrypt(self._nonce(iv, self._sent - 1), packets, header)
+    def update(self, new_session_key=None):
+        """The record that ends an epoch; with the key of a new login mixed in."""
+        record = self.seal(b"\0" if new_session_key is None else b"\1", b"\x18")
+        self._out.go_on(new_session_key)
+        return record
 
-    def open(self, record):
-        key, iv = self._in
-        self._received += 1
-        return key.decrypt(self._nonce(iv, self._received - 1), record[4:], record[:4])
+    def open(self, record, new_session_key=None):
+        key, nonce = self._in.next()
+        opened = key.decrypt(nonce, record[4:], record[:4])
+        if record[:1] == b"\x17":
+            return opened
+        assert opened == (b"\0" if new_session_key is None else b"\1"), opened
+        self._in.go_on(new_session_key)
+        return b""
 
 
 class Payloads:
     """HPP1, a client's end."""
 
     def __init__(self, session_key, client_id):
-        root = mac(b"HPP1", session_key)
-        named = lp16(client_id.encode())
-        self._keys = {way: (AESGCM(expand(root, b"HPP1 key " + way + named, 16)), expand(root, b"HPP1 iv " + way + named, 12))
-                      for way in (b"c2b", b"b2c")}
-        self._sent = 0
+        self._keys = {way: Epochs(b"HPP1", session_key, way, lp16(client_id.encode())) for way in (b"c2b", b"b2c")}
+        self._sent = self._epoch = 0
+
+    def update(self):
+        """The next payload is of the next epoch."""
+        self._keys[b"c2b"].go_on()
+        self._epoch, self._sent = self._epoch + 1, (self._epoch + 1) << 40
 
     def _parts(self, way, number, topic):
-        key, iv = self._keys[way]
-        nonce = iv[:4] + bytes(a ^ b for a, b in zip(iv[4:], struct.pack(">Q", number)))
-        return key, nonce, b"HPP1" + way + struct.pack(">Q", number) + lp16(topic.encode())
+        keys = self._keys[way]
+        return keys.key(), keys.nonce(number), b"HPP1" + way + struct.pack(">Q", number) + lp16(topic.encode())
 
     def seal(self, topic, payload):
         number, self._sent = self._sent, self._sent + 1

@@ -57,8 +57,10 @@ class Lines:
 
 
 class Broker:
-    def __init__(self, *options, configuration=None, threads=THREADS, own_listeners=False, port=0):
-        """With `own_listeners` the configuration names the listeners; otherwise there is one, for MQTT over TCP."""
+    def __init__(self, *options, configuration=None, threads=THREADS, own_listeners=False, port=0, environment=None):
+        """With `own_listeners` the configuration names the listeners; otherwise there is one, for MQTT over TCP. `environment`: what
+        the broker has beside the test's own."""
+        self._environment = {**os.environ, **(environment or {})}
         self._folder = tempfile.mkdtemp(prefix="sealmq-interop-")
         self._command = [SEALMQ, "broker", "--data", self.path("data"), "--threads", threads, *options]
         if not own_listeners:
@@ -71,12 +73,14 @@ class Broker:
 
     def start(self):
         """Again, after kill(): with the same data, on another port."""
-        self._process = subprocess.Popen(self._command, stderr=subprocess.PIPE, text=True, errors="replace")
+        self._process = subprocess.Popen(self._command, stderr=subprocess.PIPE, text=True, errors="replace", env=self._environment)
         self.log = Lines(self._process.stderr)
         if not self.log.wait_for(lambda lines: "ready" in lines):
             self._end(signal.SIGKILL)
             raise AssertionError("the broker did not come up:\n" + "\n".join(self.log.all()))
-        self.urls = [line.removeprefix("listening on ") for line in self.log.all() if line.startswith("listening on ")]
+        urls = [line.removeprefix("listening on ") for line in self.log.all() if line.startswith("listening on ")]
+        self.admin_url = next((url for url in urls if url.startswith("http://")), None)
+        self.urls = [url for url in urls if url != self.admin_url]
         ports = [re.search(r"(?:127\.0\.0\.1|0\.0\.0\.0):(\d+)", url) for url in self.urls]
         self.ports = [int(match[1]) if match else 0 for match in ports]
         self.port = self.ports[0]
@@ -106,6 +110,11 @@ class Broker:
 
     def kill(self):
         self._end(signal.SIGKILL)
+        self._process.stderr.close()
+
+    def terminate(self):
+        """In order, and start() is possible as after kill()."""
+        assert self._end(signal.SIGTERM) == 0, "\n".join(self.log.all())
         self._process.stderr.close()
 
     def stop(self):

@@ -61,12 +61,13 @@ class AuthorityTest(unittest.TestCase):
         return sealmq("identity", command, *arguments, "--registry", self.postgres.url).stdout
 
     def broker(self, port=0, is_stopped_later=True):
+        """Orders come in whichever schemes policy names: here none that has topics of its own for them."""
         configuration = f"""
 authority = "{self.own}/authority.pub"
 [[topic]]
 filter = "plant/#"
-publish = ["sl1", "sl3"]
-subscribe = ["sl1", "sl3", "plain"]
+publish = ["sl1"]
+subscribe = ["sl1", "plain"]
 """
         broker = Broker("-v", "--registry", self.postgres.url, configuration=configuration, port=port)
         if is_stopped_later:
@@ -106,6 +107,12 @@ subscribe = ["sl1", "sl3", "plain"]
             client.send(packets.publish("$sl/ra", frame, 1))
             answer = client.expect(PUBACK)
             return answer[2] if len(answer) > 2 else SUCCESS
+
+    def broker_of_its_own(self, port=0):
+        """With a list that it shares with nobody."""
+        broker = Broker("-v", configuration=f'authority = "{self.own}/authority.pub"\n', port=port)
+        self.addCleanup(broker.stop)
+        return broker
 
     def wrote(self, broker, words):
         return broker.log.wait_for(lambda lines: any(words in line for line in lines))
@@ -154,8 +161,7 @@ subscribe = ["sl1", "sl3", "plain"]
             self.order("revoke", "boiler-8")
             self.assertEqual(authority.stop(), 0)
         # another broker at the same address, with a list of its own
-        other = Broker("-v", configuration=f'authority = "{self.own}/authority.pub"\n', port=port)
-        self.addCleanup(other.stop)
+        other = self.broker_of_its_own(port)
         sealmq("identity", "enroll", f"{self.folder}/boiler-8.pub", "--data", other.data)
         again = Authority(self.own, "--broker", f"mqtt://127.0.0.1:{port}", "--data", other.data)
         self.addCleanup(again.stop)
@@ -195,6 +201,66 @@ subscribe = ["sl1", "sl3", "plain"]
         self.assertEqual(other.wait(), 4)
         self.assertTrue(other.has_said("is not in this ledger: another authority works with the key"))
         self.assertTrue(other.has_said("^hint: "))
+
+    def test_a_broker_with_other_orders_of_this_key_is_served_no_more_and_the_others_are(self):
+        broker, other = self.broker(), self.broker_of_its_own()
+        sealmq("identity", "enroll", f"{self.folder}/boiler-8.pub", "--data", other.data)
+        copy = f"{self.folder}/copy"
+        shutil.copytree(self.own, copy)
+        one = self.serve(broker)
+        self.assertTrue(one.has_said("connected"))
+        self.order("revoke", "boiler-7")
+        of_copy = self.serve(broker, other, folder=copy)
+        self.assertTrue(of_copy.has_said("is not in this ledger.*is served no more"))
+        told, said = self.order("revoke", "boiler-8", folder=copy)
+        self.assertEqual(sorted(one["acknowledged"] for one in told["brokers"]), [False, True], said)
+        self.assertIn("is not in this ledger", said)
+        self.assertIn("revoked", sealmq("identity", "list", "--data", other.data).stdout)
+        self.assertEqual(of_copy.stop(), 4)
+
+    def test_an_order_stays_in_force_for_who_comes_later(self):
+        broker = self.broker()
+        authority = self.serve(broker)
+        self.assertTrue(authority.has_said("connected"))
+        sealmq("identity", "new", "boiler-9", "-o", f"{self.folder}/boiler-9.key")
+        self.order("revoke", "boiler-9")
+
+        def enroll(code):
+            return sealmq("identity", "enroll", f"{self.folder}/boiler-9.pub", "--registry", self.postgres.url, code=code)
+        self.assertIn("a key of this identity is revoked by order 1 of the authority", enroll(1).stderr)
+        ticket = self.identity("ticket", "boiler-9").strip()
+        join = ["identity", "join", ticket, "--key", f"{self.folder}/boiler-9.key", "--broker-key", f"{broker.data}/broker.pub", "-p", str(broker.port)]
+        sealmq(*join, code=3)
+        self.assertTrue(self.wrote(broker, "is revoked by order 1 of the authority"))
+        # another broker, of another list, which begins with orders and is filled later
+        new = self.broker_of_its_own()
+        again = self.serve(new)
+        self.assertTrue(again.has_said("has all orders up to 1"))
+        self.assertIn("order 1", sealmq("identity", "enroll", f"{self.folder}/boiler-9.pub", "--data", new.data, code=1).stderr)
+        sealmq("authority", "restore", f"{self.folder}/boiler-9.pub", "--folder", self.own, "--data", self.folder + "/none")
+        enroll(0)
+
+    def test_an_operator_takes_an_order_back_only_by_saying_so(self):
+        broker = self.broker()
+        authority = self.serve(broker)
+        self.assertTrue(authority.has_said("connected"))
+        self.order("revoke", "boiler-7")
+        restore = ["identity", "restore", "boiler-7", "--registry", self.postgres.url, "--data", broker.data]
+        said = sealmq(*restore, code=1).stderr
+        self.assertIn("boiler-7 was revoked by order 1 of the authority, which alone can take that back", said)
+        self.assertIn("hint: sealmq authority restore boiler-7", said)
+        self.assertEqual(self.status("boiler-7"), "revoked")
+        sealmq(*restore, "--against-authority")
+        self.assertEqual(self.status("boiler-7"), "active")
+        self.assertIn("active against order 1", self.identity("list"))
+        with open(f"{broker.data}/audit.log") as log:
+            self.assertIn('"what":"restore","name":"boiler-7","text":"against order 1 of the authority', log.read())
+        self.order("revoke", "boiler-7")
+        self.assertEqual(self.status("boiler-7"), "revoked")
+        # and the authority does not take back what the operator has revoked
+        self.identity("revoke", "boiler-8", "--reason", "sold")
+        self.order("restore", "boiler-8")
+        self.assertEqual(self.status("boiler-8"), "revoked")
 
     def test_a_broker_that_knows_another_authority_says_no_and_is_named(self):
         broker = self.broker()

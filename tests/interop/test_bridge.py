@@ -1,5 +1,6 @@
 """Bridges: to Debian's mosquitto, and between two of our own brokers."""
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -214,6 +215,9 @@ class WithMosquitto(unittest.TestCase):
                     connected(broker, "office")
                 with Broker(configuration=PLAIN + bridge("office", other.port, row)) as broker:
                     self.assertTrue(broker.log.wait_for(lambda lines: any("other side" in line and "tries again" in line for line in lines)))
+                os.chmod(password, 0o644)
+                with self.assertRaisesRegex(AssertionError, "did not come up(.|\n)*" + re.escape(password)):
+                    Broker(configuration=PLAIN + bridge("office", other.port, row, user="bridge", password_file=password))
 
     def test_the_policy_here_decides_what_it_may_read_and_write(self):
         narrow = "[[topic]]\nfilter = 'open/#'\npublish = ['plain']\nsubscribe = ['plain']\n"

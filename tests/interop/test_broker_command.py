@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import time
 import unittest
 
 import packets
@@ -49,7 +50,9 @@ class BrokerCommand(unittest.TestCase):
             for number in range(1, 200):
                 loud.send(packets.publish("a", bytes(50_000), number))
                 loud.expect(PUBACK)
+            begin = time.monotonic()
             broker.stop()
+            self.assertLess(time.monotonic() - begin, 10, "packaging/systemd gives it 15 s")
 
     def test_a_port_that_is_taken_is_told_with_a_hint(self):
         with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -73,6 +76,25 @@ class BrokerCommand(unittest.TestCase):
         self.assertIn("sealmq.toml:3:1: unknown key", said)
         self.assertEqual(run("--check", "-c", os.path.join(self.folder, "none.toml"))[0], 2)
         self.assertFalse(os.path.exists(data))
+
+    def test_check_tells_whether_orders_of_the_authority_would_be_carried_out(self):
+        authority = os.path.join(self.folder, "authority")
+        subprocess.run([SEALMQ, "authority", "new", "--folder", authority], check=True, capture_output=True)
+        names_it = f"authority = '{authority}/authority.pub'\n"
+        data = os.path.join(self.folder, "data")
+
+        def check(text):
+            return run("--check", "-c", self.file(text), "--data", data)
+        row = "[[topic]]\nfilter = '#'\npublish = ['{0}']\nsubscribe = ['{0}']\n"
+        self.assertEqual(check(names_it + row.format("sl1")), (0, ""), "sl3 is not needed")
+        code, said = check(names_it + row.format("payload"))
+        self.assertEqual(code, 0)
+        self.assertIn("warning: nothing would carry out the orders of the authority", said)
+        self.assertEqual(check(f"authority = '{self.folder}/none.pub'\n")[0], 2)
+        subprocess.run([SEALMQ, "identity", "new", "boiler-7", "-o", f"{self.folder}/boiler-7.key"], check=True, capture_output=True)
+        code, said = check(f"authority = '{self.folder}/boiler-7.pub'\n")
+        self.assertEqual(code, 1)
+        self.assertIn("is not the public key of an authority", said)
 
     def test_a_configuration_in_the_data_folder_is_found(self):
         self.file("[[topic]]\nfilter = 'a'\npublish = ['no such scheme']\n")

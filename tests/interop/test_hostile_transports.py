@@ -1,5 +1,6 @@
 """Peers that stall or break TLS, HTTP, WebSocket and PROXY; and certificates that are replaced while the broker runs."""
 import os
+import signal
 import socket
 import ssl
 import struct
@@ -13,6 +14,7 @@ from transports import PSK_IDENTITY, Transports
 
 HANDSHAKE_PATIENCE = 10  # seconds the broker gives
 MOST_HALF_OPEN = 256
+PATIENCE_WITH_THE_SILENT = 0.3
 UPGRADE = ("GET {path} HTTP/1.1\r\nHost: here\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: mqtt\r\n{more}\r\n")
 PROXY = b"\r\n\r\n\0\r\nQUIT\n"
@@ -79,6 +81,7 @@ class HostileTransports(unittest.TestCase):
         stalled = [self.connect("tls"), self.connect("tls", b"\x16\x03\x01\x02\x00\x01"), self.connect("ws", b"GET /mqtt HTTP/1.1\r\nHos"),
                    self.connect("proxy", PROXY[:5]), self.connect("wss"), self.connect("proxy")]
         self.serves(self.tls(), "swift")
+        self.assertLess(time.monotonic() - begin, 5, "the others were still at it")
         for connection in stalled:
             self.assertEqual(read_until_end(connection), b"")
         self.assertGreater(time.monotonic() - begin, HANDSHAKE_PATIENCE - 2)
@@ -97,10 +100,30 @@ class HostileTransports(unittest.TestCase):
             self.assertLess(took, most)
 
     def test_a_crowd_that_stalls_does_not_shut_the_door(self):
-        crowd = [self.connect("tls") for _ in range(MOST_HALF_OPEN + 50)]
-        self.serves(self.tls(), "patient")  # after a second, when the oldest have to make room
+        for _ in range(MOST_HALF_OPEN + 50):
+            self.connect("tls")
+        begin = time.monotonic()
         self.serves(self.websocket(), "elsewhere", frame)  # each listener has its own
-        self.assertEqual(len(crowd), MOST_HALF_OPEN + 50)
+        self.serves(self.tls(), "patient")  # after a second, when the oldest have to make room
+        self.assertLess(time.monotonic() - begin, HANDSHAKE_PATIENCE / 2, "they had not been ended for their own slowness yet")
+
+    def test_an_address_that_floods_takes_the_places_of_its_own(self):
+        def flood():
+            made = socket.socket()
+            self.addCleanup(made.close)
+            made.bind(("127.0.0.2", 0))
+            made.setblocking(False)
+            made.connect_ex(("127.0.0.1", self.broker.port_of["ws"]))
+
+        for _ in range(2 * MOST_HALF_OPEN):
+            flood()
+        for number in range(20):
+            for _ in range(20):
+                flood()
+            begin = time.monotonic()
+            self.serves(self.websocket(), f"modest-{number}", frame)
+            # Nobody's patience is waited for: a flood that has most of the places makes room at once.
+            self.assertLess(time.monotonic() - begin, PATIENCE_WITH_THE_SILENT)
 
     def test_a_request_that_dribbles_is_ended(self):
         connection = self.connect("ws")
@@ -164,9 +187,26 @@ class HostileTransports(unittest.TestCase):
         through = self.connect("proxy", PROXY + b"\x21\x11\0\x0c" + bytes([192, 0, 2, 7, 10, 0, 0, 1, 0x12, 0x67, 7, 0x5B]))
         self.serves(through, "through")
 
+    def test_only_the_proxies_that_are_named_are_believed(self):
+        header = (b"\r\n\r\n\0\r\nQUIT\n\x21\x11" + struct.pack(">H", 12) + socket.inet_aton("203.0.113.7") + socket.inet_aton("127.0.0.1")
+                  + struct.pack(">HH", 40000, 1883))
+        configuration = '[[listener]]\nurl = "mqtt://127.0.0.1:0"\nproxy_protocol = true\nproxy_from = ["127.0.0.9"]\n'
+        with Broker("--allow-plain", configuration=configuration, own_listeners=True) as broker:
+            for source, believed in (("127.0.0.9", True), ("127.0.0.8", False)):
+                with socket.create_connection(("127.0.0.1", broker.port), PATIENCE, source_address=(source, 0)) as connection:
+                    try:
+                        connection.sendall(header + packets.connect("behind"))
+                        answer = connection.recv(100)
+                    except ConnectionError:
+                        answer = b""
+                    self.assertEqual(answer[:1] == bytes([CONNACK << 4]), believed, answer)
+            self.assertTrue(broker.log.wait_for(lambda lines: any("not among proxy_from" in line for line in lines)))
+
     def test_the_socket_has_its_mode_and_is_removed(self):
         path = self.broker.file("socket")
         self.assertEqual(os.stat(path).st_mode & 0o777, 0o660)
+        os.kill(self.broker.pid, signal.SIGTERM)
+        self.assertTrue(wait_until(lambda: not os.path.exists(path)))
 
     def test_certificates_are_replaced_without_dropping_anybody(self):
         before = self.tls()

@@ -10,6 +10,7 @@ import subprocess
 import threading
 import time
 import unittest
+import urllib.request
 import warnings
 
 import packets
@@ -19,6 +20,7 @@ from servers import PATIENCE, SEALMQ, THREADS, Broker, wait_until
 SECONDS = float(os.environ.get("SEALMQ_OVERLOAD_SECONDS", "2"))
 MEGABYTE = 1 << 20
 MEMORY = 32 * MEGABYTE
+QUOTA_EXCEEDED = 0x97
 ATTACKER = "127.0.0.2"  # the bystanders are at 127.0.0.1
 WEEK = 7 * 86400
 IP_BIND_ADDRESS_NO_PORT = 24  # of Linux
@@ -33,21 +35,31 @@ url = "ws://127.0.0.1:0"
 [[listener]]
 url = "mqtt://127.0.0.1:0"
 proxy_protocol = true
+[admin]
+url = "http://127.0.0.1:0"
 
 [limits]
 maximum_memory = {MEMORY}
 connect_timeout = 1000
+%(rate)s
 %(limits)s
 """
 # What is not counted: with what the allocator and the estimates miss, a quarter as much again, and for each shard the buffers of its
 # thread, what its tree remembers, and what one read of the smallest messages becomes on its way to the other shards.
 ALLOWANCE = MEMORY * 5 // 4
 PER_SHARD = 16 * MEGABYTE
+FREE_OF_MEMORY = 8 * MEGABYTE  # of an attack that nothing is kept of
+LONGEST_GAP = 60 if os.environ.get("SEALMQ_SANITIZE") else 1  # seconds that the bystanders may wait for an answer
 
 
 def resident_bytes(pid):
     with open(f"/proc/{pid}/statm") as statm:
         return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def metrics_of(broker):
+    with urllib.request.urlopen(broker.admin_url + "/metrics", timeout=PATIENCE) as answer:
+        return answer.read().decode()
 
 
 # -- what attackers send
@@ -75,8 +87,9 @@ def publish_alias(topic, alias):
 class Attacker:
     """Connections that are given up silently; what does not get through counts."""
 
-    def __init__(self, ports, seconds, count):
+    def __init__(self, ports, seconds, count, admin=None):
         self.ports = ports
+        self.admin = admin  # the port for operators
         self.source = ATTACKER
         self._end = time.monotonic() + seconds
         self._count = count
@@ -350,6 +363,7 @@ class Bystanders:
         self._stop = threading.Event()
         self.trouble = []
         self.rounds = 0
+        self.longest_gap = 0  # seconds between two rounds
         self.came = 0
         self._threads = [threading.Thread(target=self._talk, daemon=True)]
         if newcomers:
@@ -362,6 +376,7 @@ class Bystanders:
             with logged_in(self._broker, "bystander-reads") as reads, logged_in(self._broker, "bystander-writes") as writes:
                 reads.send(packets.subscribe("bystanders", 1))
                 reads.expect(SUBACK)
+                last = time.monotonic()
                 while not self._stop.is_set():
                     writes.send(packets.publish("bystanders", b"%d" % self.rounds, 1))
                     reason = writes.expect(PUBACK)[2:3]
@@ -370,6 +385,8 @@ class Bystanders:
                     assert body.endswith(b"\0%d" % self.rounds), f"round {self.rounds} got {body[-20:]}"
                     reads.send(packet(0x40, body[12:14]))
                     self.rounds += 1
+                    now = time.monotonic()
+                    self.longest_gap, last = max(self.longest_gap, now - last), now
                     time.sleep(0.005)
         except Exception as trouble:
             self.trouble.append(trouble)
@@ -391,9 +408,9 @@ class Bystanders:
         return before
 
 
-def run_attack(attack, ports, seconds, count):
+def run_attack(attack, ports, seconds, count, admin=None):
     warnings.simplefilter("ignore", ResourceWarning)  # of the sockets that are still open
-    attack(Attacker(ports, seconds, count))
+    attack(Attacker(ports, seconds, count, admin))
 
 
 class Overload(unittest.TestCase):
@@ -406,19 +423,24 @@ class Overload(unittest.TestCase):
         for name, done, rest, peak, bound in cls.table:
             print(f"{name:22} {done:9} {rest / MEGABYTE:8.1f} {peak / MEGABYTE:9.1f} {bound / MEGABYTE:7.1f}", flush=True)
 
-    def under(self, attack, limits="", newcomers=True, durability="memory", said=None, seconds=SECONDS):
-        """Runs it; answers the broker's log. `said`: what the log says about it."""
-        options = {"limits": limits, "durability": durability}
+    def under(self, attack, limits="", newcomers=True, durability="memory", said=None, seconds=SECONDS, least=1, costs=None,
+              afterwards=None):
+        """Runs it. `said`: what the log says about it. `least`: so many a second it has to get done, or it was none. `costs`: of
+        memory at most. `afterwards`: a look at the broker that has withstood it."""
+        rate = "" if "connects_per_second" in limits else "connects_per_second_per_address = 0"  # other limits are meant
+        options = {"limits": limits, "durability": durability, "rate": rate}
         with Broker("--allow-plain", configuration=CONFIGURATION % options, own_listeners=True) as broker:
-            return self.measure(broker, attack.__name__, lambda count: multiprocessing.Process(
-                target=run_attack, args=(attack, broker.ports, seconds, count)), newcomers, said)
+            self.measure(broker, attack.__name__, lambda count: multiprocessing.Process(
+                target=run_attack, args=(attack, broker.ports, seconds, count)), newcomers, said, least, costs)
+            if afterwards is not None:
+                afterwards(broker)
 
-    def measure(self, broker, name, make_process, newcomers, said):
+    def measure(self, broker, name, make_process, newcomers, said, least, costs=None):
         bystanders = Bystanders(broker, newcomers)
         self.assertTrue(wait_until(lambda: bystanders.rounds > 5 or bystanders.trouble))
         begun = bystanders.rounds
         rest = peak = resident_bytes(broker.pid)
-        bound = rest + ALLOWANCE + PER_SHARD * int(THREADS)
+        bound = rest + (ALLOWANCE + PER_SHARD * int(THREADS) if costs is None else costs)
         count = multiprocessing.Value("Q", 0)
         process = make_process(count)
         process.start()
@@ -431,20 +453,20 @@ class Overload(unittest.TestCase):
         self.assertEqual(bystanders.trouble, [])
         self.assertGreater(before, begun)
         self.assertGreater(bystanders.rounds, before)
-        self.assertGreater(count.value, 0)
+        self.assertLess(bystanders.longest_gap, LONGEST_GAP, "seconds until the bystanders were served")
+        self.assertGreater(count.value, least * SECONDS)
         self.assertLess(peak, bound)
         if said is not None:
             self.assertTrue(broker.log.wait_for(lambda lines: any(re.search(said, line) for line in lines)), broker.log.all()[:40])
-        return broker.log.all()
 
     def test_connection_flood(self):
-        self.under(connection_flood, "connections_per_address = 300", said="too many connections")
+        self.under(connection_flood, "connections_per_address = 300", said="too many connections", least=500, costs=FREE_OF_MEMORY)
 
     def test_connecting_too_fast(self):
-        self.under(connection_flood, "connects_per_second_per_address = 20", said="connecting too fast")
+        self.under(connection_flood, "connects_per_second_per_address = 20", said="connecting too fast", least=500, costs=FREE_OF_MEMORY)
 
     def test_behind_a_proxy_its_clients_are_counted_and_not_the_proxy(self):
-        with Broker("--allow-plain", configuration=CONFIGURATION % {"limits": "connections_per_address = 3", "durability": "memory"},
+        with Broker("--allow-plain", configuration=CONFIGURATION % {"limits": "connections_per_address = 3", "durability": "memory", "rate": ""},
                     own_listeners=True) as broker:
             def enters(source, number):
                 made = socket.create_connection(("127.0.0.1", broker.ports[2]), PATIENCE)
@@ -461,45 +483,56 @@ class Overload(unittest.TestCase):
             self.assertTrue(broker.log.wait_for(lambda lines: any("too many connections: \"192.0.2.1" in line for line in lines)))
 
     def test_half_open(self):
-        self.under(half_open, "connections_per_address = 1000")
+        self.under(half_open, "connections_per_address = 1000", least=500, costs=FREE_OF_MEMORY)
 
     def test_fresh_sessions(self):
         # A new client has no session, and those of the attacker stay for a week: newcomers are refused.
-        self.under(fresh_sessions, "maximum_sessions = 5000", newcomers=False)
+        def only_who_has_one_gets_in(broker):
+            for name, reason in (("stranger", QUOTA_EXCEEDED), ("fresh-1-" + "x" * 200, 0)):
+                with Raw(broker, packets.connect(name)) as client:
+                    self.assertEqual(client.expect(CONNACK)[1], reason, name)
+        self.under(fresh_sessions, "maximum_sessions = 200", newcomers=False, least=50, afterwards=only_who_has_one_gets_in)
 
     def test_deep_subscriptions(self):
-        self.under(deep_subscriptions, newcomers=False, said="limit reached")
+        self.under(deep_subscriptions, newcomers=False, said="limit reached", least=50)
 
     def test_retained_flood(self):
-        self.under(retained_flood, said="limit reached")
+        self.under(retained_flood, said="limit reached", least=500)
 
     def test_queue_flood(self):
-        self.under(queue_flood)
+        self.under(queue_flood, least=500)
 
     def test_queue_flood_with_a_disk(self):
-        self.under(queue_flood, durability="disk")
+        self.under(queue_flood, durability="disk", least=500)
 
     def test_slow_consumers(self):
         self.under(slow_consumers, "outbox_high_water = 1000000\nslow_consumer_timeout = 1", said="slow consumer",
-                   seconds=SECONDS + 3)
+                   seconds=SECONDS + 3, least=30)
 
     def test_unread_answers(self):
-        self.under(unread_answers, "outbox_high_water = 100000\nmaximum_packet_size = 100000")
+        self.under(unread_answers, "outbox_high_water = 100000\nmaximum_packet_size = 100000", least=50_000)
 
     def test_topic_aliases(self):
-        self.under(topic_aliases)
+        self.under(topic_aliases, least=200)
 
     def test_cut_short(self):
-        self.under(cut_short)
+        self.under(cut_short, least=50)
 
     def test_publish_flood(self):
-        self.under(publish_flood, "publish_rate = 2000")
+        rate = 2000
+        begin = time.monotonic()
+        def what_was_let_in_keeps_to_the_rate(broker):
+            allowed = 8 * rate * (time.monotonic() - begin + 1) + 1000  # a second's worth at once; and the bystanders
+            received = sum(float(value) for value in re.findall(r"^sealmq_messages_received_total\S* (\S+)$", metrics_of(broker), re.M))
+            self.assertLess(received, allowed)
+            self.assertGreater(received, 8 * rate * SECONDS / 4)
+        self.under(publish_flood, f"publish_rate = {rate}", least=20_000, afterwards=what_was_let_in_keeps_to_the_rate)
 
     def test_publish_flood_without_a_rate(self):
-        self.under(publish_flood)
+        self.under(publish_flood, least=20_000)
 
     def test_reconnect_storm(self):
-        self.under(reconnect_storm)
+        self.under(reconnect_storm, least=500)
 
     ASKS_FOR_ROOTS = """
 [[topic]]
@@ -509,13 +542,13 @@ subscribe = ["sl2"]
 """
 
     def test_sl2_requests_of_one_address(self):
-        self.under(sl2_requests_of_one_address, self.ASKS_FOR_ROOTS, said="verification failed")
+        self.under(sl2_requests_of_one_address, self.ASKS_FOR_ROOTS, said="verification failed", least=500, costs=2 * FREE_OF_MEMORY)
 
     def test_sl2_requests_of_many_addresses(self):
-        self.under(sl2_requests_of_many_addresses, self.ASKS_FOR_ROOTS, said="verification failed")
+        self.under(sl2_requests_of_many_addresses, self.ASKS_FOR_ROOTS, said="verification failed", least=500, costs=2 * FREE_OF_MEMORY)
 
     def test_replayed_frames(self):
-        with Broker("--allow-plain", configuration=CONFIGURATION % {"limits": "", "durability": "memory"},
+        with Broker("--allow-plain", configuration=CONFIGURATION % {"limits": "", "durability": "memory", "rate": ""},
                     own_listeners=True) as broker:
             frame = signed_frame(broker)
 
@@ -531,7 +564,7 @@ subscribe = ["sl2"]
                         a.counts(500)
 
             self.measure(broker, "replayed_frames", lambda count: multiprocessing.Process(
-                target=run_attack, args=(replayed_frames, broker.ports, SECONDS, count)), True, "replay")
+                target=run_attack, args=(replayed_frames, broker.ports, SECONDS, count)), True, "replay", 1000, FREE_OF_MEMORY)
 
 
 def signed_frame(broker):
@@ -547,6 +580,7 @@ def signed_frame(broker):
         client = subprocess.Popen([SEALMQ, "pub", "-h", "127.0.0.1", "-p", str(port), "--scheme", "sl1", "--key", "signer.key",
                                    "--broker-key", os.path.join(broker.data, "broker.pub"), "-t", "signed", "-m", "x"],
                                   cwd=os.path.dirname(broker.data), stderr=subprocess.PIPE)
+        between.settimeout(PATIENCE)
         near, _ = between.accept()
         far = socket.create_connection(("127.0.0.1", broker.port))
 

@@ -272,6 +272,12 @@ class Payload(unittest.TestCase):
         self.assertTrue(removed.err.wait_for(lambda got: any("policy: under a key that is not known here" in line for line in got)),
                         removed.err.all())
         self.assertNotIn("after", removed.out.all())
+        # What it still has seals and stamps as before, and nobody takes it any more.
+        reader = self.sub("boiler", "-t", "a", "-q", "1", "-F", "%p")
+        self.settle(reader, "a")
+        self.run_ok("pub", *self.at("control"), "-t", "a", "-m", "counts no more", "-q", "1")
+        self.assertTrue(reader.err.wait_for(lambda got: any("refused" in line for line in got)), reader.err.all())
+        self.assertNotIn("counts no more", reader.out.all())
 
     def test_the_first_message_after_a_theft_goes_under_the_new_key(self):
         def check(broker):

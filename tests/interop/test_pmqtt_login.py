@@ -1,9 +1,7 @@
 """Logins by PMQTT-2 and its paper form against the real broker, by another implementation: what it answers, that refusals are
 alike, what protects the connection afterwards, and what somebody in between can do."""
 import os
-import statistics
 import subprocess
-import sys
 import time
 import unittest
 
@@ -14,6 +12,7 @@ import pmqtt2
 from packets import CONNACK, PUBACK, PUBLISH, SUBACK, Raw
 from servers import PATIENCE, SEALMQ, Broker
 
+NOBODY_THERE = 27  # the exit code of who waits for a partner in vain
 AUTH, NOT_AUTHORIZED, PROTOCOL_ERROR, BAD_METHOD = 15, 0x87, 0x82, 0x8C
 PASSWORD = "s3cret pass"
 
@@ -62,7 +61,8 @@ class PmqttLogin(unittest.TestCase):
         for name in ("patient1", "gone", "keyonly"):
             sealmq("identity", "new", name, "-o", self.broker.path(name + ".key"))
             sealmq("identity", "enroll", self.broker.path(name + ".pub"), "--publish", "ward/#", "--subscribe", "ward/#",
-                   "--publish", f"pmqtt/+/{name}/#", "--subscribe", f"pmqtt/+/+/{name}/#", "--data", self.broker.data)
+                   "--publish", f"pmqtt/+/{name}/#", "--subscribe", f"pmqtt/+/+/{name}/#", "--scheme", "pmqtt",
+                   "--scheme", "pmqtt@paper", "--scheme", "plain", "--scheme", "password", "--data", self.broker.data)
         for name in ("patient1", "gone"):
             sealmq("identity", "password", name, "--data", self.broker.data, sent=PASSWORD + "\n")
             sealmq("identity", "password", name, "--recoverable", "--data", self.broker.data, sent=PASSWORD + "\n")
@@ -119,8 +119,8 @@ class PmqttLogin(unittest.TestCase):
                 self.assertTrue(link.ends())
                 self.login()  # which has the broker forget what has failed under this name
         self.assertEqual(set().union(*answers.values()), {bytes([0, NOT_AUTHORIZED, 0])})
-        for case, taken in times.items():
-            print(f"{case:15} {1000 * statistics.median(taken):6.2f} ms until the answer (median of {len(taken)})", file=sys.stderr)
+        shortest = {case: min(taken) for case, taken in times.items()}  # what a busy machine adds is no sign of the broker's steps
+        self.assertLess(max(shortest.values()), 2 * min(shortest.values()), shortest)
         for cause in ("wrong password", "not signed by its key", "not on the list", "not active"):
             self.assertTrue(self.broker.log.wait_for(lambda lines: any(cause in line for line in lines)), cause)
 
@@ -174,6 +174,46 @@ class PmqttLogin(unittest.TestCase):
         link.send(bytes(record))
         rest = link._input.read()
         self.assertEqual(rest, b"")
+
+    def test_the_keys_of_records_go_on_and_take_a_new_logins_key_in(self):
+        link, login, connack = self.login(hop="HRL1", at=self.safe)
+        records = pmqtt2.Records(login.session_key)
+
+        def read(new_session_key=None):
+            header = link._input.read(4)
+            return header[0], records.open(header + link._input.read(int.from_bytes(header[1:], "big")), new_session_key)
+
+        for number in range(1, 4):
+            link.send(records.update() + records.seal(packets.publish("ward/1", b"hello", number)))
+            kind, answer = read()
+            self.assertEqual((kind, answer[0] >> 4, answer[2:4]), (0x17, PUBACK, number.to_bytes(2, "big")))
+
+        again = pmqtt2.Login("patient1", PASSWORD, self.keys["patient1"], self.pinned, client_id=login.client_id)
+        link.send(records.seal(again.again()))
+        kind, challenge = read()
+        again.answer(pmqtt2.properties_of(challenge, 3 if challenge[1] < 128 else 4)[0x16][0], self.verifiers)
+        link.send(records.seal(again.auth()))
+        kind, success = read()
+        self.assertEqual((kind, success[0] >> 4), (0x17, AUTH))
+        self.assertEqual(read(again.session_key), (0x18, b""))  # right behind it
+        link.send(records.seal(packets.publish("ward/1", b"on its way", 7)))  # still under the old key
+        self.assertEqual(read()[1][2:4], b"\0\7")
+        link.send(records.update(again.session_key) + records.seal(packets.publish("ward/1", b"hello", 8)))
+        self.assertEqual(read()[1][2:4], b"\0\x08")
+        # Without another login the same is the end.
+        link.send(records.update(again.session_key))
+        self.assertEqual(link._input.read(), b"")
+
+    def test_the_keys_of_payloads_go_on(self):
+        link, login, connack = self.login(hop="HPP1", at=self.safe)
+        payloads = pmqtt2.Payloads(login.session_key, login.client_id)
+        before = payloads.seal("ward/2", b"late")
+        for number in range(1, 4):
+            payloads.update()
+            link.send(packets.publish("ward/2", payloads.seal("ward/2", b"hello"), number))
+            self.assertIn(link.expect(PUBACK)[2:3], (b"", b"\0", b"\x10"))
+        link.send(packets.publish("ward/2", before, 9))  # three epochs behind
+        self.assertEqual(link.expect(PUBACK)[2], NOT_AUTHORIZED)
 
     def test_payloads_are_sealed_hop_by_hop(self):
         link, login, connack = self.login(hop="HPP1", at=self.safe)
@@ -240,7 +280,7 @@ class PmqttLogin(unittest.TestCase):
         # It gets in; that its partner is not there is another matter.
         for hop in ([], ["--hop", "hpp1"]):
             entered = pub(*pinned, "--password-file", self.broker.path("password"), *hop)
-            self.assertNotEqual(entered.returncode, 3, entered.stderr)
+            self.assertEqual(entered.returncode, NOBODY_THERE, entered.stderr)
             self.assertNotIn("refused the connection", entered.stderr)
         bare = pub(*pinned, "--hop", "none", SEALMQ_PASSWORD=PASSWORD)
         self.assertEqual(bare.returncode, 3, bare.stderr)

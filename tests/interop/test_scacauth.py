@@ -79,10 +79,10 @@ class Scacauth(unittest.TestCase):
         self.addCleanup(self.broker.stop)
         self.pinned = os.path.join(self.broker.data, "broker.pub")
 
-    def enroll(self, name):
+    def enroll(self, name, *options):
         sealmq("identity", "enroll", self.broker.path(name + ".pub"), "--publish", "cards/#", "--publish", "open/#",
                "--subscribe", "cards/#", "--subscribe", "open/#", "--scheme", "scacauth", "--scheme", "scacauth@paper",
-               "--data", self.broker.data)
+               "--data", self.broker.data, *options)
 
     def identity(self, name, *options):
         sealmq("identity", "new", name, "-o", self.broker.path(name + ".key"), *options)
@@ -96,7 +96,7 @@ class Scacauth(unittest.TestCase):
         made = subprocess.run(["node", "scacauth.mjs", "keys", "CLIENTE1", folder], cwd=HERE, capture_output=True, text=True)
         self.assertEqual(made.returncode, 0, made.stderr)
         os.rename(os.path.join(folder, "CLIENTE1.pub"), self.broker.path("CLIENTE1.pub"))
-        self.enroll("CLIENTE1")
+        self.enroll("CLIENTE1", "--unproved")
         result = subprocess.run(["node", "scacauth.mjs", "run", str(self.broker.port), "CLIENTE1", folder, str(MESSAGES)], cwd=HERE,
                                 timeout=240, capture_output=True, text=True)
         log = "\n".join(self.broker.log.all()[-20:])

@@ -225,8 +225,9 @@ def sites(home):
                 words = uses.get(scheme, with_own())
                 left = [word for i, word in enumerate(words) if option not in (word, words[i - 1])]
                 yield command, option, [*base, *here, "--scheme", scheme, *left, option, "{}"]
-        for name in ("sl2.capability", "payload.max-age", "payload.max-ahead", "pmqtt.prefix", "scacauth.method", "payload.topic-key",
-                     "payload.topic-public-key", "payload.topic-private-key", "payload.stamp-key", "payload.stamp-keys"):
+        for name in ("sl2.capability", "payload.max-age", "payload.max-ahead", "pmqtt.prefix", "pmqtt.partners", "scacauth.method", "payload.topic-key",
+                     "payload.topic-public-key", "payload.topic-private-key", "payload.stamp", "payload.stamp-key",
+                     "payload.stamp-keys", "payload.stamp-mac-key"):
             scheme = name.split(".")[0]
             if name.startswith(("payload.topic", "payload.stamp")):
                 words = ["--scheme", "payload@paper"]

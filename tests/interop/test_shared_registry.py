@@ -1,7 +1,9 @@
 """Two brokers and the command line on one list of identities, in a real PostgreSQL; and what becomes of it when that is away."""
 import json
+import socket
 import subprocess
 import tempfile
+import threading
 import unittest
 
 import packets
@@ -23,6 +25,71 @@ def sealmq(*arguments, code=0, words=None):
     result = subprocess.run([SEALMQ, *arguments], timeout=PATIENCE, capture_output=True, text=True, input=words)
     assert result.returncode == code, (arguments, result)
     return result
+
+
+class Cable:
+    """Between a client and PostgreSQL; is cut when a client says `words` for the `count`th time: before they arrive, or when they have
+    been answered and the answer has not come back."""
+
+    def __init__(self, url, words, count=1, answered=False):
+        self._port = int(url.rsplit(":", 1)[1].split("/")[0])
+        self._words, self._left, self._answered = words, count, answered
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = url.replace(f":{self._port}/", f":{self._listener.getsockname()[1]}/")
+        self.was_cut = False
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while True:
+            try:
+                near, _ = self._listener.accept()
+            except OSError:
+                return
+            far = socket.create_connection(("127.0.0.1", self._port))
+            cut = threading.Event()
+            threading.Thread(target=self._there, args=(near, far, cut), daemon=True).start()
+            threading.Thread(target=self._back, args=(near, far, cut), daemon=True).start()
+
+    def _there(self, near, far, cut):
+        try:
+            while data := near.recv(1 << 16):
+                if self._words in data:
+                    self._left -= 1
+                    if self._left == 0:
+                        self.was_cut = True
+                        cut.set()
+                        if self._answered:
+                            far.sendall(data)
+                            return
+                        break
+                far.sendall(data)
+        except OSError:
+            pass
+        self._end(near, far)
+
+    def _back(self, near, far, cut):
+        try:
+            while data := far.recv(1 << 16):
+                if cut.is_set():
+                    break
+                near.sendall(data)
+        except OSError:
+            pass
+        self._end(near, far)
+
+    @staticmethod
+    def _end(*ends):
+        for end in ends:
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._listener.close()
 
 
 class SharedRegistry(unittest.TestCase):
@@ -156,6 +223,47 @@ class SharedRegistry(unittest.TestCase):
         told, _ = self.revoke()
         self.assertTrue(told["carried_out"])
         self.assertEqual(self.answer_to_login(broker), NOT_AUTHORIZED)
+
+    def through(self, cable, *words):
+        return subprocess.run([SEALMQ, "identity", *words, "--registry", cable.url], timeout=PATIENCE, capture_output=True, text=True)
+
+    def test_a_connection_cut_within_a_transaction_changes_nothing_and_says_so(self):
+        self.identity("enroll", self.key + ".pub")
+        for words, statement in ((b"UPDATE", "allow"), (b"INSERT", "allow"), (b"COMMIT", "allow"), (b"COMMIT", "revoke")):
+            more = ("--publish", "alarm") if statement == "allow" else ("--reason", "stolen")
+            with self.subTest(cut_before=words, command=statement), Cable(self.postgres.url, words) as cable:
+                done = self.through(cable, statement, "boiler-7", *more)
+                listed = self.identity("list").stdout
+                if not cable.was_cut:  # this command says no such thing
+                    continue
+                self.assertEqual(done.returncode, 2, done)
+                self.assertNotIn("alarm", listed)
+                self.assertNotIn("revoked", listed)
+                if words == b"COMMIT":
+                    self.assertIn("it is not known whether the change was made", done.stderr)
+        self.identity("allow", "boiler-7", "--publish", "alarm")
+        self.assertIn("alarm", self.identity("list").stdout)
+
+    def test_a_connection_cut_after_its_commit_says_that_it_does_not_know_and_nothing_is_done_twice(self):
+        self.identity("enroll", self.key + ".pub")
+        with Cable(self.postgres.url, b"COMMIT", answered=True) as cable:
+            done = self.through(cable, "revoke", "boiler-7", "--reason", "stolen")
+            self.assertTrue(cable.was_cut)
+        self.assertEqual(done.returncode, 2, done)
+        self.assertIn("it is not known whether the change was made", done.stderr)
+        self.assertTrue(wait_until(lambda: "revoked" in self.identity("list").stdout))
+        self.assertIn("already revoked", self.identity("revoke", "boiler-7", code=1).stderr)
+
+    def test_a_broker_whose_connections_are_cut_again_and_again_follows_the_list(self):
+        with Cable(self.postgres.url, b"COMMIT", count=3) as cable:
+            broker = Broker("-v", "--registry", cable.url, configuration=ADMIN)
+            self.addCleanup(broker.stop)
+            self.assertTrue(wait_until(lambda: cable.was_cut))
+            self.enroll(broker)
+            self.assertTrue(wait_until(lambda: self.answer_to_login(broker) == 0))
+            told, _ = self.revoke()
+            self.assertTrue(told["carried_out"], told)
+            self.assertEqual(self.answer_to_login(broker), NOT_AUTHORIZED)
 
     def test_a_broker_does_not_start_without_its_registry(self):
         self.postgres.stop()

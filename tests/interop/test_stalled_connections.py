@@ -6,12 +6,15 @@ import struct
 import threading
 import time
 import unittest
+import urllib.request
 
 import packets
 from packets import CONNACK, DISCONNECT, PUBACK, PUBLISH, SUBACK, Raw, logged_in
-from servers import Broker, wait_until
+from servers import PATIENCE, Broker, wait_until
 
 LIMITS = """
+[admin]
+url = "http://127.0.0.1:0"
 [limits]
 connect_timeout = 1500
 maximum_packet_size = 100000
@@ -44,6 +47,12 @@ class StalledConnections(unittest.TestCase):
         self._bystanders = threading.Thread(target=self._talk, daemon=True)
         self._bystanders.start()
         self.addCleanup(self._bystanders_noticed_nothing)
+
+    def figures(self):
+        """Clients, sessions and subscriptions, as an operator sees them."""
+        with urllib.request.urlopen(self.broker.admin_url + "/metrics", timeout=PATIENCE) as answer:
+            lines = dict(line.rsplit(" ", 1) for line in answer.read().decode().splitlines() if not line.startswith("#"))
+        return [lines["sealmq_" + name] for name in ("clients_connected", "sessions", "subscriptions")]
 
     def _talk(self):
         """Two ordinary clients that talk to each other all the time."""
@@ -81,10 +90,12 @@ class StalledConnections(unittest.TestCase):
             self.assert_ends_within(client, 1.0, 10)
 
     def test_a_hundred_who_say_half_a_connect_are_ended(self):
+        begin = time.monotonic()
         clients = [Raw(self.broker, packets.connect(f"half-{number}")[:9]) for number in range(100)]
         for client in clients:
-            client.ends()
+            self.assertTrue(client.ends())
             client.close()
+        self.assertLess(time.monotonic() - begin, 5)
 
     def test_a_connect_that_comes_byte_by_byte_is_welcome_in_time(self):
         with Raw(self.broker) as client:
@@ -157,11 +168,17 @@ class StalledConnections(unittest.TestCase):
             self.assertLess(resident_bytes(self.broker) - before, 60_000_000)
 
     def test_connections_that_are_reset_leave_nothing_behind(self):
+        def open_files():
+            return len(os.listdir(f"/proc/{self.broker.pid}/fd"))
+        self.assertTrue(wait_until(lambda: self._rounds > 0 or self._trouble))
+        before, sessions = open_files(), self.figures()
         for number in range(300):
             reset(Raw(self.broker, packets.connect(f"reset-{number % 10}") if number % 2 else b""))
         with logged_in(self.broker, "after") as client:
             client.send(b"\xc0\x00")
             client.expect(13)
+        self.assertTrue(wait_until(lambda: open_files() <= before), f"{open_files()} open files, {before} before")
+        self.assertTrue(wait_until(lambda: self.figures() == sessions), f"{self.figures()}, before {sessions}")
 
 
 class NoDescriptorsLeft(unittest.TestCase):

@@ -158,8 +158,14 @@ class Scenario:
         return name, text
 
     def end(self):
-        for process in self.background.values():
-            process.stop(signal.SIGKILL)
+        """What still runs is killed; answers which had ended by themselves before, badly."""
+        failed = []
+        for name, background in self.background.items():
+            before = background.process.poll()
+            code, out, err = background.stop(signal.SIGKILL)
+            if before not in (None, 0):
+                failed.append("%s ended with %d before it was asked to; it printed:\n%s%s" % (name, code, out, err))
+        return failed
 
 
 def free_port():
@@ -195,6 +201,8 @@ def main(program, path):
             scenario.check_exit(0)
             if scenario.last is None:
                 raise Failed("the scenario runs nothing")
+            if failed := scenario.end():
+                raise Failed("\n".join(failed))
         except Failed as failed:
             print(f"{path}:{number}: {line}\n{failed}", file=sys.stderr)
             return 1

@@ -213,6 +213,7 @@ void BrokerBench::carry_out() {
       for (const auto& parcel : effects.parcels)
         for (std::size_t k = 0; k < shards_.size(); ++k)
           if (k != i && (parcel.to == k || parcel.to == broker::Parcel::everyone)) shards_[k]->take_in({&parcel, 1}, now);
+      if (!effects.parcels.empty()) shards_[i]->handed_over(held_back, now);
       for (auto& job : effects.jobs) {
         job.work();
         shards_[i]->finish(job.name, now);

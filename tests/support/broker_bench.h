@@ -111,6 +111,8 @@ class BrokerBench {
   broker::Counters counters() const;
   std::size_t refused(broker::Refusal refusal) const;
 
+  /// How the other shards do, as a shard hears after it has handed parcels over.
+  broker::HeldBack held_back = broker::HeldBack::nobody;
   Now now{1'000'000, 1'800'000'000'000};
   CountingRandom random;
   SimpleReplayMemory replays;

@@ -9,8 +9,8 @@
 namespace sealmq::testing {
 
 struct Conversing : Party {
-  Conversing(BrokerBench& its_broker, std::string name, std::vector<std::string> publish, std::vector<std::string> subscribe,
-             std::string_view scheme_name, std::vector<PublicIdentity> peers = {}, bool enrolled = true)
+  Conversing(BrokerBench& its_broker, std::string name, Rights publish, Rights subscribe, std::string_view scheme_name,
+             std::vector<PublicIdentity> peers = {}, bool enrolled = true)
       : Party(its_broker, std::move(name), std::move(publish), std::move(subscribe), scheme_name, std::move(peers), enrolled),
         broker(its_broker) {
     connect();

@@ -8,8 +8,8 @@ namespace sealmq::testing {
 
 /// One identity with its keys, and its client side of a scheme.
 struct Party {
-  Party(BrokerBench& broker, std::string name, std::vector<std::string> publish, std::vector<std::string> subscribe,
-        std::string_view scheme_name, std::vector<PublicIdentity> peers = {}, bool enrolled = true)
+  Party(BrokerBench& broker, std::string name, Rights publish, Rights subscribe, std::string_view scheme_name,
+        std::vector<PublicIdentity> peers = {}, bool enrolled = true)
       : keys(make_memory_keys(name, Kind::device, broker.random)) {
     static_cast<PublicIdentity&>(identity) = keys->identity();
     identity.publish = std::move(publish);

@@ -120,10 +120,10 @@ class RawClient {
   explicit RawClient(const std::function<void(SSL_CTX*)>& set = {}) : context_(SSL_CTX_new(TLS_client_method())) {
     SSL_CTX_set_session_cache_mode(context_, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
     SSL_CTX_set_app_data(context_, this);
-    SSL_CTX_sess_set_new_cb(context_, [](SSL* ssl, SSL_SESSION* got) {
+    SSL_CTX_sess_set_new_cb(context_, [](SSL* ssl, SSL_SESSION* fresh) {
       RawClient& self = *static_cast<RawClient*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)));
       SSL_SESSION_free(self.session);
-      self.session = got;
+      self.session = fresh;
       return 1;
     });
     if (set) set(context_);

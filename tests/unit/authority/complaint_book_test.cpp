@@ -48,6 +48,22 @@ TEST_F(ComplaintBookTest, RefusesACopyAlsoOfOneThatWasDealtWith) {
   EXPECT_TRUE(book->add(complaint(1, 8)));
 }
 
+TEST_F(ComplaintBookTest, AnonymousOnesShareTheRoomOfOne) {
+  const auto book = open();
+  const auto anonymous = [](std::uint8_t frame) {
+    Complaint made = complaint(1, 0);
+    made.requester = {};
+    made.frame = {frame};
+    return made;
+  };
+  EXPECT_TRUE(book->add(anonymous(1)));
+  EXPECT_FALSE(book->add(anonymous(1))) << "a copy";
+  for (std::size_t i = 2; i <= maximum_of_one_requester; ++i)
+    ASSERT_TRUE(book->add(anonymous(static_cast<std::uint8_t>(i))));
+  EXPECT_FALSE(book->add(anonymous(200)));
+  EXPECT_TRUE(book->add(complaint(1, 1))) << "who is known has room";
+}
+
 TEST_F(ComplaintBookTest, ARequesterAloneCannotFillIt) {
   const auto book = open();
   for (std::size_t i = 1; i <= maximum_of_one_requester; ++i) ASSERT_TRUE(book->add(complaint(1, i)));

@@ -4,6 +4,7 @@
 
 #include <thread>
 
+#include "crypto/identity_digest.h"
 #include "crypto/random.h"
 #include "support/temporary_folder.h"
 
@@ -21,7 +22,8 @@ Result<Buffer> sign(std::uint64_t serial, const Decision&) {
 
 Decision revoking(std::uint8_t whom) {
   Decision decision;
-  decision.id = {whom};
+  decision.keys = {{whom}, {whom, 1}};
+  decision.name = "boiler-7";
   decision.reason = 3;
   decision.remark = "stolen";
   decision.wall = 1700;
@@ -102,12 +104,48 @@ TEST_F(OrderLedgerTest, BelongsToOneKey) {
 TEST_F(OrderLedgerTest, NoOrderCanBeChangedOrTakenAway) {
   const auto ledger = open();
   ASSERT_TRUE(ledger->issue(revoking(1), sign));
-  auto database = sqlite::Database::open(folder_ / "authority.db", sqlite::Durability::every_commit).value();
+  auto database = sqlite::Database::open(folder_ / "authority.db").value();
   EXPECT_FALSE(database.execute("UPDATE issued SET remark = 'other'"));
   EXPECT_FALSE(database.execute("DELETE FROM issued"));
   ASSERT_TRUE(database.execute(
-      "DROP TRIGGER issued_stays; DELETE FROM issued; INSERT INTO issued VALUES (2, 0, zeroblob(32), 0, '', 0, x'')"));
+      "DROP TRIGGER issued_stays; DELETE FROM issued; INSERT INTO issued VALUES (2, 0, zeroblob(32), 0, '', 0, x'', x'', '')"));
   EXPECT_FALSE(ledger->after(0)) << "a gap is seen";
+}
+
+TEST_F(OrderLedgerTest, OrdersOfTheFirstSchemaAreThere) {
+  {
+    auto database = sqlite::Database::open(folder_ / "authority.db").value();
+    ASSERT_TRUE(database.execute((R"(
+      CREATE TABLE authority (ecdsa BLOB NOT NULL) STRICT;
+      CREATE TABLE issued (
+        serial   INTEGER PRIMARY KEY CHECK (serial > 0),
+        restores INTEGER NOT NULL CHECK (restores IN (0, 1)),
+        id       BLOB NOT NULL CHECK (length(id) = 32),
+        reason   INTEGER NOT NULL CHECK (reason BETWEEN 0 AND 255),
+        remark   TEXT NOT NULL,
+        wall     INTEGER NOT NULL,
+        frame    BLOB NOT NULL
+      ) STRICT;
+      CREATE TABLE served (broker TEXT PRIMARY KEY, serial INTEGER NOT NULL, trouble TEXT NOT NULL) STRICT, WITHOUT ROWID;
+      CREATE TRIGGER issued_stays_as_it_is BEFORE UPDATE ON issued BEGIN SELECT raise(ABORT, 'an order cannot change'); END;
+      CREATE TRIGGER issued_stays          BEFORE DELETE ON issued BEGIN SELECT raise(ABORT, 'an order cannot go'); END;
+      INSERT INTO authority VALUES (x'0207)" +
+                                  std::string(62, '0') + R"(');
+      INSERT INTO issued VALUES (1, 0, x'05)" +
+                                  std::string(62, '0') + R"(', 3, 'stolen', 1700, x'01aa');
+      INSERT INTO issued VALUES (2, 0, zeroblob(32), 3, 'a card', 1700, x'02aa');
+      PRAGMA user_version = 1;)")
+                                     .c_str()));
+  }
+  const auto ledger = open();
+  const auto orders = ledger->after(0).value();
+  ASSERT_EQ(orders.size(), 2U);
+  EXPECT_EQ(orders[0].decision.keys, (std::vector<KeyHash>{crypto::key_hash(std::array<std::uint8_t, 32>{5})}));
+  EXPECT_EQ(orders[0].decision.remark, "stolen");
+  EXPECT_EQ(orders[0].frame, (Buffer{1, 0xAA}));
+  EXPECT_TRUE(orders[1].decision.keys.empty()) << "the ID of zeroes was nobody's";
+  EXPECT_EQ(ledger->issue(revoking(1), sign)->serial, 3U);
+  EXPECT_EQ(open()->after(2).value().front().decision, revoking(1));
 }
 
 TEST(AuthorityKey, IsMadeOnceForTheOwnerOnly) {

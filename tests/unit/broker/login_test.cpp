@@ -1,10 +1,9 @@
 // Who may come in: by the transport, by user name and password, by a scheme's conversation, or as nobody.
 #include <gtest/gtest.h>
 
-#include <map>
-
 #include "support/broker_bench.h"
 #include "support/identities.h"
+#include "support/logins_of_tests.h"
 
 namespace sealmq::testing {
 namespace {
@@ -13,90 +12,13 @@ using mqtt::QoS;
 using mqtt::Reason;
 using mqtt::Version;
 
-/// "secret of NAME" is everybody's password.
-class PasswordLogin : public Login {
- public:
-  explicit PasswordLogin(LoginRequest& request) : name_(std::move(request.user_name)), password_(std::move(request.password)) {
-    tested_ = Tested::secret;
-  }
-  Result<Step> advance(Bytes, const Scene&) override {
-    ++checked;
-    if (as_text(password_.reveal()) != "secret of " + name_) return fail(Blame::not_authorised, "wrong password");
-    return done(name_);
-  }
-
-  static inline int checked = 0;
-
- private:
-  std::string name_;
-  Secret password_;
-};
-
-/// The broker asks twice; the client has to say what it was asked.
-class Conversation : public Login {
- public:
-  explicit Conversation(std::string name) : name_(std::move(name)) {}
-  Result<Step> advance(Bytes data, const Scene&) override {
-    if (++round_ == 1) {
-      if (as_text(data) != "hello") return fail(Blame::not_authorised, "no greeting");
-      return reply(to_buffer(as_bytes("say one")));
-    }
-    if (round_ == 2) return as_text(data) == "one" ? Result<Step>(reply(to_buffer(as_bytes("say two")))) : refused();
-    return as_text(data) == "two" ? Result<Step>(done(name_, to_buffer(as_bytes("welcome")))) : refused();
-  }
-
- private:
-  static Failure refused() { return fail(Blame::not_authorised, "not what was asked for"); }
-  std::string name_;
-  int round_ = 0;
-};
-
-/// Plain MQTT with a method of its own.
-class WithLogin : public BrokerScheme {
- public:
-  explicit WithLogin(std::unique_ptr<BrokerScheme> inner) : inner_(std::move(inner)) {}
-  const SchemeInfo& info() const override { return inner_->info(); }
-  bool recognises(const Incoming& message) const override { return inner_->recognises(message); }
-  Result<Checked<Opened>> open(const Incoming& message, const Scene& scene) override { return inner_->open(message, scene); }
-  Result<> seal(const sealmq::Outgoing& message, const Scene& scene, Buffer& out) override {
-    return inner_->seal(message, scene, out);
-  }
-  std::unique_ptr<Login> begin_login(LoginRequest& request) override {
-    if (request.method != "TALK") return nullptr;
-    return std::make_unique<Conversation>(request.client_id);
-  }
-
- private:
-  std::unique_ptr<BrokerScheme> inner_;
-};
-
-class Gate : public broker::LoginGate {
- public:
-  bool may_try(Tested, std::string_view name, std::string_view, Now) override {
-    const auto at = failures.find(std::string(name));
-    return at == failures.end() || at->second < 3;
-  }
-  bool begin(Tested by, std::string_view name, std::string_view address, Now now) override {
-    if (!may_try(by, name, address, now)) return false;
-    ++failures[std::string(name)];
-    return true;
-  }
-  void end(Tested, std::string_view name, std::string_view, Outcome outcome, Now) override {
-    if (outcome == Outcome::failed) return;
-    int& count = failures[std::string(name)];
-    count = outcome == Outcome::succeeded ? 0 : count - 1;
-    if (count == 0) failures.erase(std::string(name));
-  }
-  std::map<std::string, int> failures;
-};
-
 class LoginTest : public ::testing::TestWithParam<std::size_t> {
  protected:
   LoginTest() {
     broker.enroll(identity("device", {"own/#"}, {"own/#"}));
     broker.enroll(identity("other", {"own/#"}, {"own/#"}));
   }
-  Identity identity(std::string name, std::vector<std::string> publish, std::vector<std::string> subscribe) {
+  Identity identity(std::string name, Rights publish, Rights subscribe) {
     Identity made = identity_named(name);
     made.status = Status::active;
     made.publish = std::move(publish);
@@ -247,6 +169,7 @@ TEST_P(LoginTest, AConversationThatGoesWrongEnds) {
   auto& wrong = talk("device");
   say(wrong, "two");
   EXPECT_EQ(wrong.connack, Reason::not_authorized);
+  EXPECT_TRUE(wrong.closed);  // [MQTT-4.12.0-4]
   auto& other_method = talk("device");
   say(other_method, "one", Reason::continue_authentication, "SHOUT");
   EXPECT_EQ(other_method.connack, Reason::protocol_error);  // [MQTT-4.12.0-5]
@@ -277,6 +200,30 @@ TEST_P(LoginTest, LogsInAgainOnTheSameConnection) {  // [MQTT-4.12.1-1]
   say(device, "hello", Reason::reauthenticate);
   say(device, "two");
   EXPECT_EQ(device.disconnect, Reason::not_authorized);  // [MQTT-4.12.1-2]
+}
+
+TEST_P(LoginTest, AConnectionWhoseProtectionIsWornOutEnds) {
+  broker.enroll(identity("worn", {"own/#"}, {"own/#"}));
+  auto& worn = talk("worn");
+  say(worn, "one");
+  say(worn, "two");
+  for (int i = 1; i <= 3; ++i) {
+    EXPECT_FALSE(worn.closed) << i;
+    broker.publish(worn, "own/x", "1", QoS::at_least_once);
+  }
+  EXPECT_TRUE(worn.closed);
+  EXPECT_EQ(worn.disconnect, Reason::not_authorized);
+}
+
+TEST_P(LoginTest, NobodyBecomesSomebodyElseOnTheSameConnection) {
+  auto& device = talk("device");
+  say(device, "one");
+  say(device, "two");
+  say(device, "hello", Reason::reauthenticate);
+  say(device, "one");
+  say(device, "two, for another");
+  EXPECT_EQ(device.disconnect, Reason::not_authorized);
+  EXPECT_TRUE(device.closed);
 }
 
 TEST_P(LoginTest, AUserNameMeansNothingWhereNoPasswordsAreKept) {
@@ -326,6 +273,53 @@ TEST_P(LoginTest, LeavingWhileTheBrokerWorksIsNoFailureAndCostsNoWork) {
   EXPECT_EQ(broker.connect(connect("c", "device", "secret of device")).connack, Reason::success);
 }
 
+/// A gate at which a name has been guessed at: the second try waits until the first has had its time, and answers come late.
+class SlowGate : public Gate {
+ public:
+  Turn take_turn(std::string_view, std::string_view, Now now) override {
+    if (now.steady < busy_until) return {.is_now = false};
+    busy_until = now.steady + 2000;
+    return {.answer_at = busy_until};
+  }
+  std::uint64_t busy_until = 0;
+};
+
+TEST(SlowLoginTest, TriesWaitForTheirTurnAndAnswersForTheirTime) {
+  SlowGate gate;
+  BrokerBench broker(1, {}, nullptr, [&](broker::Ports& ports) {
+    ports.gate = &gate;
+    ports.password_login = [](LoginRequest& request) { return std::make_unique<PasswordLogin>(request); };
+    ports.schemes.back() = std::make_unique<WithLogin>(std::move(ports.schemes.back()));
+  });
+  broker.enroll(identity_named("device"));
+  mqtt::Connect packet;
+  packet.user_name = "device";
+  packet.client_id = "a";
+  packet.password = as_bytes("wrong");
+  const int before = PasswordLogin::checked;
+  auto& wrong = broker.connect(packet);
+  packet.client_id = "b";
+  packet.password = as_bytes("secret of device");
+  auto& right = broker.connect(packet);
+  packet.client_id = "c";
+  auto& impatient = broker.connect(packet);
+  EXPECT_EQ(PasswordLogin::checked, before + 1) << "one at a time";
+  EXPECT_FALSE(wrong.connack);
+  broker.cut(impatient);
+  EXPECT_EQ(gate.failures["device"], 1) << "who is kept waiting has not failed";
+  broker.advance(2000);
+  EXPECT_EQ(wrong.connack, Reason::not_authorized);
+  EXPECT_EQ(PasswordLogin::checked, before + 2);
+  EXPECT_FALSE(right.connack);
+  broker.advance(2000);
+  EXPECT_EQ(right.connack, Reason::success);
+  mqtt::Connect by_scheme;
+  by_scheme.client_id = "device";
+  by_scheme.properties.authentication_method = "TALK";
+  by_scheme.properties.authentication_data = as_bytes("hello");
+  EXPECT_EQ(broker.connect(by_scheme).auths.size(), 1U) << "a proof by key does not wait";
+}
+
 TEST_P(LoginTest, BoundsUndecidedLogins) {
   broker::Settings settings;
   settings.maximum_logins = 2;
@@ -336,10 +330,74 @@ TEST_P(LoginTest, BoundsUndecidedLogins) {
   packet.properties.authentication_method = "TALK";
   packet.properties.authentication_data = as_bytes("hello");
   auto& first = bounded.connect(packet);
-  bounded.connect(packet);
-  EXPECT_EQ(bounded.connect(packet).connack, Reason::quota_exceeded);
-  bounded.cut(first);
-  EXPECT_FALSE(bounded.connect(packet).connack);
+  auto& second = bounded.connect(packet);
+  auto& third = bounded.connect(packet);
+  EXPECT_EQ(first.connack, Reason::quota_exceeded) << "it lets the broker wait, and makes room";
+  EXPECT_TRUE(first.closed);
+  EXPECT_FALSE(second.connack);
+  EXPECT_FALSE(third.connack);
+}
+
+TEST_P(LoginTest, AFloodOfLoginsDisplacesItself) {
+  broker::Settings settings;
+  settings.maximum_logins = 4;
+  BrokerBench bounded(1, settings, nullptr, [this](broker::Ports& ports) {
+    ports.gate = &gate;
+    ports.schemes.back() = std::make_unique<WithLogin>(std::move(ports.schemes.back()));
+  });
+  bounded.enroll(identity("device", {}, {}));
+  mqtt::Connect packet;
+  packet.properties.authentication_method = "TALK";
+  packet.properties.authentication_data = as_bytes("hello");
+  packet.client_id = "device";
+  bounded.peer.address = "10.0.0.1:1";
+  bounded.peer.place = "10.0.0.1";
+  auto& modest = bounded.connect(packet);
+  bounded.peer.place = "10.0.0.2";
+  packet.client_id = "";
+  for (int i = 0; i < 50; ++i) bounded.connect(packet);
+  ASSERT_FALSE(modest.closed);
+  for (const char* answer : {"one", "two"}) {
+    mqtt::Auth auth;
+    auth.reason = Reason::continue_authentication;
+    auth.properties.authentication_method = "TALK";
+    auth.properties.authentication_data = as_bytes(answer);
+    bounded.send(modest, auth);
+  }
+  EXPECT_EQ(modest.connack, Reason::success);
+  EXPECT_TRUE(gate.failures.empty()) << "who made room has not failed";
+}
+
+TEST_P(LoginTest, AStepThatTakesTooLongEndsIt) {
+  auto& slow = talk("device");
+  broker.advance(4000);
+  EXPECT_FALSE(slow.closed);
+  say(slow, "one");
+  broker.advance(4000);
+  EXPECT_FALSE(slow.closed) << "each step has its own time";
+  broker.advance(1500);
+  EXPECT_TRUE(slow.closed);
+}
+
+TEST_P(LoginTest, OneAddressHasFewLoginsWorkedOnAtATime) {
+  broker::Shard& shard = broker.shard(0);
+  Buffer bytes;
+  mqtt::encode(connect("", "device", "secret of device"), bytes);
+  const auto come = [&](std::string place) {
+    shard.receive(shard.open({.address = "test", .place = std::move(place)}, broker.now), bytes, broker.now);
+  };
+  for (int i = 0; i < 50; ++i) come("flood");
+  EXPECT_EQ(shard.effects().jobs.size(), 8U);
+  come("modest");
+  ASSERT_EQ(shard.effects().jobs.size(), 9U) << "it waits behind nobody of another address";
+  for (std::size_t done = 0; !shard.effects().jobs.empty(); ++done) {
+    broker::Job job = std::move(shard.effects().jobs.front());
+    shard.effects().jobs.erase(shard.effects().jobs.begin());
+    job.work();
+    shard.finish(job.name, broker.now);
+    ASSERT_LE(shard.effects().jobs.size(), 16U);
+  }
+  EXPECT_EQ(shard.counters().logins, 51U) << "and all get in";
 }
 
 // -- schemes whose topics name their ends, and that want both to have logged in
@@ -348,7 +406,8 @@ TEST_P(LoginTest, BoundsUndecidedLogins) {
 class BetweenLoggedIn : public WithLogin {
  public:
   explicit BetweenLoggedIn(std::unique_ptr<BrokerScheme> inner) : WithLogin(std::move(inner)), info_(WithLogin::info()) {
-    info_.needs_login = info_.names_ends = true;
+    info_.names_ends = true;
+    info_.needs_login = itself_;
   }
   const SchemeInfo& info() const override { return info_; }
   bool may_send(std::string_view identity, std::string_view topic) const override {
@@ -359,6 +418,7 @@ class BetweenLoggedIn : public WithLogin {
   }
 
  private:
+  static constexpr std::string_view itself_[] = {"plain"};
   SchemeInfo info_;
 };
 

@@ -155,7 +155,7 @@ class ReceiverTest : public ::testing::TestWithParam<std::size_t> {
     enroll("narrow", {}, {"t/1"});
     rules(false);
   }
-  void enroll(const std::string& name, std::vector<std::string> publish, std::vector<std::string> subscribe) {
+  void enroll(const std::string& name, Rights publish, Rights subscribe) {
     Identity identity = identity_named(name);
     identity.status = Status::active;
     identity.publish = std::move(publish);
@@ -361,6 +361,44 @@ TEST_P(SlowMessages, OneAddressTakesOnlySoManyPlaces) {
   }
   EXPECT_EQ(seen.prepared, 10);  // those that stayed
   EXPECT_EQ(done, 8U + 1U + 9U);
+}
+
+TEST_P(SlowMessages, OneSchemeTakesOnlySoManyPlaces) {
+  broker::Shard& shard = broker.shard(0);
+  Buffer bytes;
+  mqtt::encode(mqtt::Connect{}, bytes);
+  mqtt::Publish packet;
+  packet.topic = "$it/pub";
+  packet.payload = as_bytes("slow writer t/1 a");
+  mqtt::encode(packet, mqtt::Version::v5, bytes);
+  for (int i = 0; i < 30; ++i)
+    shard.receive(shard.open({.address = "flood-" + std::to_string(i)}, broker.now), bytes, broker.now);
+  EXPECT_EQ(shard.effects().jobs.size(), broker::Settings{}.maximum_preparations);
+}
+
+TEST_P(SlowMessages, LittleIsReadAheadMeanwhile) {
+  broker::Shard& shard = broker.shard(0);
+  auto& writer = broker.connect("w");
+  Buffer bytes;
+  mqtt::Publish packet;
+  packet.topic = "$it/pub";
+  packet.payload = as_bytes("slow writer t/1 a");
+  mqtt::encode(packet, mqtt::Version::v5, bytes);
+  Buffer behind(5'000);
+  packet.payload = behind;
+  Buffer next;
+  mqtt::encode(packet, mqtt::Version::v5, next);
+  shard.receive(writer.connection, bytes, broker.now);
+  std::size_t taken = 0;
+  while (shard.effects().reading.empty() && taken < 100) {
+    shard.receive(writer.connection, next, broker.now);
+    ++taken;
+  }
+  EXPECT_GE(taken, 2U);
+  EXPECT_LE(taken, 4U) << "16 KB, and what went beyond them";
+  EXPECT_FALSE(shard.effects().reading.at(0).wanted);
+  broker.advance(1);
+  EXPECT_TRUE(writer.is_read);
 }
 
 TEST_P(SlowMessages, WhatNoThreadHadTimeForIsRefused) {

@@ -139,10 +139,70 @@ TEST_P(RetainedDelivery, AMessageThatWasDroppedMeanwhileComesAsARetainedOne) {
   EXPECT_EQ(seen.size(), 100U) << "its latest state or an older one, but each";
 }
 
+// The client takes so little that its queue never empties.
+TEST_P(RetainedDelivery, ABusyQueueDoesNotHoldThemUp) {
+  fill(50, QoS::at_least_once);
+  auto& reader = broker.connect(connect_with(4));
+  reader.acknowledges = false;
+  broker.subscribe(reader, "live", {.qos = QoS::at_least_once});
+  auto& writer = broker.connect("writer");
+  for (int i = 0; i < 20; ++i) broker.publish(writer, "live", std::to_string(i), QoS::at_least_once);
+  broker.subscribe(reader, "state/+", {.qos = QoS::at_least_once});
+  std::size_t lives = 20;
+  for (std::size_t i = 0; i < 200 && i < reader.publishes.size(); ++i) {
+    broker.publish(writer, "live", std::to_string(lives++), QoS::at_least_once);
+    broker.send(reader, mqtt::Puback{.packet_id = reader.publishes[i].packet_id, .properties = {}});
+  }
+  std::set<std::string> states;
+  for (const auto& got : reader.publishes)
+    if (got.retain) states.insert(got.topic);
+  EXPECT_GT(states.size(), 20U);
+}
+
+TEST_P(RetainedDelivery, WhatWasDroppedIsMadeUpForAlsoWhereTheWalkHasPassed) {
+  broker::Settings settings;
+  settings.maximum_queued_messages = 5;
+  BrokerBench bounded(GetParam(), settings);
+  auto& writer = bounded.connect("writer");
+  for (int i = 0; i < 100; ++i) bounded.publish(writer, "state/" + std::to_string(1000 + i), "old", QoS::at_least_once, true);
+  auto& reader = bounded.connect(connect_with(10));
+  reader.acknowledges = false;
+  bounded.subscribe(reader, "state/+", {.qos = QoS::at_least_once});
+  ASSERT_EQ(reader.publishes.size(), 10U);
+  // The first ten have passed. Of these only five fit into the queue.
+  for (int i = 0; i < 10; ++i) bounded.publish(writer, "state/" + std::to_string(1000 + i), "new", QoS::at_least_once, true);
+  for (std::size_t i = 0; i < reader.publishes.size(); ++i)
+    bounded.send(reader, mqtt::Puback{.packet_id = reader.publishes[i].packet_id, .properties = {}});
+  std::map<std::string, std::string> last;
+  for (const auto& got : reader.publishes) last[got.topic] = got.payload;
+  EXPECT_EQ(last.size(), 100U);
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(last["state/" + std::to_string(1000 + i)], "new") << i;
+}
+
+TEST_P(RetainedDelivery, BeginsAgainAfterTheBrokersEnd) {
+  broker::Settings settings;
+  settings.durable = true;
+  BrokerBench durable(GetParam(), settings);
+  auto& writer = durable.connect("writer");
+  for (int i = 0; i < 200; ++i) durable.publish(writer, "state/" + std::to_string(i), "x", QoS::at_least_once, true);
+  auto& reader = durable.connect(connect_with(10));
+  reader.acknowledges = false;
+  durable.subscribe(reader, "state/+", {.qos = QoS::at_least_once});
+  ASSERT_EQ(reader.publishes.size(), 10U);
+  durable.crash();
+  auto& again = durable.connect(connect_with(50));
+  std::set<std::string> seen;
+  for (const auto& got : again.publishes) seen.insert(got.topic);
+  EXPECT_EQ(seen.size(), 200U);
+  durable.crash();
+  auto& third = durable.connect(connect_with(50));
+  EXPECT_TRUE(third.publishes.empty()) << "it has had all";
+}
+
 TEST_P(RetainedDelivery, ManyFiltersTakeManyTurns) {
   auto& writer = broker.connect("writer");
   for (int i = 0; i < 5000; ++i) broker.publish(writer, std::to_string(i) + "/x", "x", QoS::at_most_once, true);
-  broker::Shard& shard = broker.shard(broker::Shard::shard_of("greedy", GetParam()));
+  broker::Shard& shard = broker.shard(broker::Shard::shard_of("greedy", GetParam(), {}));
   auto& greedy = broker.connect("greedy");
   mqtt::Subscribe packet{.packet_id = 7, .properties = {}, .entries = {}};
   std::vector<std::string> filters;

@@ -115,7 +115,7 @@ TEST(Retained, TheOldestMarksMakeRoom) {
   EXPECT_EQ(retained.size(), 0U) << "it has been erased";
   retained.store(message("t/0", "an older one", 5), 0);
   EXPECT_EQ(retained.size(), 1U) << "that mark has made room";
-  EXPECT_TRUE(retained.has_room("new", 10));
+  EXPECT_TRUE(retained.has_room("new", 10, "p"));
 }
 
 TEST(Retained, AnErasureThatIsRepeatedTakesNoMoreRoom) {
@@ -134,8 +134,8 @@ TEST(Retained, AnErasureThatIsRepeatedTakesNoMoreRoom) {
 TEST(Retained, KeepsToItsLimitAndFreesWhatIsErased) {
   Retained retained(2);
   auto store_if_room = [&](const std::shared_ptr<const Message>& m) {
-    const bool has_room = retained.has_room(m->view().topic, m->size());
-    if (has_room) retained.store(m, 0);
+    const bool has_room = retained.has_room(m->view().topic, m->size(), "p");
+    if (has_room) retained.store(m, 0, "p");
     return has_room;
   };
   EXPECT_TRUE(store_if_room(message("a", "x", 1)));
@@ -147,6 +147,28 @@ TEST(Retained, KeepsToItsLimitAndFreesWhatIsErased) {
   EXPECT_EQ(retained.size(), 2U);
   retained.tick(20'000, [](const Message&) {});
   EXPECT_EQ(retained.size(), 2U);
+}
+
+TEST(Retained, WhoFillsItLeavesRoomForOthers) {
+  for (const bool by_bytes : {false, true}) {
+    Retained retained(by_bytes ? 100'000 : 400, by_bytes ? 400'000 : SIZE_MAX);
+    const std::string payload(by_bytes ? 500 : 1, 'x');
+    const auto fill = [&](const std::string& party, const std::string& topics = "") {
+      std::size_t stored = 0;
+      for (; stored < 1000; ++stored) {
+        const auto m = message(party + topics + "/" + std::to_string(stored), payload, 1);
+        if (!retained.has_room(m->view().topic, m->size(), party)) break;
+        retained.store(m, 0, party);
+      }
+      return stored;
+    };
+    const std::size_t first = fill("one");
+    EXPECT_GE(first, by_bytes ? 250U : 300U);
+    for (const auto* another : {"two", "three", "four"}) EXPECT_GE(fill(another), by_bytes ? 2U : 4U) << another;
+    EXPECT_EQ(fill("one", "-more"), 0U);
+    for (std::size_t i = 0; i < first; ++i) retained.store(message("one/" + std::to_string(i), "", 2), 0);
+    EXPECT_GE(fill("one", "-again"), first / 2) << "what is erased makes room again";
+  }
 }
 
 TEST(Retained, ErasesWhatAnAuthorLeft) {

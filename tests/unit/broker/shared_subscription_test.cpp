@@ -98,6 +98,36 @@ TEST_P(SharedTest, WhatARevokedMemberWasToGetGoesToAnother) {
   EXPECT_EQ(other.publishes[0].payload, "job");
 }
 
+// A subscription is granted if some topic of its filter is allowed.
+TEST_P(SharedTest, AnIdentityWithoutTheRightTakesNothingFromOthers) {
+  for (const auto& [name, filter] : {std::pair("mallory", "plant/public"), std::pair("worker", "plant/#")}) {
+    Identity identity = identity_named(name);
+    identity.status = Status::active;
+    identity.subscribe = {filter};
+    broker.enroll(identity);
+  }
+  broker.peer.identity = "mallory";
+  std::vector<TestClient*> takers;
+  for (int i = 0; i < 400; ++i) {
+    takers.push_back(&broker.connect("mallory-" + std::to_string(i)));
+    broker.subscribe(*takers.back(), "$share/group/plant/#", {.qos = QoS::at_least_once});
+  }
+  broker.peer.identity = "";
+  auto& writer = broker.connect("writer");
+  broker.publish(writer, "plant/secret", "job", QoS::at_least_once, false, 5);
+  if (GetParam() == 1) {
+    EXPECT_EQ(writer.answers.back().reasons.front(), Reason::no_matching_subscribers) << "nobody got it";
+  }
+  broker.peer.identity = "worker";
+  auto& worker = broker.connect("worker-1");
+  broker.subscribe(worker, "$share/group/plant/#", {.qos = QoS::at_least_once});
+  for (std::uint16_t i = 1; i <= 50; ++i) broker.publish(writer, "plant/secret", "job", QoS::at_least_once, false, i);
+  EXPECT_EQ(worker.publishes.size(), 50U);
+  for (TestClient* taker : takers) EXPECT_TRUE(taker->publishes.empty());
+  for (std::uint16_t i = 1; i <= 401; ++i) broker.publish(writer, "plant/public", "job", QoS::at_least_once, false, i);
+  EXPECT_EQ(worker.publishes.size(), 51U) << "of what all may have, each gets its part";
+}
+
 TEST_P(SharedTest, ASessionIsInAHundredGroupsAtMost) {
   auto& member = broker.connect("member");
   for (int i = 0; i < 100; ++i) {

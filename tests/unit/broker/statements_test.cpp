@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
 
 #include "support/broker_bench.h"
 
@@ -590,6 +591,40 @@ TEST_P(Statements, ReplacesASubscriptionWithTheSameFilter) {  // [MQTT-3.8.4-3] 
   EXPECT_EQ(broker.counters().subscriptions, 1U);
 }
 
+TEST_P(Statements, ReplacingASubscriptionLosesNothing) {  // [MQTT-3.8.4-4]
+  mqtt::Connect slow;
+  slow.client_id = "slow";
+  slow.properties.receive_maximum = 1;
+  auto& client = broker.connect(slow);
+  client.acknowledges = false;
+  broker.subscribe(client, "t", {.qos = QoS::at_least_once});
+  auto& writer = broker.connect("writer");
+  for (const char* text : {"in flight", "waiting", "waiting too"}) broker.publish(writer, "t", text, QoS::at_least_once);
+  broker.subscribe(client, "t", {.qos = QoS::exactly_once});
+  broker.publish(writer, "t", "after", QoS::at_least_once);
+  for (std::size_t i = 0; i < 4; ++i) {
+    ASSERT_EQ(client.publishes.size(), i + 1);
+    broker.send(client, mqtt::Puback{.packet_id = client.publishes[i].packet_id, .properties = {}});
+  }
+  EXPECT_EQ(payloads(client), (Payloads{"in flight", "waiting", "waiting too", "after"}));
+}
+
+TEST_P(Statements, EveryTopicIsOrdered) {  // [MQTT-4.6.0-6]
+  auto& reader = broker.connect("reader");
+  broker.subscribe(reader, "#", {.qos = QoS::exactly_once});
+  auto& writer = broker.connect("writer");
+  std::map<std::pair<std::string, QoS>, Payloads> sent, got;
+  for (int i = 0; i < 90; ++i) {
+    const std::string topic = "t/" + std::to_string(i % 5);
+    const auto qos = static_cast<QoS>(i % 3);
+    sent[{topic, qos}].push_back(std::to_string(i));
+    broker.publish(writer, topic, std::to_string(i), qos, false,
+                   static_cast<std::uint16_t>(qos == QoS::at_most_once ? 0 : i + 1));
+  }
+  for (const auto& publish : reader.publishes) got[{publish.topic, publish.qos}].push_back(publish.payload);
+  EXPECT_EQ(got, sent);
+}
+
 TEST_P(Statements, DeliversWithTheSmallerOfTwoQoS) {  // [MQTT-3.8.4-8]; 3.1.1 [MQTT-3.8.4-6]
   auto& writer = broker.connect("writer");
   for (Version version : {Version::v3_1_1, Version::v5})
@@ -1062,6 +1097,8 @@ TEST_P(StatementsOfMqtt3, SpeaksMqtt3_1) {
   EXPECT_EQ(payloads(client), Payloads{"x"});
   auto& nameless = send_connect({0x10, 0x0E, 0, 6, 'M', 'Q', 'I', 's', 'd', 'p', 3, 2, 0, 0, 0, 0});
   EXPECT_EQ(nameless.everything, (Buffer{0x20, 2, 0, 2}));
+  auto& unused_bit = send_connect({0x10, 0x0F, 0, 6, 'M', 'Q', 'I', 's', 'd', 'p', 3, 3, 0, 0, 0, 1, 'b'});
+  EXPECT_EQ(unused_bit.everything, (Buffer{0x20, 2, 0, 0})) << "section 3.1: not used, hence not looked at";
 }
 
 }  // namespace

@@ -116,6 +116,17 @@ TEST(TopicTree, VisitsNoNodeTwiceHoweverManyWildcardsThereAre) {
   EXPECT_LE(t.tree.visited() - once, t.tree.nodes() + 1);
 }
 
+TEST(TopicTree, ALongTopicTakesNoStack) {
+  Tree t;
+  std::string filter = "+", topic = "a";
+  for (int i = 1; i < 32'000; ++i) {
+    filter += "/+";
+    topic += "/a";
+  }
+  t.add(filter);
+  EXPECT_EQ(t.matching(topic).size(), 1U);
+}
+
 TEST(TopicTree, FiltersThatDoNotBeginLikeTheTopicCostNothing) {
   Tree t;
   for (int i = 0; i < 1000; ++i) t.add("plant/" + std::to_string(i) + "/+/+/+/+/+/+/#");

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "schemes/sl2/escrow.h"
+#include "sealmq/complaint.h"
 #include "support/fakes.h"
 
 namespace sealmq::cli {
@@ -70,7 +71,7 @@ TEST_F(EvidenceTest, ARequestMadeOfEvidenceNamesAuthorRequesterAndReason) {
   for (const Level level : {Level::sl1, Level::sl3}) {
     const Buffer kept = malina::encode(open_evidence(*boiler_, level));
     EXPECT_EQ(author(kept).value(), boiler_id_);
-    const Buffer request = make_request(kept, "lies", *desk_, now).value();
+    const Buffer request = sign_complaint(kept, "lies", *desk_, now).value();
     const Shown shown = read_shown(request).value();
     EXPECT_EQ(shown.reason, "lies");
     EXPECT_EQ(shown.topic(), topic);
@@ -97,7 +98,7 @@ TEST_F(EvidenceTest, WhatWasChangedIsNobodys) {
 }
 
 TEST_F(EvidenceTest, ARequestThatWasChangedIsNotRead) {
-  Buffer request = make_request(malina::encode(open_evidence(*boiler_, Level::sl1)), "lies", *desk_, now).value();
+  Buffer request = sign_complaint(malina::encode(open_evidence(*boiler_, Level::sl1)), "lies", *desk_, now).value();
   request[request.size() - 70] ^= 1;  // the reason
   EXPECT_FALSE(read_shown(request));
 }
@@ -137,7 +138,7 @@ TEST_F(EvidenceTest, PublishedFormsAreReadAsEvidenceAndAsRequests) {
   for (const Level level : {Level::sl1, Level::sl3}) {
     const Buffer kept = malina::encode_paper_evidence(paper_evidence(*boiler_, level));
     EXPECT_EQ(author(kept).value(), boiler_id_);
-    const Buffer request = make_request(kept, "lies", *desk_, now).value();
+    const Buffer request = sign_complaint(kept, "lies", *desk_, now).value();
     EXPECT_EQ(read_shown(request)->reason, "lies");
     EXPECT_FALSE(read_shown(request)->has_requester);
     EXPECT_EQ(author(request).value(), boiler_id_);
@@ -145,14 +146,14 @@ TEST_F(EvidenceTest, PublishedFormsAreReadAsEvidenceAndAsRequests) {
 }
 
 TEST_F(EvidenceTest, NothingElseIsEvidence) {
-  EXPECT_FALSE(make_request(as_bytes("hello"), "lies", *desk_, now));
+  EXPECT_FALSE(sign_complaint(as_bytes("hello"), "lies", *desk_, now));
   EXPECT_FALSE(read_shown(as_bytes("hello")));
   EXPECT_FALSE(read_shown({}));
   const Buffer kept = malina::encode(open_evidence(*boiler_, Level::sl1));
-  const Buffer request = make_request(kept, "lies", *desk_, now).value();
-  EXPECT_FALSE(make_request(request, "again", *desk_, now)) << "a request is not evidence";
+  const Buffer request = sign_complaint(kept, "lies", *desk_, now).value();
+  EXPECT_FALSE(sign_complaint(request, "again", *desk_, now)) << "a request is not evidence";
   EXPECT_FALSE(read_shown(Bytes(kept).first(kept.size() - 1)));
-  EXPECT_FALSE(make_request(kept, std::string(70'000, 'x'), *desk_, now));
+  EXPECT_FALSE(sign_complaint(kept, std::string(70'000, 'x'), *desk_, now));
 }
 
 }  // namespace

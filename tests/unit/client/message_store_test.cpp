@@ -4,8 +4,11 @@
 #include <rapidcheck/gtest.h>
 #include <sys/stat.h>
 
+#include <set>
+
 #include "sealmq/keystore.h"
 #include "support/fakes.h"
+#include "support/in_child.h"
 #include "support/temporary_folder.h"
 
 namespace sealmq {
@@ -133,6 +136,46 @@ TEST_F(MessageStoreTest, EachProcessSealsUnderAKeyOfItsOwn) {
   open(key.get());
   EXPECT_NE(testing::read_text(path_), first);
   EXPECT_EQ(testing::read_text(path_).size(), first.size());
+}
+
+TEST_F(MessageStoreTest, ACopyOrABackupIsGoneOnWithUnderKeysOfItsOwn) {
+  auto key = make_memory_keys("device", Kind::device, random_);
+  {
+    auto store = open(key.get());
+    ASSERT_TRUE(store->put(message("a", "one")));
+    ASSERT_TRUE(store->sync());
+  }
+  const auto backup = testing::read_text(path_);
+  const auto header_of = [](const std::string& file) { return file.substr(0, 19 + 1 + 2 + 6 + 33); };  // with the fresh key
+  std::set<std::string> headers{header_of(backup)};
+  for (const char* copy : {"here", "there", "here"}) {
+    path_ = folder_ / copy;
+    testing::write_text(path_, backup);
+    auto store = open(key.get());
+    ASSERT_TRUE(store->put(message("a", copy)));
+    ASSERT_TRUE(store->sync());
+    EXPECT_TRUE(headers.insert(header_of(testing::read_text(path_))).second) << copy;
+  }
+}
+
+TEST_F(MessageStoreTest, IsWrittenByItsProcessAlone) {
+  auto key = make_memory_keys("device", Kind::device, random_);
+  for (KeyStore* its : {static_cast<KeyStore*>(nullptr), key.get()}) {
+    path_ = folder_ / (its == nullptr ? "clear" : "sealed");
+    auto store = open(its);
+    const auto number = store->put(message("a", "one")).value();
+    ASSERT_TRUE(store->sync());
+    EXPECT_EQ(testing::in_child([&] {
+                const bool was_put = store->put(message("a", "two")).has_value();
+                store->done(number);
+                return std::string(was_put || store->sync() ? "written" : "refused");
+              }),
+              "refused");
+    ASSERT_TRUE(store->put(message("a", "three")));
+    ASSERT_TRUE(store->sync());
+    store.reset();
+    EXPECT_EQ(kept(its), (Texts{"one", "three"}));
+  }
 }
 
 TEST_F(MessageStoreTest, IsBounded) {

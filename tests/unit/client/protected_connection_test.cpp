@@ -362,6 +362,53 @@ TEST_F(ProtectedConnectionTest, LogsInAgainWhileItWorks) {
   EXPECT_TRUE(take<Closed>());
 }
 
+TEST_F(ProtectedConnectionTest, LoggingInAgainChangesTheKeysOfRecords) {
+  connect();
+  const auto updates = [](const std::vector<Buffer>& pieces) {
+    std::size_t count = 0;
+    for (const Buffer& piece : pieces)
+      for (Bytes all = piece; all.size() > 4 && (all[0] == 0x17 || all[0] == 0x18);) {
+        if (all[0] == 0x18) ++count;
+        all = all.subspan(std::min<std::size_t>(all.size(), 4 + (all[1] << 16 | all[2] << 8 | all[3])));
+      }
+    return count;
+  };
+  for (std::size_t logins = 1; logins <= 3; ++logins) {
+    ASSERT_TRUE(session_->log_in_again(broker_.now));
+    move();
+    EXPECT_FALSE(take<Closed>()) << causes();
+    EXPECT_EQ(updates(to_broker_), logins);
+    EXPECT_EQ(updates(to_client_), logins);
+    exchange_messages();
+  }
+}
+
+TEST_F(ProtectedConnectionTest, ItsKeysLastAnHour) {
+  options_.keep_alive = std::chrono::seconds(0);
+  for (const auto hop : {HopWish::hrl1, HopWish::hpp1}) {
+    options_.hop = hop;
+    taken_ = 0;
+    connect();
+    ASSERT_TRUE(take<Connected>()) << causes();
+    exchange_messages();
+    broker_.advance(60 * 60 * 1000);
+    const std::size_t before = to_broker_.size(), before_to_client = to_client_.size();
+    ASSERT_TRUE(session_->publish("ward/vitals", as_bytes("pulse 72"), {}, broker_.now));
+    move();
+    ASSERT_TRUE(take<Arrival>()) << causes();
+    const Buffer &sent = to_broker_.at(before), &received = to_client_.at(before_to_client);
+    if (hop == HopWish::hrl1) {
+      EXPECT_EQ(sent[0], 0x18);
+      EXPECT_EQ(received[0], 0x18);
+    } else {
+      const std::string_view of_next_epoch("\x48\x01\0\0\1", 5);
+      EXPECT_NE(as_text(sent).find(of_next_epoch), std::string_view::npos);
+      EXPECT_NE(as_text(received).find(of_next_epoch), std::string_view::npos);
+    }
+    broker_.cut(*at_broker_);
+  }
+}
+
 TEST_F(ProtectedConnectionTest, WithoutALoginAHopCannotBeAskedFor) {
   options_.plain_login = true;
   options_.hop = HopWish::hrl1;

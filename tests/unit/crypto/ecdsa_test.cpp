@@ -28,6 +28,17 @@ const auto sample = as_bytes("sample");
 
 }  // namespace
 
+TEST(Ecdsa, OfTwoTwinsOneIsLow) {
+  const auto high = hex_array<64>(signature_text);
+  const auto low = ecdsa::lowered(high);
+  EXPECT_FALSE(ecdsa::is_low(high));
+  EXPECT_TRUE(ecdsa::is_low(low));
+  EXPECT_EQ(ecdsa::lowered(low), low);
+  EXPECT_EQ(to_hex(low),
+            std::string(signature_text).substr(0, 64) + "0834e36ad29a83bf2bc9385e491d6099c8fdf9d1ed67aa7ea5f51f93782857a9");
+  EXPECT_TRUE(ecdsa::verify(ecdsa::VerifyingKey::from_sec1(hex(public_text)).value(), sample, low));
+}
+
 TEST(Ecdsa, AcceptsAKnownSignature) {
   auto key = ecdsa::SigningKey::from_secret(hex_secret(secret_text));
   ASSERT_TRUE(key);

@@ -20,12 +20,12 @@ HopPayloads payloads(HopEnd end, std::string_view client = "client-1") {
 }
 Buffer sealed(HopPayloads& by, std::string_view topic, std::string_view text) {
   Buffer out;
-  EXPECT_TRUE(by.seal(topic, as_bytes(text), out));
+  EXPECT_TRUE(by.seal(topic, as_bytes(text), {}, out));
   return out;
 }
 Buffer record(HopRecords& by, Bytes packets) {
   Buffer out;
-  EXPECT_TRUE(by.seal(packets, out));
+  EXPECT_TRUE(by.seal(packets, 0, out));
   return out;
 }
 

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "support/json_arrays.h"
 
 namespace sealmq::crypto {
 namespace {
@@ -17,7 +18,7 @@ Secret session_key(std::uint8_t octet = 0x4B) {
 }
 Buffer sealed(RatchetPayloads& by, std::string_view text, std::string_view under = topic) {
   Buffer out;
-  EXPECT_TRUE(by.seal(under, as_bytes(text), out));
+  EXPECT_TRUE(by.seal(under, as_bytes(text), {}, out));
   return out;
 }
 
@@ -37,7 +38,8 @@ TEST_F(Ratchet, SealsAsTheVectorsSay) {
   } cases[] = {{"c2b 128", HopEnd::client, 16}, {"b2c 128", HopEnd::broker, 16}, {"c2b 256", HopEnd::client, 32}};
   for (const auto& [name, by, key_size] : cases) {
     RatchetPayloads end(key, by, key_size);
-    for (const auto& expected : v.at(name)) EXPECT_EQ(to_hex(sealed(end, "21C")), expected.get<std::string>()) << name;
+    for (const auto& expected : sealmq::testing::some_of(v, name))
+      EXPECT_EQ(to_hex(sealed(end, "21C")), expected.get<std::string>()) << name;
   }
 }
 

@@ -15,6 +15,7 @@
 #include "crypto/random.h"
 #include "crypto/schnorr_testing.h"
 #include "support.h"
+#include "support/json_arrays.h"
 
 using namespace sealmq;
 using namespace sealmq::crypto;
@@ -299,7 +300,7 @@ TEST(Schnorr,
   };
   auto made = vectors("schnorr_made_here.json");
   std::vector<Buffer> elements;
-  for (const auto& element : made.at("elements")) elements.push_back(hex(element.get<std::string>()));
+  for (const auto& element : sealmq::testing::some_of(made, "elements")) elements.push_back(hex(element.get<std::string>()));
   std::vector<Bytes> list(elements.begin(), elements.end());
   Recorded random;
   random.octets = hex(text_of(made, "random"));

@@ -57,6 +57,20 @@ TEST_F(SeenFileTest, ForgetsTheOldestOfTheSameAuthorAndTakesNothingOlderThanThat
   }
 }
 
+TEST_F(SeenFileTest, ANameThatComesBackBringsNothingBackThatWasSeenUnderIt) {
+  const SeenFile::Bounds bounds{.each = 2};
+  seen->set_bounds(bounds);
+  for (std::uint64_t number = 0; number < 10; ++number) EXPECT_EQ(judge(message(1, 0, 100 + number, number)), Replay::fresh);
+  for (std::uint16_t name = 1; name < 3; ++name) EXPECT_EQ(judge(message(1, name, 200u + name)), Replay::fresh);
+  EXPECT_EQ(judge(message(1, 0, 300, 10)), Replay::fresh);  // its window was let go
+  for (std::uint64_t number = 0; number < 10; ++number) EXPECT_NE(judge(message(1, 0, 100 + number, number)), Replay::fresh);
+  EXPECT_EQ(judge(message(1, 0, 300, 12)), Replay::fresh);
+  EXPECT_EQ(judge(message(1, 0, 300, 11)), Replay::fresh);
+  // Where nothing was let go, messages may overtake each other from the first on.
+  EXPECT_EQ(judge(message(2, 0, 300, 5)), Replay::fresh);
+  EXPECT_EQ(judge(message(2, 0, 299, 4)), Replay::fresh);
+}
+
 TEST_F(SeenFileTest, FiveThousandNamesOfOneAuthorLeaveAnothersAlone) {
   for (std::uint16_t name = 0; name < 100; ++name) EXPECT_EQ(judge(message(1, name, 50)), Replay::fresh);
   for (std::uint16_t name = 0; name < 5000; ++name) EXPECT_EQ(judge(message(2, name, 1000u + name)), Replay::fresh);

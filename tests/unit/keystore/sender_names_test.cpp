@@ -2,8 +2,6 @@
 #include "keystore/sender_names.h"
 
 #include <gtest/gtest.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <set>
@@ -12,35 +10,15 @@
 #include "crypto/process_mark.h"
 #include "crypto/random.h"
 #include "sealmq/keystore.h"
+#include "support/in_child.h"
 #include "support/temporary_folder.h"
 
 namespace sealmq {
 namespace {
 
+using testing::in_child;
 using Used = std::set<std::pair<SenderName, std::uint64_t>>;
 constexpr TopicKeyId key = {1, 2, 3};
-
-/// What `work` has written, in a child of this process.
-template <class Work>
-std::string in_child(Work work) {
-  int ends[2];
-  if (::pipe(ends) != 0) return {};
-  const pid_t child = ::fork();
-  if (child == 0) {
-    const std::string result = work();
-    const auto written = ::write(ends[1], result.data(), result.size());
-    ::_exit(written == static_cast<ssize_t>(result.size()) ? 0 : 1);
-  }
-  ::close(ends[1]);
-  std::string all(4096, '\0');
-  const auto size = ::read(ends[0], all.data(), all.size());
-  ::close(ends[0]);
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  EXPECT_EQ(status, 0);
-  all.resize(size > 0 ? static_cast<std::size_t>(size) : 0);
-  return all;
-}
 
 std::string name_of(const TopicKeys::Numbered& numbered) {
   return std::string(numbered.sender.begin(), numbered.sender.end());
@@ -230,7 +208,7 @@ TEST_F(TopicKeyFolders, DealsOfAFolderThatWasSetBackHaveNewNumbers) {
 // -- channels of a connection
 
 TEST(SealingChannel, SealsNothingOnTheOtherSideOfAFork) {
-  crypto::SealingChannel channel(Secret(Buffer(28, 7)), 100);
+  crypto::SealingChannel channel(Secret(Buffer(28, 7)), {.messages = 100});
   Buffer sealed;
   ASSERT_TRUE(channel.seal({}, as_bytes("one"), sealed));
   EXPECT_EQ(in_child([&] { return std::string(channel.seal({}, as_bytes("two"), sealed) ? "sealed" : "refused"); }), "refused");

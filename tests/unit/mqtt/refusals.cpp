@@ -63,6 +63,9 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"WillRetainWithoutAWill", v5, 0x10, mqtt5 + "22 00 00 00 00 00", malformed},   // [MQTT-3.1.2-13]
         Refusal{"WillQos3", v311, 0x10, mqtt4 + "1E 00 00 00 00 00 01 'w' 00 00", malformed},  // [MQTT-3.1.2-12]
         Refusal{"WillTopicWithAWildcard", v311, 0x10, mqtt4 + "06 00 00 00 00 00 03 'w/#' 00 00", Reason::topic_name_invalid},
+        Refusal{"WillTopicThatIsNotUtf8", v5, 0x10, mqtt5 + "06 00 00 00 00 00 00 00 01 FF 00 00", malformed},  // [MQTT-3.1.3-11]
+        Refusal{"WillTopicThatIsNotUtf8OfMqtt3", v311, 0x10, mqtt4 + "06 00 00 00 00 00 01 FF 00 00",
+                malformed},  // [MQTT-3.1.3-10]
         Refusal{"WillWithoutATopic", v5, 0x10, mqtt5 + "06 00 00 00 00 00 00 00 00 00 00", Reason::topic_name_invalid},
         Refusal{"WillWithATopicAlias", v5, 0x10, mqtt5 + "06 00 00 00 00 00 03 23 00 01 00 01 'w' 00 00", malformed},
         Refusal{"PasswordWithoutUserName", v311, 0x10, mqtt4 + "42 00 00 00 00 00 01 'p'", malformed},  // [MQTT-3.1.2-22]
@@ -108,6 +111,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Refusal{"PropertyTwice", v5, 0x30, "00 01 'a' 04 01 00 01 00", protocol},                //
                     Refusal{"SubscriptionIdentifier0", v5, 0x30, "00 01 'a' 02 0B 00", protocol},            //
                     Refusal{"ResponseTopicWithAWildcard", v5, 0x30, "00 01 'a' 04 08 00 01 '+'", protocol},  // [MQTT-3.3.2-14]
+                    Refusal{"ResponseTopicThatIsNotUtf8", v5, 0x30, "00 01 'a' 04 08 00 01 FF", malformed},  // [MQTT-3.3.2-13]
                     Refusal{"EmptyResponseTopic", v5, 0x30, "00 01 'a' 03 08 00 00", protocol}),             //
     named);
 

@@ -3,6 +3,7 @@
 #include <openssl/core_names.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
+#include <sys/stat.h>
 
 #include <ctime>
 #include <fstream>
@@ -45,17 +46,16 @@ struct PskClient {
       SSL_CTX_set_max_proto_version(context, version);
     }
     if (ciphers != nullptr) SSL_CTX_set_cipher_list(context, ciphers);
-    identity_now = identity;
-    hex_now = hex;
+    static thread_local PskClient current{""};
+    current = *this;
     SSL_CTX_set_psk_client_callback(context, [](SSL*, const char*, char* name, unsigned, unsigned char* bytes, unsigned) {
-      std::string(identity_now).copy(name, 128);
-      name[std::string(identity_now).size()] = '\0';
-      const Buffer raw = *from_hex(hex_now);
+      std::string(current.identity).copy(name, 128);
+      name[std::string(current.identity).size()] = '\0';
+      const Buffer raw = *from_hex(current.hex);
       std::ranges::copy(raw, bytes);
       return static_cast<unsigned>(raw.size());
     });
   }
-  static inline const char *identity_now = nullptr, *hex_now = nullptr;  // the callback has no other way to them
 };
 
 TEST(PskKeys, AreDerivedAsTheVectorsSay) {
@@ -264,8 +264,7 @@ TEST_F(TlsRules, PinsCountBesideTheChain) {
   options.pins = {pin_of(file("server.pem"), false)};
   options.ca_file = file("other-ca.pem");
   EXPECT_FALSE(Pair(server_files(), options).shake_hands());  // a pin takes the place of nothing
-  for (const std::string& wrong :
-       std::vector<std::string>{"", "00", "sha256//AAAA", "sha256//" + std::string(44, 'A'), std::string(64, 'g')}) {
+  for (const std::string& wrong : std::vector<std::string>{"", "00", "sha256//AAAA", "sha256//" + std::string(44, 'A'), std::string(64, 'g')}) {
     options.pins = {wrong};
     EXPECT_EQ(TlsClient::load(options).error().blame, Blame::caller_misused) << wrong;
   }

@@ -56,13 +56,31 @@ TEST(WebSocketUpgrade, RefusesWithTheStatusThatSaysWhy) {
   EXPECT_EQ(status(answered(request(mqtt + "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"))), "400");
 }
 
-TEST(WebSocketUpgrade, OriginsMatterOnlyIfTheyAreConfigured) {
+TEST(WebSocketUpgrade, PagesOfOtherHostsMayConnectOnlyIfThatIsSaid) {
   const std::string from = "Sec-WebSocket-Protocol: mqtt\r\nOrigin: https://evil.example\r\n";
-  EXPECT_TRUE(answered(request(from)).accepted);
+  EXPECT_EQ(status(answered(request(from))), "403");
+  EXPECT_TRUE(answered(request(from), {"/mqtt", {"*"}}).accepted);
+  for (auto origin : {"http://broker", "https://broker:8443", "http://BROKER:1"})
+    EXPECT_TRUE(answered(request("Sec-WebSocket-Protocol: mqtt\r\nOrigin: " + std::string(origin) + "\r\n")).accepted) << origin;
+  for (auto origin : {"null", "http://broker.evil.example", "http://evil.example/broker", "broker"})
+    EXPECT_EQ(status(answered(request("Sec-WebSocket-Protocol: mqtt\r\nOrigin: " + std::string(origin) + "\r\n"))), "403")
+        << origin;
   const UpgradeRules rules{"/mqtt", {"https://good.example"}};
   EXPECT_EQ(status(answered(request(from), rules)), "403");
   EXPECT_TRUE(answered(request("Sec-WebSocket-Protocol: mqtt\r\nOrigin: https://good.example\r\n"), rules).accepted);
   EXPECT_TRUE(answered(request(), rules).accepted);  // no browser
+}
+
+// The owner of a name may let it mean this machine, after its page was loaded.
+TEST(WebSocketUpgrade, OnLoopbackAPageCallsUsByNoOtherName) {
+  const UpgradeRules rules{.is_local = true};
+  const auto from = [&](const std::string& host) {
+    std::string text = request("Sec-WebSocket-Protocol: mqtt\r\nOrigin: http://" + host + ":80\r\n");
+    text.replace(text.find("Host: broker"), 12, "Host: " + host + ":9001");
+    return answered(text, rules).accepted;
+  };
+  for (auto host : {"127.0.0.1", "localhost", "[::1]"}) EXPECT_TRUE(from(host)) << host;
+  for (auto host : {"evil.example", "10.0.0.1"}) EXPECT_FALSE(from(host)) << host;
 }
 
 TEST(WebSocketUpgrade, AHeadIsWaitedForUntilItIsWhole) {

@@ -36,6 +36,19 @@ TEST(Directory, AKeyThatThereIsNotFindsNobody) {
   EXPECT_EQ(directory.find_by_schnorr({}), nullptr);
 }
 
+TEST(Directory, AKeyThatIsNoPointHasNoIdAlsoWhenTheListIsLoadedAgain) {
+  Identity odd = identity_named("odd");
+  odd.keys.ecdsa.fill(0xFF);
+  const Directory first({odd, identity_named("b")});
+  const Directory second({odd, identity_named("b")}, &first);
+  const std::array<std::uint8_t, 16> zeros{};
+  for (const Directory* directory : {&first, &second}) {
+    EXPECT_NE(directory->find("odd"), nullptr);
+    EXPECT_EQ(directory->find_by_stamp(zeros), nullptr);
+    EXPECT_EQ(directory->find_by_stamp(Bytes(zeros).first(6)), nullptr);
+  }
+}
+
 TEST(Directory, FindsByTheIdInAStampUnlessTwoAnswerToIt) {
   testing::CountingRandom random;
   const auto with_key = [&](std::string_view name) {

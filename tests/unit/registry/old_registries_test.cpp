@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "crypto/identity_digest.h"
 #include "registry/postgres.h"
 #include "registry/sqlite.h"
 #include "sealmq/registry.h"
@@ -239,6 +240,7 @@ Identity stolen() {
   identity.status = Status::revoked;
   identity.keys = {filled<32>(0x21, 0x21), filled<33>(0x22, 2), filled<33>(0x23, 3)};
   identity.revocation_reason = "stolen";
+  identity.revoked_here = true;
   identity.changed = 2000;
   return identity;
 }
@@ -249,6 +251,15 @@ Identity joined(std::string name, std::uint8_t key) {
   identity.name = std::move(name);
   identity.keys.schnorr = filled<32>(key, key);
   identity.changed = 3000;
+  return identity;
+}
+
+/// Revoked by an order of the authority.
+Identity ordered() {
+  Identity identity = joined("pump-3", 0x33);
+  identity.status = Status::revoked;
+  identity.revocation_reason = "ordered by the authority, serial 2";
+  identity.ordered = 2;
   return identity;
 }
 
@@ -267,17 +278,65 @@ std::string insert(bool is_postgres, const Identity& its) {
                     std::string(name(its.status)) + "', " + octets(is_postgres, its.keys.schnorr) + ", " +
                     octets(is_postgres, its.keys.ecdsa) + ", " + octets(is_postgres, its.keys.agreement) + ", '" +
                     its.revocation_reason + "', " + std::to_string(its.changed) + ");";
-  for (const auto& [what, values] :
-       {std::pair("publish", &its.publish), std::pair("subscribe", &its.subscribe), std::pair("scheme", &its.schemes)})
-    for (std::size_t i = 0; i < values->size(); ++i)
-      sql += "INSERT INTO entitlement VALUES ('" + its.name + "', '" + what + "', " + std::to_string(i) + ", '" + (*values)[i] +
-             "');";
+  const auto add = [&](const std::string& what, std::size_t position, const std::string& value) {
+    sql +=
+        "INSERT INTO entitlement VALUES ('" + its.name + "', '" + what + "', " + std::to_string(position) + ", '" + value + "');";
+  };
+  for (const auto& [what, rights] : {std::pair("publish", &its.publish), std::pair("subscribe", &its.subscribe)})
+    for (std::size_t i = 0; i < rights->size(); ++i) add(what, i, (*rights)[i].filter);
+  for (std::size_t i = 0; i < its.schemes.size(); ++i) add("scheme", i, its.schemes[i]);
   return sql;
 }
 
 constexpr TicketHash ticket_hash = {0xAB};
 constexpr std::array<std::uint8_t, 32> authority{0xCD};
-constexpr std::array<std::uint8_t, 32> digest{0xEF};
+
+/// Three that were taken, each named by the hash of its whole frame.
+std::string orders(bool is_postgres) {
+  std::string sql;
+  for (std::uint8_t serial = 1; serial <= 3; ++serial)
+    sql += "INSERT INTO authority_order VALUES (" + octets(is_postgres, authority) + ", " + std::to_string(serial) + ", " +
+           octets(is_postgres, std::array<std::uint8_t, 32>{0xEF, serial}) + ");";
+  return sql;
+}
+
+AuthorityOrder order_about(std::uint64_t serial, const Identity& whom, bool restores = false) {
+  AuthorityOrder order;
+  order.authority = authority;
+  order.serial = serial;
+  order.digest = {static_cast<std::uint8_t>(serial)};
+  order.restores = restores;
+  order.keys = crypto::key_hashes(whom.keys);
+  order.wall = 6000;
+  return order;
+}
+
+/// They come again from the first on, since by content none is known. Meanwhile nobody who was revoked is active again.
+void expect_orders_to_be_learned_again(Registry& registry) {
+  const auto status = [&](const char* name) { return registry.find(name).value()->status; };
+  EXPECT_EQ(registry.find("pump-3").value(), ordered());
+  EXPECT_EQ(registry.last_serial(authority).value(), 3U);
+  const Identity late = joined("late", 0x34);
+  ASSERT_TRUE(registry.add(late)) << "order 1 was about it, before it was there";
+  const auto early = registry.take_order(order_about(4, late));
+  ASSERT_FALSE(early);
+  EXPECT_NE(early.error().what.find("those from 1 on are missing"), std::string::npos) << early.error().what;
+  EXPECT_TRUE(registry.take_order(order_about(1, late)).value().is_new);
+  EXPECT_EQ(status("late"), Status::active) << "the next may have taken it back";
+  AuthorityOrder twin = order_about(1, late);
+  twin.digest = {99};
+  EXPECT_FALSE(registry.take_order(twin));
+  EXPECT_TRUE(registry.take_order(order_about(2, ordered())).value().is_new);
+  EXPECT_FALSE(registry.take_order(order_about(4, late)));
+  EXPECT_TRUE(registry.take_order(order_about(3, joined("paper-1", 0x31), true)).value().is_new);
+  EXPECT_EQ(status("late"), Status::revoked);
+  EXPECT_EQ(status("pump-3"), Status::revoked);
+  EXPECT_EQ(status("paper-1"), Status::active);
+  EXPECT_EQ(status("pump-1"), Status::revoked) << "by the operator";
+  EXPECT_FALSE(registry.take_order(order_about(1, late)).value().is_new);
+  EXPECT_TRUE(registry.take_order(order_about(4, ordered(), true)).value().is_new);
+  EXPECT_EQ(status("pump-3"), Status::active);
+}
 
 /// What came with tickets, brokers and authorities.
 std::string later_rows(bool is_postgres) {
@@ -287,11 +346,9 @@ std::string later_rows(bool is_postgres) {
          hash +
          ", 'pump-2', 'service', 9000);"
          "INSERT INTO ticket_right VALUES (" +
-         hash +
-         ", 'publish', 0, 'plant/2/#');"
-         "INSERT INTO authority_order VALUES (" +
-         octets(is_postgres, authority) + ", 1, " + octets(is_postgres, digest) + ");" +
-         insert(is_postgres, joined("paper-1", 0x31));
+         hash + ", 'publish', 0, 'plant/2/#');" +
+         orders(is_postgres) + insert(is_postgres, joined("paper-1", 0x31)) +
+         insert(is_postgres, ordered());
 }
 
 // -- what must be found ---------------------------------------------------------------------------------------------------------
@@ -320,16 +377,12 @@ void expect_the_rest(Registry& registry) {
   ticket.publish = {"plant/2/#"};
   ticket.expires = 9000;
   EXPECT_EQ(registry.burn_ticket(ticket_hash, 5000).value(), ticket);
-  EXPECT_EQ(registry.last_serial(authority).value(), 1U);
-  AuthorityOrder again;
-  again.authority = authority;
-  again.serial = 1;
-  again.digest = digest;
-  EXPECT_FALSE(registry.take_order(again).value()) << "it was taken";
+  expect_orders_to_be_learned_again(registry);
   ASSERT_TRUE(registry.remove("pump-1", 5000));
   EXPECT_EQ(registry.find("pump-1").value(), std::nullopt);
   Identity back = stolen();
   back.status = Status::active;
+  back.revoked_here = false;
   EXPECT_FALSE(registry.add(back)) << "its key was revoked";
   const auto owed = registry.progress(1).value().owed;
   EXPECT_EQ(std::count_if(owed.begin(), owed.end(), [](const auto& one) { return one.broker == "broker-1"; }), 1);
@@ -340,7 +393,7 @@ void expect_the_rest(Registry& registry) {
 constexpr const char* an_order = "INSERT INTO revocation (name, reason, wall) VALUES ('pump-1', 'stolen', 2000);";
 
 void make_file(const std::string& path, const std::string& sql) {
-  auto database = sqlite::Database::open(path, sqlite::Durability::every_commit).value();
+  auto database = sqlite::Database::open(path).value();
   const auto made = database.execute(sql.c_str());
   ASSERT_TRUE(made) << made.error().what;
 }
@@ -363,12 +416,12 @@ TEST(OldRegistry, AFileOfTheSecondSchemaIsReadInFull) {
 
 TEST(OldRegistry, AFileOfANewerProgramIsRefusedAndLeftAsItIs) {
   const TemporaryFolder folder;
-  make_file(folder / "registry.db", "CREATE TABLE future (a); PRAGMA user_version = 7;");
+  make_file(folder / "registry.db", "CREATE TABLE future (a); PRAGMA user_version = 9;");
   const auto opened = open_sqlite_registry(folder / "registry.db");
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.error().blame, Blame::environment);
-  EXPECT_NE(opened.error().what.find("newer program: it has schema 7"), std::string::npos) << opened.error().what;
-  auto database = sqlite::Database::open(folder / "registry.db", sqlite::Durability::every_commit).value();
+  EXPECT_NE(opened.error().what.find("newer program: it has schema 9"), std::string::npos) << opened.error().what;
+  auto database = sqlite::Database::open(folder / "registry.db").value();
   EXPECT_EQ(database.number("SELECT count(*) FROM sqlite_master").value(), 1U);
 }
 
@@ -391,11 +444,11 @@ TEST(OldRegistry, ADatabaseOfTheFirstSchemaIsReadInFull) {
 }
 
 TEST(OldRegistry, ADatabaseOfANewerProgramIsRefused) {
-  make_database(std::string(postgres_1) + "UPDATE sealmq.state SET schema = 6;");
+  make_database(std::string(postgres_1) + "UPDATE sealmq.state SET schema = 9;");
   const auto opened = open_postgres_registry(postgres_server().url());
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.error().blame, Blame::environment);
-  EXPECT_NE(opened.error().what.find("newer program: it has schema 6"), std::string::npos) << opened.error().what;
+  EXPECT_NE(opened.error().what.find("newer program: it has schema 9"), std::string::npos) << opened.error().what;
   make_database("SELECT 1");
 }
 

@@ -48,7 +48,7 @@ TEST(SqliteRegistry, RefusesAFileThatIsNoDatabase) {
 TEST(SqliteRegistry, RefusesASchemaItDoesNotKnow) {
   const TemporaryFolder folder;
   {
-    auto database = sqlite::Database::open(folder / "registry.db", sqlite::Durability::every_commit).value();
+    auto database = sqlite::Database::open(folder / "registry.db").value();
     ASSERT_TRUE(database.execute("PRAGMA user_version = 99"));
   }
   const auto opened = open_sqlite_registry(folder / "registry.db");
@@ -59,7 +59,7 @@ TEST(SqliteRegistry, RefusesASchemaItDoesNotKnow) {
 TEST(SqliteRegistry, ATicketThatThereIsNotIsLookedForWithoutAWrite) {
   const TemporaryFolder folder;
   const auto registry = open_sqlite_registry(folder / "registry.db").value();
-  auto other = sqlite::Database::open(folder / "registry.db", sqlite::Durability::every_commit).value();
+  auto other = sqlite::Database::open(folder / "registry.db").value();
   const auto lock = sqlite::Transaction::begin(other).value();  // who wants to write waits for it, and gives up
   const auto burned = registry->burn_ticket({1}, 0);
   ASSERT_TRUE(burned) << burned.error().what;
@@ -70,7 +70,7 @@ TEST(SqliteRegistry, ReportsARowItCannotRead) {
   const TemporaryFolder folder;
   ASSERT_TRUE(open_sqlite_registry(folder / "registry.db").value()->add(identity_named("a")));
   {
-    auto database = sqlite::Database::open(folder / "registry.db", sqlite::Durability::every_commit).value();
+    auto database = sqlite::Database::open(folder / "registry.db").value();
     ASSERT_TRUE(database.execute("UPDATE identity SET status = 'happy'"));
   }
   const auto registry = open_sqlite_registry(folder / "registry.db").value();

@@ -14,7 +14,7 @@ class SqliteTest : public ::testing::Test {
   std::uint64_t rows() { return database_.number("SELECT count(*) FROM t").value(); }
 
   testing::TemporaryFolder folder_;
-  Database database_ = Database::open(folder_ / "test.db", Durability::every_commit).value();
+  Database database_ = Database::open(folder_ / "test.db").value();
 };
 
 TEST_F(SqliteTest, GivesBackWhatWasBound) {
@@ -70,7 +70,7 @@ TEST_F(SqliteTest, WhatIsNotThereIsToBlameOnTheEnvironment) {
 
 TEST_F(SqliteTest, TellsADamagedFileApart) {
   testing::write_text(folder_ / "other.db", std::string(8192, 'x'));
-  const auto opened = Database::open(folder_ / "other.db", Durability::every_commit);
+  const auto opened = Database::open(folder_ / "other.db");
   ASSERT_FALSE(opened);
   EXPECT_TRUE(found_damage(opened.error())) << opened.error().what;
 }
@@ -89,7 +89,7 @@ TEST_F(SqliteTest, ATransactionWithoutCommitIsUndone) {
 
 TEST_F(SqliteTest, RefusesALinkInPlaceOfTheFile) {
   std::filesystem::create_symlink(folder_ / "test.db", folder_ / "link.db");
-  EXPECT_FALSE(Database::open(folder_ / "link.db", Durability::every_commit));
+  EXPECT_FALSE(Database::open(folder_ / "link.db"));
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// JOIN and REQUEST byte by byte, as published and hardened, with each role: against the frames of an independent script
+// JOIN, REQUEST and ORDER byte by byte, as published and hardened, with each role: against the frames of an independent script
 // (joining_and_asking.json).
 #include <gtest/gtest.h>
 
@@ -59,7 +59,7 @@ TEST_P(JoinVectors, TheHardenedFormIsTheirBytes) {
   ScriptedRandom random;
   random.add_scalar(its["r"]);
   const auto ticket = hex_array<16>(its["ticket"]);
-  EXPECT_EQ(malina::join_request(ticket, rights(), *joiner, pinned, random, now).value().frame, hex(its["request"]));
+  EXPECT_EQ(malina::first_join_request(ticket, rights(), *joiner, pinned, random, now).value().frame, hex(its["request"]));
   auto read = malina::read_join(hex(its["request"]), *broker, now).value();
   EXPECT_EQ(read.joining->ticket, ticket);
   EXPECT_EQ(read.joining->rights, rights());
@@ -93,6 +93,50 @@ TEST(RequestVectors, ThePublishedFormIsTheirBytesAndShowsTheAuthor) {
     longer.push_back(0);
     EXPECT_FALSE(malina::decode_paper_request(longer));
   }
+}
+
+// -- keys that are all proved, and orders that name them (keys_and_orders.json)
+
+struct ProvedVectors : ::testing::Test {
+  nlohmann::json v = vectors("keys_and_orders.json");
+  ScriptedRandom chance;
+  std::unique_ptr<KeyStore> joiner = keys_of(v["device"]["name"].get<std::string>(), Kind::device, v["device"], 1, chance);
+  std::unique_ptr<KeyStore> broker = keys_of(v["broker"]["name"].get<std::string>(), Kind::broker, v["broker"], 1, chance);
+  Now now{0, 1767225600000};
+};
+
+TEST_F(ProvedVectors, AJoinerOfAnotherProgramIsRead) {
+  const auto& its = v["classical_join"];
+  const auto read = malina::read_join(hex(its["request"]), *broker, now);
+  ASSERT_TRUE(read) << read.error().what;
+  EXPECT_TRUE(read->joining->all_keys_proved);
+  EXPECT_EQ(read->joining->keys, joiner->identity().keys);
+  EXPECT_EQ(read->joining->ticket, hex_array<16>(its["ticket"]));
+  EXPECT_EQ(read->joining->rights, (malina::JoinRights{{"plant/7/#"}, {}}));
+}
+
+TEST_F(ProvedVectors, ItsAnswerIsTheirBytesAndIsUnderstood) {
+  const auto& its = v["classical_join"];
+  auto read = malina::read_join(hex(its["request"]), *broker, now).value();
+  const Buffer accepted = hex(its["accepted"]);
+  ScriptedRandom iv(to_buffer(Bytes(accepted).subspan(3, 12)));
+  const auto& id = joiner->identity().keys.schnorr;
+  EXPECT_EQ(malina::answer_join(read.answer_key, JoinStatus::accepted, id, iv, {0, now.wall + 4}), accepted);
+  EXPECT_EQ(malina::read_join_answer(accepted, read.answer_key, id), JoinStatus::accepted);
+}
+
+TEST_F(ProvedVectors, AnOrderNamesEveryKey) {
+  const auto& its = v["order"];
+  const auto key = crypto::ecdsa::VerifyingKey::from_sec1(hex(v["authority"]["ecdsa_public"])).value();
+  const auto read = malina::read_order(hex(its["frame"]), key);
+  ASSERT_TRUE(read) << read.error().what;
+  EXPECT_EQ((*read)->order.keys, crypto::key_hashes(joiner->identity().keys));
+  EXPECT_EQ((*read)->order.second_keys, (std::vector<crypto::Digest>{hex_array<32>(v["device"]["keyhashes_2"][0])}));
+  EXPECT_EQ(to_buffer((*read)->name), hex(its["order_id"]));
+  Buffer twin = hex(its["frame"]);
+  const Buffer s = hex(its["twin_s"]);
+  std::ranges::copy(s, twin.begin() + static_cast<std::ptrdiff_t>(hex(its["content"]).size()) + 32);
+  EXPECT_FALSE(malina::read_order(twin, key));
 }
 
 }  // namespace

@@ -1,7 +1,10 @@
 // What a broker that cannot read demands of containers.
 #include <gtest/gtest.h>
 
+#include <functional>
+
 #include "mqtt/types.h"
+#include "schemes/payload/cose.h"
 #include "schemes/payload/demands.h"
 #include "sealmq/registry.h"
 #include "support/payload_parties.h"
@@ -50,6 +53,65 @@ TEST_F(PayloadBroker, DemandsWhatItCanSeeTopicByTopic) {
   EXPECT_NE(pass("strict/weak/b", made("strict/weak/b", Form::stamp)), "passed");
   EXPECT_NE(pass("strict/signed/a", made("strict/signed/a", Form::inside, TopicKey::Cipher::aes256_gcm)), "passed");
   EXPECT_EQ(pass("strict/signed/b", made("strict/signed/b", Form::outside, TopicKey::Cipher::aes256_gcm)), "passed");
+}
+
+/// A map with one pair more, or another algorithm; lengths are put right.
+Buffer with_header(const Buffer& container, const std::function<void(Header&)>& change, bool has_type) {
+  const auto message = decode_message(container).value();
+  Header header = message.header;
+  change(header);
+  Buffer map = encode_header(header);
+  if (has_type) {
+    ++map[0];  // one pair more
+    cbor::Writer(map).integer(16).text("application/vnd.sealmq.abe");
+  }
+  if (message.structure != Structure::encrypt0) return encode_signed(message.structure, map, message.body, message.seal);
+  Buffer out;
+  begin_encrypt0(out, map, message.body.size());
+  append(out, message.body);
+  return out;
+}
+
+TEST_F(PayloadBroker, AnAlgorithmThatIsNotOnTheListIsMalformed) {
+  for (const Form form : {Form::inside, Form::outside, Form::bare, Form::mac, Form::stamp}) {
+    const std::string topic(name(form));
+    const Buffer container = made(topic, form);
+    EXPECT_EQ(pass(topic, with_header(
+                              container, [](Header&) {}, false)),
+              "passed")
+        << topic;
+    for (const std::int64_t unlisted : {2, 4, 6, 25, -257, -65535})
+      EXPECT_EQ(pass(topic, with_header(
+                                container, [&](Header& header) { header.algorithm = unlisted; }, false)),
+                "malformed")
+          << topic << unlisted;
+  }
+  // One that is on the list, but for something else.
+  EXPECT_EQ(pass("bare", with_header(
+                             made("bare", Form::bare), [](Header& its) { its.algorithm = -7; }, false)),
+            "malformed");
+}
+
+TEST_F(PayloadBroker, WhatSaysThatItIsAnotherSchemesIsNotRecognised) {
+  const auto broker = hardened_broker({.key = *stranger.keys, .random = random, .options = options});
+  const auto hop = hop_broker({.key = *stranger.keys, .random = random, .options = options});
+  for (const Form form : {Form::inside, Form::outside, Form::bare, Form::mac, Form::stamp}) {
+    const std::string topic(name(form));
+    const Buffer container = made(topic, form);
+    const Buffer typed = with_header(
+        container, [](Header&) {}, true);
+    ASSERT_TRUE(decode_message(typed) && decode_message(typed)->header.has_type);
+    for (const auto* its : {broker.get(), hop.get()}) {
+      EXPECT_TRUE(its->recognises({topic, container}));
+      EXPECT_FALSE(its->recognises({topic, typed})) << topic;
+    }
+    EXPECT_EQ(pass(topic, typed), "malformed") << "where nobody asked";
+  }
+  // Further in it is malformed.
+  const auto outside = decode_message(made("in", Form::outside)).value();
+  const Buffer inner = with_header(
+      to_buffer(outside.body), [](Header&) {}, true);
+  EXPECT_EQ(pass("in", encode_signed(Structure::sign1, outside.header_bytes, inner, outside.seal)), "malformed");
 }
 
 TEST_F(PayloadBroker, NothingPassesWhereWhatIsDemandedCannotBeRead) {

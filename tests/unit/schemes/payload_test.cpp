@@ -147,7 +147,8 @@ TEST(Cose, ANameOf16BytesIsWhatAnIndependentScriptMakesOfIt) {
   const auto vector = nlohmann::json::parse(file);
   const Buffer master = hex(vector["topic_key"]), name = hex(vector["sender_name"]), id = hex(vector["key_id"]);
   const auto number = vector["number"].get<std::uint64_t>();
-  EXPECT_EQ(to_hex(derive_sender(master, {}, name, Bytes(id), algorithm::a128gcm, "Key", 16).reveal()), vector["key"].get<std::string>());
+  EXPECT_EQ(to_hex(derive_sender(master, {}, name, Bytes(id), algorithm::a128gcm, "Key", 16).reveal()),
+            vector["key"].get<std::string>());
   const auto iv = derive_sender(master, {}, {}, Bytes(id), algorithm::a128gcm, "IV", 12);
   EXPECT_EQ(to_hex(iv.reveal()), vector["common_iv"].get<std::string>());
   EXPECT_EQ(to_hex(sender_nonce(iv.reveal(), name, partial_iv(number))), vector["nonce"].get<std::string>());

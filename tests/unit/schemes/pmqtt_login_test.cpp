@@ -11,6 +11,7 @@
 #include "crypto/hash.h"
 #include "mqtt/packet.h"
 #include "schemes/pmqtt/ends.h"
+#include "schemes/pmqtt/partner_table.h"
 #include "support/pmqtt_login.h"
 
 namespace sealmq {
@@ -431,6 +432,37 @@ TEST_P(PmqttPaperLoginTest, SaysWhenTheNameGetsTooLong) {
 }
 
 // -- whose topics
+
+TEST(PmqttEnds, TheTableSaysWhoMayTalkToWhom) {
+  const auto table = PartnerTable::parse(
+      "# ward 7\n"
+      "patient1  dr.house dr.wilson   # on call\n"
+      "\n"
+      "patient2\tdr.house\r\n");
+  ASSERT_TRUE(table);
+  for (const auto& [one, other, may] : {std::tuple("patient1", "dr.house", true), std::tuple("patient1", "dr.wilson", true),
+                                        std::tuple("patient2", "dr.house", true), std::tuple("patient2", "dr.wilson", false),
+                                        std::tuple("patient1", "patient2", false), std::tuple("dr.house", "dr.wilson", false),
+                                        std::tuple("patient3", "dr.house", false)}) {
+    EXPECT_EQ(table->allows(one, other), may) << one << " " << other;
+    EXPECT_EQ(table->allows(other, one), may) << other << " " << one;
+    const std::string topic = std::string("pmqtt/kx/") + one + "/" + other;
+    EXPECT_EQ(may_send_to("pmqtt", one, topic, *table), may);
+    EXPECT_EQ(may_get_from("pmqtt", other, topic, *table), may);
+    EXPECT_FALSE(may_send_to("pmqtt", other, topic, *table));
+  }
+  // By a wildcard nobody is named; what is delivered by it is asked about again.
+  EXPECT_TRUE(may_get_from("pmqtt", "dr.house", "pmqtt/kx/+/dr.house", *table));
+  EXPECT_TRUE(may_send_to("pmqtt", "", "ward/vitals", *table));
+  EXPECT_TRUE(PartnerTable().allows("anybody", "anybody-else"));
+  EXPECT_FALSE(PartnerTable::parse("")->allows("patient1", "dr.house")) << "a table without lines has no partners";
+
+  EXPECT_NE(PartnerTable::parse("a b\n\npatient1\n").error().what.find("line 3"), std::string::npos);
+  EXPECT_FALSE(PartnerTable::parse("patient1 dr/house"));
+  EXPECT_FALSE(PartnerTable::parse("+ dr.house"));
+  EXPECT_FALSE(PartnerTable::make({{"pmqtt.partners", "+ a"}}, "pmqtt@paper"));
+  EXPECT_TRUE(PartnerTable::make({{"pmqtt.partners", "+ a"}}, "smqtt")) << "each scheme has its own";
+}
 
 TEST(PmqttEnds, OnlyTheNamedMaySendAndGet) {
   for (const char* topic : {"pmqtt/kx/pc/dr", "pmqtt/e2e/pc/dr", "pmqtt/e2e/pc/dr/vitals"}) {

@@ -31,8 +31,9 @@ struct Vectors : ::testing::Test {
     crypto::KeyExchange exchange;
     exchange.see(offer).see(answer).step();
     exchange.share(crypto::agree(own, other).value());
-    return Session(side, {patient.name, doctor.name}, exchange, now);
+    return Session(side, {patient.name, doctor.name}, exchange, now, limits);
   }
+  SessionLimits limits;
   std::string topic = v["topic"];
   std::string back = v["back"];
   std::string bare = "pmqtt/e2e/patient1/dr.house";
@@ -57,6 +58,22 @@ TEST_F(Vectors, BothSidesSealTheBytesOfTheVectorsAndOpenThem) {
   ASSERT_TRUE(dr.seal(type_receipt, back, encode(receipts), now, receipt));
   EXPECT_EQ(to_hex(receipt), v["receipt"].get<std::string>());
   EXPECT_EQ(decode_receipts(pc.open(type_receipt, back, receipt, now)->plaintext), receipts);
+}
+
+TEST_F(Vectors, ASessionEndsByItsBytesToo) {
+  limits.bytes = 1600;
+  Session pc = session(Side::offering), dr = session(Side::answering);
+  for (int i = 0; i < 16; ++i) {
+    EXPECT_FALSE(pc.is_over(now) || pc.must_be_renewed(now) != (i == 15)) << i;
+    Buffer frame;
+    ASSERT_TRUE(pc.seal(type_message, topic, Buffer(100), now, frame));
+    EXPECT_TRUE(dr.open(type_message, topic, frame, now));
+  }
+  EXPECT_TRUE(pc.is_over(now));
+  Buffer frame;
+  EXPECT_FALSE(pc.seal(type_message, topic, {}, now, frame));
+  EXPECT_EQ(SessionLimits{}.bytes, std::uint64_t{1} << 36);
+  EXPECT_EQ(SessionLimits{}.forgeries, std::uint64_t{1} << 20);
 }
 
 TEST_F(Vectors, TheSignaturesOfTheVectorsVerifyAndNoOtherReading) {
@@ -335,6 +352,49 @@ TEST_F(Conversation, ASessionEndsAfterADayThoughNobodyAnswers) {
   EXPECT_FALSE(wire.send(patient, "vitals", "2"));
 }
 
+/// Both ends' view of each other, without a scheme around them.
+TEST(PmqttPartners, AfterTooManyForgeriesAnotherSessionIsAskedFor) {
+  CountingRandom random;
+  Now now{1'000'000, 1'767'225'600'000};
+  const auto patient_keys = make_memory_keys("patient1", Kind::device, random),
+             doctor_keys = make_memory_keys("dr", Kind::person, random);
+  const auto pinned = [](const KeyStore& keys) {
+    return Pinned{keys.identity().name, crypto::ecdsa::VerifyingKey::from_sec1(keys.identity().keys.ecdsa).value()};
+  };
+  Partner at_patient(0, pinned(*doctor_keys), Topics(), *patient_keys, random);
+  Partner at_doctor(0, pinned(*patient_keys), Topics(), *doctor_keys, random, {.forgeries = 3});
+  const auto bring = [&](Partner& from, Partner& to) {
+    bool any = false;
+    while (auto request = from.next_request(now).value()) {
+      any = true;
+      const bool is_taken = request->topic.starts_with("pmqtt/kx/")
+                                ? to.take_exchange(request->payload, now).has_value()
+                                : to.take_frame(request->topic, request->payload, true, now).has_value();
+      EXPECT_TRUE(is_taken) << request->topic;
+    }
+    return any;
+  };
+  const auto go_on = [&] {
+    while (bring(at_patient, at_doctor) || bring(at_doctor, at_patient)) {
+    }
+  };
+  at_doctor.listen();
+  (void)at_patient.may_publish(now);
+  go_on();
+  const std::string address = "pmqtt/e2e/patient1/dr/vitals";
+  ASSERT_TRUE(at_patient.may_publish(now));
+  const Buffer first = at_patient.protect(address, as_bytes("72"), now).value();
+  Buffer forged = first;
+  forged.back() ^= 1;
+  for (int i = 0; i < 3; ++i) EXPECT_FALSE(at_doctor.take_frame(address, forged, true, now));
+  EXPECT_FALSE(at_doctor.take_frame(address, first, true, now)) << "its session is no longer there";
+  now = {now.steady + 10'000, now.wall + 10'000};
+  go_on();
+  ASSERT_TRUE(at_patient.may_publish(now));
+  EXPECT_TRUE(at_doctor.take_frame(address, at_patient.protect(address, as_bytes("73"), now).value(), true, now))
+      << "in a new one";
+}
+
 TEST(PmqttEnds, AreToldWhatIsMissing) {
   CountingRandom random;
   auto keys = make_memory_keys("patient1", Kind::device, random);
@@ -350,6 +410,22 @@ TEST(PmqttEnds, AreToldWhatIsMissing) {
     PublicIdentity odd = doctor->identity();
     odd.name = "dr/house";
     EXPECT_NE(why(keys.get(), {odd}, scheme).find("A-Z"), std::string::npos);
+  }
+}
+
+TEST(PmqttEnds, TalkToThoseAloneWhomTheTableNames) {
+  CountingRandom random;
+  auto keys = make_memory_keys("patient1", Kind::device, random);
+  auto doctor = make_memory_keys("dr.house", Kind::person, random), other = make_memory_keys("dr.wilson", Kind::person, random);
+  for (const std::string scheme : {"pmqtt", "pmqtt@paper", "smqtt"}) {
+    const SchemeOptions options{{scheme.substr(0, 5) + ".partners", "patient1 dr.house"}};
+    const auto client = [&](const KeyStore& with) {
+      return find_scheme(scheme)->client_side({keys.get(), std::nullopt, {with.identity()}, random, options});
+    };
+    EXPECT_TRUE(client(*doctor)) << scheme;
+    const auto refused = client(*other);
+    ASSERT_FALSE(refused) << scheme;
+    EXPECT_NE(refused.error().what.find("patient1 may not talk to dr.wilson"), std::string::npos);
   }
 }
 

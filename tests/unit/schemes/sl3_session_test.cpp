@@ -186,6 +186,45 @@ TEST_F(Sl3, ASessionEndsByAgeAndByNumber) {
   EXPECT_TRUE(counted.broker.is_over(now));
 }
 
+TEST_F(Sl3, ASessionEndsByItsBytesInEitherDirection) {
+  for (const Role role : {Role::publisher, Role::subscriber}) {
+    auto source = session(Role::publisher, "plant/7", *device);
+    auto its = session(role, "plant/7", role == Role::publisher ? *device : *app, {.bytes = 16'000});
+    std::size_t sent = 0;
+    bool was_renewed = false;
+    for (; sent < 100 && !its.client.is_over(now); ++sent) {
+      EXPECT_FALSE(its.broker.is_over(now)) << sent;
+      was_renewed = was_renewed || its.client.must_be_renewed(now);
+      const std::string text(800, 'x');
+      if (role == Role::publisher) {
+        (void)body(its, "plant/7", text);
+      } else {
+        const Buffer frame = its.broker.seal(body(source, "plant/7", text), now).value();
+        EXPECT_TRUE(its.client.open(frame, keys, now));
+      }
+    }
+    EXPECT_LE(sent, 20U);
+    EXPECT_GT(sent, 10U);
+    EXPECT_TRUE(its.broker.is_over(now)) << "both ends count alike";
+    EXPECT_TRUE(was_renewed) << "a new one is asked for before";
+  }
+  EXPECT_EQ(SessionLimits{}.bytes, std::uint64_t{1} << 36);
+  EXPECT_EQ(SessionLimits{}.forgeries, std::uint64_t{1} << 20);
+}
+
+TEST_F(Sl3, ASessionEndsWhenTooManyFramesDoNotOpen) {
+  auto its = session(Role::publisher, "plant/7", *device, {.forgeries = 3});
+  const Buffer good = its.client.protect("plant/7", as_bytes("21.5"), *device, now).value();
+  Buffer forged = good;
+  forged.back() ^= 1;
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_FALSE(its.broker.is_over(now)) << i;
+    EXPECT_FALSE(take(its.broker, forged));
+  }
+  EXPECT_TRUE(its.broker.is_over(now));
+  EXPECT_FALSE(take(its.broker, good));
+}
+
 class Sl3Group : public Sl3 {
  protected:
   struct Member {
@@ -220,6 +259,19 @@ TEST_F(Sl3Group, ManyChangesInOneTurnMakeOneEpoch) {
   EXPECT_EQ(group.waiting(now).size(), 2U);
   EXPECT_EQ(group.epoch(), 1U);
   EXPECT_FALSE(give_key("nobody", a));
+}
+
+TEST_F(Sl3Group, SoManyBytesBeginAnEpochToo) {
+  Group counting{random, {.bytes = 1000}};
+  counting.join("a");
+  (void)counting.waiting(now);
+  for (std::uint32_t epoch : {1, 2, 3}) {
+    const std::string text(1000, 'x');
+    EXPECT_EQ(counting.epoch(), epoch);
+    (void)counting.seal(body(source, "plant/7", text), *broker, now).value();
+    (void)counting.waiting(now);
+  }
+  EXPECT_EQ(GroupLimits{}.bytes, std::uint64_t{1} << 36);
 }
 
 TEST_F(Sl3Group, WhatAnEpochSealsOnlyItsMembersOpen) {
@@ -402,23 +454,102 @@ TEST_F(Sl3, JoiningProvesTheKeyAndNamesTheTicket) {
   EXPECT_FALSE(malina::read_paper_join(paper.frame, *broker, now));
 }
 
-TEST_F(Sl3, OrdersAreTheAuthoritysAndTakenOnce) {
+// Who has a ticket enrols the keys it holds, and no others.
+TEST_F(Sl3, AJoinerProvesEveryKeyItBrings) {
+  struct Borrowing : KeyStore {
+    Borrowing(PublicKeys its_claim, KeyStore& its_own) : own(its_own), claim(its_own.identity()) { claim.keys = its_claim; }
+    const PublicIdentity& identity() const override { return claim; }
+    Result<std::array<std::uint8_t, 64>> sign_schnorr(std::span<const Bytes> list) override { return own.sign_schnorr(list); }
+    Result<std::array<std::uint8_t, 64>> sign_ecdsa(Bytes text) override { return own.sign_ecdsa(text); }
+    Result<Secret> agree(const std::array<std::uint8_t, 33>& peer) override { return own.agree(peer); }
+    SequenceCounter& sequence() override { return own.sequence(); }
+    KeyStore& own;
+    PublicIdentity claim;
+  };
+  const malina::Ticket ticket{1};
+  const auto read = [&](const PublicKeys& keys, auto make) {
+    Borrowing joiner(keys, *device);
+    return malina::read_join(make(ticket, malina::JoinRights{}, joiner, pinned, random, now).value().frame, *broker, now);
+  };
+  const PublicKeys own = device->identity().keys;
+  EXPECT_TRUE(read(own, malina::join_request).value().joining->all_keys_proved);
+  for (int key = 0; key < 3; ++key) {
+    PublicKeys with_anothers = own;
+    if (key == 0) with_anothers.schnorr = app->identity().keys.schnorr;
+    if (key == 1) with_anothers.ecdsa = app->identity().keys.ecdsa;
+    if (key == 2) with_anothers.agreement = app->identity().keys.agreement;
+    EXPECT_FALSE(read(with_anothers, malina::join_request)) << key;
+    // The first form proves the Schnorr key alone, and says so.
+    const auto first = read(with_anothers, malina::first_join_request);
+    EXPECT_EQ(first.has_value(), key != 0);
+    if (first) EXPECT_FALSE(first->joining->all_keys_proved);
+  }
+}
+
+TEST_F(Sl3, AnOrderIsTheAuthoritysToTheLastOctet) {
   auto authority = make_memory_keys("authority", Kind::authority, random);
   auto key = crypto::ecdsa::VerifyingKey::from_sec1(authority->identity().keys.ecdsa).value();
-  malina::Order order{5, now.wall, malina::Action::revoke, device->identity().keys.schnorr, 1};
-  Buffer frame = malina::revocation_order(order, *authority).value();
-  malina::OrderBook book(key, 3);
-  for (std::size_t at = 0; at < frame.size(); ++at) {
-    Buffer changed = frame;
-    changed[at] ^= 1;
-    EXPECT_FALSE(book.take(changed)) << "octet " << at;
+  const auto keys = crypto::key_hashes(device->identity().keys);
+  const malina::Order order{5, now.wall, malina::Action::revoke, keys, {{8}}, 1};
+  const malina::OrderById former{5, now.wall, malina::Action::revoke, device->identity().keys.schnorr, 1};
+  for (const Buffer& frame :
+       {malina::revocation_order(order, *authority).value(), malina::first_revocation_order(former, *authority).value(),
+        malina::paper_revocation_order(former, *authority).value()}) {
+    const auto read = malina::read_order(frame, key).value();
+    EXPECT_EQ(read->order.serial, 5U);
+    EXPECT_EQ(read->order.action, malina::Action::revoke);
+    EXPECT_EQ(read->order.keys.front(), crypto::key_hash(device->identity().keys.schnorr));
+    EXPECT_EQ(read->order.reason, 1);
+    EXPECT_EQ(read->frame, frame);
+    for (std::size_t at = 0; at < frame.size(); ++at) {
+      Buffer changed = frame;
+      changed[at] ^= 1;
+      EXPECT_FALSE(malina::read_order(changed, key)) << "octet " << at;
+    }
+    auto stranger = crypto::ecdsa::VerifyingKey::from_sec1(broker->identity().keys.ecdsa).value();
+    EXPECT_FALSE(malina::read_order(frame, stranger));
   }
-  EXPECT_FALSE(book.take(malina::revocation_order(order, *broker).value())) << "signed by somebody else";
-  EXPECT_TRUE(book.take(frame).value().gap) << "number 4 is missing";
-  EXPECT_FALSE(book.take(frame)) << "a second time";
-  order.serial = 4;
-  EXPECT_FALSE(book.take(malina::revocation_order(order, *authority).value())) << "an earlier one";
-  EXPECT_EQ(book.last_serial(), 5U);
+  const auto read = malina::read_order(malina::revocation_order(order, *authority).value(), key).value();
+  EXPECT_EQ(read->order.keys, keys);
+  EXPECT_EQ(read->order.second_keys, (std::vector<crypto::Digest>{{8}}));
+}
+
+TEST_F(Sl3, AnOrderThatNamesNobodyIsNotMade) {
+  auto authority = make_memory_keys("authority", Kind::authority, random);
+  const auto made = [&](std::vector<crypto::Digest> keys, std::vector<crypto::Digest> second_keys) {
+    return malina::revocation_order({.serial = 1, .keys = std::move(keys), .second_keys = std::move(second_keys)}, *authority);
+  };
+  EXPECT_TRUE(made({{1}}, {}));
+  EXPECT_FALSE(made({}, {}));
+  EXPECT_FALSE(made({}, {{1}}));
+  EXPECT_FALSE(made({{1}, {}}, {}));
+  EXPECT_FALSE(made({{1}}, {{}}));
+  EXPECT_FALSE(made(std::vector<crypto::Digest>(256, {1}), {}));
+}
+
+// The authority itself may have made it, with a program that does not look.
+TEST_F(Sl3, AnOrderThatNamesNobodyIsNotRead) {
+  auto authority = make_memory_keys("authority", Kind::authority, random);
+  auto key = crypto::ecdsa::VerifyingKey::from_sec1(authority->identity().keys.ecdsa).value();
+  const auto signed_by_it = [&](Buffer frame) {
+    Buffer text = to_buffer(as_bytes("MALINA-2 revocation order"));
+    append(text, frame);
+    append(frame, crypto::ecdsa::lowered(authority->sign_ecdsa(text).value()));
+    append(frame, Buffer{0, 0});
+    return frame;
+  };
+  const auto content = [](std::vector<crypto::Digest> keys) {
+    Buffer frame{2, malina::type_revocation_order, 2};
+    Writer out(frame);
+    out.u64(1).u64(2).u8(1).u8(static_cast<std::uint8_t>(keys.size()));
+    for (const auto& one : keys) out.bytes(one);
+    out.u8(0).u8(0);
+    return frame;
+  };
+  EXPECT_TRUE(malina::read_order(signed_by_it(content({{1}})), key));
+  EXPECT_FALSE(malina::read_order(signed_by_it(content({})), key));
+  EXPECT_FALSE(malina::read_order(signed_by_it(content({{}})), key));
+  EXPECT_FALSE(malina::read_order(signed_by_it(content({{1}, {}})), key));
 }
 
 TEST_F(Sl3, TheAuthorityFindsTheAuthorOfAPaperMessage) {

@@ -8,6 +8,7 @@
 #include "schemes/malina/join.h"
 #include "schemes/malina/revocation.h"
 #include "schemes/sl3/group.h"
+#include "support/json_arrays.h"
 #include "support/sl3_parties.h"
 
 namespace sealmq::testing {
@@ -148,7 +149,7 @@ TEST_F(Hardened, TheExchangeAndTheMessagesAreTheBytesOfTheVectors) {
   auto [application, gives] = session(subscribing, Role::subscriber, *subscriber);
 
   Buffer body;
-  for (const auto& frame : publishing["SL3_3"]) {
+  for (const auto& frame : some_of(publishing, "SL3_3")) {
     Buffer bytes = device.protect(topic, as_bytes(text), *publisher, now).value();
     EXPECT_EQ(bytes, hex(frame));
     auto taken = takes.open(bytes, AuthorCheck::signature, broker_id, keys, now).value();
@@ -169,7 +170,7 @@ TEST_F(Hardened, TheExchangeAndTheMessagesAreTheBytesOfTheVectors) {
   auto member = GroupMember::make(application).value();
   ASSERT_TRUE(member.take_key(sl3_5, application, now));
   EXPECT_FALSE(member.open(hex(v["group"]["SL3_6_by_an_insider"]), keys, now)) << "a member is not the broker";
-  for (const auto& frame : v["group"]["SL3_6"]) {
+  for (const auto& frame : some_of(v["group"], "SL3_6")) {
     auto opened = member.open(hex(frame), keys, now).value();
     using Received = Verified<ReceivedMessage, GroupMember>;
     EXPECT_EQ(as_text(std::get<Received>(opened)->message.message), text);
@@ -186,7 +187,7 @@ TEST_F(Hardened, JoinIsTheBytesOfTheVectors) {
   random.add_scalar(v["join"]["r"]);
   auto ticket = hex_array<16>(v["join"]["ticket"]);
   const std::vector<std::string> topics{"plant/7/#", "plant/8/+"};
-  auto request = malina::join_request(ticket, {.publish = topics, .subscribe = {}}, *joiner, pinned, random, now).value();
+  auto request = malina::first_join_request(ticket, {.publish = topics, .subscribe = {}}, *joiner, pinned, random, now).value();
   EXPECT_EQ(request.frame, hex(v["join"]["request"]));
   auto read = malina::read_join(request.frame, *broker, now).value();
   EXPECT_EQ(read.joining->rights, (malina::JoinRights{topics, {}}));
@@ -209,15 +210,14 @@ TEST_F(Hardened, RequestsAndOrdersOfTheVectorsVerify) {
 
   auto authority = keys_of("authority", Kind::authority, v["authority"], 1, chance);
   auto key = crypto::ecdsa::VerifyingKey::from_sec1(authority->identity().keys.ecdsa).value();
-  malina::OrderBook book(key, 11);
-  auto order = book.take(hex(frames["order"])).value();
-  EXPECT_EQ(order.order->action, malina::Action::revoke);
-  EXPECT_EQ(order.order->id, publisher->identity().keys.schnorr);
-  EXPECT_EQ(order.order->reason, 4);
-  EXPECT_FALSE(order.gap);
-  EXPECT_EQ(book.take_paper(hex(frames["paper_order"])).value().order->action, malina::Action::restore);
-  Buffer ours = malina::revocation_order(*order.order, *authority).value();
-  Buffer theirs = hex(frames["order"]);
+  const auto order = malina::read_order(hex(frames["order"]), key).value();
+  EXPECT_EQ(order->order.action, malina::Action::revoke);
+  EXPECT_EQ(order->order.keys, (std::vector<crypto::Digest>{crypto::key_hash(publisher->identity().keys.schnorr)}));
+  EXPECT_EQ(order->order.reason, 4);
+  EXPECT_EQ(malina::read_order(hex(frames["paper_order"]), key).value()->order.action, malina::Action::restore);
+  const malina::OrderById same{order->order.serial, order->order.time, order->order.action, publisher->identity().keys.schnorr,
+                               4};
+  const Buffer ours = malina::first_revocation_order(same, *authority).value(), theirs = hex(frames["order"]);
   EXPECT_TRUE(ours.size() == theirs.size() && std::equal(ours.begin(), ours.end() - 64, theirs.begin()));
 }
 

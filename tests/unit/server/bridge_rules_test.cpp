@@ -38,6 +38,15 @@ TEST(BridgeRules, TakesNothingThatNoRowNames) {
   EXPECT_FALSE(to_remote({{.filter = "#", .local_prefix = "x/"}}, "x"));  // its name there would be empty
 }
 
+TEST(BridgeRules, NothingComesToATopicUnderDollar) {
+  const std::vector<BridgeTopic> up{
+      {.filter = "#", .direction = BridgeDirection::both, .local_prefix = "up/", .remote_prefix = "r/"},
+      {.filter = "#", .direction = BridgeDirection::out, .local_prefix = "up/"}};
+  EXPECT_TRUE(to_remote({up[1]}, "up/$CONTROL/dynamic-security/v1")->is_reserved());
+  EXPECT_FALSE(to_remote({up[0]}, "up/$CONTROL/x")->is_reserved()) << "behind a prefix it is a topic like others";
+  EXPECT_TRUE(to_local({{.filter = "#", .direction = BridgeDirection::in, .remote_prefix = "r/"}}, "r/$sl/x")->is_reserved());
+}
+
 TEST(BridgeRules, AMessageCrossesABridgeOnlyOnce) {
   const auto once = cross({{"unit", "bar"}}, "b1/x");
   ASSERT_TRUE(once);

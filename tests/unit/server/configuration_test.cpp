@@ -1,6 +1,7 @@
 #include "server/configuration.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -174,10 +175,34 @@ TEST(Configuration, RefusesOptionsThatTheirSchemeCannotHave) {
   EXPECT_EQ(parsed("[scheme.smqtt]\nprefix = \"clinic\"\n").scheme_options.size(), 1U);
 }
 
+TEST(Configuration, KeysAndTablesOfSchemesStandInFiles) {
+  testing::TemporaryFolder folder;
+  const std::string keys = "000102030405060708090a0b0c0d0e0f\n";
+  testing::write_text(folder / "partners.txt", "patient1 dr.house\n");
+  testing::write_text(folder / "topic.key", keys);
+  for (const char* name : {"partners.txt", "topic.key"}) ASSERT_EQ(::chmod((folder / name).c_str(), 0600), 0);
+  const auto of = [&](const std::string& text) { return parse_configuration(text, folder / "sealmq.toml"); };
+  const auto read = of("[scheme.pmqtt]\npartners = \"@partners.txt\"\n[scheme.payload-hop]\ntopic-key = \"@" +
+                       (folder / "topic.key") + "\"\nstamp = \"hash\"\n");
+  ASSERT_TRUE(read) << read.error().what;
+  EXPECT_EQ(read->scheme_options.at("pmqtt.partners"), "patient1 dr.house");
+  EXPECT_EQ(read->scheme_options.at("payload-hop.topic-key"), keys.substr(0, 32));
+  EXPECT_EQ(read->scheme_options.at("payload-hop.stamp"), "hash");
+
+  EXPECT_NE(of("[scheme.payload-hop]\ntopic-key = \"" + keys.substr(0, 32) + "\"\n").error().what.find("@FILE"),
+            std::string::npos);
+  EXPECT_FALSE(of("[scheme.pmqtt]\npartners = \"@nowhere.txt\"\n"));
+  testing::write_text(folder / "partners.txt", "patient1\n");
+  EXPECT_NE(of("[scheme.pmqtt]\npartners = \"@partners.txt\"\n").error().what.find("line 1"), std::string::npos);
+  EXPECT_NE(of("[scheme.payload-hop]\nstamp = \"mac\"\n").error().what.find("stamp-mac-key"), std::string::npos);
+  ASSERT_EQ(::chmod((folder / "topic.key").c_str(), 0644), 0);
+  EXPECT_FALSE(of("[scheme.payload-hop]\ntopic-key = \"@topic.key\"\n")) << "others can read it";
+}
+
 TEST(Configuration, RefusesInvalidFilters) {
   EXPECT_EQ(error_of("[[topic]]\nfilter = \"a/#/b\"\n"), "sealmq.toml:2:10: not a topic filter: \"a/#/b\"");
   EXPECT_EQ(error_of("[[topic]]\nfilter = \"\"\n"), "sealmq.toml:2:10: not a topic filter: \"\"");
-  EXPECT_EQ(error_of("[[topic]]\npublish = []\n"), "sealmq.toml:1:1: [[topic]] needs a filter");
+  EXPECT_EQ(error_of("[[topic]]\npublish = []\n"), "sealmq.toml:1:1: [[topic]] needs a filter, or else a pattern");
   EXPECT_EQ(error_of("[[topic]]\nfilter = \"a\"\n[[topic]]\nfilter = \"a\"\n"),
             "sealmq.toml:4:10: there is a [[topic]] for \"a\" already");
 }
@@ -198,7 +223,7 @@ TEST(Configuration, RefusesListenersItDoesNotHave) {
 TEST(Configuration, ReadsWhatEachTransportTakes) {
   const Configuration configuration = parsed(
       "[[listener]]\nurl = \"mqtts://0.0.0.0\"\ncert = \"c\"\nkey = \"k\"\nclient_ca = \"a\"\nclient_crl = \"l\"\n"
-      "require_certificate = true\npsk_file = \"p\"\nproxy_protocol = true\n"
+      "require_certificate = true\npsk_file = \"p\"\nproxy_protocol = true\nproxy_from = [\"10.0.0.0/8\", \"2001:db8::1\"]\n"
       "[[listener]]\nurl = \"ws://0.0.0.0:0/other\"\norigins = [\"https://a\", \"https://b\"]\n"
       "[[listener]]\npath = \"/there\"\nurl = \"wss://0.0.0.0\"\ncert = \"c\"\nkey = \"k\"\n"
       "[[listener]]\nurl = \"unix:/run/sealmq.sock\"\nmode = \"0660\"\n");
@@ -210,6 +235,7 @@ TEST(Configuration, ReadsWhatEachTransportTakes) {
       (net::TlsServerSettings{
           .certificates = {{"c", "k", ""}}, .client_ca = "a", .client_crl = "l", .require_certificate = true, .psk_file = "p"}));
   EXPECT_TRUE(tls.proxy_protocol);
+  EXPECT_EQ(tls.proxy_from, (std::vector{*net::Network::parse("10.0.0.0/8"), *net::Network::parse("2001:db8::1")}));
   EXPECT_EQ(tls.port, 8883);
   EXPECT_EQ(web.port, 0);
   EXPECT_EQ(web.upgrade, (net::UpgradeRules{"/other", {"https://a", "https://b"}}));
@@ -274,6 +300,15 @@ TEST(Configuration, RefusesWhatItsTransportWouldIgnore) {
   EXPECT_EQ(refused("mqtt://a", "path = \"/mqtt\""), "sealmq.toml:3:1: path goes with ws:// and wss:// only");
   EXPECT_EQ(refused("mqtt://a", "mode = \"0600\""), "sealmq.toml:3:1: mode goes with unix: only");
   EXPECT_EQ(refused("unix:/a", "proxy_protocol = true"), "sealmq.toml:3:1: proxy_protocol does not go with unix:");
+  EXPECT_EQ(refused("mqtt://0.0.0.0", "proxy_protocol = true"),
+            "sealmq.toml:2:7: proxy_protocol beyond loopback needs proxy_from: whose headers are believed");
+  EXPECT_EQ(refused("mqtt://a", "proxy_from = [\"::1\"]"), "sealmq.toml:2:7: proxy_from goes with proxy_protocol = true");
+  EXPECT_EQ(refused("mqtt://a", "proxy_protocol = true\nproxy_from = [\"10.0.0.0/33\"]"),
+            "sealmq.toml:4:14: not an address or network: \"10.0.0.0/33\"");
+  EXPECT_TRUE(parsed("[[listener]]\nurl = \"mqtt://127.0.0.1\"\nproxy_protocol = true\n")
+                  .listeners.front()
+                  .proxy_from.front()
+                  .contains("127.0.0.1:7"));
   EXPECT_EQ(refused("unix:/a", "mode = \"0888\""), "sealmq.toml:3:8: mode must be octal digits in quotes, \"0600\" to \"0777\"");
   EXPECT_EQ(refused("ws://a", "path = \"mqtt\""), "sealmq.toml:3:8: path must begin with '/' and hold no space and no '?'");
   EXPECT_EQ(refused("ws://a", "origins = \"x\""), "sealmq.toml:3:11: origins must be a list of texts");
@@ -357,6 +392,74 @@ TEST(Configuration, WarnsOfSchemesForStudyWithTheirHazards) {
   EXPECT_TRUE(lines[0].starts_with(paper.name));
   ASSERT_FALSE(paper.hazards.empty());
   for (std::string_view hazard : paper.hazards) EXPECT_NE(lines[0].find(hazard), std::string::npos);
+}
+
+TEST(Configuration, ReadsRowsOfOnesOwnWithQosAndLogins) {
+  const auto configuration = parsed(R"([[topic]]
+pattern = "devices/%u/%%/#"
+own = "publish"
+publish = ["plain"]
+subscribe = ["plain"]
+publish_qos = [0, 2]
+subscribe_qos = [1]
+login = ["tls", "password", "pmqtt@paper"]
+require = ["key+password", "card"]
+login_age = "15m"
+[[topic]]
+filter = "plant/%u"
+publish = ["plain"]
+require = "key"
+)");
+  const auto policy = make_policy(configuration).value();
+  const broker::TopicRule* own = policy->find("devices/boiler-7/%/x");
+  ASSERT_NE(own, nullptr);
+  EXPECT_EQ(own->own, broker::Own::publish);
+  EXPECT_EQ(to_text(own->publish_qos), "0,2");
+  EXPECT_EQ(to_text(own->subscribe_qos), "1");
+  EXPECT_EQ(own->login_age, 900'000U);
+  EXPECT_EQ(own->require, (std::vector<Factors>{{Factor::key, Factor::password}, {Factor::card}}));
+  EXPECT_TRUE(own->login.contains(broker::login_by_transport));
+  EXPECT_TRUE(own->login.contains(broker::login_by_password));
+  EXPECT_TRUE(own->login.contains(index_of("pmqtt@paper")));
+  EXPECT_FALSE(own->login.contains(index_of("pmqtt")));
+  ASSERT_NE(policy->find("plant/%u"), nullptr) << "a filter has no placeholders";
+  EXPECT_EQ(policy->find("plant/x"), nullptr);
+  const auto lines = warnings(configuration);
+  const auto warns = [&](std::string_view of) {
+    return std::ranges::any_of(lines, [&](const std::string& line) { return line.find(of) != line.npos; });
+  };
+  EXPECT_TRUE(warns("opens it to nobody")) << "no listener tells by TLS";
+  EXPECT_TRUE(warns("pmqtt@paper is there for study"));
+}
+
+TEST(Configuration, WarnsOfWhatNoLoginCanProve) {
+  const auto of = [](const std::string& row) {
+    return warnings(parsed("[[topic]]\nfilter = \"a\"\npublish = [\"plain\"]\n" + row));
+  };
+  EXPECT_TRUE(of("require = \"key\"\n").empty());
+  EXPECT_TRUE(of("require = [\"card\", \"password\"]\n").empty());
+  ASSERT_EQ(of("require = \"card\"\n").size(), 1U);
+  EXPECT_EQ(of("login = [\"password\"]\nrequire = \"key+password\"\n").front(),
+            "topic \"a\": no login here proves key+password, which it requires");
+}
+
+TEST(Configuration, RefusesRowsThatMakeNoSenseWithTheirPlace) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"pattern = \"devices/x%u\"",
+       "sealmq.toml:2:11: not a topic pattern: \"devices/x%u\"; % stands as a whole level, %u or %c, or "
+       "doubled"},
+      {"filter = \"a\"\npattern = \"%u\"", "sealmq.toml:1:1: [[topic]] needs a filter, or else a pattern"},
+      {"filter = \"a\"\nown = \"both\"", "sealmq.toml:1:1: own goes with a pattern only"},
+      {"pattern = \"%u\"\nown = \"mine\"", "sealmq.toml:3:7: own must be publish, subscribe or both"},
+      {"filter = \"a\"\npublish_qos = [3]", "sealmq.toml:3:16: publish_qos must be a list of 0, 1 and 2"},
+      {"filter = \"a\"\nsubscribe_qos = []", "sealmq.toml:3:17: subscribe_qos must be a list of 0, 1 and 2"},
+      {"filter = \"a\"\nlogin = [\"sl1\"]",
+       "sealmq.toml:3:9: unknown login \"sl1\"; there are password tls pmqtt pmqtt@paper scacauth scacauth@paper"},
+      {"filter = \"a\"\nlogin = []", "sealmq.toml:3:9: login must name a login"},
+      {"filter = \"a\"\nrequire = \"luck\"",
+       "sealmq.toml:3:11: \"luck\" is not of password, key, card and token, with + between them"},
+      {"filter = \"a\"\nlogin_age = \"soon\"", "sealmq.toml:3:13: login_age must be a time such as 30s, 15m, 12h or 7d"}};
+  for (const auto& [row, error] : cases) EXPECT_EQ(error_of("[[topic]]\n" + std::string(row) + "\n"), error);
 }
 
 TEST(Configuration, TellsWhatDiffersAndWhatThatNeeds) {

@@ -61,9 +61,13 @@ TEST(ConnectionGate, LetsThemComeAtTheirRateWithABurst) {
 }
 
 TEST(ConnectionGate, LetsNobodyInWhenMemoryIsFull) {
-  Gated g({}, 1000);
+  Gated g({}, 16'000);
   {
-    const broker::Charge all(&g.budget, 1000);
+    const broker::Charge nearly(&g.budget, 14'999);
+    EXPECT_TRUE(g.gate.admit("10.0.0.1:1", at(0)));
+  }
+  {
+    const broker::Charge full(&g.budget, 15'000);
     EXPECT_FALSE(g.gate.admit("10.0.0.1:1", at(0)));
     EXPECT_EQ(g.refused(Refusal::memory_full), 1U);
   }

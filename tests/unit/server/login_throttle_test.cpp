@@ -23,7 +23,13 @@ class LoginThrottleTest : public ::testing::Test {
     throttle.end(by, name, address, outcome, now);
     return true;
   }
-  LoginThrottle throttle;
+  /// Fails at the name from everywhere, until that is noticed.
+  void guess(std::string_view name, Now now, int tries = 100) {
+    for (int i = 0; i < tries; ++i)
+      EXPECT_TRUE(attempt(name, "198.51." + std::to_string(i / 200) + "." + std::to_string(i % 200) + ":1", now));
+  }
+  std::vector<std::string> told;
+  LoginThrottle throttle{[this](const std::string& name) { told.push_back(name); }};
 };
 
 TEST_F(LoginThrottleTest, ANameIsClosedToANetworkAfterFiveFailuresAndOpensLaterEachTime) {
@@ -74,6 +80,64 @@ TEST_F(LoginThrottleTest, FailedSecretsCloseNoProofByKey) {
   EXPECT_TRUE(may_try("name-1", "10.0.0.1:1", at(0), key));
   for (int i = 0; i < 20; ++i) attempt("card-" + std::to_string(i), "10.0.0.2:1", at(0), Outcome::failed, key);
   EXPECT_FALSE(may_try("card-99", "10.0.0.2:1", at(0), key));
+}
+
+TEST_F(LoginThrottleTest, APublishedProofIsHeldOffAfterEachFailureWhereItFailed) {
+  const auto held_off = Login::Tested::held_off;
+  EXPECT_TRUE(attempt("CARD0001", "10.0.0.1:1", at(0), Outcome::failed, held_off));
+  EXPECT_FALSE(may_try("CARD0001", "10.0.0.1:1", at(0), held_off));
+  EXPECT_TRUE(may_try("CARD0001", "10.0.0.2:1", at(0), held_off)) << "nobody holds off another's card";
+  EXPECT_TRUE(may_try("CARD0002", "10.0.0.1:1", at(0), held_off));
+  EXPECT_TRUE(may_try("CARD0001", "10.0.0.1:1", at(0), key)) << "nor one that proves itself otherwise";
+  EXPECT_TRUE(attempt("CARD0001", "10.0.0.1:1", at(1), Outcome::failed, held_off));
+  EXPECT_FALSE(may_try("CARD0001", "10.0.0.1:1", at(2), held_off)) << "each wait is twice as long";
+  EXPECT_TRUE(attempt("CARD0001", "10.0.0.1:1", at(3), Outcome::succeeded, held_off));
+  EXPECT_TRUE(attempt("CARD0001", "10.0.0.1:1", at(3), Outcome::succeeded, held_off));
+}
+
+TEST_F(LoginThrottleTest, ANameAtWhichManyFailIsClosedToNobody) {
+  EXPECT_TRUE(attempt("alice", "10.0.0.1:1", at(0), Outcome::succeeded));
+  guess("alice", at(0), 99);
+  EXPECT_TRUE(told.empty());
+  EXPECT_EQ(throttle.take_turn("alice", "10.0.0.9:1", at(0)).answer_at, 0U);
+  attempt("alice", "203.0.113.1:1", at(0));
+  EXPECT_EQ(told, std::vector<std::string>{"alice"}) << "once";
+  EXPECT_TRUE(may_try("alice", "10.0.0.9:1", at(0)));
+  const auto known = throttle.take_turn("alice", "10.0.0.1:2", at(0));
+  EXPECT_TRUE(known.is_now);
+  EXPECT_EQ(known.answer_at, 0U) << "it has logged in from there";
+  EXPECT_EQ(throttle.take_turn("bob", "10.0.0.9:1", at(0)).answer_at, 0U);
+}
+
+TEST_F(LoginThrottleTest, FromNetworksThatDoNotKnowItOneTryAtATimeIsWorkedOn) {
+  guess("alice", at(0));
+  const auto first = throttle.take_turn("alice", "10.0.0.9:1", at(1));
+  EXPECT_TRUE(first.is_now);
+  EXPECT_EQ(first.answer_at, at(3).steady);
+  EXPECT_FALSE(throttle.take_turn("alice", "10.0.0.8:1", at(2)).is_now);
+  EXPECT_FALSE(throttle.take_turn("alice", "10.0.0.9:2", at(2)).is_now);
+  EXPECT_FALSE(throttle.take_turn("alice", "10.0.0.9:2", at(3)).is_now) << "networks take turns";
+  EXPECT_TRUE(throttle.take_turn("alice", "10.0.0.8:1", at(3)).is_now);
+  EXPECT_TRUE(throttle.take_turn("alice", "10.0.0.9:2", at(5)).is_now);
+  throttle.take_turn("alice", "10.0.0.7:1", at(6));
+  EXPECT_TRUE(throttle.take_turn("alice", "10.0.0.6:1", at(20)).is_now) << "who has gone keeps nobody waiting";
+  const auto after = throttle.take_turn("alice", "10.0.0.5:1", at(3601));
+  EXPECT_TRUE(after.is_now);
+  EXPECT_EQ(after.answer_at, 0U) << "an hour is over";
+}
+
+TEST_F(LoginThrottleTest, AfterAMonthANetworkDoesNotKnowAName) {
+  const std::uint64_t month = 30 * 86'400;
+  attempt("alice", "10.0.0.1:1", at(0), Outcome::succeeded);
+  guess("alice", at(month));
+  EXPECT_EQ(throttle.take_turn("alice", "10.0.0.1:1", at(month)).answer_at, 0U);
+  EXPECT_NE(throttle.take_turn("alice", "10.0.0.1:1", at(month + 1)).answer_at, 0U);
+}
+
+TEST_F(LoginThrottleTest, ProofsByKeyAreNotSlowed) {
+  for (int i = 0; i < 200; ++i) attempt("card", "198.51.100." + std::to_string(i) + ":1", at(0), Outcome::failed, key);
+  EXPECT_EQ(throttle.take_turn("card", "10.0.0.9:1", at(0)).answer_at, 0U);
+  EXPECT_TRUE(told.empty());
 }
 
 TEST_F(LoginThrottleTest, WhoHasNoNameIsKnownByItsNetworkAlone) {

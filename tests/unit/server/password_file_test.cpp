@@ -90,6 +90,9 @@ TEST_F(PasswordFileTest, APasswordOfTheLastHourIsNotHashedAgain) {
   EXPECT_EQ(hashed("secret"), 0U);
   EXPECT_EQ(login("boiler-7", "secret"), "boiler-7");
   EXPECT_EQ(hashed("Secret"), 1U);
+  const auto before = file.hashed();
+  EXPECT_NE(login("stranger", "secret"), "stranger");
+  EXPECT_EQ(file.hashed() - before, 1U) << "an unknown name costs the same, or its answer would tell";
   EXPECT_EQ(login("boiler-7", "Secret"), "wrong password for boiler-7");
   now.steady += 3'600'000;
   EXPECT_EQ(hashed("secret"), 1U) << "an hour is over";
@@ -97,6 +100,15 @@ TEST_F(PasswordFileTest, APasswordOfTheLastHourIsNotHashedAgain) {
   EXPECT_EQ(hashed("secret"), 1U) << "the record is another one";
   set("boiler-7", "new");
   EXPECT_EQ(login("boiler-7", "secret"), "wrong password for boiler-7");
+}
+
+TEST_F(PasswordFileTest, ANameThatThereIsNotCostsAsMuch) {
+  set("boiler-7", "secret");
+  for (const char* name : {"boiler-7", "stranger"}) {
+    const auto before = file.hashed();
+    EXPECT_NE(login(name, "wrong"), name);
+    EXPECT_EQ(file.hashed() - before, 1U) << name;
+  }
 }
 
 TEST_F(PasswordFileTest, IsReadAsContainersMountIt) {

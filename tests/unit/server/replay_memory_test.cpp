@@ -23,6 +23,11 @@ using testing::TemporaryFolder;
 constexpr std::uint64_t noon = 1'700'000'000'000;
 constexpr std::uint64_t minute = 60'000;
 
+/// Both clocks go on together.
+Now at(std::uint64_t wall) {
+  return {1'000'000 + wall - noon, wall};
+}
+
 std::array<std::uint8_t, 32> named(std::uint64_t number) {
   std::array<std::uint8_t, 32> name{};
   for (std::size_t i = 0; i < 8; ++i) name[i] = static_cast<std::uint8_t>(number >> (8 * i));
@@ -52,7 +57,7 @@ class ReplayMemoryTest : public ::testing::TestWithParam<Where> {
     }
   }
   Replay judge(const ReplayMark& mark, std::uint64_t wall = noon) {
-    const auto verdict = memory_->judge(mark, {0, wall});
+    const auto verdict = memory_->judge(mark, at(wall));
     EXPECT_TRUE(verdict) << verdict.error().what;
     return verdict ? *verdict : Replay::stale;
   }
@@ -146,14 +151,51 @@ TEST_P(ReplayMemoryTest, AForgottenMessageMayComeAgainWithANewTime) {
 
 TEST_P(ReplayMemoryTest, RefusesMessagesWhenItIsFullAndRecoversWithTime) {
   open({10});
+  const auto unnumbered = [](std::uint64_t message) {
+    auto mark = sealmq::unnumbered(message);
+    mark.author = named(message);
+    return mark;
+  };
   for (std::uint64_t i = 0; i < 10; ++i) EXPECT_EQ(judge(unnumbered(i)), Replay::fresh);
-  const auto refused = memory_->judge(unnumbered(10), {0, noon});
+  const auto refused = memory_->judge(unnumbered(10), at(noon));
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().blame, Blame::environment);
   EXPECT_EQ(judge(unnumbered(3)), Replay::repeat) << "what it knows it still knows";
   auto later = unnumbered(10);
   later.forget_after = noon + 9 * minute;
   EXPECT_EQ(judge(later, noon + 2 * minute), Replay::fresh);
+}
+
+TEST_P(ReplayMemoryTest, WhoFillsItShutsOutItself) {
+  open({800});
+  const auto of = [](std::uint64_t author, std::uint64_t number) {
+    ReplayMark mark = unnumbered(author * 10'000 + number);
+    mark.author = named(author);
+    return mark;
+  };
+  const auto fill = [&](std::uint64_t author) {
+    std::size_t taken = 0;
+    while (memory_->judge(of(author, taken), at(noon))) ++taken;
+    return taken;
+  };
+  EXPECT_EQ(fill(1), 600U) << "three quarters";
+  EXPECT_EQ(judge(of(2, 1)), Replay::fresh);
+  for (std::uint64_t author = 3; author < 20; ++author) fill(author);
+  EXPECT_EQ(judge(of(50, 1)), Replay::fresh) << "however many fill it together";
+  EXPECT_FALSE(memory_->judge(of(3, 9999), at(noon)));
+}
+
+TEST_P(ReplayMemoryTest, AClockThatJumpsAheadAndBackMakesNothingNew) {
+  open();
+  std::uint64_t steady = 1000;
+  const auto mark = unnumbered(7);
+  ASSERT_EQ(*memory_->judge(mark, {steady, noon}), Replay::fresh);
+  for (std::uint64_t i = 0; i < 20; ++i) {  // in which it would be dropped
+    auto other = unnumbered(100 + i);
+    other.forget_after = noon + 2000 * minute;
+    ASSERT_EQ(*memory_->judge(other, {steady += 10, noon + 1000 * minute}), Replay::fresh);
+  }
+  EXPECT_EQ(*memory_->judge(mark, {steady += 10, noon}), Replay::repeat);
 }
 
 TEST_P(ReplayMemoryTest, OnlyOneOfManyThreadsGetsFresh) {
@@ -175,10 +217,10 @@ class StoredReplayMemoryTest : public ::testing::Test {
  protected:
   std::unique_ptr<StoredReplayMemory> open() { return open_replay_memory(path_).value(); }
   Replay judge(ReplayMemory& memory, const ReplayMark& mark, std::uint64_t wall = noon) {
-    return memory.judge(mark, {0, wall}).value();
+    return memory.judge(mark, at(wall)).value();
   }
   std::uint64_t rows(const char* table) {
-    auto database = sqlite::Database::open(path_, sqlite::Durability::up_to_the_last_checkpoint).value();
+    auto database = sqlite::Database::open(path_).value();
     return database.number(std::string("SELECT count(*) FROM ") + table).value();
   }
 
@@ -239,9 +281,9 @@ TEST_F(StoredReplayMemoryTest, MaintenanceRemovesWhatIsForgottenAndOnlyThat) {
     if (i >= 1100) mark.forget_after = noon + 10 * minute;
     EXPECT_EQ(judge(*memory, mark), Replay::fresh);
   }
-  ASSERT_TRUE(memory->maintain({0, noon + minute}));
+  ASSERT_TRUE(memory->maintain(at(noon + minute)));
   EXPECT_EQ(rows("replay_digest_1"), 1200U);
-  ASSERT_TRUE(memory->maintain({0, noon + 2 * minute}));
+  ASSERT_TRUE(memory->maintain(at(noon + 2 * minute)));
   EXPECT_EQ(rows("replay_digest_1"), 100U);
   EXPECT_EQ(rows("replay_window_1"), 1U);
   EXPECT_EQ(judge(*memory, numbered(1150), noon + 2 * minute), Replay::repeat);
@@ -254,7 +296,7 @@ TEST_F(StoredReplayMemoryTest, MaintenanceKeepsTheFilesFromGrowing) {
   constexpr std::uintmax_t checkpoint_at = 1000 * 4096;  // SQLite's own
   for (int round = 0; round < 60; ++round) {
     for (int i = 0; i < 1500; ++i) ASSERT_EQ(judge(*memory, numbered(++number)), Replay::fresh);
-    ASSERT_TRUE(memory->maintain({0, noon}));
+    ASSERT_TRUE(memory->maintain(at(noon)));
     const auto size = std::filesystem::file_size(path_ + "-wal");
     EXPECT_EQ(std::filesystem::file_size(path_ + ".replays-0") + std::filesystem::file_size(path_ + ".replays-1"), 0U);
     EXPECT_LE(size, 2 * checkpoint_at);
@@ -265,7 +307,7 @@ TEST_F(StoredReplayMemoryTest, MaintenanceKeepsTheFilesFromGrowing) {
 TEST_F(StoredReplayMemoryTest, JudgesWhileItIsMaintained) {
   const auto memory = open();
   std::thread maintenance([&] {
-    for (int i = 0; i < 20; ++i) EXPECT_TRUE(memory->maintain({0, noon}));
+    for (int i = 0; i < 20; ++i) EXPECT_TRUE(memory->maintain(at(noon)));
   });
   for (std::uint64_t i = 1; i <= 500; ++i) EXPECT_EQ(judge(*memory, numbered(i)), Replay::fresh);
   maintenance.join();
@@ -279,7 +321,7 @@ TEST_F(StoredReplayMemoryTest, AnErrorMeansThatNothingWasRemembered) {
   ::signal(SIGXFSZ, SIG_IGN);
   const struct rlimit none { 0, before.rlim_max };
   ::setrlimit(RLIMIT_FSIZE, &none);  // as if the disk were full
-  const auto verdict = memory->judge(numbered(7), {0, noon});
+  const auto verdict = memory->judge(numbered(7), at(noon));
   ::setrlimit(RLIMIT_FSIZE, &before);
   ASSERT_FALSE(verdict);
   EXPECT_EQ(verdict.error().blame, Blame::environment);
@@ -289,12 +331,12 @@ TEST_F(StoredReplayMemoryTest, AnErrorMeansThatNothingWasRemembered) {
 TEST_F(StoredReplayMemoryTest, ADatabaseThatRefusesForAWhileLosesNothing) {
   {
     const auto memory = open();
-    auto other = sqlite::Database::open(path_, sqlite::Durability::up_to_the_last_checkpoint).value();
+    auto other = sqlite::Database::open(path_).value();
     ASSERT_TRUE(other.execute("CREATE TRIGGER refuse BEFORE INSERT ON replay_window_1 BEGIN SELECT RAISE(ABORT, 'no'); END"));
     for (std::uint64_t i = 1; i <= 10; ++i) EXPECT_EQ(judge(*memory, numbered(i)), Replay::fresh);
-    EXPECT_FALSE(memory->maintain({0, noon}));
+    EXPECT_FALSE(memory->maintain(at(noon)));
     for (std::uint64_t i = 11; i <= 20; ++i) EXPECT_EQ(judge(*memory, numbered(i)), Replay::fresh);
-    EXPECT_FALSE(memory->maintain({0, noon}));
+    EXPECT_FALSE(memory->maintain(at(noon)));
     EXPECT_EQ(rows("replay_digest_1"), 0U);
     ASSERT_TRUE(other.execute("DROP TRIGGER refuse"));
   }
@@ -356,7 +398,7 @@ RC_GTEST_PROP(ReplayMemoryModel, AnswersWhatThePlainRulesSay, ()) {
     if (action == 0) wall += *rc::gen::inRange<std::uint64_t>(1, 5000);
     if (action == 1) around += *rc::gen::inRange<std::uint64_t>(0, 100) % (~std::uint64_t{0} - around);
     if (action == 2) stored = nullptr, stored = open_replay_memory(path).value();
-    if (action == 3) RC_ASSERT(stored->maintain({0, wall}).has_value());
+    if (action == 3) RC_ASSERT(stored->maintain(at(wall)).has_value());
     ReplayMark mark{};
     mark.scheme = *rc::gen::element<std::string_view>("one", "two");
     mark.author = named(*rc::gen::inRange<std::uint64_t>(0, 2));
@@ -366,8 +408,8 @@ RC_GTEST_PROP(ReplayMemoryModel, AnswersWhatThePlainRulesSay, ()) {
     mark.digest = named(*rc::gen::inRange<std::uint64_t>(0, 40));
     mark.forget_after = wall + 2000 - *rc::gen::inRange<std::uint64_t>(0, 2500);
     const auto expected = model.judge(mark, wall);
-    RC_ASSERT(stored->judge(mark, {0, wall}).value() == expected);
-    RC_ASSERT(unstored->judge(mark, {0, wall}).value() == expected);
+    RC_ASSERT(stored->judge(mark, at(wall)).value() == expected);
+    RC_ASSERT(unstored->judge(mark, at(wall)).value() == expected);
   }
 }
 

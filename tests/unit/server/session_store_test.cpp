@@ -64,9 +64,7 @@ class SessionStoreTest : public ::testing::Test {
     return {session, number, std::move(message), QoS::at_least_once, false, 0, 0, nullptr, {}};
   }
   std::uint64_t rows(const std::string& table) { return by_hand().number("SELECT count(*) FROM " + table).value(); }
-  sqlite::Database by_hand() {
-    return sqlite::Database::open(folder.path() + "/sessions.db", sqlite::Durability::every_commit).value();
-  }
+  sqlite::Database by_hand() { return sqlite::Database::open(folder.path() + "/sessions.db").value(); }
 
   Now now{5'000, 1'800'000'000'000};
   testing::TemporaryFolder folder;
@@ -75,6 +73,39 @@ class SessionStoreTest : public ::testing::Test {
   std::unique_ptr<SessionStore> store;
   std::uint64_t batch_number = 0;
 };
+
+TEST_F(SessionStoreTest, KeepsTheKeyByWhichShardsWereNamed) {
+  open();
+  const HashKey first = store->load(now)->restored.shard_key;
+  EXPECT_NE(first, HashKey{});
+  open();
+  EXPECT_EQ(store->load(now)->restored.shard_key, first);
+}
+
+TEST_F(SessionStoreTest, WhatWasOnItsWayBeforeThereWasAKeyGoesToEverybody) {
+  open();
+  const auto whole = message(5, "t", "x");
+  write({broker::TransitSaved{5, whole, 1, 3, 0, {}}, broker::TransitSaved{5, whole, 2, 3, 0, {}},
+         broker::TransitSaved{6, message(6, "t", "y"), 2, 3, 9, "$share/g/t"}});
+  ASSERT_TRUE(by_hand().execute("DELETE FROM shard_key_1"));
+  open();
+  const auto restored = store->load(now)->restored;
+  ASSERT_EQ(restored.in_transit.size(), 2U);
+  EXPECT_EQ(restored.in_transit[0].shards, 1U) << "all sessions belong to its only shard";
+  EXPECT_EQ(restored.in_transit[0].shard, 0U);
+  EXPECT_EQ(restored.in_transit[1].session, 9U) << "this one names its session";
+  EXPECT_EQ(restored.in_transit[1].shards, 3U);
+}
+
+TEST_F(SessionStoreTest, KnowsWhoIsStillOwedRetainedMessages) {
+  open();
+  write({session(1), broker::SubscriptionSaved{1, "a", {}, 0, 0, nullptr, true},
+         broker::SubscriptionSaved{1, "b", {}, 0, 0, nullptr}});
+  open();
+  const auto loaded = store->load(now).value();
+  ASSERT_EQ(loaded.restored.sessions.size(), 1U);
+  for (const auto& saved : loaded.restored.sessions[0].subscriptions) EXPECT_EQ(saved.owes_retained, saved.filter == "a");
+}
 
 TEST_F(SessionStoreTest, KeepsAMessageWhole) {
   open();

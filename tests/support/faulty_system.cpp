@@ -1,0 +1,112 @@
+// Preloaded into a broker under test: a system whose disk is full, whose clock jumps or whose threads hang when a test says so.
+// The test and the program share a page (the file that SEALMQ_FAULTS names), of 64-bit numbers in the order of Page.
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string_view>
+
+namespace {
+
+struct Page {
+  std::atomic<std::int64_t> clock_ahead;    // milliseconds that the clock on the wall is ahead; negative: behind
+  std::atomic<std::uint64_t> disk_is_full;  // not 0: nothing is written to a regular file
+  std::atomic<std::uint64_t> synced;        // how often sessions.db or its journal has been brought to the disk
+  std::atomic<std::uint64_t> hangs;         // not 0: a thread that receives the word below goes no further until it is 0 again
+};
+constexpr std::string_view word = "let-this-thread-hang";
+
+Page* page() {
+  static Page* const shared = [] {
+    const char* path = std::getenv("SEALMQ_FAULTS");
+    const int file = path != nullptr ? ::open(path, O_RDWR | O_CLOEXEC) : -1;
+    void* mapped = file >= 0 ? ::mmap(nullptr, sizeof(Page), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0) : MAP_FAILED;
+    if (mapped == MAP_FAILED) ::abort();
+    ::close(file);
+    return static_cast<Page*>(mapped);
+  }();
+  return shared;
+}
+
+template <class Function>
+Function* next(const char* name, Function*) {
+  void* found = ::dlsym(RTLD_NEXT, name);
+  Function* function = nullptr;
+  std::memcpy(&function, &found, sizeof function);
+  return function;
+}
+
+bool is_refused(int file) {
+  if (page()->disk_is_full == 0) return false;
+  struct stat its {};
+  if (::fstat(file, &its) != 0 || !S_ISREG(its.st_mode)) return false;
+  errno = ENOSPC;
+  return true;
+}
+
+}  // namespace
+
+#pragma GCC visibility push(default)  // they are to be found before those of the C library
+extern "C" {
+
+int clock_gettime(clockid_t clock, timespec* time) {
+  static const auto real = next("clock_gettime", &clock_gettime);
+  const int result = real(clock, time);
+  if (result != 0 || clock != CLOCK_REALTIME) return result;
+  constexpr std::int64_t second = 1'000'000'000;
+  const std::int64_t all = time->tv_sec * second + time->tv_nsec + page()->clock_ahead * 1'000'000;
+  time->tv_sec = all / second;
+  time->tv_nsec = all % second;
+  return result;
+}
+
+ssize_t write(int file, const void* bytes, size_t size) {
+  static const auto real = next("write", &write);
+  return is_refused(file) ? -1 : real(file, bytes, size);
+}
+
+ssize_t pwrite64(int file, const void* bytes, size_t size, off64_t at) {
+  static const auto real = next("pwrite64", &pwrite64);
+  return is_refused(file) ? -1 : real(file, bytes, size, at);
+}
+
+int ftruncate64(int file, off64_t size) {
+  static const auto real = next("ftruncate64", &ftruncate64);
+  struct stat its {};
+  const bool grows = ::fstat(file, &its) == 0 && size > its.st_size;
+  return grows && is_refused(file) ? -1 : real(file, size);
+}
+
+int fdatasync(int file) {
+  static const auto real = next("fdatasync", &fdatasync);
+  char link[64];
+  char path[4096];
+  ::snprintf(link, sizeof link, "/proc/self/fd/%d", file);
+  const ssize_t size = ::readlink(link, path, sizeof path);
+  const int result = real(file);
+  if (size > 0 && std::string_view(path, static_cast<std::size_t>(size)).find("/sessions.db") != std::string_view::npos)
+    ++page()->synced;
+  return result;
+}
+
+ssize_t recv(int socket, void* bytes, size_t size, int flags) {
+  static const auto real = next("recv", &recv);
+  const ssize_t count = real(socket, bytes, size, flags);
+  const bool is_told =
+      count > 0 && page()->hangs != 0 &&
+      std::string_view(static_cast<const char*>(bytes), static_cast<std::size_t>(count)).find(word) != std::string_view::npos;
+  while (is_told && page()->hangs != 0) ::usleep(1000);
+  return count;
+}
+}
+#pragma GCC visibility pop

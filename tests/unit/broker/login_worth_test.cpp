@@ -1,0 +1,209 @@
+// What a login is worth: whom the list lets in by it, and which rows it opens (index of specifications, section 9).
+#include <gtest/gtest.h>
+
+#include "support/broker_bench.h"
+#include "support/identities.h"
+#include "support/logins_of_tests.h"
+
+namespace sealmq::testing {
+namespace {
+
+using broker::TopicRule;
+using mqtt::QoS;
+using mqtt::Reason;
+using mqtt::Version;
+
+enum class By { nothing, password, scheme, transport, transport_and_password };
+
+class LoginWorth : public ::testing::TestWithParam<std::size_t> {
+ protected:
+  LoginWorth() {
+    broker.enroll(identity_named("device"));
+    list({});
+  }
+
+  void list(std::vector<std::string> schemes, Factors require = {}) {
+    Identity device = identity_named("device");
+    device.publish = device.subscribe = {"#"};
+    device.schemes = std::move(schemes);
+    device.require = require;
+    broker.set_identity(device);
+  }
+  TestClient& connect(By by) {
+    mqtt::Connect packet;
+    packet.client_id = "device";
+    packet.clean_start = false;
+    packet.properties.session_expiry_interval = 3600;
+    if (by == By::password || by == By::transport_and_password) {
+      packet.user_name = "device";
+      packet.password = as_bytes("secret of device");
+    }
+    if (by == By::scheme) {
+      packet.properties.authentication_method = "TALK";
+      packet.properties.authentication_data = as_bytes("hello");
+    }
+    if (by == By::transport || by == By::transport_and_password) broker.peer.identity = "device";
+    auto& client = broker.connect(packet);
+    broker.peer.identity.clear();
+    if (by == By::scheme) talk(client);
+    return client;
+  }
+  void talk(TestClient& client) {
+    for (const char* word : {"one", "two"}) say(client, word, Reason::continue_authentication);
+  }
+  void say(TestClient& client, std::string_view word, Reason reason) {
+    mqtt::Auth packet;
+    packet.reason = reason;
+    packet.properties.authentication_method = "TALK";
+    packet.properties.authentication_data = as_bytes(word);
+    broker.send(client, packet);
+  }
+  TopicRule row(std::string filter) const { return {std::move(filter), broker.schemes({"plain"}), broker.schemes({"plain"})}; }
+  static broker::LoginSet logins(std::initializer_list<std::size_t> places) {
+    broker::LoginSet set;
+    for (const std::size_t place : places) set.add(place);
+    return set;
+  }
+  bool may_publish(TestClient& client, std::string_view topic) {
+    client.answers.clear();
+    broker.publish(client, topic, "x", QoS::at_least_once);
+    return !is_error(client.answers.front().reasons[0]);
+  }
+  bool may_subscribe(TestClient& client, std::string_view filter) {
+    broker.subscribe(client, filter, {.qos = QoS::at_least_once});
+    return !is_error(client.answers.back().reasons[0]);
+  }
+
+  Gate gate;
+  BrokerBench broker{GetParam(), {}, nullptr, [this](broker::Ports& ports) {
+                       ports.gate = &gate;
+                       ports.password_login = [](LoginRequest& request) { return std::make_unique<PasswordLogin>(request); };
+                       ports.schemes.back() = std::make_unique<WithLogin>(std::move(ports.schemes.back()));
+                     }};
+  const std::size_t scheme = all_schemes().size() - 1;
+};
+INSTANTIATE_TEST_SUITE_P(Shards, LoginWorth, ::testing::Values(1, 3));
+
+TEST_P(LoginWorth, TheListSaysByWhichLogins) {
+  const std::vector<std::tuple<std::vector<std::string>, By, bool>> cases{
+      {{}, By::password, true},          {{}, By::scheme, true},
+      {{}, By::transport, true},         {{"password", "plain"}, By::password, true},
+      {{"plain"}, By::password, false},  {{"plain"}, By::scheme, true},
+      {{"plain"}, By::transport, false}, {{"tls", "plain"}, By::transport, true},
+      {{"sl1"}, By::scheme, false},      {{"tls"}, By::transport_and_password, false}};
+  for (const auto& [schemes, by, enters] : cases) {
+    list(schemes);
+    gate.failures.clear();
+    EXPECT_EQ(connect(by).connack, enters ? Reason::success : Reason::not_authorized);
+    if (by == By::password && !enters) {
+      EXPECT_EQ(gate.failures["device"], 1) << "the answer of a wrong password, and its price";
+    }
+  }
+}
+
+TEST_P(LoginWorth, AnIdentityMayDemandTwoFactors) {
+  list({}, {Factor::key, Factor::password});
+  EXPECT_EQ(connect(By::password).connack, Reason::not_authorized);
+  EXPECT_EQ(connect(By::scheme).connack, Reason::not_authorized);
+  EXPECT_EQ(connect(By::transport).connack, Reason::not_authorized);
+  gate.failures.clear();
+  EXPECT_EQ(connect(By::transport_and_password).connack, Reason::success);
+}
+
+TEST_P(LoginWorth, ARowAsksForALogin) {
+  TopicRule by_scheme = row("scheme/#"), by_password = row("password/#");
+  by_scheme.login = logins({scheme});
+  by_password.login = logins({broker::login_by_password, broker::login_by_transport});
+  broker.set_rules({row("#"), by_scheme, by_password});
+  for (const By by : {By::nothing, By::password, By::scheme, By::transport}) {
+    auto& client = connect(by);
+    ASSERT_EQ(client.connack, Reason::success);
+    EXPECT_EQ(may_publish(client, "scheme/x"), by == By::scheme);
+    EXPECT_EQ(may_subscribe(client, "scheme/x"), by == By::scheme);
+    EXPECT_EQ(may_publish(client, "password/x"), by == By::password || by == By::transport);
+    EXPECT_TRUE(may_subscribe(client, "#")) << "some topic of it is open";
+    EXPECT_TRUE(may_publish(client, "else"));
+    broker.publish(client, "else", "x");
+    EXPECT_FALSE(client.publishes.empty());
+    broker.cut(client);
+  }
+}
+
+TEST_P(LoginWorth, ARowAsksForTwoFactorsOrAnother) {
+  TopicRule both = row("#");
+  both.require = {{Factor::key, Factor::password}, {Factor::card}};
+  broker.set_rules({both});
+  for (const By by : {By::nothing, By::password, By::scheme, By::transport, By::transport_and_password}) {
+    auto& client = connect(by);
+    EXPECT_EQ(may_publish(client, "t"), by == By::transport_and_password);
+    EXPECT_EQ(may_subscribe(client, "t"), by == By::transport_and_password);
+    broker.cut(client);
+  }
+}
+
+TEST_P(LoginWorth, EachDeliveryAsksForTheLogin) {
+  TopicRule by_scheme = row("scheme/#");
+  by_scheme.login = logins({scheme});
+  broker.set_rules({row("#"), by_scheme});
+  auto& reader = connect(By::scheme);
+  ASSERT_TRUE(may_subscribe(reader, "#"));
+  broker.cut(reader);
+  auto& writer = broker.connect("writer");
+  broker.set_rules({row("#")});
+  EXPECT_TRUE(may_publish(writer, "scheme/x"));
+  EXPECT_TRUE(may_publish(writer, "else"));
+  broker.set_rules({row("#"), by_scheme});
+  auto& weaker = connect(By::password);
+  EXPECT_TRUE(weaker.session_present);
+  ASSERT_EQ(weaker.publishes.size(), 1U) << "what waited was allowed to another login";
+  EXPECT_EQ(weaker.publishes[0].topic, "else");
+}
+
+TEST_P(LoginWorth, RetainedMessagesAskForItToo) {
+  broker.publish(broker.connect("writer"), "t", "x", QoS::at_least_once, true);
+  TopicRule rule = row("t");
+  rule.login = logins({scheme});
+  broker.set_rules({row("#"), rule});
+  for (const By by : {By::password, By::scheme}) {
+    auto& reader = connect(by);
+    may_subscribe(reader, "#");
+    EXPECT_EQ(reader.publishes.size(), by == By::scheme ? 1U : 0U);
+    broker.cut(reader);
+  }
+}
+
+TEST_P(LoginWorth, ALoginGrowsOldAndIsRenewed) {
+  TopicRule young = row("#");
+  young.login_age = 60'000;
+  broker.set_rules({young});
+  auto& client = connect(By::scheme);
+  ASSERT_TRUE(may_subscribe(client, "t"));
+  EXPECT_TRUE(may_publish(client, "t"));
+  broker.advance(61'000);
+  EXPECT_FALSE(may_publish(client, "t"));
+  EXPECT_FALSE(may_subscribe(client, "t"));
+  client.publishes.clear();
+  broker.set_rules({row("#")});
+  auto& writer = broker.connect("writer");
+  broker.set_rules({young});
+  EXPECT_FALSE(may_publish(writer, "t")) << "no login has an age";
+  say(client, "hello", Reason::reauthenticate);
+  talk(client);
+  EXPECT_EQ(client.auths.back(), Reason::success);
+  EXPECT_TRUE(may_publish(client, "t"));
+  EXPECT_EQ(client.publishes.size(), 1U);
+}
+
+TEST_P(LoginWorth, APatternHasTheClientIdentifierThatALoginBinds) {
+  Identity device = identity_named("device");
+  device.publish = {{"clients/%c/#", true}};
+  broker.set_identity(device);
+  auto& bound = connect(By::scheme);
+  EXPECT_TRUE(may_publish(bound, "clients/device/x"));
+  EXPECT_FALSE(may_publish(bound, "clients/other/x"));
+  broker.cut(bound);
+  EXPECT_FALSE(may_publish(connect(By::password), "clients/device/x"));
+}
+
+}  // namespace
+}  // namespace sealmq::testing
