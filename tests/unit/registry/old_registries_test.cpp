@@ -416,11 +416,11 @@ TEST(OldRegistry, AFileOfTheSecondSchemaIsReadInFull) {
 
 TEST(OldRegistry, AFileOfANewerProgramIsRefusedAndLeftAsItIs) {
   const TemporaryFolder folder;
-  make_file(folder / "registry.db", "CREATE TABLE future (a); PRAGMA user_version = 9;");
+  make_file(folder / "registry.db", "CREATE TABLE future (a); PRAGMA user_version = 10;");
   const auto opened = open_sqlite_registry(folder / "registry.db");
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.error().blame, Blame::environment);
-  EXPECT_NE(opened.error().what.find("newer program: it has schema 9"), std::string::npos) << opened.error().what;
+  EXPECT_NE(opened.error().what.find("newer program: it has schema 10"), std::string::npos) << opened.error().what;
   auto database = sqlite::Database::open(folder / "registry.db").value();
   EXPECT_EQ(database.number("SELECT count(*) FROM sqlite_master").value(), 1U);
 }
