@@ -25,19 +25,6 @@ Buffer messages(std::size_t count, Version version, QoS qos = QoS::at_most_once)
   return bytes;
 }
 
-TEST(Limits, ARetainedMessageThatIsRefusedReachesNobody) {
-  Settings settings;
-  settings.maximum_retained = 2;
-  BrokerBench broker(1, settings);
-  auto& reader = broker.connect("reader");
-  broker.subscribe(reader, "#");
-  auto& writer = broker.connect("writer");
-  for (const char* topic : {"a", "b", "c"}) broker.publish(writer, topic, topic, QoS::at_least_once, true);
-  EXPECT_EQ(writer.answers.back().reasons, std::vector{Reason::quota_exceeded});
-  ASSERT_EQ(reader.publishes.size(), 2U);
-  EXPECT_EQ(reader.publishes.back().topic, "b");
-}
-
 TEST(Limits, NoMoreIsInFlightThanMaximumInflight) {
   Settings settings;
   settings.maximum_inflight = 5;
