@@ -217,7 +217,7 @@ TEST_F(Eavesdropped, AnythingWithTheSameSha1IsSignedOnPaper) {
 TEST_F(Eavesdropped, ALoginThatCanBeReplayedOpensWhatNamesItAndNoMore) {
   const auto plain = broker.schemes({"plain"});
   broker::TopicRule study{"study/#", broker.schemes({"pmqtt@paper"}), plain}, lab{"lab/#", plain, plain};
-  lab.login = broker.schemes({"pmqtt@paper"});
+  lab.login.add(static_cast<std::size_t>(find_scheme("pmqtt@paper") - all_schemes().data()));
   broker.set_rules({{"plant/#", plain, plain}, study, lab, {"pmqtt/#", broker.schemes({"pmqtt"}), plain}});
   auto& witness = broker.connect("witness");
   broker.subscribe(witness, "plant/#");

@@ -92,7 +92,7 @@ void try_guard(World& world, const Method& method, Form form, Bytes input) {
   (void)guard->relay()->release(2);
   guard->relay()->completed(2);
   Buffer out;
-  if (input.size() <= longest_data && !guard->seal("t", input, out)) std::abort();
+  if (input.size() <= longest_data && !guard->seal("t", input, Now{}, out)) std::abort();
   if (input.size() <= longest_data && out.size() != guard->sealed_size(input.size())) std::abort();
 }
 

@@ -51,9 +51,9 @@ class Conversation : public Login {
       return reply(to_buffer(as_bytes("say one")));
     }
     if (round_ == 2) return as_text(data) == "one" ? Result<Step>(reply(to_buffer(as_bytes("say two")))) : refused();
-    if (as_text(data) == "two, for another") return done("other");
-    if (as_text(data) != "two") return refused();
-    LoggedIn who{name_};
+    const bool for_another = as_text(data) == "two, for another";
+    if (!for_another && as_text(data) != "two") return refused();
+    LoggedIn who{for_another ? "other" : name_};
     if (name_ == "worn") who.guard = std::make_unique<Worn>();
     who.factors = {Factor::key};
     who.binds_client_id = true;

@@ -25,6 +25,20 @@ Buffer messages(std::size_t count, Version version, QoS qos = QoS::at_most_once)
   return bytes;
 }
 
+TEST(Limits, ARetainedMessageWithoutRoomIsDeliveredAndNotKept) {
+  Settings settings;
+  settings.maximum_retained = 2;
+  BrokerBench broker(1, settings);
+  auto& reader = broker.connect("reader");
+  broker.subscribe(reader, "#");
+  auto& writer = broker.connect("writer");
+  for (const char* topic : {"a", "b", "c"}) broker.publish(writer, topic, topic, QoS::at_least_once, true);
+  EXPECT_EQ(writer.answers.back().reasons, std::vector{Reason::success});
+  ASSERT_EQ(reader.publishes.size(), 3U);
+  EXPECT_EQ(reader.publishes.back().topic, "c");
+  EXPECT_EQ(broker.counters().retained, 2U);
+}
+
 TEST(Limits, NoMoreIsInFlightThanMaximumInflight) {
   Settings settings;
   settings.maximum_inflight = 5;

@@ -19,7 +19,7 @@ class PasswordLogin final : public Login {
   }
   Result<Step> advance(Bytes, const Scene&) override {
     if (as_text(password_.reveal()) != "right") return fail(Blame::not_authorised, "wrong password");
-    return done(name_);
+    return done(name_, {Factor::password});
   }
 
  private:

@@ -48,7 +48,7 @@ class Sl3Broker : public ::testing::TestWithParam<Where> {
   }
   /// A subscriber on the same shard as `control`, or if there are several on another one; each shard has groups of its own.
   std::unique_ptr<Conversing> subscriber(const std::string& name, bool beside_control) {
-    auto made = std::make_unique<Conversing>(broker, name, Texts{}, Texts{"plant/#"}, scheme());
+    auto made = std::make_unique<Conversing>(broker, name, Rights{}, Rights{"plant/#"}, scheme());
     while ((made->link->shard == control.link->shard) != (beside_control || GetParam().shards == 1)) made->connect();
     return made;
   }
@@ -375,7 +375,7 @@ TEST_P(Sl3Broker, OneConnectionHoldsSoManyPublishersAndTheNextIsRefused) {
   std::vector<std::unique_ptr<Conversing>> all;
   Reason last = Reason::success;
   for (int i = 0; i < 9; ++i) {
-    all.push_back(std::make_unique<Conversing>(broker, "pump-" + std::to_string(i), Texts{"plant/#"}, Texts{}, scheme()));
+    all.push_back(std::make_unique<Conversing>(broker, "pump-" + std::to_string(i), Rights{"plant/#"}, Rights{}, scheme()));
     all.back()->link = device.link;  // a gateway speaks for them
     if (i < 8) {
       EXPECT_EQ(all.back()->publish("plant/7", "x"), Reason::success) << i;

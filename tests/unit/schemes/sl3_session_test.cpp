@@ -1,6 +1,7 @@
 // SL3's sessions and groups against everything but honest peers.
 #include <gtest/gtest.h>
 
+#include "base/writer.h"
 #include "crypto/operations.h"
 #include "schemes/malina/join.h"
 #include "schemes/malina/revocation.h"
@@ -467,8 +468,8 @@ TEST_F(Sl3, AJoinerProvesEveryKeyItBrings) {
     PublicIdentity claim;
   };
   const malina::Ticket ticket{1};
-  const auto read = [&](const PublicKeys& keys, auto make) {
-    Borrowing joiner(keys, *device);
+  const auto read = [&](const PublicKeys& claimed, auto make) {
+    Borrowing joiner(claimed, *device);
     return malina::read_join(make(ticket, malina::JoinRights{}, joiner, pinned, random, now).value().frame, *broker, now);
   };
   const PublicKeys own = device->identity().keys;
@@ -482,15 +483,17 @@ TEST_F(Sl3, AJoinerProvesEveryKeyItBrings) {
     // The first form proves the Schnorr key alone, and says so.
     const auto first = read(with_anothers, malina::first_join_request);
     EXPECT_EQ(first.has_value(), key != 0);
-    if (first) EXPECT_FALSE(first->joining->all_keys_proved);
+    if (first) {
+      EXPECT_FALSE(first->joining->all_keys_proved);
+    }
   }
 }
 
 TEST_F(Sl3, AnOrderIsTheAuthoritysToTheLastOctet) {
   auto authority = make_memory_keys("authority", Kind::authority, random);
   auto key = crypto::ecdsa::VerifyingKey::from_sec1(authority->identity().keys.ecdsa).value();
-  const auto keys = crypto::key_hashes(device->identity().keys);
-  const malina::Order order{5, now.wall, malina::Action::revoke, keys, {{8}}, 1};
+  const auto its_keys = crypto::key_hashes(device->identity().keys);
+  const malina::Order order{5, now.wall, malina::Action::revoke, its_keys, {{8}}, 1};
   const malina::OrderById former{5, now.wall, malina::Action::revoke, device->identity().keys.schnorr, 1};
   for (const Buffer& frame :
        {malina::revocation_order(order, *authority).value(), malina::first_revocation_order(former, *authority).value(),
@@ -510,14 +513,14 @@ TEST_F(Sl3, AnOrderIsTheAuthoritysToTheLastOctet) {
     EXPECT_FALSE(malina::read_order(frame, stranger));
   }
   const auto read = malina::read_order(malina::revocation_order(order, *authority).value(), key).value();
-  EXPECT_EQ(read->order.keys, keys);
+  EXPECT_EQ(read->order.keys, its_keys);
   EXPECT_EQ(read->order.second_keys, (std::vector<crypto::Digest>{{8}}));
 }
 
 TEST_F(Sl3, AnOrderThatNamesNobodyIsNotMade) {
   auto authority = make_memory_keys("authority", Kind::authority, random);
-  const auto made = [&](std::vector<crypto::Digest> keys, std::vector<crypto::Digest> second_keys) {
-    return malina::revocation_order({.serial = 1, .keys = std::move(keys), .second_keys = std::move(second_keys)}, *authority);
+  const auto made = [&](std::vector<crypto::Digest> named, std::vector<crypto::Digest> second_keys) {
+    return malina::revocation_order({.serial = 1, .keys = std::move(named), .second_keys = std::move(second_keys)}, *authority);
   };
   EXPECT_TRUE(made({{1}}, {}));
   EXPECT_FALSE(made({}, {}));
@@ -538,11 +541,11 @@ TEST_F(Sl3, AnOrderThatNamesNobodyIsNotRead) {
     append(frame, Buffer{0, 0});
     return frame;
   };
-  const auto content = [](std::vector<crypto::Digest> keys) {
+  const auto content = [](std::vector<crypto::Digest> named) {
     Buffer frame{2, malina::type_revocation_order, 2};
     Writer out(frame);
-    out.u64(1).u64(2).u8(1).u8(static_cast<std::uint8_t>(keys.size()));
-    for (const auto& one : keys) out.bytes(one);
+    out.u64(1).u64(2).u8(1).u8(static_cast<std::uint8_t>(named.size()));
+    for (const auto& one : named) out.bytes(one);
     out.u8(0).u8(0);
     return frame;
   };
