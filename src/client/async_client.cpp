@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "base/try.h"
 #include "client/link.h"
+#include "client/message_properties.h"
 #include "crypto/random.h"
 #include "net/url.h"
 
@@ -29,6 +30,9 @@ Result<net::Destination> destination(ConnectOptions& options) {
     if (!url.user.empty()) options.user_name = url.user;
     if (!url.password.empty()) options.password = Secret(as_bytes(url.password));
   }
+  to.from = options.bind_address;
+  if (!to.from.empty() && (options.open_socket || to.transport == net::Transport::unix_socket))
+    return fail(Blame::caller_misused, "a connection within this machine has no address to come from");
   if (to.transport == net::Transport::tls || to.transport == net::Transport::secure_websocket)
     to.tls = TRY(net::TlsClient::load(options.tls));
   else if (options.tls != TlsOptions())
@@ -37,6 +41,7 @@ Result<net::Destination> destination(ConnectOptions& options) {
 }
 
 Result<> complete(ConnectOptions& options, Random& random) {
+  TRY(check_version(options.version, options));
   bool is_v5 = options.version == mqtt::Version::v5;
   if (!is_v5 && !options.clean_start && options.client_id.empty())  // [MQTT-3.1.3-8]
     return fail(Blame::caller_misused, "a session that outlives its connection needs a client id");

@@ -400,6 +400,7 @@ void AsyncClient::Link::flush() {
     }
     if (error) return lost({Blame::environment, "cannot send to the broker: " + error.message(), 0});
     if (!sent) return lost(sent.error());
+    if (options_.on_sending) options_.on_sending(session_.outbox().size() + unsent_.size());
   }
   for (auto& sender : std::exchange(senders_, {})) give(sender, {});
   if (!leaving_) return;

@@ -17,6 +17,7 @@ struct Destination {
   std::uint16_t port = 0;
   std::string path;                      ///< as in Url: of a WebSocket (empty: `mqtt`) or of a Unix domain socket
   std::shared_ptr<const TlsClient> tls;  ///< for transports that need it
+  std::string from{};                    ///< an address of this machine; empty: whichever the system takes
 };
 
 /// A connection that is ready for MQTT.
