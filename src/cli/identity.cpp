@@ -339,9 +339,13 @@ Result<> run_ticket(const Options& options) {
   std::array<std::uint8_t, 16> code{};
   random.fill(code);
   const auto now = wall_milliseconds();
-  const Ticket ticket{
-      options.name,           *kind_from(options.kind), options.rights.to_publish(), options.rights.to_subscribe(),
-      options.rights.schemes, now + options.expires * 1000,    options.unproved};
+  const Ticket ticket{options.name,
+                      *kind_from(options.kind),
+                      options.rights.to_publish(),
+                      options.rights.to_subscribe(),
+                      options.rights.schemes,
+                      now + options.expires * 1000,
+                      options.unproved};
   const auto registry = TRY(open_or_make_registry(options.registry));
   TRY(registry->add_ticket(crypto::sha256(code), ticket, now));
   if (options.json)

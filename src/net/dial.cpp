@@ -54,7 +54,9 @@ asio::awaitable<Result<Socket>> connect_tcp(const Destination& to) {
     co_await socket.async_connect(there, asio::redirect_error(asio::use_awaitable, error));
     if (!error) break;
   }
-  if (error) co_return cannot_connect(to, (to.proxy ? "its proxy: " : "") + error.message() + (to.from.empty() ? "" : ", from " + to.from));
+  if (error)
+    co_return cannot_connect(to,
+                             (to.proxy ? "its proxy: " : "") + error.message() + (to.from.empty() ? "" : ", from " + to.from));
   socket.set_option(tcp::no_delay(true), error);  // an acknowledgement must not wait for more to send
   co_return Result<Socket>(Socket(std::move(socket)));
 }

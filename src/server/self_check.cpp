@@ -74,7 +74,8 @@ void check_admin(std::vector<Problem>& problems, const Admin& admin) {
 bool tells_identities(const Configuration& configuration) {
   const auto names_one = [&](const Scheme& scheme) {
     const SchemeInfo& its = *scheme.info;
-    return (its.claims.revocable || its.names_ends || !its.needs_login.empty() || its.login_protects) && is_named(configuration, its);
+    return (its.claims.revocable || its.names_ends || !its.needs_login.empty() || its.login_protects) &&
+           is_named(configuration, its);
   };
   const auto asks = [&](const Listener& listener) { return !lets_in_anonymous(configuration, listener); };
   return std::ranges::any_of(all_schemes(), names_one) || std::ranges::any_of(configuration.listeners, asks);
