@@ -96,13 +96,15 @@ class Words {
     if (!rest_.starts_with(name)) return std::nullopt;
     const auto end = std::min(rest_.find(' '), rest_.size());
     const auto value = rest_.substr(name.size(), end - name.size());
+    ends_in_space_ = end + 1 == rest_.size();
     rest_.remove_prefix(std::min(end + 1, rest_.size()));
     return value;
   }
-  bool is_over() const { return rest_.empty(); }
+  bool is_over() const { return rest_.empty() && !ends_in_space_; }
 
  private:
   std::string_view rest_;
+  bool ends_in_space_ = false;
 };
 
 Result<Buffer> key_of(std::string_view value, std::size_t size) {

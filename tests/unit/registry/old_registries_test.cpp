@@ -256,7 +256,9 @@ Identity joined(std::string name, std::uint8_t key) {
 
 /// Revoked by an order of the authority.
 Identity ordered() {
-  Identity identity = joined("pump-3", 0x33);
+  Identity identity = joined("pump-3", 0x41);
+  identity.keys.ecdsa = filled<33>(0x42, 2);  // in the first schema two without one could not stand beside each other
+  identity.keys.agreement = filled<33>(0x43, 3);
   identity.status = Status::revoked;
   identity.revocation_reason = "ordered by the authority, serial 2";
   identity.ordered = 2;
