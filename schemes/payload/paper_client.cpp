@@ -52,15 +52,21 @@ class PaperHopClientSide : public ClientScheme {
   const SchemeInfo& info() const override { return paper_hop_info; }
 
   Result<Buffer> protect(std::string_view topic, Bytes payload, Now) override { return keys_.seal(topic, payload, random_); }
-  Result<> subscribe(std::string_view, Now) override {
-    return fail(Blame::caller_misused,
-                "as published, subscribers get from the broker what it has opened\nhint: leave out --scheme");
+  Result<std::optional<std::pair<std::string, std::string>>> subscribe_property(std::string_view, const ThisConnection&,
+                                                                                Now) override {
+    return no_use();
   }
+  Result<std::optional<Request>> subscribe_request(std::string_view, const ThisConnection&, Now) override { return no_use(); }
   Result<Checked<Received>> unprotect(const Arrived&, Now) override {
     return fail(Blame::peer_misbehaved, "nothing is sealed for subscribers");
   }
 
  private:
+  static Failure no_use() {
+    return fail(Blame::caller_misused,
+                "as published, subscribers get from the broker what it has opened\nhint: leave out --scheme");
+  }
+
   paper::Keys keys_;
   Random& random_;
 };

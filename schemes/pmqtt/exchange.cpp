@@ -67,7 +67,7 @@ Result<Offer> Offer::make(KeyStore& key, std::string_view to, Random& random, No
   return offer;
 }
 
-Result<Session> Offer::take(Bytes bytes, const Pinned& partner, Now now) const {
+Result<Session> Offer::take(Bytes bytes, const Pinned& partner, Now now, const SessionLimits& limits) const {
   const auto answer = TRY(decode_exchange(bytes, type_answer));
   const auto context = crypto::sha256(frame_);
   if (!crypto::ecdsa::verify(partner.key, statement(answer_tag, partner.name, from_, context, answer.signed_part),
@@ -75,7 +75,7 @@ Result<Session> Offer::take(Bytes bytes, const Pinned& partner, Now now) const {
     return not_signed(partner);
   TRY(check_time(answer.time, partner, now));
   const auto exchange = TRY(exchange_of(frame_, bytes, ephemeral_, answer.point));
-  return Session(Side::offering, {from_, partner.name}, exchange, now);
+  return Session(Side::offering, {from_, partner.name}, exchange, now, limits);
 }
 
 // -- the side that answers
@@ -93,14 +93,14 @@ Result<Invitation> Invitation::read(Bytes bytes, const Pinned& partner, std::str
   return invitation;
 }
 
-Result<Invitation::Accepted> Invitation::accept(KeyStore& key, Random& random, Now now) const {
+Result<Invitation::Accepted> Invitation::accept(KeyStore& key, Random& random, Now now, const SessionLimits& limits) const {
   const std::string& own = key.identity().name;
   const auto ephemeral = crypto::AgreementKey::generate(random);
   Buffer frame = begin_exchange(type_answer, now.wall, fresh_nonce(random), ephemeral.public_key());
   const Buffer to_sign = statement(answer_tag, own, from_, crypto::sha256(frame_), frame);
   frame = TRY(finish_signed(std::move(frame), to_sign, key));
   const auto exchange = TRY(exchange_of(frame_, frame, ephemeral, point_));
-  return Accepted{Session(Side::answering, {from_, own}, exchange, now), std::move(frame)};
+  return Accepted{Session(Side::answering, {from_, own}, exchange, now, limits), std::move(frame)};
 }
 
 // -- asking for a new beginning

@@ -36,7 +36,7 @@ class Offer {
   const Buffer& frame() const { return frame_; }
   /// The session, if `answer` is the partner's to this very offer. Anything else leaves the offer waiting. Errors: malformed,
   /// peer_misbehaved.
-  Result<Session> take(Bytes answer, const Pinned& partner, Now now) const;
+  Result<Session> take(Bytes answer, const Pinned& partner, Now now, const SessionLimits& limits = {}) const;
 
  private:
   Offer(std::string from, crypto::AgreementKey ephemeral) : from_(std::move(from)), ephemeral_(std::move(ephemeral)) {}
@@ -54,7 +54,7 @@ class Invitation {
 
   struct Accepted;
   /// Errors: peer_misbehaved if there is no point in it, the key store's.
-  Result<Accepted> accept(KeyStore& key, Random& random, Now now) const;
+  Result<Accepted> accept(KeyStore& key, Random& random, Now now, const SessionLimits& limits = {}) const;
 
  private:
   std::string from_;

@@ -152,7 +152,7 @@ Result<> Partner::take_offer(Bytes frame, Now now) {
   if (!listens_) return {};  // for another program of the same identity
   if (!is_new(invitation.mark(), now)) return refused("a copy of an offer that came before");
   if (answers_.size() >= answers_kept) return refused("more offers than can be answered");
-  auto accepted = TRY(invitation.accept(key_, random_, now));
+  auto accepted = TRY(invitation.accept(key_, random_, now, limits_));
   answers_.push_back(std::move(accepted.frame));
   answered_.push_back(Kept{++last_number_, std::move(accepted.session)});
   drop_surplus();
@@ -176,7 +176,7 @@ Result<> Partner::take_answer(Bytes frame, Now now) {
     // Another program of the same identity may have asked.
     return offered_.empty() ? Result<>() : refused("an answer to nothing that was asked here");
   }
-  auto session = TRY(offer_->take(frame, pinned_, now));
+  auto session = TRY(offer_->take(frame, pinned_, now, limits_));
   replace_offer(std::nullopt);
   taken_answer_ = to_buffer(frame);
   wants_session_ = false;

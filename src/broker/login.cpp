@@ -148,6 +148,7 @@ Result<> Link::enter_by_tls(const mqtt::Connect& packet) {
   if (!packet.properties.authentication_data.value_or(Bytes{}).empty()) return refused("TLS-EXT takes no data");
   if (peer.identity.empty()) return refused("TLS proves nobody");
   TRY(choose_hop({}, false));
+  TRY(prove(peer.identity, nullptr, {}));
   identity = peer.identity;
   Proof proof;
   proof.properties.authentication_method = tls_method;

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/try.h"
 #include "crypto/kdf.h"
 
 namespace sealmq::crypto {
@@ -45,7 +46,7 @@ EpochKeys EpochKeys::fork() const {
 
 SealingEpochs::SealingEpochs(FirstEpoch first, const EpochLimits& limits, std::uint64_t spread)
     : keys_(std::move(first.others)), limits_(limits), spread_(spread) {
-  channel_.emplace(first.key_and_iv, limits_.most_received());
+  channel_.emplace(first.key_and_iv, own_limits());
 }
 
 bool SealingEpochs::is_due(std::uint64_t steady) const {
@@ -53,20 +54,21 @@ bool SealingEpochs::is_due(std::uint64_t steady) const {
   return use.messages() >= limits_.messages || use.bytes() >= limits_.bytes || (began_ && steady - *began_ >= limits_.age);
 }
 
-void SealingEpochs::go_on() {
-  ++epoch_;
+Result<> SealingEpochs::go_on() {
+  constexpr std::uint64_t last = UINT64_MAX >> OpeningEpochs::count_bits;
+  const std::uint64_t epoch = TRY(epochs_.take());
+  if (spread_ != 0 && epoch > last) return fail(Blame::caller_misused, "the keys of this connection are used up");
   began_.reset();
-  channel_.emplace(keys_.next(), limits_.most_received(), epoch_ * spread_);
+  channel_.emplace(keys_.next(), own_limits(), epoch * spread_);
+  return {};
 }
 
-void SealingEpochs::mix(const Secret& secret, std::string_view info) {
+Result<> SealingEpochs::mix(const Secret& secret, std::string_view info) {
   keys_.mix(secret, info);
-  go_on();
+  return go_on();
 }
 
 Result<> SealingEpochs::seal(Bytes aad, Bytes plaintext, std::uint64_t steady, Buffer& out) {
-  constexpr std::uint64_t last_epoch = UINT64_MAX >> OpeningEpochs::count_bits;
-  if (spread_ != 0 && epoch_ > last_epoch) return fail(Blame::caller_misused, "the keys of this connection are used up");
   if (!began_) began_ = steady;
   return channel_->seal(aad, plaintext, out);
 }

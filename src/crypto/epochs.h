@@ -55,19 +55,23 @@ class SealingEpochs {
 
   /// Whether the next message belongs into the next epoch. `steady` in milliseconds, as in Now.
   bool is_due(std::uint64_t steady) const;
-  void go_on();
+  /// Error: caller_misused, on the other side of a fork(), where both would have the same keys, and where numbers of epochs end.
+  Result<> go_on();
   /// The next epoch's keys come of this too; then goes on to it.
-  void mix(const Secret& secret, std::string_view info);
+  Result<> mix(const Secret& secret, std::string_view info);
 
   std::uint64_t counter() const { return channel_->counter(); }
-  /// As SealingChannel::seal(). Error: also where the numbers of epochs end.
+  /// As SealingChannel::seal().
   Result<> seal(Bytes aad, Bytes plaintext, std::uint64_t steady, Buffer& out);
 
  private:
+  /// Of one epoch's channel, if nobody asked: what tells the end of the epoch goes under the old key, whatever came before it.
+  ChannelLimits own_limits() const { return {.messages = 2 * limits_.messages, .bytes = UINT64_MAX}; }
+
   EpochKeys keys_;
   EpochLimits limits_;
   std::uint64_t spread_;
-  std::uint64_t epoch_ = 0;
+  Counter epochs_{1};                   // the next one
   std::optional<std::uint64_t> began_;  // steady; when the epoch's first message was sealed
   std::optional<SealingChannel> channel_;
 };

@@ -66,7 +66,7 @@ HopPayloads::HopPayloads(const Secret& session_key, std::string_view client_id, 
       opening_(first_epoch("HPP1", session_key, peer_direction_, lp16(client_id), key_size)) {}
 
 Result<> HopPayloads::seal(std::string_view topic, Bytes plaintext, Now now, Buffer& out) {
-  if (sealing_.is_due(now.steady)) sealing_.go_on();
+  if (sealing_.is_due(now.steady)) TRY(sealing_.go_on());
   const std::uint64_t number = sealing_.counter();
   Writer(out).u8(container).u8(version).u64(number);
   return sealing_.seal(payload_aad(own_direction_, number, topic), plaintext, now.steady, out);
@@ -119,7 +119,7 @@ Result<> HopRecords::seal(Bytes packets, std::uint64_t steady, Buffer& out) {
   if (packets.empty() || packets.size() > most_plaintext) throw std::length_error("not what one record holds");
   if (sealing_.is_due(steady)) {
     TRY(end_epoch(goes_on, steady, out));
-    sealing_.go_on();
+    TRY(sealing_.go_on());
   }
   const Buffer header = record_header(packets_record, packets.size());
   append(out, header);
@@ -129,7 +129,7 @@ Result<> HopRecords::seal(Bytes packets, std::uint64_t steady, Buffer& out) {
 Result<> HopRecords::mix(const Secret& session_key, std::uint64_t steady, Buffer& out) {
   if (expected_) return fail(Blame::peer_misbehaved, "logs in again before its keys follow the last login");
   TRY(end_epoch(goes_on_mixed, steady, out));
-  sealing_.mix(session_key, mixed_info(own_direction_));
+  TRY(sealing_.mix(session_key, mixed_info(own_direction_)));
   expected_.emplace(session_key.reveal());
   return {};
 }

@@ -116,6 +116,7 @@ TEST_F(PaperStamps, NoKindIsFresh) {
 struct HardenedStamps : PayloadParties, ::testing::Test {};
 TEST_F(HardenedStamps, NothingChangedOrMovedOrSentAgainIsTaken) {
   for (const auto form : {TopicKey::Form::inside, TopicKey::Form::outside, TopicKey::Form::bare}) {
+    now = {now.steady + 2'000, now.wall + 2'000};  // keys are looked for once a second
     share(topic, TopicKey::Kind::symmetric, form);
     const Buffer sealed = seal(topic, "open the valve: no ");
     for (std::size_t at = 0; at < sealed.size(); ++at) {
@@ -183,7 +184,8 @@ TEST_F(PaperHop, SubscribersGetThePlainTextWhereTheirConnectionHidesIt) {
   ASSERT_EQ(hidden->publishes.size(), 1U);
   EXPECT_EQ(hidden->publishes[0].payload, "21.5");
   EXPECT_TRUE(open_wire->publishes.empty()) << "the publication has trusted subscribers on TLS";
-  EXPECT_FALSE(device->subscribe(topic, broker.now));
+  EXPECT_FALSE(device->subscribe_property(topic, {}, broker.now));
+  EXPECT_FALSE(device->subscribe_request(topic, {}, broker.now)) << "who has it for a scheme subscribes without";
 }
 
 TEST_F(PaperHop, WithAMacWhatWasChangedOrMovedIsRefused) {

@@ -6,7 +6,7 @@ import subprocess
 import threading
 import unittest
 
-from servers import PATIENCE, SEALMQ, Broker
+from servers import PATIENCE, SEALMQ, Broker, Lines
 from transports import Transports
 
 NOWHERE = "broker.invalid"  # no name server knows it [RFC 6761]
@@ -133,33 +133,25 @@ class ByProxy(unittest.TestCase):
 
 class AnonymousByProxy(unittest.TestCase):
     def test_each_anonymous_subscription_has_a_circuit_of_its_own(self):
-        broker = Broker(configuration='[[topic]]\nfilter = "#"\npublish = ["sl1"]\nsubscribe = ["sl2"]\n')
+        broker = Broker(configuration='[[topic]]\nfilter = "#"\npublish = ["sl2"]\nsubscribe = ["sl2"]\n')
+        device = broker.path("device.key")
+        for words in (["new", "device", "-o", device], ["enroll", broker.path("device.pub"), "--publish", "#", "--data", broker.data]):
+            subprocess.run([SEALMQ, "identity", *words], check=True, stdout=subprocess.DEVNULL)
         try:
             with Proxy(login="any") as proxy:
-                keys = os.path.join(broker.path("data"), "broker.pub")
-                at = ["-h", NOWHERE, "-p", str(broker.port), "--proxy", proxy.url(), "--scheme", "sl2", "--broker-key", keys]
-                readers = [subprocess.Popen([SEALMQ, "sub", *at, "-t", "a/#", "-t", "b/#", "-t", "c", "-C", "2", "-W", str(PATIENCE)],
-                                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)]
-                device = broker.path("device.key")
-                subprocess.run([SEALMQ, "identity", "new", "device", "-o", device], check=True, stdout=subprocess.DEVNULL)
-                subprocess.run([SEALMQ, "identity", "enroll", broker.path("device.pub"), "--publish", "#", "--data", broker.data], check=True,
-                               stdout=subprocess.DEVNULL)
-                writer = ["-h", "127.0.0.1", "-p", str(broker.port), "--scheme", "sl1", "--key", device, "--broker-key", keys, "-q", "1"]
+                parties = ["--scheme", "sl2", "--broker-key", os.path.join(broker.data, "broker.pub"), "-p", str(broker.port)]
+                reader = subprocess.Popen([SEALMQ, "sub", "-h", NOWHERE, "--proxy", proxy.url(), *parties, "-d", "-C", "2", "-t", "a/#", "-t", "b/#",
+                                           "-t", "c", "-W", str(4 * PATIENCE)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                said = Lines(reader.stderr)
+                self.assertTrue(said.wait_for(lambda lines: sum("subscribed to" in line for line in lines) == 3, 2 * PATIENCE), said.all())
                 for topic in ("a/1", "b/1"):
-                    for _ in range(PATIENCE * 5):  # until the subscriptions are there; then one is enough
-                        subprocess.run([SEALMQ, "pub", *writer, "-t", topic, "-m", topic], check=True, timeout=PATIENCE)
-                        if readers[0].poll() is not None or len(proxy.seen) == 3:
-                            break
-                for _ in range(PATIENCE * 5):
-                    if readers[0].poll() is not None:
-                        break
-                    subprocess.run([SEALMQ, "pub", *writer, "-t", "a/1", "-m", "a/1"], check=True, timeout=PATIENCE)
-                out, errors = readers[0].communicate(timeout=PATIENCE)
-                self.assertEqual(readers[0].returncode, 0, errors)
-                self.assertEqual(len(out.splitlines()), 2, errors)
+                    subprocess.run([SEALMQ, "pub", "-h", "127.0.0.1", *parties, "--key", device, "-q", "1", "-t", topic, "-m", topic], check=True,
+                                   timeout=PATIENCE)
+                self.assertEqual(sorted(reader.stdout.read().splitlines()), ["a/1", "b/1"])
+                self.assertEqual(reader.wait(PATIENCE), 0, said.all())
+                reader.stdout.close()
                 users = [user for user, host, _ in proxy.seen if host == NOWHERE]
-                self.assertEqual(len(users), 3)
-                self.assertEqual(len(set(users)), 3, "no two circuits are the same")
+                self.assertEqual((len(users), len(set(users))), (3, 3), "no two circuits are the same")
                 self.assertEqual(set(proxy.methods), {b"\2"}, "a proxy that would mix them is not taken")
         finally:
             broker.stop()

@@ -138,6 +138,7 @@ class RawClient {
 
   /// What the broker's end says of it. A session of before is gone on with, if there is one.
   Result<> shake_hands(const TlsServer& server, const std::string& host = "localhost") {
+    if (ssl_ != nullptr) SSL_set_shutdown(ssl_, SSL_SENT_SHUTDOWN);  // or OpenSSL takes its session for a broken one
     SSL_free(ssl_);
     ERR_clear_error();
     ssl_ = SSL_new(context_);

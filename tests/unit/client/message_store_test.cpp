@@ -151,6 +151,7 @@ TEST_F(MessageStoreTest, ACopyOrABackupIsGoneOnWithUnderKeysOfItsOwn) {
   for (const char* copy : {"here", "there", "here"}) {
     path_ = folder_ / copy;
     testing::write_text(path_, backup);
+    ASSERT_EQ(::chmod(path_.c_str(), 0600), 0);
     auto store = open(key.get());
     ASSERT_TRUE(store->put(message("a", copy)));
     ASSERT_TRUE(store->sync());

@@ -40,7 +40,7 @@ class ProtectedConnectionTest : public ::testing::Test {
     Identity identity;
     static_cast<PublicIdentity&>(identity) = patient_->identity();
     identity.publish = identity.subscribe = {"#"};
-    identity.schemes = {"plain"};
+    identity.schemes = {"plain", "pmqtt"};
     broker_.enroll(identity);
     options_.client_id = "c";
     options_.user_name = "patient1";
