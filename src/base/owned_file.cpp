@@ -26,7 +26,8 @@ bool find_user(const Descriptor& folder, std::optional<Owner>& user) {
   struct stat found {
   }, key{};
   if (::fstat(folder.number(), &found) != 0) return false;
-  const bool is_shared = (found.st_mode & S_IWGRP) != 0;
+  // Where everybody may write, a `broker.key` tells nothing.
+  const bool is_shared = (found.st_mode & (S_IWGRP | S_IWOTH)) == S_IWGRP;
   if (!is_shared)
     user = {found.st_uid, found.st_gid};
   else if (::fstatat(folder.number(), "broker.key", &key, AT_SYMLINK_NOFOLLOW) == 0)

@@ -15,8 +15,8 @@ struct Owner {
   uid_t user;
   gid_t group;
 };
-/// Whose a folder is: its owner's. Where its group may write, as in the volume of a container whose user has another number each
-/// time, whose the `broker.key` in it is; then empty: whoever makes that.
+/// Whose a folder is: its owner's. Where its group may write, and not everybody, as in the volume of a container whose user has
+/// another number each time, whose the `broker.key` in it is; then empty: whoever makes that.
 std::optional<Owner> user_of(const std::string& folder);
 
 /// `a/b` lies in `a/`, and `b` in `.`.
