@@ -111,7 +111,9 @@ Result<Secret> read_private_file(const std::string& path, const WantedFile& want
   if (is_open) return fail(Blame::caller_misused, path + " can be read by other users\nhint: chmod 600 " + path);
   struct stat folder {};
   if (::stat(folder_of(path).c_str(), &folder) != 0) return trouble("cannot look at the folder of", path);
-  if (!may_own_private_file(found.st_uid, folder.st_uid, ::geteuid()))
+  // Where everybody may write, nobody's word counts but ours.
+  const std::optional<Owner> user = (folder.st_mode & S_IWOTH) == 0 ? user_of(folder_of(path)) : std::nullopt;
+  if (!may_own_private_file(found.st_uid, user ? user->user : ::geteuid(), ::geteuid()))
     return fail(Blame::caller_misused,
                 path + " belongs to another user, who can change it\nhint: chown --reference=" + folder_of(path) + " " + path);
   return content;
