@@ -327,6 +327,7 @@ Result<> replace(const Options& options, const Replacement& wanted) {
   const auto seconds = options.lasts.value_or(last.not_after - last.not_before);
   auto next = make_topic_key(options.filter, last.kind, last.form, last.cipher, now(), seconds, opened.own->identity(), random);
   next.not_before = std::max(next.not_before, last.not_before + 1);
+  next.not_after = next.not_before + seconds;
   next.members = last.members;
   const bool is_made = is_made_already(keys, wanted);
   if (!wanted.without.empty() && !is_made) {
