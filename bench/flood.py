@@ -118,8 +118,12 @@ publish = ["plain"]
 subscribe = ["plain"]
 [[topic]]
 filter = "hidden/#"
-publish = ["sl2", "pmqtt"]
+publish = ["sl2"]
 subscribe = ["sl2"]
+[[topic]]
+filter = "pmqtt/#"
+publish = ["pmqtt"]
+subscribe = ["plain"]
 [limits]
 maximum_memory = 268435456
 """

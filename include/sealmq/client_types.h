@@ -89,17 +89,19 @@ struct ConnectOptions {
   std::string url{};
   std::string host = "localhost";
   std::uint16_t port = 1883;
+  std::string bind_address{};  ///< of this machine, to connect from; empty: whichever the system takes
   TlsOptions tls{};
   /// SOCKS5: `socks5h://user:password@host:port`, or `socks5://` where names are looked up here and not by the proxy. Empty:
   /// none. For schemes whose subscribers are anonymous, and without a user in it, each client logs in there by a name of its own:
   /// Tor then gives it a circuit of its own, so that no two of them are seen together.
   std::string proxy{};
 
-  std::string client_id{};  ///< empty: the broker chooses
-  mqtt::Version version = mqtt::Version::v5;
-  std::chrono::seconds keep_alive{60};  ///< 0: off
+  std::string client_id{};                    ///< empty: the broker chooses
+  mqtt::Version version = mqtt::Version::v5;  ///< in an older one, whatever only MQTT 5 has is an error, caller_misused
+  std::chrono::seconds keep_alive{60};        ///< 0: off
   bool clean_start = true;
-  std::chrono::seconds session_expiry{0};  ///< MQTT 5: how long the broker keeps the session after the connection
+  /// How long the broker keeps the session after the connection; in MQTT 3 the broker decides, if clean_start is false.
+  std::chrono::seconds session_expiry{0};
   std::optional<WillMessage> will{};
   std::string user_name{};
   Secret password{};
@@ -172,6 +174,8 @@ struct ConnectOptions {
   /// Answers a connected stream socket, which the client then owns, instead of connecting to host and port; for a broker in the
   /// same process. May be empty.
   std::function<Result<int>()> open_socket{};
+  /// How many octets are still to go to the system, whenever some have gone. May be empty. Like on_refused.
+  std::function<void(std::size_t left)> on_sending{};
 
   /// Takes the messages instead of receive(); when it returns, the broker counts the message as received. May be empty. Like
   /// on_refused; calls of Client that wait are errors in there (caller_misused).

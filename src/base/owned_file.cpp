@@ -21,11 +21,25 @@ Place place_of(const std::string& path) {
   return {Descriptor(::open(folder_of(path).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)), path.substr(path.rfind('/') + 1)};
 }
 
-/// `made` has just been made in `folder`.
-bool give_to_owner(const Descriptor& folder, const Descriptor& made) {
-  struct stat found {};
+/// False: errno says why.
+bool find_user(const Descriptor& folder, std::optional<Owner>& user) {
+  struct stat found {
+  }, key{};
+  if (::fstat(folder.number(), &found) != 0) return false;
+  // Where everybody may write, a `broker.key` tells nothing.
+  const bool is_shared = (found.st_mode & (S_IWGRP | S_IWOTH)) == S_IWGRP;
+  if (!is_shared)
+    user = {found.st_uid, found.st_gid};
+  else if (::fstatat(folder.number(), "broker.key", &key, AT_SYMLINK_NOFOLLOW) == 0)
+    user = {key.st_uid, key.st_gid};
+  return true;
+}
+
+/// `made` has just been made in `folder`. What is nobody's yet stays root's.
+bool give_to_user(const Descriptor& folder, const Descriptor& made) {
+  std::optional<Owner> user;
   if (::geteuid() != 0) return true;
-  return ::fstat(folder.number(), &found) == 0 && ::fchown(made.number(), found.st_uid, found.st_gid) == 0;
+  return find_user(folder, user) && (!user || ::fchown(made.number(), user->user, user->group) == 0);
 }
 
 /// Takes away what could not be given; errno stays.
@@ -38,6 +52,13 @@ Descriptor take_back(const Place& at, int flags) {
 
 }  // namespace
 
+std::optional<Owner> user_of(const std::string& folder) {
+  std::optional<Owner> user;
+  const Descriptor opened(::open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (opened.is_open()) find_user(opened, user);
+  return user;
+}
+
 std::string folder_of(const std::string& path) {
   const auto slash = path.rfind('/');
   return slash == std::string::npos ? "." : path.substr(0, slash + 1);
@@ -47,7 +68,7 @@ Descriptor make_file(const std::string& path, int flags, mode_t mode) {
   const Place at = place_of(path);
   if (!at.folder.is_open()) return {};
   Descriptor file(::openat(at.folder.number(), at.name.c_str(), flags | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode));
-  return !file.is_open() || give_to_owner(at.folder, file) ? std::move(file) : take_back(at, 0);
+  return !file.is_open() || give_to_user(at.folder, file) ? std::move(file) : take_back(at, 0);
 }
 
 Descriptor open_or_make_file(const std::string& path, int flags) {
@@ -66,7 +87,7 @@ bool make_folder(const std::string& path) {
   if (!at.folder.is_open()) return false;
   if (::mkdirat(at.folder.number(), at.name.c_str(), 0700) != 0) return errno == EEXIST;
   const Descriptor made(::openat(at.folder.number(), at.name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  if (made.is_open() && give_to_owner(at.folder, made)) return true;
+  if (made.is_open() && give_to_user(at.folder, made)) return true;
   take_back(at, AT_REMOVEDIR);
   return false;
 }

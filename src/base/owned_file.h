@@ -1,14 +1,23 @@
 // Who owns what is made in a folder. An administrator's commands run as root, and a service that is not root has to be able to
-// work on with what they leave behind: whatever root makes belongs to the owner of the folder in which it lies.
+// work on with what they leave behind: whatever root makes belongs to the user of the folder in which it lies.
 #pragma once
 
 #include <sys/stat.h>
 
+#include <optional>
 #include <string>
 
 #include "base/descriptor.h"
 
 namespace sealmq {
+
+struct Owner {
+  uid_t user;
+  gid_t group;
+};
+/// Whose a folder is: its owner's. Where its group may write, and not everybody, as in the volume of a container whose user has
+/// another number each time, whose the `broker.key` in it is; then empty: whoever makes that.
+std::optional<Owner> user_of(const std::string& folder);
 
 /// `a/b` lies in `a/`, and `b` in `.`.
 std::string folder_of(const std::string& path);

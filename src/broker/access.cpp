@@ -65,7 +65,6 @@ Access::Access(const std::vector<std::unique_ptr<BrokerScheme>>& schemes, std::s
 }
 
 bool Access::may_log_in(const Identity& identity, std::string_view login, Profile profile) {
-  if (identity.status != Status::active) return false;
   if (identity.schemes.empty()) return profile == Profile::hardened;
   return std::ranges::find(identity.schemes, login) != identity.schemes.end();
 }

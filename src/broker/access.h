@@ -50,6 +50,7 @@ class Access {
   };
   /// What it proves of this identity; null: of nobody on the list. Errors: the list does not let it in so.
   static Result<Factors> check_login(const Identity* listed, const Login& login);
+  /// Of an active one.
   static bool may_log_in(const Identity& identity, std::string_view login, Profile profile);
   /// Adds a login to what a connection has proved.
   void add_login(Proved& proved, std::size_t login) const;

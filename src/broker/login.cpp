@@ -157,10 +157,10 @@ Result<> Link::enter_by_tls(const mqtt::Connect& packet) {
 
 /// Whether what TLS proved still holds.
 Result<> Link::prove_by_tls_again(Bytes data) {
-  const Identity* listed = core_.access.directory().find(identity);
   const bool is_over = peer.proof_ends != 0 && peer.proof_ends <= now.wall;
-  if (!data.empty() || peer.identity != identity || is_over || listed == nullptr || listed->status != Status::active)
+  if (!data.empty() || peer.identity.empty() || peer.identity != identity || is_over)
     return refused("TLS proves nobody any more");
+  TRY(prove(identity, nullptr, {}));
   mqtt::Properties properties;
   properties.authentication_method = tls_method;
   connection.send(mqtt::Auth{.reason = Reason::success, .properties = properties});
@@ -360,6 +360,7 @@ Result<> Link::prove(const std::string& who, const PendingLogin* login, Factors 
 // The client is who it says it is; it gets its session.
 Result<> Link::enter(const mqtt::Connect& packet, Proof proof) {
   const bool one_at_a_time = proof.who.guard != nullptr && proof.who.guard->relay() != nullptr;
+  if (!identity.empty() && proved.by.empty()) return refused("nothing has proved its identity");
   mqtt::Connack answer;
   answer.properties = proof.properties;
   if (proof.hop != Hop::none) answer.properties.user.push_back({hop_property, name(proof.hop)});
@@ -373,7 +374,7 @@ Result<> Link::enter(const mqtt::Connect& packet, Proof proof) {
     client_id = answer.properties.assigned_client_identifier.emplace(assigned);  // [MQTT-3.2.2-16]
     knows_its_id = packet.version == mqtt::Version::v5;
   }
-  if (proof.who.binds_client_id) bound_client_id = client_id;
+  if (proof.who.binds_client_id || by_tls) bound_client_id = client_id;
   std::optional<PendingWill> will;
   if (packet.will) {
     auto admitted = core_.admit_will(*this, client_id, *packet.will, now);

@@ -4,17 +4,19 @@
 
 #include "authority/audit_log.h"
 #include "base/text.h"
+#include "base/try.h"
 #include "cli/command.h"
 #include "keystore/file_access.h"
 
 namespace sealmq::cli {
 
 Result<> record(const RegistryChoice& choice, std::string_view what, std::string_view name, std::string_view text) {
-  if (!exists(choice.data)) {
-    notice("not in an audit log: there is no data folder " + choice.data + " here");
+  const BrokerPlace place = TRY(find_place(choice));
+  if (!exists(place.folder.path)) {
+    notice("not in an audit log: there is no data folder " + place.folder.path + " here");
     return {};
   }
-  const authority::AuditLog log({choice.data}, "uid " + std::to_string(::getuid()));
+  const authority::AuditLog log(place.folder, "uid " + std::to_string(::getuid()));
   return log.add(what, name, text, wall_milliseconds()).map_error([](const Error& error) {
     return Error{error.blame, "done, but not in the audit log: " + error.what};
   });

@@ -40,13 +40,13 @@ also against somebody who may write in the data folder.)",
 };
 
 struct Options {
-  std::string data;
+  RegistryChoice place;
   std::string after;
   bool json = false;
 };
 
 Result<> run_audit(const Options& options) {
-  const DataFolder folder = TRY(find_data_folder(options.data));
+  const DataFolder folder = TRY(find_data_folder(TRY(find_place(options.place)).folder.path));
   const auto verdict = TRY(authority::AuditLog(folder, "").check(options.after));
   const std::string mark = authority::to_mark(verdict.last);
   if (options.json) {
@@ -78,7 +78,7 @@ void add_authority(Command& app, int& exit_code) {
   Command& audit = authority.add("audit", about_audit);
   audit.option("--after", options->after, "NUMBER:HASH", "what an earlier audit printed: it must still be so");
   add_json_option(audit, options->json);
-  add_data_option(audit, options->data);
+  add_place_options(audit, options->place);
   audit.callback([options, &exit_code] { exit_code = finish(run_audit(*options)); });
 }
 

@@ -41,8 +41,8 @@ Result<OpenAuthority> open_or_make_authority(const std::string& folder, Random& 
 }
 
 Result<std::unique_ptr<Registry>> visible_registry(const RegistryChoice& choice) {
-  const DataFolder folder{choice.data};
-  if (choice.url.empty() && !exists(folder.registry()) && !exists(folder.configuration())) return std::unique_ptr<Registry>();
+  const BrokerPlace place = TRY(find_place(choice));
+  if (place.registry.empty() && !exists(place.folder.registry())) return std::unique_ptr<Registry>();
   return open_registry(choice);
 }
 

@@ -9,6 +9,7 @@
 #include "base/try.h"
 #include "cli/ask_pin.h"
 #include "cli/command.h"
+#include "cli/registry_choice.h"
 #include "cli/settings_text.h"
 #include "cli/stray_signals.h"
 #include "crypto/random.h"
@@ -41,14 +42,13 @@ ready
 )",
 };
 
+constexpr std::chrono::minutes longest_making_of_a_key{15};  // systemd waits for 90 seconds otherwise
+
 struct Options {
-  std::string file;
-  std::string data;
-  bool data_given = false;
+  RegistryChoice place;
   std::optional<std::uint16_t> port;
   std::optional<std::string> bind;
   std::optional<std::uint32_t> threads;
-  std::string registry;
   std::string keystore;
   std::string log_format;
   bool allow_plain = false;
@@ -60,12 +60,7 @@ struct Options {
 
 /// The file, and what the command line says beside it.
 Result<server::Configuration> load(const Options& options) {
-  std::string file = options.file;
-  if (file.empty() && exists(DataFolder{options.data}.configuration())) file = DataFolder{options.data}.configuration();
-  server::Configuration configuration = file.empty() ? server::Configuration() : TRY(server::read_configuration(file));
-
-  if (options.data_given || configuration.data.empty()) configuration.data = options.data;
-  if (!options.registry.empty()) configuration.registry = options.registry;
+  server::Configuration configuration = TRY(find_configuration(options.place));
   if (!configuration.registry.empty()) TRY(check_registry_url(configuration.registry));
   if (!options.log_format.empty()) configuration.log_format = options.log_format;
   if (options.threads) configuration.threads = *options.threads;
@@ -139,8 +134,10 @@ Result<> serve(const Options& options, const server::Configuration& configuratio
   crypto::OsRandom random;
 
   const DataFolder folder = TRY(open_data_folder(configuration.data));
-  if (server::needs_rabin(configuration) && !exists(folder.rabin_key()))
+  if (server::needs_rabin(configuration) && !exists(folder.rabin_key())) {
     log->info("making a Rabin key, which takes seconds, on a small machine a minute");
+    service->starting(longest_making_of_a_key, "making a Rabin key");
+  }
   auto parts = TRY(server::open_parts(folder, configuration, random, options.keystore, pin_asker()));
   auto broker = server::BrokerServer::start(configuration, std::move(parts), random, *log, service);
   if (!broker && broker.error().what.starts_with("cannot listen on "))
@@ -199,11 +196,11 @@ Result<> run(const Options& options) {
 void add_broker(Command& app, int& exit_code) {
   Command& command = app.add("broker", about);
   const auto options = std::make_shared<Options>();  // the callback owns it
-  command.option("-c,--config", options->file, "FILE",
+  command.option("-c,--config", options->place.configuration, "FILE",
                  "configuration; if not given, sealmq.toml in the data folder if it is there");
-  add_data_option(command, options->data);
+  add_data_option(command, options->place.data);
   command
-      .option("--registry", options->registry, "URL",
+      .option("--registry", options->place.url, "URL",
               "the list of identities for several brokers, postgresql://USER@HOST/DATABASE")
       ->envname("SEALMQ_REGISTRY");
   command.option("--keystore", options->keystore, "URI",
@@ -224,7 +221,7 @@ void add_broker(Command& app, int& exit_code) {
   command.flag("--help-settings", options->help_settings, "every setting of the configuration, with type, default and meaning");
   add_json_option(command, options->json);
   command.callback([&command, options, &exit_code] {
-    options->data_given = command.count("--data") > 0;
+    options->place.data_given = command.count("--data") > 0;
     exit_code = finish(run(*options));
   });
 }

@@ -26,7 +26,7 @@ constexpr About about{
         R"(A PIN that is asked for comes from the terminal, or from SEALMQ_PIN. The last try before a card locks itself is left
 to a person.)",
     .examples = R"($ sealmq card simulate --folder my-card &
-$ sealmq card init boiler07 --broker-key broker.pub
+$ sealmq card init boiler07
 $ sealmq identity enroll boiler07.pub --publish 'plant/7/#' --scheme scacauth
 )",
 };
@@ -195,7 +195,7 @@ void add_card(Command& app, int& exit_code) {
        .text =
            R"(Makes new keys on the card in a reader and gives it a UID, which is NAME. Writes NAME.key, which says where the keys
 are, and NAME.pub. Keys that are on the card are replaced.)",
-       .examples = "$ sealmq card init boiler07 --broker-key broker.pub\n"},
+       .examples = "$ sealmq card init boiler07\n"},
       run_init);
   init.argument("NAME", options->name, "8 of 0-9 A-Z a-z");
   init.option("--broker-key", options->broker_key, "broker.pub", "whose RSA key the card is to know");

@@ -144,6 +144,7 @@ void add_tls_options(Command& command, ClientOptions& options) {
 
 void add_client_options(Command& command, ClientOptions& options, const char* peers) {
   add_address_options(command, options);
+  command.option("-A", options.bind_address, "ADDRESS", "an address of this machine to connect from, where it has several");
   command.option("-i,--id", options.client_id, "ID", "client id; without, the broker chooses one");
   command.option("-k,--keepalive", options.keep_alive, "SECONDS", "keep-alive")->capture_default_str();
   command.option("-V,--protocol-version", options.version, "5|311|31", "MQTT version")->capture_default_str();
@@ -198,9 +199,10 @@ void add_session_options(Command& command, ClientOptions& options) {
       ->check(within(0, std::numeric_limits<std::uint32_t>::max()));
   command.heading("Will");
   command.option("--will-topic", options.will_topic, "TOPIC", "where the broker publishes if the connection is lost");
-  command.option("--will-payload", options.will_payload, "TEXT", "what it publishes there");
-  command.option("--will-qos", options.will_qos, "0|1|2", "with which quality of service")->check(within(0, 2));
-  command.flag("--will-retain", options.will_retain, "and whether it keeps it");
+  auto* payload = command.option("--will-payload", options.will_payload, "TEXT", "what it publishes there");
+  auto* qos = command.option("--will-qos", options.will_qos, "0|1|2", "with which quality of service")->check(within(0, 2));
+  auto* retain = command.flag("--will-retain", options.will_retain, "and whether it keeps it");
+  for (auto* of_will : {payload, qos, retain}) of_will->needs("--will-topic");
 }
 
 void add_habits(Command& command, Habits& habits, ClientOptions& options) {
@@ -226,6 +228,7 @@ void print_refused(const RefusedMessage& refused, bool json) {
 Result<ConnectOptions> connect_options(const ClientOptions& options) {
   ConnectOptions connect;
   connect.url = url_of(options);
+  connect.bind_address = options.bind_address;
   connect.tls = options.tls;
   connect.proxy = options.proxy;
   connect.client_id =
@@ -235,9 +238,13 @@ Result<ConnectOptions> connect_options(const ClientOptions& options) {
   connect.clean_start = !options.no_clean;
   if (options.no_clean && connect.client_id.empty())
     return fail_with_hint(Blame::caller_misused, "a session that is kept needs a name to be found by", "-i ID");
+  const bool is_v5 = connect.version == mqtt::Version::v5;
+  if (options.session_expiry >= 0 && !is_v5)
+    return fail_with_hint(Blame::caller_misused, "-x is of MQTT 5; in MQTT 3 the broker decides how long it keeps a session",
+                          "-V 5, or -c alone");
   if (options.session_expiry >= 0)
     connect.session_expiry = std::chrono::seconds(options.session_expiry);
-  else if (options.no_clean)
+  else if (options.no_clean && is_v5)
     connect.session_expiry = std::chrono::seconds(std::numeric_limits<std::uint32_t>::max());  // for ever
   connect.user_name = options.user_name;
   connect.password = TRY(password_of(options));
@@ -246,8 +253,6 @@ Result<ConnectOptions> connect_options(const ClientOptions& options) {
   if (!options.will_topic.empty())
     connect.will = WillMessage{options.will_topic, to_buffer(as_bytes(options.will_payload)),
                                static_cast<mqtt::QoS>(options.will_qos), options.will_retain};
-  else if (!options.will_payload.empty() || options.will_retain)
-    return fail_with_hint(Blame::caller_misused, "a will needs a topic", "--will-topic TOPIC");
   connect.scheme = options.scheme;
   connect.key_file = options.key;
   connect.ask_pin = pin_asker();
@@ -305,6 +310,7 @@ Failure with_hint(const Error& error, const ClientOptions& options) {
   if (error.what.starts_with("cannot connect to "))
     return hinted(is_here(options) ? "is a broker running there? sealmq broker starts one"
                                    : "is a broker running there, on this port?");
+  if (error.what.starts_with("MQTT 3 has no ")) return hinted("-V 5");
   if (error.what.starts_with("no scheme is called ")) return hinted("sealmq version lists the schemes");
   if (error.blame == Blame::not_authorised) return hinted(hint_of_refusal(options, says("refused the connection")));
   return Failure(error);

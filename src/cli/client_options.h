@@ -15,6 +15,7 @@ struct ClientOptions {
   std::uint16_t port = 0;  // not given
   std::string unix_socket;
   std::string proxy;
+  std::string bind_address;
   TlsOptions tls;
   std::string client_id;
   std::string client_id_prefix;

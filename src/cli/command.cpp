@@ -5,6 +5,7 @@
 #include <chrono>
 #include <iostream>
 
+#include "base/text.h"
 #include "cli/colour.h"
 
 namespace sealmq::cli {
@@ -77,6 +78,22 @@ CLI::Validator within(std::int64_t least, std::int64_t most) {
           ""};
 }
 
+CLI::Validator time_span(std::uint64_t most_days) {
+  return {[=](std::string& given) {
+            const std::uint64_t most = most_days * 86'400;
+            std::uint64_t count = 0;
+            const auto [end, error] = std::from_chars(given.data(), given.data() + given.size(), count);
+            const std::string_view unit(end, static_cast<std::size_t>(given.data() + given.size() - end));
+            const std::uint64_t seconds = unit == "s" ? 1 : unit == "m" ? 60 : unit == "h" ? 3600 : unit == "d" ? 86'400 : 0;
+            if (error != std::errc() || seconds == 0 || count == 0 || count > most / seconds)
+              return printable(given, 100) + " is not a time such as 30m, 12h or 7d, " + std::to_string(most_days) +
+                     " days at most";
+            given = std::to_string(count * seconds);
+            return std::string();
+          },
+          ""};
+}
+
 int exit_code_for(Blame blame) {
   switch (blame) {
     case Blame::caller_misused:
@@ -117,9 +134,9 @@ void notice(std::string_view text) {
   write(text, text.starts_with("warning: ") ? yellow : "");
 }
 
-void add_data_option(Command& command, std::string& data) {
+CLI::Option* add_data_option(Command& command, std::string& data) {
   data = "./sealmq-data";
-  command.option("--data", data, "DIR", "the broker's data folder")->capture_default_str()->envname("SEALMQ_DATA");
+  return command.option("--data", data, "DIR", "the broker's data folder")->capture_default_str()->envname("SEALMQ_DATA");
 }
 
 void add_unproved_option(Command& command, bool& unproved) {

@@ -105,6 +105,8 @@ class Command : public CLI::App {
 CLI::Validator more_than_zero();
 /// Validator of whole numbers; says the limits in words.
 CLI::Validator within(std::int64_t least, std::int64_t most);
+/// Takes `30m`, `12h` or `7d`, and puts the seconds in its place.
+CLI::Validator time_span(std::uint64_t most_days);
 
 int exit_code_for(Blame blame);
 
@@ -122,7 +124,7 @@ inline int finish(const Result<>& result) {
 }
 
 /// --data DIR, the same in every subcommand.
-void add_data_option(Command& command, std::string& data);
+CLI::Option* add_data_option(Command& command, std::string& data);
 /// --unproved, of commands that take NAME.pub.
 void add_unproved_option(Command& command, bool& unproved);
 /// --json, likewise.

@@ -9,6 +9,7 @@
 #include "cli/client_options.h"
 #include "cli/command.h"
 #include "cli/doctor_probe.h"
+#include "cli/registry_choice.h"
 #include "crypto/random.h"
 #include "keystore/file_access.h"
 #include "net/address.h"
@@ -38,8 +39,7 @@ finding: clients without any key may publish
 struct Options {
   ClientOptions client;
   std::string broker_key;
-  std::string data;
-  bool data_given = false;
+  RegistryChoice place;
   bool json = false;
 };
 
@@ -250,31 +250,34 @@ Result<> look_at_broker(Report& report, const Options& options) {
 
 // -- files on this machine ------------------------------------------------------------------------------------------------------
 
-void look_at_broker_key(Report& report, const Options& options) {
+void look_at_broker_key(Report& report, const Options& options, const std::optional<DataFolder>& folder) {
   const auto key = read_broker_identity(options.broker_key);
   if (!key) return report.finding("broker key", key.error().what, "copy broker.pub from the broker's data folder again");
   report.fact("broker key", key->id);
-  if (!options.data_given) return;
-  const auto own = read_broker_identity(DataFolder{options.data}.broker_pub());
+  if (!folder) return;
+  const auto own = read_broker_identity(folder->broker_pub());
   if (own && !(*own == *key))
-    report.finding("broker key", options.broker_key + " belongs to another broker than " + options.data,
-                   "cp " + DataFolder{options.data}.broker_pub() + " " + options.broker_key);
+    report.finding("broker key", options.broker_key + " belongs to another broker than " + folder->path,
+                   "cp " + folder->broker_pub() + " " + options.broker_key);
 }
 
-void look_at_data(Report& report, const Options& options) {
-  const DataFolder folder{options.data};
-  if (!exists(options.data))
-    return report.finding("data folder", options.data + " is not there", "sealmq broker --data " + options.data);
-  report.fact("data folder", options.data + (broker_runs(folder) ? ", a broker works in it" : ", no broker works in it"));
+/// Null if nothing here was named.
+std::optional<server::Configuration> configuration_here(Report& report, const RegistryChoice& place) {
+  if (!place.data_given && place.configuration.empty()) return {};
+  auto read = find_configuration(place);
+  if (read) return *std::move(read);
+  report.finding("configuration", read.error().what,
+                 "sealmq broker --check " + (place.configuration.empty() ? "--data " + place.data : "-c " + place.configuration));
   server::Configuration configuration;
-  if (exists(folder.configuration())) {
-    auto read = server::read_configuration(folder.configuration());
-    if (read)
-      configuration = *std::move(read);
-    else
-      report.finding("configuration", read.error().what, "sealmq broker --check --data " + options.data);
-  }
-  configuration.data = options.data;
+  configuration.data = place.data;
+  return configuration;
+}
+
+void look_at_data(Report& report, const server::Configuration& configuration) {
+  const DataFolder folder{configuration.data};
+  if (!exists(folder.path))
+    return report.finding("data folder", folder.path + " is not there", "sealmq broker --data " + folder.path);
+  report.fact("data folder", folder.path + (broker_runs(folder) ? ", a broker works in it" : ", no broker works in it"));
   for (const server::Problem& problem : server::find_problems(configuration)) report.finding("files", problem.what, problem.next);
   for (const std::string& line : server::warnings(configuration)) report.finding("configuration", line, "");
 }
@@ -282,8 +285,10 @@ void look_at_data(Report& report, const Options& options) {
 Result<int> run(const Options& options) {
   Report report(options.json);
   TRY(look_at_broker(report, options));
-  if (!options.broker_key.empty()) look_at_broker_key(report, options);
-  if (options.data_given) look_at_data(report, options);
+  const auto configuration = configuration_here(report, options.place);
+  if (!options.broker_key.empty())
+    look_at_broker_key(report, options, configuration ? std::optional(DataFolder{configuration->data}) : std::nullopt);
+  if (configuration) look_at_data(report, *configuration);
   return report.end();
 }
 
@@ -297,10 +302,9 @@ void add_doctor(Command& app, int& exit_code) {
   command.heading("Files");
   command.option("--broker-key", options->broker_key, "broker.pub",
                  "as devices have it: is it sound, and that of the data folder");
-  add_data_option(command, options->data);
+  add_place_options(command, options->place);
   add_json_option(command, options->json);
-  command.callback([&command, options, &exit_code] {
-    options->data_given = command.count("--data") > 0;
+  command.callback([options, &exit_code] {
     const auto ended = run(*options);
     exit_code = ended ? *ended : tell(ended.error());
     if (!ended) exit_code = exit_environment;

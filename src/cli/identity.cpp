@@ -1,8 +1,6 @@
 // sealmq identity: makes keys, and keeps the broker's list of who may do what.
 #include <algorithm>
-#include <charconv>
 #include <iostream>
-#include <map>
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
@@ -53,9 +51,9 @@ struct Options {
   unsigned rsa_bits = 0;
   RegistryChoice registry;
   std::string reason;
-  std::uint64_t expires = 3'600'000;  // milliseconds from now
-  std::vector<std::string> files;     // of enroll
-  std::string new_keys;               // of rekey
+  std::uint64_t expires = 3600;    // seconds from now
+  std::vector<std::string> files;  // of enroll
+  std::string new_keys;            // of rekey
   bool password_only = false;
   RightsOptions rights;
   bool against_authority = false;  // of restore
@@ -341,9 +339,13 @@ Result<> run_ticket(const Options& options) {
   std::array<std::uint8_t, 16> code{};
   random.fill(code);
   const auto now = wall_milliseconds();
-  const Ticket ticket{
-      options.name,           *kind_from(options.kind), options.rights.to_publish(), options.rights.to_subscribe(),
-      options.rights.schemes, now + options.expires,    options.unproved};
+  const Ticket ticket{options.name,
+                      *kind_from(options.kind),
+                      options.rights.to_publish(),
+                      options.rights.to_subscribe(),
+                      options.rights.schemes,
+                      now + options.expires * 1000,
+                      options.unproved};
   const auto registry = TRY(open_or_make_registry(options.registry));
   TRY(registry->add_ticket(crypto::sha256(code), ticket, now));
   if (options.json)
@@ -460,7 +462,7 @@ Result<> run_deny(const Options& options) {
 Result<> carry_out(Registry& registry, const Options& options, std::string_view done, std::uint64_t order) {
   if (is_idle_file(options.registry)) {
     print_ended(done, options.name, TRY(registry.progress(order)), options.json);
-    notice("no broker runs on " + options.registry.data + "; the next one to start there carries it out");
+    notice("no broker runs on " + TRY(find_place(options.registry)).folder.path + "; the next one to start there carries it out");
     return {};
   }
   const Progress progress = TRY(wait_for_brokers(registry, order));
@@ -524,20 +526,6 @@ Result<> run_restore(const Options& options) {
 }
 
 // -- options -------------------------------------------------------------------------------------------------------------------
-
-/// Replaces `30m` by its milliseconds.
-std::string read_time(std::string& text) {
-  static const std::map<char, std::uint64_t> units{{'s', 1000}, {'m', 60'000}, {'h', 3'600'000}, {'d', 86'400'000}};
-  constexpr std::uint64_t longest = 30 * 86'400'000ULL;
-  const auto unit = text.empty() ? units.end() : units.find(text.back());
-  std::uint64_t count = 0;
-  const auto end = text.data() + (text.empty() ? 0 : text.size() - 1);
-  const auto [stopped, error] = std::from_chars(text.data(), end, count);
-  if (unit == units.end() || error != std::errc() || stopped != end || count == 0 || count > longest / unit->second)
-    return printable(text) + " is not a time such as 30m, 12h or 7d, 30 days at most";
-  text = std::to_string(count * unit->second);
-  return "";
-}
 
 constexpr About about_new{
     .summary = "make a private key on this machine",
@@ -678,7 +666,7 @@ void add_identity(Command& app, int& exit_code) {
   for (Command* command : {&make, &ticket})
     command->choice("--kind", options->kind, {"device", "service", "person"}, "what it is")->capture_default_str();
   ticket.option("--expires", options->expires, "TIME", "how long it can be used, such as 30m, 12h or 7d, 30 days at most (1h)")
-      ->transform(CLI::Validator(read_time, ""));
+      ->transform(time_span(30));
   revoke.option("--reason", options->reason, "TEXT", "kept with the identity and in the audit log")->required();
   for (Command* command : {&enroll, &rekey}) add_unproved_option(*command, options->unproved);
   ticket.flag("--unproved", options->unproved, "also for a program that does not prove each of the keys it brings");

@@ -1,10 +1,11 @@
 // sealmq key: keys of topics, for messages that no broker reads.
 #include <algorithm>
-#include <charconv>
 #include <fstream>
 #include <iostream>
 #include <iterator>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <span>
 
 #include "base/text.h"
 #include "base/try.h"
@@ -100,13 +101,15 @@ constexpr About about_open{
 
 using Json = nlohmann::ordered_json;
 
+constexpr std::uint64_t usual_lifetime = 30 * 86'400;  // seconds
+
 struct Options {
   ClientOptions client;
   std::string filter;
   std::string kind = "symmetric";
   std::string form = "inside";
   std::string cipher = "a128gcm";
-  std::string lasts = "30d";
+  std::optional<std::uint64_t> lasts;  // seconds
   std::string prefix{payload::default_key_prefix};
   std::string name;
   std::string file;
@@ -125,16 +128,6 @@ Failure misused(std::string what) {
 
 Now now() {
   return {.steady = 0, .wall = wall_milliseconds()};
-}
-
-Result<std::uint64_t> seconds_of(std::string_view text) {
-  std::uint64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
-  const std::uint64_t factor = unit == "s" ? 1 : unit == "m" ? 60 : unit == "h" ? 3600 : unit == "d" ? 86400 : 0;
-  if (error != std::errc() || factor == 0 || number == 0 || number > 100'000)
-    return misused("--lasts is a number and s, m, h or d, not " + printable(text));
-  return number * factor;
 }
 
 Result<std::unique_ptr<KeyStore>> open_own_key(const Options& options, Random& random) {
@@ -253,8 +246,8 @@ Result<> make(const Options& options) {
   if (!own_keys(*opened.keys->all(), options.filter, opened.own->identity()).empty())
     return fail_with_hint(Blame::caller_misused, "there is a key for " + options.filter + " already",
                           "sealmq key rotate replaces it");
-  const auto seconds = TRY(seconds_of(options.lasts));
-  const auto key = make_topic_key(options.filter, *kind, *form, *cipher, now(), seconds, opened.own->identity(), random);
+  const auto key = make_topic_key(options.filter, *kind, *form, *cipher, now(), options.lasts.value_or(usual_lifetime),
+                                  opened.own->identity(), random);
   TRY(opened.keys->put(key));
   print_made(key, options.json);
   return {};
@@ -331,7 +324,7 @@ Result<> replace(const Options& options, const Replacement& wanted) {
   if (keys.empty())
     return fail_with_hint(Blame::caller_misused, "no key of yours for " + options.filter, "sealmq key new FILTER");
   const TopicKey& last = keys.front();
-  const auto seconds = options.lasts == "30d" ? last.not_after - last.not_before : TRY(seconds_of(options.lasts));
+  const auto seconds = options.lasts.value_or(last.not_after - last.not_before);
   auto next = make_topic_key(options.filter, last.kind, last.form, last.cipher, now(), seconds, opened.own->identity(), random);
   next.not_before = std::max(next.not_before, last.not_before + 1);
   next.members = last.members;
@@ -340,22 +333,23 @@ Result<> replace(const Options& options, const Replacement& wanted) {
     const auto removed = std::erase_if(next.members, [&](const auto& member) { return member.identity.name == wanted.without; });
     if (removed == 0) return misused(wanted.without + " does not share the key of " + options.filter);
   }
+  const TopicKey& newest = is_made ? last : next;
   std::optional<Client> client;
-  if (!next.members.empty()) client = TRY(connect_to_deal(options));
+  if (!newest.members.empty()) client = TRY(connect_to_deal(options));
   if (!is_made) {
     next.is_undealt = !next.members.empty();
     TRY(opened.keys->put(next));
-    for (TopicKey& key : keys) {
-      if (key.state != TopicKey::State::revoked) key.state = wanted.former;
-      // Who was removed still has it: from now on nothing under it counts, whoever wrote it.
-      if (!wanted.without.empty()) key.not_after = std::min(key.not_after, next.not_before);
-      key.members = next.members;
-      key.is_undealt = false;
-      TRY(opened.keys->put(key));
-    }
+  }
+  // Also of what was made before: a write may have failed in the midst of it.
+  for (TopicKey& key : std::span(keys).subspan(is_made ? 1 : 0)) {
+    if (key.state != TopicKey::State::revoked) key.state = wanted.former;
+    // Who was removed still has it: from now on nothing under it counts, whoever wrote it.
+    if (!wanted.without.empty()) key.not_after = std::min(key.not_after, newest.not_before);
+    key.members = newest.members;
+    key.is_undealt = false;
+    TRY(opened.keys->put(key));
   }
   if (client) TRY(deal_marked(options, *client, *opened.own, *opened.keys, random));
-  const TopicKey& newest = is_made ? last : next;
   print_made(newest, options.json);
   if (is_made) notice("it was made before and had not been dealt; now it is");
   return {};
@@ -442,7 +436,8 @@ Result<> delegate(const Options& options) {
   delegation.filter = options.filter;
   delegation.name = to.name;
   delegation.not_before = now().wall / 1000;
-  delegation.not_after = options.ends ? delegation.not_before - 1 : delegation.not_before + TRY(seconds_of(options.lasts));
+  delegation.not_after =
+      options.ends ? delegation.not_before - 1 : delegation.not_before + options.lasts.value_or(usual_lifetime);
   delegation.serial = TRY(opened.keys->next_deal());
   const auto topic = payload::dealing_topic(options.prefix, opened.own->identity(), options.filter, payload::Deal::delegate);
   const auto message = TRY(payload::encode_delegation(delegation, topic, *opened.own, delegation.serial, now()));
@@ -607,7 +602,9 @@ void add_key(Command& app, int& exit_code) {
         ->capture_default_str();
     return added;
   };
-  constexpr const char* lasts = "nothing is sent with it later: s, m, h or d";
+  const auto add_lifetime = [](const Added& added, const char* description) {
+    return added.command.option("--lasts", added.options->lasts, "TIME", description)->transform(time_span(36'500));
+  };
 
   const Added made = without_broker("new", about_new, make);
   made.command.argument("FILTER", made.options->filter, "its topics");
@@ -623,7 +620,7 @@ void add_key(Command& app, int& exit_code) {
       ->capture_default_str();
   made.command.choice("--cipher", made.options->cipher, {"a128gcm", "a256gcm", "chacha20-poly1305"}, "what encrypts")
       ->capture_default_str();
-  made.command.option("--lasts", made.options->lasts, "TIME", lasts)->capture_default_str();
+  add_lifetime(made, "nothing is sent with it later: s, m, h or d (30d)");
 
   const Added shared = with_broker("share", about_share, share);
   shared.command.flag("--write-only", shared.options->write_only, "of a pair, only to write");
@@ -637,14 +634,14 @@ void add_key(Command& app, int& exit_code) {
   untrusted.command.argument("ADMIN.pub", untrusted.options->file, "the administrator, or its name");
   const Added delegated = with_broker("delegate", about_delegate, delegate);
   delegated.command.argument("NAME.pub", delegated.options->file, "who may share them");
-  delegated.command.option("--lasts", delegated.options->lasts, "TIME", "for how long: s, m, h or d")->capture_default_str();
-  delegated.command.flag("--end", delegated.options->ends, "takes it back");
+  auto* lifetime = add_lifetime(delegated, "for how long: s, m, h or d (30d)");
+  delegated.command.flag("--end", delegated.options->ends, "takes it back")->excludes(lifetime);
   const Added listed = without_broker("list", about_list, list);
 
   const Added rotated = with_broker("rotate", about_rotate, [](const Options& options) {
     return replace(options, {TopicKey::State::decrypt_only, {}});
   });
-  rotated.command.option("--lasts", rotated.options->lasts, "TIME", lasts);
+  add_lifetime(rotated, "nothing is sent with it later: s, m, h or d; as long as the former one, if not given");
   const Added revoked = with_broker("revoke", about_revoke, [](const Options& options) {
     return replace(options, {options.name.empty() ? TopicKey::State::revoked : TopicKey::State::decrypt_only, options.name});
   });

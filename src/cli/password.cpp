@@ -14,7 +14,6 @@
 #include "keystore/file_access.h"
 #include "registry/data_folder.h"
 #include "sealmq/registry.h"
-#include "server/configuration.h"
 #include "server/password_file.h"
 #include "server/recoverable_passwords.h"
 
@@ -47,7 +46,6 @@ struct Options {
   std::string name;
   bool remove = false;
   bool recoverable = false;
-  std::string configuration;
   bool json = false;
 };
 
@@ -62,8 +60,9 @@ void print_done(std::string_view what, const Options& options) {
 
 Result<> run(const Options& options) {
   const std::string& name = options.name;
-  const DataFolder folder = TRY(find_data_folder(options.registry.data));
-  const std::string file = TRY(find_password_file(options.registry, options.configuration));
+  const BrokerPlace place = TRY(find_place(options.registry));
+  const DataFolder folder = TRY(find_data_folder(place.folder.path));
+  const std::string& file = place.passwords;
   if (options.remove) {
     const bool was_there = options.recoverable ? TRY(server::remove_recoverable_password(folder.recoverable_passwords(), name))
                                                : TRY(server::remove_password(file, name));
@@ -93,17 +92,10 @@ Result<> run(const Options& options) {
 
 }  // namespace
 
-Result<std::string> find_password_file(const RegistryChoice& choice, const std::string& configuration) {
-  const DataFolder folder{choice.data};
-  const std::string file = !configuration.empty() ? configuration : exists(folder.configuration()) ? folder.configuration() : "";
-  if (file.empty()) return folder.passwords();
-  const auto named = TRY(server::read_configuration(file)).password_file;
-  return named.empty() ? folder.passwords() : named;
-}
-
 Result<> forget_passwords(const RegistryChoice& choice, const std::string& name) {
-  TRY(server::remove_password(TRY(find_password_file(choice, "")), name));
-  TRY(server::remove_recoverable_password(DataFolder{choice.data}.recoverable_passwords(), name));
+  const BrokerPlace place = TRY(find_place(choice));
+  TRY(server::remove_password(place.passwords, name));
+  TRY(server::remove_recoverable_password(place.folder.recoverable_passwords(), name));
   return {};
 }
 
@@ -115,8 +107,6 @@ void add_identity_password(Command& identity, int& exit_code) {
   command.flag("--recoverable", options->recoverable,
                "for clients of pmqtt@paper alone: keeps the password itself, in a file of its own that only that profile reads. "
                "Whoever gets the file has the password");
-  command.option("-c,--config", options->configuration, "FILE",
-                 "the broker's configuration, which may name another password_file; sealmq.toml in the data folder if not given");
   add_json_option(command, options->json);
   add_registry_options(command, options->registry);
   command.callback([options, &exit_code] { exit_code = finish(run(*options)); });

@@ -1,4 +1,4 @@
-// Where the passwords of a broker lie, for commands that change them.
+// Passwords, for other commands that change the list.
 #pragma once
 
 #include <string>
@@ -6,10 +6,6 @@
 #include "cli/registry_choice.h"
 
 namespace sealmq::cli {
-
-/// The file that the broker's configuration names (`configuration`, or sealmq.toml in the data folder if that is empty), or else
-/// the one in the data folder. Errors: caller_misused, environment.
-Result<std::string> find_password_file(const RegistryChoice& choice, const std::string& configuration);
 
 /// What is kept of the name's passwords goes, if there is anything.
 Result<> forget_passwords(const RegistryChoice& choice, const std::string& name);

@@ -60,15 +60,15 @@ Result<> set(MessageProperties& message, const std::string& packet, const std::s
 }
 
 Texts* user_properties_of(const std::string& packet, const PropertyTargets& targets) {
-  if (packet == "connect" && targets.connect != nullptr) return &targets.connect->user_properties;
-  if (packet == "will" && targets.connect != nullptr) return &targets.connect->will->user_properties;
+  if (packet == "connect") return &targets.connect->user_properties;
+  if (packet == "will") return &targets.connect->will->user_properties;
   if (packet == "publish" && targets.publish != nullptr) return &targets.publish->user_properties;
   if (packet == "subscribe" && targets.subscribe != nullptr) return &targets.subscribe->user_properties;
   return nullptr;
 }
 
 Result<> apply(const std::string& packet, const std::string& name, Words values, const PropertyTargets& targets) {
-  if (packet == "will" && targets.connect != nullptr && !targets.connect->will)
+  if (packet == "will" && !targets.connect->will)
     return fail_with_hint(Blame::caller_misused, "a will needs a topic", "--will-topic TOPIC");
   if (name == "user-property") {
     Texts* texts = user_properties_of(packet, targets);
@@ -79,12 +79,12 @@ Result<> apply(const std::string& packet, const std::string& name, Words values,
   }
   if (values.size() != 1) return fail(Blame::caller_misused, "the property " + printable(name) + " has one value");
   const std::string& value = values[0];
-  if (packet == "connect" && targets.connect != nullptr) {
+  if (packet == "connect") {
     if (name == "session-expiry-interval") return read(value, targets.connect->session_expiry);
     if (name == "receive-maximum") return read(value, targets.connect->receive_maximum, 1);
     if (name == "maximum-packet-size") return read(value, targets.connect->maximum_packet_size, 1);
   }
-  if (packet == "will" && targets.connect != nullptr) {
+  if (packet == "will") {
     if (name == "will-delay-interval") return read(value, targets.connect->will->delay);
     return set(targets.connect->will->properties, packet, name, value);
   }
@@ -104,6 +104,8 @@ void add_property_option(Command& command, PropertyOptions& options, const char*
 }
 
 Result<> apply(const PropertyOptions& options, const PropertyTargets& targets) {
+  if (!options.empty() && targets.connect->version != mqtt::Version::v5)
+    return fail(Blame::caller_misused, "MQTT 3 has no properties: -D");
   for (const auto& words : options) {
     if (words.size() < 3) return fail(Blame::caller_misused, "-D needs a packet, a property and a value");
     TRY(apply(in_small_letters(words[0]), in_small_letters(words[1]), Words(words).subspan(2), targets));

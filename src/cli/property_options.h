@@ -17,7 +17,7 @@ void add_property_option(Command& command, PropertyOptions& options, const char*
 
 /// Where the properties of each packet go; null where the subcommand sends no such packet.
 struct PropertyTargets {
-  ConnectOptions* connect = nullptr;  ///< also for those of the Will, which must be there by then
+  ConnectOptions* connect;  ///< never null; also for those of the Will, which must be there by then
   PublishOptions* publish = nullptr;
   SubscribeOptions* subscribe = nullptr;
 };

@@ -1,6 +1,7 @@
 // sealmq pub: publishes messages.
 #include <chrono>
 #include <iostream>
+#include <limits>
 #include <memory>
 #include <thread>
 
@@ -10,6 +11,8 @@
 #include "cli/command.h"
 #include "cli/message_source.h"
 #include "cli/property_options.h"
+#include "cli/sending_progress.h"
+#include "client/message_properties.h"
 #include "sealmq/client.h"
 #include "sealmq/scheme.h"
 
@@ -52,6 +55,21 @@ struct Options {
   bool json = false;
 };
 
+/// An error of publishing that came when -W ran out, which has a code of its own.
+class Patience {
+ public:
+  explicit Patience(std::chrono::milliseconds patience) : patience_(patience) {}
+  /// With each message.
+  void begin() { end_ = std::chrono::steady_clock::now() + patience_; }
+  bool explains(const Error& error) const {
+    return error.blame == Blame::environment && std::chrono::steady_clock::now() >= end_;
+  }
+
+ private:
+  std::chrono::milliseconds patience_;
+  std::chrono::steady_clock::time_point end_;
+};
+
 Result<PublishOptions> publish_options(const Options& options) {
   PublishOptions publish;
   publish.qos = static_cast<mqtt::QoS>(options.client.qos);
@@ -64,34 +82,44 @@ Result<PublishOptions> publish_options(const Options& options) {
   return publish;
 }
 
-Result<> publish(Client& client, const std::string& topic, const std::string& message, const PublishOptions& publish,
-                 const Options& options) {
-  TRY(client.publish(topic, message, publish));
-  const bool is_taken = publish.qos != mqtt::QoS::at_most_once;
+/// Where messages go, and how.
+struct Publishing {
+  Client& client;
+  const std::string& topic;
+  PublishOptions how;
+  Patience patience;
+  const Options& options;
+};
+
+Result<> publish(Publishing& its, const std::string& message) {
+  const PublishOptions& how = its.how;
+  const Options& options = its.options;
+  its.patience.begin();
+  TRY(its.client.publish(its.topic, message, how));
+  const bool is_taken = how.qos != mqtt::QoS::at_most_once;
   if (options.habits.debug)
-    notice("published " + std::to_string(message.size()) + " bytes to " + printable(topic, 200) +
+    notice("published " + std::to_string(message.size()) + " bytes to " + printable(its.topic, 200) +
            (is_taken ? ", and the broker has them" : "; with -q 0 the broker does not say what becomes of them"));
   if (options.json)
-    std::cout << "{\"topic\":" << json_quoted(topic) << ",\"bytes\":" << message.size() << ",\"qos\":" << options.client.qos
-              << ",\"retain\":" << (publish.retain ? "true" : "false")
+    std::cout << "{\"topic\":" << json_quoted(its.topic) << ",\"bytes\":" << message.size() << ",\"qos\":" << options.client.qos
+              << ",\"retain\":" << (how.retain ? "true" : "false")
               << ",\"scheme\":" << json_quoted(options.client.scheme.empty() ? "plain" : options.client.scheme)
               << ",\"acknowledged\":" << (is_taken ? "true" : "false") << "}\n"
               << std::flush;
   return {};
 }
 
-Result<> publish_lines(Client& client, const std::string& topic, const PublishOptions& how, const Options& options) {
+Result<> publish_lines(Publishing& its) {
   for (std::string line; std::getline(std::cin, line);) {
-    if (!line.empty()) TRY(publish(client, topic, line, how, options));
+    if (!line.empty()) TRY(publish(its, line));
   }
   return {};
 }
 
-Result<> publish_message(Client& client, const std::string& topic, const std::string& message, const PublishOptions& how,
-                         const Options& options) {
-  for (unsigned i = 0; i < options.repeat; ++i) {
-    if (i > 0) std::this_thread::sleep_for(std::chrono::duration<double>(options.repeat_delay));
-    TRY(publish(client, topic, message, how, options));
+Result<> publish_message(Publishing& its, const std::string& message) {
+  for (unsigned i = 0; i < its.options.repeat; ++i) {
+    if (i > 0) std::this_thread::sleep_for(std::chrono::duration<double>(its.options.repeat_delay));
+    TRY(publish(its, message));
   }
   return {};
 }
@@ -100,18 +128,6 @@ bool is_between_partners(const Options& options) {
   const Scheme* scheme = find_scheme(options.client.scheme);
   return scheme != nullptr && scheme->info->between_partners;
 }
-
-/// An error of publishing that came when -W ran out, which has a code of its own.
-class PatienceOver {
- public:
-  explicit PatienceOver(std::chrono::milliseconds patience) : end_(std::chrono::steady_clock::now() + patience) {}
-  bool explains(const Error& error) const {
-    return error.blame == Blame::environment && std::chrono::steady_clock::now() >= end_;
-  }
-
- private:
-  std::chrono::steady_clock::time_point end_;
-};
 
 Result<int> run(const Options& options) {
   const std::string topic_in_url = TRY(topic_of_url(options.client));
@@ -124,19 +140,28 @@ Result<int> run(const Options& options) {
     return fail_with_hint(Blame::caller_misused, "nothing came on standard input", "-n sends an empty message");
   ConnectOptions connect = TRY(connect_options(options.client));
   TRY(apply(options.properties, {.connect = &connect, .publish = &publish}));
+  TRY(check_version(connect.version, publish));
   const bool has_partners = is_between_partners(options);
   connect.partner_timeout = std::chrono::milliseconds(static_cast<std::int64_t>(options.partner_seconds * 1000));
   const Scheme* const scheme = find_scheme(options.client.scheme);
   const bool takes_keys = scheme != nullptr && scheme->info->has_topic_keys;
   if (has_partners || takes_keys)  // others are told nothing, and have nothing to tell
     connect.on_refused = [json = options.json](const RefusedMessage& refused) { print_refused(refused, json); };
-  const PatienceOver patience(connect.partner_timeout);
+  connect.on_sending = [progress = SendingProgress(message.size())](std::size_t left) mutable { progress.show(left); };
+  const Patience patience(connect.partner_timeout);
   Client client = TRY(Client::connect(std::move(connect)));
   if (options.habits.debug) notice("connected as " + printable(client.client_id(), 200));
-  auto published = options.source.lines ? publish_lines(client, topic, publish, options)
-                                        : publish_message(client, topic, message, publish, options);
-  if (!published && (has_partners || takes_keys) && patience.explains(published.error())) {
-    tell(published.error());
+  Publishing publishing{client, topic, std::move(publish), patience, options};
+  auto published = options.source.lines ? publish_lines(publishing) : publish_message(publishing, message);
+  if (!published && (has_partners || takes_keys) && publishing.patience.explains(published.error())) {
+    const bool has_hint = published.error().what.find('\n') != std::string::npos;
+    if (has_partners && !has_hint)
+      tell(fail_with_hint(
+               Blame::environment, published.error().what,
+               "is it there? sealmq sub --scheme " + options.client.scheme + " --from YOU.pub has to run at the other end")
+               .value());
+    else
+      tell(published.error());
     return exit_timed_out;
   }
   TRY(std::move(published));
@@ -159,8 +184,13 @@ void add_pub(Command& app, int& exit_code) {
               "how long to wait for what the other end has to answer, and for topic keys that wait at the broker")
       ->check(more_than_zero())
       ->capture_default_str();
-  command.option("--repeat", options->repeat, "N", "sends it N times")->capture_default_str();
-  command.option("--repeat-delay", options->repeat_delay, "SECONDS", "so long apart")->check(CLI::NonNegativeNumber);
+  command.option("--repeat", options->repeat, "N", "sends it N times")
+      ->check(within(1, std::numeric_limits<unsigned>::max()))
+      ->excludes("--stdin-line")
+      ->capture_default_str();
+  command.option("--repeat-delay", options->repeat_delay, "SECONDS", "so long apart")
+      ->check(CLI::NonNegativeNumber)
+      ->needs("--repeat");
   add_json_option(command, options->json);
   add_client_options(command, options->client, "--to");
   add_session_options(command, options->client);

@@ -8,18 +8,40 @@
 #include "registry/data_folder.h"
 #include "sealmq/registry.h"
 
+namespace sealmq::server {
+struct Configuration;
+}
+
 namespace sealmq::cli {
 
+/// What was typed.
 struct RegistryChoice {
-  std::string data;  ///< the broker's data folder
-  std::string url;   ///< empty: not said
+  std::string data;
+  bool data_given = false;
+  std::string url;            ///< empty: not said
+  std::string configuration;  ///< likewise
 };
 
-/// --data DIR and --registry URL, the same in every subcommand.
+/// --data DIR and -c FILE, the same in every subcommand.
+void add_place_options(Command& command, RegistryChoice& choice);
+/// And --registry URL.
 void add_registry_options(Command& command, RegistryChoice& choice);
 
-/// Where the list is: --registry, the configuration in the data folder, or else a file there. Refuses a data folder that is
-/// missing: a wrong --data shall not leave a new one behind.
+/// -c, or sealmq.toml in the data folder if it is there; `data` and `registry` as the options say, if they do. Errors: what
+/// read_configuration() has.
+Result<server::Configuration> find_configuration(const RegistryChoice& choice);
+
+/// Where a broker has what commands work on.
+struct BrokerPlace {
+  DataFolder folder;
+  std::string registry;   ///< URL; empty: the file in the data folder
+  std::string passwords;  ///< file
+};
+
+/// By its configuration.
+Result<BrokerPlace> find_place(const RegistryChoice& choice);
+
+/// Refuses a data folder that is missing: a wrong --data shall not leave a new one behind.
 Result<std::unique_ptr<Registry>> open_registry(const RegistryChoice& choice);
 /// The same for the first use of a data folder, which is made.
 Result<std::unique_ptr<Registry>> open_or_make_registry(const RegistryChoice& choice);

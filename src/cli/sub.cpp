@@ -22,6 +22,7 @@
 #include "cli/command.h"
 #include "cli/message_format.h"
 #include "cli/property_options.h"
+#include "client/message_properties.h"
 #include "client/open_scheme.h"
 #include "keystore/file_access.h"
 #include "mqtt/topic.h"
@@ -128,6 +129,7 @@ class Subscriber {
     subscribe_.retained = options_.retain_handling == "always" ? RetainedMessages::send
                           : options_.retain_handling == "new"  ? RetainedMessages::send_if_new
                                                                : RetainedMessages::do_not_send;
+    TRY(check_version(connect.version, subscribe_));
     const bool is_plain = connect.scheme.empty() || connect.scheme == "plain";
     if (options_.remove_retained && !is_plain)
       return fail(Blame::caller_misused, "--remove-retained publishes empty messages, which are not in the form of a scheme");

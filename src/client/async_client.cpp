@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "base/try.h"
 #include "client/link.h"
+#include "client/message_properties.h"
 #include "crypto/random.h"
 #include "net/url.h"
 #include "sealmq/scheme.h"
@@ -31,6 +32,9 @@ Result<net::Destination> destination(ConnectOptions& options) {
     if (!url.password.empty()) options.password = Secret(as_bytes(url.password));
   }
   auto to = TRY(net::destination_of(url, options.tls, options.proxy));
+  to.from = options.bind_address;
+  if (!to.from.empty() && (options.open_socket || to.transport == net::Transport::unix_socket))
+    return fail(Blame::caller_misused, "a connection within this machine has no address to come from");
   const Scheme* scheme = find_scheme(options.scheme);
   if (to.proxy && to.proxy->user.empty() && scheme != nullptr && scheme->info->claims.hides_subscriber)
     for (std::string* word : {&to.proxy->user, &to.proxy->password}) {
@@ -42,6 +46,7 @@ Result<net::Destination> destination(ConnectOptions& options) {
 }
 
 Result<> complete(ConnectOptions& options, Random& random) {
+  TRY(check_version(options.version, options));
   bool is_v5 = options.version == mqtt::Version::v5;
   if (!is_v5 && !options.clean_start && options.client_id.empty())  // [MQTT-3.1.3-8]
     return fail(Blame::caller_misused, "a session that outlives its connection needs a client id");

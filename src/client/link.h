@@ -64,6 +64,8 @@ class [[gnu::visibility("hidden")]] AsyncClient::Link : public std::enable_share
     std::optional<Result<>> result;
     bool outlives_connection = false;
   };
+  static Failure cancelled();
+  static Now now();
   static void give(const std::shared_ptr<Answer>& answer, Result<> result);
   /// False: this call was cancelled.
   static awaitable<bool> wait(std::shared_ptr<Answer> answer);

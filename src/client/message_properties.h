@@ -12,6 +12,11 @@ using UserProperties = std::vector<std::pair<std::string, std::string>>;
 Result<> check_properties(const UserProperties& properties);
 Result<> check_properties(const MessageProperties& properties);
 
+/// What MQTT 3 has no place for. Errors: caller_misused, unless `version` is 5.
+Result<> check_version(mqtt::Version version, const ConnectOptions& options);
+Result<> check_version(mqtt::Version version, const PublishOptions& options);
+Result<> check_version(mqtt::Version version, const SubscribeOptions& options);
+
 /// `out` has views of what it is given.
 void put(const UserProperties& properties, mqtt::Properties& out);
 void put(const MessageProperties& properties, mqtt::Properties& out);

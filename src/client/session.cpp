@@ -82,6 +82,7 @@ ClientSession::ClientSession(const ConnectOptions& options, ClientScheme* scheme
 
 Result<> ClientSession::start(Now now, const Underneath& underneath) {
   now_ = now;
+  TRY(check_version(options_.version, options_));
   bool is_v5 = options_.version == Version::v5;
   mqtt::Connect connect;
   connect.version = options_.version;
@@ -167,8 +168,9 @@ Result<> ClientSession::start(Now now, const Underneath& underneath) {
 
 std::uint64_t ClientSession::deadline() const {
   if (paused_) return next_blind_ping_;
-  const bool converses = (conversation_.exists() || !waiting_.empty()) && is_open();
-  return converses ? std::min(connection_.deadline(), now_.steady + 1000) : connection_.deadline();
+  if (!is_open()) return connection_.deadline();
+  const bool converses = conversation_.exists() || !waiting_.empty();
+  return std::min({connection_.deadline(), key_fence_.open_at, converses ? now_.steady + 1000 : never});
 }
 
 void ClientSession::receive(Bytes in, Now now) {
@@ -192,6 +194,7 @@ void ClientSession::tick(Now now) {
   if (result) {
     send_unconfirmed_again();
     converse();
+    look_for_late_keys();
     return send_waiting();
   }
   connection_.abort(result.error());
@@ -301,6 +304,7 @@ Result<Handle> ClientSession::subscribe(std::string_view filter, const Subscribe
   now_ = now;
   if (!is_filter(filter))
     return fail(Blame::caller_misused, "not a topic filter: " + printable(filter), code(Reason::topic_filter_invalid));
+  TRY(check_version(options_.version, options));
   if (!is_open()) return fail(Blame::environment, "not connected");
 
   if (conversation_.is_between_partners()) {

@@ -205,6 +205,9 @@ class ClientSession {
   void subscribe_to_keys();
   void key_inbox_answered(std::uint16_t packet_id, mqtt::Reason reason);
   void ask_for_the_end_of_keys();
+  bool some_inbox_is_silent() const;
+  void look_for_late_keys();
+  void open_key_fence();
   void note_key(const mqtt::Publish& publish);
   void on_pingresp();
   std::string give_up_for_keys(Handle handle);
@@ -231,12 +234,19 @@ class ClientSession {
   std::vector<Handle> awaiting_inbox_;                         // subscriptions that begin with the scheme's own
   std::size_t inboxes_left_ = 0;                               // its subscriptions without an answer
   /// While up, what waits on the scheme's key topics may not have come yet.
+  struct KeyInbox {
+    std::string filter{};
+    bool is_refused = false;
+    bool has_spoken = false;  // something was retained there
+  };
+  static constexpr std::uint64_t never = UINT64_MAX;
   struct KeyFence {
     bool is_up = false;
-    bool brought_some = false;                     // in this round
-    std::size_t pings = 0;                         // PINGRESP until the end of this round
-    std::map<std::uint16_t, std::string> filters;  // by the packet identifiers of their SUBSCRIBE
-    std::vector<std::string> refused;
+    bool brought_some = false;                  // in this round
+    bool has_waited = false;                    // for what comes late
+    std::size_t pings = 0;                      // PINGRESP until the end of this round
+    std::uint64_t open_at = never;              // steady, while it waits for that
+    std::map<std::uint16_t, KeyInbox> inboxes;  // by the packet identifiers of their SUBSCRIBE
   };
   KeyFence key_fence_;
   std::map<std::uint16_t, Handle> asked_;  // SUBSCRIBE and UNSUBSCRIBE without an answer, by packet identifier

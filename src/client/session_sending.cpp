@@ -37,6 +37,7 @@ Result<> ClientSession::check(std::string_view topic, const PublishOptions& opti
     return fail(Blame::caller_misused, "the broker does not take this qos", code(Reason::qos_not_supported));
   if (options.retain && !retain_available_)  // [MQTT-3.2.2-14]
     return fail(Blame::caller_misused, "the broker retains no messages", code(Reason::retain_not_supported));
+  TRY(check_version(options_.version, options));
   TRY(check_properties(options.user_properties));
   return check_properties(options.properties);
 }

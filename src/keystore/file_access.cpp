@@ -109,16 +109,15 @@ Result<Secret> read_private_file(const std::string& path, const WantedFile& want
   // What it is comes before who may read it: nobody shall close a file that is meant for all.
   if (content) TRY(check_file(path, as_text(content->reveal()), wanted));
   if (is_open) return fail(Blame::caller_misused, path + " can be read by other users\nhint: chmod 600 " + path);
-  struct stat folder {};
-  if (::stat(folder_of(path).c_str(), &folder) != 0) return trouble("cannot look at the folder of", path);
-  if (!may_own_private_file(found.st_uid, folder.st_uid, ::geteuid()))
+  const auto user = user_of(folder_of(path));
+  if (!may_own_private_file(found.st_uid, user ? user->user : 0, ::geteuid()))
     return fail(Blame::caller_misused,
                 path + " belongs to another user, who can change it\nhint: chown --reference=" + folder_of(path) + " " + path);
   return content;
 }
 
-bool may_own_private_file(unsigned owner, unsigned owner_of_folder, unsigned we) {
-  return owner == we || owner == 0 || owner == owner_of_folder;
+bool may_own_private_file(unsigned owner, unsigned user_of_folder, unsigned we) {
+  return owner == we || owner == 0 || owner == user_of_folder;
 }
 
 Result<Secret> read_mounted_file(const std::string& path, const WantedFile& wanted, Audience readers, std::size_t longest) {

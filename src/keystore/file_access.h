@@ -29,9 +29,9 @@ Result<Secret> read_mounted_file(const std::string& path, const WantedFile& want
 /// As read_private_file; it may be read by others.
 Result<std::string> read_public_file(const std::string& path, const WantedFile& wanted);
 
-/// Whose private files are taken: our own, root's, and those of whoever owns the folder they are in: a service's, for root.
-/// Whoever else owns one can change it at will. Numbers of users.
-bool may_own_private_file(unsigned owner, unsigned owner_of_folder, unsigned we);
+/// Whose private files are taken: our own, root's, and those of whose the folder is that they are in (user_of()): a service's,
+/// for root. Whoever else owns one can change it at will. Numbers of users.
+bool may_own_private_file(unsigned owner, unsigned user_of_folder, unsigned we);
 
 bool exists(const std::string& path);
 

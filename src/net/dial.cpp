@@ -1,6 +1,5 @@
 #include "net/dial.h"
 
-#include <boost/asio/connect.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
@@ -26,6 +25,15 @@ Failure cannot_connect(const Destination& to, const std::string& why) {
   return fail(Blame::environment, "cannot connect to " + to_text(to) + ": " + why);
 }
 
+/// `from`: unspecified for whichever the system takes.
+error_code open_from(tcp::socket& socket, const tcp& protocol, const asio::ip::address& from) {
+  error_code error;
+  socket.close(error);
+  socket.open(protocol, error);
+  if (!error && !from.is_unspecified()) socket.bind({from, 0}, error);
+  return error;
+}
+
 asio::awaitable<Result<Socket>> connect_tcp(const Destination& to) {
   auto executor = co_await asio::this_coro::executor;
   tcp::resolver resolver(executor);
@@ -35,8 +43,20 @@ asio::awaitable<Result<Socket>> connect_tcp(const Destination& to) {
   auto addresses =
       co_await resolver.async_resolve(stop.host, std::to_string(*stop.port), asio::redirect_error(asio::use_awaitable, error));
   if (error) co_return fail(Blame::environment, "cannot find the address of " + stop.host + ": " + error.message());
-  co_await asio::async_connect(socket, addresses, asio::redirect_error(asio::use_awaitable, error));
-  if (error) co_return cannot_connect(to, (to.proxy ? "its proxy: " : "") + error.message());
+  const auto from = asio::ip::make_address(to.from.empty() ? "0.0.0.0" : to.from, error);
+  if (error) co_return fail(Blame::caller_misused, "not an address of this machine: " + to.from);
+  error = asio::error::address_family_not_supported;
+  for (const auto& address : addresses) {
+    const auto there = address.endpoint();
+    if (!from.is_unspecified() && from.is_v4() != there.address().is_v4()) continue;
+    error = open_from(socket, there.protocol(), from);
+    if (error) continue;
+    co_await socket.async_connect(there, asio::redirect_error(asio::use_awaitable, error));
+    if (!error) break;
+  }
+  if (error)
+    co_return cannot_connect(to,
+                             (to.proxy ? "its proxy: " : "") + error.message() + (to.from.empty() ? "" : ", from " + to.from));
   socket.set_option(tcp::no_delay(true), error);  // an acknowledgement must not wait for more to send
   co_return Result<Socket>(Socket(std::move(socket)));
 }

@@ -20,6 +20,7 @@ struct Destination {
   std::shared_ptr<const TlsClient> tls;  ///< for transports that need it
   std::optional<Proxy> proxy{};          ///< by which it connects
   std::string host_for_proxy{};          ///< what it is told instead of `host`; empty: that
+  std::string from{};                    ///< an address of this machine; empty: whichever the system takes
 };
 
 /// Where a URL leads, with what TLS needs for it. Errors: as TlsClient::load; caller_misused, for options of TLS where there is

@@ -37,17 +37,12 @@ std::string run_as(uid_t user) {
   return "setpriv --reuid " + std::to_string(user) + " --clear-groups sealmq …";
 }
 
-/// What somebody else leaves here would be closed to the broker. Root gives away what it makes. Where a group may write, as in
-/// the volume of a container whose user has another number each time, whoever has made the broker's key is its user.
-Result<> need_its_user(const DataFolder& folder, const struct stat& found) {
+/// What somebody else leaves here would be closed to the broker. Root gives away what it makes.
+Result<> need_its_user(const DataFolder& folder) {
   const uid_t me = ::geteuid();
-  if (me == 0 || me == found.st_uid) return {};
-  struct stat key {};
-  const bool is_shared = (found.st_mode & S_IWGRP) != 0;
-  const bool has_key = is_shared && ::stat(folder.broker_key().c_str(), &key) == 0;
-  if (is_shared && (!has_key || key.st_uid == me)) return {};
-  const uid_t owner = has_key ? key.st_uid : found.st_uid;
-  return fail(Blame::environment, folder.path + " belongs to another user\nhint: as root, or " + run_as(owner));
+  const auto user = user_of(folder.path);
+  if (me == 0 || !user || me == user->user) return {};
+  return fail(Blame::environment, folder.path + " belongs to another user\nhint: as root, or " + run_as(user->user));
 }
 
 }  // namespace
@@ -62,7 +57,7 @@ Result<DataFolder> find_data_folder(const std::string& path) {
   if (::stat(path.c_str(), &found) != 0) return trouble("cannot use the data folder " + path);
   if (!S_ISDIR(found.st_mode)) return fail(Blame::environment, path + " is not a folder");
   DataFolder folder{path};
-  TRY(need_its_user(folder, found));
+  TRY(need_its_user(folder));
   return folder;
 }
 

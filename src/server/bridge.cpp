@@ -124,7 +124,7 @@ class TwoClients final : public Bridge, public std::enable_shared_from_this<TwoC
   ConnectOptions options_for(const Side& side) const {
     ConnectOptions options;
     options.clean_start = false;
-    options.session_expiry = session_kept;
+    if (side.is_v5) options.session_expiry = session_kept;
     options.acknowledge_later = true;
     options.publish_across_connections = true;
     if (side.is_local) {
@@ -144,7 +144,8 @@ class TwoClients final : public Bridge, public std::enable_shared_from_this<TwoC
   awaitable<Result<>> subscribe(Side& side) {
     const bool is_known = side.subscribed && side.client->session_present();
     if (is_known) co_return Result<>{};
-    SubscribeOptions options{.no_local = true, .retain_as_published = true, .retained = RetainedMessages::send_if_new};
+    SubscribeOptions options;
+    if (side.is_v5) options = {.no_local = true, .retain_as_published = true, .retained = RetainedMessages::send_if_new};
     for (const auto& [filter, qos] :
          side.is_local ? local_subscriptions(settings_.topics) : remote_subscriptions(settings_.topics)) {
       options.qos = qos;
@@ -196,8 +197,10 @@ class TwoClients final : public Bridge, public std::enable_shared_from_this<TwoC
     PublishOptions options;
     options.qos = std::min(message.qos, target->qos);
     options.retain = message.retain;
-    options.user_properties = *std::move(properties);
-    options.properties = message.properties;
+    if (to.is_v5) {
+      options.user_properties = *std::move(properties);
+      options.properties = message.properties;
+    }
     const bool comes_back = !to.is_local && !to.is_v5 && to_local(settings_.topics, target->topic).has_value();
     if (comes_back) echoes_.expect(target->topic, message.payload, system_now().steady);
 

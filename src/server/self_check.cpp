@@ -42,11 +42,12 @@ void check_closed(std::vector<Problem>& problems, const std::string& path) {
   if (!S_ISREG(found.st_mode)) problems.push_back({Blame::caller_misused, path + " is not a file", ""});
   if ((found.st_mode & others) != 0)
     problems.push_back({Blame::caller_misused, "others can get at " + path, "chmod 600 " + path});
-  struct stat folder {};
-  const bool is_its_folders = ::stat(folder_of(path).c_str(), &folder) == 0 && folder.st_uid == found.st_uid;
-  if (!is_its_folders || ::access(path.c_str(), R_OK | W_OK) != 0)
-    problems.push_back({Blame::environment, path + " does not belong to the owner of its folder, who cannot work with it",
-                        "chown --reference=" + folder_of(path) + " " + path});
+  const auto user = user_of(folder_of(path));
+  if (user && user->user != found.st_uid)
+    problems.push_back({Blame::environment, path + " does not belong to the user of its folder, who cannot work with it",
+                        "chown " + std::to_string(user->user) + ":" + std::to_string(user->group) + " " + path});
+  else if (::access(path.c_str(), R_OK | W_OK) != 0)
+    problems.push_back({Blame::environment, "cannot work with " + path + ": " + error_text(errno), ""});
 }
 
 void check_passwords(std::vector<Problem>& problems, const std::string& path) {
@@ -73,7 +74,8 @@ void check_admin(std::vector<Problem>& problems, const Admin& admin) {
 bool tells_identities(const Configuration& configuration) {
   const auto names_one = [&](const Scheme& scheme) {
     const SchemeInfo& its = *scheme.info;
-    return (its.claims.revocable || its.names_ends || !its.needs_login.empty() || its.login_protects) && is_named(configuration, its);
+    return (its.claims.revocable || its.names_ends || !its.needs_login.empty() || its.login_protects) &&
+           is_named(configuration, its);
   };
   const auto asks = [&](const Listener& listener) { return !lets_in_anonymous(configuration, listener); };
   return std::ranges::any_of(all_schemes(), names_one) || std::ranges::any_of(configuration.listeners, asks);
@@ -106,7 +108,11 @@ std::vector<Problem> find_problems_in(const std::string& data_folder) {
     problems.push_back({Blame::environment, data_folder + " is not a folder", ""});
     return problems;
   }
-  if ((found.st_mode & others) != 0)
+  const bool is_shared = (found.st_mode & S_IWGRP) != 0 && (found.st_mode & S_IRWXO) == 0;
+  if (is_shared)
+    problems.push_back(
+        {Blame::caller_misused, "its group can replace what lies in " + data_folder, "chmod 700 " + data_folder, true});
+  else if ((found.st_mode & others) != 0)
     problems.push_back({Blame::caller_misused, "others can look into " + data_folder, "chmod 700 " + data_folder});
   if (::access(data_folder.c_str(), R_OK | W_OK | X_OK) != 0)
     problems.push_back({Blame::environment, "cannot work in " + data_folder + ": " + error_text(errno), ""});

@@ -48,6 +48,10 @@ ServiceNotify ServiceNotify::from_environment() {
   return service;
 }
 
+void ServiceNotify::starting(std::chrono::seconds at_most, std::string_view status) const {
+  send("EXTEND_TIMEOUT_USEC=" + std::to_string(std::chrono::microseconds(at_most).count()) + "\nSTATUS=" + std::string(status));
+}
+
 void ServiceNotify::ready(std::string_view status) const {
   send("READY=1\nSTATUS=" + std::string(status));
 }

@@ -17,6 +17,8 @@ class ServiceNotify {
   static ServiceNotify from_environment();
   ServiceNotify() = default;
 
+  /// Before ready(): it may take so long, whatever the service's own limit says.
+  void starting(std::chrono::seconds at_most, std::string_view status) const;
   void ready(std::string_view status) const;
   /// To be followed by ready().
   void reloading() const;

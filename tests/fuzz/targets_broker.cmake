@@ -1,4 +1,4 @@
-foreach(name sl1_frames broker_core)
+foreach(name sl1_frames broker_core worst_packet)
   sealmq_fuzz(${name} schemes)
   target_link_libraries(fuzz_${name} PRIVATE sealmq_test_broker)
 endforeach()

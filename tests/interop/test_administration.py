@@ -136,7 +136,7 @@ class Administration(unittest.TestCase):
         for user in (None, OWNER):
             done = run("broker", "--check", "--data", self.data, user=user)
             self.assertEqual(done.returncode, 2)
-            self.assertIn(f"chown --reference={self.data}/ {self.data}/audit.log", done.stderr)
+            self.assertIn(f"chown {OWNER}:{OWNER} {self.data}/audit.log", done.stderr)
 
     def test_a_folder_that_is_reached_by_a_link(self):
         link = pathlib.Path(FOLDER) / (self.data.name + "-link")
@@ -155,6 +155,27 @@ class Administration(unittest.TestCase):
             self.assertIn("belongs to another user", done.stderr)
             self.assertIn(f"hint: as root, or setpriv --reuid {OWNER} --clear-groups sealmq", done.stderr)
             self.assertEqual(list(self.data.iterdir()), [])
+
+    def test_a_folder_where_a_group_may_write_belongs_to_whoever_made_the_key(self):
+        """As the volume of a container whose user has another number each time."""
+        os.chown(self.data, 0, OWNER)
+        self.data.chmod(0o770)
+        with Service(self.data):
+            pass
+        self.administrate("second")
+        for path in self.data.rglob("*"):
+            self.assertEqual(path.lstat().st_uid, OWNER, path)
+        self.assert_check_passes()
+        with Service(self.data) as service:
+            self.assertEqual(self.publishes(service, "second", "right"), 0)
+        done = subprocess.run([PROGRAM, "identity", "list", "--data", self.data], capture_output=True, text=True, timeout=PATIENCE,
+                              user=ANOTHER, group=OWNER, extra_groups=[])
+        self.assertEqual(done.returncode, 2, done.stdout)
+        self.assertIn(f"belongs to another user\nhint: as root, or setpriv --reuid {OWNER}", done.stderr)
+        os.chown(self.data / "audit.log", 0, 0)
+        done = run("broker", "--check", "--data", self.data)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn(f"chown {OWNER}:{OWNER} {self.data}/audit.log", done.stderr)
 
     def test_a_password_file_keeps_its_owner_and_its_group(self):
         passwords = pathlib.Path(FOLDER) / (self.data.name + "-passwords")

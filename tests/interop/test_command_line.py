@@ -5,6 +5,7 @@ import pty
 import re
 import select
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -259,6 +260,49 @@ class Habits(unittest.TestCase):
             self.assertEqual(sealmq("sub", *kept, "-U", "c", "-E")[0], 0)
             self.assertEqual(sealmq("pub", *to, "-t", "c", "-m", "late", "-q", "1")[0], 0)
             self.assertEqual(sealmq("sub", *kept, "-t", "d", "-q", "1", "-W", "0.5")[:2], (27, ""))
+
+    def test_the_address_that_a_connection_comes_from(self):
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            to = ["-h", "127.0.0.1", "-p", str(server.getsockname()[1]), "-t", "a"]
+            for words in ["pub", *to, "-m", "m"], ["sub", *to]:
+                client = subprocess.Popen([SEALMQ, *words, "-A", "127.0.0.7"], stderr=subprocess.DEVNULL)
+                connection, address = server.accept()
+                self.assertEqual(address[0], "127.0.0.7")
+                connection.close()
+                client.terminate()
+                client.wait(PATIENCE)
+            code, _, said = sealmq("pub", *to, "-m", "m", "-A", "192.0.2.1")
+            self.assertEqual(code, 2)
+            self.assertIn("Cannot assign requested address, from 192.0.2.1", said)
+            code, _, said = sealmq("pub", *to, "-m", "m", "-A", "nowhere")
+            self.assertEqual((code, said.splitlines()[0]), (1, "sealmq: not an address of this machine: nowhere"))
+            code, _, said = sealmq("pub", "--unix", "/nowhere", "-t", "a", "-m", "m", "-A", "127.0.0.7")
+            self.assertEqual((code, said.splitlines()[0]), (1, "sealmq: a connection within this machine has no address to come from"))
+
+    def test_a_large_file_shows_how_much_of_it_has_gone_on_a_terminal_alone(self):
+        """Of a broker that reads nothing for a while."""
+        with tempfile.NamedTemporaryFile() as file, socket.create_server(("127.0.0.1", 0)) as server:
+            file.write(b"x" * 30_000_000)
+            file.flush()
+            words = [SEALMQ, "pub", "-h", "127.0.0.1", "-p", str(server.getsockname()[1]), "-t", "a", "-f", file.name, "--no-profile"]
+            for is_terminal in True, False:
+                ours, theirs = pty.openpty()
+                client = subprocess.Popen(words, stderr=theirs if is_terminal else subprocess.PIPE)
+                os.close(theirs)
+                connection, _ = server.accept()
+                connection.recv(1000)
+                connection.sendall(bytes.fromhex("2003000000"))  # CONNACK
+                time.sleep(1.2)  # it shows nothing in the first second
+                while connection.recv(1 << 20):
+                    pass
+                said = os.read(ours, 10_000).decode() if is_terminal else client.communicate(timeout=PATIENCE)[1].decode()
+                self.assertEqual(client.wait(PATIENCE), 0, said)
+                connection.close()
+                os.close(ours)
+                if is_terminal:
+                    self.assertRegex(said, r"^\rsent \d+ of 30 MB(\rsent \d+ of 30 MB)*\rsent 30 of 30 MB\r?\n$")
+                else:
+                    self.assertEqual(said, "")
 
     def test_a_request_gets_its_response(self):
         with Broker("--allow-plain") as broker:

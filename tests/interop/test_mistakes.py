@@ -91,6 +91,30 @@ class Mistakes(unittest.TestCase):
         self.good(*pub, "-t", "a", "-s", "-r")  # which takes away what is retained
         self.good(*pub, "-t", "a", "-n")
 
+    def test_what_would_be_left_out_in_silence(self):
+        """Refused before anything is sent: the broker's port is not even connected to."""
+        pub, sub = ["pub", "-p", "1", "-t", "a", "-m", "1"], ["sub", "-p", "1", "-t", "a"]
+        for version in "311", "31":
+            old = ["-V", version]
+            for words in ([*pub, "--user-property", "a=b"], [*pub, "-D", "publish", "content-type", "text"],
+                          [*pub, "-D", "connect", "receive-maximum", "5"], [*sub, "-D", "subscribe", "subscription-identifier", "1"],
+                          [*pub, "--will-topic", "w", "-D", "will", "will-delay-interval", "5"], [*sub, "--retain-as-published"],
+                          [*sub, "--retain-handling", "never"]):
+                self.expect(1, "MQTT 3 has no ", "hint: -V 5", words=[*words, *old])
+            for words in pub, sub:
+                self.expect(1, "-x is of MQTT 5", words=[*words, *old, "-i", "kept", "-c", "-x", "60"])
+        for option in ("--will-payload", "gone"), ("--will-qos", "0"), ("--will-retain",):
+            for words in pub, sub:
+                self.expect(1, f"{option[0]} requires --will-topic", words=[*words, *option])
+        self.expect(1, "--stdin-line excludes --repeat", words=["pub", "-p", "1", "-t", "a", "-l", "--repeat", "2"])
+        self.expect(1, "--repeat-delay requires --repeat", words=["pub", "-p", "1", "-t", "a", "-l", "--repeat-delay", "2"])
+        self.expect(1, "0 is not a number of 1 to", words=[*pub, "--repeat", "0"])
+        self.expect(1, "--lasts excludes --end", words=["key", "delegate", "a", "dev.pub", "--end", "--lasts", "1d"])
+        for words in (["key", "new", "a", "--key", "dev.key", "--lasts"], ["key", "rotate", "a", "--key", "dev.key", "--lasts"],
+                      ["key", "delegate", "a", "dev.pub", "--key", "dev.key", "--lasts"], ["identity", "ticket", "dev", "--expires"]):
+            for wrong in "30", "0d", "1w", "d", "99999999999999999999s", "40000d":
+                self.expect(1, f"{wrong} is not a time such as 30m, 12h or 7d, ", words=[*words, wrong])
+
     def test_protection_that_would_not_be(self):
         broker = self.start(Broker("--allow-plain"))
         for name in ("dev", "peer"):

@@ -287,6 +287,24 @@ class ServiceManager(unittest.TestCase):
     def test_and_to_one_without(self):
         self.life("\0sealmq-test-%d" % os.getpid())
 
+    def test_while_a_rabin_key_is_made_the_start_may_take_longer(self):
+        data = os.path.join(self.folder, "data")
+        os.mkdir(data, 0o700)
+        with open(os.path.join(data, "sealmq.toml"), "w") as file:
+            file.write('[[topic]]\nfilter = "#"\npublish = ["sl2"]\nsubscribe = ["sl2"]\n')
+        listener, process = self.start(os.path.join(self.folder, "notify"))
+        told = self.next(listener)
+        self.assertGreaterEqual(int(told["EXTEND_TIMEOUT_USEC"]), 60_000_000)
+        self.assertEqual(told["STATUS"], "making a Rabin key")
+        self.assertEqual(self.next(listener)["READY"], "1")
+        process.terminate()
+        self.assertEqual(process.wait(PATIENCE), 0)
+        os.remove(os.path.join(self.folder, "notify"))
+        listener, process = self.start(os.path.join(self.folder, "notify"))
+        self.assertEqual(self.next(listener)["READY"], "1", "now it is there")
+        process.terminate()
+        process.wait(PATIENCE)
+
     def test_the_watchdog_is_reassured_in_time(self):
         microseconds = 2_000_000
         listener, process = self.start(os.path.join(self.folder, "notify"), WATCHDOG_USEC=str(microseconds))

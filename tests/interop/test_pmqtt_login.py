@@ -119,8 +119,9 @@ class PmqttLogin(unittest.TestCase):
                 self.assertTrue(link.ends())
                 self.login()  # which has the broker forget what has failed under this name
         self.assertEqual(set().union(*answers.values()), {bytes([0, NOT_AUTHORIZED, 0])})
-        shortest = {case: min(taken) for case, taken in times.items()}  # what a busy machine adds is no sign of the broker's steps
-        self.assertLess(max(shortest.values()), 2 * min(shortest.values()), shortest)
+        # Operations are counted by PmqttLoginTest.EveryRefusalLooksTheSame; here nothing slow may be left out or added, a hash of a password above all.
+        shortest = {case: min(taken) for case, taken in times.items()}
+        self.assertLess(max(shortest.values()), min(shortest.values()) + 0.02, shortest)
         for cause in ("wrong password", "not signed by its key", "not on the list", "not active"):
             self.assertTrue(self.broker.log.wait_for(lambda lines: any(cause in line for line in lines)), cause)
 

@@ -8,6 +8,7 @@ import itertools
 import json
 import os
 import pathlib
+import queue
 import re
 import secrets
 import shutil
@@ -261,6 +262,10 @@ def sites(home):
     yield "identity", "--keystore", ["identity", "new", "other", "--keystore", "pkcs11:token=none?module-path={}"]
     yield "identity", "--data", ["identity", "list", "--data", "{}"]
     yield "identity", "-c", ["identity", "password", "dev", "--remove", "--data", data, "-c", "{}"]
+    yield "identity", "-c", ["identity", "list", "-c", "{}"]
+    yield "doctor", "--config", ["doctor", *here, "--config", "{}"]
+    yield "authority", "--config", ["authority", "orders", "--folder", "authority", "--config", "{}"]
+    yield "authority", "--config", ["authority", "audit", "--config", "{}"]
     yield "key", "trust", ["key", "trust", "{}", "--topic-keys", "trusting"]
     yield "key", "--topic-keys", ["key", "list", "--topic-keys", "{}"]
     yield "key", "--key", ["key", "new", "other/#", "--topic-keys", "new-keys", "--key", "{}"]
@@ -318,11 +323,36 @@ PLACES = {
 }
 
 
+class Runner:
+    """Runs one command after the other (tests/support/run_commands.cpp)."""
+
+    def __init__(self, folder):
+        self.process = subprocess.Popen([os.environ["RUN_COMMANDS"]], cwd=folder, env=environment(), stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE)
+
+    def run(self, words):
+        """Answers the exit code (None: it was ended) and all it said."""
+        self.process.stdin.write("\t".join(words).encode() + b"\n")
+        self.process.stdin.flush()
+        code, size = self.process.stdout.readline().split()
+        return None if code == b"late" else int(code), self.process.stdout.read(int(size)).decode(errors="replace")
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.stdout.close()
+        self.process.wait(PATIENCE)
+
+
 class Secrets(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.home = Home()
         cls.numbers = itertools.count()
+        cls.runners = queue.SimpleQueue()
+        for _ in range(os.cpu_count()):
+            runner = Runner(cls.home.path)
+            cls.addClassCleanup(runner.close)
+            cls.runners.put(runner)
         cls.home.sealmq("key", "new", "plant/#", "--key", "dev.key", "--topic-keys", "readable", "--form", "stamp")
 
     @classmethod
@@ -330,14 +360,11 @@ class Secrets(unittest.TestCase):
         cls.home.close()
 
     def run_command(self, words):
-        """Answers the exit code (None: it was ended) and all it said."""
+        runner = self.runners.get()
         try:
-            done = subprocess.run([SEALMQ, *words], cwd=self.home.path, env=environment(), input="", capture_output=True, text=True,
-                                  errors="replace", timeout=2)
-            return done.returncode, done.stdout + done.stderr
-        except subprocess.TimeoutExpired as late:
-            said = [stream.decode(errors="replace") if isinstance(stream, bytes) else stream or "" for stream in (late.stdout, late.stderr)]
-            return None, "".join(said)
+            return runner.run(words)
+        finally:
+            self.runners.put(runner)
 
     def check(self, words):
         # What it may make has a name of its own, so that several can run at a time.
@@ -346,7 +373,7 @@ class Secrets(unittest.TestCase):
         code, said = self.run_command(words)
         if (found := self.home.leak(said)) is not None:
             self.fail(f"sealmq {' '.join(words)}\nprints {found}")
-        self.assertNotIn(code, (134, 139, -6, -11), f"sealmq {' '.join(words)}\n{said}")
+        self.assertNotIn(code, (-6, -11), f"sealmq {' '.join(words)}\n{said}")
         for file in made.values():
             shutil.rmtree(self.home.path / file, ignore_errors=True)
 

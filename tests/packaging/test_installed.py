@@ -3,6 +3,7 @@ each compiler and without and with optimisation, and runs them against the insta
 
 BUILD, SOURCE, CXX (this build's compiler), GENERATOR and LIBRARIES (lib, or lib/x86_64-linux-gnu) come from CMake.
 """
+import concurrent.futures
 import os
 import pathlib
 import re
@@ -26,6 +27,10 @@ from servers import PATIENCE, Broker, Lines  # noqa: E402
 
 CLANGS = ["clang++"] + [f"clang++-{version}" for version in range(14, 20)]
 COMPILERS = [os.environ["CXX"], next(filter(shutil.which, CLANGS), "clang++")]
+# Where ccache has seen the same source with the same installed headers, there is nothing to find out. This folder is another one each
+# time, so paths in it are made relative.
+CACHE = ["ccache"] if shutil.which("ccache") else []
+os.environ["CCACHE_BASEDIR"] = str(FOLDER)
 UNFOUNDED = "-Wno-mismatched-new-delete"  # g++ 12 sees it in the frames of Asio's coroutines
 STRICT = ["-std=c++20", "-Wall", "-Wextra", "-pedantic", "-Werror"]
 EXAMPLES = ["publish_blocking", "subscribe_blocking", "publish_awaitable", "subscribe_awaitable"]
@@ -44,7 +49,8 @@ def flags(*which):
 
 
 def compile_with_pkg_config(compiler, source, program, *options):
-    run(compiler, *STRICT, *options, *flags("--cflags"), source, *flags("--libs"), "-o", program)
+    run(*CACHE, compiler, *STRICT, *options, *flags("--cflags"), "-c", source, "-o", f"{program}.o")
+    run(compiler, *options, f"{program}.o", *flags("--libs"), "-o", program)
 
 
 def name_of(symbol):
@@ -76,7 +82,7 @@ class Installed(unittest.TestCase):
     def tearDownClass(cls):
         shutil.rmtree(FOLDER)
 
-#-- what is there
+    # -- what is there
 
     def test_man_pages_and_completions_lie_where_others_look(self):
         for name in ("man/man1/sealmq.1", "man/man1/sealmq-key-share.1", "man/man5/sealmq.toml.5", "bash-completion/completions/sealmq",
@@ -91,11 +97,6 @@ class Installed(unittest.TestCase):
     def test_licence_and_documents_are_there(self):
         for name in ("LICENSE", "README.md"):
             self.assertEqual((PREFIX / "share/doc/sealmq" / name).read_text(), (SOURCE / name).read_text())
-
-    def test_manual_pages_and_completions_are_there(self):
-        for name in ("man/man1/sealmq.1", "man/man1/sealmq-key-share.1", "man/man5/sealmq.toml.5", "bash-completion/completions/sealmq",
-                     "zsh/vendor-completions/_sealmq", "fish/vendor_completions.d/sealmq.fish"):
-            self.assertTrue((PREFIX / "share" / name).exists(), name)
 
     def test_a_consumer_gets_no_flags_of_what_the_library_uses(self):
         got = " ".join(flags("--cflags", "--libs"))
@@ -123,7 +124,7 @@ class Installed(unittest.TestCase):
         self.assertIn("sealmq::Client::connect", names)
         self.assertEqual(sorted(name for name in names if not set(re.findall(r"\w+", name)) <= words), [])
 
-#-- compiling
+    # -- compiling
 
     def test_an_ignored_result_is_a_warning(self):
         source = FOLDER / "ignored.cpp"
@@ -174,17 +175,15 @@ Error error() {
             self.assertIn("pkg-config --cflags sealmq",
                           run(compiler, "-std=c++20", f"-I{PREFIX}/include", "-fsyntax-only", source, fails=True))
 
-#-- running
+    # -- running
 
     def talk(self, programs, url):
         """Each program that subscribes hears each that publishes."""
         environment = {**os.environ, "BROKER": url}
-        readers = {
-name: subprocess.Popen([programs / name, "demo/#"], stdout=subprocess.PIPE, text=True, env=environment)
+        readers = {name: subprocess.Popen([programs / name, "demo/#"], stdout=subprocess.PIPE, text=True, env=environment)
                    for name in EXAMPLES if name.startswith("subscribe")}
-        heard = {
-name: Lines(reader.stdout) for name, reader in readers.items()}
-#Before a subscription is granted nothing is heard, and nothing says when that is : so this is said until it is heard.
+        heard = {name: Lines(reader.stdout) for name, reader in readers.items()}
+        # Before a subscription is granted nothing is heard, and nothing says when that is: so this is said until it is heard.
         for _ in range(40):
             run(programs / "publish_blocking", "demo/hello", "hello", env=environment)
             if all(lines.wait_for(lambda said: said, 0.5) for lines in heard.values()):
@@ -209,7 +208,7 @@ name: Lines(reader.stdout) for name, reader in readers.items()}
                         programs = FOLDER / f"examples{pathlib.Path(compiler).name}{optimisation}"
                         run("cmake", "-S", SOURCE / "examples", "-B", programs, "-G", os.environ["GENERATOR"],
                             f"-DCMAKE_CXX_COMPILER={compiler}", f"-DCMAKE_CXX_FLAGS={optimisation} -Wall -Wextra -Werror {UNFOUNDED}",
-                            f"-DCMAKE_PREFIX_PATH={PREFIX}")
+                            f"-DCMAKE_PREFIX_PATH={PREFIX}", *(f"-DCMAKE_CXX_COMPILER_LAUNCHER={word}" for word in CACHE))
                         run("cmake", "--build", programs, "--target", *(f"example_{name}" for name in EXAMPLES))
                         self.talk(programs, broker.urls[0])
 
@@ -231,14 +230,16 @@ int main() {
 """)
         with Broker(configuration=PLAIN) as broker:
             for source in (blocking, awaitable):
-#The address alone is another one, so that other tests may run beside this one.
+                # The address alone is another one, so that other tests may run beside this one.
                 source.write_text(re.sub("mqtt://localhost(:1883)?", broker.urls[0], source.read_text()))
-                for compiler in COMPILERS:
-                    for optimisation in ("-O0", "-O1", "-O2"):
-                        with self.subTest(source=source.name, compiler=compiler, optimisation=optimisation):
-                            program = FOLDER / "from_header"
-                            compile_with_pkg_config(compiler, source, program, optimisation)
-                            self.hears(program, broker.urls[0])
+            made = [(source, compiler, optimisation, FOLDER / f"header{source.stem}{pathlib.Path(compiler).name}{optimisation}")
+                    for source in (blocking, awaitable) for compiler in COMPILERS for optimisation in ("-O0", "-O1", "-O2")]
+            with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as workers:
+                for _ in workers.map(lambda one: compile_with_pkg_config(one[1], one[0], one[3], one[2]), made):
+                    pass
+            for source, compiler, optimisation, program in made:
+                with self.subTest(source=source.name, compiler=compiler, optimisation=optimisation):
+                    self.hears(program, broker.urls[0])
 
     def hears(self, program, url):
         """It publishes before it subscribes, so what it hears is said by somebody else."""

@@ -332,6 +332,17 @@ TEST_P(ReceiverTest, AnswersAreInOrderThoughSomeMessagesTakeLong) {
   EXPECT_EQ(payloads(at), (Texts{"granted t/#", "reader|t/1|a|carried", "reader|t/1|b|carried", "reader|t/1|c|carried"}));
 }
 
+TEST_P(ReceiverTest, OneConnectionHoldsSoManyOfThem) {
+  auto& client = broker.connect("client");
+  broker.subscribe(client, inbox, {.qos = QoS::at_least_once});
+  const std::size_t most = broker::Settings{}.maximum_receivers;
+  for (std::size_t i = 0; i <= most; ++i) {
+    broker.publish(client, "$it/sub", "sub reader t/" + std::to_string(i), QoS::at_least_once);
+    EXPECT_EQ(is_error(client.answers.back().reasons[0]), i == most) << i;
+  }
+  EXPECT_EQ(client.answers.back().reasons[0], Reason::quota_exceeded);
+}
+
 class SlowMessages : public ReceiverTest {};
 INSTANTIATE_TEST_SUITE_P(OneShard, SlowMessages, ::testing::Values(1));
 

@@ -9,6 +9,7 @@
 #include "crypto/agree.h"
 #include "crypto/ecdsa_deterministic.h"
 #include "crypto/hash.h"
+#include "crypto/operations.h"
 #include "mqtt/packet.h"
 #include "schemes/pmqtt/ends.h"
 #include "schemes/pmqtt/partner_table.h"
@@ -128,6 +129,7 @@ class PmqttLoginTest : public ::testing::Test {
     Error error{};
     Secret client_key, broker_key;
     std::vector<Buffer> messages;
+    std::vector<crypto::Operations> operations;  // of the broker's steps
   };
   struct Setting {
     std::string user = "patient1";
@@ -168,14 +170,20 @@ class PmqttLoginTest : public ::testing::Test {
     request.hop = s.chosen;
     const LoginPlace place(parties.broker_ports());
     auto broker = place.begin(request);
+    const auto advance = [&](Bytes in) {
+      const crypto::CountOperations counter;
+      auto step = broker->advance(in, parties.scene());
+      outcome.operations.push_back(counter.so_far());
+      return step;
+    };
     outcome.messages.push_back((*client)->first().value());
-    auto challenge = broker->advance(outcome.messages.back(), parties.scene());
+    auto challenge = advance(outcome.messages.back());
     if (!challenge) return failed("broker", challenge.error());
     outcome.messages.push_back(challenge->data);
     auto proof = (*client)->answer(challenge->data);
     if (!proof) return failed("client", proof.error());
     outcome.messages.push_back(*proof);
-    auto step = broker->advance(*proof, parties.scene());
+    auto step = advance(*proof);
     if (!step) return failed("broker", step.error());
     outcome.messages.push_back(step->data);
     LoggedIn logged_in = std::move(*step->done).release();
@@ -213,6 +221,8 @@ TEST_F(PmqttLoginTest, EveryRefusalLooksTheSame) {
     EXPECT_EQ(outcome->error.code, 0);  // "not authorised", and no more
     ASSERT_EQ(outcome->messages.size(), 3U);
     EXPECT_EQ(outcome->messages[1].size(), 148U);
+    EXPECT_TRUE(outcome->operations == wrong_password.operations) << "or the time would tell them apart";
+    EXPECT_GT(outcome->operations.at(1).sm, 0U) << "it was verified";
   }
   // The log tells them apart.
   EXPECT_EQ(wrong_password.error.what, "patient1: wrong password");
