@@ -360,6 +360,7 @@ class Json(unittest.TestCase):
             run("identity new admin")
             run("identity new dev")
             run("identity show dev.pub")
+            run("identity upgrade dev.key")
             run("identity enroll dev.pub --data {data}")
             run("identity enroll admin.pub --data {data}")
             run("identity list --data {data}", least=2)
