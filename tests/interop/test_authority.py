@@ -235,7 +235,7 @@ subscribe = ["sl1", "plain"]
         # another broker, of another list, which begins with orders and is filled later
         self.assertEqual(authority.stop(), 0)
         new = self.broker_of_its_own()
-        again = self.serve(new)
+        again = self.serve(new, broker)
         self.assertTrue(again.has_said("has all orders up to 1"))
         self.assertIn("order 1", sealmq("identity", "enroll", f"{self.folder}/boiler-9.pub", "--data", new.data, code=1).stderr)
         sealmq("authority", "restore", f"{self.folder}/boiler-9.pub", "--folder", self.own, "--data", self.folder + "/none")

@@ -37,6 +37,16 @@ TEST(PrivateFile, OfSomebodyElseIsRefused) {
   EXPECT_NE(read.error().what.find("belongs to another user"), std::string::npos);
   ASSERT_EQ(::chown(folder.path().c_str(), stranger, static_cast<gid_t>(-1)), 0);
   EXPECT_TRUE(read_private_file(path, wants_password));
+
+  // A folder that a group shares is of whoever made the broker's key; where everybody may write, that says nothing.
+  ASSERT_EQ(::chown(folder.path().c_str(), 0, static_cast<gid_t>(-1)), 0);
+  ASSERT_EQ(::chmod(folder.path().c_str(), 0770), 0);
+  EXPECT_FALSE(read_private_file(path, wants_password));
+  testing::write_text(folder / "broker.key", "");
+  ASSERT_EQ(::chown((folder / "broker.key").c_str(), stranger, static_cast<gid_t>(-1)), 0);
+  EXPECT_TRUE(read_private_file(path, wants_password));
+  ASSERT_EQ(::chmod(folder.path().c_str(), 01777), 0);
+  EXPECT_FALSE(read_private_file(path, wants_password));
 }
 
 }  // namespace
