@@ -154,7 +154,7 @@ class Home:
         self.write("indented.key", "".join("  " + line + "\n" for line in self.read("dev.key").splitlines()))
         self.write("bare.key", body + "\n")
         self.write("torn.key", body[:30] + "\n" + body[30:] + "\n")
-        identity = self.read("dev.pub")
+        identity = self.read("dev.pub").splitlines(keepends=True)[0]  # without its proof
         self.write("reference.key", identity + "keystore pkcs11:token=none;object=dev?module-path=/nowhere/none.so&pin-source=file:pin\n")
         self.write("empty", "")
 
@@ -215,7 +215,7 @@ def sites(home):
             yield command, option, [*base, *there, *(with_own() if wants_own else []), *others, option, "{}"]
         yield command, "--unix", [*base, *(with_own() if wants_own else []), "--unix", "{}"]
         yield command, "--password-file", [*base, *here, *(with_own() if wants_own else []), "-u", "dev", "--password-file", "{}"]
-        for option in ("--key", "--broker-key", "--topic-keys", peers):
+        for option in ("--key", "--broker-key", "--topic-keys", "--authority", peers):
             yield command, option, [*base, *here, *(with_own(option) if wants_own else []), option, "{}"]
         yield command, "--scheme-option", [*base, *here, *(with_own() if wants_own else []), "--scheme-option", "sl2.capability=@{}"]
     for command in ("pub", "sub"):
