@@ -120,6 +120,8 @@ class KeptMessages(unittest.TestCase):
     def kill_at_random(self, broker, publisher, reader):
         chance = random.Random(SEED)
         print(f"{ROUNDS} kills, seed {SEED}", flush=True)
+        self.addCleanup(broker.kill)
+        self.addCleanup(lambda: publisher.process.kill())
         for _ in range(ROUNDS):
             publisher.takes(chance.randrange(1, 60))
             what = chance.choice(["client", "broker", "both"])
