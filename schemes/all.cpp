@@ -28,7 +28,7 @@ const Scheme schemes[] = {
     payload::hardened_scheme(),
     payload::paper_scheme(),  // those as published recognise nearly everything
     payload::paper_hop_scheme(),
-    plain::scheme(),          // recognises everything: last
+    plain::scheme(),  // recognises everything: last
 };
 
 }  // namespace

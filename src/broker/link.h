@@ -24,15 +24,15 @@ struct PendingLogin {
   std::string name;  ///< whose login it is said to be: failures are counted under it
   Secret connect;    ///< the packet, until it is done; empty when logging in again
   LoginPlaces::Ticket place = 0;
-  std::function<void()> work;   ///< the next step, while it waits in line
-  Turns::Ticket ticket = 0;     ///< there
-  bool running = false;         ///< a step is being worked on, or waits for that
-  bool waits = false;           ///< for its turn to begin, with
-  Buffer data{};                ///< the client's first
-  bool displaced = false;       ///< it makes room for others, and has not failed
-  std::uint64_t since = 0;      ///< steady: when its peer's turn began
-  std::uint64_t answer_at = 0;  ///< steady; not before
-  bool is_answered = false;     ///< and waits for that moment
+  std::function<void()> work;         ///< the next step, while it waits in line
+  Turns::Ticket ticket = 0;           ///< there
+  bool running = false;               ///< a step is being worked on, or waits for that
+  bool waits = false;                 ///< for its turn to begin, with
+  Buffer data{};                      ///< the client's first
+  bool displaced = false;             ///< it makes room for others, and has not failed
+  std::uint64_t since = 0;            ///< steady: when its peer's turn began
+  std::uint64_t answer_at = 0;        ///< steady; not before
+  bool is_answered = false;           ///< and waits for that moment
   std::optional<std::size_t> scheme;  ///< whose login it is; nothing: by user name and password alone
   Hop hop = Hop::none;                ///< chosen
 };

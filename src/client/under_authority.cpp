@@ -73,8 +73,8 @@ class UnderAuthority final : public ClientScheme {
 
   // -- the rest is the scheme's
 
-  Result<std::optional<std::pair<std::string, std::string>>> subscribe_property(std::string_view filter, const ThisConnection& here,
-                                                                                Now now) override {
+  Result<std::optional<std::pair<std::string, std::string>>> subscribe_property(std::string_view filter,
+                                                                                const ThisConnection& here, Now now) override {
     return its_->subscribe_property(filter, here, now);
   }
   Result<std::optional<Request>> subscribe_request(std::string_view filter, const ThisConnection& here, Now now) override {

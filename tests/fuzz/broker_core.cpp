@@ -29,7 +29,8 @@ constexpr std::string_view filters[] = {"t", "t/#", "#", "+", "t/+", "v", "+/u/#
 
 class Play {
  public:
-  Play(Bytes input, std::size_t shards, bool durable) : shards_(shards), broker_(shards, settings(durable)), in_(input), salt_(input.size()) {
+  Play(Bytes input, std::size_t shards, bool durable)
+      : shards_(shards), broker_(shards, settings(durable)), in_(input), salt_(input.size()) {
     for (std::uint8_t octet : input) salt_ = (salt_ ^ octet) * 0x100000001B3ULL;
     broker_.allow({"sl1", "plain"}, {"sl1", "plain"});
     for (std::size_t i = 0; i < std::size(clients_); ++i) clients_[i] = &broker_.dial(i);

@@ -58,8 +58,7 @@ TEST_F(ComplaintBookTest, AnonymousOnesShareTheRoomOfOne) {
   };
   EXPECT_TRUE(book->add(anonymous(1)));
   EXPECT_FALSE(book->add(anonymous(1))) << "a copy";
-  for (std::size_t i = 2; i <= maximum_of_one_requester; ++i)
-    ASSERT_TRUE(book->add(anonymous(static_cast<std::uint8_t>(i))));
+  for (std::size_t i = 2; i <= maximum_of_one_requester; ++i) ASSERT_TRUE(book->add(anonymous(static_cast<std::uint8_t>(i))));
   EXPECT_FALSE(book->add(anonymous(200)));
   EXPECT_TRUE(book->add(complaint(1, 1))) << "who is known has room";
 }

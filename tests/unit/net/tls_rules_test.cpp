@@ -264,7 +264,8 @@ TEST_F(TlsRules, PinsCountBesideTheChain) {
   options.pins = {pin_of(file("server.pem"), false)};
   options.ca_file = file("other-ca.pem");
   EXPECT_FALSE(Pair(server_files(), options).shake_hands());  // a pin takes the place of nothing
-  for (const std::string& wrong : std::vector<std::string>{"", "00", "sha256//AAAA", "sha256//" + std::string(44, 'A'), std::string(64, 'g')}) {
+  for (const std::string& wrong :
+       std::vector<std::string>{"", "00", "sha256//AAAA", "sha256//" + std::string(44, 'A'), std::string(64, 'g')}) {
     options.pins = {wrong};
     EXPECT_EQ(TlsClient::load(options).error().blame, Blame::caller_misused) << wrong;
   }

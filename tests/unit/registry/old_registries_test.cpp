@@ -348,8 +348,7 @@ std::string later_rows(bool is_postgres) {
          hash +
          ", 'pump-2', 'service', 9000);"
          "INSERT INTO ticket_right VALUES (" +
-         hash + ", 'publish', 0, 'plant/2/#');" +
-         orders(is_postgres) + insert(is_postgres, joined("paper-1", 0x31)) +
+         hash + ", 'publish', 0, 'plant/2/#');" + orders(is_postgres) + insert(is_postgres, joined("paper-1", 0x31)) +
          insert(is_postgres, ordered());
 }
 
