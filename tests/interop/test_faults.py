@@ -197,6 +197,8 @@ class Clock(WithFaults):
             self.faults.set(CLOCK_AHEAD, 0)
             name = f"absent{ahead}"
             client = subscriber(self.broker, name, f"t/{name}", expiry=3600)
+            client.send(b"\xe0\0")  # DISCONNECT; when the connection ends, the broker knows since when the session waits
+            self.assertIsNone(client.read())
             client.close()
             with logged_in(self.broker, "writer") as writer:
                 self.acknowledged(writer, packets.publish(f"t/{name}", b"x", 1))
