@@ -156,6 +156,17 @@ class Administration(unittest.TestCase):
             self.assertIn(f"hint: as root, or setpriv --reuid {OWNER} --clear-groups sealmq", done.stderr)
             self.assertEqual(list(self.data.iterdir()), [])
 
+    def test_where_everybody_may_write_a_key_tells_nobodys_folder(self):
+        """As /tmp: a stranger's `broker.key` must not make root's new private key the stranger's."""
+        os.chown(self.data, 0, 0)
+        self.data.chmod(0o1777)
+        (self.data / "broker.key").touch()
+        os.chown(self.data / "broker.key", OWNER, OWNER)
+        self.command("identity", "new", "boiler-7", "-o", self.data / "boiler-7.key")
+        self.assertEqual((self.data / "boiler-7.key").stat().st_uid, 0)
+        os.chown(self.data / "boiler-7.key", OWNER, OWNER)
+        self.assertIn("belongs to another user", run("identity", "show", self.data / "boiler-7.key").stderr)
+
     def test_a_folder_where_a_group_may_write_belongs_to_whoever_made_the_key(self):
         """As the volume of a container whose user has another number each time."""
         os.chown(self.data, 0, OWNER)
