@@ -2,7 +2,7 @@
 import asyncio
 import struct
 
-from packets import CONNACK, DISCONNECT, PUBACK, PUBLISH, SUBACK, packet, text
+from packets import CONNACK, DISCONNECT, PUBACK, PUBLISH, SUBACK, packet, split, text
 from servers import PATIENCE
 
 PUBREC, PUBREL, PUBCOMP = 5, 6, 7
@@ -127,23 +127,9 @@ class Client(asyncio.Protocol):
             self._ended.set_result(None)
 
     def data_received(self, data):
-        self._input += data
-        at = 0
-        while True:
-            size, shift, start = 0, 0, at + 1
-            while start < len(self._input):
-                digit = self._input[start]
-                size |= (digit & 0x7F) << shift
-                shift, start = shift + 7, start + 1
-                if not digit & 0x80:
-                    break
-            else:
-                break
-            if start + size > len(self._input):
-                break
-            self._take(self._input[at] >> 4, self._input[at] & 15, self._input[start:start + size])
-            at = start + size
-        self._input = self._input[at:]
+        whole, self._input = split(self._input + data)
+        for one in whole:
+            self._take(*one)
 
     def _take(self, kind, flags, body):
         if kind == CONNACK:

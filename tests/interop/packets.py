@@ -35,6 +35,26 @@ def publish(topic, payload, number=None):
     return packet(0x32, text(topic) + struct.pack(">H", number) + b"\0" + payload)
 
 
+def split(data):
+    """The whole packets that it begins with, as type, flags and body, and what is left."""
+    whole, at = [], 0
+    while True:
+        size, shift, start = 0, 0, at + 1
+        while start < len(data):
+            digit = data[start]
+            size |= (digit & 0x7F) << shift
+            shift, start = shift + 7, start + 1
+            if not digit & 0x80:
+                break
+        else:
+            break
+        if start + size > len(data):
+            break
+        whole.append((data[at] >> 4, data[at] & 15, data[start:start + size]))
+        at = start + size
+    return whole, data[at:]
+
+
 class Raw:
     """A TCP connection to a broker."""
 

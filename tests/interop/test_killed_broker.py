@@ -10,7 +10,7 @@ import socket
 import struct
 import time
 
-from packets import CONNACK, PUBACK, PUBLISH, SUBACK, packet, text
+from packets import CONNACK, PUBACK, PUBLISH, SUBACK, packet, split, text
 from servers import PATIENCE, Broker
 
 ROUNDS = int(os.environ.get("ROUNDS", "15"))
@@ -52,23 +52,9 @@ class Client:
             self.socket.close()
             self.online = False
             return False
-        self.buffer += data
-        at = 0
-        while True:
-            size, shift, start = 0, 0, at + 1
-            while start < len(self.buffer):
-                digit = self.buffer[start]
-                size |= (digit & 0x7F) << shift
-                shift, start = shift + 7, start + 1
-                if not digit & 0x80:
-                    break
-            else:
-                break
-            if start + size > len(self.buffer):
-                break
-            self.take(self.buffer[at] >> 4, self.buffer[at] & 15, self.buffer[start:start + size])
-            at = start + size
-        self.buffer = self.buffer[at:]
+        whole, self.buffer = split(self.buffer + data)
+        for one in whole:
+            self.take(*one)
         return True
 
     def take(self, kind, flags, body):
