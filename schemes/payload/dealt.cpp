@@ -116,7 +116,7 @@ Result<Dealt> decode_dealt(Bytes plaintext) {
   const auto parts = in.array();
   const auto form = in.text();
   const bool is_earlier = form == earlier_mark;
-  if (parts != 4 || (form != mark && !is_earlier)) in.fail("these are no dealt keys");
+  if (parts != 4 || (form != mark && !is_earlier)) in.fail("these are no shared keys");
   dealt.filter = in.text();
   if (!in.failed() && !mqtt::is_topic_filter(dealt.filter)) in.fail("not a topic filter");
   const auto keys = in.array();
@@ -171,7 +171,7 @@ Result<Signed> verify_stamp_of(const PublicIdentity& administrator, Bytes contai
   const Header& stamp = message->header;
   if (message->structure != Structure::sign1 || stamp.content != content || !stamp.number || !stamp.issued ||
       !stamp.claims_are_critical || message->has_unprotected)
-    return refused(Cause::malformed, "not the form in which keys are dealt");
+    return refused(Cause::malformed, "not the form in which keys are shared");
   const auto verifier = TRY(StampVerifier::make(algorithm::es256, administrator.keys.ecdsa));
   const bool earlier = std::ranges::equal(stamp.key_id, earlier_stamp_id(administrator.keys.ecdsa));
   const Buffer sealed = to_be_sealed(Structure::sign1, message->header_bytes, external_aad(topic), message->body);
@@ -189,12 +189,12 @@ Result<Dealt> open_dealt(Bytes message, std::string_view topic, const PublicIden
   const auto inside = decode_message(outside.body);
   if (!inside) return refused(Cause::malformed, inside.error().what);
   if (inside->structure != Structure::encrypt || inside->has_unprotected)
-    return refused(Cause::malformed, "not the form in which keys are dealt");
+    return refused(Cause::malformed, "not the form in which keys are shared");
 
   const auto own = reader_id(reader.identity().keys.agreement);
   const auto meant_for_us =
       std::ranges::find_if(inside->recipients, [&](const Recipient& its) { return std::ranges::equal(its.header.key_id, own); });
-  if (meant_for_us == inside->recipients.end()) return fail(Blame::not_authorised, "policy: keys that were dealt to others");
+  if (meant_for_us == inside->recipients.end()) return fail(Blame::not_authorised, "policy: keys that were shared with others");
   const ReaderSecret secret{own, [&](const auto& peer) { return reader.agree(peer); }};
   const auto content_key = unwrap(*meant_for_us, secret);
   if (!content_key) return refused(Cause::decrypt, content_key.error().what);
@@ -237,8 +237,8 @@ Result<std::string> install(Dealt dealt, const PublicIdentity& administrator, To
   for (TopicKey& key : dealt.keys) {
     const bool is_new = std::ranges::find(*present, key.id, &TopicKey::id) == present->end();
     if (is_new && key.state == TopicKey::State::active)
-      news = "new key of " + printable(key.filter, 200) + " from " + administrator.name +
-             (is_first ? ", the first from there" : "") + ", id " + to_hex(key.id);
+      news = "new key of " + printable(key.filter, 200) + " from " + administrator.name + (is_first ? ", its first" : "") +
+             ", id " + to_hex(key.id);
     key.administrator = administrator;
     TRY(keys.put(key));
   }

@@ -52,8 +52,8 @@ struct Stamped {
 };
 Result<Stamped> verify_stamp(Message message, Bytes external, KnownAuthors& authors, bool earlier) {
   const auto* author = authors.find(message.header.key_id, earlier);
-  if (author == nullptr) return refused(Cause::stamp, "stamped by somebody who is not known here");
-  if (author->verifier.algorithm() != message.header.algorithm) return refused(Cause::policy, "stamped by another algorithm");
+  if (author == nullptr) return refused(Cause::stamp, "signed by somebody who is not known here");
+  if (author->verifier.algorithm() != message.header.algorithm) return refused(Cause::policy, "signed by another algorithm");
   const Buffer sealed = to_be_sealed(Structure::sign1, message.header_bytes, external, message.body);
   if (!author->verifier.verify(sealed, message.seal)) return refused(Cause::stamp, "the stamp does not verify");
   return Stamped{std::move(message), author};
@@ -382,7 +382,7 @@ Result<Receiving::Opened> Receiving::open_encrypt(const From& from, const Messag
   const auto stamped =
       TRY(open_stamp_inside(*plaintext, from.topic, outer_of(message.header_bytes, ids), *authors, is_earlier(key)));
   const Header& inner = stamped.message.header;
-  if (!std::ranges::equal(inner.key_id, header.key_id)) return refused(Cause::stamp, "stamped by another than its sender");
+  if (!std::ranges::equal(inner.key_id, header.key_id)) return refused(Cause::stamp, "signed by another than its sender");
   if (!inner.number) return refused(Cause::malformed, "the stamp has no number");
   TRY(check_name_in_stamp(inner, key));
   Opened opened = said_by(*stamped.author, to_buffer(stamped.message.body));
@@ -419,7 +419,7 @@ Result<Receiving::Opened> Receiving::open_outside(const From& from, const Messag
   TRY(check_usable(*key, now));
   KnownAuthors* authors = TRY(authors_of(key));
   if (authors->find(header.key_id, key->is_earlier) == nullptr)
-    return refused(Cause::stamp, "stamped by somebody who is not known here");
+    return refused(Cause::stamp, "signed by somebody who is not known here");
   TRY(check_name_in_stamp(header, key));
   TRY(check_time(header, from, key, now));
   const auto stamped = TRY(verify_stamp(message, topic_.external, *authors, key->is_earlier));
@@ -460,7 +460,7 @@ Result<Receiving::Opened> Receiving::open_stamped(const From& from, const Messag
   TRY(check_usable(*key, now));
   KnownAuthors* authors = TRY(authors_of(key));
   if (authors->find(message.header.key_id, key->is_earlier) == nullptr)
-    return refused(Cause::stamp, "stamped by somebody who is not known here");
+    return refused(Cause::stamp, "signed by somebody who is not known here");
   TRY(check_name_in_stamp(message.header, key));
   TRY(check_time(message.header, from, nullptr, now));
   const auto stamped = TRY(verify_stamp(message, topic_.external, *authors, key->is_earlier));

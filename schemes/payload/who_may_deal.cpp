@@ -28,7 +28,9 @@ const TopicKeys::Administrator* owner_of(const std::vector<TopicKeys::Administra
 }  // namespace
 
 Result<> may_deal(TopicKeys& keys, const PublicIdentity& administrator, std::string_view filter, std::uint64_t seconds) {
-  const auto no = [&] { return refused(Cause::policy, administrator.name + " may not deal keys for " + printable(filter, 200)); };
+  const auto no = [&] {
+    return refused(Cause::policy, administrator.name + " may not share keys for " + printable(filter, 200));
+  };
   const auto trusted = keys.administrators();
   const auto is_this = [&](const auto& its) { return its.identity.keys == administrator.keys; };
   if (std::ranges::none_of(trusted, is_this)) return no();

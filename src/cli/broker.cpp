@@ -26,7 +26,7 @@ constexpr About about{
     .text =
         R"(Serves MQTT until SIGTERM or SIGINT; SIGHUP reads the configuration and the files of TLS again. Tells where it listens and then `ready` on standard error.
 
-Without a configuration it listens on 127.0.0.1:1883 and opens every topic to every hardened scheme that names the author of a message.
+Without a configuration it listens on 127.0.0.1:1883. On every topic it accepts messages that an identity on its list has signed, and no others.
 
 A listener of the configuration, whose url may also be mqtts://, ws://, wss:// or unix:/PATH; --help-settings lists all keys:
 

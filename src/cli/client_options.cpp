@@ -82,11 +82,20 @@ bool is_here(const ClientOptions& options) {
 std::string hint_of_refusal(const ClientOptions& options, bool is_login) {
   const bool is_plain = options.scheme.empty() || options.scheme == "plain";
   const bool has_name = !options.user_name.empty() || options.url.find('@') != std::string::npos;
+  const Scheme* scheme = find_scheme(options.scheme);
+  const bool is_login_of_scheme =
+      scheme != nullptr && !options.plain_login && (scheme->info->has_login || !scheme->info->needs_login.empty());
+  if (is_login && has_name && is_login_of_scheme)
+    return "is the name on the broker's list, with these keys? sealmq identity list, at the broker; or its password is wrong, or "
+           "--broker-key is of another broker";
   if (is_login && has_name) return "is the password right? sealmq identity password NAME, at the broker, sets it";
   if (is_login && is_plain) return "this listener wants a login: -u NAME --password-file FILE, or --scheme NAME --key FILE";
   if (is_plain && has_name)
     return "sealmq identity list, at the broker, shows what each name may do; its policy may want --scheme NAME --key FILE";
   if (is_plain) return "the broker may want --scheme NAME --key FILE for this topic, or be started with --allow-plain";
+  if (scheme != nullptr && scheme->info->claims.confidentiality == Confidentiality::end_to_end)
+    return "does a [[topic]] row of the broker's configuration take " + options.scheme +
+           " there? whoever logs in needs rights too: sealmq identity list, at the broker";
   return "is this machine's clock right (date -u; 30 s off is too much)? else its rights: sealmq identity list, at the broker; "
          "or --broker-key is of another broker";
 }

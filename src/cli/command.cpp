@@ -115,12 +115,13 @@ Failure fail_with_hint(Blame blame, std::string_view what, std::string_view hint
 
 namespace {
 
+/// What has happened, what to do next, or both.
 void write(std::string_view text, std::string_view colour) {
+  constexpr std::string_view begins = "hint: ";
   const bool colours = takes_colours(STDERR_FILENO);
-  const std::size_t hint = std::min(text.find("\nhint: "), text.size());
-  std::cerr << painted(colours, colour, "sealmq: ") << text.substr(0, hint);
-  if (hint < text.size()) std::cerr << '\n' << painted(colours, bold, "hint: ") << text.substr(hint + 7);
-  std::cerr << '\n';
+  const std::size_t hint = text.starts_with(begins) ? 0 : std::min(text.find("\nhint: "), text.size() - 1) + 1;
+  if (hint > 0) std::cerr << painted(colours, colour, "sealmq: ") << text.substr(0, hint - (hint < text.size() ? 1 : 0)) << '\n';
+  if (hint < text.size()) std::cerr << painted(colours, bold, begins) << text.substr(hint + begins.size()) << '\n';
 }
 
 }  // namespace

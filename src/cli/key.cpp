@@ -188,11 +188,15 @@ Result<> publish_dealt(const Options& options, Client& client, KeyStore& own, To
 /// Until it has succeeded the keys are marked, and its user is told.
 Result<> deal_marked(const Options& options, Client& client, KeyStore& own, TopicKeys& keys, Random& random) {
   const auto published = publish_dealt(options, client, own, keys, random);
-  if (!published)
+  if (!published) {
+    const bool is_refused = published.error().blame == Blame::not_authorised;
+    const std::string first =
+        is_refused ? "a [[topic]] row of the broker for '" + options.prefix + "/#' has to take payload; then " : std::string();
     return fail_with_hint(published.error().blame,
                           published.error().what.substr(0, published.error().what.find('\n')) +
-                              "\nthe key is changed here and not yet dealt to its members",
-                          "sealmq key share '" + options.filter + "' sends it");
+                              "\nthe key is changed here, and not yet sent to its members",
+                          first + "sealmq key share '" + options.filter + "' sends it");
+  }
   for (TopicKey& key : own_keys(*keys.all(), options.filter, own.identity())) {
     if (!key.is_undealt) continue;
     key.is_undealt = false;
@@ -218,7 +222,7 @@ Json to_json(const TopicKey& key) {
             {"not_before", key.not_before}, {"not_after", key.not_after}, {"administrator", key.administrator.name}};
   json["members"] = Json::array();
   for (const auto& member : key.members) json["members"].push_back(member.identity.name);
-  json["not_dealt"] = key.is_undealt;
+  json["not_sent"] = key.is_undealt;
   return json;
 }
 
@@ -352,7 +356,7 @@ Result<> replace(const Options& options, const Replacement& wanted) {
   }
   if (client) TRY(deal_marked(options, *client, *opened.own, *opened.keys, random));
   print_made(newest, options.json);
-  if (is_made) notice("it was made before and had not been dealt; now it is");
+  if (is_made) notice("it was made before, and is sent now");
   return {};
 }
 
@@ -374,9 +378,9 @@ Result<> erase_what_is_not_taken(TopicKeys& keys) {
 Result<> list_trusted(TopicKeys& keys, bool json) {
   for (const auto& its : keys.administrators()) {
     if (!json) {
-      std::cout << its.identity.name << "  " << fingerprint(its.identity.keys) << "  ";
-      for (const std::string& filter : its.filters) std::cout << printable(filter, 200) << ' ';
-      std::cout << (its.filters.empty() ? "what is delegated to it\n" : "\n");
+      std::cout << its.identity.name << "  " << fingerprint(its.identity.keys) << ' ';
+      for (const std::string& filter : its.filters) std::cout << ' ' << printable(filter, 200);
+      std::cout << (its.filters.empty() ? " what is delegated to it\n" : "\n");
       continue;
     }
     print({{"name", its.identity.name}, {"fingerprint", fingerprint(its.identity.keys)}, {"filters", its.filters}});
@@ -448,9 +452,9 @@ Result<> delegate(const Options& options) {
   if (options.json)
     print({{"delegate", to.name}, {"filter", options.filter}, {"ends", options.ends}, {"not_after", delegation.not_after}});
   else if (options.ends)
-    std::cout << to.name << " may not deal keys for " << options.filter << " any more\n";
+    std::cout << to.name << " may not share keys for " << options.filter << " any more\n";
   else
-    std::cout << to.name << " may deal keys for " << options.filter << ", until " << date_of(delegation.not_after) << " UTC\n";
+    std::cout << to.name << " may share keys for " << options.filter << ", until " << date_of(delegation.not_after) << " UTC\n";
   notice("hint: on every member's machine, once: sealmq key trust " + to.name + ".pub --delegated");
   return {};
 }
@@ -469,7 +473,7 @@ Result<> list(const Options& options) {
               << key.administrator.name;
     if (!key.members.empty()) std::cout << ", shared with";
     for (const auto& member : key.members) std::cout << ' ' << member.identity.name << (member.reads ? "" : " (to write)");
-    std::cout << (key.is_undealt ? "  (not dealt)\n" : "\n");
+    std::cout << (key.is_undealt ? "  (not sent)\n" : "\n");
   }
   return {};
 }
@@ -513,7 +517,7 @@ Result<Buffer> read_input(const std::string& path) {
   if (path != "-") file.open(path, std::ios::binary);
   std::istream& in = path == "-" ? std::cin : file;
   Buffer content{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-  if (in.bad() || (path != "-" && !file.is_open())) return fail(Blame::environment, "cannot read " + path);
+  if (in.bad() || (path != "-" && !file.is_open())) return fail(Blame::environment, "cannot read " + printable(path));
   if (content.size() > longest_payload) return misused(path + " is longer than any message");
   if (path != "-") TRY(check_no_secret(path, as_text(content)));
   return content;

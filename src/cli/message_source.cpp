@@ -1,11 +1,13 @@
 #include "cli/message_source.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <iterator>
 
+#include "base/error_text.h"
 #include "base/file_kind.h"
 #include "base/text.h"
 #include "base/try.h"
@@ -32,14 +34,15 @@ void add_message_source(Command& command, MessageSource& source, bool takes_line
 }
 
 Result<std::string> read_message(const MessageSource& source) {
-  if (std::ranges::count_if(source.choices, [](const CLI::Option* choice) { return choice->count() > 0; }) != 1)
-    return fail_with_hint(Blame::caller_misused, "what is the message?",
+  const auto given = std::ranges::count_if(source.choices, [](const CLI::Option* choice) { return choice->count() > 0; });
+  if (given != 1)
+    return fail_with_hint(Blame::caller_misused, given == 0 ? "what is the message?" : "a message comes from one place",
                           source.choices.size() == 4 ? "one of -m, -f, -s and -n" : "one of -m, -f, -l, -s and -n");
   if (source.whole_input) return read_all(std::cin, "standard input");
   if (source.file.empty()) return source.text;
   std::ifstream file(source.file, std::ios::binary);
-  if (!file || std::filesystem::is_directory(source.file))
-    return fail(Blame::environment, "cannot read " + printable(source.file));
+  if (!file) return fail(Blame::environment, "cannot read " + printable(source.file) + ": " + error_text(errno));
+  if (std::filesystem::is_directory(source.file)) return fail(Blame::environment, printable(source.file) + " is a folder");
   auto message = TRY(read_all(file, source.file));
   TRY(check_no_secret(source.file, message));
   return message;

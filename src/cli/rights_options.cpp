@@ -124,8 +124,9 @@ void add_rights_options(Command& command, RightsOptions& options, bool has_requi
   command.option("--publish-qos", options.publish_qos, "0,1,2", "QoS it may publish to these with (all)")->check(check_qos);
   command.option("--subscribe-qos", options.subscribe_qos, "0,1,2", "QoS it may subscribe to these with (all)")->check(check_qos);
   command
-      .option("--scheme", options.schemes, "SCHEME",
-              "schemes it may use, for messages and logins; password and tls are logins too; none: every hardened one")
+      .option(
+          "--scheme", options.schemes, "SCHEME",
+          "schemes it may use, for messages and logins; password and tls are logins too; none: all but those that end in @paper")
       ->check(check_scheme);
   if (has_require)
     command

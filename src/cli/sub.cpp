@@ -132,7 +132,7 @@ class Subscriber {
     TRY(check_version(connect.version, subscribe_));
     const bool is_plain = connect.scheme.empty() || connect.scheme == "plain";
     if (options_.remove_retained && !is_plain)
-      return fail(Blame::caller_misused, "--remove-retained publishes empty messages, which are not in the form of a scheme");
+      return fail(Blame::caller_misused, "--remove-retained publishes empty messages, which no scheme protects");
     connect.on_refused = [json = options_.json](const RefusedMessage& refused) { print_refused(refused, json); };
     Client client = TRY(Client::connect(std::move(connect)));
     if (options_.habits.debug) notice("connected as " + printable(client.client_id(), 200));

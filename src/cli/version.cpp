@@ -53,7 +53,7 @@ void print_text() {
     std::cout << "    " << scheme.info->name << std::string(12 - std::min<std::size_t>(11, scheme.info->name.size()), ' ');
     const auto claims = claims_of(scheme);
     for (std::size_t i = 0; i < claims.size(); ++i) std::cout << (i == 0 ? "" : ", ") << claims[i];
-    std::cout << (claims.empty() ? "claims nothing\n" : "\n");
+    std::cout << (claims.empty() ? "no security claims\n" : "\n");
   }
 }
 

@@ -137,7 +137,7 @@ Result<Buffer> read_all(const std::string& path) {
   if (!file.is_open() || ::fstat(file.number(), &found) != 0) return trouble("cannot read", path);
   if (!S_ISREG(found.st_mode)) return fail(Blame::caller_misused, path + " is not a file");
   if ((found.st_mode & (S_IRWXG | S_IRWXO)) != 0)
-    return fail(Blame::caller_misused, "others can get at the messages in " + path + "\nhint: chmod 600 " + path);
+    return fail(Blame::caller_misused, path + " can be read by other users\nhint: chmod 600 " + path);
   Buffer content(static_cast<std::size_t>(found.st_size));
   for (std::size_t done = 0; done < content.size();) {
     const auto count = ::read(file.number(), content.data() + done, content.size() - done);

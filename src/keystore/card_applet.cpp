@@ -127,7 +127,7 @@ Result<> make_folder(const std::string& folder) {
   if (::stat(folder.c_str(), &found) != 0 || !S_ISDIR(found.st_mode))
     return fail(Blame::environment, folder + " is not a folder");
   if ((found.st_mode & (S_IRWXG | S_IRWXO)) != 0)
-    return fail(Blame::caller_misused, "others can get at the card in " + folder + ": chmod 700 " + folder);
+    return fail(Blame::caller_misused, "the card in " + folder + " can be read by other users\nhint: chmod 700 " + folder);
   return {};
 }
 

@@ -77,6 +77,14 @@ Result<> write_new(const std::string& path, std::string_view text, Audience audi
   return written;
 }
 
+/// After which may_own_private_file() takes it. Root's commands leave it to the service whose folder it is in.
+std::string how_to_own(const std::string& path, const std::optional<Owner>& user_of_folder) {
+  const bool is_root = ::geteuid() == 0;
+  const Owner us{::geteuid(), ::getegid()};
+  const Owner& owner = is_root && user_of_folder ? *user_of_folder : us;
+  return (is_root ? "chown " : "as root, chown ") + std::to_string(owner.user) + ":" + std::to_string(owner.group) + " " + path;
+}
+
 /// Without waiting, should the name be that of a pipe.
 Result<Descriptor> open_to_read(const std::string& path, struct stat& found) {
   Descriptor file(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
@@ -108,11 +116,14 @@ Result<Secret> read_private_file(const std::string& path, const WantedFile& want
   auto content = read_all(file, path, longest);
   // What it is comes before who may read it: nobody shall close a file that is meant for all.
   if (content) TRY(check_file(path, as_text(content->reveal()), wanted));
-  if (is_open) return fail(Blame::caller_misused, path + " can be read by other users\nhint: chmod 600 " + path);
+  // Whose it is comes before its mode: somebody else's file, closed, could not be read at all.
   const auto user = user_of(folder_of(path));
   if (!may_own_private_file(found.st_uid, user ? user->user : 0, ::geteuid()))
-    return fail(Blame::caller_misused,
-                path + " belongs to another user, who can change it\nhint: chown --reference=" + folder_of(path) + " " + path);
+    return fail(Blame::caller_misused, path + " belongs to another user, who can change it\nhint: " + how_to_own(path, user));
+  const bool may_close = found.st_uid == ::geteuid() || ::geteuid() == 0;
+  if (is_open)
+    return fail(Blame::caller_misused, path + " can be read by other users\nhint: " +
+                                           (may_close ? "" : how_to_own(path, user) + "; ") + "chmod 600 " + path);
   return content;
 }
 

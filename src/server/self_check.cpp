@@ -41,7 +41,7 @@ void check_closed(std::vector<Problem>& problems, const std::string& path) {
   }
   if (!S_ISREG(found.st_mode)) problems.push_back({Blame::caller_misused, path + " is not a file", ""});
   if ((found.st_mode & others) != 0)
-    problems.push_back({Blame::caller_misused, "others can get at " + path, "chmod 600 " + path});
+    problems.push_back({Blame::caller_misused, path + " can be read by other users", "chmod 600 " + path});
   const auto user = user_of(folder_of(path));
   if (user && user->user != found.st_uid)
     problems.push_back({Blame::environment, path + " does not belong to the user of its folder, who cannot work with it",

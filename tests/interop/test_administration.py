@@ -11,6 +11,7 @@ from servers import PATIENCE, SEALMQ, Lines, require
 
 OWNER = 61234  # no user has this number, as in a container
 ANOTHER = 61235
+MEMBER, SERVICE, GROUP = 61236, 61237, 61238  # of folders that a group shares
 HAS_SUDO = shutil.which("sudo") and subprocess.run(["sudo", "-n", "true"], capture_output=True).returncode == 0
 if os.geteuid() != 0 and HAS_SUDO:
     os.execvp("sudo", ["sudo", "-n", "--preserve-env=SEALMQ,SEALMQ_THREADS", sys.executable, "-B", *sys.argv])
@@ -187,6 +188,40 @@ class Administration(unittest.TestCase):
         done = run("broker", "--check", "--data", self.data)
         self.assertEqual(done.returncode, 2)
         self.assertIn(f"chown {OWNER}:{OWNER} {self.data}/audit.log", done.stderr)
+
+    def test_a_private_key_of_somebody_else_says_whom_to_give_it_to(self):
+        """Also in a folder that a group shares, whose owner says nothing of whose the files in it are."""
+        key = self.data / "boiler-7.key"
+        self.command("identity", "new", "boiler-7", "-o", key)
+        for mode, user, key_mode in ((0o700, None, 0o600), (0o770, None, 0o600), (0o2770, None, 0o600), (0o770, MEMBER, 0o640),
+                                     (0o2770, MEMBER, 0o660)):
+            for has_service in (False, True):
+                with self.subTest(mode=oct(mode), user=user, has_service=has_service):
+                    os.chown(self.data, OWNER, GROUP)
+                    self.data.chmod(mode)
+                    (self.data / "broker.key").unlink(missing_ok=True)
+                    if has_service:
+                        (self.data / "broker.key").touch()
+                        os.chown(self.data / "broker.key", SERVICE, GROUP)
+                    os.chown(key, ANOTHER, GROUP)
+                    key.chmod(key_mode)
+                    said = self.show(key, user, code=1)
+                    self.assertIn(f"{key} belongs to another user, who can change it\n", said)
+                    whose = user if user else OWNER if mode == 0o700 else SERVICE if has_service else 0
+                    hint = said.split("hint: ")[1].strip()
+                    self.assertEqual(hint.removeprefix("as root, ").split(":")[0], f"chown {whose}")
+                    subprocess.run(hint.removeprefix("as root, "), shell=True, check=True)
+                    key.chmod(0o600)
+                    self.show(key, user)
+        os.chown(key, 0, GROUP)
+        key.chmod(0o640)
+        self.assertIn(f"hint: as root, chown {MEMBER}:{GROUP} {key}; chmod 600 {key}", self.show(key, MEMBER, code=1))
+
+    def show(self, key, user, code=0):
+        who = {} if user is None else {"user": user, "group": GROUP, "extra_groups": []}
+        done = subprocess.run([PROGRAM, "identity", "show", key], capture_output=True, text=True, timeout=PATIENCE, cwd=FOLDER, **who)
+        self.assertEqual(done.returncode, code, done.stderr)
+        return done.stderr
 
     def test_a_password_file_keeps_its_owner_and_its_group(self):
         passwords = pathlib.Path(FOLDER) / (self.data.name + "-passwords")

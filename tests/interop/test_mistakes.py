@@ -49,6 +49,42 @@ class Mistakes(unittest.TestCase):
         self.assertLess(hint.index("clock"), hint.index("identity list"))
         self.assertLess(hint.index("identity list"), hint.index("--broker-key"))
 
+    def test_what_no_broker_can_verify_needs_a_row(self):
+        """Clock and broker.pub have nothing to do with it."""
+        broker = self.start(Broker())
+        for name in ("dev", "peer", "admin"):
+            self.good("identity", "new", name)
+        self.good("identity", "enroll", "dev.pub", "--publish", "#", "--subscribe", "#", "--data", broker.data)
+        to_broker = ["-p", str(broker.port)]
+        dev = [*to_broker, "--key", "dev.key", "-t", "a"]
+        for scheme in ("payload", "pmqtt"):
+            for words in (["pub", "-m", "1", "-q", "1", "--to", "peer.pub"], ["sub", "-W", "5", "--from", "peer.pub"]):
+                said = self.expect(3, f"hint: does a [[topic]] row of the broker's configuration take {scheme} there?",
+                                   words=[*words, "--scheme", scheme, *dev])
+                self.assertNotIn("clock", said)
+        self.good("key", "new", "a", "--key", "admin.key")
+        said = self.expect(3, "the key is changed here, and not yet sent to its members",
+                           "hint: a [[topic]] row of the broker for 'sealmq-keys/#' has to take payload; then sealmq key share 'a' sends it",
+                           words=["key", "share", "a", "--to", "dev.pub", "--key", "admin.key", *to_broker])
+        self.assertIn("(not sent)", self.good("key", "list"))
+
+    def test_a_login_by_a_scheme_that_is_refused(self):
+        broker = self.start(Broker())
+        for name in ("dev", "peer"):
+            self.good("identity", "new", name)
+        said = self.expect(3, "hint: is the name on the broker's list, with these keys?", words=[
+            "sub", "-p", str(broker.port), "--scheme", "pmqtt", "-u", "dev", "--key", "dev.key", "--broker-key",
+            f"{broker.data}/broker.pub", "--from", "peer.pub", "-t", "a", "-W", "5"])
+        self.assertNotIn("sealmq identity password", said)
+
+    def test_a_hint_stands_without_the_name_of_the_program(self):
+        self.good("identity", "new", "admin")
+        self.good("identity", "new", "dev")
+        self.good("key", "new", "a", "--key", "admin.key")
+        broker = self.start(Broker("--allow-plain"))
+        code, _, said = self.sealmq("key", "share", "a", "--to", "dev.pub", "--key", "admin.key", "-p", str(broker.port))
+        self.assertEqual((code, said), (0, "hint: on every member's machine, once: sealmq key trust admin.pub\n"))
+
     def test_ports_with_and_without_tls(self):
         broker = self.start(Transports())
         plain, tls = str(broker.port_of["tcp"]), str(broker.port_of["tls"])
@@ -90,6 +126,9 @@ class Mistakes(unittest.TestCase):
         self.expect(1, "nothing came on standard input", "hint: -n sends an empty message", words=[*pub, "-t", "a", "-s"])
         self.good(*pub, "-t", "a", "-s", "-r")  # which takes away what is retained
         self.good(*pub, "-t", "a", "-n")
+        self.expect(1, "a message comes from one place\nhint: one of -m, -f", words=[*pub, "-t", "a", "-m", "1", "-n"])
+        self.expect(2, "cannot read missing: No such file or directory", words=[*pub, "-t", "a", "-f", "missing"])
+        self.expect(2, f"{self.home} is a folder", words=[*pub, "-t", "a", "-f", str(self.home)])
 
     def test_what_would_be_left_out_in_silence(self):
         """Refused before anything is sent: the broker's port is not even connected to."""

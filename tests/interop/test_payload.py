@@ -314,15 +314,15 @@ class Payload(unittest.TestCase):
             for _ in range(2):
                 result = self.run_any("key", "rotate", "a", "--key", "admin.key", "--topic-keys", "admin", *refusing)
                 self.assertEqual(result.returncode, 3, result.stderr)
-                self.assertIn("not yet dealt", result.stderr)
+                self.assertIn("not yet sent", result.stderr)
                 self.assertIn("hint: sealmq key share 'a' sends it", result.stderr)
                 self.assertEqual(len(listed()), 2, "a second try makes no second key")
         new = next(key for key in listed() if key["state"] == "active")
-        self.assertTrue(new["not_dealt"])
-        self.assertIn("(not dealt)", self.run_ok("key", "list", "--topic-keys", "admin"))
+        self.assertTrue(new["not_sent"])
+        self.assertIn("(not sent)", self.run_ok("key", "list", "--topic-keys", "admin"))
         self.administer("rotate", "a")
         self.assertEqual(len(listed()), 2)
-        self.assertFalse(any(key["not_dealt"] for key in listed()))
+        self.assertFalse(any(key["not_sent"] for key in listed()))
         self.assertEqual(self.pub("a", "x", "-q", "1").returncode, 0)
         its = [json.loads(line) for line in self.run_ok("key", "list", "--json", "--topic-keys", "boiler").splitlines()]
         self.assertIn(new["id"], [key["id"] for key in its])
@@ -385,7 +385,7 @@ class Payload(unittest.TestCase):
                                   str(closed.port))
             self.assertEqual(result.returncode, 3, result.stderr)
         self.administer("share", "a")
-        self.assertNotIn("(not dealt)", self.run_ok("key", "list", "--topic-keys", "admin"))
+        self.assertNotIn("(not sent)", self.run_ok("key", "list", "--topic-keys", "admin"))
         result = self.pub("a", "x", "-q", "1")
         self.assertIn("new key of a from admin", result.stderr)
 
@@ -461,7 +461,7 @@ class Payload(unittest.TestCase):
         self.run_ok("key", "trust", "shift.pub", "--delegated", "--topic-keys", "boiler")
         result = self.pub("plant/7/temp", "x", "-q", "1")
         self.assertEqual(result.returncode, 1, result.stderr)
-        self.assertIn("policy: shift may not deal keys for plant/7/temp", result.stderr)
+        self.assertIn("policy: shift may not share keys for plant/7/temp", result.stderr)
         self.administer("delegate", "plant/7/#", "shift.pub")
         def is_known():  # what says so may come behind the keys, which are then taken at the next connection
             return self.pub("plant/7/temp", "x", "-q", "1").returncode == 0

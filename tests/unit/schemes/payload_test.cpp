@@ -503,7 +503,7 @@ TEST_F(Dealers, AnAdministratorOfOneTopicDealsNoKeysOfAnothers) {
   EXPECT_TRUE(deal_for(author, "ward/7/vitals"));
   const auto refused = deal_for(reader, "ward/7/vitals");
   ASSERT_FALSE(refused);
-  EXPECT_EQ(refused.error().what, "policy: control-room may not deal keys for ward/7/vitals");
+  EXPECT_EQ(refused.error().what, "policy: control-room may not share keys for ward/7/vitals");
   EXPECT_TRUE(deal_for(reader, "cafeteria/menu"));
   EXPECT_FALSE(deal_for(reader, "#"));
   EXPECT_FALSE(deal_for(reader, "+/menu"));
@@ -560,7 +560,7 @@ TEST_F(Dealers, EachNewKeyIsToldOnce) {
   trust(author, {"a/#"});
   const auto first = deal_for(author, "a/b");
   ASSERT_TRUE(first);
-  EXPECT_TRUE(first->starts_with("new key of a/b from boiler-7, the first from there, id ")) << *first;
+  EXPECT_TRUE(first->starts_with("new key of a/b from boiler-7, its first, id ")) << *first;
   const auto second = deal_for(author, "a/b");
   ASSERT_TRUE(second);
   EXPECT_TRUE(second->starts_with("new key of a/b from boiler-7, id ")) << *second;
