@@ -139,6 +139,7 @@ void add_demo(Command& app, int& exit_code);
 void add_doctor(Command& app, int& exit_code);
 void add_identity(Command& app, int& exit_code);
 /// Subcommands of identity.
+void add_identity_keys(Command& identity, int& exit_code);
 void add_identity_join(Command& identity, int& exit_code);
 void add_identity_password(Command& identity, int& exit_code);
 void add_key(Command& app, int& exit_code);

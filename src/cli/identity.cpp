@@ -1,14 +1,13 @@
-// sealmq identity: makes keys, and keeps the broker's list of who may do what.
+// sealmq identity: keeps the broker's list of who may do what. The keys themselves: identity_keys.cpp.
 #include <algorithm>
 #include <iostream>
-#include <nlohmann/json.hpp>
 
 #include "base/text.h"
 #include "base/try.h"
-#include "cli/ask_pin.h"
 #include "cli/audit.h"
 #include "cli/broker_progress.h"
 #include "cli/command.h"
+#include "cli/identity_output.h"
 #include "cli/password.h"
 #include "cli/registry_choice.h"
 #include "cli/rights_options.h"
@@ -17,12 +16,8 @@
 #include "crypto/random.h"
 #include "crypto/rsa.h"
 #include "crypto/schnorr.h"
-#include "keystore/file_access.h"
 #include "keystore/fingerprint.h"
-#include "keystore/key_reference.h"
-#include "keystore/key_uri.h"
 #include "mqtt/topic.h"
-#include "schemes/malina/pinned.h"
 #include "sealmq/keystore.h"
 #include "sealmq/registry.h"
 #include "sealmq/scheme.h"
@@ -41,14 +36,9 @@ $ sealmq identity revoke boiler-7 --reason 'stolen from the yard'
 )",
 };
 
-using Json = nlohmann::ordered_json;
-
 struct Options {
-  std::string name;  // also the FILE of show and enroll
+  std::string name;
   std::string kind = "device";
-  std::string key_path;
-  std::string keystore;
-  unsigned rsa_bits = 0;
   RegistryChoice registry;
   std::string reason;
   std::uint64_t expires = 3600;    // seconds from now
@@ -61,26 +51,9 @@ struct Options {
   bool json = false;
 };
 
-void print(const Json& line) {
-  std::cout << line.dump(-1, ' ', false, Json::error_handler_t::replace) << '\n';
-}
-
 /// Some log in by a password, and have no key.
 std::string fingerprint_or_none(const PublicKeys& keys) {
   return keys == PublicKeys() ? "without keys" : fingerprint(keys);
-}
-
-/// As receivers of its messages show an author whom they have not pinned.
-std::string short_id(const PublicKeys& keys) {
-  return is_there(keys.schnorr) ? malina::short_id(keys.schnorr) : "-";
-}
-
-Json to_json(const PublicIdentity& identity) {
-  return {{"name", identity.name},
-          {"kind", name(identity.kind)},
-          {"fingerprint", identity.keys == PublicKeys() ? Json() : Json(fingerprint(identity.keys))},
-          {"id", short_id(identity.keys)},
-          {"public", identity.keys == PublicKeys() ? Json() : Json(to_line(identity))}};
 }
 
 Json to_json(const Rights& rights) {
@@ -95,7 +68,7 @@ Json to_json(const Rights& rights) {
 }
 
 Json to_json(const Identity& identity) {
-  Json json = to_json(static_cast<const PublicIdentity&>(identity));
+  Json json = cli::to_json(static_cast<const PublicIdentity&>(identity));
   json.update({{"status", name(identity.status)},
                {"publish", to_json(identity.publish)},
                {"subscribe", to_json(identity.subscribe)},
@@ -114,133 +87,6 @@ void print_change(std::string_view done, const Identity& identity, const Options
   if (options.json) return print(to_json(identity));
   std::cout << done << " " << identity.name << " " << fingerprint_or_none(identity.keys) << '\n';
 }
-
-// -- files ---------------------------------------------------------------------------------------------------------------------
-
-std::string pub_path_for(const std::string& key_path) {
-  constexpr std::string_view ending = ".key";
-  return (key_path.ends_with(ending) ? key_path.substr(0, key_path.size() - ending.size()) : key_path) + ".pub";
-}
-
-Result<> run_new(const Options& options) {
-  crypto::OsRandom random;
-  const auto key_path = options.key_path.empty() ? options.name + ".key" : options.key_path;
-  const auto pub_path = pub_path_for(key_path);
-  const auto identity = TRY(create_keys(
-      {options.name, *kind_from(options.kind), key_path, pub_path, options.rsa_bits, options.keystore}, random, pin_asker()));
-  if (options.json) {
-    auto json = to_json(identity);
-    json.update({{"key", key_path}, {"pub", pub_path}});
-    print(json);
-  } else {
-    std::cout << to_line(identity) << '\n' << fingerprint(identity.keys) << '\n';
-  }
-  return {};
-}
-
-/// `keystore`: the address of the private keys, where they are in a token or card.
-void show(const PublicIdentity& identity, bool holds_secret, const std::string& keystore, bool json) {
-  if (json) {
-    auto line = to_json(identity);
-    line["private"] = holds_secret;
-    if (!keystore.empty()) line["keystore"] = keystore;
-    return print(line);
-  }
-  const std::string_view holds = !keystore.empty() ? "the address of private keys"
-                                 : holds_secret    ? "private keys"
-                                                   : "public keys";
-  std::cout << "name         " << identity.name << "\nkind         " << name(identity.kind) << "\nholds        " << holds << '\n';
-  if (!keystore.empty()) std::cout << "keys in      " << keystore << '\n';
-  std::cout << "fingerprint  " << fingerprint(identity.keys) << "\nid           " << short_id(identity.keys) << "\npublic       "
-            << to_line(identity) << '\n';
-}
-
-void show(const IdentityFile& file, bool json) {
-  if (json) {
-    auto line = to_json(file.identity);
-    line.update({{"private", false}, {"proved", !file.proof.empty()}});
-    return print(line);
-  }
-  show(file.identity, false, {}, json);
-  std::cout << "proved       " << (file.proof.empty() ? "no: sealmq identity upgrade NAME.key adds a proof" : "yes") << '\n';
-}
-
-void show(const BrokerIdentity& broker, bool json) {
-  if (json)
-    return print(
-        {{"broker", broker.id}, {"ecdsa-p256", fingerprint_of(broker.ecdsa)}, {"ecdh-p256", fingerprint_of(broker.agreement)}});
-  std::cout << "broker       " << broker.id << "\nholds        public keys\necdsa-p256   " << fingerprint_of(broker.ecdsa)
-            << "\necdh-p256    " << fingerprint_of(broker.agreement) << '\n';
-}
-
-constexpr WantedFile wants_keys{
-    "NAME.key, NAME.pub or broker.pub is wanted",
-    {FileKind::private_keys, FileKind::key_reference, FileKind::public_identity, FileKind::broker_identity}};
-
-/// What older programs made without a proof. Nothing else of a file that is there changes.
-Result<> run_upgrade(const Options& options) {
-  crypto::OsRandom random;
-  const auto keys = TRY(open_keys(options.name, random, pin_asker()));
-  const auto pub_path = pub_path_for(options.name);
-  const std::string text = TRY(identity_file(*keys));
-  if (std::ranges::count(text, '\n') < 2)
-    return fail_with_hint(Blame::caller_misused,
-                          "the keys of " + keys->identity().name + " sign nothing but logins, so they prove nothing",
-                          "sealmq identity enroll --unproved takes the file as it is");
-  if (!exists(pub_path)) {
-    TRY(write_new_file(pub_path, text, Audience::everybody));
-  } else {
-    const auto file = TRY(read_identity_file(pub_path));
-    if (file.identity != keys->identity()) return fail(Blame::caller_misused, pub_path + " is not that of " + options.name);
-    if (file.proof.empty()) TRY(replace_file(pub_path, text, Audience::everybody));
-  }
-  const auto file = TRY(read_identity_file(pub_path));
-  if (options.json) {
-    auto line = to_json(file.identity);
-    line.update({{"pub", pub_path}, {"proved", true}});
-    print(line);
-  } else {
-    std::cout << pub_path << " proves the keys of " << file.identity.name << " " << fingerprint(file.identity.keys) << '\n';
-  }
-  return {};
-}
-
-/// Also when the token or card is away; then opening it says why.
-Result<> show_reference(const Options& options, const PublicIdentity& identity, const std::string& keystore) {
-  crypto::OsRandom random;
-  const auto opened = open_keys(options.name, random, pin_asker());
-  show(identity, true, keystore, options.json);
-  return opened ? Result<>() : Failure(opened.error());
-}
-
-Result<> run_show(const Options& options) {
-  crypto::OsRandom random;
-  if (is_key_uri(options.name)) {
-    const auto uri = TRY(parse_key_uri(options.name));
-    const auto keys = TRY(open_keys(options.name, random, pin_asker()));
-    show(keys->identity(), true, std::holds_alternative<FileUri>(uri) ? std::string() : to_text(uri), options.json);
-    return {};
-  }
-  const Secret content(as_bytes(TRY(read_public_file(options.name, wants_keys))));
-  const auto text = as_text(content.reveal());
-  switch (kind_of_file(text)) {
-    case FileKind::public_identity:
-      show(TRY(read_identity_file(options.name)), options.json);
-      break;
-    case FileKind::broker_identity:
-      show(TRY(read_broker_identity(options.name)), options.json);
-      break;
-    case FileKind::key_reference:
-      if (const auto reference = parse_key_reference(text))
-        return show_reference(options, reference->identity, to_text(reference->uri));
-      [[fallthrough]];  // opening it says what is wrong with it
-    default:
-      show(TRY(open_keys(options.name, random, pin_asker()))->identity(), true, {}, options.json);
-  }
-  return {};
-}
-
-// -- the list ------------------------------------------------------------------------------------------------------------------
 
 Result<> check_points(const PublicKeys& keys) {
   const bool good = (!is_there(keys.schnorr) || crypto::schnorr::VerifyingKey::from_id(keys.schnorr)) &&
@@ -527,24 +373,6 @@ Result<> run_restore(const Options& options) {
 
 // -- options -------------------------------------------------------------------------------------------------------------------
 
-constexpr About about_new{
-    .summary = "make a private key on this machine",
-    .text =
-        R"(Makes a private key on this machine: NAME.key, for its owner only, and NAME.pub. Prints the public line and its
-fingerprint.)",
-    .examples = "$ sealmq identity new boiler-7\n",
-};
-constexpr About about_show{
-    .summary = "what a .key or .pub file holds",
-    .text = "Tells what a .key or .pub file holds, never a secret.",
-    .examples = "$ sealmq identity show boiler-7.pub\n",
-};
-constexpr About about_upgrade{
-    .summary = "add to NAME.pub what older programs left out",
-    .text =
-        R"(Adds to NAME.pub the proof that whoever made it holds its keys. Commands that take such a file ask for that proof.)",
-    .examples = "$ sealmq identity upgrade boiler-7.key\n",
-};
 constexpr About about_enroll{
     .summary = "put NAME.pub on the broker's list",
     .examples = R"($ sealmq identity enroll boiler-7.pub --publish 'plant/7/#'
@@ -616,9 +444,7 @@ void add_identity(Command& app, int& exit_code) {
     return command;
   };
 
-  Command& make = add("new", about_new, run_new);
-  Command& show = add("show", about_show, run_show);
-  Command& upgrade = add("upgrade", about_upgrade, run_upgrade);
+  add_identity_keys(identity, exit_code);
   Command& enroll = add("enroll", about_enroll, run_enroll);
   Command& ticket = add("ticket", about_ticket, run_ticket);
   Command& tickets = ticket.add("list", about_ticket_list);
@@ -633,11 +459,8 @@ void add_identity(Command& app, int& exit_code) {
   Command& remove = add("remove", about_remove, run_remove);
   add_identity_password(identity, exit_code);
 
-  make.argument("NAME", options->name, "what it is called on the list");
   for (Command* command : {&ticket, &cancel, &allow, &deny, &revoke, &restore, &rekey, &remove})
     command->argument("NAME", options->name, "an identity, as it is called on the list");
-  show.argument("FILE", options->name, "a .key or .pub file");
-  upgrade.argument("FILE", options->name, "NAME.key");
   enroll.argument("FILE", options->files, "NAME.pub of each, or names with --password-only");
   enroll.flag("--password-only", options->password_only,
               "names without keys, which log in by a password (sealmq identity password NAME)");
@@ -654,17 +477,7 @@ void add_identity(Command& app, int& exit_code) {
                                          : run_ticket(*options));
   });
 
-  make.option("-o,--output", options->key_path, "FILE",
-              "where the private key goes, instead of NAME.key; the public one goes beside it");
-  make.option(
-      "--keystore", options->keystore, "URI",
-      "makes the keys in a token, 'pkcs11:token=plant?module-path=FILE', or on a smart card, "
-      "pcsc:READER; NAME.key then only says where they are. A PIN comes from the terminal, a file (pin-source=file:PATH in the "
-      "URI) or SEALMQ_PIN");
-  make.option("--rsa", options->rsa_bits, "2048|3072|4096", "an RSA key besides, of so many bits, for schemes that want one")
-      ->check(CLI::IsMember({2048, 3072, 4096}));
-  for (Command* command : {&make, &ticket})
-    command->choice("--kind", options->kind, {"device", "service", "person"}, "what it is")->capture_default_str();
+  ticket.choice("--kind", options->kind, {"device", "service", "person"}, "what it is")->capture_default_str();
   ticket.option("--expires", options->expires, "TIME", "how long it can be used, such as 30m, 12h or 7d, 30 days at most (1h)")
       ->transform(time_span(30));
   revoke.option("--reason", options->reason, "TEXT", "kept with the identity and in the audit log")->required();
