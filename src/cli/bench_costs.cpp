@@ -16,8 +16,8 @@ namespace {
 constexpr About about{
     .summary = "what each step of SL1, SL2 and SL3 costs",
     .text =
-        R"(Counts and times what publisher, broker and subscriber compute in each step of SL1, SL2 and SL3, published form and
-hardened, and prints it beside Table 2 of the publication (Malina, Srivastava, Dzurenda, Hajny, Fujdiak, ARES 2019,
+        R"(Counts and times what publisher, broker and subscriber compute in each step of SL1, SL2 and SL3, as published and
+hardened. Prints it beside Table 2 of the publication (Malina, Srivastava, Dzurenda, Hajny, Fujdiak, ARES 2019,
 section 5.1). No network.
 
 SM multiplication of a point, M multiplication modulo q or n, A addition, H hash, AES message sealed or opened, RAD

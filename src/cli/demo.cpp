@@ -40,9 +40,9 @@ using namespace std::chrono_literals;
 constexpr About about{
     .summary = "the guided tour",
     .text =
-        R"(The guided tour: a broker of its own, a device, an application, and an attacker on the wire between them. For each
-scheme: what was sent, what the wire showed, what a forged, a changed, a repeated and a moved copy achieved, what the
-application read, and how a revoked device is turned away. At last a hidden author misbehaves: the revocation
+        R"(The guided tour: a broker of its own, a device, an application, and an attacker on the wire between them. It shows for
+each scheme what was sent, what the wire showed, and what the application read. The attacker tries a forged, a changed,
+a repeated and a moved copy, and a revoked device is turned away. At last a hidden author misbehaves: the revocation
 authority, a process of its own, finds it out and orders it to be ended. Nothing is left behind.)",
     .examples = "$ sealmq demo\n",
 };

@@ -135,8 +135,8 @@ void add_identity_join(Command& identity, int& exit_code) {
       "join",
       {.summary = "put a key on a broker's list with a ticket",
        .text =
-           R"(Asks a broker, over the network, to put NAME.key on its list by the code of a ticket, with all rights that the ticket
-allows or with those that are named; exit 3 if it refuses.)",
+           R"(Asks a broker, over the network, to put NAME.key on its list by the code of a ticket. It gets all rights that the
+ticket allows, or those that are named. Exit 3 if the broker refuses.)",
        .synopsis = "[CODE] --key NAME.key --broker-key broker.pub [option]...",
        .examples = "$ sealmq identity join --key boiler-7.key --broker-key broker.pub\n"});
   join.argument("CODE", options->code,

@@ -25,8 +25,8 @@ using Clock = std::chrono::steady_clock;
 constexpr About about{
     .summary = "publish a request and print the response",
     .text =
-        R"(Publishes a request of MQTT 5 with a response topic and correlation data, and prints the first message on that topic
-which has the same correlation data.)",
+        R"(Publishes a request of MQTT 5 with a response topic and correlation data. Prints the first message on that topic
+that has the same correlation data.)",
     .synopsis = "-t TOPIC -e TOPIC (-m TEXT | -f FILE | -s | -n) [option]...",
     .examples = "$ sealmq rr -t plant/7/ask -e plant/7/answer -m pressure\n",
     .exit_codes = "0 done, 1 usage, 2 cannot connect, 3 not authorised, 4 refused otherwise, 27 -W ran out",

@@ -81,6 +81,15 @@ class Help(unittest.TestCase):
             for option in command["options"]:
                 self.assertTrue(option["description"], (command["command"], option))
 
+    def test_sentences_are_short(self):
+        """As those of the documents. A list, with two spaces between its parts, is none."""
+        for command in COMMANDS:
+            said = sealmq(*command["command"].split()[1:], "--help")[1].split("\n\n", 1)[1]
+            texts = [" ".join(part.split("\n")) for part in re.split(r"\n\n", said) if not part.startswith(("  ", "exit codes"))]
+            texts += [option["description"] for option in command["options"] if "  " not in option["description"]]
+            for sentence in (sentence for text in texts for sentence in re.split(r"(?<=[.:;])\s", text)):
+                self.assertLessEqual(len(sentence.split()), 25, f"{command['command']}: {sentence}")
+
     def test_what_few_need_is_left_to_help_all(self):
         short, whole = sealmq("pub", "--help")[1], sealmq("pub", "--help-all")[1]
         self.assertNotIn("--tls-alpn", short)
