@@ -82,10 +82,10 @@ class Help(unittest.TestCase):
                 self.assertTrue(option["description"], (command["command"], option))
 
     def test_sentences_are_short(self):
-        """As those of the documents. A list, with two spaces between its parts, is none."""
+        """As those of the documents. A list is none: its lines are indented, or it has two spaces between its parts."""
         for command in COMMANDS:
             said = sealmq(*command["command"].split()[1:], "--help")[1].split("\n\n", 1)[1]
-            texts = [" ".join(part.split("\n")) for part in re.split(r"\n\n", said) if not part.startswith(("  ", "exit codes"))]
+            texts = [" ".join(part.split("\n")) for part in said.split("\n\n") if not re.search("^(  |exit codes)", part, re.M)]
             texts += [option["description"] for option in command["options"] if "  " not in option["description"]]
             for sentence in (sentence for text in texts for sentence in re.split(r"(?<=[.:;])\s", text)):
                 self.assertLessEqual(len(sentence.split()), 25, f"{command['command']}: {sentence}")
