@@ -27,8 +27,10 @@ Result<std::vector<ProfileLine>> parse_profile(std::string_view text, std::strin
     // -p1883 is -p 1883 where it is typed; here it would be taken for another option.
     if (option.find('\0') != option.npos || option.size() < 2 || option.front() != '-' ||
         (is_long ? option.size() < 4 : option.size() != 2))
-      return fail(Blame::caller_misused,
-                  std::to_string(lines.number()) + ": not an option, a space and its value: " + printable(line));
+      // The line is not shown: it may be a password.
+      return fail(Blame::caller_misused, std::to_string(lines.number()) +
+                                             ": not an option, a space and its value\n"
+                                             "hint: a line of a profile is, for instance: --port 1883");
     all.push_back({lines.number(), std::string(option), value_in(line.substr(std::min(end + 1, line.size())), home)});
   }
   return all;

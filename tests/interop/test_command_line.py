@@ -223,6 +223,12 @@ class Profile(unittest.TestCase):
             code, _, complaint = self.pub("-t", "x", "-m", "m")
             self.assertEqual(code, 1, text)
             self.assertIn(said, complaint)
+        for secret in ("correct-horse", "password correct-horse", "-Pcorrect-horse", "--passwrd correct-horse", "--passwrd=correct-horse"):
+            self.write(secret + "\n")
+            code, _, complaint = self.pub("-t", "x", "-m", "m")
+            self.assertEqual(code, 1, secret)
+            self.assertIn("hint: ", complaint)
+            self.assertNotIn("orrect-h", complaint)
         self.assertEqual(self.pub("--help")[0], 0)
         code, _, complaint = self.pub("-t", "x", "-m", "m", "--profile", "missing")
         self.assertEqual(code, 2)
