@@ -108,6 +108,7 @@ class Link final : public mqtt::Events {
   std::string bound_client_id;           ///< its client identifier, if that is the identity's; empty: anybody could use it
   bool is_hidden = peer.is_hidden;       ///< nobody on the way reads the payloads that it gets
   bool knows_its_id = true;              ///< false: MQTT 3 has no word for the client identifier that the broker has chosen
+  bool is_bridge = false;                ///< says its CONNECT, by the highest bit of the protocol level
   std::unique_ptr<PayloadGuard> guard;   ///< seals the payloads of its messages; null: they go as they are
   std::unique_ptr<PendingLogin> logging_in;
   std::unique_ptr<PendingMessage> preparing;

@@ -359,6 +359,7 @@ Result<> Link::prove(const std::string& who, const PendingLogin* login, Factors 
 
 // The client is who it says it is; it gets its session.
 Result<> Link::enter(const mqtt::Connect& packet, Proof proof) {
+  is_bridge = packet.bridge;
   const bool one_at_a_time = proof.who.guard != nullptr && proof.who.guard->relay() != nullptr;
   if (!identity.empty() && proved.by.empty()) return refused("nothing has proved its identity");
   mqtt::Connack answer;

@@ -91,6 +91,7 @@ struct BridgeTopic {
 struct BridgeSettings {
   std::string name;  ///< as of an identity
   std::string url;
+  std::vector<std::string> other_urls;  ///< of the same broker, with or without TLS as `url`; tried when the one before fails
   std::string version = "5";
   std::string client_id;          ///< there; empty: `sealmq-bridge-NAME`
   std::string user;               ///< there; empty: none
@@ -98,7 +99,14 @@ struct BridgeSettings {
   std::string cafile;             ///< whom to believe who the other broker is
   std::vector<std::string> pins;  ///< TlsOptions::pins
   std::string psk_file;           ///< one line of identity:key, instead of certificates
+  std::string cert;               ///< of this bridge
+  std::string key;                ///< its private key
+  std::string alpn;               ///< name of the protocol inside TLS
+  std::uint16_t keep_alive = 60;  ///< seconds; 0: off
+  bool clean_start = false;       ///< nothing is kept there while the connection is down
+  std::string state_topic;        ///< there: "1", and "0" by a Will; empty: none
   std::vector<BridgeTopic> topics;
+  Place place{};
   bool operator==(const BridgeSettings&) const = default;
 };
 
@@ -114,6 +122,8 @@ struct Configuration {
   std::string durability = "disk";  ///< or "memory"
   std::uint32_t sys_interval = 10;  ///< seconds; 0: no $SYS topics
   std::string log_format = "text";
+  std::string log_to = "stderr";  ///< or "syslog"
+  std::string log_file;           ///< empty: none
   Admin admin;
   std::vector<Listener> listeners;
   std::vector<TopicRow> topics;

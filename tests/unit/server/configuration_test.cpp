@@ -375,11 +375,75 @@ TEST(Configuration, RefusesBridgesThatMakeNoSense) {
   EXPECT_EQ(error_of(whole + whole), "sealmq.toml:5:1: there is a [[bridge]] \"a\" already");
 }
 
+TEST(Configuration, ABridgeToACloudHasWhatCloudsAskFor) {
+  const Configuration configuration = parsed(R"([[bridge]]
+name = "cloud"
+url = "mqtts://a.example"
+other_urls = ["mqtts://b.example:443"]
+cafile = "/ca.pem"
+cert = "cert.pem"
+key = "/key.pem"
+alpn = "x-amzn-mqtt-ca"
+keep_alive = 300
+clean_start = true
+state_topic = "bridges/plant/state"
+version = "3.1.1"
+topics = [{filter = "shadow/#", direction = "both", local_prefix = "aws/", remote_prefix = "$aws/things/plant/"}]
+)");
+  ASSERT_EQ(configuration.bridges.size(), 1U);
+  const BridgeSettings& bridge = configuration.bridges[0];
+  EXPECT_EQ(bridge.other_urls, std::vector<std::string>{"mqtts://b.example:443"});
+  EXPECT_EQ(bridge.key, "/key.pem");
+  EXPECT_EQ(bridge.alpn, "x-amzn-mqtt-ca");
+  EXPECT_TRUE(bridge.cert.ends_with("cert.pem"));
+  EXPECT_EQ(bridge.keep_alive, 300);
+  EXPECT_TRUE(bridge.clean_start);
+  EXPECT_EQ(bridge.state_topic, "bridges/plant/state");
+  EXPECT_EQ(bridge.topics[0].remote_prefix, "$aws/things/plant/");
+}
+
+TEST(Configuration, RefusesWhatDoesNotGoTogetherOnABridge) {
+  const auto bridge = [](const std::string& url, const std::string& more) {
+    return error_of("[[bridge]]\nname = \"a\"\nurl = \"" + url + "\"\n" + more + "\ntopics = [{filter = \"a\"}]\n");
+  };
+  EXPECT_EQ(bridge("mqtts://b", "alpn = \"mqtt\""), "no error");
+  for (const char* more :
+       {"alpn = \"mqtt\"", "cafile = \"ca.pem\"", "other_urls = [\"mqtts://c\"]", "psk_file = \"f\"", "keep_alive = 70000",
+        "other_urls = [\"c\"]", "other_urls = [\"mqtt://me:secret@c\"]", "state_topic = \"a/#\"", "clean_start = 1"})
+    EXPECT_NE(bridge("mqtt://b", more), "no error") << more;
+  for (const char* more : {"other_urls = [\"mqtt://c\"]", "psk_identity = \"f\""})
+    EXPECT_NE(bridge("mqtts://b", more), "no error") << more;
+}
+
+TEST(Configuration, TopicsUnderDollarOnABridgeAreNamedByARowAndNotTheBrokersOwn) {
+  const auto row = [](const std::string& text) {
+    return error_of("[[bridge]]\nname = \"a\"\nurl = \"mqtt://b\"\ntopics = [{" + text + "}]\n");
+  };
+  EXPECT_EQ(row("filter = \"#\", direction = \"in\", remote_prefix = \"$SYS/\", local_prefix = \"theirs/\""), "no error");
+  EXPECT_EQ(row("filter = \"shadow/#\", remote_prefix = \"$aws/things/x/\""), "no error");
+  for (const char* text :
+       {"filter = \"$aws/#\"", "filter = \"#\", local_prefix = \"$x/\"", "filter = \"#\", remote_prefix = \"$SYS/\"",
+        "filter = \"#\", remote_prefix = \"$CONTROL/\"", "filter = \"a\", direction = \"in\", remote_prefix = \"$share/g/\""})
+    EXPECT_NE(row(text), "no error") << text;
+}
+
+TEST(Configuration, WarnsOfRowsThatAreInVain) {
+  const auto warned = [](const std::string& text) { return warnings(parsed(text)); };
+  EXPECT_TRUE(warned("[[topic]]\nfilter = \"$SYS/#\"\nsubscribe = [\"plain\"]\n").empty());
+  EXPECT_TRUE(warned("[[topic]]\nfilter = \"$SYS/broker/connection/+/state\"\npublish = [\"plain\"]\n").empty());
+  ASSERT_EQ(warned("[[topic]]\nfilter = \"$aws/#\"\npublish = [\"plain\"]\n").size(), 1U);
+  EXPECT_NE(warned("[[topic]]\nfilter = \"$aws/#\"\npublish = [\"plain\"]\n")[0].find("topic \"$aws/#\": clients cannot publish"),
+            std::string::npos);
+  EXPECT_EQ(warned("[[topic]]\nfilter = \"$aws/#\"\nsubscribe = [\"plain\"]\n").size(), 1U);
+}
+
 TEST(Configuration, AllowPlainMakesTheRowOfEveryTopicIfThereIsNone) {
   Configuration configuration;
   configuration.topics.clear();
   allow_plain(configuration);
-  EXPECT_EQ(configuration.topics, (std::vector<TopicRow>{{"#", {plain_name()}, {plain_name()}}, {"$SYS/#", {}, {plain_name()}}}));
+  EXPECT_EQ(configuration.topics, (std::vector<TopicRow>{{"#", {plain_name()}, {plain_name()}},
+                                                         {"$SYS/#", {}, {plain_name()}},
+                                                         {"$SYS/broker/connection/+/state", {plain_name()}, {plain_name()}}}));
 }
 
 TEST(Configuration, WarnsOfSchemesForStudyWithTheirHazards) {
@@ -497,6 +561,10 @@ TEST(Settings, EachOneCanBeReadAndIsInTheManual) {
         std::ranges::any_of(manual, [&](const Key& key) { return key.name == setting.name && key.help == setting.help; }));
     if (setting.is_text()) continue;
     const std::string table = setting.table.empty() ? "" : "[" + std::string(setting.table) + "]\n";
+    if (setting.is_truth()) {
+      EXPECT_EQ(setting.value_in(parsed(table + std::string(setting.name) + " = true\n")), "true");
+      continue;
+    }
     for (std::uint64_t value : {setting.least, setting.most}) {
       const std::string line = table + std::string(setting.name) + " = " + std::to_string(value) + "\n";
       EXPECT_EQ(setting.value_in(parsed(line)), std::to_string(value)) << line;
