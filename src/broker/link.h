@@ -159,9 +159,11 @@ class Link final : public mqtt::Events {
   Result<> enter_by_tls(const mqtt::Connect& packet);
   Result<> prove_by_tls_again(Bytes data);
   Result<Hop> choose_hop(std::string_view offer, bool by_scheme) const;
-  Result<> take_part(std::unique_ptr<Login> login, LoginRequest request, std::string name, std::optional<std::size_t> scheme,
-                     Bytes data);
+  Result<> take_part(std::unique_ptr<Login> login, bool is_quick, LoginRequest request, std::string name,
+                     std::optional<std::size_t> scheme, Bytes data);
   void step(Bytes data);
+  std::function<void()> work_of_step(Bytes data);
+  Result<> decide_at_once();
   /// How it logged in.
   struct Proof {
     mqtt::Properties properties{};  ///< for CONNACK

@@ -212,8 +212,16 @@ class LoginTry {
   LoginGate::Outcome outcome_ = LoginGate::Outcome::failed;
 };
 
-/// Begins a login by user name and password.
-using BeginLogin = std::function<std::unique_ptr<Login>(LoginRequest& request)>;
+/// A login by user name and password; null: such mean nothing.
+struct BegunLogin {
+  BegunLogin() = default;
+  template <class Kind>
+  BegunLogin(std::unique_ptr<Kind> its, bool quick = false) : login(std::move(its)), is_quick(quick) {}
+
+  std::unique_ptr<Login> login;
+  bool is_quick = false;  ///< its one step neither blocks nor takes long: the shard makes it, and it waits for nobody
+};
+using BeginLogin = std::function<BegunLogin(LoginRequest& request, Now now)>;
 
 struct Ports {
   std::vector<std::unique_ptr<BrokerScheme>>

@@ -191,7 +191,9 @@ Result<std::unique_ptr<BrokerServer>> BrokerServer::start(const Configuration& c
     ports.interest = &server->interest_;
     ports.budget = &server->budget_;
     if (server->passwords_ != nullptr)
-      ports.password_login = [passwords = server->passwords_.get()](LoginRequest& request) { return passwords->begin(request); };
+      ports.password_login = [passwords = server->passwords_.get()](LoginRequest& request, Now now) {
+        return passwords->begin(request, now);
+      };
     for (const Scheme& scheme : all_schemes()) ports.schemes.push_back(scheme.broker_side(server->scheme_ports(index, random)));
     server->shards_.push_back(std::make_unique<ShardThread>(index, server->shards_, settings, std::move(ports), policy, directory,
                                                             count, server->storage_.get(), server->workers_, server->gate_,

@@ -48,10 +48,8 @@ TEST(BridgeRules, NothingComesToATopicUnderDollar) {
 }
 
 TEST(BridgeRules, UnlessItsRowNamesThem) {
-  const std::vector<BridgeTopic> cloud{{.filter = "shadow/#",
-                                        .direction = BridgeDirection::both,
-                                        .local_prefix = "aws/",
-                                        .remote_prefix = "$aws/things/plant/"}};
+  const std::vector<BridgeTopic> cloud{
+      {.filter = "shadow/#", .direction = BridgeDirection::both, .local_prefix = "aws/", .remote_prefix = "$aws/things/plant/"}};
   EXPECT_EQ(to_remote(cloud, "aws/shadow/update")->topic, "$aws/things/plant/shadow/update");
   EXPECT_FALSE(to_remote(cloud, "aws/shadow/update")->is_reserved());
   EXPECT_EQ(to_local(cloud, "$aws/things/plant/shadow/update/delta")->topic, "aws/shadow/update/delta");
