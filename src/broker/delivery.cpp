@@ -236,13 +236,14 @@ std::optional<QoS> Core::qos_towards(const Session& session, const MessageView& 
   if (rule == nullptr || !may_reach(session, view, scheme)) return std::nullopt;
   // Who is away has the names of its session; how it logs in when it is back decides then.
   if (session.link == nullptr)
-    return access.may_receive(subscriber, scheme, view.topic, rule, {.identity = session.owner, .any_client_id = true});
+    return access.may_receive(subscriber, scheme, view.topic, rule, {.identity = session.owner, .any_client_id = true},
+                              session.client_id.starts_with(own_names));
   const Caller caller = session.link->caller(now);
   SchemeSet schemes;
   schemes.add(view.scheme);
   schemes.add(scheme);
   if (!access.opens(*rule, caller, schemes)) return std::nullopt;
-  const auto most = access.may_receive(subscriber, scheme, view.topic, rule, caller.names);
+  const auto most = access.may_receive(subscriber, scheme, view.topic, rule, caller.names, caller.is_own);
   return session.exactly_once && most != QoS::exactly_once ? std::nullopt : most;
 }
 

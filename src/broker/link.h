@@ -94,7 +94,7 @@ class Link final : public mqtt::Events {
   /// For the log: the identifier, or the address before there is one.
   std::string_view label() const { return session != nullptr ? std::string_view(session->client_id) : peer.address; }
   /// What rights and policy depend on.
-  Caller caller(Now at) const { return {proved, {.identity = identity, .client_id = bound_client_id}, at.steady}; }
+  Caller caller(Now at) const { return {proved, {.identity = identity, .client_id = bound_client_id}, at.steady, peer.is_own}; }
   /// Whose share of what is finite it takes: its identity's, or its address's.
   const std::string& party() const { return identity.empty() ? place() : identity; }
   const std::string& place() const { return peer.place.empty() ? peer.address : peer.place; }

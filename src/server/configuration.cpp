@@ -158,7 +158,8 @@ Result<std::shared_ptr<const broker::Policy>> make_policy(const Configuration& c
   std::vector<broker::TopicRule> rules;
   for (const TopicRow& row : configuration.topics)
     rules.push_back({row.filter, scheme_set(row.publish), scheme_set(row.subscribe), row.multicast, row.pattern, row.own,
-                     row.publish_qos, row.subscribe_qos, login_set(row.login), row.require, row.login_age});
+                     row.publish_qos, row.subscribe_qos, login_set(row.login), row.require, row.login_age, row.deny_publish,
+                     row.deny_subscribe});
   // What everybody has to know of this broker.
   broker::SchemeSet plain;
   plain.add(all_schemes().size() - 1);

@@ -62,9 +62,11 @@ struct TopicRow {
   broker::Own own = broker::Own::both;  ///< of a pattern
   QosSet publish_qos{};
   QosSet subscribe_qos{};
-  std::vector<std::string> login{};  ///< names of logins; empty: any
-  std::vector<Factors> require{};    ///< one of them; empty: nothing
-  std::uint64_t login_age = 0;       ///< milliseconds; 0: any
+  std::vector<std::string> login{};         ///< names of logins; empty: any
+  std::vector<Factors> require{};           ///< one of them; empty: nothing
+  std::uint64_t login_age = 0;              ///< milliseconds; 0: any
+  std::vector<std::string> deny_publish{};  ///< names of identities, or broker::nobody_named
+  std::vector<std::string> deny_subscribe{};
   /// As people call it.
   const std::string& name() const { return pattern.empty() ? filter : pattern; }
   bool operator==(const TopicRow&) const = default;

@@ -285,6 +285,8 @@ class FileReader {
   Result<std::string> pattern(const toml::node& node) {
     std::string value = TRY(text(node, "pattern"));
     if (!mqtt::is_topic_pattern(value))
+      else if (key == "deny_publish" || key == "deny_subscribe")
+        (key == "deny_publish" ? row.deny_publish : row.deny_subscribe) = TRY(names(node, std::string(key.str())));
       return refuse(node.source(),
                     "not a topic pattern: " + in_quotes(value) + "; % stands as a whole level, %u or %c, or doubled");
     if (std::ranges::find(filters_, value) != filters_.end())
@@ -330,6 +332,14 @@ class FileReader {
         node.is_string() ? std::vector<std::string>{node.as_string()->get()} : TRY(texts(node, "require"));
     std::vector<Factors> sets;
     for (const std::string& word : words) {
+  /// Of identities.
+  Result<std::vector<std::string>> names(const toml::node& node, const std::string& key) {
+    std::vector<std::string> list = TRY(texts(node, key));
+    for (const std::string& name : list)
+      if (!is_identity_name(name)) return refuse(node.source(), key + ": no name of an identity: " + in_quotes(name));
+    return list;
+  }
+
       const auto factors = factors_from(word);
       if (!factors)
         return refuse(node.source(), in_quotes(word) + " is not of password, key, card and token, with + between them");

@@ -185,6 +185,11 @@ constexpr RowKey rows[] = {
     {"topic", "publish_qos", "list of 0, 1, 2", "all", "QoS that messages may come in with"},
     {"topic", "subscribe_qos", "list of 0, 1, 2", "all", "QoS that may be subscribed with; the highest bounds what leaves"},
     {"topic", "login", "list of logins", "any",
+    {"topic", "deny_publish", "list of texts", "none",
+     "names of identities, or anonymous for who has not logged in, who may not publish to any topic of the filter, whatever "
+     "other "
+     "rows and rights say"},
+    {"topic", "deny_subscribe", "list of texts", "none", "the same for what they may not get"},
      "logins that open these topics: password, tls (certificate or pre-shared key) and schemes that log in. Without it any will "
      "do, and none where a listener lets clients in without; a published form (NAME@paper) opens only what names it"},
     {"topic", "require", "text, or list of texts", "nothing",
