@@ -110,12 +110,18 @@ Result<Listener> parse_listener(std::string_view text) {
   if (url.transport == net::Transport::unix_socket)
     listener.socket_path = url.path;
   else if (is_web && !url.path.empty())
-    listener.upgrade.path = "/" + url.path;
+    listener.upgrade.paths = {"/" + url.path};
   else if (!url.path.empty())
     return fail(Blame::caller_misused, in_quotes(text) + " names a topic, which a listener has not");
   listener.upgrade.is_local = is_web && net::is_loopback(url.host);
   if (!url.user.empty()) return fail(Blame::caller_misused, in_quotes(text) + " names a user, which a listener has not");
   return listener;
+}
+
+bool shares_port_with(const Listener& listener, const Listener& other) {
+  const bool is_v6 = net::with_port(listener.host, 0, AF_INET6).has_value();
+  const bool is_v4 = net::with_port(other.host, 0, AF_INET).has_value();
+  return is_v6 && is_v4 && other.port == listener.port && listener.port != 0;
 }
 
 bool needs_tls(const Listener& listener) {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "broker/shard.h"
-#include "net/address.h"
+#include "net/forwarded.h"
 #include "net/tls.h"
 #include "net/url.h"
 #include "net/websocket_upgrade.h"
@@ -40,9 +40,8 @@ struct Listener {
   net::Transport transport = net::Transport::tcp;
   std::string socket_path{};  ///< of a Unix domain socket
   unsigned mode = 0600;       ///< likewise
-  bool proxy_protocol = false;
-  std::vector<net::Network> proxy_from{};  ///< whose PROXY headers are believed; others are closed
-  net::UpgradeRules upgrade{};             ///< WebSocket
+  net::ProxyRules proxy{};
+  net::UpgradeRules upgrade{};  ///< WebSocket
   net::TlsServerSettings tls{};
   IdentityFrom identity = IdentityFrom::nothing;
   bool bind_client_id = true;  ///< whom TLS proves has client identifiers that begin with its name
@@ -146,6 +145,8 @@ Result<Configuration> read_configuration(const std::string& path);
 Result<Listener> parse_listener(std::string_view text);
 
 bool needs_tls(const Listener& listener);
+/// Whether `listener`, on all addresses of IPv6, has to leave those of IPv4 to the other one.
+bool shares_port_with(const Listener& listener, const Listener& other);
 
 /// As the listener says; otherwise not where the configuration names a way to prove who one is: password_file, and of the
 /// listener identity, client_ca or psk_file.

@@ -113,13 +113,17 @@ class FileReader {
     listener->place.text = place(table.source());
     for (const auto& [key, node] : table)
       if (key != "url") TRY(read_listener_key(key, node, *listener));
-    if (listener->proxy_protocol && listener->proxy_from.empty()) {
+    net::ProxyRules& proxy = listener->proxy;
+    const bool has_proxies = proxy.header || proxy.forwarded;
+    if (has_proxies && proxy.from.empty()) {
+      const std::string which = proxy.header ? "proxy_protocol" : "forwarded_for";
       if (!net::is_loopback(listener->host))
-        return refuse(url->source(), "proxy_protocol beyond loopback needs proxy_from: whose headers are believed");
-      for (const char* loopback : {"127.0.0.0/8", "::1"}) listener->proxy_from.push_back(*net::Network::parse(loopback));
+        return refuse(url->source(), which + " beyond loopback needs proxy_from: whose headers are believed");
+      for (const char* loopback : {"127.0.0.0/8", "::1"}) proxy.from.push_back(*net::Network::parse(loopback));
     }
-    if (!listener->proxy_protocol && !listener->proxy_from.empty())
-      return refuse(url->source(), "proxy_from goes with proxy_protocol = true");
+    if (!has_proxies && !proxy.from.empty())
+      return refuse(url->source(), "proxy_from goes with proxy_protocol = true or forwarded_for = true");
+    listener->upgrade.keeps_forwarded = proxy.forwarded;
     if (needs_tls(*listener))
       if (const auto together = net::check_together(listener->tls); !together)
         return refuse(url->source(), together.error().what);
@@ -135,7 +139,8 @@ class FileReader {
     const bool is_web = listener.transport == Transport::websocket || listener.transport == Transport::secure_websocket;
     const bool is_of_tls = std::ranges::find(tls_keys, name) != std::end(tls_keys);
     if (is_of_tls && !needs_tls(listener)) return refuse(key.source(), name + " goes with mqtts:// and wss:// only");
-    if ((name == "path" || name == "origins") && !is_web) return refuse(key.source(), name + " goes with ws:// and wss:// only");
+    const bool is_of_web = name == "path" || name == "origins" || name == "forwarded_for";
+    if (is_of_web && !is_web) return refuse(key.source(), name + " goes with ws:// and wss:// only");
     if (name == "mode" && !is_unix) return refuse(key.source(), "mode goes with unix: only");
     if (name.starts_with("proxy_") && is_unix) return refuse(key.source(), name + " does not go with unix:");
 
@@ -148,13 +153,15 @@ class FileReader {
     else if (name == "anonymous")
       listener.anonymous = TRY(truth(node, name));
     else if (name == "proxy_protocol")
-      listener.proxy_protocol = TRY(truth(node, name));
+      listener.proxy.header = TRY(truth(node, name));
     else if (name == "proxy_from")
-      listener.proxy_from = TRY(networks(node));
+      listener.proxy.from = TRY(networks(node));
+    else if (name == "forwarded_for")
+      listener.proxy.forwarded = TRY(truth(node, name));
     else if (name == "mode")
       listener.mode = TRY(mode(node));
     else if (name == "path")
-      listener.upgrade.path = TRY(web_path(node));
+      listener.upgrade.paths = TRY(web_paths(node));
     else if (name == "origins")
       listener.upgrade.origins = TRY(texts(node, name));
     else
@@ -232,6 +239,17 @@ class FileReader {
     return refuse(node.source(), name + " must be " + all);
   }
 
+  /// One, or a list.
+  Result<std::vector<std::string>> web_paths(const toml::node& node) {
+    std::vector<std::string> paths;
+    if (const toml::array* array = node.as_array(); array != nullptr)
+      for (const toml::node& entry : *array) paths.push_back(TRY(web_path(entry)));
+    else
+      paths.push_back(TRY(web_path(node)));
+    if (paths.empty()) return refuse(node.source(), "path must name at least one");
+    return paths;
+  }
+
   Result<std::string> web_path(const toml::node& node) {
     const std::string path = TRY(text(node, "path"));
     if (!path.starts_with('/') || std::ranges::any_of(path, [](char c) { return c <= ' ' || c == '?' || c == 0x7F; }))
@@ -267,6 +285,8 @@ class FileReader {
         row.own = TRY(own(node));
       else if (key == "publish_qos" || key == "subscribe_qos")
         (key == "publish_qos" ? row.publish_qos : row.subscribe_qos) = TRY(qos_set(node, std::string(key.str())));
+      else if (key == "deny_publish" || key == "deny_subscribe")
+        (key == "deny_publish" ? row.deny_publish : row.deny_subscribe) = TRY(names(node, std::string(key.str())));
       else if (key == "login")
         row.login = TRY(logins(node));
       else if (key == "require")
@@ -285,8 +305,6 @@ class FileReader {
   Result<std::string> pattern(const toml::node& node) {
     std::string value = TRY(text(node, "pattern"));
     if (!mqtt::is_topic_pattern(value))
-      else if (key == "deny_publish" || key == "deny_subscribe")
-        (key == "deny_publish" ? row.deny_publish : row.deny_subscribe) = TRY(names(node, std::string(key.str())));
       return refuse(node.source(),
                     "not a topic pattern: " + in_quotes(value) + "; % stands as a whole level, %u or %c, or doubled");
     if (std::ranges::find(filters_, value) != filters_.end())
@@ -314,6 +332,14 @@ class FileReader {
     return set;
   }
 
+  /// Of identities.
+  Result<std::vector<std::string>> names(const toml::node& node, const std::string& key) {
+    std::vector<std::string> list = TRY(texts(node, key));
+    for (const std::string& name : list)
+      if (!is_identity_name(name)) return refuse(node.source(), key + ": no name of an identity: " + in_quotes(name));
+    return list;
+  }
+
   Result<std::vector<std::string>> logins(const toml::node& node) {
     std::vector<std::string> names = TRY(texts(node, "login"));
     if (names.empty()) return refuse(node.source(), "login must name a login");
@@ -332,14 +358,6 @@ class FileReader {
         node.is_string() ? std::vector<std::string>{node.as_string()->get()} : TRY(texts(node, "require"));
     std::vector<Factors> sets;
     for (const std::string& word : words) {
-  /// Of identities.
-  Result<std::vector<std::string>> names(const toml::node& node, const std::string& key) {
-    std::vector<std::string> list = TRY(texts(node, key));
-    for (const std::string& name : list)
-      if (!is_identity_name(name)) return refuse(node.source(), key + ": no name of an identity: " + in_quotes(name));
-    return list;
-  }
-
       const auto factors = factors_from(word);
       if (!factors)
         return refuse(node.source(), in_quotes(word) + " is not of password, key, card and token, with + between them");

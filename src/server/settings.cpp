@@ -164,12 +164,13 @@ constexpr RowKey rows[] = {
      "of its own, or everything; hpp1, ratchet and hrl1 let nobody else in"},
     {"listener", "insecure_channel", "truth", "false",
      "true lets a login by a scheme go on without protection where TLS gives none"},
-    {"listener", "proxy_protocol", "truth", "false", "not unix: a load balancer tells for whom it connects (version 2)"},
+    {"listener", "proxy_protocol", "truth", "false", "not unix: a load balancer tells for whom it connects (version 1 or 2)"},
     {"listener", "proxy_from", "list of texts", "",
-     "with proxy_protocol: addresses or networks (10.0.0.0/8) of the load balancers, whose word is taken; others are closed. "
-     "Needed "
-     "beyond loopback"},
-    {"listener", "path", "text", "/mqtt", "ws and wss: where the upgrade is asked for"},
+     "with proxy_protocol or forwarded_for: addresses or networks (10.0.0.0/8) of the load balancers, whose word is taken. With "
+     "proxy_protocol others are closed. Needed beyond loopback"},
+    {"listener", "forwarded_for", "truth", "false",
+     "ws and wss: a proxy of proxy_from tells for whom it connects in X-Forwarded-For; others count by their own address"},
+    {"listener", "path", "text, or list of texts", "/mqtt", "ws and wss: where the upgrade is asked for"},
     {"listener", "origins", "list of texts", "",
      "ws and wss: pages that browsers may connect from; * are all; without it those of the same host"},
     {"listener", "mode", "text", "0600", "unix: permissions of the socket"},
@@ -184,12 +185,12 @@ constexpr RowKey rows[] = {
     {"topic", "multicast", "truth", "false", "subscribers of one filter are a group, by schemes that have groups"},
     {"topic", "publish_qos", "list of 0, 1, 2", "all", "QoS that messages may come in with"},
     {"topic", "subscribe_qos", "list of 0, 1, 2", "all", "QoS that may be subscribed with; the highest bounds what leaves"},
-    {"topic", "login", "list of logins", "any",
     {"topic", "deny_publish", "list of texts", "none",
      "names of identities, or anonymous for who has not logged in, who may not publish to any topic of the filter, whatever "
      "other "
      "rows and rights say"},
     {"topic", "deny_subscribe", "list of texts", "none", "the same for what they may not get"},
+    {"topic", "login", "list of logins", "any",
      "logins that open these topics: password, tls (certificate or pre-shared key) and schemes that log in. Without it any will "
      "do, and none where a listener lets clients in without; a published form (NAME@paper) opens only what names it"},
     {"topic", "require", "text, or list of texts", "nothing",

@@ -234,12 +234,12 @@ TEST(Configuration, ReadsWhatEachTransportTakes) {
       tls.tls,
       (net::TlsServerSettings{
           .certificates = {{"c", "k", ""}}, .client_ca = "a", .client_crl = "l", .require_certificate = true, .psk_file = "p"}));
-  EXPECT_TRUE(tls.proxy_protocol);
-  EXPECT_EQ(tls.proxy_from, (std::vector{*net::Network::parse("10.0.0.0/8"), *net::Network::parse("2001:db8::1")}));
+  EXPECT_TRUE(tls.proxy.header);
+  EXPECT_EQ(tls.proxy.from, (std::vector{*net::Network::parse("10.0.0.0/8"), *net::Network::parse("2001:db8::1")}));
   EXPECT_EQ(tls.port, 8883);
   EXPECT_EQ(web.port, 0);
-  EXPECT_EQ(web.upgrade, (net::UpgradeRules{"/other", {"https://a", "https://b"}}));
-  EXPECT_EQ(secure.upgrade.path, "/there");
+  EXPECT_EQ(web.upgrade, (net::UpgradeRules{.paths = {"/other"}, .origins = {"https://a", "https://b"}}));
+  EXPECT_EQ(secure.upgrade.paths, std::vector<std::string>{"/there"});
   EXPECT_EQ(local.socket_path, "/run/sealmq.sock");
   EXPECT_EQ(local.mode, 0660U);
 }
@@ -302,12 +302,13 @@ TEST(Configuration, RefusesWhatItsTransportWouldIgnore) {
   EXPECT_EQ(refused("unix:/a", "proxy_protocol = true"), "sealmq.toml:3:1: proxy_protocol does not go with unix:");
   EXPECT_EQ(refused("mqtt://0.0.0.0", "proxy_protocol = true"),
             "sealmq.toml:2:7: proxy_protocol beyond loopback needs proxy_from: whose headers are believed");
-  EXPECT_EQ(refused("mqtt://a", "proxy_from = [\"::1\"]"), "sealmq.toml:2:7: proxy_from goes with proxy_protocol = true");
+  EXPECT_EQ(refused("mqtt://a", "proxy_from = [\"::1\"]"),
+            "sealmq.toml:2:7: proxy_from goes with proxy_protocol = true or forwarded_for = true");
   EXPECT_EQ(refused("mqtt://a", "proxy_protocol = true\nproxy_from = [\"10.0.0.0/33\"]"),
             "sealmq.toml:4:14: not an address or network: \"10.0.0.0/33\"");
   EXPECT_TRUE(parsed("[[listener]]\nurl = \"mqtt://127.0.0.1\"\nproxy_protocol = true\n")
                   .listeners.front()
-                  .proxy_from.front()
+                  .proxy.from.front()
                   .contains("127.0.0.1:7"));
   EXPECT_EQ(refused("unix:/a", "mode = \"0888\""), "sealmq.toml:3:8: mode must be octal digits in quotes, \"0600\" to \"0777\"");
   EXPECT_EQ(refused("ws://a", "path = \"mqtt\""), "sealmq.toml:3:8: path must begin with '/' and hold no space and no '?'");
@@ -373,6 +374,43 @@ TEST(Configuration, RefusesBridgesThatMakeNoSense) {
     EXPECT_NE(error_of(begin + "topics = [" + row + "]\n"), "no error") << row;
   const std::string whole = begin + "topics = [{filter = \"a\"}]\n";
   EXPECT_EQ(error_of(whole + whole), "sealmq.toml:5:1: there is a [[bridge]] \"a\" already");
+}
+
+TEST(Configuration, SeveralPathsAndProxiesThatForward) {
+  const Configuration configuration = parsed(
+      "[[listener]]\nurl = \"ws://0.0.0.0\"\npath = [\"/mqtt\", \"/\"]\nforwarded_for = true\nproxy_from = [\"192.0.2.7\"]\n"
+      "[[listener]]\nurl = \"ws://127.0.0.1\"\nforwarded_for = true\n");
+  EXPECT_EQ(configuration.listeners[0].upgrade.paths, (std::vector<std::string>{"/mqtt", "/"}));
+  EXPECT_TRUE(configuration.listeners[0].proxy.forwarded && configuration.listeners[0].upgrade.keeps_forwarded);
+  EXPECT_TRUE(configuration.listeners[1].proxy.believe("127.0.0.1:5"));
+  EXPECT_FALSE(configuration.listeners[1].proxy.believe("192.0.2.7:5"));
+  const auto refused = [](const std::string& url, const std::string& line) {
+    return error_of("[[listener]]\nurl = \"" + url + "\"\n" + line + "\n");
+  };
+  EXPECT_EQ(refused("mqtt://a", "forwarded_for = true"), "sealmq.toml:3:1: forwarded_for goes with ws:// and wss:// only");
+  EXPECT_EQ(refused("ws://a", "forwarded_for = true"),
+            "sealmq.toml:2:7: forwarded_for beyond loopback needs proxy_from: whose headers are believed");
+  EXPECT_EQ(refused("ws://a", "path = []"), "sealmq.toml:3:8: path must name at least one");
+}
+
+TEST(Configuration, ARowMayDenyByName) {
+  const Configuration configuration =
+      parsed("[[topic]]\nfilter = \"a/#\"\ndeny_publish = [\"anonymous\", \"boiler-7\"]\ndeny_subscribe = [\"boiler-7\"]\n");
+  EXPECT_EQ(configuration.topics.front().deny_publish, (std::vector<std::string>{"anonymous", "boiler-7"}));
+  const auto policy = make_policy(configuration).value();
+  EXPECT_TRUE(policy->denies_publishing("", "a/b") && policy->denies_publishing("boiler-7", "a"));
+  EXPECT_TRUE(policy->denies_receiving("boiler-7", "a/b"));
+  EXPECT_FALSE(policy->denies_receiving("", "a/b") || policy->denies_publishing("other", "a/b"));
+  EXPECT_NE(error_of("[[topic]]\nfilter = \"a\"\ndeny_publish = [\"a b\"]\n"), "no error");
+  EXPECT_NE(error_of("[[topic]]\nfilter = \"a\"\ndeny_publish = \"a\"\n"), "no error");
+}
+
+TEST(Configuration, AListenerOfIpv6LeavesIpv4ToOneThatAsksForIt) {
+  const Listener all{"::", 1883}, v4{"0.0.0.0", 1883}, other{"0.0.0.0", 1884};
+  EXPECT_TRUE(shares_port_with(all, v4));
+  EXPECT_FALSE(shares_port_with(all, other));
+  EXPECT_FALSE(shares_port_with(v4, all));
+  EXPECT_FALSE(shares_port_with(all, all));
 }
 
 TEST(Configuration, ABridgeToACloudHasWhatCloudsAskFor) {
