@@ -43,6 +43,11 @@ bool leaves(const TopicRule& rule, Own operation, std::string_view filter, const
   return filled && mqtt::intersects(*filled, filter);
 }
 
+/// Whose denials count; empty: those of who has not logged in.
+std::string_view name_of(const Identity* identity, const PatternNames& names) {
+  return identity != nullptr ? std::string_view(identity->name) : names.identity;
+}
+
 SchemeSet set_of(std::size_t scheme) {
   SchemeSet set;
   set.add(scheme);
@@ -110,6 +115,7 @@ QosSet Access::may_publish(const Identity* author, std::size_t scheme, std::stri
   if (rule == nullptr || !rule->publish.contains(scheme) || !leaves(*rule, Own::publish, topic, caller.names) ||
       !opens(*rule, caller, set_of(scheme)))
     return QosSet::none();
+  if (!caller.is_own && policy_->denies_publishing(name_of(author, caller.names), topic)) return QosSet::none();
   if (author == nullptr) return rule->publish_qos;
   if (!may_use(*author, scheme)) return QosSet::none();
   return qos_for(author->publish, topic, own_names(caller.names, author->name)).and_in(rule->publish_qos);
@@ -118,13 +124,14 @@ QosSet Access::may_publish(const Identity* author, std::size_t scheme, std::stri
 bool Access::may_still_publish(std::string_view author, std::size_t scheme, std::string_view topic, QoS qos) const {
   if (author.empty()) return true;
   const Identity* identity = directory_->find(author);
-  return identity != nullptr && may_use(*identity, scheme) &&
+  return identity != nullptr && may_use(*identity, scheme) && !policy_->denies_publishing(author, topic) &&
          qos_for(identity->publish, topic, {.identity = author, .any_client_id = true}).contains(qos);
 }
 
 std::optional<QoS> Access::may_subscribe(const Identity* subscriber, std::size_t scheme, std::string_view filter, QoS wanted,
                                          const Caller& caller) const {
   if (subscriber != nullptr && !may_use(*subscriber, scheme)) return std::nullopt;
+  if (!caller.is_own && policy_->denies_all_of(name_of(subscriber, caller.names), filter)) return std::nullopt;
   std::optional<QoS> best;
   policy_->for_each(filter, [&](const TopicRule& rule) {
     SchemeSet named = rule.publish;
@@ -147,6 +154,7 @@ bool Access::may_share(const Identity* subscriber, std::size_t scheme, std::stri
   const TopicRule* rule = policy_->deciding_for_all(filter);
   if (rule == nullptr || !rule->multicast || !rule->subscribe.contains(scheme) || !rule->pattern.empty()) return false;
   if (!opens(*rule, caller, rule->subscribe)) return false;
+  if (!caller.is_own && policy_->denies_some_of(name_of(subscriber, caller.names), filter)) return false;
   if (subscriber == nullptr) return true;
   bool may = false;
   for_each_filter(subscriber->subscribe, own_names(caller.names, subscriber->name),
@@ -155,8 +163,10 @@ bool Access::may_share(const Identity* subscriber, std::size_t scheme, std::stri
 }
 
 std::optional<QoS> Access::may_receive(const std::string* subscriber, std::size_t scheme, std::string_view topic,
-                                       const TopicRule* rule, const PatternNames& names) const {
+                                       const TopicRule* rule, const PatternNames& names, bool is_own) const {
   if (rule == nullptr || !rule->subscribe.contains(scheme) || !leaves(*rule, Own::subscribe, topic, names)) return std::nullopt;
+  const std::string_view name = subscriber != nullptr ? std::string_view(*subscriber) : names.identity;
+  if (!is_own && policy_->denies_receiving(name, topic)) return std::nullopt;
   if (subscriber == nullptr) return rule->subscribe_qos.highest();
   const Identity* identity = directory_->find(*subscriber);
   if (identity == nullptr || !may_use(*identity, scheme)) return std::nullopt;

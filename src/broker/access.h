@@ -16,6 +16,7 @@ struct Caller {
   const Proved& proved;
   mqtt::PatternNames names{};  ///< of whoever has logged in
   std::uint64_t now = 0;       ///< steady
+  bool is_own = false;         ///< a bridge of this broker, to which nothing is denied
 };
 
 class Access {
@@ -80,7 +81,7 @@ class Access {
                                          mqtt::QoS wanted, const Caller& caller) const;
   /// With which QoS at most this topic may leave by the scheme to the subscriber of that name. `rule` is the topic's.
   std::optional<mqtt::QoS> may_receive(const std::string* subscriber, std::size_t scheme, std::string_view topic,
-                                       const TopicRule* rule, const mqtt::PatternNames& names) const;
+                                       const TopicRule* rule, const mqtt::PatternNames& names, bool is_own = false) const;
 
  private:
   bool may_use(const Identity& identity, std::size_t scheme) const;

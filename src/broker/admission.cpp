@@ -213,22 +213,32 @@ Core::Accepted Core::pass_on(Link& link, const mqtt::Publish& packet, const Admi
   return {tells ? Reason::no_matching_subscribers : Reason::success, changes.size() != before};
 }
 
+PendingWill Core::keep_will(const Link& link, std::string_view client_id, MessageView view, const mqtt::Will& will) {
+  const std::string publisher = session_name(link.identity, client_id);
+  view.publisher = publisher;
+  const Number number = settings.durable ? next_number() : 0;
+  return {std::make_shared<const Message>(view, number, ports.budget), will.properties.will_delay_interval.value_or(0)};
+}
+
 Admission<PendingWill> Core::admit_will(Link& link, std::string_view client_id, const mqtt::Will& will, Now now) {
-  if (will.topic.starts_with('$') || mqtt::levels(will.topic) > settings.maximum_levels)
+  const bool is_its_state = is_state(client_id, will.topic, will.payload);
+  if ((will.topic.starts_with('$') && !is_its_state) || mqtt::levels(will.topic) > settings.maximum_levels)
     return refused(Refusal::topic_not_allowed, "a Will to this topic", Reason::topic_name_invalid);
   if (!has_room_to_wait()) return refused(Refusal::limit_reached, "memory is short", Reason::quota_exceeded);
+  if (is_its_state) {
+    MessageView view = plain_view(will.topic, will.payload);
+    view.qos = will.qos;
+    view.retain = will.retain;
+    return keep_will(link, client_id, view, will);
+  }
   auto admitted = admit(link, will.topic, will.payload, will.qos, now);
   if (!admitted) return tl::unexpected(admitted.error());
   if (admitted->repeat) return refused(Refusal::replay, "the Will is a copy");
   mqtt::Properties properties = will.properties;
   std::erase_if(properties.user, bears_evidence);
   bool has_any = travels(properties) || properties.message_expiry_interval;
-  MessageView view = view_of(*admitted, will.payload, will.qos, will.retain, has_any ? &properties : nullptr);
-  const std::string publisher = session_name(link.identity, client_id);
-  view.publisher = publisher;
-  const Number number = settings.durable ? next_number() : 0;
-  return PendingWill{std::make_shared<const Message>(view, number, ports.budget),
-                     will.properties.will_delay_interval.value_or(0)};
+  return keep_will(link, client_id, view_of(*admitted, will.payload, will.qos, will.retain, has_any ? &properties : nullptr),
+                   will);
 }
 
 }  // namespace sealmq::broker

@@ -136,6 +136,11 @@ class Core {
   void hear(Session& session, const std::string& name);
   /// A client's PUBLISH: admitted, stored if retained, delivered.
   Accepted accept(Link& link, const mqtt::Publish& packet, Preparation* prepared, Now now);
+  /// `$SYS/broker/connection/CLIENT/state`, the one topic under $SYS that a client may publish to, and this client alone: what
+  /// bridges say of themselves, by a Will and retained, as mosquitto's do without being asked. Policy decides whether it is
+  /// passed on; if not, it is taken and forgotten.
+  static bool is_state(std::string_view client_id, std::string_view topic, Bytes payload);
+  bool passes_on_state(std::string_view topic) const;
   /// `client_id`: of the client whose Will it is; the link has no session yet.
   Admission<PendingWill> admit_will(Link& link, std::string_view client_id, const mqtt::Will& will, Now now);
   struct Granted {
@@ -179,6 +184,8 @@ class Core {
   bool publish(const MessageView& view, Now now);
   void publish(const std::shared_ptr<const Message>& message, Now now);
   void publish_own(std::string_view topic, std::string_view payload, Now now);
+  /// Of nobody's in particular.
+  MessageView plain_view(std::string_view topic, Bytes payload) const;
   /// From another shard.
   void take_in(const Parcel& parcel, Now now);
   /// It is new: what is retained of its topics is sent, as the client takes it.
@@ -318,6 +325,7 @@ class Core {
   };
 
   // admission.cpp
+  PendingWill keep_will(const Link& link, std::string_view client_id, MessageView view, const mqtt::Will& will);
   Admission<std::monostate> judge_replay(const std::optional<ReplayMark>& mark, bool& repeat, Now now);
   /// The same for what must not come twice.
   Admission<std::monostate> judge_once(const std::optional<ReplayMark>& mark, const char* cause, Now now);
@@ -340,6 +348,7 @@ class Core {
 
   // reserved.cpp
   Scene scene(Link& link, std::size_t scheme, Preparation* prepared, Now now);
+  Accepted take_state(Link& link, const mqtt::Publish& packet, Now now);
   Accepted take_reserved(Link& link, const mqtt::Publish& packet, Preparation* prepared, Now now);
   Admission<Accepted> take_hidden(Link& link, const mqtt::Publish& packet, std::size_t scheme, Preparation* prepared, Now now);
   Admission<Accepted> answer_request(Link& link, const mqtt::Publish& packet, std::size_t scheme, Preparation* prepared, Now now);

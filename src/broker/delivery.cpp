@@ -16,7 +16,8 @@ constexpr std::size_t steps_of_a_delivery = 5;
 const std::shared_ptr<const Message>& Core::Publication::keep() {
   if (shared == nullptr) {
     // What nobody keeps is on its way to another shard, whose mailbox bounds it.
-    Budget* budget = view.qos != QoS::at_most_once || view.retain ? core.ports.budget : nullptr;
+    const bool may_be_kept = view.qos != QoS::at_most_once || view.retain || core.settings.queue_qos0;
+    Budget* budget = may_be_kept ? core.ports.budget : nullptr;
     shared = std::make_shared<const Message>(view, core.settings.durable ? core.next_number() : 0, budget);
   }
   return shared;
@@ -33,7 +34,7 @@ bool Core::publish(const MessageView& view, Now now) {
   const bool is_nothing = view.payload.empty() && count == 1 && !retained.holds(view.topic);
   if (view.retain && !is_nothing) {
     retained.store(publication.keep(), now.steady, view.party);
-    change(RetainedSaved{publication.keep()});
+    if (!view.topic.starts_with('$')) change(RetainedSaved{publication.keep()});  // after a restart a bridge's state would be old
   }
   return spread(publication, now);
 }
@@ -55,6 +56,7 @@ bool Core::spread(Publication& publication, Now now) {
 
 void Core::publish(const std::shared_ptr<const Message>& message, Now now) {
   MessageView view = message->view();
+  if (view.topic.starts_with('$') && !passes_on_state(view.topic)) return;
   if (!access.may_still_publish(view.author, view.scheme, view.topic, view.qos)) return drop(Drop::not_entitled);
   // There is nobody left to be told: it is delivered to those who are there.
   view.party = view.author;
@@ -65,12 +67,17 @@ void Core::publish(const std::shared_ptr<const Message>& message, Now now) {
   publish(view, now);
 }
 
-void Core::publish_own(std::string_view topic, std::string_view payload, Now now) {
+MessageView Core::plain_view(std::string_view topic, Bytes payload) const {
   MessageView view;
   view.topic = topic;
-  view.payload = view.wire = as_bytes(payload);
-  view.retain = true;
+  view.payload = view.wire = payload;
   view.scheme = static_cast<std::uint8_t>(ports.schemes.size() - 1);  // plain stands last
+  return view;
+}
+
+void Core::publish_own(std::string_view topic, std::string_view payload, Now now) {
+  MessageView view = plain_view(topic, as_bytes(payload));
+  view.retain = true;
   view.stamp = next_stamp(now);
   Publication publication{*this, view, nullptr};
   retained.store(publication.keep(), now.steady);  // not for the store: after a restart it would be old
@@ -163,7 +170,8 @@ void Core::give_target(Target& target, Publication& publication, Now now) {
   step(steps_of_a_delivery);
   const Subscription& subscription = *target.subscription;
   Session& session = *subscription.session;
-  if (target.qos != QoS::at_most_once)
+  const bool may_wait = session.link == nullptr && session.lasts() && settings.queue_qos0 && subscription.receiver == nullptr;
+  if (target.qos != QoS::at_most_once || may_wait)
     return give(session,
                 {publication.keep(), 0, 0, target.qos, target.retain, subscription.scheme, subscription.subscriber,
                  std::move(target.identifiers), 0, subscription.receiver, subscription.share},
@@ -228,13 +236,14 @@ std::optional<QoS> Core::qos_towards(const Session& session, const MessageView& 
   if (rule == nullptr || !may_reach(session, view, scheme)) return std::nullopt;
   // Who is away has the names of its session; how it logs in when it is back decides then.
   if (session.link == nullptr)
-    return access.may_receive(subscriber, scheme, view.topic, rule, {.identity = session.owner, .any_client_id = true});
+    return access.may_receive(subscriber, scheme, view.topic, rule, {.identity = session.owner, .any_client_id = true},
+                              session.client_id.starts_with(own_names));
   const Caller caller = session.link->caller(now);
   SchemeSet schemes;
   schemes.add(view.scheme);
   schemes.add(scheme);
   if (!access.opens(*rule, caller, schemes)) return std::nullopt;
-  const auto most = access.may_receive(subscriber, scheme, view.topic, rule, caller.names);
+  const auto most = access.may_receive(subscriber, scheme, view.topic, rule, caller.names, caller.is_own);
   return session.exactly_once && most != QoS::exactly_once ? std::nullopt : most;
 }
 

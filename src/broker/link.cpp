@@ -237,11 +237,19 @@ static mqtt::Properties asked_of(const mqtt::Properties& properties, const std::
   return asked;
 }
 
+/// What MQTT 3 has no words for: its bridges, mosquitto's for one, want nothing back that they brought, and retain flags as they
+/// were published.
+static void ask_as_bridge(mqtt::SubscribeEntry& entry) {
+  entry.options.no_local = !mqtt::SharedFilter::is_shared(entry.filter);  // [MQTT-3.8.3-4]
+  entry.options.retain_as_published = true;
+}
+
 Result<> Link::check_amount(std::size_t filters, const mqtt::Properties& asked) const {
+  constexpr std::size_t most_filters = 1000;          // Home Assistant sends 500 at a time
   constexpr std::size_t most_asked = 100;             // user properties that schemes read
   constexpr std::size_t most_read = 4 * 1024 * 1024;  // bytes of them, each as often as there are filters
-  if (filters > core_.settings.maximum_subscriptions)
-    return violation("more filters in a packet than a session may have", Reason::quota_exceeded);
+  if (filters > std::min(core_.settings.maximum_subscriptions, most_filters))
+    return violation("more filters in a packet than a session may have, or than 1000", Reason::quota_exceeded);
   if (asked.user.size() > most_asked || text_size(asked) * filters > most_read)
     return violation("too many filters for their user properties", Reason::quota_exceeded);
   return {};
@@ -256,7 +264,8 @@ Result<> Link::on(const mqtt::Subscribe& packet) {
   std::size_t before = core_.changes.size();
   mqtt::Suback answer{.packet_id = packet.packet_id, .properties = {}, .reasons = {}};
   std::vector<Subscription*> with_retained;
-  for (const auto& entry : packet.entries) {
+  for (auto entry : packet.entries) {
+    if (is_bridge) ask_as_bridge(entry);
     auto granted = core_.subscribe(*this, entry, asked, now);
     if (!granted) {
       core_.refuse(*this, granted.error(), now);

@@ -94,7 +94,7 @@ class Link final : public mqtt::Events {
   /// For the log: the identifier, or the address before there is one.
   std::string_view label() const { return session != nullptr ? std::string_view(session->client_id) : peer.address; }
   /// What rights and policy depend on.
-  Caller caller(Now at) const { return {proved, {.identity = identity, .client_id = bound_client_id}, at.steady}; }
+  Caller caller(Now at) const { return {proved, {.identity = identity, .client_id = bound_client_id}, at.steady, peer.is_own}; }
   /// Whose share of what is finite it takes: its identity's, or its address's.
   const std::string& party() const { return identity.empty() ? place() : identity; }
   const std::string& place() const { return peer.place.empty() ? peer.address : peer.place; }
@@ -108,6 +108,7 @@ class Link final : public mqtt::Events {
   std::string bound_client_id;           ///< its client identifier, if that is the identity's; empty: anybody could use it
   bool is_hidden = peer.is_hidden;       ///< nobody on the way reads the payloads that it gets
   bool knows_its_id = true;              ///< false: MQTT 3 has no word for the client identifier that the broker has chosen
+  bool is_bridge = false;                ///< says its CONNECT, by the highest bit of the protocol level
   std::unique_ptr<PayloadGuard> guard;   ///< seals the payloads of its messages; null: they go as they are
   std::unique_ptr<PendingLogin> logging_in;
   std::unique_ptr<PendingMessage> preparing;
@@ -158,9 +159,11 @@ class Link final : public mqtt::Events {
   Result<> enter_by_tls(const mqtt::Connect& packet);
   Result<> prove_by_tls_again(Bytes data);
   Result<Hop> choose_hop(std::string_view offer, bool by_scheme) const;
-  Result<> take_part(std::unique_ptr<Login> login, LoginRequest request, std::string name, std::optional<std::size_t> scheme,
-                     Bytes data);
+  Result<> take_part(std::unique_ptr<Login> login, bool is_quick, LoginRequest request, std::string name,
+                     std::optional<std::size_t> scheme, Bytes data);
   void step(Bytes data);
+  std::function<void()> work_of_step(Bytes data);
+  Result<> decide_at_once();
   /// How it logged in.
   struct Proof {
     mqtt::Properties properties{};  ///< for CONNACK

@@ -119,6 +119,7 @@ Result<> Link::begin(const mqtt::Connect& packet, Bytes raw) {
   request.channel_binding = peer.channel_binding;
   std::string name = name_in(request);
   std::unique_ptr<Login> login;
+  bool is_quick = false;
   std::optional<std::size_t> scheme;
   if (method) {
     request.hop_offer = TRY(read_hop_offer(packet.properties));
@@ -132,10 +133,14 @@ Result<> Link::begin(const mqtt::Connect& packet, Bytes raw) {
     const bool tries = packet.user_name && (packet.password || !tls_knows);
     if (tries) login = core_.begin_login_in_connect(request, scheme);
     TRY(choose_hop({}, scheme.has_value()));  // it makes no key
-    if (tries && login == nullptr && core_.ports.password_login) login = core_.ports.password_login(request);
+    if (tries && login == nullptr && core_.ports.password_login) {
+      auto begun = core_.ports.password_login(request, now);
+      login = std::move(begun.login);
+      is_quick = begun.is_quick;
+    }
   }
   if (login != nullptr)
-    return take_part(std::move(login), std::move(request), std::move(name), scheme,
+    return take_part(std::move(login), is_quick, std::move(request), std::move(name), scheme,
                      packet.properties.authentication_data.value_or(Bytes{}));
   // No login, or a user name where nothing is known of names.
   if (peer.identity.empty() && !peer.may_be_anonymous) return refused("anonymous client refused: this listener wants a login");
@@ -186,7 +191,7 @@ Result<> Link::on(const mqtt::Auth& packet) {
   std::optional<std::size_t> scheme;
   auto login = core_.begin_login(request, scheme);
   if (login == nullptr) return refused("no scheme has this authentication method", Reason::bad_authentication_method);
-  return take_part(std::move(login), std::move(request), identity, scheme, data);
+  return take_part(std::move(login), false, std::move(request), identity, scheme, data);
 }
 
 /// Paper profiles let nobody in unless policy names them.
@@ -212,14 +217,17 @@ std::unique_ptr<Login> Core::begin_login_in_connect(LoginRequest& request, std::
   return nullptr;
 }
 
-Result<> Link::take_part(std::unique_ptr<Login> login, LoginRequest request, std::string name, std::optional<std::size_t> scheme,
-                         Bytes data) {
+Result<> Link::take_part(std::unique_ptr<Login> login, bool is_quick, LoginRequest request, std::string name,
+                         std::optional<std::size_t> scheme, Bytes data) {
   const bool again = session != nullptr;
   if (!login->whose().empty()) name = login->whose();
   // Before there is any work; what has begun is counted where the work is done.
   if (core_.ports.gate != nullptr && !core_.ports.gate->may_try(login->tested(), name, peer.address, now))
     return refused(too_many_failures, Reason::quota_exceeded);
-  if (!core_.take_login_place(*this)) return refused("too many logins at once", Reason::quota_exceeded);
+  if (is_quick)
+    logging_in = std::make_unique<PendingLogin>();
+  else if (!core_.take_login_place(*this))
+    return refused("too many logins at once", Reason::quota_exceeded);
   logging_in->login = std::move(login);
   logging_in->method = std::move(request.method);
   logging_in->name = std::move(name);
@@ -227,8 +235,9 @@ Result<> Link::take_part(std::unique_ptr<Login> login, LoginRequest request, std
   logging_in->hop = request.hop;
   if (!again) {
     logging_in->connect = std::move(request.connect);
-    connection.hold();
+    if (!is_quick) connection.hold();
   }
+  if (is_quick) return decide_at_once();
   if (core_.ports.gate == nullptr || logging_in->login->tested() != Login::Tested::secret) {
     step(data);
     return {};
@@ -253,13 +262,24 @@ void Link::step(Bytes data) {
   logging_in->running = true;
   core_.login_places.set(logging_in->place, LoginPlaces::At::line);
   logging_in->answer = std::make_shared<std::optional<Result<Login::Step>>>();
-  core_.line_up_login(*this, [pending = std::weak_ptr(logging_in->login), answer = logging_in->answer, data = to_buffer(data),
-                              now = now, directory = core_.access.shared_directory(), gate = core_.ports.gate,
-                              name = logging_in->name, address = peer.address, kind = kind_of(*logging_in)] {
+  core_.line_up_login(*this, work_of_step(data));
+}
+
+std::function<void()> Link::work_of_step(Bytes data) {
+  return [pending = std::weak_ptr(logging_in->login), answer = logging_in->answer, data = to_buffer(data), now = now,
+          directory = core_.access.shared_directory(), gate = core_.ports.gate, name = logging_in->name, address = peer.address,
+          kind = kind_of(*logging_in)] {
     if (auto login = pending.lock())
       answer->emplace(advance(*login, data, {now, *directory}, kind,
                               [&](Login::Tested by) { return LoginTry(gate, by, name, address, now); }));
-  });
+  };
+}
+
+// A fleet that comes back waits behind nobody's slow hash, and makes nobody wait.
+Result<> Link::decide_at_once() {
+  logging_in->answer = std::make_shared<std::optional<Result<Login::Step>>>();
+  work_of_step({})();
+  return go_on_with_login();
 }
 
 bool Core::take_login_place(Link& link) {
@@ -359,6 +379,7 @@ Result<> Link::prove(const std::string& who, const PendingLogin* login, Factors 
 
 // The client is who it says it is; it gets its session.
 Result<> Link::enter(const mqtt::Connect& packet, Proof proof) {
+  is_bridge = packet.bridge;
   const bool one_at_a_time = proof.who.guard != nullptr && proof.who.guard->relay() != nullptr;
   if (!identity.empty() && proved.by.empty()) return refused("nothing has proved its identity");
   mqtt::Connack answer;

@@ -26,8 +26,18 @@ Result<Policy> Policy::make(std::vector<TopicRule> rules) {
     policy.offered_.add(rule.subscribe);
     policy.offered_.add(rule.login.schemes());
   }
+  std::ranges::copy_if(rules, std::back_inserter(policy.denying_),
+                       [](const TopicRule& rule) { return !rule.deny_publish.empty() || !rule.deny_subscribe.empty(); });
   policy.rules_ = std::move(rules);
   return policy;
+}
+
+bool Policy::denies(std::vector<std::string> TopicRule::*list, std::string_view name, std::string_view topics,
+                    Compare meets) const {
+  const std::string_view called = name.empty() ? nobody_named : name;
+  return std::ranges::any_of(denying_, [&](const TopicRule& rule) {
+    return std::ranges::find(rule.*list, called) != (rule.*list).end() && meets(rule.filter, topics);
+  });
 }
 
 const TopicRule* Policy::find(std::string_view topic) const {

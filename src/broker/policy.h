@@ -29,7 +29,13 @@ struct TopicRule {
   LoginSet login{};                ///< one of them; empty: any, and none where listeners let clients in without
   std::vector<Factors> require{};  ///< one of them; empty: nothing
   std::uint64_t login_age = 0;     ///< milliseconds; 0: any
+  /// Names of identities, or nobody_named, to whom the topics of the filter are closed, whatever rights they have and whichever
+  /// rule decides.
+  std::vector<std::string> deny_publish{};
+  std::vector<std::string> deny_subscribe{};
 };
+/// Among those: who has not logged in.
+inline constexpr std::string_view nobody_named = "anonymous";
 
 class Policy {
  public:
@@ -57,8 +63,26 @@ class Policy {
   /// The schemes of all rules.
   const SchemeSet& offered() const { return offered_; }
 
+  /// What any rule denies to this name, an empty one for who has not logged in: of a topic, of some or all that a filter matches.
+  bool denies_publishing(std::string_view name, std::string_view topic) const {
+    return denies(&TopicRule::deny_publish, name, topic, mqtt::matches);
+  }
+  bool denies_receiving(std::string_view name, std::string_view topic) const {
+    return denies(&TopicRule::deny_subscribe, name, topic, mqtt::matches);
+  }
+  bool denies_some_of(std::string_view name, std::string_view filter) const {
+    return denies(&TopicRule::deny_subscribe, name, filter, mqtt::intersects);
+  }
+  bool denies_all_of(std::string_view name, std::string_view filter) const {
+    return denies(&TopicRule::deny_subscribe, name, filter, mqtt::covers);
+  }
+
  private:
-  std::vector<TopicRule> rules_;  // most specific first
+  using Compare = bool (*)(std::string_view filter, std::string_view topics);
+  bool denies(std::vector<std::string> TopicRule::*list, std::string_view name, std::string_view topics, Compare meets) const;
+
+  std::vector<TopicRule> rules_;    // most specific first
+  std::vector<TopicRule> denying_;  // those of them that deny something
   SchemeSet offered_;
 };
 

@@ -85,7 +85,36 @@ Scene Core::scene(Link& link, std::size_t scheme, Preparation* prepared, Now now
   return {now, access.directory(), &link.states[scheme], prepared, {client_id, binding}};
 }
 
+bool Core::is_state(std::string_view client_id, std::string_view topic, Bytes payload) {
+  constexpr std::string_view before = "$SYS/broker/connection/", after = "/state";
+  return topic.size() == before.size() + client_id.size() + after.size() && topic.starts_with(before) && topic.ends_with(after) &&
+         topic.substr(before.size(), client_id.size()) == client_id && (as_text(payload) == "0" || as_text(payload) == "1");
+}
+
+bool Core::passes_on_state(std::string_view topic) const {
+  const TopicRule* rule = access.rule(topic);
+  return rule != nullptr && rule->publish.contains(ports.schemes.size() - 1);  // plain stands last
+}
+
+Core::Accepted Core::take_state(Link& link, const mqtt::Publish& packet, Now now) {
+  if (!passes_on_state(packet.topic)) return {Reason::success};
+  if (const char* cause = lacks_room_for(packet)) {
+    refuse(link, {Refusal::limit_reached, Reason::quota_exceeded, cause}, now);
+    return {Reason::quota_exceeded};
+  }
+  MessageView view = plain_view(packet.topic, packet.payload);
+  view.qos = packet.qos;
+  view.retain = packet.retain;
+  view.publisher = link.session->name;
+  view.party = link.party();
+  if (view.retain) view.stamp = next_stamp(now);
+  const std::size_t before = changes.size();
+  publish(view, now);
+  return {Reason::success, changes.size() != before};
+}
+
 Core::Accepted Core::take_reserved(Link& link, const mqtt::Publish& packet, Preparation* prepared, Now now) {
+  if (is_state(link.session->client_id, packet.topic, packet.payload)) return take_state(link, packet, now);
   Incoming incoming{packet.topic, packet.payload};
   for (std::size_t i = 0; i < ports.schemes.size(); ++i) {
     BrokerScheme& scheme = *ports.schemes[i];

@@ -70,11 +70,12 @@ struct Settings {
   std::uint32_t maximum_inflight = 100;              ///< QoS 1 and 2 messages unacknowledged towards one client
   std::uint32_t maximum_queued_messages = 1000;      ///< per session, beyond those in flight
   std::size_t maximum_queued_bytes = 8 << 20;        ///< per session
+  bool queue_qos0 = false;                           ///< also those of QoS 0, for clients that are away; in memory alone
   std::size_t outbox_high_water = 4 << 20;           ///< bytes unwritten: QoS 0 is dropped, QoS 1 and 2 stay queued
   std::uint16_t maximum_keep_alive = 0;              ///< seconds, MQTT 5 only; 0: what the client wishes
   std::uint32_t maximum_session_expiry = 7 * 86400;  ///< seconds; what a client may ask at most (MQTT 3: what it gets)
   std::size_t maximum_sessions = 200'000;            ///< per shard, connected or not
-  std::size_t maximum_subscriptions = 1000;          ///< per session
+  std::size_t maximum_subscriptions = 10'000;        ///< per session
   std::size_t maximum_levels = 200;                  ///< of a topic name or filter
   std::size_t maximum_retained = 100'000;            ///< messages, and marks of those just erased
   std::size_t maximum_retained_bytes = 256 << 20;    ///< the same
@@ -211,8 +212,16 @@ class LoginTry {
   LoginGate::Outcome outcome_ = LoginGate::Outcome::failed;
 };
 
-/// Begins a login by user name and password.
-using BeginLogin = std::function<std::unique_ptr<Login>(LoginRequest& request)>;
+/// A login by user name and password; null: such mean nothing.
+struct BegunLogin {
+  BegunLogin() = default;
+  template <class Kind>
+  BegunLogin(std::unique_ptr<Kind> its, bool quick = false) : login(std::move(its)), is_quick(quick) {}
+
+  std::unique_ptr<Login> login;
+  bool is_quick = false;  ///< its one step neither blocks nor takes long: the shard makes it, and it waits for nobody
+};
+using BeginLogin = std::function<BegunLogin(LoginRequest& request, Now now)>;
 
 struct Ports {
   std::vector<std::unique_ptr<BrokerScheme>>

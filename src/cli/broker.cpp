@@ -101,6 +101,7 @@ void warn(server::Log& log, const server::Configuration& configuration) {
 }
 
 void reload(server::BrokerServer& broker, server::Log& log, const Options& options) {
+  if (const auto reopened = log.reopen(); !reopened) log.error(reopened.error().what + "; it goes on in the former file");
   const auto configuration = load(options);
   const Result<> reloaded = configuration ? broker.reload(*configuration) : Result<>(Failure(configuration.error()));
   if (!reloaded) return log.error("nothing is reloaded: " + reloaded.error().what);
@@ -129,7 +130,10 @@ Result<> serve(const Options& options, const server::Configuration& configuratio
   ignore_stray_signals();
   allow_many_descriptors();
   const bool is_json = configuration.log_format == "json";
-  const auto log = server::make_stderr_log(options.verbose, is_json ? server::LogFormat::json : server::LogFormat::text);
+  const auto log = TRY(server::open_log({.verbose = options.verbose,
+                                         .format = is_json ? server::LogFormat::json : server::LogFormat::text,
+                                         .to_system = configuration.log_to == "syslog",
+                                         .file = configuration.log_file}));
   const auto service = std::make_shared<const server::ServiceNotify>(server::ServiceNotify::from_environment());
   crypto::OsRandom random;
 

@@ -90,6 +90,7 @@ Result<> Connection::receive(Bytes in, Events& events, Now now) {
 
 Result<> Connection::release(Events& events, Now now) {
   now_ = now.steady;
+  if (held_) opened_ += now_ - std::min(now_, held_since_);
   held_ = false;
   last_received_ = now_;  // silence while nobody listened is not the peer's
   if (over()) return {};
@@ -190,8 +191,12 @@ Result<std::optional<FixedHeader>> Connection::next_header(Bytes in) const {
   auto header = decode_header(in, version_);
   if (!header || !*header) return header;
   if (auto expected = check_expected((*header)->type); !expected) return Failure(std::move(expected).error());
-  if ((*header)->size + (*header)->remaining > limits_.maximum_packet_size)
-    return fail(Blame::peer_misbehaved, "packet is larger than allowed", code(Reason::packet_too_large));
+  const std::uint64_t size = std::uint64_t{(*header)->size} + (*header)->remaining;
+  if (size > limits_.maximum_packet_size)  // in the words of the setting, for whoever may change it
+    return fail(Blame::peer_misbehaved,
+                "a packet of " + std::to_string(size) + " bytes, where maximum_packet_size is " +
+                    std::to_string(limits_.maximum_packet_size),
+                code(Reason::packet_too_large));
   return header;
 }
 
@@ -403,8 +408,10 @@ std::uint64_t Connection::ping_due() const {
 
 std::uint64_t Connection::deadline() const {
   constexpr std::uint64_t never = std::numeric_limits<std::uint64_t>::max();
+  constexpr std::uint64_t longest_decision = 60'000;  // milliseconds, of whether a client may come in
   if (over()) return never;
-  if (state_ != State::Open) return role_ == Role::server ? opened_ + limits_.connect_timeout : never;
+  if (state_ != State::Open && role_ == Role::client) return never;
+  if (state_ != State::Open) return held_ ? held_since_ + longest_decision : opened_ + limits_.connect_timeout;
   if (keep_alive_ == 0 || held_) return never;
   if (role_ == Role::server) return last_received_ + keep_alive_ * 1500ull;  // [MQTT-3.1.2-22]
   return ping_outstanding_ ? pinged_ + keep_alive_ * 1000ull : ping_due();

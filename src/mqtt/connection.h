@@ -79,8 +79,12 @@ class Connection {
   Result<> receive(Bytes in, Events& events, Now now);
 
   /// Stops calling events until release(); for a decision that is made elsewhere. The transport should stop reading meanwhile: of
-  /// what it hands over while held, no more than maximum_packet_size is kept, then receive() answers an error (0x97).
-  void hold() { held_ = true; }
+  /// what it hands over while held, no more than maximum_packet_size is kept, then receive() answers an error (0x97). A client's
+  /// time to log in stands still meanwhile: who waits in line for a slow hash is not slow. The decision has a time of its own.
+  void hold() {
+    if (!held_) held_since_ = now_;
+    held_ = true;
+  }
   Result<> release(Events& events, Now now);
   bool held() const { return held_; }
 
@@ -235,6 +239,7 @@ class Connection {
   bool version_known_ = false;  // the peer's CONNECT, even a refused one, told in which version to refuse it
   bool failed_ = false;
   bool held_ = false;
+  std::uint64_t held_since_ = 0;         // steady
   bool reauthenticating_ = false;        // between AUTH with Re-authenticate and its end. [MQTT-4.12.1-1]
   bool session_ends_here_ = false;       // the client's CONNECT asked for a Session Expiry Interval of 0
   bool peer_wants_explanations_ = true;  // Request Problem Information

@@ -114,7 +114,7 @@ void Connection::abort(const Error& error) {
   Reason reason = reason_of(error);
   if (state_ == State::Open) {
     if (!may_disconnect_with(role_, reason)) reason = Reason::unspecified_error;
-    disconnect(reason);
+    disconnect(reason, reason == Reason::packet_too_large ? error.what : std::string_view());
   } else if (role_ == Role::server && state_ != State::Closed && version_known_) {
     if (!may_carry(PacketType::connack, reason)) reason = Reason::unspecified_error;
     Connack refusal;

@@ -40,6 +40,21 @@ std::string to_text(const Address& address) {
   return "unknown";
 }
 
+std::optional<std::string> with_port(std::string_view host, std::uint16_t port, int family) {
+  const std::string copy(host);
+  if (copy.find('\0') != copy.npos) return std::nullopt;  // inet_pton would stop there
+  sockaddr_in v4{.sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {}, .sin_zero = {}};
+  sockaddr_in6 v6{.sin6_family = AF_INET6, .sin6_port = htons(port), .sin6_flowinfo = 0, .sin6_addr = {}, .sin6_scope_id = 0};
+  Address address;
+  if (family != AF_INET6 && ::inet_pton(AF_INET, copy.c_str(), &v4.sin_addr) == 1)
+    std::memcpy(&address.storage, &v4, sizeof v4);
+  else if (family != AF_INET && ::inet_pton(AF_INET6, copy.c_str(), &v6.sin6_addr) == 1)
+    std::memcpy(&address.storage, &v6, sizeof v6);
+  else
+    return std::nullopt;
+  return to_text(address);
+}
+
 Address unix_address(const std::string& path) {
   sockaddr_un place{};
   place.sun_family = AF_UNIX;
@@ -149,6 +164,11 @@ std::uint16_t port(const Address& address) {
   if (address.storage.ss_family == AF_INET) return ntohs(view_as<sockaddr_in>(address).sin_port);
   if (address.storage.ss_family == AF_INET6) return ntohs(view_as<sockaddr_in6>(address).sin6_port);
   return 0;
+}
+
+void set_port(Address& address, std::uint16_t port) {
+  if (address.storage.ss_family == AF_INET) reinterpret_cast<sockaddr_in&>(address.storage).sin_port = htons(port);
+  if (address.storage.ss_family == AF_INET6) reinterpret_cast<sockaddr_in6&>(address.storage).sin6_port = htons(port);
 }
 
 bool is_loopback(std::string_view host) {

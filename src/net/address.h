@@ -6,6 +6,7 @@
 #include <array>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "sealmq/result.h"
@@ -18,6 +19,9 @@ struct Address {
 };
 
 std::string to_text(const Address& address);
+
+/// A numeric address of that family (AF_UNSPEC: of either), with a port, as peer_address() writes it. Nothing: it is none.
+std::optional<std::string> with_port(std::string_view host, std::uint16_t port, int family);
 
 /// The addresses of a host, numeric or to be looked up (which blocks). Errors: environment.
 Result<std::vector<Address>> resolve(const std::string& host, std::uint16_t port);
@@ -47,6 +51,7 @@ class Network {
 /// Of a bound socket.
 Address local_address(int socket);
 std::uint16_t port(const Address& address);
+void set_port(Address& address, std::uint16_t port);
 /// Whether a name or numeric address means this machine alone.
 bool is_loopback(std::string_view host);
 

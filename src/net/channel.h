@@ -20,7 +20,8 @@ namespace sealmq::net {
 
 /// Who is at the other end, as far as its connection proves it.
 struct PeerInfo {
-  std::string address;  ///< for people; from the PROXY header if the listener expects one
+  std::string address;        ///< for people; told by a proxy where the listener believes one
+  std::string forwarded_for;  ///< what the request of a WebSocket said in X-Forwarded-For, where it is asked for
   bool encrypted = false;
   std::string certificate_name;                ///< CN of a verified certificate; empty: none was shown
   std::vector<std::string> alternative_names;  ///< of the same: `dns:…`, `uri:…`, `email:…`

@@ -3,6 +3,7 @@
 
 #include <mutex>
 
+#include "net/forwarded.h"
 #include "net/tls.h"
 #include "net/url.h"
 #include "net/websocket.h"
@@ -13,18 +14,19 @@ namespace sealmq::net {
 class Entry {
  public:
   /// `tls` is not null for transports that need it.
-  Entry(Transport transport, bool expects_proxy_header, UpgradeRules rules, std::shared_ptr<TlsServer> tls)
+  Entry(Transport transport, ProxyRules proxy, UpgradeRules rules, std::shared_ptr<TlsServer> tls)
       : transport_(transport),
-        expects_proxy_header_(expects_proxy_header),
+        proxy_(std::move(proxy)),
         rules_(std::make_shared<const UpgradeRules>(std::move(rules))),
         tls_(std::move(tls)) {}
 
-  bool expects_proxy_header() const { return expects_proxy_header_; }
-  bool is_encrypted() const { return transport_ == Transport::tls || transport_ == Transport::secure_websocket; }
+  bool expects_proxy_header() const { return proxy_.header; }
+  const ProxyRules& proxies() const { return proxy_; }
+  /// Whoever comes from this address names its client in the request of a WebSocket.
+  bool is_forwarded(std::string_view address) const { return proxy_.forwarded && proxy_.believe(address); }
+  bool is_encrypted() const { return uses_tls(transport_); }
   /// The socket's first byte is MQTT.
-  bool is_direct() const {
-    return !expects_proxy_header_ && (transport_ == Transport::tcp || transport_ == Transport::unix_socket);
-  }
+  bool is_direct() const { return !proxy_.header && (transport_ == Transport::tcp || transport_ == Transport::unix_socket); }
 
   /// For a new connection; null: none is needed.
   std::unique_ptr<Channel> make_channel() const;
@@ -41,7 +43,7 @@ class Entry {
 
  private:
   Transport transport_;
-  bool expects_proxy_header_;
+  ProxyRules proxy_;
   std::shared_ptr<const UpgradeRules> rules_;
   mutable std::mutex mutex_;
   std::shared_ptr<TlsServer> tls_;

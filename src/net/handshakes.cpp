@@ -159,12 +159,31 @@ void Handshakes::take_header(Number number, Bytes bytes) {
   if (!*header) return;
   at->address = (*header)->source;
   at->expects_proxy_header = false;
-  at->ticket = handler_.admit(at->address.empty() ? peer_address(at->socket.native_handle()) : at->address);
-  if (at->ticket == nullptr) return end(number);
+  if (!entry_->is_forwarded(address_of(*at)) && !admit(*at)) return end(number);
   const Secret whole(std::exchange(at->header, {}));
   const Bytes rest = whole.reveal().subspan((*header)->size);
   if (!at->channel) return establish(number, rest);
   if (!rest.empty()) take(number, rest);
+}
+
+std::string Handshakes::address_of(HalfOpen& half_open) {
+  return half_open.address.empty() ? peer_address(half_open.socket.native_handle()) : half_open.address;
+}
+
+bool Handshakes::admit(HalfOpen& half_open) {
+  half_open.ticket = handler_.admit(address_of(half_open));
+  return half_open.ticket != nullptr;
+}
+
+/// It came from a proxy, whose request names the client. Empty: the client is let in, otherwise not; then the cause, unless
+/// admit() has told it.
+std::optional<std::string> Handshakes::admit_forwarded(HalfOpen& half_open) {
+  PeerInfo info;
+  half_open.channel->describe(info);
+  auto client = client_of(info.forwarded_for, address_of(half_open), entry_->proxies());
+  if (!client) return "X-Forwarded-For is no list of addresses";
+  half_open.address = *std::move(client);
+  return admit(half_open) ? std::nullopt : std::optional(std::string());
 }
 
 void Handshakes::take(Number number, Bytes bytes) {
@@ -204,6 +223,8 @@ bool Handshakes::flush(Number number) {
 
 void Handshakes::establish(Number number, Bytes first) {
   HalfOpen* at = find(number);
+  if (at->ticket == nullptr && entry_->is_forwarded(address_of(*at)))
+    if (const auto cause = admit_forwarded(*at)) return cause->empty() ? end(number) : drop(number, *cause);
   Stream stream;
   stream.socket = Descriptor(at->socket.release());
   stream.address = std::move(at->address);
@@ -218,7 +239,7 @@ void Handshakes::establish(Number number, Bytes first) {
 void Handshakes::refuse(Number number, const std::string& cause) {
   HalfOpen* at = find(number);
   at->refused = true;
-  const std::string address = at->address.empty() ? peer_address(at->socket.native_handle()) : at->address;
+  const std::string address = address_of(*at);
   if (at->unsent.empty()) ::shutdown(at->socket.native_handle(), SHUT_WR);
   PeerInfo info;
   at->channel->describe(info);
@@ -228,7 +249,7 @@ void Handshakes::refuse(Number number, const std::string& cause) {
 void Handshakes::drop(Number number, const std::string& cause) {
   HalfOpen* at = find(number);
   const bool is_known = at->refused;
-  const std::string address = at->address.empty() ? peer_address(at->socket.native_handle()) : at->address;
+  const std::string address = address_of(*at);
   end(number);
   if (!is_known) handler_.handshake_failed(address, cause, {});
 }

@@ -25,7 +25,7 @@ class HandshakeHandler {
   virtual ~HandshakeHandler() = default;
   /// `first` is what came behind the handshake; valid during the call. `entry` is where it came in.
   virtual void established(const Entry& entry, Stream stream, Bytes first) = 0;
-  /// Its address was told by a PROXY header. Null: it is not let in; otherwise Stream::ticket.
+  /// Its address was told by a proxy. Null: it is not let in; otherwise Stream::ticket.
   virtual std::shared_ptr<const void> admit(const std::string& address) = 0;
   /// It is over for this peer. `cause` is for the log; `offered`: the name of the pre-shared key that it has not proved, if any.
   virtual void handshake_failed(const std::string& address, const std::string& cause, const std::string& offered) = 0;
@@ -45,7 +45,7 @@ class Handshakes {
   Handshakes(boost::asio::io_context& loop, std::shared_ptr<const Entry> entry, HandshakeHandler& handler, std::size_t most,
              std::chrono::milliseconds longest);
 
-  /// `ticket`: Stream::ticket, unless a PROXY header will tell who is to be admitted.
+  /// `ticket`: Stream::ticket, unless a proxy will tell who is to be admitted.
   void begin(Descriptor socket, std::shared_ptr<const void> ticket);
   std::size_t size() const { return half_open_.size(); }
   std::size_t waiting() const { return waiting_; }
@@ -71,7 +71,7 @@ class Handshakes {
     Clock::time_point began = Clock::now();
     Places::iterator place{};
     bool has_spoken = false;  // has sent something
-    std::string address;      // of the PROXY header
+    std::string address;      // that a proxy told
     bool expects_proxy_header = false;
     Buffer header;  // of the same, until it is whole
     std::unique_ptr<Channel> channel;
@@ -94,6 +94,9 @@ class Handshakes {
   void read(Number number);
   void take(Number number, Bytes bytes);
   void take_header(Number number, Bytes bytes);
+  static std::string address_of(HalfOpen& half_open);
+  bool admit(HalfOpen& half_open);
+  std::optional<std::string> admit_forwarded(HalfOpen& half_open);
   bool flush(Number number);
   void establish(Number number, Bytes first);
   void refuse(Number number, const std::string& cause);

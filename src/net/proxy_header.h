@@ -1,4 +1,4 @@
-// The PROXY protocol, version 2: a header in front of everything else by which a load balancer tells for whom it connects.
+// The PROXY protocol, versions 1 and 2: a header in front of everything else by which a load balancer tells for whom it connects.
 #pragma once
 
 #include <optional>
@@ -18,7 +18,7 @@ struct ProxyHeader {
   bool operator==(const ProxyHeader&) const = default;
 };
 
-/// What `bytes` begin with; nothing: it has not come whole. Errors: peer_misbehaved.
+/// What `bytes` begin with, whichever version it is; nothing: it has not come whole. Errors: peer_misbehaved.
 Result<std::optional<ProxyHeader>> parse_proxy_header(Bytes bytes);
 
 }  // namespace sealmq::net

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
@@ -36,13 +37,14 @@ void set_options(int socket) {
   set(socket, IPPROTO_TCP, TCP_KEEPCNT, 4);
 }
 
-Result<Descriptor> listen_on(const Address& address) {
+Result<Descriptor> listen_on(const Address& address, bool shares_port) {
   Descriptor socket(::socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   const auto refused = [&] {
     return fail(Blame::environment, "cannot listen on " + to_text(address) + ": " + error_text(errno));
   };
   if (!socket.is_open()) return refused();
   set_options(socket.number());
+  if (shares_port && address.storage.ss_family == AF_INET6) set(socket.number(), IPPROTO_IPV6, IPV6_V6ONLY, 1);
   if (::bind(socket.number(), reinterpret_cast<const sockaddr*>(&address.storage), address.size) != 0) return refused();
   if (::listen(socket.number(), backlog) != 0) return refused();
   return socket;
@@ -98,11 +100,33 @@ bool concerns_one_connection(int error) {
 
 }  // namespace
 
-Result<std::unique_ptr<TcpListener>> TcpListener::open(boost::asio::io_context& loop, const std::string& host, std::uint16_t port,
-                                                       AcceptHandler& handler) {
-  const auto addresses = TRY(resolve(host, port));
-  Descriptor socket = TRY(listen_on(addresses.front()));
-  return std::unique_ptr<TcpListener>(new TcpListener(loop, std::move(socket), handler));
+/// `localhost` is both, whatever the machine's file of hosts says (RFC 6761, section 6.3).
+static Result<std::vector<Address>> addresses_of(const std::string& host, std::uint16_t port) {
+  if (host != "localhost") return resolve(host, port);
+  std::vector<Address> both = TRY(resolve("127.0.0.1", port));
+  both.push_back(TRY(resolve("::1", port)).front());
+  return both;
+}
+
+Result<std::vector<std::unique_ptr<TcpListener>>> TcpListener::open(boost::asio::io_context& loop, const std::string& host,
+                                                                    std::uint16_t port, bool shares_port,
+                                                                    AcceptHandler& handler) {
+  std::vector<std::unique_ptr<TcpListener>> listeners;
+  Result<> failed;
+  for (Address address : TRY(addresses_of(host, port))) {
+    if (!listeners.empty()) set_port(address, net::port(listeners.front()->address()));
+    const auto is_same = [&](const auto& listener) { return to_text(listener->address()) == to_text(address); };
+    if (std::ranges::any_of(listeners, is_same)) continue;  // some files of hosts name one twice
+    auto socket = listen_on(address, shares_port);
+    if (socket)
+      listeners.emplace_back(new TcpListener(loop, *std::move(socket), handler));
+    else if (errno != EADDRNOTAVAIL && errno != EAFNOSUPPORT)
+      return Failure(std::move(socket).error());
+    else
+      failed = Failure(std::move(socket).error());  // a family that this machine has not
+  }
+  if (listeners.empty()) return Failure(failed.error());
+  return listeners;
 }
 
 Result<std::unique_ptr<TcpListener>> TcpListener::open_unix(boost::asio::io_context& loop, const std::string& path, unsigned mode,

@@ -7,6 +7,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/descriptor.h"
 #include "net/address.h"
@@ -26,9 +27,11 @@ class AcceptHandler {
 
 class TcpListener {
  public:
-  /// Port 0 picks a free one. Errors: environment, also when the port is taken. Serves once start() has been called.
-  static Result<std::unique_ptr<TcpListener>> open(boost::asio::io_context& loop, const std::string& host, std::uint16_t port,
-                                                   AcceptHandler& handler);
+  /// All addresses of the host that this machine has, of `localhost` those of both families. Port 0 picks a free one, the same
+  /// for all. `shares_port`: `::` leaves IPv4 to another listener. Errors: environment, also when the port is taken. Serves once
+  /// start() has been called.
+  static Result<std::vector<std::unique_ptr<TcpListener>>> open(boost::asio::io_context& loop, const std::string& host,
+                                                                std::uint16_t port, bool shares_port, AcceptHandler& handler);
 
   /// A Unix domain socket, with exactly these permissions from the start. One that nobody listens on any more is replaced; it is
   /// removed by close(). Errors: environment.

@@ -149,6 +149,10 @@ Result<Url> parse_listener_url(std::string_view text) {
   return parse(text, 0);
 }
 
+bool uses_tls(Transport transport) {
+  return transport == Transport::tls || transport == Transport::secure_websocket;
+}
+
 std::string_view prefix(Transport transport) {
   const auto* form = std::ranges::find(forms, transport, &Form::transport);
   return form == forms.end() ? unix_prefix : form->prefix;

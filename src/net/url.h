@@ -36,6 +36,8 @@ struct HostPort {
 /// `host`, `host:port`, `[::1]` or `[::1]:port`. Errors: caller_misused.
 Result<HostPort> parse_host_port(std::string_view text, std::uint16_t least_port = 0);
 
+bool uses_tls(Transport transport);
+
 /// `mqtts://`, or `unix:`.
 std::string_view prefix(Transport transport);
 

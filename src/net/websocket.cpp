@@ -69,6 +69,8 @@ class Accepting final : public WebSocket {
 
   Result<> start(Buffer&) override { return {}; }
 
+  void describe(PeerInfo& peer) const override { peer.forwarded_for = forwarded_for_; }
+
  private:
   Result<std::size_t> open(Buffer& to_peer) override {
     const auto head = parse_head(as_text(head_));
@@ -80,12 +82,14 @@ class Accepting final : public WebSocket {
     const Upgraded upgraded = answer_upgrade(**head, *rules_);
     append(to_peer, as_bytes(upgraded.answer));
     if (!upgraded.accepted) return fail(Blame::peer_misbehaved, upgraded.why_not);
+    if (rules_->keeps_forwarded) forwarded_for_ = forwarded_for(**head);
     open_ = true;
     rules_.reset();
     return (*head)->size;
   }
 
   std::shared_ptr<const UpgradeRules> rules_;
+  std::string forwarded_for_;
 };
 
 class Connecting final : public WebSocket {

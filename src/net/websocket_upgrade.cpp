@@ -141,6 +141,15 @@ bool may_connect(std::string_view origin, std::string_view host, const UpgradeRu
 
 }  // namespace
 
+std::string forwarded_for(const HttpHead& request) {
+  constexpr std::size_t most_kept = 512;
+  std::string all;
+  for (const HttpHead::Field& field : request.fields)
+    if (same_word(field.name, "X-Forwarded-For")) all.append(all.empty() ? "" : ",").append(field.value);
+  if (all.size() > most_kept) all.erase(0, all.find(',', all.size() - most_kept) + 1);
+  return all;
+}
+
 // Section 4.2.1, in its order.
 Upgraded answer_upgrade(const HttpHead& request, const UpgradeRules& rules) {
   const std::string_view line = request.first_line;
@@ -149,7 +158,8 @@ Upgraded answer_upgrade(const HttpHead& request, const UpgradeRules& rules) {
   if (first >= second || line.substr(second + 1) != "HTTP/1.1") return refused("400 Bad Request", "not a request of HTTP/1.1");
   if (line.substr(0, first) != "GET") return refused("405 Method Not Allowed", "the request is no GET", "Allow: GET\r\n");
   const std::string_view target = line.substr(first + 1, second - first - 1);
-  if (target.substr(0, target.find('?')) != rules.path) return refused("404 Not Found", "no such path: " + printable(target));
+  if (std::ranges::find(rules.paths, target.substr(0, target.find('?'))) == rules.paths.end())
+    return refused("404 Not Found", "no such path: " + printable(target));
   if (request.count("Host") != 1 || request.find("Transfer-Encoding") != nullptr ||
       (request.find("Content-Length") != nullptr && *request.find("Content-Length") != "0"))
     return refused("400 Bad Request", "no Host, or a body");

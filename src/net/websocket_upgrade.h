@@ -16,11 +16,12 @@ inline constexpr std::size_t largest_head = 8 * 1024;
 
 /// What a broker expects of a request.
 struct UpgradeRules {
-  std::string path = "/mqtt";
+  std::vector<std::string> paths{"/mqtt"};
   /// Web pages that may connect, as in `https://example.org`; `*`: all; empty: those of the same host. Only browsers say where
   /// they come from, and only browsers can be abused by a page, so a request without an Origin is let in.
-  std::vector<std::string> origins;
-  bool is_local = false;  ///< on loopback: no page may call it by another name, which its owner can let mean this machine
+  std::vector<std::string> origins{};
+  bool keeps_forwarded = false;  ///< PeerInfo::forwarded_for is wanted
+  bool is_local = false;         ///< on loopback: no page may call it by another name, which its owner can let mean this machine
   bool operator==(const UpgradeRules&) const = default;
 };
 
@@ -41,6 +42,9 @@ struct HttpHead {
 
 /// Nothing: it has not come whole. Views point into `text`. Errors: peer_misbehaved, also when it is longer than largest_head.
 Result<std::optional<HttpHead>> parse_head(std::string_view text);
+
+/// What X-Forwarded-For says, all fields of it; the last part of what is very long.
+std::string forwarded_for(const HttpHead& request);
 
 /// What a broker answers a request with.
 struct Upgraded {

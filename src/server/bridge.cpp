@@ -32,6 +32,10 @@ constexpr std::chrono::seconds session_kept{7 * 86400};
 constexpr std::size_t most_unprotected = 1000;  // QoS 0 messages on their way at once; QoS 1 and 2 are bounded by Receive Maximum
 constexpr std::uint64_t quiet_after_refusal = 10'000;  // steady milliseconds
 
+mqtt::Version version_of(std::string_view text) {
+  return text == "5" ? mqtt::Version::v5 : text == "3.1" ? mqtt::Version::v3_1 : mqtt::Version::v3_1_1;
+}
+
 bool has_code(const Error& error, Reason reason) {
   return error.code == static_cast<std::uint8_t>(reason);
 }
@@ -59,6 +63,7 @@ class TwoClients final : public Bridge, public std::enable_shared_from_this<TwoC
 
   void stop() override {
     stopping_ = true;
+    room_.cancel();
     for (Side* side : {&local_, &remote_}) {
       side->pause.cancel();
       wake(*side);
@@ -80,6 +85,7 @@ class TwoClients final : public Bridge, public std::enable_shared_from_this<TwoC
     bool is_local = false;
     bool is_v5 = true;
     std::optional<AsyncClient> client;  // from the first connection on
+    std::uint64_t client_number = 0;    // how many there were: a receipt is of one of them
     bool connected = false;
     bool subscribed = false;       // once, in this process
     std::uint64_t connection = 0;  // how many there were
@@ -100,6 +106,8 @@ class TwoClients final : public Bridge, public std::enable_shared_from_this<TwoC
       Result<> connected = co_await connect(from);
       if (connected && !stopping_) connected = co_await subscribe(from);
       if (stopping_) break;
+      if (connected && !from.is_local) connected = co_await tell_state(from, "1");
+      if (stopping_) break;
       if (connected) {
         pause = shortest_pause;
         tell_connected(from);
@@ -114,11 +122,27 @@ class TwoClients final : public Bridge, public std::enable_shared_from_this<TwoC
   }
 
   awaitable<Result<>> connect(Side& side) {
-    if (side.client) co_return co_await side.client->reconnect();
+    if (side.client) {
+      auto again = co_await side.client->reconnect();
+      if (!again) next_address(side);
+      co_return again;
+    }
     auto client = co_await AsyncClient::connect(options_for(side));
-    if (!client) co_return Failure(std::move(client).error());
+    if (!client) {
+      next_address(side);
+      co_return Failure(std::move(client).error());
+    }
     side.client.emplace(*std::move(client));
+    ++side.client_number;
     co_return Result<>{};
+  }
+
+  /// What is under way begins anew there; whoever waits for an answer tries again.
+  void next_address(Side& side) {
+    if (side.is_local || settings_.other_urls.empty() || stopping_) return;
+    address_ = (address_ + 1) % (1 + settings_.other_urls.size());
+    side.client.reset();
+    side.subscribed = false;
   }
 
   ConnectOptions options_for(const Side& side) const {
@@ -132,13 +156,28 @@ class TwoClients final : public Bridge, public std::enable_shared_from_this<TwoC
       options.open_socket = open_local_;
       return options;
     }
-    options.url = settings_.url;
+    options.url = address_ == 0 ? settings_.url : settings_.other_urls[address_ - 1];
     options.tls = tls_;
     options.client_id = settings_.client_id;
-    options.version = side.is_v5 ? mqtt::Version::v5 : mqtt::Version::v3_1_1;
+    options.version = version_of(settings_.version);
+    options.keep_alive = std::chrono::seconds(settings_.keep_alive);
     options.user_name = settings_.user;
     options.password = Secret(password_.reveal());
+    if (settings_.clean_start) {
+      options.clean_start = true;
+      options.session_expiry = {};
+    }
+    if (!settings_.state_topic.empty())
+      options.will = WillMessage{
+          .topic = settings_.state_topic, .payload = to_buffer(as_bytes("0")), .qos = QoS::at_least_once, .retain = true};
     return options;
+  }
+
+  /// With QoS 0, which waits for no answer: either it comes, or the connection ends and the Will tells.
+  awaitable<Result<>> tell_state(Side& side, std::string_view state) {
+    if (settings_.state_topic.empty()) co_return Result<>{};
+    const PublishOptions options{.retain = true};
+    co_return co_await side.client->publish(settings_.state_topic, state, options);
   }
 
   awaitable<Result<>> subscribe(Side& side) {
@@ -165,20 +204,20 @@ class TwoClients final : public Bridge, public std::enable_shared_from_this<TwoC
       auto message = co_await from.client->receive();
       if (!message) co_return Failure(std::move(message).error());
       if (stopping_) co_return fail(Blame::environment, "the bridge is being closed");
-      if (message->qos == QoS::at_most_once && unprotected_ >= most_unprotected) {
-        ++state_.lost;
-        continue;
-      }
+      while (message->qos == QoS::at_most_once && unprotected_ >= most_unprotected && !stopping_) co_await until_room();
       asio::co_spawn(loop_, pass_on(shared_from_this(), from, to, *std::move(message)), asio::detached);
     }
   }
 
   static awaitable<void> pass_on(Self self, Side& from, Side& to, ReceivedMessage message) {
+    const std::uint64_t client_number = from.client_number;
     const bool is_unprotected = message.qos == QoS::at_most_once;
     self->unprotected_ += is_unprotected ? 1 : 0;
     const bool settled = co_await self->hand_over(to, message);
     self->unprotected_ -= is_unprotected ? 1 : 0;
-    if (settled && message.receipt != 0 && !self->stopping_) from.client->acknowledge(message.receipt);
+    if (is_unprotected) self->room_.cancel();
+    const bool is_same = from.client && from.client_number == client_number;
+    if (settled && message.receipt != 0 && is_same && !self->stopping_) from.client->acknowledge(message.receipt);
   }
 
   /// True when the other broker has the message, or it need not get it; false if the bridge ends before.
@@ -186,7 +225,7 @@ class TwoClients final : public Bridge, public std::enable_shared_from_this<TwoC
     const auto target = to.is_local ? to_local(settings_.topics, message.topic) : to_remote(settings_.topics, message.topic);
     if (!target) co_return true;  // by a subscription of former days
     if (target->is_reserved()) {
-      tell_refused(to, Error{Blame::peer_misbehaved, "it would come to a topic under $, which a bridge never passes on"});
+      tell_refused(to, Error{Blame::peer_misbehaved, "it would come to a topic under $, which no row names"});
       co_return true;
     }
     auto properties = cross(message.user_properties, id_);
@@ -248,6 +287,13 @@ class TwoClients final : public Bridge, public std::enable_shared_from_this<TwoC
     std::erase(side.waiting, signal);
   }
 
+  /// Whoever sends is slowed by not being read; what is retained there comes later, and nothing is lost here.
+  awaitable<void> until_room() {
+    room_.expires_at(std::chrono::steady_clock::time_point::max());
+    boost::system::error_code ignored;
+    co_await room_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+  }
+
   void wake(Side& side) {
     for (const auto& signal : std::exchange(side.waiting, {})) signal->cancel();
   }
@@ -260,8 +306,9 @@ class TwoClients final : public Bridge, public std::enable_shared_from_this<TwoC
     co_await side.pause.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
   }
 
-  static awaitable<void> say_goodbye(Self, Side& side) {
-    (void)co_await side.client->disconnect();
+  static awaitable<void> say_goodbye(Self self, Side& side) {
+    if (!side.is_local && side.connected) (void)co_await self->tell_state(side, "0");
+    if (side.client) (void)co_await side.client->disconnect();
     side.client.reset();  // and whoever waits for an answer gets one
   }
 
@@ -302,7 +349,9 @@ class TwoClients final : public Bridge, public std::enable_shared_from_this<TwoC
   Side remote_{loop_};
   Echoes echoes_;
   BridgeState state_;
+  std::size_t address_ = 0;  // of the other broker: its url, then the others
   std::size_t unprotected_ = 0;
+  asio::steady_timer room_{loop_};  // for more of them
   std::uint64_t quiet_until_ = 0;
   bool stopping_ = false;
   std::minstd_rand jitter_{std::random_device{}()};
@@ -331,7 +380,8 @@ Result<std::unique_ptr<Bridge>> Bridge::make(asio::io_context& loop, const Bridg
     while (text.ends_with('\n') || text.ends_with('\r')) text.remove_suffix(1);
     password = Secret(as_bytes(text));
   }
-  TlsOptions tls{.ca_file = settings.cafile, .pins = settings.pins};
+  TlsOptions tls{
+      .ca_file = settings.cafile, .cert = settings.cert, .key = settings.key, .pins = settings.pins, .alpn = settings.alpn};
   if (!settings.psk_file.empty()) {
     const auto lines = TRY(net::read_psk_lines(settings.psk_file));
     tls.psk = to_hex(lines.front().key.reveal());

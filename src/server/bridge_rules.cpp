@@ -27,7 +27,8 @@ std::optional<BridgeTarget> target(const std::vector<BridgeTopic>& topics, Bridg
     if (!goes(row, direction) || !mqtt::matches(row.*from + row.filter, topic)) continue;
     // "a/#" with the prefix "x/" also matches "x/a" but never a name shorter than its prefix.
     std::string renamed = row.*to + std::string(topic.substr(std::min((row.*from).size(), topic.size())));
-    if (mqtt::is_topic_name(renamed)) return BridgeTarget{std::move(renamed), row.qos};
+    const bool is_named = (row.*to + row.filter).starts_with('$');
+    if (mqtt::is_topic_name(renamed)) return BridgeTarget{std::move(renamed), row.qos, is_named};
   }
   return std::nullopt;
 }

@@ -25,9 +25,10 @@ std::vector<BridgeSubscription> remote_subscriptions(const std::vector<BridgeTop
 /// The name of a message on the other side, by the first row that takes it there; nothing if none does.
 struct BridgeTarget {
   std::string topic;
-  mqtt::QoS qos;  ///< at most
+  mqtt::QoS qos;          ///< at most
+  bool is_named = false;  ///< its row says that it is under `$` there, as clouds have such
   /// Under `$` brokers keep what is theirs, and take commands: no message may become one because a prefix was taken away.
-  bool is_reserved() const { return topic.starts_with('$'); }
+  bool is_reserved() const { return topic.starts_with('$') && !is_named; }
 };
 std::optional<BridgeTarget> to_remote(const std::vector<BridgeTopic>& topics, std::string_view local_topic);
 std::optional<BridgeTarget> to_local(const std::vector<BridgeTopic>& topics, std::string_view remote_topic);

@@ -191,7 +191,9 @@ Result<std::unique_ptr<BrokerServer>> BrokerServer::start(const Configuration& c
     ports.interest = &server->interest_;
     ports.budget = &server->budget_;
     if (server->passwords_ != nullptr)
-      ports.password_login = [passwords = server->passwords_.get()](LoginRequest& request) { return passwords->begin(request); };
+      ports.password_login = [passwords = server->passwords_.get()](LoginRequest& request, Now now) {
+        return passwords->begin(request, now);
+      };
     for (const Scheme& scheme : all_schemes()) ports.schemes.push_back(scheme.broker_side(server->scheme_ports(index, random)));
     server->shards_.push_back(std::make_unique<ShardThread>(index, server->shards_, settings, std::move(ports), policy, directory,
                                                             count, server->storage_.get(), server->workers_, server->gate_,
@@ -212,6 +214,7 @@ Result<std::unique_ptr<BrokerServer>> BrokerServer::start(const Configuration& c
                                                          is_durable = settings.durable](Readiness& readiness) {
     its->renew_rabin();
     its->look_at_responses();
+    its->report_certificates(readiness);
     if (KeyStore* key = its->parts_.watched_key.get(); key != nullptr) {
       const auto there = key->check();
       readiness.report("broker key", there.has_value(),
@@ -321,14 +324,19 @@ void BrokerServer::restore_sessions() {
 }
 
 Result<> BrokerServer::listen(const std::vector<Listener>& listeners) {
-  for (const Listener& listener : listeners)
-    doors_.add(TRY(Entrance::open(doors_.loop(), listener, lets_in_anonymous(configuration_, listener), shards_, gate_, log_)));
+  for (const Listener& listener : listeners) {
+    const bool shares_port =
+        std::ranges::any_of(listeners, [&](const Listener& other) { return shares_port_with(listener, other); });
+    doors_.add(TRY(
+        Entrance::open(doors_.loop(), listener, lets_in_anonymous(configuration_, listener), shares_port, shards_, gate_, log_)));
+  }
   return {};
 }
 
 std::vector<std::string> BrokerServer::urls() const {
   std::vector<std::string> urls;
-  for (const auto& entrance : doors_.all()) urls.push_back(entrance->url());
+  for (const auto& entrance : doors_.all())
+    for (std::string& url : entrance->urls()) urls.push_back(std::move(url));
   return urls;
 }
 
@@ -336,16 +344,28 @@ void BrokerServer::reload_certificates() {
   for (const auto& entrance : doors_.all()) {
     if (!needs_tls(entrance->listener())) continue;
     if (const Result<> read = entrance->reload(); !read)
-      log_.error(entrance->url() + " keeps its certificates and keys: " + read.error().what);
+      log_.error(entrance->urls().front() + " keeps its certificates and keys: " + read.error().what);
     else
-      log_.info("reloaded: certificates and keys of " + entrance->url());
+      log_.info("reloaded: certificates and keys of " + entrance->urls().front());
   }
+}
+
+void BrokerServer::report_certificates(Readiness& readiness) {
+  if (std::ranges::none_of(doors_.all(), [](const auto& entrance) { return !certificates_of(entrance->listener()).empty(); }))
+    return;
+  const auto now = static_cast<std::int64_t>(system_now().wall / 1000);
+  std::string why;
+  for (const auto& entrance : doors_.all())
+    if (why.empty()) why = entrance->why_not_now(now);
+  readiness.report("certificates", why.empty(), why.empty() ? "count" : why);
+  if (!why.empty() && why != certificate_trouble_) log_.warning(why);
+  certificate_trouble_ = std::move(why);
 }
 
 void BrokerServer::look_at_responses() {
   for (const auto& entrance : doors_.all())
     if (const Result<> looked = entrance->look_at_responses(); !looked)
-      log_.error(entrance->url() + " keeps what its authority said before: " + looked.error().what);
+      log_.error(entrance->urls().front() + " keeps what its authority said before: " + looked.error().what);
 }
 
 Result<> BrokerServer::reload(const Configuration& configuration) {

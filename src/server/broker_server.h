@@ -89,6 +89,8 @@ class BrokerServer final {
   Result<> listen(const std::vector<Listener>& listeners);
   void reload_certificates();
   void look_at_responses();
+  /// On the thread of operations_.
+  void report_certificates(Readiness& readiness);
 
   Configuration configuration_;
   broker::Budget budget_;  // before whatever holds messages
@@ -111,6 +113,7 @@ class BrokerServer final {
   FollowedVersion followed_;
   std::unique_ptr<RegistryRegistrar> registrar_;
   Maintenance maintenance_;
+  std::string certificate_trouble_;  // told last
   Operations operations_;
   std::chrono::steady_clock::time_point rabin_due_{};
   Workers workers_;  // its work ends in the loops of the shards

@@ -8,6 +8,7 @@
 #include "base/try.h"
 #include "broker/own_topics.h"
 #include "keystore/file_access.h"
+#include "mqtt/topic.h"
 #include "net/address.h"
 #include "net/tls_psk.h"
 #include "net/url.h"
@@ -18,7 +19,7 @@
 namespace sealmq::server {
 namespace {
 
-constexpr std::string_view every_topic = "#";
+constexpr std::string_view every_topic = "#", states_of_bridges = "$SYS/broker/connection/+/state";
 
 std::vector<std::string> default_schemes() {
   std::vector<std::string> names;
@@ -43,6 +44,20 @@ bool opens_topics_to_plain(const Configuration& configuration) {
   return std::ranges::any_of(configuration.topics, [&](const TopicRow& row) {
     return !row.filter.starts_with('$') && (has_plain(row.publish) || has_plain(row.subscribe));
   });
+}
+
+/// What of the row can never happen; empty: nothing.
+std::string in_vain(const TopicRow& row) {
+  if (!row.name().starts_with('$')) return {};
+  constexpr std::string_view read[] = {"$SYS/#", broker::parameters_topic, broker::orders_filter};
+  const auto meets = [&](std::string_view filter) { return mqtt::intersects(filter, row.name()); };
+  const std::string topic = "topic " + in_quotes(row.name()) + ": ";
+  if (!row.publish.empty() && !meets(states_of_bridges))
+    return topic +
+           "clients cannot publish under $, whatever a row says; a bridge reaches such topics of another broker by its "
+           "remote_prefix";
+  if (!row.subscribe.empty() && std::ranges::none_of(read, meets)) return topic + "nothing is ever published there";
+  return {};
 }
 
 const TopicRow* find_row(const std::vector<TopicRow>& rows, std::string_view name) {
@@ -95,7 +110,7 @@ Result<Listener> parse_listener(std::string_view text) {
   if (url.transport == net::Transport::unix_socket)
     listener.socket_path = url.path;
   else if (is_web && !url.path.empty())
-    listener.upgrade.path = "/" + url.path;
+    listener.upgrade.paths = {"/" + url.path};
   else if (!url.path.empty())
     return fail(Blame::caller_misused, in_quotes(text) + " names a topic, which a listener has not");
   listener.upgrade.is_local = is_web && net::is_loopback(url.host);
@@ -103,8 +118,14 @@ Result<Listener> parse_listener(std::string_view text) {
   return listener;
 }
 
+bool shares_port_with(const Listener& listener, const Listener& other) {
+  const bool is_v6 = net::with_port(listener.host, 0, AF_INET6).has_value();
+  const bool is_v4 = net::with_port(other.host, 0, AF_INET).has_value();
+  return is_v6 && is_v4 && other.port == listener.port && listener.port != 0;
+}
+
 bool needs_tls(const Listener& listener) {
-  return listener.transport == net::Transport::tls || listener.transport == net::Transport::secure_websocket;
+  return net::uses_tls(listener.transport);
 }
 
 bool lets_in_anonymous(const Configuration& configuration, const Listener& listener) {
@@ -126,7 +147,9 @@ void allow_plain(Configuration& configuration) {
                                             [](const Listener& l) { return !l.socket_path.empty() || net::is_loopback(l.host); });
   const bool is_decided =
       std::ranges::any_of(configuration.topics, [](const TopicRow& r) { return r.filter.starts_with("$SYS/"); });
-  if (is_local && !is_decided) configuration.topics.push_back({.filter = "$SYS/#", .publish = {}, .subscribe = {plain}});
+  if (!is_local || is_decided) return;
+  configuration.topics.push_back({.filter = "$SYS/#", .publish = {}, .subscribe = {plain}});
+  configuration.topics.push_back({.filter = std::string(states_of_bridges), .publish = {plain}, .subscribe = {plain}});
 }
 
 std::size_t shard_count(const Configuration& configuration) {
@@ -141,7 +164,8 @@ Result<std::shared_ptr<const broker::Policy>> make_policy(const Configuration& c
   std::vector<broker::TopicRule> rules;
   for (const TopicRow& row : configuration.topics)
     rules.push_back({row.filter, scheme_set(row.publish), scheme_set(row.subscribe), row.multicast, row.pattern, row.own,
-                     row.publish_qos, row.subscribe_qos, login_set(row.login), row.require, row.login_age});
+                     row.publish_qos, row.subscribe_qos, login_set(row.login), row.require, row.login_age, row.deny_publish,
+                     row.deny_subscribe});
   // What everybody has to know of this broker.
   broker::SchemeSet plain;
   plain.add(all_schemes().size() - 1);
@@ -216,6 +240,8 @@ std::vector<std::string> warnings(const Configuration& configuration) {
     if (!row.require.empty() && std::ranges::none_of(row.require, [&](Factors all) { return most.holds(all); }))
       lines.push_back(topic + ": no login here proves " + to_text(row.require.front()) + ", which it requires");
   }
+  for (const TopicRow& row : configuration.topics)
+    if (std::string line = in_vain(row); !line.empty()) lines.push_back(std::move(line));
   const bool has_passwords = configuration.password_file.empty() && exists(DataFolder{configuration.data}.passwords());
   for (const Listener& listener : configuration.listeners) {
     const std::string at = "the listener on port " + std::to_string(listener.port);

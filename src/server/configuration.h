@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "broker/shard.h"
-#include "net/address.h"
+#include "net/forwarded.h"
 #include "net/tls.h"
 #include "net/url.h"
 #include "net/websocket_upgrade.h"
@@ -40,9 +40,8 @@ struct Listener {
   net::Transport transport = net::Transport::tcp;
   std::string socket_path{};  ///< of a Unix domain socket
   unsigned mode = 0600;       ///< likewise
-  bool proxy_protocol = false;
-  std::vector<net::Network> proxy_from{};  ///< whose PROXY headers are believed; others are closed
-  net::UpgradeRules upgrade{};             ///< WebSocket
+  net::ProxyRules proxy{};
+  net::UpgradeRules upgrade{};  ///< WebSocket
   net::TlsServerSettings tls{};
   IdentityFrom identity = IdentityFrom::nothing;
   bool bind_client_id = true;  ///< whom TLS proves has client identifiers that begin with its name
@@ -62,9 +61,11 @@ struct TopicRow {
   broker::Own own = broker::Own::both;  ///< of a pattern
   QosSet publish_qos{};
   QosSet subscribe_qos{};
-  std::vector<std::string> login{};  ///< names of logins; empty: any
-  std::vector<Factors> require{};    ///< one of them; empty: nothing
-  std::uint64_t login_age = 0;       ///< milliseconds; 0: any
+  std::vector<std::string> login{};         ///< names of logins; empty: any
+  std::vector<Factors> require{};           ///< one of them; empty: nothing
+  std::uint64_t login_age = 0;              ///< milliseconds; 0: any
+  std::vector<std::string> deny_publish{};  ///< names of identities, or broker::nobody_named
+  std::vector<std::string> deny_subscribe{};
   /// As people call it.
   const std::string& name() const { return pattern.empty() ? filter : pattern; }
   bool operator==(const TopicRow&) const = default;
@@ -91,6 +92,7 @@ struct BridgeTopic {
 struct BridgeSettings {
   std::string name;  ///< as of an identity
   std::string url;
+  std::vector<std::string> other_urls;  ///< of the same broker, with or without TLS as `url`; tried when the one before fails
   std::string version = "5";
   std::string client_id;          ///< there; empty: `sealmq-bridge-NAME`
   std::string user;               ///< there; empty: none
@@ -98,7 +100,14 @@ struct BridgeSettings {
   std::string cafile;             ///< whom to believe who the other broker is
   std::vector<std::string> pins;  ///< TlsOptions::pins
   std::string psk_file;           ///< one line of identity:key, instead of certificates
+  std::string cert;               ///< of this bridge
+  std::string key;                ///< its private key
+  std::string alpn;               ///< name of the protocol inside TLS
+  std::uint16_t keep_alive = 60;  ///< seconds; 0: off
+  bool clean_start = false;       ///< nothing is kept there while the connection is down
+  std::string state_topic;        ///< there: "1", and "0" by a Will; empty: none
   std::vector<BridgeTopic> topics;
+  Place place{};
   bool operator==(const BridgeSettings&) const = default;
 };
 
@@ -114,6 +123,8 @@ struct Configuration {
   std::string durability = "disk";  ///< or "memory"
   std::uint32_t sys_interval = 10;  ///< seconds; 0: no $SYS topics
   std::string log_format = "text";
+  std::string log_to = "stderr";  ///< or "syslog"
+  std::string log_file;           ///< empty: none
   Admin admin;
   std::vector<Listener> listeners;
   std::vector<TopicRow> topics;
@@ -134,6 +145,8 @@ Result<Configuration> read_configuration(const std::string& path);
 Result<Listener> parse_listener(std::string_view text);
 
 bool needs_tls(const Listener& listener);
+/// Whether `listener`, on all addresses of IPv6, has to leave those of IPv4 to the other one.
+bool shares_port_with(const Listener& listener, const Listener& other);
 
 /// As the listener says; otherwise not where the configuration names a way to prove who one is: password_file, and of the
 /// listener identity, client_ca or psk_file.

@@ -73,8 +73,10 @@ class FileReader {
       if (setting->is_text())
         *std::get<std::string*>(setting->place(into)) =
             setting->is_path ? TRY(file_name(node, setting->full_name())) : TRY(choice(node, *setting));
+      else if (setting->is_truth())
+        *std::get<bool*>(setting->place(into)) = TRY(truth(node, setting->full_name()));
       else
-        setting->set_number(into, TRY(number(node, *setting)));
+        setting->set_number(into, TRY(number(node, setting->full_name(), setting->least, setting->most)));
     }
     return {};
   }
@@ -111,13 +113,17 @@ class FileReader {
     listener->place.text = place(table.source());
     for (const auto& [key, node] : table)
       if (key != "url") TRY(read_listener_key(key, node, *listener));
-    if (listener->proxy_protocol && listener->proxy_from.empty()) {
+    net::ProxyRules& proxy = listener->proxy;
+    const bool has_proxies = proxy.header || proxy.forwarded;
+    if (has_proxies && proxy.from.empty()) {
+      const std::string which = proxy.header ? "proxy_protocol" : "forwarded_for";
       if (!net::is_loopback(listener->host))
-        return refuse(url->source(), "proxy_protocol beyond loopback needs proxy_from: whose headers are believed");
-      for (const char* loopback : {"127.0.0.0/8", "::1"}) listener->proxy_from.push_back(*net::Network::parse(loopback));
+        return refuse(url->source(), which + " beyond loopback needs proxy_from: whose headers are believed");
+      for (const char* loopback : {"127.0.0.0/8", "::1"}) proxy.from.push_back(*net::Network::parse(loopback));
     }
-    if (!listener->proxy_protocol && !listener->proxy_from.empty())
-      return refuse(url->source(), "proxy_from goes with proxy_protocol = true");
+    if (!has_proxies && !proxy.from.empty())
+      return refuse(url->source(), "proxy_from goes with proxy_protocol = true or forwarded_for = true");
+    listener->upgrade.keeps_forwarded = proxy.forwarded;
     if (needs_tls(*listener))
       if (const auto together = net::check_together(listener->tls); !together)
         return refuse(url->source(), together.error().what);
@@ -133,7 +139,8 @@ class FileReader {
     const bool is_web = listener.transport == Transport::websocket || listener.transport == Transport::secure_websocket;
     const bool is_of_tls = std::ranges::find(tls_keys, name) != std::end(tls_keys);
     if (is_of_tls && !needs_tls(listener)) return refuse(key.source(), name + " goes with mqtts:// and wss:// only");
-    if ((name == "path" || name == "origins") && !is_web) return refuse(key.source(), name + " goes with ws:// and wss:// only");
+    const bool is_of_web = name == "path" || name == "origins" || name == "forwarded_for";
+    if (is_of_web && !is_web) return refuse(key.source(), name + " goes with ws:// and wss:// only");
     if (name == "mode" && !is_unix) return refuse(key.source(), "mode goes with unix: only");
     if (name.starts_with("proxy_") && is_unix) return refuse(key.source(), name + " does not go with unix:");
 
@@ -146,13 +153,15 @@ class FileReader {
     else if (name == "anonymous")
       listener.anonymous = TRY(truth(node, name));
     else if (name == "proxy_protocol")
-      listener.proxy_protocol = TRY(truth(node, name));
+      listener.proxy.header = TRY(truth(node, name));
     else if (name == "proxy_from")
-      listener.proxy_from = TRY(networks(node));
+      listener.proxy.from = TRY(networks(node));
+    else if (name == "forwarded_for")
+      listener.proxy.forwarded = TRY(truth(node, name));
     else if (name == "mode")
       listener.mode = TRY(mode(node));
     else if (name == "path")
-      listener.upgrade.path = TRY(web_path(node));
+      listener.upgrade.paths = TRY(web_paths(node));
     else if (name == "origins")
       listener.upgrade.origins = TRY(texts(node, name));
     else
@@ -230,6 +239,17 @@ class FileReader {
     return refuse(node.source(), name + " must be " + all);
   }
 
+  /// One, or a list.
+  Result<std::vector<std::string>> web_paths(const toml::node& node) {
+    std::vector<std::string> paths;
+    if (const toml::array* array = node.as_array(); array != nullptr)
+      for (const toml::node& entry : *array) paths.push_back(TRY(web_path(entry)));
+    else
+      paths.push_back(TRY(web_path(node)));
+    if (paths.empty()) return refuse(node.source(), "path must name at least one");
+    return paths;
+  }
+
   Result<std::string> web_path(const toml::node& node) {
     const std::string path = TRY(text(node, "path"));
     if (!path.starts_with('/') || std::ranges::any_of(path, [](char c) { return c <= ' ' || c == '?' || c == 0x7F; }))
@@ -265,6 +285,8 @@ class FileReader {
         row.own = TRY(own(node));
       else if (key == "publish_qos" || key == "subscribe_qos")
         (key == "publish_qos" ? row.publish_qos : row.subscribe_qos) = TRY(qos_set(node, std::string(key.str())));
+      else if (key == "deny_publish" || key == "deny_subscribe")
+        (key == "deny_publish" ? row.deny_publish : row.deny_subscribe) = TRY(names(node, std::string(key.str())));
       else if (key == "login")
         row.login = TRY(logins(node));
       else if (key == "require")
@@ -308,6 +330,14 @@ class FileReader {
       set.add(static_cast<mqtt::QoS>(entry.as_integer()->get()));
     }
     return set;
+  }
+
+  /// Of identities.
+  Result<std::vector<std::string>> names(const toml::node& node, const std::string& key) {
+    std::vector<std::string> list = TRY(texts(node, key));
+    for (const std::string& name : list)
+      if (!is_identity_name(name)) return refuse(node.source(), key + ": no name of an identity: " + in_quotes(name));
+    return list;
   }
 
   Result<std::vector<std::string>> logins(const toml::node& node) {
@@ -392,38 +422,68 @@ class FileReader {
 
   Result<BridgeSettings> read_bridge(const toml::table& table) {
     BridgeSettings bridge;
-    const std::pair<std::string_view, std::string*> texts[] = {{"name", &bridge.name},
-                                                               {"url", &bridge.url},
-                                                               {"version", &bridge.version},
-                                                               {"client_id", &bridge.client_id},
-                                                               {"user", &bridge.user}};
+    bridge.place.text = place(table.source());
+    const std::pair<std::string_view, std::string*> words[] = {
+        {"name", &bridge.name}, {"url", &bridge.url},   {"version", &bridge.version},        {"client_id", &bridge.client_id},
+        {"user", &bridge.user}, {"alpn", &bridge.alpn}, {"state_topic", &bridge.state_topic}};
+    const std::pair<std::string_view, std::string*> files[] = {{"password_file", &bridge.password_file},
+                                                               {"cafile", &bridge.cafile},
+                                                               {"cert", &bridge.cert},
+                                                               {"key", &bridge.key},
+                                                               {"psk_file", &bridge.psk_file}};
     for (const auto& [key, node] : table) {
-      if (!is_row_key("bridge", key.str())) return unknown(key, "[[bridge]]");
-      const auto* at = std::ranges::find(texts, key.str(), [](const auto& entry) { return entry.first; });
-      if (at != std::end(texts))
-        *at->second = TRY(text(node, std::string(key.str())));
-      else if (key == "cafile")
-        bridge.cafile = TRY(file_name(node, "cafile"));
-      else if (key == "password_file")
-        bridge.password_file = TRY(file_name(node, "password_file"));
-      else if (key == "psk_file")
-        bridge.psk_file = TRY(file_name(node, "psk_file"));
-      else if (key == "pins")
-        bridge.pins = TRY(this->texts(node, "pins"));
-      else if (key == "topics")
+      const std::string name(key.str());
+      if (!is_row_key("bridge", name)) return unknown(key, "[[bridge]]");
+      const auto named = [&](const auto& entry) { return entry.first == name; };
+      const auto* at = std::ranges::find_if(words, named);
+      const auto* file = std::ranges::find_if(files, named);
+      if (at != std::end(words))
+        *at->second = TRY(text(node, name));
+      else if (file != std::end(files))
+        *file->second = TRY(file_name(node, name));
+      else if (name == "pins")
+        bridge.pins = TRY(texts(node, name));
+      else if (name == "other_urls")
+        bridge.other_urls = TRY(texts(node, name));
+      else if (name == "keep_alive")
+        bridge.keep_alive = static_cast<std::uint16_t>(TRY(number(node, name, 0, UINT16_MAX)));
+      else if (name == "clean_start")
+        bridge.clean_start = TRY(truth(node, name));
+      else if (name == "topics")
         bridge.topics = TRY(read_tables<BridgeTopic>(node, "topics", &FileReader::read_bridge_topic));
       else
         return unknown(key, "[[bridge]]");
     }
-    if (!is_identity_name(bridge.name)) return refuse(table.source(), "[[bridge]] needs a name of letters, digits and . _ -");
-    if (std::ranges::find(bridges_, bridge.name) != bridges_.end())
-      return refuse(table.source(), "there is a [[bridge]] " + in_quotes(bridge.name) + " already");
+    if (const std::string wrong = check_bridge(bridge); !wrong.empty()) return refuse(table.source(), wrong);
     bridges_.push_back(bridge.name);
-    if (bridge.version != "5" && bridge.version != "3.1.1") return refuse(table.source(), "version must be \"5\" or \"3.1.1\"");
-    if (auto url = net::parse_url(bridge.url); !url) return refuse(table.source(), "url of [[bridge]]: " + url.error().what);
-    if (bridge.topics.empty()) return refuse(table.source(), "[[bridge]] needs topics");
     if (bridge.client_id.empty()) bridge.client_id = "sealmq-bridge-" + bridge.name;
     return bridge;
+  }
+
+  /// What is wrong with it; empty: nothing.
+  std::string check_bridge(const BridgeSettings& bridge) const {
+    if (!is_identity_name(bridge.name)) return "[[bridge]] needs a name of letters, digits and . _ -";
+    if (std::ranges::find(bridges_, bridge.name) != bridges_.end())
+      return "there is a [[bridge]] " + in_quotes(bridge.name) + " already";
+    constexpr std::string_view versions[] = {"5", "3.1.1", "3.1"};
+    if (std::ranges::find(versions, bridge.version) == std::end(versions)) return "version must be \"5\", \"3.1.1\" or \"3.1\"";
+    const auto url = net::parse_url(bridge.url);
+    if (!url) return "url of [[bridge]]: " + url.error().what;
+    for (const std::string& text : bridge.other_urls) {
+      const auto other = net::parse_url(text);
+      if (!other) return "other_urls of [[bridge]]: " + other.error().what;
+      if (net::uses_tls(other->transport) != net::uses_tls(url->transport))
+        return "other_urls of [[bridge]] have TLS, as url, or none, as url";
+      if (!other->user.empty()) return "other_urls of [[bridge]] name no user: it is that of url";
+    }
+    const std::string* of_tls[] = {&bridge.cafile, &bridge.cert, &bridge.key, &bridge.alpn, &bridge.psk_file};
+    const bool has_some = std::ranges::any_of(of_tls, [](const auto* text) { return !text->empty(); }) || !bridge.pins.empty();
+    if (has_some && !net::uses_tls(url->transport))
+      return "cafile, cert, key, alpn, pins and psk_file go with mqtts:// and wss:// only";
+    if (!bridge.state_topic.empty() && !mqtt::is_topic_name(bridge.state_topic))
+      return "state_topic is not the name of a topic: " + in_quotes(bridge.state_topic);
+    if (bridge.topics.empty()) return "[[bridge]] needs topics";
+    return {};
   }
 
   Result<BridgeTopic> read_bridge_topic(const toml::table& table) {
@@ -448,10 +508,15 @@ class FileReader {
         return unknown(key, "topics");
       }
     }
-    for (const std::string* prefix : {&row.local_prefix, &row.remote_prefix})
-      if (mqtt::has_wildcard(*prefix) || prefix->starts_with('$') || !mqtt::is_topic_filter(*prefix + row.filter))
-        return refuse(table.source(), "not a topic filter: " + in_quotes(*prefix + row.filter));
-    if (row.filter.starts_with('$')) return refuse(table.source(), "topics under $ are each broker's own");
+    const std::string here = row.local_prefix + row.filter, there = row.remote_prefix + row.filter;
+    for (const std::string& filter : {here, there})
+      if (!mqtt::is_topic_filter(filter)) return refuse(table.source(), "not a topic filter: " + in_quotes(filter));
+    if (mqtt::has_wildcard(row.local_prefix) || mqtt::has_wildcard(row.remote_prefix))
+      return refuse(table.source(), "a prefix has no wildcards");
+    if (here.starts_with('$')) return refuse(table.source(), "topics under $ are this broker's own");
+    const bool is_its_own = there.starts_with("$SYS/") || there.starts_with("$CONTROL/");
+    if (mqtt::SharedFilter::is_shared(there) || (is_its_own && row.direction != BridgeDirection::in))
+      return refuse(table.source(), "what is under $SYS, $CONTROL and $share is the other broker's own");
     return row;
   }
 
@@ -515,12 +580,12 @@ class FileReader {
     return node.as_boolean()->get();
   }
 
-  Result<std::uint64_t> number(const toml::node& node, const Setting& setting) const {
-    const std::string range = std::to_string(setting.least) + " to " + std::to_string(setting.most);
-    if (!node.is_integer()) return refuse(node.source(), setting.full_name() + " must be a whole number, " + range);
+  Result<std::uint64_t> number(const toml::node& node, const std::string& name, std::uint64_t least, std::uint64_t most) const {
+    const std::string range = std::to_string(least) + " to " + std::to_string(most);
+    if (!node.is_integer()) return refuse(node.source(), name + " must be a whole number, " + range);
     const std::int64_t value = node.as_integer()->get();
-    if (value < 0 || static_cast<std::uint64_t>(value) < setting.least || static_cast<std::uint64_t>(value) > setting.most)
-      return refuse(node.source(), setting.full_name() + " must be " + range);
+    if (value < 0 || static_cast<std::uint64_t>(value) < least || static_cast<std::uint64_t>(value) > most)
+      return refuse(node.source(), name + " must be " + range);
     return static_cast<std::uint64_t>(value);
   }
 

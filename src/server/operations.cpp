@@ -54,8 +54,7 @@ Result<> Operations::add_bridges(const std::vector<BridgeSettings>& bridges, con
   for (const BridgeSettings& bridge : bridges) {
     // Who reads on the way to the other broker reads what is passed on to it.
     const auto url = TRY(net::parse_url(bridge.url));
-    const bool is_hidden = url.transport == net::Transport::tls || url.transport == net::Transport::secure_websocket ||
-                           url.transport == net::Transport::unix_socket;
+    const bool is_hidden = net::uses_tls(url.transport) || url.transport == net::Transport::unix_socket;
     // The other end is a connection like any other: the shard that owns its client identifier takes it over by itself.
     const auto open_local = [this, is_hidden]() -> Result<int> {
       int ends[2];
@@ -121,8 +120,10 @@ void Operations::each_second() {
 // What has not changed is retained anyway.
 void Operations::publish_sys_topics() {
   if (!sys_readable_ || stopping_) return;
+  auto all = sys_topics(statistics_.totals(), statistics_.loads(), program_version);
+  for (auto& of_bridge : sys_topics(bridge_states())) all.push_back(std::move(of_bridge));
   std::vector<std::pair<std::string, std::string>> changed;
-  for (auto& [topic, text] : sys_topics(statistics_.totals(), statistics_.loads(), program_version)) {
+  for (auto& [topic, text] : all) {
     std::string& told = sys_published_[topic];
     if (told == text) continue;
     told = text;

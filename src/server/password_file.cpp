@@ -156,12 +156,16 @@ Result<bool> remove_password(const std::string& path, std::string_view name) {
 
 class PasswordFile::Check final : public Login {
  public:
-  Check(PasswordFile& file, LoginRequest& request)
+  Check(PasswordFile& file, LoginRequest& request, Now now)
       : file_(file), name_(request.user_name), password_(std::move(request.password)) {
     tested_ = Tested::secret;
+    is_verified_ = file_.is_verified(name_, password_, now.steady);
   }
 
+  bool is_verified() const { return is_verified_; }
+
   Result<Step> advance(Bytes, const Scene& scene) override {
+    if (is_verified_) return done(name_, {Factor::password});
     const auto entries = TRY(file_.entries());
     const auto at = entries->find(name_);
     PasswordEntry entry;
@@ -175,14 +179,15 @@ class PasswordFile::Check final : public Login {
       entry.cost = {like.log2_n, like.r, like.p};  // or the time would tell that nobody is called so
     }
     const auto mark = file_.mark_of(name_, entry, password_);
-    if (at != entries->end() && file_.was_verified(name_, mark, scene.now.steady)) return done(name_, {Factor::password});
+    if (at != entries->end() && file_.was_verified(name_, mark, scene.now.steady))
+      return done(name_, {Factor::password});               // meanwhile
     const Secret hash = TRY(file_.hash(password_, entry));  // of nobody's too, which takes as long
     const bool matches = same(hash.reveal(), entry.hash);
     if (at == entries->end()) return fail(Blame::not_authorised, "user name " + printable(name_) + " has no password");
     if (!matches) return fail(Blame::not_authorised, "wrong password for " + printable(name_));
-    file_.keep_verified(name_, mark, scene.now.steady);
     if (const Identity* known = scene.directory.find(name_); known != nullptr)
-      file_.hash_anew(name_, entry, password_, known->kind);
+      entry = file_.hash_anew(name_, std::move(entry), password_, known->kind);
+    file_.keep_verified(name_, file_.mark_of(name_, entry, password_), scene.now.steady);
     return done(name_, {Factor::password});
   }
 
@@ -190,6 +195,7 @@ class PasswordFile::Check final : public Login {
   PasswordFile& file_;
   std::string name_;
   Secret password_;
+  bool is_verified_ = false;
 };
 
 PasswordFile::PasswordFile(std::string path, Random& random, bool must_be_there)
@@ -212,9 +218,11 @@ Result<Secret> PasswordFile::hash(const Secret& password, const PasswordEntry& e
   return crypto::scrypt(password.reveal(), entry.salt, entry.cost, hash_size);
 }
 
-std::unique_ptr<Login> PasswordFile::begin(LoginRequest& request) {
-  if (!is_kept()) return nullptr;
-  return std::make_unique<Check>(*this, request);
+broker::BegunLogin PasswordFile::begin(LoginRequest& request, Now now) {
+  if (!is_kept()) return {};
+  auto check = std::make_unique<Check>(*this, request, now);
+  const bool is_verified = check->is_verified();
+  return {std::move(check), is_verified};
 }
 
 crypto::Digest PasswordFile::mark_of(std::string_view name, const PasswordEntry& entry, const Secret& password) const {
@@ -236,8 +244,39 @@ bool PasswordFile::was_verified(std::string_view name, const crypto::Digest& mar
 
 void PasswordFile::keep_verified(std::string_view name, const crypto::Digest& mark, std::uint64_t now) {
   const std::lock_guard lock(mutex_);
-  if (verified_.size() >= most_verified) verified_.clear();  // they are hashed once more
+  if (now >= next_look_) {
+    next_look_ = now + verified_lasts / 60;
+    forget_verified([now](const auto&, const Verified& its) { return now - its.when >= verified_lasts; });
+  }
+  if (verified_.size() >= most_verified)
+    forget_verified([](const auto&, const auto&) { return true; });  // they are hashed once more
   verified_.insert_or_assign(std::string(name), Verified{mark, now});
+}
+
+bool PasswordFile::is_verified(std::string_view name, const Secret& password, std::uint64_t now) {
+  std::shared_ptr<const PasswordEntries> known;
+  {
+    // Who reads the file anew has the lock for as long as that takes.
+    const std::unique_lock lock(mutex_, std::try_to_lock);
+    const auto seen = look();
+    if (!lock || !seen || known_ == nullptr || *seen != seen_) return false;
+    known = known_;
+  }
+  const auto at = known->find(name);
+  const auto mark = mark_of(name, at != known->end() ? at->second : PasswordEntry{}, password);  // of nobody's too
+  return at != known->end() && was_verified(name, mark, now);
+}
+
+void PasswordFile::forget_verified(const std::function<bool(const std::string& name, const Verified&)>& is_over) {
+  for (auto at = verified_.begin(); at != verified_.end();) {
+    auto& [name, verified] = *at;
+    if (!is_over(name, verified)) {
+      ++at;
+      continue;
+    }
+    wipe(verified.mark.data(), verified.mark.size());
+    at = verified_.erase(at);
+  }
 }
 
 Result<std::optional<PasswordRecord>> PasswordFile::find(std::string_view name) {
@@ -270,23 +309,35 @@ Result<PasswordRecord> PasswordFile::some_cost(std::uint64_t draw) {
 }
 
 /// A record that is cheaper to guess than those of today, now that the password is at hand. One that cannot be written stays.
-void PasswordFile::hash_anew(const std::string& name, const PasswordEntry& former, const Secret& password, Kind kind) {
+PasswordEntry PasswordFile::hash_anew(const std::string& name, PasswordEntry former, const Secret& password, Kind kind) {
   const crypto::ScryptCost cost = cost_for(kind);
-  if (former.cost.work() >= cost.work()) return;
+  if (former.cost.work() >= cost.work()) return former;
   const auto entry = hash_password(password.reveal(), random_, cost);
-  if (entry) (void)replace_password(path_, name, former, *entry);
+  const bool is_replaced = entry && replace_password(path_, name, former, *entry).value_or(false);
+  return is_replaced ? *entry : former;
+}
+
+std::optional<PasswordFile::Seen> PasswordFile::look() const {
+  struct stat found {};
+  if (::stat(path_.c_str(), &found) != 0) return std::nullopt;
+  return Seen{
+      found.st_dev, found.st_ino, static_cast<std::uint64_t>(found.st_size),
+      static_cast<std::uint64_t>(found.st_mtim.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(found.st_mtim.tv_nsec)};
 }
 
 Result<std::shared_ptr<const PasswordEntries>> PasswordFile::entries() {
-  struct stat found {};
-  if (::stat(path_.c_str(), &found) != 0) return fail(Blame::environment, "cannot read " + path_ + ": " + error_text(errno));
-  const std::uint64_t seen[4] = {
-      found.st_dev, found.st_ino, static_cast<std::uint64_t>(found.st_size),
-      static_cast<std::uint64_t>(found.st_mtim.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(found.st_mtim.tv_nsec)};
+  const auto seen = look();
+  if (!seen) return fail(Blame::environment, "cannot read " + path_ + ": " + error_text(errno));
   const std::lock_guard lock(mutex_);
-  if (known_ == nullptr || !std::equal(seen, seen + 4, seen_)) {
-    known_ = std::make_shared<const PasswordEntries>(TRY(read_passwords(path_)));
-    std::copy(seen, seen + 4, seen_);
+  if (known_ == nullptr || *seen != seen_) {
+    auto read = std::make_shared<const PasswordEntries>(TRY(read_passwords(path_)));
+    if (known_ != nullptr)
+      forget_verified([&](const std::string& name, const auto&) {
+        const auto was = known_->find(name), is = read->find(name);
+        return was == known_->end() || is == read->end() || was->second != is->second;
+      });
+    known_ = std::move(read);
+    seen_ = *seen;
   }
   return known_;
 }

@@ -6,12 +6,16 @@
 // with log2 N, r, p of RFC 7914, and salt and hash in base64url. Lines that begin with # are for people.
 #pragma once
 
+#include <array>
 #include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
+#include "broker/shard.h"
 #include "crypto/hash.h"
 #include "crypto/kdf.h"
 #include "sealmq/ports.h"
@@ -54,7 +58,8 @@ class PasswordFile {
   PasswordFile(std::string path, Random& random, bool must_be_there);
 
   /// Null as long as there never was such a file: then user names and passwords mean nothing. One that has gone lets nobody in.
-  std::unique_ptr<Login> begin(LoginRequest& request);
+  /// What was verified lately is decided by a quick hash, on an event loop too; anything else by a slow one.
+  broker::BegunLogin begin(LoginRequest& request, Now now);
   /// For logins of schemes; nothing: the name has no password.
   Result<std::optional<PasswordRecord>> find(std::string_view name);
   /// PasswordSource::some_cost. The same number draws the same cost, as long as there are about the same records.
@@ -64,16 +69,24 @@ class PasswordFile {
 
  private:
   class Check;
-  void hash_anew(const std::string& name, const PasswordEntry& former, const Secret& password, Kind kind);
+  /// The record that is there now.
+  PasswordEntry hash_anew(const std::string& name, PasswordEntry former, const Secret& password, Kind kind);
   /// A password that was verified, as HMAC of name, record and password: any change of the record ends it.
   struct Verified {
     crypto::Digest mark;
-    std::uint64_t when;  // steady
+    std::uint64_t when;  // steady, of the shard
   };
   static constexpr std::uint64_t verified_lasts = 3'600'000;  // milliseconds
   static constexpr std::size_t most_verified = 100'000;
+  using Seen = std::array<std::uint64_t, 4>;  // which file it was: device, inode, size, time
 
   bool is_kept();
+  /// Nothing: it is not there, and errno says why.
+  std::optional<Seen> look() const;
+  /// Without reading the file and without waiting: an event loop asks.
+  bool is_verified(std::string_view name, const Secret& password, std::uint64_t now);
+  /// With mutex_ held.
+  void forget_verified(const std::function<bool(const std::string& name, const Verified&)>& is_over);
   Result<Secret> hash(const Secret& password, const PasswordEntry& entry);
   Result<std::shared_ptr<const PasswordEntries>> entries();
   crypto::Digest mark_of(std::string_view name, const PasswordEntry& entry, const Secret& password) const;
@@ -89,7 +102,8 @@ class PasswordFile {
   std::mutex mutex_;
   std::shared_ptr<const PasswordEntries> known_;
   std::map<std::string, Verified, std::less<>> verified_;
-  std::uint64_t seen_[4] = {};  // which file it was: device, inode, size, time
+  std::uint64_t next_look_ = 0;  // steady: for those whose time is over
+  Seen seen_{};
 };
 
 }  // namespace sealmq::server

@@ -19,6 +19,7 @@
 #include "sealmq/scheme.h"
 #include "server/admin_listener.h"
 #include "server/broker_topic_keys.h"
+#include "server/clock.h"
 #include "server/entrance.h"
 #include "server/password_file.h"
 
@@ -56,6 +57,25 @@ void check_passwords(std::vector<Problem>& problems, const std::string& path) {
   if (::stat(path.c_str(), &found) == 0 && (found.st_mode & S_IROTH) != 0)
     problems.push_back(
         {Blame::caller_misused, "everybody on this machine can read the password hashes in " + path, "chmod 440 " + path, true});
+}
+
+/// Whether a certificate counts now; one that cannot be read is told by whoever loads it.
+void check_term(std::vector<Problem>& problems, const std::string& path) {
+  const auto term = net::read_term(path);
+  const auto now = static_cast<std::int64_t>(system_now().wall / 1000);
+  const std::string why = term ? net::why_not_now(path, *term, now) : std::string();
+  if (!why.empty()) problems.push_back({Blame::environment, why, "", true});
+}
+
+void check_certificates(std::vector<Problem>& problems, const Listener& listener) {
+  if (const auto tls = load_tls(listener); !tls) return keep(problems, tls.error());
+  for (const std::string& path : certificates_of(listener)) check_term(problems, path);
+}
+
+void check_bridge_certificate(std::vector<Problem>& problems, const BridgeSettings& bridge) {
+  if (bridge.cert.empty()) return;
+  if (const auto term = net::read_term(bridge.cert); !term) return keep(problems, term.error());
+  check_term(problems, bridge.cert);
 }
 
 void check_admin(std::vector<Problem>& problems, const Admin& admin) {
@@ -147,8 +167,7 @@ std::vector<Problem> find_problems(const Configuration& configuration) {
     check_passwords(problems, folder.passwords());
   crypto::OsRandom random;
   if (const auto keys = open_broker_topic_keys(configuration, 1, random); !keys) keep(problems, keys.error());
-  for (const Listener& listener : configuration.listeners)
-    if (const auto tls = load_tls(listener); !tls) keep(problems, tls.error());
+  for (const Listener& listener : configuration.listeners) check_certificates(problems, listener);
   if (const auto keys = check_bridge_keys(configuration); !keys) keep(problems, keys.error());
   for (const BridgeSettings& bridge : configuration.bridges) {
     if (!bridge.password_file.empty())
@@ -156,6 +175,7 @@ std::vector<Problem> find_problems(const Configuration& configuration) {
         keep(problems, password.error());
     if (!bridge.cafile.empty() && ::access(bridge.cafile.c_str(), R_OK) != 0)
       problems.push_back({Blame::environment, "cannot read " + bridge.cafile + ": " + error_text(errno), ""});
+    check_bridge_certificate(problems, bridge);
   }
   return problems;
 }

@@ -40,6 +40,7 @@ Setting::Place gate_limit(Configuration& configuration) {
 constexpr std::string_view durabilities[] = {"disk", "memory"};
 
 constexpr std::string_view log_formats[] = {"text", "json"};
+constexpr std::string_view log_places[] = {"stderr", "syslog"};
 
 constexpr std::span<const std::string_view> any_text{};
 constexpr bool is_path = true;
@@ -61,9 +62,14 @@ constexpr Setting table[] = {
      ".pub file of the revocation authority whose orders are carried out; none if not said", any_text, is_path},
     {"", "durability", top<&Configuration::durability>, 0, 0,
      "disk: sessions, messages and retained messages outlive the broker; memory: they do not", durabilities},
+    {"", "queue_qos0_messages", limit<&Settings::queue_qos0>, 0, 0,
+     "true: messages of QoS 0 wait for clients that are away and have a session, within the same bounds, but not over a restart"},
     {"", "sys_interval", top<&Configuration::sys_interval>, 0, 86400,
      "seconds between two publications of $SYS/broker/...; 0: never. A [[topic]] row for $SYS/# says who may read them"},
     {"", "log_format", top<&Configuration::log_format>, 0, 0, "one line each", log_formats},
+    {"", "log_to", top<&Configuration::log_to>, 0, 0, "standard error, or the system's log as a daemon", log_places},
+    {"", "log_file", top<&Configuration::log_file>, 0, 0, "lines are appended to this file instead; opened anew on SIGHUP",
+     any_text, is_path},
 
     {"admin", "url", admin<&Admin::url>, 0, 0, "http://HOST:PORT for /metrics, /healthz, /readyz; none if not said"},
     {"admin", "token_file", admin<&Admin::token_file>, 0, 0,
@@ -158,12 +164,13 @@ constexpr RowKey rows[] = {
      "of its own, or everything; hpp1, ratchet and hrl1 let nobody else in"},
     {"listener", "insecure_channel", "truth", "false",
      "true lets a login by a scheme go on without protection where TLS gives none"},
-    {"listener", "proxy_protocol", "truth", "false", "not unix: a load balancer tells for whom it connects (version 2)"},
+    {"listener", "proxy_protocol", "truth", "false", "not unix: a load balancer tells for whom it connects (version 1 or 2)"},
     {"listener", "proxy_from", "list of texts", "",
-     "with proxy_protocol: addresses or networks (10.0.0.0/8) of the load balancers, whose word is taken; others are closed. "
-     "Needed "
-     "beyond loopback"},
-    {"listener", "path", "text", "/mqtt", "ws and wss: where the upgrade is asked for"},
+     "with proxy_protocol or forwarded_for: addresses or networks (10.0.0.0/8) of the load balancers, whose word is taken. With "
+     "proxy_protocol others are closed. Needed beyond loopback"},
+    {"listener", "forwarded_for", "truth", "false",
+     "ws and wss: a proxy of proxy_from tells for whom it connects in X-Forwarded-For; others count by their own address"},
+    {"listener", "path", "text, or list of texts", "/mqtt", "ws and wss: where the upgrade is asked for"},
     {"listener", "origins", "list of texts", "",
      "ws and wss: pages that browsers may connect from; * are all; without it those of the same host"},
     {"listener", "mode", "text", "0600", "unix: permissions of the socket"},
@@ -178,6 +185,11 @@ constexpr RowKey rows[] = {
     {"topic", "multicast", "truth", "false", "subscribers of one filter are a group, by schemes that have groups"},
     {"topic", "publish_qos", "list of 0, 1, 2", "all", "QoS that messages may come in with"},
     {"topic", "subscribe_qos", "list of 0, 1, 2", "all", "QoS that may be subscribed with; the highest bounds what leaves"},
+    {"topic", "deny_publish", "list of texts", "none",
+     "names of identities, or anonymous for who has not logged in, who may not publish to any topic of the filter, whatever "
+     "other "
+     "rows and rights say"},
+    {"topic", "deny_subscribe", "list of texts", "none", "the same for what they may not get"},
     {"topic", "login", "list of logins", "any",
      "logins that open these topics: password, tls (certificate or pre-shared key) and schemes that log in. Without it any will "
      "do, and none where a listener lets clients in without; a published form (NAME@paper) opens only what names it"},
@@ -187,7 +199,8 @@ constexpr RowKey rows[] = {
 
     {"bridge", "name", "text", "", "of the bridge; a policy row or right that names it applies to what it passes on; needed"},
     {"bridge", "url", "text", "", "the other broker; needed"},
-    {"bridge", "version", "text: 5|3.1.1", "5", "of MQTT"},
+    {"bridge", "other_urls", "list of texts", "none", "more addresses of it, each tried when the one before cannot be reached"},
+    {"bridge", "version", "text: 5|3.1.1|3.1", "5", "of MQTT"},
     {"bridge", "client_id", "text", "sealmq-bridge-NAME", "there"},
     {"bridge", "user", "text", "", "user name there"},
     {"bridge", "password_file", "text", "", "its password; for its owner only"},
@@ -195,6 +208,13 @@ constexpr RowKey rows[] = {
     {"bridge", "pins", "list of texts", "",
      "hashes of public keys, one of which the other broker's certificates must have (--pin)"},
     {"bridge", "psk_file", "text", "", "one line of identity:key as in psk_file of a listener, instead of certificates"},
+    {"bridge", "cert", "text", "", "mqtts and wss: certificate of this bridge in PEM, with the chain"},
+    {"bridge", "key", "text", "", "mqtts and wss: its private key"},
+    {"bridge", "alpn", "text", "",
+     "mqtts and wss: name of the protocol inside, where the other broker asks for another than mqtt"},
+    {"bridge", "keep_alive", "number", "60", "seconds after which a silent connection is asked whether it is there; 0: never"},
+    {"bridge", "clean_start", "truth", "false", "true: the other broker keeps nothing while the connection is down"},
+    {"bridge", "state_topic", "text", "", "there, retained: 1 while the bridge is connected, 0 when it is not"},
     {"bridge", "topics", "tables", "", "[[bridge.topics]], at least one"},
     {"bridge.topics", "filter", "text", "", "what to pass on; needed"},
     {"bridge.topics", "direction", "text: in|out|both", "out", "from there, to there, or both"},
@@ -214,6 +234,11 @@ bool Setting::is_text() const {
   return std::holds_alternative<std::string*>(place(any));
 }
 
+bool Setting::is_truth() const {
+  Configuration any;
+  return std::holds_alternative<bool*>(place(any));
+}
+
 std::string Setting::full_name() const {
   return table.empty() ? std::string(name) : std::string(table) + "." + std::string(name);
 }
@@ -224,6 +249,8 @@ std::string Setting::value_in(const Configuration& configuration) const {
       [](const auto* value) {
         if constexpr (std::is_same_v<decltype(value), const std::string*>)
           return *value;
+        else if constexpr (std::is_same_v<decltype(value), const bool*>)
+          return std::string(*value ? "true" : "false");
         else
           return std::to_string(*value);
       },
@@ -250,7 +277,7 @@ std::vector<Key> configuration_keys() {
   const Configuration defaults;
   std::vector<Key> keys;
   for (const Setting& setting : settings()) {
-    std::string type = setting.is_text() ? "text" : "number";
+    std::string type = setting.is_text() ? "text" : setting.is_truth() ? "truth" : "number";
     for (const auto choice : setting.choices) type.append(type == "text" ? ": " : "|").append(choice);
     keys.push_back({setting.table.empty() ? "" : "[" + std::string(setting.table) + "]", std::string(setting.name), type,
                     setting.value_in(defaults), std::string(setting.help)});

@@ -12,7 +12,7 @@
 namespace sealmq::server {
 
 struct Setting {
-  using Place = std::variant<std::string*, std::uint16_t*, std::uint32_t*, std::size_t*>;
+  using Place = std::variant<std::string*, bool*, std::uint16_t*, std::uint32_t*, std::size_t*>;
 
   std::string_view table;  ///< empty: the top of the file
   std::string_view name;
@@ -24,6 +24,7 @@ struct Setting {
   bool is_path = false;                         ///< of a text: relative to the folder of the configuration
 
   bool is_text() const;
+  bool is_truth() const;
   std::string full_name() const;
   std::string value_in(const Configuration& configuration) const;
   void set_number(Configuration& configuration, std::uint64_t value) const;

@@ -78,6 +78,13 @@ std::vector<std::pair<std::string, std::string>> sys_topics(const Totals& totals
   return topics;
 }
 
+std::vector<std::pair<std::string, std::string>> sys_topics(const std::vector<BridgeState>& bridges) {
+  std::vector<std::pair<std::string, std::string>> topics;
+  for (const BridgeState& bridge : bridges)
+    topics.emplace_back("$SYS/broker/connection/" + bridge.name + "/state", bridge.remote_connected ? "1" : "0");
+  return topics;
+}
+
 bool sys_topics_are_readable(const broker::Policy& policy) {
   return policy.may_subscribe_somewhere("$SYS/#", all_schemes().size() - 1);  // as plain MQTT, which stands last
 }

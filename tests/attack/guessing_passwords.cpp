@@ -57,12 +57,12 @@ class Guessing : public ::testing::Test {
   /// All of them have begun before the first is decided. How many get in.
   std::size_t connect_at_once(const std::vector<mqtt::Connect>& packets, std::string_view from) {
     broker::Shard& shard = broker.shard(0);
+    const auto before = shard.counters().logins;
     for (const auto& packet : packets) {
       Buffer bytes;
       mqtt::encode(packet, bytes);
       shard.receive(shard.open({.address = std::string(from)}, broker.now), bytes, broker.now);
     }
-    const auto before = shard.counters().logins;
     while (!shard.effects().jobs.empty())  // of one address a few at a time
       for (auto& job : std::exchange(shard.effects().jobs, {})) {
         job.work();
@@ -105,7 +105,7 @@ class Guessing : public ::testing::Test {
   broker::LoginGate* gate = &throttle;
   BrokerBench broker{1, {}, nullptr, [this](broker::Ports& ports) {
                        ports.gate = gate;
-                       ports.password_login = [this](LoginRequest& request) { return file.begin(request); };
+                       ports.password_login = [this](LoginRequest& request, Now at) { return file.begin(request, at); };
                        BrokerPorts its{*broker.key, broker.random};
                        its.passwords.record = [this](std::string_view name) { return file.find(name); };
                        for (std::size_t i = 0; i < ports.schemes.size(); ++i)
@@ -208,6 +208,55 @@ TEST_F(Guessing, AFleetBehindOneAddressIsNotTakenForOne) {
   std::vector<mqtt::Connect> packets;
   for (std::size_t i = 0; i < 100; ++i) packets.push_back(packet(names[i], names[i], secrets[i]));
   EXPECT_EQ(connect_at_once(packets, home), 100U);
+  EXPECT_EQ(file.hashed(), 100U) << "once each";
+}
+
+// Claim: who was verified within the hour comes in without a slow hash, and waits behind nobody's.
+TEST_F(Guessing, AFleetThatComesBackWaitsBehindNobody) {
+  std::vector<std::string> names, secrets;
+  for (int i = 0; i < 10; ++i) {
+    names.push_back("device-" + std::to_string(i));
+    secrets.push_back("secret of " + names.back());
+  }
+  std::vector<mqtt::Connect> packets;
+  for (std::size_t i = 0; i < 10; ++i) packets.push_back(packet(names[i], names[i], secrets[i]));
+  for (int i = 0; i < 2; ++i) connect_at_once(packets, home);  // the records were cheap ones, and have been made anew
+  const auto hashed = file.hashed();
+  broker::Shard& shard = broker.shard(0);
+  for (const auto from : {home, elsewhere}) {
+    const auto before = shard.counters().logins;
+    Buffer guess;
+    mqtt::encode(packet("m", "alice", "guess"), guess);
+    shard.receive(shard.open({.address = "203.0.113.9:1"}, broker.now), guess, broker.now);
+    for (const auto& packet : packets) {
+      Buffer bytes;
+      mqtt::encode(packet, bytes);
+      shard.receive(shard.open({.address = std::string(from)}, broker.now), bytes, broker.now);
+    }
+    EXPECT_EQ(shard.counters().logins - before, 10U) << "before the guess of somebody else has been looked at";
+    for (auto& job : std::exchange(shard.effects().jobs, {})) shard.finish(job.name, broker.now);
+  }
+  EXPECT_EQ(file.hashed(), hashed);
+}
+
+// Claim: what is quick to check is no quicker to guess.
+TEST_F(Guessing, AtWhatWasVerifiedLatelyIsNoFaster) {
+  EXPECT_EQ(connect("c", "alice", "right", home), Reason::success);
+  for (int i = 0; i < 40; ++i) connect("client-" + std::to_string(i), "alice", "guess " + std::to_string(i), home);
+  EXPECT_EQ(looked_at(), 5);
+  EXPECT_EQ(connect("d", "alice", "right", home), Reason::quota_exceeded);
+  EXPECT_EQ(connect("d", "alice", "right", elsewhere), Reason::success);
+}
+
+// Claim: a revoked identity is out at once, however lately its password was verified.
+TEST_F(Guessing, WhatWasVerifiedLatelyDoesNotOutliveTheIdentity) {
+  EXPECT_EQ(connect("c", "device-1", "secret of device-1", home), Reason::success);
+  const auto hashed = file.hashed();
+  Identity revoked{make_memory_keys("device-1", Kind::device, broker.random)->identity()};
+  revoked.status = Status::revoked;
+  broker.set_identity(revoked);
+  EXPECT_EQ(connect("d", "device-1", "secret of device-1", home), Reason::not_authorized);
+  EXPECT_EQ(file.hashed(), hashed);
 }
 
 // Claim: one set of counters for each name, whatever the way in; who has no key cannot fail at the password behind it.

@@ -104,8 +104,7 @@ class TransportConformance : public ::testing::TestWithParam<std::string> {
     const std::string path = folder_ / "socket", keys = folder_ / "psk";
     const std::string scheme = kind == "tls" || kind == "psk" ? "mqtts" : kind == "proxy" || kind == "tcp" ? "mqtt" : kind;
     server::Listener listener = server::parse_listener(kind == "unix" ? "unix:" + path : scheme + "://127.0.0.1:0").value();
-    listener.proxy_protocol = kind == "proxy";
-    if (listener.proxy_protocol) listener.proxy_from = {*net::Network::parse("127.0.0.0/8")};
+    if (kind == "proxy") listener.proxy = {.header = true, .from = {*net::Network::parse("127.0.0.0/8")}};
     if (kind == "psk") {
       testing::write_text(keys, std::string("device:") + psk + "\n");
       ::chmod(keys.c_str(), 0600);

@@ -11,10 +11,11 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
   const auto head = parse_head(text);
   if (!head || !*head) return 0;
   if ((*head)->size > text.size()) std::abort();
-  const Upgraded upgraded = answer_upgrade(**head, {"/mqtt", {"https://a.example"}});
+  const Upgraded upgraded = answer_upgrade(**head, {.paths = {"/mqtt"}, .origins = {"https://a.example"}});
   // What an answer quotes must not become a header of its own.
   const auto answer = parse_head(upgraded.answer);
   if (!answer || !*answer || (*answer)->size != upgraded.answer.size()) std::abort();
+  if (forwarded_for(**head).size() > text.size()) std::abort();
   (void)check_upgrade(**head, "dGhlIHNhbXBsZSBub25jZQ==");
   return 0;
 }

@@ -28,11 +28,11 @@ def subscribe(topic, qos=0):
     return packet(0x82, b"\0\1\0" + text(topic) + bytes([qos]))
 
 
-def publish(topic, payload, number=None):
+def publish(topic, payload, number=None, retain=False):
     """QoS 1 if it has a number. MQTT 5."""
     if number is None:
-        return packet(0x30, text(topic) + b"\0" + payload)
-    return packet(0x32, text(topic) + struct.pack(">H", number) + b"\0" + payload)
+        return packet(0x30 | retain, text(topic) + b"\0" + payload)
+    return packet(0x32 | retain, text(topic) + struct.pack(">H", number) + b"\0" + payload)
 
 
 def split(data):

@@ -8,6 +8,7 @@ import tempfile
 import time
 import unittest
 
+import packets
 from servers import PATIENCE, Broker, Lines, require, wait_until
 from transports import MAKE_CERTIFICATES
 
@@ -229,6 +230,193 @@ class WithMosquitto(unittest.TestCase):
                 here.wait_for("open/x 2 1 0")
                 self.assertTrue(broker.log.wait_for(lambda lines: any("bridge pair, this side" in line and "not authorized" in line.lower()
                                                                      for line in lines)), broker.log.all())
+
+
+class MosquittosOwn(unittest.TestCase):
+    """mosquitto's bridge with us as the other broker: its defaults, nothing of ours set for it."""
+    SYS = "[[topic]]\nfilter = '$SYS/broker/connection/+/state'\npublish = ['plain']\nsubscribe = ['plain']\n"
+
+    @staticmethod
+    def edge(port, topic="topic # both 1", *more):
+        lines = ["allow_anonymous true", "connection office", f"address 127.0.0.1:{port}", topic, "restart_timeout 1", "remote_clientid edge", *more]
+        return Mosquitto("\n".join(lines) + "\n")
+
+    def state(self, broker, expected):
+        def read():
+            done = subprocess.run(["mosquitto_sub", "-p", str(broker.port), "-t", "$SYS/broker/connection/edge/state", "-C", "1", "-W", "2"],
+                                  capture_output=True, text=True, timeout=PATIENCE)
+            return done.stdout.strip() == expected
+        self.assertTrue(wait_until(read), f"expected the state {expected}\n" + "\n".join(broker.log.all()))
+
+    def test_connects_with_its_defaults_and_nothing_comes_back(self):
+        with Broker(configuration=PLAIN + self.SYS) as broker:
+            with self.edge(broker.port) as edge:
+                self.state(broker, "1")
+                with Subscriber(edge.port, "#") as there, Subscriber(broker.port, "#") as here:
+                    for number in range(5):
+                        publish(edge.port, "up", str(number), "-q", "1")
+                        publish(broker.port, "down", str(number), "-q", "1")
+                    expected = [f"{topic} {number} 1 0" for number in range(5) for topic in ("up", "down")]
+                    there.wait_for(*expected)
+                    here.wait_for(*expected)
+                    time.sleep(0.5)
+                    self.assertEqual(sorted(there.got()), sorted(expected))
+                    self.assertEqual(sorted(here.got()), sorted(expected))
+                # Its retained state follows ours, though it was connected all the time.
+                publish(broker.port, "kept", "new", "-r", "-q", "1")
+
+                def kept():
+                    done = subprocess.run(["mosquitto_sub", "-p", str(edge.port), "-t", "kept", "-F", "%p %r", "-C", "1", "-W", "1"],
+                                          capture_output=True, text=True, timeout=PATIENCE)
+                    return done.stdout.strip() == "new 1"
+                self.assertTrue(wait_until(kept), "mosquitto was not told that the message is retained")
+            self.state(broker, "0")
+
+    def test_each_side_restarts_and_nothing_is_lost_or_doubled(self):
+        lasting = ("-c", "-x", "600", "-i", "reader")  # each reader comes back by itself
+        with Broker(configuration=PLAIN + self.SYS, port=free_port()) as broker, self.edge(broker.port) as edge:
+            self.state(broker, "1")
+            with Subscriber(edge.port, "#", *lasting) as there, Subscriber(broker.port, "#", *lasting) as here:
+                broker.kill()
+                publish(edge.port, "up", "kept there", "-q", "1")
+                broker.start()
+                here.wait_for("up kept there 1 0")
+                self.state(broker, "1")
+                edge.stop()
+                self.state(broker, "0")
+                publish(broker.port, "down", "kept here", "-q", "1")
+                edge.start()
+                there.wait_for("down kept here 1 0")
+                publish(edge.port, "up", "last", "-q", "1")
+                publish(broker.port, "down", "last", "-q", "1")
+                all_of_them = sorted(f"{topic} 1 0" for topic in ("up kept there", "down kept here", "up last", "down last"))
+                for reader in here, there:
+                    reader.wait_for(*all_of_them)
+                    self.assertEqual(sorted(reader.got()), all_of_them)
+
+    def test_also_where_nobody_may_read_of_it_and_with_mqtt_5(self):
+        for more in ((), ("bridge_protocol_version mqttv50",)):
+            with Broker(configuration=PLAIN) as broker, self.edge(broker.port, "topic # both 1", *more) as edge, Subscriber(broker.port, "#") as here:
+                def comes():
+                    publish(edge.port, "up", "1", "-q", "1")
+                    return "up 1 1 0" in here.got()
+                self.assertTrue(wait_until(comes), broker.log.all())
+
+
+def retain_many(broker, topic, count):
+    """A topic for each."""
+    with packets.Raw(broker, packets.connect("filler")) as filler:
+        filler.expect(packets.CONNACK)
+        for first in range(1, count + 1, 500):  # Receive Maximum
+            numbers = range(first, min(first + 500, count + 1))
+            for number in numbers:
+                filler.send(packets.publish(f"{topic}/{number}", b"x", number, retain=True))
+            for _ in numbers:
+                filler.expect(packets.PUBACK)
+
+
+class Retained(unittest.TestCase):
+    COUNT = 1500
+
+    def all_there(self, port):
+        def count():
+            done = subprocess.run(["mosquitto_sub", "-V", "5", "-q", "1", "-p", str(port), "-t", "state/#", "-F", "%t %r", "-W", "2"],
+                                  capture_output=True, text=True, timeout=PATIENCE)
+            return len(set(done.stdout.split("\n")[:-1]))
+        self.assertTrue(wait_until(lambda: count() == self.COUNT, 60), f"{count()} of {self.COUNT}")
+
+    def test_as_many_as_there_are_go_out_and_come_in(self):
+        for direction in ("out", "in"):
+            with Broker(configuration=PLAIN) as full:
+                retain_many(full, "state", self.COUNT)
+                row = f'{{filter = "state/#", direction = "{direction}", qos = 1}}'
+                if direction == "in":
+                    with Broker(configuration=PLAIN + bridge("pair", full.port, row)) as empty:
+                        self.all_there(empty.port)
+                    continue
+                with Mosquitto() as other:
+                    full.kill()
+                    with open(full.path("test.toml"), "a") as file:
+                        file.write(bridge("pair", other.port, row))
+                    full.start()
+                    self.all_there(other.port)
+
+
+class ToClouds(unittest.TestCase):
+    """What clouds ask for, asked for by mosquitto: certificates of clients, pre-shared keys, names under $, a second address."""
+    ROW = '{filter = "a/#", direction = "out", qos = 1}'
+
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="sealmq-bridge-")
+        os.chmod(self.folder, 0o755)
+        subprocess.run(["sh", MAKE_CERTIFICATES, self.folder], check=True, capture_output=True)
+        self.addCleanup(shutil.rmtree, self.folder, True)
+
+    def with_listener(self, other, *lines):
+        port = free_port()
+        for name in os.listdir(self.folder):
+            if name.startswith(("server", "ca")):
+                os.chmod(os.path.join(self.folder, name), 0o644)  # mosquitto reads them as a user of its own
+        with open(other.configuration, "a") as file:
+            file.write("\n".join([f"listener {port} 127.0.0.1", "allow_anonymous true", *lines]) + "\n")
+        other.stop()
+        other.start()
+        return port
+
+    def arrives(self, configuration, other):
+        with Broker(configuration=PLAIN + configuration) as broker, Subscriber(other.port, "#") as there:
+            connected(broker, "cloud")
+            publish(broker.port, "a/b", "1", "-q", "1")
+            there.wait_for("a/b 1 1 0")
+
+    def test_a_client_certificate(self):
+        f = self.folder
+        with Mosquitto() as other:
+            port = self.with_listener(other, f"certfile {f}/server.pem", f"keyfile {f}/server.key", f"cafile {f}/ca.pem", "require_certificate true")
+            url = {"url": f"mqtts://localhost:{port}", "cafile": f"{f}/ca.pem", "alpn": "mqtt"}
+            self.arrives(bridge("cloud", 0, self.ROW, cert=f"{f}/client.pem", key=f"{f}/client.key", **url), other)
+            with Broker(configuration=PLAIN + bridge("cloud", 0, self.ROW, **url)) as broker:
+                self.assertTrue(broker.log.wait_for(lambda lines: any("other side" in line and "tries again" in line for line in lines)))
+
+    def test_a_pre_shared_key(self):
+        key = "00112233445566778899aabbccddeeff"
+        for name, text, mode in (("keys", f"plant:{key}\n", 0o644), ("plant.psk", f"plant:{key} raw\n", 0o600)):
+            with open(os.path.join(self.folder, name), "w") as file:
+                file.write(text)
+            os.chmod(file.name, mode)
+        with Mosquitto() as other:
+            port = self.with_listener(other, f"psk_file {self.folder}/keys", "psk_hint x")
+            self.arrives(bridge("cloud", 0, self.ROW, url=f"mqtts://localhost:{port}", psk_file=f"{self.folder}/plant.psk"), other)
+
+    def test_another_address_when_the_first_is_away(self):
+        with Mosquitto() as other:
+            rows = bridge("cloud", free_port(), self.ROW).replace("topics", f'other_urls = ["mqtt://127.0.0.1:{other.port}"]\ntopics')
+            self.arrives(rows, other)
+
+    def test_its_state_is_told_there(self):
+        with Mosquitto() as other, Subscriber(other.port, "bridges/#") as there:
+            with Broker(configuration=PLAIN + bridge("cloud", other.port, self.ROW, state_topic="bridges/plant", version="3.1")) as broker:
+                there.wait_for("bridges/plant 1 0 0")
+            there.wait_for("bridges/plant 0 0 0")
+            broker = Broker(configuration=PLAIN + bridge("cloud", other.port, self.ROW, state_topic="bridges/plant"))
+            self.assertTrue(wait_until(lambda: there.got().count("bridges/plant 1 0 0") == 2), there.got())
+            broker.kill()
+            there.wait_for("bridges/plant 0 1 0")  # its Will
+
+    def test_nobody_reaches_what_is_under_dollar_there_unless_a_row_says_so(self):
+        up = '{filter = "#", direction = "out", qos = 1, local_prefix = "up/"}'
+        shadow = '{filter = "shadow/#", direction = "out", qos = 1, local_prefix = "aws/", remote_prefix = "$aws/things/plant/"}'
+        with Mosquitto() as other, Subscriber(other.port, "$aws/#") as cloud, Subscriber(other.port, "#") as there:
+            with Broker(configuration=PLAIN + bridge("cloud", other.port, up, shadow)) as broker:
+                connected(broker, "cloud")
+                publish(broker.port, "up/$CONTROL/dynamic-security/v1", "{}", "-q", "1")
+                publish(broker.port, "up/$aws/things/plant/x", "{}", "-q", "1")
+                publish(broker.port, "aws/shadow/update", "{}", "-q", "1")
+                publish(broker.port, "up/last", "1", "-q", "1")
+                cloud.wait_for("$aws/things/plant/shadow/update {} 1 0")
+                there.wait_for("last 1 1 0")
+                self.assertEqual(len(cloud.got()), 1, cloud.got())
+                self.assertTrue(broker.log.wait_for(lambda lines: any("under $" in line for line in lines)), broker.log.all())
 
 
 class BetweenOurOwn(unittest.TestCase):

@@ -33,6 +33,22 @@ class BrokerCommand(unittest.TestCase):
             file.write(content)
         return path
 
+    def test_it_listens_in_both_families(self):
+        def listener(host, port):
+            return f'[[listener]]\nurl = "mqtt://{host}:{port}"\n'
+
+        def reach(port):
+            for host in ("127.0.0.1", "::1"):
+                socket.create_connection((host, port), PATIENCE).close()
+        with Broker(configuration=listener("localhost", 0), own_listeners=True) as broker:
+            self.assertEqual(len(broker.urls), 2, broker.urls)
+            reach(max(broker.ports))
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        for first, second in (("0.0.0.0", "[::]"), ("[::]", "0.0.0.0")):
+            with Broker(configuration=listener(first, port) + listener(second, port), own_listeners=True):
+                reach(port)
+
     def test_at_the_end_every_client_is_told(self):
         broker = Broker("--allow-plain", threads="3")
         clients = [logged_in(broker, f"client-{number}") for number in range(20)]

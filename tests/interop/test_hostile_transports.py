@@ -187,6 +187,22 @@ class HostileTransports(unittest.TestCase):
         through = self.connect("proxy", PROXY + b"\x21\x11\0\x0c" + bytes([192, 0, 2, 7, 10, 0, 0, 1, 0x12, 0x67, 7, 0x5B]))
         self.serves(through, "through")
 
+    def test_a_header_of_version_1_names_the_client_too(self):
+        self.serves(self.connect("proxy", b"PROXY TCP4 192.0.2.7 10.0.0.1 4711 1883\r\n"), "first")
+
+    def test_a_proxy_of_websockets_names_the_client_in_its_request(self):
+        self.serves(self.websocket("forwarded", "/", "X-Forwarded-For: 192.0.2.99\r\n"), "forwarded", frame)
+        wrong = self.connect("forwarded", UPGRADE.format(path="/mqtt", more="X-Forwarded-For: somebody\r\n").encode())
+        self.assertTrue(read_until_end(wrong).startswith(b"HTTP/1.1 101"))
+        self.assertTrue(self.broker.log.wait_for(lambda lines: any("X-Forwarded-For is no list" in line for line in lines)))
+        refused = self.websocket("forwarded", "/mqtt", "X-Forwarded-For: 203.0.113.1, 192.0.2.98\r\n")
+        refused.sendall(frame(b"\x20\0"))  # no packet of a client
+        self.assertTrue(self.broker.log.wait_for(lambda lines: any("192.0.2.98:0" in line for line in lines)), self.broker.log.all())
+        before = self.websocket("ws", "/mqtt", "X-Forwarded-For: 192.0.2.97\r\n")  # whose proxies nobody names
+        before.sendall(frame(b"\x20\0"))
+        read_until_end(before)
+        self.assertFalse(any("192.0.2.97" in line for line in self.broker.log.all()))
+
     def test_only_the_proxies_that_are_named_are_believed(self):
         header = (b"\r\n\r\n\0\r\nQUIT\n\x21\x11" + struct.pack(">H", 12) + socket.inet_aton("203.0.113.7") + socket.inet_aton("127.0.0.1")
                   + struct.pack(">HH", 40000, 1883))

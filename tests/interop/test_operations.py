@@ -61,6 +61,30 @@ def metrics(text):
 
 
 class Monitoring(unittest.TestCase):
+    def test_a_certificate_that_has_run_out_is_told_beforehand_and_meanwhile(self):
+        with tempfile.TemporaryDirectory() as folder:
+            def make(days):
+                for command in ("ecparam -name prime256v1 -genkey -noout -out server.key", "req -new -key server.key -subj /CN=localhost -out server.csr",
+                                f"x509 -req -in server.csr -signkey server.key -days {days} -out server.pem"):
+                    subprocess.run(["openssl", *command.split()], cwd=folder, check=True, capture_output=True)
+                os.chmod(os.path.join(folder, "server.key"), 0o600)
+            make(-1)
+            listener = f'[[listener]]\nurl = "mqtts://127.0.0.1:0"\ncert = "{folder}/server.pem"\nkey = "{folder}/server.key"\n'
+            with open(os.path.join(folder, "sealmq.toml"), "w") as file:
+                file.write(listener)
+            check = subprocess.run([SEALMQ, "broker", "--check", "-c", file.name, "--data", os.path.join(folder, "none")], capture_output=True, text=True, timeout=PATIENCE)
+            self.assertEqual(check.returncode, 0, "it is a warning: " + check.stderr)
+            self.assertIn("server.pem ran out on ", check.stderr)
+            with Broker(configuration=listener + ADMIN, own_listeners=True) as broker:
+                def state():
+                    status, _, text = get(broker, "/readyz")
+                    return status, next((c["ok"] for c in json.loads(text)["components"] if c["name"] == "certificates"), None)
+                self.assertTrue(wait_until(lambda: state() == (503, False)), state())
+                self.assertTrue(broker.log.wait_for(lambda lines: any("server.pem ran out on " in line for line in lines)))
+                make(1)
+                broker.reload()
+                self.assertTrue(wait_until(lambda: state() == (200, True)), state())
+
     def test_metrics_are_well_formed_and_count_what_happens(self):
         with Broker(configuration=ADMIN + PLAIN) as broker:
             with logged_in(broker, "counted") as client:

@@ -44,8 +44,12 @@ proxy_protocol = true
 [[listener]]
 url = "ws://127.0.0.1:0/here"
 origins = ["https://good.example"]
+[[listener]]
+url = "ws://127.0.0.1:0"
+path = ["/mqtt", "/"]
+forwarded_for = true
 """
-NAMES = ["tcp", "tls", "client_certificate", "psk", "ws", "wss", "unix", "proxy", "origins"]
+NAMES = ["tcp", "tls", "client_certificate", "psk", "ws", "wss", "unix", "proxy", "origins", "forwarded"]
 
 
 class Transports(Broker):

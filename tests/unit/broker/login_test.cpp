@@ -53,7 +53,7 @@ class LoginTest : public ::testing::TestWithParam<std::size_t> {
   Gate gate;
   BrokerBench broker{GetParam(), {}, nullptr, [this](broker::Ports& ports) {
                        ports.gate = &gate;
-                       ports.password_login = [](LoginRequest& request) { return std::make_unique<PasswordLogin>(request); };
+                       ports.password_login = [](LoginRequest& request, Now) { return std::make_unique<PasswordLogin>(request); };
                        ports.schemes.back() = std::make_unique<WithLogin>(std::move(ports.schemes.back()));
                      }};
 };
@@ -227,8 +227,9 @@ TEST_P(LoginTest, NobodyBecomesSomebodyElseOnTheSameConnection) {
 }
 
 TEST_P(LoginTest, AUserNameMeansNothingWhereNoPasswordsAreKept) {
-  BrokerBench open(1, {}, nullptr,
-                   [](broker::Ports& ports) { ports.password_login = [](LoginRequest&) { return std::unique_ptr<Login>(); }; });
+  BrokerBench open(1, {}, nullptr, [](broker::Ports& ports) {
+    ports.password_login = [](LoginRequest&, Now) { return std::unique_ptr<Login>(); };
+  });
   for (auto v : {Version::v5, Version::v3_1_1}) {
     version = v;
     EXPECT_EQ(open.connect(connect("c", "anybody", "anything")).connack, Reason::success);
@@ -288,7 +289,7 @@ TEST(SlowLoginTest, TriesWaitForTheirTurnAndAnswersForTheirTime) {
   SlowGate gate;
   BrokerBench broker(1, {}, nullptr, [&](broker::Ports& ports) {
     ports.gate = &gate;
-    ports.password_login = [](LoginRequest& request) { return std::make_unique<PasswordLogin>(request); };
+    ports.password_login = [](LoginRequest& request, Now) { return std::make_unique<PasswordLogin>(request); };
     ports.schemes.back() = std::make_unique<WithLogin>(std::move(ports.schemes.back()));
   });
   broker.enroll(identity_named("device"));
@@ -471,7 +472,7 @@ class BetweenLoggedInTest : public ::testing::TestWithParam<std::size_t> {
   }
 
   BrokerBench broker{GetParam(), {}, nullptr, [](broker::Ports& ports) {
-                       ports.password_login = [](LoginRequest& request) { return std::make_unique<PasswordLogin>(request); };
+                       ports.password_login = [](LoginRequest& request, Now) { return std::make_unique<PasswordLogin>(request); };
                        ports.schemes.back() = std::make_unique<BetweenLoggedIn>(std::move(ports.schemes.back()));
                      }};
 };

@@ -77,7 +77,7 @@ class LoginWorth : public ::testing::TestWithParam<std::size_t> {
   Gate gate;
   BrokerBench broker{GetParam(), {}, nullptr, [this](broker::Ports& ports) {
                        ports.gate = &gate;
-                       ports.password_login = [](LoginRequest& request) { return std::make_unique<PasswordLogin>(request); };
+                       ports.password_login = [](LoginRequest& request, Now) { return std::make_unique<PasswordLogin>(request); };
                        ports.schemes.back() = std::make_unique<WithLogin>(std::move(ports.schemes.back()));
                      }};
   const std::size_t scheme = all_schemes().size() - 1;

@@ -315,5 +315,75 @@ TEST_P(RightsTest, ARowWithAPatternLeavesTopicsToTheirOwner) {
   EXPECT_EQ(publish(broker.connect("anybody"), "devices/a/x", QoS::at_least_once), Reason::not_authorized);
 }
 
+// Claim: what is denied stays so, whichever other row decides and whatever rights there are.
+TEST_P(RightsTest, WhatIsDeniedToANameNoRightAndNoOtherRowGives) {
+  for (const char* name : {"device", "other"}) {
+    Identity its = identity_named(name);
+    its.publish = its.subscribe = {"#"};
+    broker.enroll(its);
+  }
+  TopicRule everything{"#", broker.schemes({"plain"}), broker.schemes({"plain"})};
+  TopicRule secret = everything, inner = everything;
+  secret.filter = "plant/secret/#";
+  secret.deny_publish = secret.deny_subscribe = {"device"};
+  inner.filter = "plant/secret/open";
+  broker.set_rules({everything, secret, inner});
+  auto &device = logged_in("device", "d"), &other = logged_in("other", "o");
+  for (const char* topic : {"plant/secret", "plant/secret/a", "plant/secret/open"}) {
+    EXPECT_EQ(publish(device, topic, QoS::at_least_once), Reason::not_authorized) << topic;
+    EXPECT_EQ(subscribe(device, topic, QoS::at_least_once), Reason::not_authorized) << topic;
+    EXPECT_NE(publish(other, topic, QoS::at_least_once), Reason::not_authorized) << topic;
+  }
+  EXPECT_EQ(subscribe(device, "plant/secret/+", QoS::at_least_once), Reason::not_authorized);
+  EXPECT_EQ(subscribe(device, "plant/#", QoS::at_least_once), Reason::granted_qos_1) << "for what else there is";
+  for (const char* topic : {"plant/secret/a", "plant/secret/open", "plant/a"}) publish(other, topic, QoS::at_least_once, true);
+  ASSERT_EQ(device.publishes.size(), 1U);
+  EXPECT_EQ(device.publishes[0].topic, "plant/a");
+  device.publishes.clear();
+  subscribe(device, "#", QoS::at_least_once);
+  ASSERT_EQ(device.publishes.size(), 1U) << "nor what is retained";
+  EXPECT_EQ(device.publishes[0].topic, "plant/a");
+}
+
+TEST_P(RightsTest, WhatIsDeniedMeanwhileIsDroppedFromWhatWaits) {
+  broker.enroll(device({"#"}, {"#"}));
+  TopicRule everything{"#", broker.schemes({"plain"}), broker.schemes({"plain"})};
+  broker.set_rules({everything});
+  auto& link = logged_in("device", "d");
+  subscribe(link, "#", QoS::at_least_once);
+  broker.cut(link);
+  auto& writer = broker.connect("writer");
+  for (const char* topic : {"a", "b"}) publish(writer, topic, QoS::at_least_once);
+  TopicRule a = everything;
+  a.filter = "a";
+  a.deny_subscribe = {"device"};
+  broker.set_rules({everything, a});
+  auto& back = logged_in("device", "d");
+  ASSERT_EQ(back.publishes.size(), 1U);
+  EXPECT_EQ(back.publishes[0].topic, "b");
+}
+
+TEST_P(RightsTest, WhoHasNotLoggedInMayReadWhereItMayNotWrite) {
+  broker.enroll(device({"#"}, {"#"}));
+  TopicRule news{"#", broker.schemes({"plain"}), broker.schemes({"plain"})};
+  news.deny_publish = {"anonymous"};
+  TopicRule inside = news;
+  inside.filter = "inside/#";
+  inside.deny_subscribe = {"anonymous"};
+  broker.set_rules({news, inside});
+  auto &anybody = broker.connect("anybody"), &known = logged_in("device", "d");
+  EXPECT_EQ(subscribe(anybody, "#", QoS::at_least_once), Reason::granted_qos_1);
+  EXPECT_EQ(subscribe(anybody, "inside/x", QoS::at_least_once), Reason::not_authorized);
+  EXPECT_EQ(subscribe(anybody, "$share/g/inside/x", QoS::at_least_once), Reason::not_authorized);
+  EXPECT_EQ(publish(anybody, "news", QoS::at_least_once), Reason::not_authorized);
+  for (const char* topic : {"news", "inside/x"}) EXPECT_NE(publish(known, topic, QoS::at_least_once), Reason::not_authorized);
+  ASSERT_EQ(anybody.publishes.size(), 1U);
+  EXPECT_EQ(anybody.publishes[0].topic, "news");
+  broker.peer.is_own = true;  // a bridge
+  auto& bridge = broker.connect("sealmq-own-bridge");
+  broker.peer.is_own = false;
+  EXPECT_NE(publish(bridge, "inside/x", QoS::at_least_once), Reason::not_authorized);
+}
+
 }  // namespace
 }  // namespace sealmq::testing

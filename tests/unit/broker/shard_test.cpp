@@ -284,6 +284,35 @@ TEST_P(ShardTest, HidesDollarTopicsFromWildcardsAndFromPublishers) {  // [MQTT-4
   EXPECT_EQ(writer.answers.back().reasons[0], Reason::not_authorized);
 }
 
+TEST_P(ShardTest, KeepsMessagesOfQos0ForThoseWhoAreAwayWhereThatIsWanted) {
+  for (const bool wanted : {false, true}) {
+    broker::Settings bounds = settings();
+    bounds.queue_qos0 = wanted;
+    bounds.maximum_queued_messages = 2;
+    BrokerBench bench(shards(), bounds);
+    for (const char* name : {"lasting", "passing"}) {
+      mqtt::Connect packet;
+      packet.client_id = name;
+      packet.properties.session_expiry_interval = std::string_view(name) == "lasting" ? 100 : 0;
+      auto& reader = bench.connect(packet);
+      bench.subscribe(reader, "t", {.qos = QoS::at_least_once});
+      bench.cut(reader);
+    }
+    auto& writer = bench.connect("writer");
+    for (const char* payload : {"1", "2", "3"}) bench.publish(writer, "t", payload);
+    const auto full = bench.counters().dropped[static_cast<std::size_t>(broker::Drop::queue_full)];
+    auto& back = bench.connect("lasting", Version::v5, false);
+    ASSERT_EQ(back.publishes.size(), wanted ? 2U : 0U);
+    if (!wanted) continue;
+    EXPECT_EQ(full, 1U);
+    EXPECT_EQ(back.publishes[0].payload, "1");
+    EXPECT_EQ(back.publishes[0].qos, QoS::at_most_once);
+    EXPECT_EQ(back.publishes[1].payload, "2");
+    bench.publish(writer, "t", "4");
+    EXPECT_EQ(back.publishes.size(), 3U) << "who is there gets it at once";
+  }
+}
+
 TEST_P(ShardTest, RefusesByDefault) {
   broker.set_rules({});
   auto& client = broker.connect("client");

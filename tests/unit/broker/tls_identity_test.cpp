@@ -62,7 +62,7 @@ class TlsIdentityTest : public ::testing::TestWithParam<std::size_t> {
   }
 
   BrokerBench broker{GetParam(), {}, nullptr, [](broker::Ports& ports) {
-                       ports.password_login = [](LoginRequest& request) { return std::make_unique<PasswordLogin>(request); };
+                       ports.password_login = [](LoginRequest& request, Now) { return std::make_unique<PasswordLogin>(request); };
                      }};
 };
 INSTANTIATE_TEST_SUITE_P(Shards, TlsIdentityTest, ::testing::Values(1, 3));

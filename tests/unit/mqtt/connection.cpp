@@ -366,6 +366,19 @@ TEST(Hold, MayBeRepeated) {
   EXPECT_EQ(end.events.heard, (Heard{"puback 1", "puback 2", "puback 2", "puback 3"}));
 }
 
+TEST(Size, APacketThatIsTooLargeIsRefusedInTheWordsOfTheSetting) {
+  Limits limits;
+  limits.maximum_packet_size = 100;
+  End end = open_server(Version::v5, limits);
+  const auto refused = end.connection.receive(from("30 80 01"), end.events, end.now);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().what, "a packet of 131 bytes, where maximum_packet_size is 100");
+  end.sent();
+  end.connection.abort(refused.error());
+  const Buffer bytes = end.sent();
+  EXPECT_NE(as_text(bytes).find("maximum_packet_size is 100"), std::string_view::npos);
+}
+
 TEST(Hold, IsBounded) {
   Limits limits;
   limits.maximum_packet_size = 100;
@@ -388,7 +401,7 @@ TEST(Hold, HandsItsBytesToAnotherOwner) {
   EXPECT_EQ(next.events.heard, Heard{"puback 9"});
 }
 
-TEST(Hold, StopsTheKeepAliveButNotTheLogin) {
+TEST(Hold, StopsTheKeepAliveAndTheTimeToLogInButNotForEver) {
   Connect connect = connect_of(Version::v3_1_1);
   connect.keep_alive = 1;
   End end = open_server(connect);
@@ -398,8 +411,14 @@ TEST(Hold, StopsTheKeepAliveButNotTheLogin) {
   EXPECT_EQ(end.connection.deadline(), end.now.steady + 1500);
   End undecided(Role::server);
   undecided.events.hold_at = "connect me";
+  undecided.tick_after(4000);
   undecided.receive_packet(connect_of(Version::v3_1_1));
-  EXPECT_TRUE(undecided.tick_after(10'000));
+  EXPECT_EQ(undecided.tick_after(30'000), std::nullopt);
+  undecided.release();
+  EXPECT_EQ(undecided.tick_after(5000), std::nullopt) << "6 of its 10 seconds are left";
+  undecided.connection.hold();
+  EXPECT_EQ(undecided.tick_after(59'999), std::nullopt);
+  EXPECT_TRUE(undecided.tick_after(1));
 }
 
 // -- what a PUBLISH must obey ---------------------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ class Handler : public HandshakeHandler {
 class HandshakesTest : public ::testing::Test {
  protected:
   Handshakes make(std::size_t most, std::chrono::milliseconds longest = 10s) {
-    auto entry = std::make_shared<const Entry>(Transport::tcp, true, UpgradeRules{}, nullptr);
+    auto entry = std::make_shared<const Entry>(Transport::tcp, ProxyRules{.header = true}, UpgradeRules{}, nullptr);
     return Handshakes(loop, std::move(entry), handler, most, longest);
   }
   /// The client's end of a connection that begins; says this much.
@@ -114,7 +114,8 @@ TEST_F(HandshakesTest, WhoNobodyAdmitsIsEnded) {
   struct : Handler {
     std::shared_ptr<const void> admit(const std::string&) override { return nullptr; }
   } strict;
-  Handshakes handshakes(loop, std::make_shared<const Entry>(Transport::tcp, true, UpgradeRules{}, nullptr), strict, 1, 10s);
+  Handshakes handshakes(loop, std::make_shared<const Entry>(Transport::tcp, ProxyRules{.header = true}, UpgradeRules{}, nullptr),
+                        strict, 1, 10s);
   const auto client = begin(handshakes, hello("MQTT"));
   EXPECT_TRUE(run_until([&] { return handshakes.size() == 0; }));
   EXPECT_TRUE(is_closed(client));

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "net/tls_psk.h"
+#include "net/tls_term.h"
 #include "net/websocket.h"
 #include "support/tls_ends.h"
 
@@ -14,6 +15,22 @@ namespace {
 
 using testing::Pair;
 using testing::TlsTest;
+
+TEST(Term, ACertificateCountsFromItsFirstMomentToItsLast) {
+  const Term term{1'000'000, 1'800'000'000};
+  EXPECT_EQ(why_not_now("c.pem", term, 1'000'000), "");
+  EXPECT_EQ(why_not_now("c.pem", term, 1'799'999'999), "");
+  EXPECT_EQ(why_not_now("c.pem", term, 1'800'000'000), "c.pem ran out on 2027-01-15");
+  EXPECT_EQ(why_not_now("c.pem", term, 999'999), "c.pem counts from 1970-01-12 on");
+}
+
+TEST_F(TlsTest, TheTermOfACertificateIsReadFromItsFile) {
+  const auto term = read_term(file("server.pem"));
+  ASSERT_TRUE(term) << term.error().what;
+  EXPECT_EQ(term->ends - term->begins, 86'400);
+  EXPECT_FALSE(read_term(file("server.key")));
+  EXPECT_FALSE(read_term(file("nothing")));
+}
 
 TEST_F(TlsTest, CarriesBytesBothWaysInPiecesOfAnySize) {
   for (std::size_t piece : {std::size_t{1}, std::size_t{1000}, SIZE_MAX}) {

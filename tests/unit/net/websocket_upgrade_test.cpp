@@ -59,16 +59,31 @@ TEST(WebSocketUpgrade, RefusesWithTheStatusThatSaysWhy) {
 TEST(WebSocketUpgrade, PagesOfOtherHostsMayConnectOnlyIfThatIsSaid) {
   const std::string from = "Sec-WebSocket-Protocol: mqtt\r\nOrigin: https://evil.example\r\n";
   EXPECT_EQ(status(answered(request(from))), "403");
-  EXPECT_TRUE(answered(request(from), {"/mqtt", {"*"}}).accepted);
+  EXPECT_TRUE(answered(request(from), {.origins = {"*"}}).accepted);
   for (auto origin : {"http://broker", "https://broker:8443", "http://BROKER:1"})
     EXPECT_TRUE(answered(request("Sec-WebSocket-Protocol: mqtt\r\nOrigin: " + std::string(origin) + "\r\n")).accepted) << origin;
   for (auto origin : {"null", "http://broker.evil.example", "http://evil.example/broker", "broker"})
     EXPECT_EQ(status(answered(request("Sec-WebSocket-Protocol: mqtt\r\nOrigin: " + std::string(origin) + "\r\n"))), "403")
         << origin;
-  const UpgradeRules rules{"/mqtt", {"https://good.example"}};
+  const UpgradeRules rules{.origins = {"https://good.example"}};
   EXPECT_EQ(status(answered(request(from), rules)), "403");
   EXPECT_TRUE(answered(request("Sec-WebSocket-Protocol: mqtt\r\nOrigin: https://good.example\r\n"), rules).accepted);
   EXPECT_TRUE(answered(request(), rules).accepted);  // no browser
+}
+
+TEST(WebSocketUpgrade, MayBeAskedForAtSeveralPaths) {
+  const UpgradeRules rules{.paths = {"/mqtt", "/"}};
+  const std::string mqtt = "Sec-WebSocket-Protocol: mqtt\r\n";
+  EXPECT_TRUE(answered(request(mqtt, "GET / HTTP/1.1"), rules).accepted);
+  EXPECT_TRUE(answered(request(mqtt, "GET /mqtt?a=b HTTP/1.1"), rules).accepted);
+  EXPECT_EQ(status(answered(request(mqtt, "GET /mqtt/ HTTP/1.1"), rules)), "404");
+}
+
+TEST(WebSocketUpgrade, WhatProxiesSayIsKeptWhereItIsWanted) {
+  const auto head = parse_head(request("X-Forwarded-For: 192.0.2.7\r\nx-forwarded-for: 10.0.0.1, 10.0.0.2\r\n")).value().value();
+  EXPECT_EQ(forwarded_for(head), "192.0.2.7,10.0.0.1, 10.0.0.2");
+  const std::string text = request("X-Forwarded-For: " + std::string(4000, 'x') + ",10.0.0.1\r\n");
+  EXPECT_EQ(forwarded_for(parse_head(text).value().value()), "10.0.0.1");
 }
 
 // The owner of a name may let it mean this machine, after its page was loaded.

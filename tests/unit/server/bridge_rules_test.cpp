@@ -47,6 +47,14 @@ TEST(BridgeRules, NothingComesToATopicUnderDollar) {
   EXPECT_TRUE(to_local({{.filter = "#", .direction = BridgeDirection::in, .remote_prefix = "r/"}}, "r/$sl/x")->is_reserved());
 }
 
+TEST(BridgeRules, UnlessItsRowNamesThem) {
+  const std::vector<BridgeTopic> cloud{
+      {.filter = "shadow/#", .direction = BridgeDirection::both, .local_prefix = "aws/", .remote_prefix = "$aws/things/plant/"}};
+  EXPECT_EQ(to_remote(cloud, "aws/shadow/update")->topic, "$aws/things/plant/shadow/update");
+  EXPECT_FALSE(to_remote(cloud, "aws/shadow/update")->is_reserved());
+  EXPECT_EQ(to_local(cloud, "$aws/things/plant/shadow/update/delta")->topic, "aws/shadow/update/delta");
+}
+
 TEST(BridgeRules, AMessageCrossesABridgeOnlyOnce) {
   const auto once = cross({{"unit", "bar"}}, "b1/x");
   ASSERT_TRUE(once);

@@ -234,12 +234,12 @@ TEST(Configuration, ReadsWhatEachTransportTakes) {
       tls.tls,
       (net::TlsServerSettings{
           .certificates = {{"c", "k", ""}}, .client_ca = "a", .client_crl = "l", .require_certificate = true, .psk_file = "p"}));
-  EXPECT_TRUE(tls.proxy_protocol);
-  EXPECT_EQ(tls.proxy_from, (std::vector{*net::Network::parse("10.0.0.0/8"), *net::Network::parse("2001:db8::1")}));
+  EXPECT_TRUE(tls.proxy.header);
+  EXPECT_EQ(tls.proxy.from, (std::vector{*net::Network::parse("10.0.0.0/8"), *net::Network::parse("2001:db8::1")}));
   EXPECT_EQ(tls.port, 8883);
   EXPECT_EQ(web.port, 0);
-  EXPECT_EQ(web.upgrade, (net::UpgradeRules{"/other", {"https://a", "https://b"}}));
-  EXPECT_EQ(secure.upgrade.path, "/there");
+  EXPECT_EQ(web.upgrade, (net::UpgradeRules{.paths = {"/other"}, .origins = {"https://a", "https://b"}}));
+  EXPECT_EQ(secure.upgrade.paths, std::vector<std::string>{"/there"});
   EXPECT_EQ(local.socket_path, "/run/sealmq.sock");
   EXPECT_EQ(local.mode, 0660U);
 }
@@ -302,12 +302,13 @@ TEST(Configuration, RefusesWhatItsTransportWouldIgnore) {
   EXPECT_EQ(refused("unix:/a", "proxy_protocol = true"), "sealmq.toml:3:1: proxy_protocol does not go with unix:");
   EXPECT_EQ(refused("mqtt://0.0.0.0", "proxy_protocol = true"),
             "sealmq.toml:2:7: proxy_protocol beyond loopback needs proxy_from: whose headers are believed");
-  EXPECT_EQ(refused("mqtt://a", "proxy_from = [\"::1\"]"), "sealmq.toml:2:7: proxy_from goes with proxy_protocol = true");
+  EXPECT_EQ(refused("mqtt://a", "proxy_from = [\"::1\"]"),
+            "sealmq.toml:2:7: proxy_from goes with proxy_protocol = true or forwarded_for = true");
   EXPECT_EQ(refused("mqtt://a", "proxy_protocol = true\nproxy_from = [\"10.0.0.0/33\"]"),
             "sealmq.toml:4:14: not an address or network: \"10.0.0.0/33\"");
   EXPECT_TRUE(parsed("[[listener]]\nurl = \"mqtt://127.0.0.1\"\nproxy_protocol = true\n")
                   .listeners.front()
-                  .proxy_from.front()
+                  .proxy.from.front()
                   .contains("127.0.0.1:7"));
   EXPECT_EQ(refused("unix:/a", "mode = \"0888\""), "sealmq.toml:3:8: mode must be octal digits in quotes, \"0600\" to \"0777\"");
   EXPECT_EQ(refused("ws://a", "path = \"mqtt\""), "sealmq.toml:3:8: path must begin with '/' and hold no space and no '?'");
@@ -375,11 +376,112 @@ TEST(Configuration, RefusesBridgesThatMakeNoSense) {
   EXPECT_EQ(error_of(whole + whole), "sealmq.toml:5:1: there is a [[bridge]] \"a\" already");
 }
 
+TEST(Configuration, SeveralPathsAndProxiesThatForward) {
+  const Configuration configuration = parsed(
+      "[[listener]]\nurl = \"ws://0.0.0.0\"\npath = [\"/mqtt\", \"/\"]\nforwarded_for = true\nproxy_from = [\"192.0.2.7\"]\n"
+      "[[listener]]\nurl = \"ws://127.0.0.1\"\nforwarded_for = true\n");
+  EXPECT_EQ(configuration.listeners[0].upgrade.paths, (std::vector<std::string>{"/mqtt", "/"}));
+  EXPECT_TRUE(configuration.listeners[0].proxy.forwarded && configuration.listeners[0].upgrade.keeps_forwarded);
+  EXPECT_TRUE(configuration.listeners[1].proxy.believe("127.0.0.1:5"));
+  EXPECT_FALSE(configuration.listeners[1].proxy.believe("192.0.2.7:5"));
+  const auto refused = [](const std::string& url, const std::string& line) {
+    return error_of("[[listener]]\nurl = \"" + url + "\"\n" + line + "\n");
+  };
+  EXPECT_EQ(refused("mqtt://a", "forwarded_for = true"), "sealmq.toml:3:1: forwarded_for goes with ws:// and wss:// only");
+  EXPECT_EQ(refused("ws://a", "forwarded_for = true"),
+            "sealmq.toml:2:7: forwarded_for beyond loopback needs proxy_from: whose headers are believed");
+  EXPECT_EQ(refused("ws://a", "path = []"), "sealmq.toml:3:8: path must name at least one");
+}
+
+TEST(Configuration, ARowMayDenyByName) {
+  const Configuration configuration =
+      parsed("[[topic]]\nfilter = \"a/#\"\ndeny_publish = [\"anonymous\", \"boiler-7\"]\ndeny_subscribe = [\"boiler-7\"]\n");
+  EXPECT_EQ(configuration.topics.front().deny_publish, (std::vector<std::string>{"anonymous", "boiler-7"}));
+  const auto policy = make_policy(configuration).value();
+  EXPECT_TRUE(policy->denies_publishing("", "a/b") && policy->denies_publishing("boiler-7", "a"));
+  EXPECT_TRUE(policy->denies_receiving("boiler-7", "a/b"));
+  EXPECT_FALSE(policy->denies_receiving("", "a/b") || policy->denies_publishing("other", "a/b"));
+  EXPECT_NE(error_of("[[topic]]\nfilter = \"a\"\ndeny_publish = [\"a b\"]\n"), "no error");
+  EXPECT_NE(error_of("[[topic]]\nfilter = \"a\"\ndeny_publish = \"a\"\n"), "no error");
+}
+
+TEST(Configuration, AListenerOfIpv6LeavesIpv4ToOneThatAsksForIt) {
+  const Listener all{"::", 1883}, v4{"0.0.0.0", 1883}, other{"0.0.0.0", 1884};
+  EXPECT_TRUE(shares_port_with(all, v4));
+  EXPECT_FALSE(shares_port_with(all, other));
+  EXPECT_FALSE(shares_port_with(v4, all));
+  EXPECT_FALSE(shares_port_with(all, all));
+}
+
+TEST(Configuration, ABridgeToACloudHasWhatCloudsAskFor) {
+  const Configuration configuration = parsed(R"([[bridge]]
+name = "cloud"
+url = "mqtts://a.example"
+other_urls = ["mqtts://b.example:443"]
+cafile = "/ca.pem"
+cert = "cert.pem"
+key = "/key.pem"
+alpn = "x-amzn-mqtt-ca"
+keep_alive = 300
+clean_start = true
+state_topic = "bridges/plant/state"
+version = "3.1.1"
+topics = [{filter = "shadow/#", direction = "both", local_prefix = "aws/", remote_prefix = "$aws/things/plant/"}]
+)");
+  ASSERT_EQ(configuration.bridges.size(), 1U);
+  const BridgeSettings& bridge = configuration.bridges[0];
+  EXPECT_EQ(bridge.other_urls, std::vector<std::string>{"mqtts://b.example:443"});
+  EXPECT_EQ(bridge.key, "/key.pem");
+  EXPECT_EQ(bridge.alpn, "x-amzn-mqtt-ca");
+  EXPECT_TRUE(bridge.cert.ends_with("cert.pem"));
+  EXPECT_EQ(bridge.keep_alive, 300);
+  EXPECT_TRUE(bridge.clean_start);
+  EXPECT_EQ(bridge.state_topic, "bridges/plant/state");
+  EXPECT_EQ(bridge.topics[0].remote_prefix, "$aws/things/plant/");
+}
+
+TEST(Configuration, RefusesWhatDoesNotGoTogetherOnABridge) {
+  const auto bridge = [](const std::string& url, const std::string& more) {
+    return error_of("[[bridge]]\nname = \"a\"\nurl = \"" + url + "\"\n" + more + "\ntopics = [{filter = \"a\"}]\n");
+  };
+  EXPECT_EQ(bridge("mqtts://b", "alpn = \"mqtt\""), "no error");
+  for (const char* more :
+       {"alpn = \"mqtt\"", "cafile = \"ca.pem\"", "other_urls = [\"mqtts://c\"]", "psk_file = \"f\"", "keep_alive = 70000",
+        "other_urls = [\"c\"]", "other_urls = [\"mqtt://me:secret@c\"]", "state_topic = \"a/#\"", "clean_start = 1"})
+    EXPECT_NE(bridge("mqtt://b", more), "no error") << more;
+  for (const char* more : {"other_urls = [\"mqtt://c\"]", "psk_identity = \"f\""})
+    EXPECT_NE(bridge("mqtts://b", more), "no error") << more;
+}
+
+TEST(Configuration, TopicsUnderDollarOnABridgeAreNamedByARowAndNotTheBrokersOwn) {
+  const auto row = [](const std::string& text) {
+    return error_of("[[bridge]]\nname = \"a\"\nurl = \"mqtt://b\"\ntopics = [{" + text + "}]\n");
+  };
+  EXPECT_EQ(row("filter = \"#\", direction = \"in\", remote_prefix = \"$SYS/\", local_prefix = \"theirs/\""), "no error");
+  EXPECT_EQ(row("filter = \"shadow/#\", remote_prefix = \"$aws/things/x/\""), "no error");
+  for (const char* text :
+       {"filter = \"$aws/#\"", "filter = \"#\", local_prefix = \"$x/\"", "filter = \"#\", remote_prefix = \"$SYS/\"",
+        "filter = \"#\", remote_prefix = \"$CONTROL/\"", "filter = \"a\", direction = \"in\", remote_prefix = \"$share/g/\""})
+    EXPECT_NE(row(text), "no error") << text;
+}
+
+TEST(Configuration, WarnsOfRowsThatAreInVain) {
+  const auto warned = [](const std::string& text) { return warnings(parsed(text)); };
+  EXPECT_TRUE(warned("[[topic]]\nfilter = \"$SYS/#\"\nsubscribe = [\"plain\"]\n").empty());
+  EXPECT_TRUE(warned("[[topic]]\nfilter = \"$SYS/broker/connection/+/state\"\npublish = [\"plain\"]\n").empty());
+  ASSERT_EQ(warned("[[topic]]\nfilter = \"$aws/#\"\npublish = [\"plain\"]\n").size(), 1U);
+  EXPECT_NE(warned("[[topic]]\nfilter = \"$aws/#\"\npublish = [\"plain\"]\n")[0].find("topic \"$aws/#\": clients cannot publish"),
+            std::string::npos);
+  EXPECT_EQ(warned("[[topic]]\nfilter = \"$aws/#\"\nsubscribe = [\"plain\"]\n").size(), 1U);
+}
+
 TEST(Configuration, AllowPlainMakesTheRowOfEveryTopicIfThereIsNone) {
   Configuration configuration;
   configuration.topics.clear();
   allow_plain(configuration);
-  EXPECT_EQ(configuration.topics, (std::vector<TopicRow>{{"#", {plain_name()}, {plain_name()}}, {"$SYS/#", {}, {plain_name()}}}));
+  EXPECT_EQ(configuration.topics, (std::vector<TopicRow>{{"#", {plain_name()}, {plain_name()}},
+                                                         {"$SYS/#", {}, {plain_name()}},
+                                                         {"$SYS/broker/connection/+/state", {plain_name()}, {plain_name()}}}));
 }
 
 TEST(Configuration, WarnsOfSchemesForStudyWithTheirHazards) {
@@ -497,6 +599,10 @@ TEST(Settings, EachOneCanBeReadAndIsInTheManual) {
         std::ranges::any_of(manual, [&](const Key& key) { return key.name == setting.name && key.help == setting.help; }));
     if (setting.is_text()) continue;
     const std::string table = setting.table.empty() ? "" : "[" + std::string(setting.table) + "]\n";
+    if (setting.is_truth()) {
+      EXPECT_EQ(setting.value_in(parsed(table + std::string(setting.name) + " = true\n")), "true");
+      continue;
+    }
     for (std::uint64_t value : {setting.least, setting.most}) {
       const std::string line = table + std::string(setting.name) + " = " + std::to_string(value) + "\n";
       EXPECT_EQ(setting.value_in(parsed(line)), std::to_string(value)) << line;

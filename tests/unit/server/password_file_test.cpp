@@ -28,9 +28,9 @@ class PasswordFileTest : public ::testing::Test {
     LoginRequest request;
     request.user_name = name;
     request.password = Secret(as_bytes(password));
-    auto begun = file.begin(request);
-    if (begun == nullptr) return "no file";
-    const auto step = begun->advance({}, {now, *directory});
+    auto begun = file.begin(request, now);
+    if (begun.login == nullptr) return "no file";
+    const auto step = begun.login->advance({}, {now, *directory});
     return step ? (*step->done)->identity : step.error().what;
   }
 
@@ -76,7 +76,7 @@ TEST_F(PasswordFileTest, ThatHasGoneLetsNobodyIn) {
   PasswordFile named(path, random, true);
   LoginRequest request;
   request.user_name = "anybody";
-  EXPECT_NE(named.begin(request), nullptr);
+  EXPECT_NE(named.begin(request, now).login, nullptr);
 }
 
 TEST_F(PasswordFileTest, APasswordOfTheLastHourIsNotHashedAgain) {
@@ -109,6 +109,34 @@ TEST_F(PasswordFileTest, ANameThatThereIsNotCostsAsMuch) {
     EXPECT_NE(login(name, "wrong"), name);
     EXPECT_EQ(file.hashed() - before, 1U) << name;
   }
+}
+
+TEST_F(PasswordFileTest, WhatWasVerifiedLatelyIsQuickUntilTheFileChanges) {
+  set("boiler-7", "secret");
+  set("boiler-8", "secret");
+  const auto is_quick = [this](std::string_view name, std::string_view password) {
+    LoginRequest request;
+    request.user_name = name;
+    request.password = Secret(as_bytes(password));
+    return file.begin(request, now).is_quick;
+  };
+  EXPECT_FALSE(is_quick("boiler-7", "secret"));
+  login("boiler-7", "secret");
+  EXPECT_TRUE(is_quick("boiler-7", "secret"));
+  EXPECT_FALSE(is_quick("boiler-7", "wrong"));
+  EXPECT_FALSE(is_quick("boiler-8", "secret")) << "that was another name";
+  EXPECT_FALSE(is_quick("stranger", "secret"));
+  login("boiler-8", "secret");
+  set("boiler-8", "new");
+  EXPECT_FALSE(is_quick("boiler-8", "secret"));
+  EXPECT_FALSE(is_quick("boiler-7", "secret")) << "the file is to be read first, elsewhere";
+  login("boiler-8", "new");
+  EXPECT_TRUE(is_quick("boiler-7", "secret")) << "its record is the same";
+  EXPECT_FALSE(is_quick("boiler-8", "secret"));
+  now.steady += 3'600'000;
+  EXPECT_FALSE(is_quick("boiler-7", "secret"));
+  std::filesystem::remove(path);
+  EXPECT_FALSE(is_quick("boiler-8", "new"));
 }
 
 TEST_F(PasswordFileTest, IsReadAsContainersMountIt) {

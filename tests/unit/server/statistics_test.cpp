@@ -60,6 +60,12 @@ TEST(SysTopics, StandUnderTheNamesThatExportersKnow) {
   for (const auto& [topic, text] : topics) EXPECT_FALSE(text.empty()) << topic;
 }
 
+TEST(SysTopics, TellOfEachBridgeWhetherItIsConnected) {
+  const auto topics = sys_topics({BridgeState{.name = "office", .remote_connected = true}, BridgeState{.name = "cloud"}});
+  EXPECT_EQ(topics, (std::vector<std::pair<std::string, std::string>>{{"$SYS/broker/connection/office/state", "1"},
+                                                                      {"$SYS/broker/connection/cloud/state", "0"}}));
+}
+
 TEST(SysTopics, AreReadableOnlyByARowOfTheirOwn) {
   Configuration configuration;
   configuration.listeners = {{"0.0.0.0", 1883}};
