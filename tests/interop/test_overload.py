@@ -88,9 +88,10 @@ def publish_alias(topic, alias):
 class Attacker:
     """Connections that are given up silently; what does not get through counts."""
 
-    def __init__(self, ports, seconds, count, admin=None):
+    def __init__(self, ports, seconds, count, admin=None, data=None):
         self.ports = ports
         self.admin = admin  # the port for operators
+        self.data = data  # the broker's folder, of an attacker who is on the list
         self.source = ATTACKER
         self._end = time.monotonic() + seconds
         self._count = count
@@ -409,9 +410,9 @@ class Bystanders:
         return before
 
 
-def run_attack(attack, ports, seconds, count, admin=None):
+def run_attack(attack, ports, seconds, count, admin=None, data=None):
     warnings.simplefilter("ignore", ResourceWarning)  # of the sockets that are still open
-    attack(Attacker(ports, seconds, count, admin))
+    attack(Attacker(ports, seconds, count, admin, data))
 
 
 class Overload(unittest.TestCase):
