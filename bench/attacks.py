@@ -3,12 +3,16 @@ test_overload.py has are taken from there; the others ask for what is dear: many
 with one hash, logins, handshakes.
 """
 import itertools
+import os
 import socket
 import ssl
 import struct
+import subprocess
+import threading
 import time
 
 from packets import packet, text
+from servers import SEALMQ
 from test_overload import (connect, connection_flood, cut_short, deep_subscriptions, fresh_sessions, half_open, publish, publish_flood,
                            queue_flood, reconnect_storm, retained_flood, sl2_requests_of_many_addresses, sl2_requests_of_one_address,
                            subscribe, topic_aliases, unread_answers)
@@ -232,8 +236,47 @@ def admin_places(a):
         time.sleep(0.002)
 
 
+def replay_marks(a):
+    """One identity signs as fast as it can: each of its messages leaves a mark against copies of it."""
+    folder = os.path.dirname(a.data)
+    for words in (("new", "signer"), ("enroll", "signer.pub", "--publish", "signed/#", "--data", a.data)):
+        subprocess.run([SEALMQ, "identity", *words], cwd=folder, check=True, capture_output=True)
+    while a.goes_on():
+        signer = subprocess.Popen([SEALMQ, "pub", "-h", "127.0.0.1", "-p", str(a.ports[0]), "--scheme", "sl1", "--key", "signer.key",
+                                   "--broker-key", os.path.join(a.data, "broker.pub"), "-t", "signed/x", "-q", "1", "-l"],
+                                  cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            while a.goes_on():
+                signer.stdin.write(b"x\n" * 100)
+                signer.stdin.flush()
+                a.counts(100)
+        except BrokenPipeError:
+            pass
+        finally:
+            signer.kill()
+            signer.wait()
+
+
+def a_held_shard(a):
+    """One client asks its shard for what is dearest, another sends large messages to all shards: the first must not hold up the others."""
+    writer = a.login("fills")
+    for number in range(5000):
+        a.send(writer, publish(f"{number}/x", b"x", 1, retain=True))
+        a.swallow(writer)
+    asks = threading.Thread(target=repeat, args=(a, "asks", *[subscribe([f"+/none-{number}" for number in range(1000)])] * 20), daemon=True)
+    asks.start()
+    large = publish("large", bytes(100_000))
+    while a.goes_on():
+        if not a.send(writer, large):
+            writer = a.login("fills") or writer
+        a.swallow(writer)
+
+
+a_held_shard.shards = 3
+
+
 ATTACKS = [filters_times_properties, filters_times_a_large_property, filters_times_retained, many_unsubscribes, names_of_one_hash,
            wildcards_in_every_level, many_shared_groups, deep_subscriptions, wrong_passwords, logins_that_stall, silent_connections, half_open,
            tls_handshakes, connection_flood, reconnect_storm, deaths_at_once, fresh_sessions, retained_flood, retained_properties, erasures,
            queue_flood, publish_flood, unread_answers, topic_aliases, cut_short, sl2_requests_of_one_address, sl2_requests_of_many_addresses,
-           admin_places]
+           admin_places, replay_marks, a_held_shard]

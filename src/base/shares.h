@@ -51,6 +51,7 @@ class ShareInUse {
   ~ShareInUse() {
     if (entry_ != nullptr) shares_->give_back(entry_, amount_);
   }
+  bool is_of(std::string_view party) const { return entry_ != nullptr && entry_->first == party; }
 
  private:
   void swap(ShareInUse& other) {

@@ -29,9 +29,10 @@ class Budget {
   bool has_room_to_come() const { return most_ == 0 || used() < most_ / 16 * 15; }
   bool has_room_to_grow() const { return most_ == 0 || used() < most_ / 8 * 7; }
   bool has_room_to_wait() const { return most_ == 0 || used() < most_ / 4 * 3; }
-  bool has_room_for_sessions() const { return most_ == 0 || lasting_.load(std::memory_order_relaxed) < most_ / 2; }
 
   std::size_t used() const { return used_.load(std::memory_order_relaxed); }
+  /// Of it, sessions and subscriptions.
+  std::size_t lasting() const { return lasting_.load(std::memory_order_relaxed); }
   std::size_t most() const { return most_; }
 
  private:
@@ -44,7 +45,7 @@ class Budget {
 
   const std::size_t most_;
   std::atomic<std::size_t> used_ = 0;
-  std::atomic<std::size_t> lasting_ = 0;  // of it, sessions and subscriptions
+  std::atomic<std::size_t> lasting_ = 0;
 };
 
 /// Bytes of a budget, given back with it. One thread at a time; without a budget it counts nothing.

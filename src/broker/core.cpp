@@ -7,6 +7,7 @@ namespace {
 
 constexpr std::uint32_t never = UINT32_MAX;
 constexpr std::uint64_t longest_step = 5000;  // milliseconds that a client takes for its part of a login
+constexpr std::size_t steps_of_an_end = 5;    // of a subscription, or of a message that is owed
 
 std::uint64_t seconds_from(Now now, std::uint32_t seconds) {
   return seconds == never ? UINT64_MAX : now.steady + std::uint64_t{1000} * seconds;
@@ -207,10 +208,11 @@ std::pair<Session*, bool> Core::take_session(std::string_view client_id, std::st
     if (session.will && session.will_due <= now.steady) publish(std::exchange(session.will, std::nullopt)->message, now);
     session.expires = session.will_due = UINT64_MAX;
     session.will.reset();  // a Will that was not due yet is not published. [MQTT-3.1.3-9]
+    account_to(session, party);
     forget_proofs_of_others(session, now);
     return {&session, true};
   }
-  if (sessions.size() >= settings.maximum_sessions || !has_room_for_sessions(party)) return {nullptr, false};
+  if (!has_room_for_session(party)) return {nullptr, false};
   auto session = std::make_unique<Session>(identity, client_id, next_number());
   Session* made = session.get();
   account_first(*made, party);
@@ -267,6 +269,7 @@ void Core::forget_proofs_of_others(Session& session, Now now) {
 void Core::destroy(Session& session, Now now) {
   auto will = std::exchange(session.will, std::nullopt);
   const Number number = session.number;
+  step(steps_of_an_end * (session.subscriptions.size() + session.queue.size() + session.outgoing.size()));
   const std::vector<Delivery> jobs = jobs_of(session);
   tell_groups(session, MemberEvent::What::left);
   for (auto& [filter, subscription] : session.subscriptions)
@@ -477,6 +480,9 @@ std::optional<Batch> Shard::take_changes(Now now) {
 }
 bool Shard::has_changes() const {
   return core_->has_changes();
+}
+bool Shard::has_urgent_changes() const {
+  return core_->has_urgent_changes();
 }
 std::size_t Shard::count_changes() const {
   return core_->count_changes();

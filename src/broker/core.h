@@ -89,6 +89,8 @@ class Core {
   void account(Session& session);
   /// When it is made: takes it from the share of that party.
   void account_first(Session& session, std::string_view party);
+  /// It belongs to another party from now on: who comes for it now, or has come from elsewhere.
+  void account_to(Session& session, std::string_view party);
   void account_first(Subscription& subscription, std::string_view party);
   void account_tree();
   /// A packet came: above the rate, nothing is read for a while.
@@ -108,8 +110,12 @@ class Core {
   bool has_room_to_grow() const { return ports.budget == nullptr || ports.budget->has_room_to_grow(); }
   /// Unwritten bytes from which a client gets no more messages.
   std::size_t outbox_limit() const;
-  /// For one more session or subscription of this party.
-  bool has_room_for_sessions(std::string_view party) const;
+  /// For one more session of this party.
+  bool has_room_for_session(std::string_view party) const;
+  /// In memory, for so much more of sessions and subscriptions.
+  bool has_room_to_last(std::size_t more, std::string_view party) const;
+  /// Of a subscription, with the nodes of the tree that it may need.
+  static std::size_t lasting_cost(std::string_view filter);
   /// Why this message cannot be taken in now; null: it can.
   const char* lacks_room_for(const mqtt::Publish& packet) const;
   /// Why it cannot be retained now, though it may be delivered; null: it can.
@@ -231,6 +237,7 @@ class Core {
   std::uint64_t present_batch() const { return changes.empty() ? batch_ - 1 : batch_; }
   std::optional<Batch> take_changes(Now now);
   bool has_changes() const { return !changes.empty() || !held_.empty(); }
+  bool has_urgent_changes() const { return urgent_ || last_urgent_ > given_; }
   std::size_t count_changes() const { return changes.size() + held_changes_; }
   std::size_t restore(const Restored& restored, Now now);
   void restore_transits(const Restored& restored, Now now);
@@ -242,8 +249,10 @@ class Core {
   const Settings settings;
   Ports ports;
   Access access;
-  FilterKinds kinds;  // outlives the sessions,
-  Shares lasting;     // likewise: bytes of sessions and subscriptions
+  FilterKinds kinds;      // outlives the sessions,
+  Shares lasting;         // likewise: bytes of sessions and subscriptions,
+  Shares session_places;  // sessions,
+  Shares node_places;     // and levels of filters
   TopicTree tree{ports.interest};
   SharedGroups groups{tree};
   Retained retained;
@@ -412,7 +421,7 @@ class Core {
   void route(Publication& publication, const SharedRoute& route, Now now);
   void send_parcel(Parcel parcel);
   void send_back(Publication& publication, SharedRoute route, Now now);
-  void begin_routed(Publication& publication);
+  void begin(const Publication& publication);
   /// What a member that has left for good was to get of its groups.
   static std::vector<Delivery> jobs_of(Session& session);
   void give_to_others(const std::vector<Delivery>& jobs, Number left, Now now);
@@ -482,13 +491,14 @@ class Core {
 
   // scratch of the publication being delivered
   std::uint64_t publication_ = 0;
+  std::uint64_t delivery_ = 0;  // of the message; more than one where it comes back after a restart
   std::vector<Target> targets_;
   std::vector<Sealed> sealed_;  // by scheme
   std::vector<Sealed> sealed_for_groups_;
   Sealed sealed_alone_;
   std::vector<Encoded> encoded_;
   std::size_t encoded_used_ = 0;
-  std::weak_ptr<const Message> routed_;  // whose these are, while it goes to groups
+  std::weak_ptr<const Message> begun_;  // whose these are, if it is kept
   mqtt::Publish packet_;
   bool packet_has_properties_ = false;
 };

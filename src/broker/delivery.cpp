@@ -41,10 +41,12 @@ bool Core::publish(const MessageView& view, Now now) {
 
 /// To whom it concerns here, and to the other shards.
 bool Core::spread(Publication& publication, Now now) {
+  const std::uint64_t before = publication_;
   const bool is_wanted = deliver(publication, now);
   if (count == 1) return is_wanted;
   Parcel parcel;
   parcel.message = publication.keep();
+  if (publication_ != before) begun_ = parcel.message;  // others may send it back, to members of their groups
   if (settings.durable && publication.view.qos != QoS::at_most_once && anybody_lasts()) {
     parcel.transit = parcel.message->number();
     for (std::uint32_t to = 0; to < count; ++to)
@@ -105,7 +107,8 @@ bool Core::deliver(Publication& publication, Now now, const std::function<bool(c
   if (matching.empty()) return false;
   step(matching.size());
   const TopicRule* rule = access.rule(view.topic);
-  begin_message();
+  begin(publication);
+  ++delivery_;
   targets_.clear();
   bool for_groups = false, is_given = false;
   for (Subscription* subscription : matching) {
@@ -135,11 +138,11 @@ bool Core::deliver(Publication& publication, Now now, const std::function<bool(c
     bool retain = options.retain_as_published && view.retain;
     Target* target = nullptr;
     // Overlapping filters of one client: one copy, the highest QoS. [MQTT-3.3.4-2]
-    const std::size_t last = session.last_publication == publication_ ? session.last_target : Target::none;
-    for (std::size_t i = last; i != Target::none && target == nullptr; i = targets_[i].former)
+    const std::size_t last = session.last_delivery == delivery_ ? session.last_target : Target::none;
+    for (std::size_t i = last; i != Target::none && target == nullptr; i = targets_[i].former, step())
       if (targets_[i].subscription->scheme == subscription->scheme) target = &targets_[i];
     if (target == nullptr) {
-      session.last_publication = publication_;
+      session.last_delivery = delivery_;
       session.last_target = targets_.size();
       targets_.push_back({subscription, qos, retain, {}, last});
       target = &targets_.back();

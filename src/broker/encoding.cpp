@@ -10,10 +10,14 @@ namespace sealmq::broker {
 
 using mqtt::QoS;
 
+namespace {
+constexpr std::size_t encoded_in_a_step = 1024;  // bytes
+}
+
 void Core::begin_message() {
   ++publication_;
   encoded_used_ = 0;
-  routed_.reset();
+  begun_.reset();
 }
 
 /// Bytes that outboxes share, with the charge for them.
@@ -114,6 +118,7 @@ const Core::Encoded* Core::encode(const MessageView& view, const Leaving& as, No
   encoded.shared_rest.reset();
   encoded.bytes.clear();
   mqtt::encode(packet_, v5 ? mqtt::Version::v5 : mqtt::Version::v3_1_1, encoded.bytes);
+  step(encoded.bytes.size() / encoded_in_a_step);
   encoded.topic_size = packet_.topic.size();
   encoded.payload_size = packet_.payload.size();
   encoded.id_at = mqtt::header_size(encoded.bytes) + 2 + packet_.topic.size();

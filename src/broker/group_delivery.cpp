@@ -9,7 +9,8 @@ using mqtt::QoS;
 
 /// To the member named; or, refused by that one, to another member of the group, which this shard owns.
 void Core::route(Publication& publication, const SharedRoute& route, Now now) {
-  begin_routed(publication);
+  publication.keep();
+  begin(publication);
   if (route.refused) {
     if (SharedGroup* group = groups.find(route.group))
       deliver_to_group(*group, publication, route.session, route.tries, now);
@@ -23,13 +24,13 @@ void Core::route(Publication& publication, const SharedRoute& route, Now now) {
   send_back(publication, std::move(back), now);
 }
 
-/// One message may be for many groups: all of them get the same bytes.
-void Core::begin_routed(Publication& publication) {
-  const std::weak_ptr<const Message> message = publication.keep();
-  const bool has_begun = !routed_.owner_before(message) && !message.owner_before(routed_);
+/// One message may come here more than once, for groups of several shards: whoever gets it gets the same bytes.
+void Core::begin(const Publication& publication) {
+  const auto& message = publication.shared;
+  const bool has_begun = message != nullptr && !begun_.owner_before(message) && !message.owner_before(begun_);
   if (has_begun) return;
   begin_message();
-  routed_ = message;
+  begun_ = message;
 }
 
 /// To the group's owner, who finds another member.

@@ -157,6 +157,7 @@ Result<> Link::on(const mqtt::Pubrel& packet) {
     if (session->saved) core_.change(IncomingEnded{session->number, packet.packet_id});
   }
   acknowledge(PacketType::pubcomp, packet.packet_id, known ? Reason::success : Reason::packet_identifier_not_found, true);
+  core_.take_turns(*this);
   return {};
 }
 
@@ -185,6 +186,7 @@ Result<> Link::on(const mqtt::Pubrec& packet) {
     core_.finished(*session, session->outgoing.finish(packet.packet_id));  // [MQTT-4.3.3-4]
     --in_flight;
     core_.pump(*session, now);
+    core_.take_turns(*this);
     return {};
   }
   if (is_first) {
@@ -199,6 +201,7 @@ Result<> Link::on(const mqtt::Pubrec& packet) {
     connection.send(mqtt::Pubrel{.packet_id = packet.packet_id,
                                  .reason = is_v5() ? Reason::packet_identifier_not_found : Reason::success,
                                  .properties = {}});
+  core_.take_turns(*this);
   return {};
 }
 

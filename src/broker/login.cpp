@@ -434,6 +434,7 @@ Result<> Link::enter(const mqtt::Connect& packet, Proof proof) {
   ++core_.counters.logins;
   answer.session_present = present;
   for (auto& entry : session->outgoing) entry.sent = false;
+  core_.step(session->outgoing.size() + session->subscriptions.size());
   core_.save(*session);
   core_.recount(*session);
   core_.tell_groups(*session, MemberEvent::What::present);

@@ -75,19 +75,37 @@ void Core::account(Session& session) {
 void Core::account_first(Session& session, std::string_view party) {
   account(session);
   session.lasting = ShareInUse(lasting, party, cost_of_session);
+  session.place = ShareInUse(session_places, party, 1);
+}
+
+std::size_t Core::lasting_cost(std::string_view filter) {
+  return cost_of_subscription + 3 * filter.size() + mqtt::levels(filter) * cost_of_node;
 }
 
 void Core::account_first(Subscription& subscription, std::string_view party) {
-  const std::size_t cost = cost_of_subscription + 3 * subscription.filter.size();
-  subscription.charge = Charge(ports.budget, cost, true);
-  subscription.lasting = ShareInUse(lasting, party, cost + mqtt::levels(subscription.filter) * cost_of_node);
+  const std::size_t levels = mqtt::levels(subscription.filter), cost = lasting_cost(subscription.filter);
+  subscription.charge = Charge(ports.budget, cost - levels * cost_of_node, true);  // nodes are counted by the tree
+  subscription.lasting = ShareInUse(lasting, party, cost);
+  subscription.nodes = ShareInUse(node_places, party, levels);
+}
+
+void Core::account_to(Session& session, std::string_view party) {
+  if (session.place.is_of(party)) return;
+  account_first(session, party);
+  for (auto& [filter, subscription] : session.subscriptions) account_first(*subscription, party);
+  step(session.subscriptions.size());
+}
+
+bool Core::has_room_for_session(std::string_view party) const {
+  return Shares::may_take(1, session_places.of(party), sessions.size(), settings.maximum_sessions) &&
+         has_room_to_last(cost_of_session, party);
 }
 
 // Clients of a party are on all shards.
-bool Core::has_room_for_sessions(std::string_view party) const {
-  if (ports.budget == nullptr || ports.budget->most() == 0) return true;
-  const std::size_t half = ports.budget->most() / 2;
-  return ports.budget->has_room_for_sessions() && lasting.of(party) * count < half - half / 4;
+bool Core::has_room_to_last(std::size_t more, std::string_view party) const {
+  const Budget* budget = ports.budget;
+  return budget == nullptr || budget->most() == 0 ||
+         Shares::may_take(more, lasting.of(party) * count, budget->lasting(), budget->most() / 2);
 }
 
 void Core::account_tree() {

@@ -55,7 +55,8 @@ struct Subscription {
   std::size_t place = 0;                          ///< and at which index
   KindInUse kind;                                 ///< of its filter
   Charge charge;
-  ShareInUse lasting;  ///< of what sessions and subscriptions may take
+  ShareInUse lasting;  ///< of what sessions and subscriptions may take,
+  ShareInUse nodes;    ///< and of the tree
 };
 
 /// A message that one session is owed, with how this session gets it.
@@ -119,13 +120,14 @@ struct Session {
   std::vector<Subscription*> retained;  ///< that are owed retained messages, in the order in which they came
   bool is_in_line = false;              ///< to go on with them in a turn to come
   std::size_t queued_bytes = 0;
-  ShareInUse lasting;  ///< of what sessions and subscriptions may take
+  ShareInUse lasting;  ///< of what sessions and subscriptions may take,
+  ShareInUse place;    ///< and of the number of sessions
   Charge charge;       ///< of itself,
   Charge waiting;      ///< and of the lists of what it is owed; the messages have their own
   Speakers speakers;   ///< whose verified messages and requests came through it; for revocation
 
-  std::uint64_t last_publication = 0;  ///< merges overlapping subscriptions of one publication
-  std::size_t last_target = 0;         ///< and the last of its targets in it
+  std::uint64_t last_delivery = 0;  ///< merges overlapping subscriptions of one publication
+  std::size_t last_target = 0;      ///< and the last of its targets in it
 };
 
 }  // namespace sealmq::broker

@@ -327,6 +327,8 @@ class Shard {
   std::optional<Batch> take_changes(Now now);
   /// Some are left: ask again, at the latest after Settings::store_delay.
   bool has_changes() const;
+  /// Some of them cannot wait.
+  bool has_urgent_changes() const;
   /// What is left takes memory, as do the answers that wait for it: above some number the owner reads no more until stored().
   std::size_t count_changes() const;
   /// Every batch up to this one is stored. What waited for it goes out.
@@ -366,6 +368,8 @@ class Shard {
   const Counters& counters() const;
   /// A measure of the work done so far that no clock disturbs: things looked at, each of which takes some hundred nanoseconds.
   std::uint64_t steps() const;
+  /// That no packet takes more of: some milliseconds.
+  static constexpr std::uint64_t most_steps = 60'000;
 
   /// The shard that owns a client identifier, or a group of shared subscriptions. `key`: Settings::shard_key.
   static std::size_t shard_of(std::string_view name, std::size_t count, const HashKey& key);

@@ -72,10 +72,12 @@ Admission<Core::Subscriber> Core::may_subscribe(const Link& link, std::string_vi
 }
 
 Admission<std::monostate> Core::has_room_for_subscription(const Link& link, std::string_view filter) const {
-  if (tree.nodes() + mqtt::levels(filter) > settings.maximum_topic_nodes)
+  const std::string& party = link.party();
+  if (!Shares::may_take(mqtt::levels(filter), node_places.of(party), tree.nodes(), settings.maximum_topic_nodes))
     return refused(Refusal::limit_reached, "the tree of subscriptions is full", Reason::quota_exceeded);
-  if (!has_room_for_sessions(link.party())) return refused(Refusal::limit_reached, "memory is short", Reason::quota_exceeded);
-  if (const char* lack = kinds.lacks_room_for(topics_of(filter), link.party(), link.session->kinds))
+  if (!has_room_to_last(lasting_cost(filter), party))
+    return refused(Refusal::limit_reached, "memory is short", Reason::quota_exceeded);
+  if (const char* lack = kinds.lacks_room_for(topics_of(filter), party, link.session->kinds))
     return refused(Refusal::limit_reached, lack, Reason::quota_exceeded);
   return {};
 }

@@ -3,6 +3,7 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <cassert>
 #include <cerrno>
@@ -99,10 +100,12 @@ void TcpConnections::read(Key key) {
     return;
   }
 
-  const ssize_t count = ::recv(connection->socket.native_handle(), buffer_.get(), buffer_size, 0);
+  const std::size_t most = connection->next_read;
+  const ssize_t count = ::recv(connection->socket.native_handle(), buffer_.get(), most, 0);
   if (count == 0 || (count < 0 && !would_block(errno) && errno != EINTR)) return end(key);
   if (count > 0 && !connection->finishing) {
     const Bytes bytes(buffer_.get(), static_cast<std::size_t>(count));
+    if (bytes.size() == most) connection->next_read = std::min(2 * most, buffer_size);
     if (has_channel(*connection) ? read_wrapped(key, bytes) : sink_.received(key, bytes))
       wipe(buffer_.get(), static_cast<std::size_t>(count));
     connection = find(key);
@@ -287,6 +290,7 @@ void TcpConnections::set_reading(Key key, bool wanted) {
   Connection* connection = find(key);
   if (connection == nullptr) return;
   connection->unread = !wanted;
+  if (!wanted) connection->next_read = first_read;
   if (wanted && std::exchange(connection->waits_unread, false)) wait_readable(*connection, key);
 }
 

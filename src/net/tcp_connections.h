@@ -75,6 +75,9 @@ class TcpConnections {
   std::size_t size() const { return size_; }
 
   static constexpr std::chrono::seconds linger{5};
+  /// Bytes: of a connection, and after set_reading(false), for then somebody has to keep them. Each read that fills its size is
+  /// followed by one of twice the size.
+  static constexpr std::size_t first_read = 16 * 1024;
 
  private:
   using Executor = boost::asio::io_context::executor_type;
@@ -97,6 +100,7 @@ class TcpConnections {
     bool written_out = false;   // finishing, and our side of the connection is closed
     bool unread = false;        // set_reading(false),
     bool waits_unread = false;  // and nobody waits for its socket to become readable
+    std::size_t next_read = first_read;
     std::shared_ptr<const void> ticket;
     std::unique_ptr<Wrapped> wrapped;  // null: plain
   };

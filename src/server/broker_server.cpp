@@ -392,7 +392,7 @@ Result<> BrokerServer::reload(const Configuration& configuration) {
 void BrokerServer::stop() {
   if (!std::exchange(running_, false)) return;
   followed_.stop();
-  maintenance_.stop();  // it waits for shards, so they still run
+  maintenance_.stop();
   operations_.stop();
 
   doors_.close();

@@ -1,9 +1,6 @@
 #include "server/maintenance.h"
 
-#include <condition_variable>
-#include <future>
-#include <latch>
-#include <mutex>
+#include <algorithm>
 
 #include "base/counted.h"
 #include "base/try.h"
@@ -69,20 +66,50 @@ Result<> Maintenance::show_life() {
   return {};
 }
 
-/// To all shards.
 Result<> Maintenance::spread_list(std::uint64_t version) {
   if (version == spread_) return {};
-  const auto directory = directory_ = TRY(load_directory(registry_, directory_.get()));
-  std::latch everywhere(static_cast<std::ptrdiff_t>(shards_.size()));
-  for (const auto& shard : shards_)
-    shard->post([directory, &everywhere](broker::Shard& its, Now now) {
-      its.set_directory(directory, now);
-      everywhere.count_down();
+  if (lists_ == nullptr) lists_ = std::make_shared<Lists>(shards_.size());
+  directory_ = TRY(load_directory(registry_, directory_.get()));
+  for (const std::size_t shard : lists_->put(directory_))
+    shards_[shard]->post([lists = lists_, shard](broker::Shard& its, Now now) {
+      lists->take(shard, [&](const auto& list) { its.set_directory(list, now); });
     });
-  everywhere.wait();
   spread_ = version;
-  log_.debug("the list of identities has changed: " + std::to_string(directory->all().size()) + " identities");
+  log_.debug("the list of identities has changed: " + std::to_string(directory_->all().size()) + " identities");
   return {};
+}
+
+std::vector<std::size_t> Maintenance::Lists::put(std::shared_ptr<const Directory> list) {
+  const std::lock_guard lock(mutex_);
+  latest_ = std::move(list);
+  ++number_;
+  std::vector<std::size_t> to_ask;
+  for (std::size_t i = 0; i < shards_.size(); ++i)
+    if (!std::exchange(shards_[i].is_asked, true)) to_ask.push_back(i);
+  return to_ask;
+}
+
+void Maintenance::Lists::take(std::size_t shard, const std::function<void(const std::shared_ptr<const Directory>&)>& use) {
+  std::unique_lock lock(mutex_);
+  const auto list = latest_;
+  const std::uint64_t number = number_;
+  shards_[shard].is_asked = false;
+  lock.unlock();
+  use(list);
+  lock.lock();
+  shards_[shard].has = number;
+  changed_.notify_all();
+}
+
+bool Maintenance::Lists::has_it(std::size_t shard) {
+  const std::lock_guard lock(mutex_);
+  return shards_[shard].has == number_;
+}
+
+bool Maintenance::Lists::wait_for_all() {
+  std::unique_lock lock(mutex_);
+  return changed_.wait_for(lock, round_time,
+                           [this] { return std::ranges::all_of(shards_, [this](const Shard& s) { return s.has == number_; }); });
 }
 
 // The version is read first: a change that comes in between is seen again in the next round.
@@ -103,7 +130,11 @@ Result<> Maintenance::follow_registry() {
   }
 
   TRY(spread_list(version));
-  for (const RevocationOrder& order : TRY(registry_.open_orders(broker_))) TRY(carry_out(order, seen));
+  const bool all_listed = lists_->wait_for_all();
+  bool is_done = all_listed;
+  for (const RevocationOrder& order : TRY(registry_.open_orders(broker_)))
+    is_done = TRY(carry_out(order, all_listed, is_done ? round_time : std::chrono::milliseconds(), seen)) && is_done;
+  if (!is_done) return {};  // a shard hangs; it is looked at again in the next round
   reached_.reach(version);
   TRY(registry_.follow(broker_, version));
   followed_ = version;
@@ -112,18 +143,54 @@ Result<> Maintenance::follow_registry() {
   return {};
 }
 
-// Each shard has got the new list before this order, so nothing of the identity's comes in any more.
-Result<> Maintenance::carry_out(const RevocationOrder& order, std::chrono::steady_clock::time_point seen) {
-  std::vector<std::future<RevocationReport>> answers;
-  for (const auto& shard : shards_) {
-    std::promise<RevocationReport> answer;
-    answers.push_back(answer.get_future());
-    shard->post([answer = std::move(answer), name = order.name](broker::Shard& its, Now now) mutable {
-      answer.set_value(its.revoke(name, now));
-    });
+void Maintenance::Answers::add(const RevocationReport& report) {
+  const std::lock_guard lock(mutex_);
+  sum_ += report;
+  ++count_;
+  changed_.notify_all();
+}
+
+bool Maintenance::Answers::wait_for(std::size_t count, std::chrono::milliseconds patience) {
+  std::unique_lock lock(mutex_);
+  return changed_.wait_for(lock, patience, [&] { return count_ >= count; });
+}
+
+RevocationReport Maintenance::Answers::sum() {
+  const std::lock_guard lock(mutex_);
+  return sum_;
+}
+
+void Maintenance::ask(std::size_t shard, const std::string& name, const std::shared_ptr<Answers>& answers) {
+  shards_[shard]->post([answers, name](broker::Shard& its, Now now) { answers->add(its.revoke(name, now)); });
+}
+
+// Where all have the new list, nothing of the identity's comes in any more, from no shard: then the order is carried out for
+// good. As long as one hangs, those that have the list carry it out for themselves.
+Result<bool> Maintenance::carry_out(const RevocationOrder& order, bool all_listed, std::chrono::milliseconds patience,
+                                    Moment seen) {
+  auto& its = running_.try_emplace(order.number, Revocation{seen, std::vector<bool>(shards_.size())}).first->second;
+  if (its.answers == nullptr && !all_listed) {
+    for (std::size_t i = 0; i < shards_.size(); ++i) {
+      if (its.begun[i] || !lists_->has_it(i)) continue;
+      its.begun[i] = true;
+      ask(i, order.name, its.early);
+    }
+    return false;
   }
-  RevocationReport report;
-  for (auto& answer : answers) report += answer.get();
+  if (its.answers == nullptr) {
+    its.answers = std::make_shared<Answers>();
+    for (std::size_t i = 0; i < shards_.size(); ++i) ask(i, order.name, its.answers);
+  }
+  if (!its.answers->wait_for(shards_.size(), patience)) return false;
+  RevocationReport sum = its.early->sum();
+  sum += its.answers->sum();
+  const Moment since = its.seen;
+  running_.erase(order.number);
+  TRY(report(order, sum, since));
+  return true;
+}
+
+Result<> Maintenance::report(const RevocationOrder& order, RevocationReport report, Moment seen) {
   const auto taken = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - seen);
   report.microseconds = static_cast<std::uint64_t>(taken.count());
   const LogField fields[] = {{"identity", order.name},

@@ -37,13 +37,14 @@ std::string_view text_of(const std::shared_ptr<const std::string>& text) {
 
 class SqliteStore final : public SessionStore {
  public:
-  static Result<std::unique_ptr<SessionStore>> open(const std::string& path, KeyStore& key, Random& random) {
+  static Result<std::unique_ptr<SessionStore>> open(const std::string& path, KeyStore& key, Random& random,
+                                                    std::uint64_t messages_per_key) {
     auto database = TRY(Database::open(path));
     TRY(database.execute(session_schema));
     TRY(database.execute(repair_of_earlier));
     TRY(make_shard_key(database, random));
     auto statements = TRY(Statements::prepare(database));
-    auto store = std::make_unique<SqliteStore>(std::move(database), std::move(statements), key, random);
+    auto store = std::make_unique<SqliteStore>(std::move(database), std::move(statements), key, random, messages_per_key);
     TRY(store->keys_.begin_epoch(store->database_));
     return store;
   }
@@ -116,8 +117,8 @@ class SqliteStore final : public SessionStore {
     }
   };
 
-  SqliteStore(Database database, Statements statements, KeyStore& key, Random& random)
-      : database_(std::move(database)), statements_(std::move(statements)), keys_(key, random) {}
+  SqliteStore(Database database, Statements statements, KeyStore& key, Random& random, std::uint64_t messages_per_key)
+      : database_(std::move(database)), statements_(std::move(statements)), keys_(key, random, messages_per_key) {}
 
  private:
   static Result<> make_shard_key(Database& database, Random& random) {
@@ -365,8 +366,9 @@ class SqliteStore final : public SessionStore {
 
 }  // namespace
 
-Result<std::unique_ptr<SessionStore>> open_session_store(const std::string& path, KeyStore& key, Random& random) {
-  return SqliteStore::open(path, key, random);
+Result<std::unique_ptr<SessionStore>> open_session_store(const std::string& path, KeyStore& key, Random& random,
+                                                         std::uint64_t messages_per_key) {
+  return SqliteStore::open(path, key, random, messages_per_key);
 }
 
 }  // namespace sealmq::server

@@ -11,6 +11,7 @@
 
 #include "broker/changes.h"
 #include "sealmq/keystore.h"
+#include "server/message_keys.h"
 
 namespace sealmq::server {
 
@@ -39,7 +40,8 @@ class SessionStore {
 };
 
 /// Makes the file (0600) if it is missing. `key` and `random` outlive the store; the key is used on the thread that calls.
-/// Errors: environment.
-Result<std::unique_ptr<SessionStore>> open_session_store(const std::string& path, KeyStore& key, Random& random);
+/// Another key for stored messages is made after `messages_per_key`. Errors: environment.
+Result<std::unique_ptr<SessionStore>> open_session_store(const std::string& path, KeyStore& key, Random& random,
+                                                         std::uint64_t messages_per_key = MessageKeys::messages_per_key);
 
 }  // namespace sealmq::server

@@ -1,6 +1,7 @@
 #include "server/shard_thread.h"
 
 #include <algorithm>
+#include <cassert>
 
 #include "net/address.h"
 #include "server/thread_priority.h"
@@ -335,6 +336,7 @@ void ShardThread::end_turn() {
   std::swap(parcels_, effects.parcels);
   std::swap(writable_, effects.writable);
   if (!parcels_.empty()) {
+    assert(!shard_.has_urgent_changes());
     for (std::size_t to = 0; to < all_.size(); ++to) {
       if (to == index_) continue;
       const Mailbox::Put put = all_[to]->hand_over(parcels_, index_);

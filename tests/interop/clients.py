@@ -13,15 +13,37 @@ class Refused(Exception):
     pass
 
 
-class Client(asyncio.Protocol):
+class Connection(asyncio.Protocol):
+    """One of a client's. What comes by one that it has left behind concerns it no more."""
+
+    def __init__(self, take):
+        loop = asyncio.get_running_loop()
+        self.welcome, self.ended, self.transport = loop.create_future(), loop.create_future(), None
+        self._take, self._input = take, b""
+
+    def connection_made(self, transport):
+        self.transport = transport
+
+    def connection_lost(self, _):
+        if not self.welcome.done():
+            self.welcome.set_exception(ConnectionResetError())
+            self.welcome.exception()
+        self.ended.set_result(None)
+
+    def data_received(self, data):
+        whole, self._input = split(self._input + data)
+        for one in whole:
+            self._take(self, *one)
+
+
+class Client:
     def __init__(self, broker, name, on_message=None, expiry=3600, clean=False, will=None, user=None, password=None):
         """`will`: (topic, payload, qos, retain). `on_message(topic, payload, retain)`: of QoS 2 each message once."""
         self._broker, self.name, self._on_message, self._expiry, self._clean = broker, name, on_message or (lambda *_: None), expiry, clean
         self.will, self._user, self._password = will, user, password
         self.trouble = []
-        self.is_open = False
         self._knows_session = False
-        self._transport, self._input, self._welcome, self._ended = None, b"", None, None
+        self._connection, self._is_welcome = None, False
         self._free = list(range(1, MOST_IN_FLIGHT + 1))
         self._room = asyncio.Semaphore(MOST_IN_FLIGHT)
         self._in_flight = {}  # identifier: [topic, payload, qos, retain, whether PUBREC came, future]
@@ -30,25 +52,30 @@ class Client(asyncio.Protocol):
 
     # -- what a client does
 
+    @property
+    def is_open(self):
+        return self._is_welcome and not self._connection.transport.is_closing()
+
     async def connect(self):
         """Answers whether the broker had its session. A broker that is not there is waited for."""
         loop = asyncio.get_running_loop()
         end = loop.time() + PATIENCE
+        self._is_welcome = False
+        self._asked.clear()
         while True:
-            self._welcome, self._ended, self._input = loop.create_future(), loop.create_future(), b""
             try:
-                await loop.create_connection(lambda: self, "127.0.0.1", self._broker.port)
-                self._transport.write(self._hello())
-                present = await asyncio.wait_for(self._welcome, PATIENCE)
+                _, self._connection = await loop.create_connection(lambda: Connection(self._take), "127.0.0.1", self._broker.port)
+                self._send(self._hello())
+                present = await asyncio.wait_for(asyncio.shield(self._connection.welcome), PATIENCE)
                 break
             except (OSError, asyncio.TimeoutError):  # it is being started again
+                self._leave_behind()
                 if loop.time() > end:
                     raise
                 await asyncio.sleep(0.05)
         if self._knows_session and not present and not self._clean:
             self.trouble.append(f"{self.name}: the broker has forgotten its session")
-        self._knows_session = True
-        self.is_open = True
+        self._knows_session = self._is_welcome = True
         if not present:
             self._received.clear()
         for identifier, (topic, payload, qos, retain, was_received, _) in list(self._in_flight.items()):
@@ -80,16 +107,15 @@ class Client(asyncio.Protocol):
 
     def cut(self):
         """Without a word: its Will is published."""
-        self.is_open = False
-        self._transport.abort()
+        self._leave_behind()
 
     async def leave(self):
-        self.is_open = False
+        self._is_welcome = False
         self._send(b"\xe0\x00")
-        await asyncio.wait_for(self._ended, PATIENCE)
+        await asyncio.wait_for(asyncio.shield(self._connection.ended), PATIENCE)
 
     async def wait_for_end(self):
-        await self._ended
+        await self._connection.ended
 
     # -- bytes
 
@@ -112,31 +138,22 @@ class Client(asyncio.Protocol):
         return packet(first, text(topic) + (struct.pack(">H", identifier) if qos else b"") + b"\0" + payload)
 
     def _send(self, data):
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(data)
+        if self._connection is not None and not self._connection.transport.is_closing():
+            self._connection.transport.write(data)
 
-    def connection_made(self, transport):
-        self._transport = transport
+    def _leave_behind(self):
+        self._is_welcome = False
+        if self._connection is not None:
+            self._connection.transport.abort()
 
-    def connection_lost(self, _):
-        self.is_open = False
-        if not self._welcome.done():
-            self._welcome.set_exception(ConnectionResetError())
-            self._welcome.exception()
-        if not self._ended.done():
-            self._ended.set_result(None)
-
-    def data_received(self, data):
-        whole, self._input = split(self._input + data)
-        for one in whole:
-            self._take(*one)
-
-    def _take(self, kind, flags, body):
+    def _take(self, connection, kind, flags, body):
+        if connection is not self._connection or connection.transport.is_closing():
+            return
         if kind == CONNACK:
             if body[1] != 0:
-                self._welcome.set_exception(Refused(f"{self.name}: CONNACK says {body[1]:#x}"))
+                connection.welcome.set_exception(Refused(f"{self.name}: CONNACK says {body[1]:#x}"))
             else:
-                self._welcome.set_result(body[0] == 1)
+                connection.welcome.set_result(body[0] == 1)
         elif kind == PUBLISH:
             self._take_message(flags, body)
         elif kind == SUBACK:

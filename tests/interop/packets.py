@@ -58,8 +58,9 @@ def split(data):
 class Raw:
     """A TCP connection to a broker."""
 
-    def __init__(self, broker, sent=b""):
-        self.socket = socket.create_connection(("127.0.0.1", broker.port), PATIENCE)
+    def __init__(self, broker, sent=b"", source=None):
+        """`source`: the address that it comes from."""
+        self.socket = socket.create_connection(("127.0.0.1", broker.port), PATIENCE, source and (source, 0))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._input = self.socket.makefile("rb")
         self.send(sent)

@@ -153,6 +153,14 @@ class Disk(WithFaults):
         self.assertEqual(received(back, 1), [b"before"])
 
 
+    def test_a_full_disk_keeps_no_broker_from_starting(self):
+        self.faults.set(DISK_IS_FULL, 1)
+        checked = subprocess.run([SEALMQ, "broker", "--check", "--data", self.broker.data], env={**os.environ, **self.faults.environment},
+                                 capture_output=True, text=True, timeout=PATIENCE)
+        self.assertEqual(checked.returncode, 0, checked.stderr)
+        self.assertIn("less than 100 MiB", checked.stderr)
+
+
 class Clock(WithFaults):
     def test_whichever_way_it_jumps_the_latest_retained_message_is_kept(self):
         names = [f"writer-{number}" for number in range(12)]  # on every shard

@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,7 +21,7 @@ namespace {
 
 struct Page {
   std::atomic<std::int64_t> clock_ahead;    // milliseconds that the clock on the wall is ahead; negative: behind
-  std::atomic<std::uint64_t> disk_is_full;  // not 0: nothing is written to a regular file
+  std::atomic<std::uint64_t> disk_is_full;  // not 0: nothing is written to a regular file, and no space is free
   std::atomic<std::uint64_t> synced;        // how often sessions.db or its journal has been brought to the disk
   std::atomic<std::uint64_t> hangs;         // not 0: a thread that receives the word below goes no further until it is 0 again
 };
@@ -85,6 +86,13 @@ int ftruncate64(int file, off64_t size) {
   struct stat its {};
   const bool grows = ::fstat(file, &its) == 0 && size > its.st_size;
   return grows && is_refused(file) ? -1 : real(file, size);
+}
+
+int statvfs(const char* path, struct statvfs* its) {
+  static const auto real = next("statvfs", static_cast<int (*)(const char*, struct statvfs*)>(&statvfs));
+  const int result = real(path, its);
+  if (result == 0 && page()->disk_is_full != 0) its->f_bavail = 0;
+  return result;
 }
 
 int fdatasync(int file) {

@@ -328,6 +328,26 @@ TEST_P(DurableTest, RetainedMessagesSurviveAndSoDoesTheirErasure) {
   EXPECT_EQ(payloads(late), "three ");
 }
 
+// Nobody is told that a DISCONNECT has come. Until it is with the store it may as well have been lost on the way.
+TEST_P(DurableTest, ADisconnectCountsFromWhenItIsStored) {
+  for (const bool is_stored : {false, true}) {
+    auto& watcher = returning("watcher");
+    broker.subscribe(watcher, "gone", {.qos = QoS::at_least_once});
+    mqtt::Connect packet;
+    packet.client_id = "device";
+    packet.clean_start = false;
+    packet.properties.session_expiry_interval = 3600;
+    packet.will = mqtt::Will{"gone", as_bytes("x"), QoS::at_least_once, false, {}};
+    auto& device = broker.connect(packet);
+    if (!is_stored) broker.hold_store();
+    broker.send(device, mqtt::Disconnect{});
+    EXPECT_TRUE(device.closed);
+    broker.crash();
+    broker.advance(1000);
+    EXPECT_EQ(returning("watcher").publishes.size(), is_stored ? 0U : 1U);
+  }
+}
+
 TEST_P(DurableTest, PublishesTheWillOfAClientThatWasThere) {
   auto& reader = returning("reader");
   broker.subscribe(reader, "last/#", {.qos = QoS::at_least_once});

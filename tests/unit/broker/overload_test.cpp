@@ -87,6 +87,49 @@ TEST(Overload, WhoIsNotReadIsNotTakenForSilent) {
   EXPECT_TRUE(fast.closed) << "it was read again, and said nothing";
 }
 
+TEST(Overload, SubscribingAndUnsubscribingHaveTheRateOfMessages) {
+  Settings settings;
+  settings.publish_rate = 10;
+  for (const bool unsubscribes : {false, true}) {
+    BrokerBench broker(1, settings);
+    auto& fast = broker.connect("fast");
+    Buffer bytes;
+    for (std::uint16_t i = 1; i <= 50; ++i) {
+      if (unsubscribes)
+        mqtt::encode(mqtt::Unsubscribe{.packet_id = i, .properties = {}, .filters = {"t"}}, mqtt::Version::v5, bytes);
+      else
+        mqtt::encode(mqtt::Subscribe{.packet_id = i, .properties = {}, .entries = {{"t", {}}}}, mqtt::Version::v5, bytes);
+    }
+    broker.send_bytes(fast, bytes);
+    EXPECT_EQ(fast.answers.size(), 11U) << "a second's worth, and the one that went beyond it";
+    EXPECT_FALSE(fast.is_read);
+    broker.advance(10'000);
+    EXPECT_EQ(fast.answers.size(), 50U);
+    EXPECT_TRUE(fast.is_read);
+  }
+}
+
+TEST(Overload, FiltersCountAmongTheBytesOfTheRate) {
+  Settings settings;
+  settings.publish_bytes_rate = 10'000;
+  for (const bool unsubscribes : {false, true}) {
+    BrokerBench broker(1, settings);
+    auto& fast = broker.connect("fast");
+    const std::string filter(1000, 't');
+    Buffer bytes;
+    for (std::uint16_t i = 1; i <= 50; ++i) {
+      if (unsubscribes)
+        mqtt::encode(mqtt::Unsubscribe{.packet_id = i, .properties = {}, .filters = {filter}}, mqtt::Version::v5, bytes);
+      else
+        mqtt::encode(mqtt::Subscribe{.packet_id = i, .properties = {}, .entries = {{filter, {}}}}, mqtt::Version::v5, bytes);
+    }
+    broker.send_bytes(fast, bytes);
+    EXPECT_EQ(fast.answers.size(), 11U);
+    broker.advance(10'000);
+    EXPECT_EQ(fast.answers.size(), 50U);
+  }
+}
+
 TEST(Overload, OthersKeepTheirOwnRate) {
   Settings settings;
   settings.publish_rate = 10;
@@ -210,6 +253,7 @@ TEST(Overload, SessionsAndSubscriptionsGetHalfOfIt) {
     auto& old = broker.connect("old");
     std::size_t refused = 0;
     for (int i = 0; i < 3000; ++i) {
+      broker.peer.address = "address-" + std::to_string(i);  // each has its share
       auto& fresh = broker.connect("fresh-" + std::to_string(i), mqtt::Version::v5, false);
       if (fresh.connack == Reason::quota_exceeded)
         ++refused;
@@ -228,11 +272,11 @@ TEST(Overload, SessionsAndSubscriptionsGetHalfOfIt) {
 
 TEST(Overload, OnePartyLeavesRoomForSessionsOfOthers) {
   for (const std::size_t shards : {1, 3}) {
-    Budget budget(6 * megabyte);
+    Budget budget(24 * megabyte);
     {
       BrokerBench broker(shards, {}, nullptr, with(budget));
       std::size_t refused = 0;
-      for (int i = 0; i < 5000; ++i)
+      for (int i = 0; i < 6000; ++i)
         refused +=
             broker.connect("greedy-" + std::to_string(i), mqtt::Version::v5, false).connack == Reason::quota_exceeded ? 1 : 0;
       EXPECT_GT(refused, 1000U);
@@ -245,6 +289,88 @@ TEST(Overload, OnePartyLeavesRoomForSessionsOfOthers) {
       }
     }
     EXPECT_EQ(budget.used(), 0U);
+  }
+}
+
+TEST(Overload, TheNumberOfSessionsIsShared) {
+  Settings settings;
+  settings.maximum_sessions = 200;
+  settings.durable = true;
+  for (const std::size_t shards : {1, 3}) {
+    BrokerBench broker(shards, settings);
+    const auto fill = [&](const std::string& address, const std::string& names = "", int tries = 1000) {
+      broker.peer.address = address;
+      std::size_t taken = 0;
+      for (int i = 0; i < tries; ++i) {
+        auto& client = broker.connect(address + names + std::to_string(i), mqtt::Version::v5, false);
+        taken += client.connack == Reason::success ? 1 : 0;
+        if (!client.closed) broker.cut(client);
+      }
+      return taken;
+    };
+    const std::size_t first = fill("greedy");
+    EXPECT_EQ(first, shards * 150);
+    for (const char* other : {"second", "third", "fourth"}) EXPECT_GE(fill(other, "", 20), 2U) << other;
+    EXPECT_EQ(fill("greedy", "-more", 20), 0U);
+    // Nor does a restart make it another.
+    broker.crash();
+    EXPECT_GE(fill("fifth", "", 20), 1U);
+    EXPECT_EQ(fill("greedy"), first) << "they are still there";
+    EXPECT_EQ(fill("greedy", "-more", 20), 0U);
+  }
+}
+
+TEST(Overload, WhoTakesASessionOverTakesItsShare) {
+  Settings settings;
+  settings.maximum_sessions = 200;
+  settings.maximum_topic_nodes = 400;
+  BrokerBench broker(1, settings);
+  const auto comes = [&](const std::string& address, int number) {
+    broker.peer.address = address;
+    return &broker.connect("session-" + std::to_string(number), mqtt::Version::v5, false);
+  };
+  for (int i = 0; i < 150; ++i) {
+    auto* client = comes("former", i);
+    broker.subscribe(*client, std::to_string(i) + "/x");
+    EXPECT_EQ(client->answers.back().reasons.front(), Reason::success);
+  }
+  for (int i = 0; i < 150; ++i) comes("later", i);
+  EXPECT_EQ(comes("later", 1000)->connack, Reason::quota_exceeded);
+  auto* again = comes("former", 2000);
+  ASSERT_EQ(again->connack, Reason::success) << "it has none";
+  broker.subscribe(*again, "a/b/c");
+  EXPECT_EQ(again->answers.back().reasons.front(), Reason::success);
+  broker.subscribe(*comes("later", 7), "a/b/d");
+  EXPECT_EQ(comes("later", 7)->answers.size(), 0U);
+}
+
+TEST(Overload, OnePartyLeavesNodesOfTheTreeToOthers) {
+  Settings settings;
+  settings.maximum_topic_nodes = 4000;
+  for (const std::size_t shards : {1, 3}) {
+    BrokerBench broker(shards, settings);
+    const auto fill = [&](const std::string& address, int clients, int filters) {
+      broker.peer.address = address;
+      std::size_t granted = 0;
+      for (int c = 0; c < clients; ++c) {
+        auto& client = broker.connect(address + std::to_string(c));
+        for (int i = 0; i < filters; ++i) {
+          broker.subscribe(client, address + "/" + std::to_string(c) + "/" + std::to_string(i) + "/x");
+          granted += client.answers.back().reasons.front() == Reason::success ? 1 : 0;
+        }
+      }
+      return granted;
+    };
+    const std::size_t first = fill("greedy", static_cast<int>(shards) * 20, 100);
+    EXPECT_GE(first, shards * 700);
+    EXPECT_LT(first, shards * 1550) << "three quarters, two nodes each";
+    for (const char* other : {"second", "third", "fourth"}) EXPECT_GE(fill(other, 20, 10), 6U) << other;
+    const auto before = broker.counters().subscriptions;
+    broker.peer.address = "greedy";
+    auto& more = broker.connect("greedy-more");
+    broker.subscribe(more, "greedy/more");
+    EXPECT_EQ(more.answers.back().reasons.front(), Reason::quota_exceeded);
+    EXPECT_EQ(broker.counters().subscriptions, before);
   }
 }
 

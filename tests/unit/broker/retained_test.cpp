@@ -118,6 +118,22 @@ TEST(Retained, TheOldestMarksMakeRoom) {
   EXPECT_TRUE(retained.has_room("new", 10, "p"));
 }
 
+TEST(Retained, MarksTakeAnEighthOfTheBytesAtMost) {
+  Budget budget(1 << 30);
+  constexpr std::size_t most = 800'000;
+  Retained retained(100'000, most, &budget);
+  const auto topic = [](int i) { return std::to_string(i) + std::string(1000, 't'); };
+  for (int i = 0; i < 1000; ++i) {
+    retained.store(message(topic(i), "", 10), 0);
+    EXPECT_LE(budget.used(), 3 * most / 8) << "the topic in the table, in the list, and what both take";
+  }
+  EXPECT_TRUE(retained.has_room("new", most / 2, "p")) << "they take nobody's bytes";
+  retained.store(message(topic(999), "older", 5), 0);
+  EXPECT_EQ(retained.size(), 0U) << "the last ones are remembered";
+  retained.store(message(topic(0), "older", 5), 0);
+  EXPECT_EQ(retained.size(), 1U) << "the first ones have made room";
+}
+
 TEST(Retained, AnErasureThatIsRepeatedTakesNoMoreRoom) {
   Budget budget(1 << 30);
   Retained retained(100'000, 8 << 20, &budget);

@@ -386,7 +386,7 @@ TEST_P(ShardTest, BoundsSubscriptionsTheirShapeAndTheirTree) {
   bounds.maximum_subscriptions = 3;
   bounds.maximum_levels = 5;
   bounds.maximum_wildcards = 1;
-  bounds.maximum_topic_nodes = 12;
+  bounds.maximum_topic_nodes = 16;
   BrokerBench bounded(shards(), bounds);
   auto& client = bounded.connect("client");
   const auto answer = [&](TestClient& who, std::string_view filter) {
@@ -406,8 +406,8 @@ TEST_P(ShardTest, BoundsSubscriptionsTheirShapeAndTheirTree) {
   for (int i = 0; i < 20; ++i)
     for (int k = 0; k < 3; ++k)
       granted += answer(bounded.connect("client-" + std::to_string(i)), "n/" + std::to_string(100 * i + k)) == Reason::success;
-  EXPECT_LE(granted, shards() * 12 * 3) << "each client came three times, and its former subscription went";
-  EXPECT_LE(bounded.counters().subscriptions, shards() * 12);
+  EXPECT_LE(granted, shards() * 16 * 3) << "each client came three times, and its former subscription went";
+  EXPECT_LE(bounded.counters().subscriptions, shards() * 16);
   EXPECT_GE(granted, 1U);
 }
 

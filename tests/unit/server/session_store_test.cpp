@@ -33,9 +33,9 @@ using testing::text;
 
 class SessionStoreTest : public ::testing::Test {
  protected:
-  void open() {
+  void open(std::uint64_t messages_per_key = MessageKeys::messages_per_key) {
     store.reset();
-    auto opened = open_session_store(folder.path() + "/sessions.db", *key, random);
+    auto opened = open_session_store(folder.path() + "/sessions.db", *key, random, messages_per_key);
     ASSERT_TRUE(opened) << opened.error().what;
     store = *std::move(opened);
   }
@@ -147,6 +147,17 @@ TEST_F(SessionStoreTest, HoldsNoPayloadInClearAndNothingForAnotherKey) {
   const auto loaded = store->load(now).value();
   EXPECT_TRUE(loaded.restored.retained.empty());
   EXPECT_EQ(loaded.unreadable, 1U);
+}
+
+TEST_F(SessionStoreTest, AKeyThatHasSealedSoManyIsReplaced) {
+  open(3);
+  for (Number number = 1; number <= 10; ++number)
+    write({broker::RetainedSaved{message(number, "t/" + std::to_string(number), "kept", number)}});
+  EXPECT_EQ(by_hand().number("SELECT count(DISTINCT epoch) FROM message_1").value(), 4U) << "three each";
+  open();
+  const auto loaded = store->load(now).value();
+  EXPECT_EQ(loaded.restored.retained.size(), 10U);
+  EXPECT_EQ(loaded.unreadable, 0U);
 }
 
 TEST_F(SessionStoreTest, StoresASharedMessageOnceAndLetsItGoWithTheLast) {

@@ -1,147 +1,15 @@
 // Shards on their threads: one that is busy does not stop the others.
 #include "server/shard_thread.h"
 
-#include <fcntl.h>
-#include <gtest/gtest.h>
-#include <poll.h>
-#include <sys/socket.h>
+#include <mutex>
+#include <set>
 
-#include <condition_variable>
-#include <future>
-
-#include "mqtt/packet.h"
-#include "sealmq/keystore.h"
-#include "support/fakes.h"
+#include "support/shard_threads.h"
 
 namespace sealmq::server {
 namespace {
 
-constexpr std::size_t shards = 3;
-constexpr int patience = 20'000;  // milliseconds
-
-/// A client's end of a socket.
-class Client {
- public:
-  explicit Client(int socket) : socket_(socket) {}
-
-  template <class Packet>
-  bool send(const Packet& packet) {
-    Buffer bytes;
-    if constexpr (std::is_same_v<Packet, mqtt::Connect>)
-      mqtt::encode(packet, bytes);
-    else
-      mqtt::encode(packet, mqtt::Version::v5, bytes);
-    for (std::size_t at = 0; at < bytes.size();) {
-      const ssize_t count = ::send(socket_.number(), bytes.data() + at, bytes.size() - at, MSG_NOSIGNAL | MSG_DONTWAIT);
-      if (count > 0) {
-        at += static_cast<std::size_t>(count);
-        continue;
-      }
-      pollfd writable{socket_.number(), POLLOUT, 0};
-      if (::poll(&writable, 1, patience) != 1) return false;
-    }
-    return true;
-  }
-  /// Waits for a packet of this type; others are thrown away.
-  bool got(mqtt::PacketType type, int milliseconds = patience) {
-    for (;;) {
-      const auto header = mqtt::decode_header(received_, mqtt::Version::v5);
-      if (header && *header && received_.size() >= (*header)->size + (*header)->remaining) {
-        const auto found = (*header)->type;
-        received_.erase(received_.begin(),
-                        received_.begin() + static_cast<std::ptrdiff_t>((*header)->size + (*header)->remaining));
-        if (found == type) return true;
-        continue;
-      }
-      pollfd readable{socket_.number(), POLLIN, 0};
-      if (::poll(&readable, 1, milliseconds) != 1) return false;
-      std::uint8_t part[65536];
-      const ssize_t count = ::recv(socket_.number(), part, sizeof part, MSG_DONTWAIT);
-      if (count <= 0) return false;
-      append(received_, Bytes(part, static_cast<std::size_t>(count)));
-    }
-  }
-
- private:
-  Descriptor socket_;
-  Buffer received_;
-};
-
-class ShardThreads : public ::testing::Test {
- protected:
-  ShardThreads() : key(make_memory_keys("broker", Kind::broker, random)) {
-    settings.limits.receive_maximum = 1000;
-    const auto policy = std::make_shared<const broker::Policy>(broker::Policy::make({rule()}).value());
-    const auto directory = std::make_shared<const Directory>(std::vector<Identity>());
-    for (std::size_t i = 0; i < shards; ++i) {
-      broker::Ports ports{{}, replays, journal, random};
-      ports.budget = &budget;
-      ports.interest = &interest;
-      for (const auto& scheme : all_schemes()) ports.schemes.push_back(scheme.broker_side(BrokerPorts{*key, random}));
-      all.push_back(std::make_unique<ShardThread>(i, all, settings, std::move(ports), policy, directory, shards, nullptr, workers,
-                                                  gate, key_exchanges));
-    }
-    for (const auto& shard : all) shard->start();
-  }
-  ~ShardThreads() override {
-    for (const auto& shard : all) shard->begin_stop();
-    for (const auto& shard : all) shard->join();
-    workers.stop();
-  }
-
-  static broker::TopicRule rule() {
-    broker::SchemeSet plain;
-    plain.add(all_schemes().size() - 1);
-    return {"#", plain, plain};
-  }
-  /// A name that this shard owns.
-  std::string name_at(std::size_t shard) {
-    for (;;) {
-      std::string name = "client-" + std::to_string(++names_);
-      if (broker::Shard::shard_of(name, shards, settings.shard_key) == shard) return name;
-    }
-  }
-  Client connect(std::size_t shard) {
-    int ends[2];
-    EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), 0);
-    all[shard]->adopt({Descriptor(ends[0]), {}, nullptr, {}}, broker::Peer{.address = "test"}, {});
-    Client client(ends[1]);
-    const std::string name = name_at(shard);
-    mqtt::Connect packet;
-    packet.client_id = name;
-    client.send(packet);
-    EXPECT_TRUE(client.got(mqtt::PacketType::connack));
-    return client;
-  }
-  /// Nothing is done there until the answer is set.
-  std::promise<void> hold(std::size_t shard) {
-    std::promise<void> release;
-    std::promise<void> begun;
-    all[shard]->post([&begun, wait = std::make_shared<std::future<void>>(release.get_future())](broker::Shard&, Now) {
-      begun.set_value();
-      wait->wait();
-    });
-    begun.get_future().wait();
-    return release;
-  }
-
-  testing::CountingRandom random;
-  testing::SimpleReplayMemory replays;
-  struct Quiet final : broker::Journal {
-    void refused(broker::Refusal, std::string_view, std::string_view, Now) override {}
-  } journal;
-  broker::Budget budget{64 << 20};
-  broker::Interest interest;
-  std::unique_ptr<KeyStore> key;
-  broker::Settings settings;
-  Workers workers{1};
-  KeyExchanges key_exchanges;
-  ConnectionGate gate{{}, budget, journal};
-  std::vector<std::unique_ptr<ShardThread>> all;
-
- private:
-  int names_ = 0;
-};
+using testing::ShardThreads;
 
 TEST_F(ShardThreads, OneThatIsBusyStopsNobodyElse) {
   Client reader = connect(2), quiet = connect(0), writer = connect(0), promised = connect(0);
@@ -202,6 +70,109 @@ TEST_F(ShardThreads, MessagesReachAllShardsHoweverManyThereAre) {
     ASSERT_TRUE(reader.got(mqtt::PacketType::publish));
     ASSERT_TRUE(reader.send(mqtt::Puback{.packet_id = static_cast<std::uint16_t>(i + 1), .properties = {}}));
   }
+}
+
+/// Plain MQTT, and beside it messages on a topic of their own whose slow part waits for somebody else.
+class SlowPlain final : public BrokerScheme {
+ public:
+  static constexpr std::string_view topic = "$waits";
+  explicit SlowPlain(std::unique_ptr<BrokerScheme> inner) : inner_(std::move(inner)) {}
+  const SchemeInfo& info() const override { return inner_->info(); }
+  bool recognises(const Incoming& message) const override { return takes(message.topic) || inner_->recognises(message); }
+  Result<Checked<Opened>> open(const Incoming& message, const Scene& scene) override { return inner_->open(message, scene); }
+  Result<> seal(const Outgoing& message, const Scene& scene, Buffer& out) override { return inner_->seal(message, scene, out); }
+  bool takes(std::string_view reserved) const override { return reserved == topic; }
+  std::unique_ptr<Preparation> prepare(const Incoming& incoming) override {
+    struct Waits final : Preparation {
+      void run() override {}
+      bool waits() const override { return true; }
+    };
+    return takes(incoming.topic) ? std::make_unique<Waits>() : nullptr;
+  }
+
+ private:
+  std::unique_ptr<BrokerScheme> inner_;
+};
+
+class SlowShardThreads : public ShardThreads {
+ protected:
+  SlowShardThreads()
+      : ShardThreads(nullptr, [](broker::Ports& ports) {
+          ports.schemes.back() = std::make_unique<SlowPlain>(std::move(ports.schemes.back()));
+        }) {}
+};
+
+// A database that does not answer, and roots that take long, delay nobody who wants the other.
+TEST_F(SlowShardThreads, WhatWaitsForOthersHasAThreadOfItsOwn) {
+  Client client = connect(0);
+  std::promise<void> over;
+  const auto is_over = std::make_shared<std::future<void>>(over.get_future());
+  ASSERT_TRUE(workers.computing.post([is_over] { is_over->wait(); }));  // its only thread
+  mqtt::Publish packet;
+  packet.topic = SlowPlain::topic;
+  packet.qos = mqtt::QoS::at_least_once;
+  packet.packet_id = 1;
+  ASSERT_TRUE(client.send(packet));
+  EXPECT_TRUE(client.got(mqtt::PacketType::puback));
+  over.set_value();
+}
+
+/// Writes nothing down but what began and what ended of messages on their way between shards.
+class TransitStore final : public SessionStore {
+ public:
+  struct Seen {
+    std::mutex mutex;
+    std::set<std::pair<broker::Number, std::uint32_t>> begun;  // and for which shard
+    std::size_t ended = 0;
+    std::size_t ended_before_they_began = 0;
+  };
+  explicit TransitStore(std::shared_ptr<Seen> seen) : seen_(std::move(seen)) {}
+  Result<Loaded> load(Now) override { return Loaded{}; }
+  Result<std::vector<Refused>> write(const std::vector<const broker::Batch*>& group, Now) override {
+    const std::lock_guard lock(seen_->mutex);
+    for (const broker::Batch* batch : group)
+      for (const broker::Change& change : batch->changes) {
+        if (const auto* saved = std::get_if<broker::TransitSaved>(&change)) seen_->begun.emplace(saved->transit, saved->shard);
+        const auto* over = std::get_if<broker::TransitEnded>(&change);
+        if (over == nullptr) continue;
+        ++seen_->ended;
+        seen_->ended_before_they_began += seen_->begun.erase({over->transit, over->shard}) == 0 ? 1 : 0;
+      }
+    return std::vector<Refused>();
+  }
+
+ private:
+  const std::shared_ptr<Seen> seen_;
+};
+
+class DurableShardThreads : public ShardThreads {
+ protected:
+  DurableShardThreads() : DurableShardThreads(std::make_shared<TransitStore::Seen>()) {}
+  explicit DurableShardThreads(std::shared_ptr<TransitStore::Seen> its)
+      : ShardThreads(std::make_unique<TransitStore>(its)), seen(std::move(its)) {}
+  const std::shared_ptr<TransitStore::Seen> seen;
+};
+
+// Whoever ends what is on its way must come behind the one that began it, or it would come back after a crash.
+TEST_F(DurableShardThreads, AMessageIsWithTheStoreBeforeItIsWithAnotherShard) {
+  Client reader = connect(1, {}, 3600), writer = connect(0);
+  ASSERT_TRUE(
+      reader.send(mqtt::Subscribe{.packet_id = 1, .properties = {}, .entries = {{"t", {.qos = mqtt::QoS::at_least_once}}}}));
+  ASSERT_TRUE(reader.got(mqtt::PacketType::suback));
+  mqtt::Publish packet;
+  packet.topic = "t";
+  packet.qos = mqtt::QoS::at_least_once;
+  for (packet.packet_id = 1; packet.packet_id <= 200; ++packet.packet_id) {
+    ASSERT_TRUE(writer.send(packet));
+    ASSERT_TRUE(writer.got(mqtt::PacketType::puback));
+    ASSERT_TRUE(reader.got(mqtt::PacketType::publish));
+    const Buffer& got = reader.body();  // the topic, which is one letter, and the identifier
+    const auto identifier = static_cast<std::uint16_t>(got[3] << 8 | got[4]);
+    ASSERT_TRUE(reader.send(mqtt::Puback{.packet_id = identifier, .properties = {}}));
+  }
+  const std::lock_guard lock(seen->mutex);
+  EXPECT_EQ(seen->ended_before_they_began, 0U);
+  EXPECT_GE(seen->ended, 100U);
 }
 
 }  // namespace
