@@ -48,12 +48,20 @@ enum class Replay : std::uint8_t {
   stale,   ///< its number is used up or fell behind the window
 };
 
-/// Remembers accepted messages across connections, shards and restarts. A mark that was answered `fresh` survives the end of the
-/// process by any signal. Any thread. An error means nothing was remembered and the message must be refused.
+/// Remembers accepted messages across connections, shards and restarts. Any thread.
 class ReplayMemory {
  public:
+  /// Whether a mark survives the end of the process by any signal.
+  enum class Keeping : std::uint8_t {
+    at_once,  ///< it does when judge() answers
+    later,    ///< it does when keep() was told of it: with the message, which would be lost if its mark alone survived
+  };
+
   virtual ~ReplayMemory() = default;
-  virtual Result<Replay> judge(const ReplayMark& mark, Now now) = 0;
+  /// An error means nothing was remembered and the message must be refused.
+  virtual Result<Replay> judge(const ReplayMark& mark, Now now, Keeping keeping = Keeping::at_once) = 0;
+  /// Marks that judge() answered `fresh`, all of them or none. Errors: environment; they can be given again.
+  virtual Result<> keep(std::span<const ReplayMark> marks, Now now) = 0;
 };
 
 }  // namespace sealmq

@@ -61,10 +61,10 @@ void Core::refuse(Link& link, const Refused& why, Now now, bool may_disconnect) 
   end(link, Ending::refused_too_often, true, now);
 }
 
-Admission<std::monostate> Core::judge_replay(const std::optional<ReplayMark>& mark, bool& repeat, Now now) {
+Admission<std::monostate> Core::judge_replay(const std::optional<ReplayMark>& mark, bool& repeat, Now now, Keeping keeping) {
   repeat = false;
   if (!mark) return {};
-  auto judged = ports.replays.judge(*mark, now);
+  auto judged = ports.replays.judge(*mark, now, keeping);
   if (!judged) return refused(Refusal::limit_reached, judged.error().what, Reason::implementation_specific_error);
   if (*judged == Replay::stale) return refused(Refusal::replay, "its sequence number is used up");
   repeat = *judged == Replay::repeat;
@@ -139,10 +139,12 @@ Admission<Core::Admitted> Core::entitle(Link& link, BrokerScheme::Checked<Opened
                                                    (may.empty() ? "" : " with QoS " + std::to_string(static_cast<int>(qos))));
   if (auto judged = judge_once(o.key_mark, "by a key that was used before", now); !judged) return tl::unexpected(judged.error());
   bool repeat = false;
-  if (auto judged = judge_replay(o.mark, repeat, now); !judged) return tl::unexpected(judged.error());
+  const auto keeping = settings.durable && qos != mqtt::QoS::at_most_once && !o.repeat ? Keeping::later : Keeping::at_once;
+  if (auto judged = judge_replay(o.mark, repeat, now, keeping); !judged) return tl::unexpected(judged.error());
+  const auto unkept = keeping == Keeping::later && !repeat ? o.mark : std::nullopt;
   repeat = repeat || o.repeat;
   if (author != nullptr && !repeat && link.session != nullptr) hear(*link.session, author->name);
-  return Admitted{std::move(opened), author, scheme, repeat};
+  return Admitted{std::move(opened), author, scheme, repeat, unkept};
 }
 
 /// What was admitted, as the core passes it on.
@@ -207,10 +209,15 @@ Core::Accepted Core::pass_on(Link& link, const mqtt::Publish& packet, const Admi
     view.expires = now.steady + std::uint64_t{1000} * *packet.properties.message_expiry_interval;
   std::size_t before = changes.size();
   const bool is_wanted = publish(view, now);
+  const bool relies = changes.size() != before;
+  if (admitted.unkept && !keep_mark(*admitted.unkept, relies, now)) {
+    refuse(link, {Refusal::limit_reached, Reason::implementation_specific_error, "its mark cannot be kept"}, now);
+    return {Reason::implementation_specific_error};
+  }
   // Whoever reads acknowledgements on the way is told nothing of a topic that was hidden.
   const bool tells = !is_wanted && packet.qos != mqtt::QoS::at_most_once && !packet.topic.starts_with('$') &&
                      !may_be_wanted_elsewhere(view.topic);
-  return {tells ? Reason::no_matching_subscribers : Reason::success, changes.size() != before};
+  return {tells ? Reason::no_matching_subscribers : Reason::success, relies};
 }
 
 PendingWill Core::keep_will(const Link& link, std::string_view client_id, MessageView view, const mqtt::Will& will) {
@@ -234,6 +241,8 @@ Admission<PendingWill> Core::admit_will(Link& link, std::string_view client_id, 
   auto admitted = admit(link, will.topic, will.payload, will.qos, now);
   if (!admitted) return tl::unexpected(admitted.error());
   if (admitted->repeat) return refused(Refusal::replay, "the Will is a copy");
+  if (admitted->unkept && !keep_mark(*admitted->unkept, false, now))
+    return refused(Refusal::limit_reached, "its mark cannot be kept", Reason::implementation_specific_error);
   mqtt::Properties properties = will.properties;
   std::erase_if(properties.user, bears_evidence);
   bool has_any = travels(properties) || properties.message_expiry_interval;

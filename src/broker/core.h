@@ -129,6 +129,7 @@ class Core {
     const Identity* author;  ///< who the message names, or else who logged in; null: nobody
     std::size_t scheme;
     bool repeat;
+    std::optional<ReplayMark> unkept;  ///< to be kept when the message is
   };
   /// Verified by one of the schemes that policy allows here, by an author who may publish it, and not a replay.
   Admission<Admitted> admit(Link& link, std::string_view topic, Bytes payload, mqtt::QoS qos, Now now);
@@ -233,10 +234,14 @@ class Core {
   void erased(const Message& message) {
     if (index == 0) change(RetainedEnded{std::string(message.view().topic), message.view().stamp});
   }
+  /// Makes a mark survive with the present batch, or at once if nothing has been collected for it. False: it could not.
+  bool keep_mark(const ReplayMark& mark, bool relies, Now now);
+  /// The marks of messages in batches up to this one. False: they could not be kept, and what was promised has to wait.
+  bool keep_marks(std::uint64_t batch, Now now);
   bool is_stored(std::uint64_t batch) const { return batch <= stored_; }
   std::uint64_t present_batch() const { return changes.empty() ? batch_ - 1 : batch_; }
   std::optional<Batch> take_changes(Now now);
-  bool has_changes() const { return !changes.empty() || !held_.empty(); }
+  bool has_changes() const { return !changes.empty() || !held_.empty() || written_ > stored_; }
   bool has_urgent_changes() const { return urgent_ || last_urgent_ > given_; }
   std::size_t count_changes() const { return changes.size() + held_changes_; }
   std::size_t restore(const Restored& restored, Now now);
@@ -317,6 +322,11 @@ class Core {
     std::uint64_t since;    ///< steady
     bool empty() const { return withdrawn == changes.size(); }
   };
+  /// The mark of a message in a batch that is not stored yet.
+  struct Unkept {
+    std::uint64_t batch;
+    ReplayMark mark;
+  };
   /// In which form a message leaves.
   struct Leaving {
     std::uint8_t scheme;
@@ -335,7 +345,9 @@ class Core {
 
   // admission.cpp
   PendingWill keep_will(const Link& link, std::string_view client_id, MessageView view, const mqtt::Will& will);
-  Admission<std::monostate> judge_replay(const std::optional<ReplayMark>& mark, bool& repeat, Now now);
+  using Keeping = ReplayMemory::Keeping;
+  Admission<std::monostate> judge_replay(const std::optional<ReplayMark>& mark, bool& repeat, Now now,
+                                         Keeping keeping = Keeping::at_once);
   /// The same for what must not come twice.
   Admission<std::monostate> judge_once(const std::optional<ReplayMark>& mark, const char* cause, Now now);
   /// May its author publish it here, and is it new?
@@ -476,7 +488,9 @@ class Core {
   std::uint64_t stamp_ = 0;
   std::uint64_t last_number_ = 0;
   std::uint64_t batch_ = 1;        // collects now
-  std::uint64_t stored_ = 0;       // and everything before it is stored up to here
+  std::uint64_t stored_ = 0;       // and everything before it is stored up to here, with the marks of replays
+  std::uint64_t written_ = 0;      // likewise, but for marks that could not be kept
+  std::deque<Unkept> unkept_;      // by batch
   std::deque<Held> held_;          // in order, behind those that the store was given
   std::uint64_t given_ = 0;        // to the store, up to here
   std::uint64_t last_urgent_ = 0;  // has to be written as things are, with what stands before it

@@ -98,8 +98,30 @@ void Core::promise(Link& link, Promise promise, bool relies) {
   promises_.push_back(std::move(promise));
 }
 
+bool Core::keep_mark(const ReplayMark& mark, bool relies, Now now) {
+  if (!relies) return ports.replays.keep({&mark, 1}, now).has_value();
+  unkept_.push_back({present_batch(), mark});
+  return true;
+}
+
+bool Core::keep_marks(std::uint64_t batch, Now now) {
+  std::vector<ReplayMark> marks;
+  for (const Unkept& unkept : unkept_) {
+    if (unkept.batch > batch) break;
+    marks.push_back(unkept.mark);
+  }
+  if (marks.empty()) return true;
+  if (!ports.replays.keep(marks, now)) return false;
+  unkept_.erase(unkept_.begin(), unkept_.begin() + static_cast<std::ptrdiff_t>(marks.size()));
+  return true;
+}
+
 void Core::stored(std::uint64_t batch, Now now) {
-  stored_ = std::max(stored_, batch);
+  written_ = std::max(written_, batch);
+  // A message is stored first: if the process ends before its mark is kept, the author's next try is taken once more. The other
+  // way round it would be taken for a copy, acknowledged and lost.
+  if (!keep_marks(written_, now)) return;  // take_changes() tries again
+  stored_ = written_;
   while (!promises_.empty() && is_stored(promises_.front().batch)) {
     Promise promise = std::move(promises_.front());
     promises_.pop_front();
@@ -168,6 +190,7 @@ std::optional<Batch> Core::take_changes(Now now) {
     held_changes_ += changes.size();
     held_.push_back({batch_++, std::exchange(changes, {}), std::exchange(withdrawn_, 0), now.steady});
   }
+  if (written_ > stored_) stored(written_, now);
   pass_over_empty_batches(now);
   std::size_t leaving = count_leaving(now);
   if (leaving == 0) return std::nullopt;

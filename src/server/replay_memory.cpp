@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstring>
 #include <limits>
+#include <map>
 #include <mutex>
 #include <optional>
 
@@ -75,7 +76,7 @@ class VolatileMemory : public ReplayMemory {
  public:
   explicit VolatileMemory(ReplayLimits limits) : table_(limits.digests) {}
 
-  Result<Replay> judge(const ReplayMark& mark, Now now) override {
+  Result<Replay> judge(const ReplayMark& mark, Now now, Keeping) override {
     const std::lock_guard lock(mutex_);
     table_.drop_expired(clock_.wall(now), drops_per_message);
     const auto verdict = table_.look(mark, now);
@@ -87,6 +88,7 @@ class VolatileMemory : public ReplayMemory {
     if (mark.ordered) table_.put_window(mark.scheme, mark.author, table_.window_after(mark));
     return verdict;
   }
+  Result<> keep(std::span<const ReplayMark>, Now) override { return {}; }
 
  private:
   std::mutex mutex_;
@@ -94,7 +96,7 @@ class VolatileMemory : public ReplayMemory {
   ReplayTable table_;
 };
 
-/// What judge() remembered about one message.
+/// What is kept about one message, or what is known of an author's numbers.
 struct Remembered {
   std::string scheme;
   bool keeps_digest = false;
@@ -104,6 +106,19 @@ struct Remembered {
   ReplayTable::Name author{};
   ReplayWindow window;
 };
+
+Remembered remembered(const ReplayMark& mark, Now now) {
+  Remembered r;
+  r.scheme = mark.scheme;
+  r.keeps_digest = keeps_digest(mark, now);
+  r.digest = mark.digest;
+  r.forget_after = mark.forget_after;
+  r.has_window = mark.ordered;
+  r.author = mark.author;
+  // Its own number alone: others that the author's window holds may belong to messages that are not kept yet.
+  if (mark.ordered) r.window = ReplayWindow::starting_with(mark.sequence);
+  return r;
+}
 
 /// In the journal, after the length of all this in a u16:
 ///
@@ -215,29 +230,23 @@ class FileMemory : public StoredReplayMemory {
     return memory;
   }
 
-  Result<Replay> judge(const ReplayMark& mark, Now now) override {
+  Result<Replay> judge(const ReplayMark& mark, Now now, Keeping keeping) override {
     const std::lock_guard lock(mutex_);
     table_.drop_expired(clock_.wall(now), drops_per_message);
     const auto verdict = table_.look(mark, now);
     if (verdict != Replay::fresh) return verdict;
-    Remembered remembered;
-    remembered.scheme = mark.scheme;
-    remembered.keeps_digest = keeps_digest(mark, now);
-    if (remembered.keeps_digest && !table_.has_room_for(mark.author)) return full();
-    remembered.digest = mark.digest;
-    remembered.forget_after = mark.forget_after;
-    remembered.has_window = mark.ordered;
-    remembered.author = mark.author;
-    if (mark.ordered) remembered.window = table_.window_after(mark);
-    if (!remembered.keeps_digest && !remembered.has_window) return verdict;
-
-    // First the file, then the table: a failure leaves both as they were.
-    record_.clear();
-    encode(remembered, record_);
-    TRY(journals_[active_].append(record_));
-    put(remembered, &mark.author);
-    fresh_.push_back(std::move(remembered));
+    const bool with_digest = keeps_digest(mark, now);
+    if (with_digest && !table_.has_room_for(mark.author)) return full();
+    // First the file, then the table: a failure leaves both as they were. As long as it refuses, nothing is put off either.
+    if (keeping == Keeping::at_once || refuses_) TRY(append({&mark, 1}, now));
+    if (with_digest) table_.put_digest(mark.scheme, mark.digest, mark.forget_after, &mark.author);
+    if (mark.ordered) table_.put_window(mark.scheme, mark.author, table_.window_after(mark));
     return verdict;
+  }
+
+  Result<> keep(std::span<const ReplayMark> marks, Now now) override {
+    const std::lock_guard lock(mutex_);
+    return append(marks, now);
   }
 
   void count_in(broker::Budget& budget) override {
@@ -276,6 +285,7 @@ class FileMemory : public StoredReplayMemory {
   struct Statements {
     Statement put_digest;
     Statement put_window;
+    Statement window;
     Statement purge;
     Statement changes;
 
@@ -284,12 +294,13 @@ class FileMemory : public StoredReplayMemory {
       auto put_window =
           TRY(database.prepare("INSERT INTO replay_window_1 VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
                                "highest = excluded.highest, used = excluded.used"));
+      auto window = TRY(database.prepare("SELECT highest, used FROM replay_window_1 WHERE scheme = ? AND author = ?"));
       auto purge =
           TRY(database.prepare("DELETE FROM replay_digest_1 WHERE forget_after < ? AND forget_after <= "
                                "(SELECT max(forget_after) FROM (SELECT forget_after FROM replay_digest_1 ORDER BY "
                                "forget_after LIMIT 5000))"));
       auto changes = TRY(database.prepare("SELECT changes()"));
-      return Statements{std::move(put_digest), std::move(put_window), std::move(purge), std::move(changes)};
+      return Statements{std::move(put_digest), std::move(put_window), std::move(window), std::move(purge), std::move(changes)};
     }
   };
 
@@ -321,41 +332,61 @@ class FileMemory : public StoredReplayMemory {
     return {};
   }
 
+  Result<> append(std::span<const ReplayMark> marks, Now now) {
+    record_.clear();
+    const std::size_t before = fresh_.size();
+    for (const ReplayMark& mark : marks) {
+      Remembered r = remembered(mark, now);
+      if (!r.keeps_digest && !r.has_window) continue;
+      encode(r, record_);
+      fresh_.push_back(std::move(r));
+    }
+    const auto appended = record_.empty() ? Result<>{} : journals_[active_].append(record_);
+    if (!appended) fresh_.resize(before);
+    refuses_ = !appended;
+    return appended;
+  }
+
   /// Which of the two is the older one does not matter: windows only grow.
   Result<> take_over_journals() {
     std::vector<Remembered> found;
     for (Journal& journal : journals_)
       for (Remembered& remembered : TRY(journal.read())) found.push_back(std::move(remembered));
-    for (Remembered& remembered : found) put_if_later(remembered);
+    for (const Remembered& remembered : found) put(remembered);
     if (!found.empty()) TRY(write(found));
     for (Journal& journal : journals_) TRY(journal.clear());
     return {};
   }
-  void put_if_later(Remembered& remembered) {
-    if (remembered.has_window) {
-      const ReplayWindow present = table_.window(remembered.scheme, remembered.author);
-      if (present.highest >= remembered.window.highest) remembered.window = joined(present, remembered.window);
-    }
-    put(remembered);
-  }
-  /// `later` has the higher number.
-  static ReplayWindow joined(ReplayWindow later, const ReplayWindow& earlier) {
-    const auto behind = later.highest - earlier.highest;
-    if (behind < 64) later.used |= earlier.used << behind;
-    return later;
-  }
   /// What was remembered before the start counts for nobody.
-  void put(const Remembered& remembered, const ReplayTable::Name* author = nullptr) {
-    if (remembered.keeps_digest) table_.put_digest(remembered.scheme, remembered.digest, remembered.forget_after, author);
-    if (remembered.has_window) table_.put_window(remembered.scheme, remembered.author, remembered.window);
+  void put(const Remembered& r) {
+    if (r.keeps_digest) table_.put_digest(r.scheme, r.digest, r.forget_after);
+    if (r.has_window) table_.put_window(r.scheme, r.author, joined(table_.window(r.scheme, r.author), r.window));
+  }
+  /// Either may be the empty one.
+  static ReplayWindow joined(ReplayWindow one, ReplayWindow other) {
+    if (one.used == 0) return other;
+    if (other.used == 0) return one;
+    if (one.highest < other.highest) std::swap(one, other);
+    const auto behind = one.highest - other.highest;
+    if (behind < 64) one.used |= other.used << behind;
+    return one;
   }
 
   Result<> write(const std::vector<Remembered>& some) {
     auto transaction = TRY(sqlite::Transaction::begin(database_));
+    std::map<std::pair<std::string_view, ReplayTable::Name>, ReplayWindow> windows;
     for (const Remembered& r : some) {
       if (r.keeps_digest) TRY(statements_.put_digest.bind(comparable(r.forget_after)).bind(r.scheme).bind(Bytes(r.digest)).run());
-      if (r.has_window)
-        TRY(statements_.put_window.bind(r.scheme).bind(Bytes(r.author)).bind(r.window.highest).bind(r.window.used).run());
+      if (!r.has_window) continue;
+      ReplayWindow& window = windows[{r.scheme, r.author}];
+      window = joined(window, r.window);
+    }
+    for (auto& [whose, window] : windows) {
+      const auto& [scheme, author] = whose;
+      Statement& stored = statements_.window.bind(scheme).bind(Bytes(author));
+      if (TRY(stored.step())) window = joined(window, {stored.number(0), stored.number(1)});
+      stored.reset();
+      TRY(statements_.put_window.bind(scheme).bind(Bytes(author)).bind(window.highest).bind(window.used).run());
     }
     return transaction.commit();
   }
@@ -374,6 +405,7 @@ class FileMemory : public StoredReplayMemory {
   broker::Charge charge_;
   std::vector<Remembered> fresh_;  // in the active journal, and not on its way to the database
   Buffer record_;                  // scratch
+  bool refuses_ = false;           // the journal, when it was last told something
 };
 
 }  // namespace

@@ -15,9 +15,9 @@ struct ReplayLimits {
   std::size_t digests = 4'000'000;
 };
 
-/// A mark is in a journal beside the database before judge() answers `fresh`, at the price of one write to a file, so that the
-/// end of the process loses none. maintain() brings it into the database and to the disk; a loss of power may lose what came
-/// since, and freshness alone refuses those.
+/// A mark that is kept is in a journal beside the database, at the price of one write to a file, so that the end of the process
+/// does not lose it. maintain() brings it into the database and to the disk; a loss of power may lose what came since, and
+/// freshness alone refuses those.
 class StoredReplayMemory : public ReplayMemory {
  public:
   /// Writes what is new, removes what may be forgotten. For a thread of its own, several times a second: it waits for the disk,

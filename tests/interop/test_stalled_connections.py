@@ -48,11 +48,14 @@ class StalledConnections(unittest.TestCase):
         self._bystanders.start()
         self.addCleanup(self._bystanders_noticed_nothing)
 
+    def metrics(self):
+        with urllib.request.urlopen(self.broker.admin_url + "/metrics", timeout=PATIENCE) as answer:
+            return dict(line.rsplit(" ", 1) for line in answer.read().decode().splitlines() if not line.startswith("#"))
+
     def figures(self):
         """Clients, sessions and subscriptions, as an operator sees them."""
-        with urllib.request.urlopen(self.broker.admin_url + "/metrics", timeout=PATIENCE) as answer:
-            lines = dict(line.rsplit(" ", 1) for line in answer.read().decode().splitlines() if not line.startswith("#"))
-        return [lines["sealmq_" + name] for name in ("clients_connected", "sessions", "subscriptions")]
+        metrics = self.metrics()
+        return [metrics["sealmq_" + name] for name in ("clients_connected", "sessions", "subscriptions")]
 
     def _talk(self):
         """Two ordinary clients that talk to each other all the time."""
@@ -169,7 +172,7 @@ class StalledConnections(unittest.TestCase):
 
     def test_connections_that_are_reset_leave_nothing_behind(self):
         def open_files():
-            return len(os.listdir(f"/proc/{self.broker.pid}/fd"))
+            return int(self.metrics()["process_open_fds"])  # /proc/PID/fd of a process that holds keys is root's
         self.assertTrue(wait_until(lambda: self._rounds > 0 or self._trouble))
         before, sessions = open_files(), self.figures()
         for number in range(300):

@@ -65,6 +65,7 @@ void BrokerBench::let_store(std::size_t batches) {
 void BrokerBench::crash(std::size_t shards) {
   waiting_.clear();
   store_held_ = false;
+  replays.lose_what_is_not_kept();
   for (auto& client : clients_) client.closed = true;
   start(shards == 0 ? shards_.size() : shards);
   broker::Restored restored = store_->restored(now);

@@ -28,20 +28,39 @@ class CountingRandom : public Random {
 /// As the interface says, without a disk.
 class SimpleReplayMemory : public ReplayMemory {
  public:
-  Result<Replay> judge(const ReplayMark& mark, Now) override {
+  Result<Replay> judge(const ReplayMark& mark, Now, Keeping keeping) override {
     if (broken) return fail(Blame::environment, "no memory today");
-    std::string scheme(mark.scheme);
-    if (!digests_.insert({scheme, mark.digest}).second) return Replay::repeat;
-    if (!mark.ordered) return Replay::fresh;
-    auto& used = sequences_[{scheme, mark.author}];
-    if (!used.empty() && mark.sequence + 64 <= *used.rbegin()) return Replay::stale;
-    return used.insert(mark.sequence).second ? Replay::fresh : Replay::stale;
+    if (known_.digests.contains({std::string(mark.scheme), mark.digest})) return Replay::repeat;
+    if (mark.ordered) {
+      const auto& used = known_.sequences[{std::string(mark.scheme), mark.author}];
+      if (used.contains(mark.sequence) || (!used.empty() && mark.sequence + 64 <= *used.rbegin())) return Replay::stale;
+    }
+    known_.add(mark);
+    if (keeping == Keeping::at_once) kept_.add(mark);
+    return Replay::fresh;
   }
+  Result<> keep(std::span<const ReplayMark> marks, Now) override {
+    if (broken) return fail(Blame::environment, "no memory today");
+    for (const ReplayMark& mark : marks) kept_.add(mark);
+    return {};
+  }
+  /// As the end of the process does.
+  void lose_what_is_not_kept() { known_ = kept_; }
+
   bool broken = false;
 
  private:
-  std::set<std::pair<std::string, std::array<std::uint8_t, 32>>> digests_;
-  std::map<std::pair<std::string, std::array<std::uint8_t, 32>>, std::set<std::uint64_t>> sequences_;
+  struct Marks {
+    using Name = std::pair<std::string, std::array<std::uint8_t, 32>>;
+    std::set<Name> digests;
+    std::map<Name, std::set<std::uint64_t>> sequences;
+
+    void add(const ReplayMark& mark) {
+      digests.insert({std::string(mark.scheme), mark.digest});
+      if (mark.ordered) sequences[{std::string(mark.scheme), mark.author}].insert(mark.sequence);
+    }
+  };
+  Marks known_, kept_;
 };
 
 class RecordingJournal : public broker::Journal {

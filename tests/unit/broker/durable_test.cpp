@@ -73,6 +73,63 @@ TEST_P(DurableTest, ACopyIsAcknowledgedWhenTheFirstIsStored) {
   EXPECT_EQ(again.answers.size(), 1U);
 }
 
+TEST_P(DurableTest, ASignedMessageIsNotLostWithItsMarkRemembered) {
+  // The broker ends after so many batches have reached the disk; the author hears nothing, and sends it again.
+  broker.allow({"sl1"}, {"sl1", "plain"});
+  Party device(broker, "boiler", {"t"}, {}, "sl1");
+  for (std::size_t stored = 0; stored < 8; ++stored) {
+    const std::string id = "reader-" + std::to_string(stored), text = "one-" + std::to_string(stored) + " ";
+    auto& reader = returning(id);
+    broker.subscribe(reader, "t", {.qos = QoS::at_least_once});
+    broker.cut(reader);
+    const std::string frame = protect(device, broker, "t", "one-" + std::to_string(stored));
+    auto& writer = returning("writer");
+    broker.hold_store();
+    broker.publish(writer, "t", frame, QoS::at_least_once, false, 1);
+    broker.let_store(stored);
+    const bool acknowledged = !writer.answers.empty();
+    broker.crash();
+    auto& again = returning("writer");
+    broker.publish(again, "t", frame, QoS::at_least_once, false, 1);
+    ASSERT_EQ(again.answers.size(), 1U) << stored;
+    const std::string got = payloads(returning(id));
+    if (acknowledged)
+      EXPECT_EQ(got, text) << "a copy of what was acknowledged went through; stored " << stored;
+    else
+      EXPECT_TRUE(got == text || got == text + text) << got << "; stored " << stored;
+  }
+}
+
+TEST_P(DurableTest, ASignedMessageIsAcknowledgedWhenItsMarkIsKept) {
+  broker.allow({"sl1"}, {"sl1", "plain"});
+  Party device(broker, "boiler", {"t"}, {}, "sl1");
+  auto& reader = returning("reader");
+  broker.subscribe(reader, "t", {.qos = QoS::at_least_once});
+  broker.cut(reader);
+  auto& writer = returning("writer");
+  broker.hold_store();
+  broker.publish(writer, "t", protect(device, broker, "t", "one"), QoS::at_least_once, false, 1);
+  broker.replays.broken = true;
+  broker.let_store();
+  EXPECT_TRUE(writer.answers.empty());
+  broker.replays.broken = false;
+  broker.send(writer, mqtt::Pingreq{});
+  EXPECT_EQ(writer.answers.size(), 1U);
+}
+
+TEST_P(DurableTest, WhatNobodyHasToStoreIsMarkedBeforeItIsAcknowledged) {
+  broker.allow({"sl1"}, {"sl1", "plain"});
+  Party device(broker, "boiler", {"t"}, {}, "sl1");
+  broker.hold_store();
+  for (const QoS qos : {QoS::at_most_once, QoS::at_least_once}) {
+    const std::string frame = protect(device, broker, "t", "one");
+    broker.publish(returning("writer"), "t", frame, qos, false, 1);
+    broker.crash();
+    broker.publish(returning("writer"), "t", frame, qos, false, 1);
+  }
+  EXPECT_EQ(broker.refused(broker::Refusal::replay), 2U);
+}
+
 TEST_P(DurableTest, DoesNotWaitWhenNobodyHasToBeRemembered) {
   for (int i = 0; i < 3; ++i) {  // they came and went
     auto& lasting = returning("lasting-" + std::to_string(i));

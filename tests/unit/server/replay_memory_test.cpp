@@ -274,6 +274,46 @@ TEST_F(StoredReplayMemoryTest, AKilledProcessLosesNothing) {
   }
 }
 
+TEST_F(StoredReplayMemoryTest, WhatIsToBeKeptLaterIsLostWithoutIt) {
+  const auto later = ReplayMemory::Keeping::later;
+  {
+    const auto memory = open();
+    for (std::uint64_t i = 1; i <= 4; ++i) {
+      EXPECT_EQ(memory->judge(numbered(i), at(noon), later).value(), Replay::fresh);
+      EXPECT_EQ(memory->judge(numbered(i), at(noon), later).value(), Replay::repeat);
+    }
+    const std::array kept{numbered(2), numbered(4)};
+    ASSERT_TRUE(memory->keep(kept, at(noon)));
+  }
+  const auto come_back = [&] {
+    const auto memory = open();
+    EXPECT_EQ(judge(*memory, numbered(2)), Replay::repeat);
+    EXPECT_EQ(judge(*memory, numbered(4)), Replay::repeat);
+    EXPECT_EQ(memory->judge(numbered(1), at(noon), later).value(), Replay::fresh);
+    EXPECT_EQ(memory->judge(numbered(3), at(noon), later).value(), Replay::fresh);
+    return memory->maintain(at(noon)).has_value();
+  };
+  EXPECT_TRUE(come_back()) << "from the journal";
+  EXPECT_TRUE(come_back()) << "from the database, which holds nothing of 1 and 3 either";
+}
+
+TEST_F(StoredReplayMemoryTest, NothingIsPutOffWhileTheFileRefuses) {
+  const auto memory = open();
+  const auto later = ReplayMemory::Keeping::later;
+  ASSERT_TRUE(memory->judge(numbered(7), at(noon), later));
+  struct rlimit before {};
+  ::getrlimit(RLIMIT_FSIZE, &before);
+  ::signal(SIGXFSZ, SIG_IGN);
+  const struct rlimit none { 0, before.rlim_max };
+  ::setrlimit(RLIMIT_FSIZE, &none);  // as if the disk were full
+  const std::array marks{numbered(7)};
+  EXPECT_FALSE(memory->keep(marks, at(noon)));
+  EXPECT_FALSE(memory->judge(numbered(8), at(noon), later));
+  ::setrlimit(RLIMIT_FSIZE, &before);
+  EXPECT_TRUE(memory->keep(marks, at(noon)));
+  EXPECT_EQ(memory->judge(numbered(8), at(noon), later).value(), Replay::fresh);
+}
+
 TEST_F(StoredReplayMemoryTest, MaintenanceRemovesWhatIsForgottenAndOnlyThat) {
   const auto memory = open();
   for (std::uint64_t i = 0; i < 1200; ++i) {
