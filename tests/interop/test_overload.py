@@ -5,6 +5,7 @@ import contextlib
 import multiprocessing
 import os
 import re
+import select
 import socket
 import struct
 import subprocess
@@ -242,7 +243,14 @@ def slow_consumers(a):
             break
         a.swallow(connection)
         a.counts()
-    time.sleep(5)  # slow_consumer_timeout and time for a busy machine; they still do not read
+    waiting = select.poll()  # not for anything to read: they still do not
+    for stalled in everybody:
+        waiting.register(stalled, select.POLLRDHUP)
+    end = time.monotonic() + 5  # slow_consumer_timeout and time for a busy machine
+    while everybody and (left := end - time.monotonic()) > 0:
+        for number, _ in waiting.poll(1000 * left):
+            waiting.unregister(number)
+            everybody = [stalled for stalled in everybody if stalled.fileno() != number]
 
 
 def unread_answers(a):
