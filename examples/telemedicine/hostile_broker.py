@@ -15,8 +15,10 @@ It says on standard output what it does. It meddles with MQTT 3.1.1 and 5, and o
 """
 import argparse
 import asyncio
+import re
 
 PUBLISH, PUBACK, PUBREC, PUBREL, PUBCOMP = 3, 4, 5, 6, 7
+LONGEST_BY_CHANCE = 16  # printable characters in a row in what is encrypted
 DEEDS = ("read", "swap", "change", "replay", "move", "drop", "reorder")
 
 
@@ -104,8 +106,8 @@ class Hostile:
         self.messages += 1
         turn = self.messages
         if "read" in self.deeds:
-            text = "".join(chr(c) for c in publish.payload if 32 <= c < 127)
-            readable = "pulse" in text or "{" in text and "}" in text
+            text = max(re.findall(rb"[ -~]+", publish.payload), key=len, default=b"").decode()
+            readable = "pulse" in text or len(text) >= LONGEST_BY_CHANCE
             self.tell(f"read: {len(publish.payload)} octets on {publish.topic}: {text if readable else 'nothing to be made of them'}")
         if "drop" in self.deeds and turn % 7 == 0:
             self.tell(f"drop: message {turn} on {publish.topic}")

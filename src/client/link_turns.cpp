@@ -212,6 +212,7 @@ void AsyncClient::Link::on(const Notice& event) {
 
 void AsyncClient::Link::on(Closed event) {
   closed_ = event.error;
+  clock_.cancel();  // or a loop with nothing to do would go on until it rings
   if (!leaving_) {
     flush();  // a last DISCONNECT that says why
     error_code ignored;

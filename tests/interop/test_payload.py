@@ -315,7 +315,7 @@ class Payload(unittest.TestCase):
                 result = self.run_any("key", "rotate", "a", "--key", "admin.key", "--topic-keys", "admin", *refusing)
                 self.assertEqual(result.returncode, 3, result.stderr)
                 self.assertIn("not yet sent", result.stderr)
-                self.assertIn("hint: sealmq key share 'a' sends it", result.stderr)
+                self.assertIn("sealmq key share 'a' sends it", result.stderr)
                 self.assertEqual(len(listed()), 2, "a second try makes no second key")
         new = next(key for key in listed() if key["state"] == "active")
         self.assertTrue(new["not_sent"])

@@ -23,6 +23,7 @@ require("openssl")
 
 RUN = 8  # characters
 PATIENCE = 20  # seconds
+RUNNERS = 4 * os.cpu_count()  # commands at a time: some wait, or run until they are ended
 
 CONFIGURATION = """
 [[listener]]
@@ -349,7 +350,7 @@ class Secrets(unittest.TestCase):
         cls.home = Home()
         cls.numbers = itertools.count()
         cls.runners = queue.SimpleQueue()
-        for _ in range(os.cpu_count()):
+        for _ in range(RUNNERS):
             runner = Runner(cls.home.path)
             cls.addClassCleanup(runner.close)
             cls.runners.put(runner)
@@ -378,7 +379,7 @@ class Secrets(unittest.TestCase):
             shutil.rmtree(self.home.path / file, ignore_errors=True)
 
     def check_all(self, commands):
-        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as workers:
+        with concurrent.futures.ThreadPoolExecutor(RUNNERS) as workers:
             for _ in workers.map(self.check, commands):
                 pass
 

@@ -106,10 +106,10 @@ class Reconnection : public ::testing::Test {
     return !ends_.back()->next();
   }
   void send(const mqtt::Packet& packet) { ends_.back()->send(packet); }
-  void grant(std::uint16_t packet_id) {
+  void grant(std::uint16_t packet_id, Reason reason = Reason::granted_qos_1) {
     mqtt::Suback suback;
     suback.packet_id = packet_id;
-    suback.reasons = {Reason::granted_qos_1};
+    suback.reasons = {reason};
     send(suback);
   }
   /// Expects SUBSCRIBE of this filter; answers its packet identifier.
@@ -135,16 +135,23 @@ class Reconnection : public ::testing::Test {
   void connack(bool session_present) { send(mqtt::Connack{session_present, Reason::success, {}}); }
 
   /// With these subscriptions.
-  void connect(std::initializer_list<std::string_view> filters) {
+  void connect(std::initializer_list<std::string_view> filters, std::chrono::milliseconds longest_delay = 1ms) {
     ConnectOptions options;
     options.client_id = "c";
     options.clean_start = false;
     options.session_expiry = 60s;
     options.timeout = timeout;
     options.reconnect = true;
-    options.reconnect_delay = options.longest_reconnect_delay = 1ms;
-    options.on_connection = [this](const Result<>& result) { is_restored_ = result.has_value(); };
+    options.reconnect_delay = 1ms;
+    options.longest_reconnect_delay = longest_delay;
+    options.on_connection = [this](const Result<>& result) {
+      is_restored_ = result.has_value();
+      if (!result) trouble_ = result.error();
+    };
+    options.on_refused = [this](const RefusedMessage& refused) { refused_.push_back(refused.topic); };
     options.open_socket = [this]() -> Result<int> {
+      tries_.push_back(std::chrono::steady_clock::now());
+      if (is_gone_) return fail(Blame::environment, "nobody is there");
       std::array<int, 2> pair{};
       EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair.data()), 0);
       ends_.push_back(std::make_unique<BrokerEnd>(pair[0]));
@@ -164,6 +171,12 @@ class Reconnection : public ::testing::Test {
       ASSERT_TRUE(**granted);
     }
   }
+  /// Nothing is under way any more, and no time is waited for.
+  bool has_ended() {
+    loop_.restart();
+    loop_.run_for(patience);
+    return loop_.stopped();
+  }
   bool is_restored() {
     return run_until([&] { return is_restored_; });
   }
@@ -172,6 +185,10 @@ class Reconnection : public ::testing::Test {
   std::vector<std::unique_ptr<BrokerEnd>> ends_;
   std::size_t connections_ = 0;
   bool is_restored_ = false;
+  bool is_gone_ = false;  // the broker
+  Error trouble_;         // the last that on_connection() was given
+  std::vector<std::string> refused_;
+  std::vector<std::chrono::steady_clock::time_point> tries_;
   std::optional<AsyncClient> client_;
 
  private:
@@ -261,6 +278,95 @@ TEST_F(Reconnection, MessagesThatWaitGoBehindTheSubscriptions) {
   send(mqtt::Puback{publish.packet_id, Reason::success, {}});
   EXPECT_TRUE(run_until([&] { return published->has_value(); }));
   EXPECT_TRUE(**published);
+}
+
+TEST_F(Reconnection, AMessageThatIsUnderWayIsSentAgainAndAnsweredOnTheNextConnection) {
+  connect({});
+  auto published = begin(client_->publish("x", "once", QoS::at_least_once));
+  const auto first = next<mqtt::Publish>().packet_id;
+  next_connection();
+  connack(true);
+  const auto again = next<mqtt::Publish>();
+  EXPECT_TRUE(again.dup);
+  EXPECT_EQ(again.packet_id, first);
+  EXPECT_FALSE(published->has_value());
+  send(mqtt::Puback{first, Reason::success, {}});
+  EXPECT_TRUE(run_until([&] { return published->has_value(); }));
+  EXPECT_TRUE(**published);
+}
+
+TEST_F(Reconnection, ASubscriptionThatIsRefusedNowIsToldAndNotAskedForAgain) {
+  connect({"a", "b"});
+  next_connection();
+  connack(false);
+  grant(subscribe_of("a"), Reason::not_authorized);
+  grant(subscribe_of("b"));
+  EXPECT_TRUE(is_restored());
+  EXPECT_EQ(refused_, std::vector<std::string>{"a"});
+  is_restored_ = false;
+  next_connection();
+  connack(false);
+  grant(subscribe_of("b"));
+  EXPECT_TRUE(is_restored());
+  EXPECT_TRUE(nothing_more());
+}
+
+TEST_F(Reconnection, WhatWasUnsubscribedIsNotSubscribedToAgain) {
+  connect({"a", "b"});
+  auto unsubscribed = begin(client_->unsubscribe("a"));
+  send(mqtt::Unsuback{next<mqtt::Unsubscribe>().packet_id, {}, {Reason::success}});
+  EXPECT_TRUE(run_until([&] { return unsubscribed->has_value(); }));
+  next_connection();
+  connack(false);
+  grant(subscribe_of("b"));
+  EXPECT_TRUE(is_restored());
+  EXPECT_TRUE(nothing_more());
+}
+
+TEST_F(Reconnection, WhomTheBrokerRefusesGivesUpAndTellsAllWhoWait) {
+  connect({"a"});
+  next_connection();
+  auto published = begin(client_->publish("x", "waits", QoS::at_least_once));
+  auto subscribed = begin(client_->subscribe("b", QoS::at_least_once));
+  auto received = begin(client_->receive());
+  settle();
+  send(mqtt::Connack{false, Reason::not_authorized, {}});
+  constexpr auto refused = static_cast<std::uint8_t>(Reason::not_authorized);
+  ASSERT_TRUE(run_until([&] { return trouble_.code == refused; }));
+  settle();  // at once, and not when their time is over
+  ASSERT_TRUE(published->has_value() && subscribed->has_value() && received->has_value());
+  ASSERT_TRUE(!**published && !**subscribed && !**received);
+  EXPECT_EQ((*published)->error().code, refused);
+  EXPECT_EQ((*subscribed)->error().code, refused);
+  EXPECT_EQ((*received)->error().code, refused);
+  EXPECT_TRUE(has_ended());
+  EXPECT_EQ(connections_, 2u);
+}
+
+TEST_F(Reconnection, WhoHasTakenTheSessionOverIsNotThrownOutInTurn) {
+  connect({"a"});
+  auto received = begin(client_->receive());
+  settle();
+  send(mqtt::Disconnect{Reason::session_taken_over, {}});
+  EXPECT_TRUE(run_until([&] { return received->has_value(); }));
+  EXPECT_FALSE(**received);
+  EXPECT_TRUE(has_ended());
+  EXPECT_EQ(connections_, 1u);
+}
+
+/// What it draws by chance is added to a half that is sure.
+TEST_F(Reconnection, ItWaitsTwiceAsLongEachTime) {
+  constexpr auto longest = 32ms;
+  connect({}, longest);
+  is_gone_ = true;
+  tries_.clear();
+  ends_.clear();
+  ASSERT_TRUE(run_until([&] { return tries_.size() == 9; }));
+  auto delay = 1ms;
+  for (std::size_t i = 1; i < tries_.size(); ++i) {
+    delay = std::min(2 * delay, longest);
+    EXPECT_GE(tries_[i] - tries_[i - 1], delay / 2) << "before try " << i + 1;
+  }
 }
 
 }  // namespace
