@@ -192,7 +192,8 @@ std::pair<Session*, bool> Core::take_session(std::string_view client_id, std::st
                                              std::string_view party, Now now) {
   const std::string name = session_name(identity, client_id);
   auto at = sessions.find(name);
-  if (at != sessions.end() && at->second->link != nullptr) {
+  const bool had_one = at != sessions.end();  // and has its place, whatever becomes of that one
+  if (had_one && at->second->link != nullptr) {
     Link& old = *at->second->link;
     old.connection.disconnect(mqtt::Reason::session_taken_over);  // [MQTT-3.1.4-3]
     tell_writable(old);
@@ -212,7 +213,7 @@ std::pair<Session*, bool> Core::take_session(std::string_view client_id, std::st
     forget_proofs_of_others(session, now);
     return {&session, true};
   }
-  if (!has_room_for_session(party)) return {nullptr, false};
+  if (!had_one && !has_room_for_session(party)) return {nullptr, false};
   auto session = std::make_unique<Session>(identity, client_id, next_number());
   Session* made = session.get();
   account_first(*made, party);

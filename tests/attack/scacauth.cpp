@@ -164,6 +164,33 @@ TEST_F(Scacauth, ARecordedLoginIsAnsweredAnewAndLeadsNowhere) {
   EXPECT_EQ(attacker.connack, Reason::not_authorized);
 }
 
+// Claim: where each message has a key that the last one brought, nothing of a session goes on under other keys, whatever CONNECT
+// asks for.
+TEST_F(Scacauth, NoSessionOutlivesKeysThatGoOnWithItsMessages) {
+  for (const std::string_view scheme : {paper, hardened}) {
+    ScacClient client(bench, scheme);
+    client.options.client_id = uid;
+    client.options.clean_start = false;
+    client.options.session_expiry = std::chrono::hours(1);
+    if (scheme == paper)  // in case its own client would not ask for it
+      client.to_broker = [](const Buffer& packet) -> ScacClient::Packets {
+        if (!is(PacketType::connect, packet)) return {packet};
+        const auto header = mqtt::decode_header(packet, mqtt::Version::v5).value().value();
+        auto asked = mqtt::decode_connect(Bytes(packet).subspan(header.size)).value();
+        asked.clean_start = false;
+        asked.properties.session_expiry_interval = 3600;
+        Buffer out;
+        mqtt::encode(asked, out);
+        return {out};
+      };
+    client.connect();
+    client.subscribe("a");
+    ASSERT_EQ(bench.broker.counters().sessions, 1U) << client.causes();
+    client.cut();
+    EXPECT_EQ(bench.broker.counters().sessions, scheme == paper ? 0U : 1U);
+  }
+}
+
 // Finding 3: how decryption fails can be seen. The published form says 0x87 whatever is wrong; that it is always the same, after
 // the same work, is this implementation's doing (crypto/rsa.h), in the paper profile too.
 

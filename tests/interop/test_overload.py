@@ -493,7 +493,9 @@ class Overload(unittest.TestCase):
             with contextlib.ExitStack() as present:
                 def answers(name, source):
                     return present.enter_context(Raw(broker, packets.connect(name), source)).expect(CONNACK)[1]
-                self.assertEqual({answers(f"more-{number}", ATTACKER) for number in range(40)}, {QUOTA_EXCEEDED})
+                more = [answers(f"more-{number}", ATTACKER) for number in range(40)]
+                self.assertLessEqual(more.count(0), 2, "the places of the bystanders, who have left")
+                self.assertEqual(more.count(0) + more.count(QUOTA_EXCEEDED), 40, more)
                 reasons = [answers(f"stranger-{number}", "127.0.0.1") for number in range(40)]
                 self.assertEqual(reasons[0], 0)
                 self.assertLessEqual(reasons.count(0), 4 * int(THREADS), reasons)

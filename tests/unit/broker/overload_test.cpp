@@ -317,6 +317,8 @@ TEST(Overload, TheNumberOfSessionsIsShared) {
     EXPECT_GE(fill("fifth", "", 20), 1U);
     EXPECT_EQ(fill("greedy"), first) << "they are still there";
     EXPECT_EQ(fill("greedy", "-more", 20), 0U);
+    for (const bool clean : {false, true, true})
+      EXPECT_EQ(broker.connect("greedy0", mqtt::Version::v5, clean).connack, Reason::success) << "it has had its place";
   }
 }
 
