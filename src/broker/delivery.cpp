@@ -65,15 +65,16 @@ void Core::publish(const std::shared_ptr<const Message>& message, Now now) {
   publish(view, now);
 }
 
-void Core::publish_own(std::string_view topic, std::string_view payload, Now now) {
+void Core::publish_own(std::string_view topic, std::string_view payload, Now now, bool retain) {
   MessageView view;
   view.topic = topic;
   view.payload = view.wire = as_bytes(payload);
-  view.retain = true;
+  view.retain = retain;
+  view.qos = retain ? QoS::at_most_once : QoS::at_least_once;
   view.scheme = static_cast<std::uint8_t>(ports.schemes.size() - 1);  // plain stands last
   view.stamp = next_stamp(now);
   Publication publication{*this, view, nullptr};
-  retained.store(publication.keep(), now.steady);  // not for the store: after a restart it would be old
+  if (retain) retained.store(publication.keep(), now.steady);  // not for the store: after a restart it would be old
   spread(publication, now);
 }
 
