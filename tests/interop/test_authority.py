@@ -285,7 +285,7 @@ subscribe = ["plain"]
         options = ["--scheme", "sl1", "--key", f"{self.folder}/boiler-7.key", "--broker-key", f"{broker.data}/broker.pub", "-q", "1",
                    "-p", str(broker.port)]
         sealmq("pub", "-t", "plant/7", "-m", "allowed", *options)
-        sealmq("pub", "-t", "office/7", "-m", "not allowed", *options, code=5)
+        sealmq("pub", "-t", "office/7", "-m", "not allowed", *options, code=3)
         self.assertTrue(authority.has_said("complaint 1 about boiler-7: publishes where it may not"), authority.log.all())
         kept = sealmq("authority", "complaints", "--folder", self.own, "--registry", self.postgres.url, "--json").stdout
         told = [json.loads(line) for line in kept.splitlines()]
@@ -296,7 +296,7 @@ subscribe = ["plain"]
         self.addCleanup(authority.stop)
         self.assertTrue(authority.has_said("connected"))
         options[3] = f"{self.folder}/boiler-8.key"
-        sealmq("pub", "-t", "office/8", "-m", "not allowed", *options, code=5)
+        sealmq("pub", "-t", "office/8", "-m", "not allowed", *options, code=3)
         self.assertTrue(authority.has_said("a complaint is not taken: its requester is not on the list"), authority.log.all())
 
     def test_a_broker_that_knows_another_authority_says_no_and_is_named(self):
