@@ -3,6 +3,10 @@
 
 namespace sealmq {
 
+Buffer BrokerScheme::evidence(const Opened&, Bytes) {
+  return {};
+}
+
 bool BrokerScheme::takes(std::string_view) const {
   return false;
 }
@@ -49,6 +53,8 @@ std::unique_ptr<Login> BrokerScheme::begin_login(LoginRequest&) {
 std::unique_ptr<Login> BrokerScheme::begin_login_in_connect(LoginRequest&) {
   return nullptr;
 }
+
+void BrokerScheme::change_options(const SchemeOptions&) {}
 
 bool BrokerScheme::may_send(std::string_view, std::string_view) const {
   return true;

@@ -75,7 +75,8 @@ struct BrokerIdentity {
   std::array<std::uint8_t, 33> ecdsa{};
   std::array<std::uint8_t, 33> agreement{};
   std::optional<BrokerParameters> parameters{};
-  Buffer rsa{};  ///< the modulus; empty: there is none
+  Buffer rsa{};    ///< the modulus; empty: there is none
+  Buffer proof{};  ///< that its maker holds these keys, verified; empty: there is none
   bool operator==(const BrokerIdentity&) const = default;
 };
 
@@ -86,6 +87,8 @@ struct Identity : PublicIdentity {
   Rights subscribe;                  ///< topics it may subscribe to
   std::vector<std::string> schemes;  ///< that it may use for messages and logins; empty: every hardened one
   Factors require{};                 ///< that each of its logins must prove
+  std::vector<std::string> roles;    ///< whose rights it has besides; what they are, the broker's configuration says
+  bool in_card = false;              ///< the key that it logs in by is in a card, the operator says
   std::string revocation_reason;
   std::uint64_t changed = 0;  ///< wall milliseconds of the last change
 

@@ -103,8 +103,10 @@ std::string fingerprint(const PublicKeys& keys);
 BrokerIdentity broker_identity(const PublicIdentity& identity);
 /// Text, one line per key with its fingerprint, and one for the parameters if there are any.
 std::string to_text(const BrokerIdentity& broker);
+/// A proof that stands there is verified.
 Result<BrokerIdentity> parse_broker_identity(std::string_view text);
-Result<BrokerIdentity> read_broker_identity(const std::string& path);
+/// `unproved`: takes a file without a proof, too, as brokers made them before; they write it anew at their next start.
+Result<BrokerIdentity> read_broker_identity(const std::string& path, bool unproved = false);
 /// Opens DATA/broker.key, or makes it and broker.pub; a new id is `broker-` and eight hexadecimal digits. `keystore`: the address
 /// of a token for keys that are to be made. A card cannot hold a broker's keys: caller_misused.
 Result<std::unique_ptr<KeyStore>> open_or_create_broker_key(const std::string& data_folder, Random& random,

@@ -56,8 +56,9 @@ enum class Profile : std::uint8_t {
 /// Something that the configuration can tell a scheme, in a table [scheme.NAME]; NAME without its profile.
 struct SchemeOption {
   std::string_view name;
-  std::string_view help;  ///< one line, with the default
-  bool is_file = false;   ///< a secret, perhaps: its value is @FILE, and what stands in there is what counts
+  std::string_view help;      ///< one line, with the default
+  bool is_file = false;       ///< a secret, perhaps: its value is @FILE, and what stands in there is what counts
+  bool changes_live = false;  ///< BrokerScheme::change_options() takes it over; others count from the next start on
 };
 
 /// What the configuration tells schemes: `cover` of `[scheme.sl2]` is "sl2.cover". Values as they stand there, without quotes.
@@ -259,6 +260,10 @@ class BrokerScheme {
 
   // -- abilities: absent unless overridden
 
+  /// What shows the authority who wrote a message that was opened (schemes/malina/revocation.md). `wire`: as in Outgoing. Empty:
+  /// no such ability.
+  virtual Buffer evidence(const Opened& opened, Bytes wire);
+
   /// Topics under '$' on which this scheme takes messages whose topic is hidden, and requests.
   virtual bool takes(std::string_view reserved_topic) const;
   /// Of a PUBLISH on such a topic that it recognises: a request, not a message.
@@ -289,6 +294,9 @@ class BrokerScheme {
   virtual std::unique_ptr<Login> begin_login(LoginRequest& request);
   /// The same for a login that is in CONNECT itself; asked only while policy names the scheme. Null: it is none of this scheme's.
   virtual std::unique_ptr<Login> begin_login_in_connect(LoginRequest& request);
+
+  /// The configuration was read again: what changes_live is taken over, of options that check_options() has seen.
+  virtual void change_options(const SchemeOptions& options);
 
   /// Of a scheme whose topics name their ends: may somebody logged in under this name (empty: nobody in particular) publish
   /// there,

@@ -59,6 +59,9 @@ class BrokerSide : public BrokerScheme {
   std::unique_ptr<Login> begin_login_in_connect(LoginRequest& request) override {
     return login_ ? nullptr : begin_paper_login(request, passwords_);
   }
+  void change_options(const SchemeOptions& options) override {
+    if (auto table = PartnerTable::make(options, info_.name)) table_ = *std::move(table);
+  }
   bool may_send(std::string_view identity, std::string_view topic) const override {
     return may_send_to(topics_.prefix(), identity, topic, table_);
   }

@@ -30,7 +30,8 @@ constexpr SchemeOption options[] = {
     {"prefix", "what the topics of both ends and the broker begin with: \"pmqtt\" (default)"},
     {.name = "partners",
      .help = "who may talk to whom, @FILE: lines of a name and its partners; everybody (default)",
-     .is_file = true},
+     .is_file = true,
+     .changes_live = true},
 };
 
 constexpr Claims hardened_claims{.authorship = Authorship::verified_by_subscriber,

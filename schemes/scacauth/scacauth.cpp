@@ -60,7 +60,7 @@ const SchemeInfo hardened_info{.name = "scacauth",
                                .uses = {.key = true, .broker_key = true, .options = hardened_options},
                                .in_default_policy = true,
                                .has_login = true,
-                               .login_proves = {Factor::key},
+                               .login_proves = {Factor::key, Factor::card},
                                .login_protects = true,
                                .check_options = check_hardened};
 

@@ -50,6 +50,11 @@ class BrokerSide : public BrokerScheme {
     return verified(std::move(opened));
   }
 
+  Buffer evidence(const Opened&, Bytes wire) override {
+    const auto frame = decode_message(wire);
+    return frame ? evidence_of(*frame, broker_id_) : Buffer();
+  }
+
   Result<> seal(const sealmq::Outgoing& message, const Scene& scene, Buffer& out) override {
     if (message.came_by != hardened_info.name || message.author == nullptr)
       return fail(Blame::peer_incompatible, "carries no signature of this scheme");

@@ -64,7 +64,7 @@ class ClientSide : public ClientScheme {
     received.author = pinned_.name_of(frame.id);
     received.checked = "signature, topic, order; listed by the broker";
     received.repeat = replay == Replay::repeat;
-    if (keeps_evidence_) received.evidence = evidence_of(frame);
+    if (keeps_evidence_) received.evidence = evidence_of(frame, broker_.id);
     return verified(std::move(received));
   }
 
@@ -80,14 +80,6 @@ class ClientSide : public ClientScheme {
   }
 
  private:
-  Buffer evidence_of(const MessageFrame& frame) const {
-    malina::Evidence evidence{malina::Level::sl1, broker_.id, frame.topic, frame.message, frame.time};
-    evidence.id = frame.id;
-    evidence.sequence = frame.sequence;
-    evidence.signature = frame.signature;
-    return malina::encode(evidence);
-  }
-
   Result<> need_key() const {
     if (key_ == nullptr) return fail(Blame::caller_misused, "signing needs a private key; name one with --key");
     return {};

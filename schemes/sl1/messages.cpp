@@ -5,6 +5,7 @@
 #include "base/reader.h"
 #include "base/writer.h"
 #include "mqtt/types.h"
+#include "schemes/malina/revocation.h"
 
 namespace sealmq::sl1 {
 namespace {
@@ -88,6 +89,14 @@ Buffer encode(const MessageFrame& f) {
       .u64(f.sequence)
       .bytes(f.signature);
   return out;
+}
+
+Buffer evidence_of(const MessageFrame& frame, std::string_view broker_id) {
+  malina::Evidence evidence{malina::Level::sl1, broker_id, frame.topic, frame.message, frame.time};
+  evidence.id = frame.id;
+  evidence.sequence = frame.sequence;
+  evidence.signature = frame.signature;
+  return malina::encode(evidence);
 }
 
 Result<ListedFrame> decode_listed(Bytes frame) {

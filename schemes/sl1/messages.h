@@ -35,6 +35,8 @@ struct MessageFrame {
 };
 Result<MessageFrame> decode_message(Bytes frame);
 Buffer encode(const MessageFrame& frame);
+/// For the authority.
+Buffer evidence_of(const MessageFrame& frame, std::string_view broker_id);
 
 /// Hardened SL1_3: 02 13 01 || lp32(SL1_2) || u64 not_after || lp16(F) || sigB
 struct ListedFrame {

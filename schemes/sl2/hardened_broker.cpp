@@ -7,6 +7,7 @@
 #include "base/writer.h"
 #include "keystore/rabin_key.h"
 #include "schemes/malina/frame.h"
+#include "schemes/malina/revocation.h"
 #include "schemes/sl2/delivery.h"
 #include "schemes/sl2/escrow.h"
 #include "schemes/sl2/options.h"
@@ -179,6 +180,15 @@ class BrokerSide : public BrokerScheme {
     opened.mark->ordered = true;
     opened.mark->sequence = message.sequence;
     return verified(std::move(opened));
+  }
+
+  /// As subscribers have it: the author is for the authority alone.
+  Buffer evidence(const Opened& opened, Bytes wire) override {
+    const auto origin = decode_origin(wire);
+    if (!origin) return {};
+    malina::Evidence shown{malina::Level::sl2, broker_id_, opened.topic, opened.payload, origin->time};
+    shown.escrow = escrow_->escrow_of(opened.topic, *origin, wire);
+    return shown.escrow.empty() ? Buffer() : malina::encode(shown);
   }
 
   Result<> seal(const sealmq::Outgoing&, const Scene&, Buffer&) override {

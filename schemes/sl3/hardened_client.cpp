@@ -220,16 +220,8 @@ class ClientSide : public ClientScheme {
     out.author = pinned_.name_of(message.id);
     out.checked = checked;
     out.repeat = received.repeat || replay == Replay::repeat;
-    if (keeps_evidence_) out.evidence = evidence_of(message);
+    if (keeps_evidence_) out.evidence = evidence_of(message, broker_.id);
     return verified(std::move(out));
-  }
-
-  Buffer evidence_of(const SignedMessage& message) const {
-    malina::Evidence evidence{malina::Level::sl3, broker_.id, message.topic, message.message, message.time};
-    evidence.id = message.id;
-    evidence.sequence = message.sequence;
-    evidence.signature = message.signature;
-    return malina::encode(evidence);
   }
 
   KeyStore& key_;

@@ -2,6 +2,7 @@
 
 #include "mqtt/topic.h"
 #include "schemes/malina/frame.h"
+#include "schemes/malina/revocation.h"
 
 namespace sealmq::sl3 {
 namespace {
@@ -112,6 +113,14 @@ Buffer encode(const SignedMessage& m) {
 // else chose can pass as a request of its author.
 malina::Statement statement_of(const SignedMessage& m, std::string_view broker_id) {
   return {type_message_in, broker_id, m.topic, m.id, m.message, m.time, m.sequence};
+}
+
+Buffer evidence_of(const SignedMessage& message, std::string_view broker_id) {
+  malina::Evidence evidence{malina::Level::sl3, broker_id, message.topic, message.message, message.time};
+  evidence.id = message.id;
+  evidence.sequence = message.sequence;
+  evidence.signature = message.signature;
+  return malina::encode(evidence);
 }
 
 Result<SignedMessage> decode_message_in(Bytes body, const malina::Id& author) {

@@ -88,6 +88,8 @@ Result<SignedMessage> decode_signed_message(Bytes body);
 Buffer encode(const SignedMessage& message);
 /// What (z, e) signs.
 malina::Statement statement_of(const SignedMessage& message, std::string_view broker_id);
+/// For the authority.
+Buffer evidence_of(const SignedMessage& message, std::string_view broker_id);
 
 /// Inside SL3_3: the same without ID, which the session names.
 Result<SignedMessage> decode_message_in(Bytes body, const malina::Id& author);

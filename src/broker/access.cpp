@@ -81,15 +81,24 @@ Result<Factors> Access::check_login(const Identity* listed, const Login& login) 
     return fail(Blame::not_authorised,
                 listed->name + " may not log in by " + std::string(login.name.empty() ? transport_login : login.name));
   Factors factors;
-  if (login.profile == Profile::hardened) factors.add(login.factors);
+  if (login.profile == Profile::hardened) {
+    factors.add(login.factors);
+    if (login.by_card && listed->in_card && login.factors.holds({Factor::key})) factors.add({Factor::card});
+  }
   if (counts_transport) factors.add({Factor::key});
   if (!factors.holds(listed->require))
     return fail(Blame::not_authorised, listed->name + " has to prove " + to_text(listed->require));
   return factors;
 }
 
+std::string_view Access::name_of_login(std::size_t login) const {
+  if (login == login_by_password) return password_login;
+  return login == login_by_transport ? transport_login : schemes_[login]->info().name;
+}
+
 void Access::add_login(Proved& proved, std::size_t login) const {
   proved.by.add(login);
+  proved.last = LoginMark(login);
   proved.is_study = !proved.by.meets(hardened_);
   for (std::size_t i = 0; i < schemes_.size(); ++i)
     if (i == login || needed_logins_[i].contains(login)) proved.opens.add(i);

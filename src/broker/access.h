@@ -48,11 +48,13 @@ class Access {
     Profile profile = Profile::hardened;
     Factors factors{};
     bool by_transport = false;  ///< which names the same identity
+    bool by_card = false;       ///< its key may be in one, as the list says
   };
   /// What it proves of this identity; null: of nobody on the list. Errors: the list does not let it in so.
   static Result<Factors> check_login(const Identity* listed, const Login& login);
   /// Of an active one.
   static bool may_log_in(const Identity& identity, std::string_view login, Profile profile);
+  std::string_view name_of_login(std::size_t login) const;
   /// Adds a login to what a connection has proved.
   void add_login(Proved& proved, std::size_t login) const;
   /// Whether the topics of the rule are open to this login, for messages of one of these schemes.

@@ -95,7 +95,7 @@ Admission<Core::Admitted> Core::admit(Link& link, std::string_view topic, Bytes 
       continue;
     }
     if ((*opened)->topic != topic) return refused(Refusal::verification_failed, "says that it is for another topic");
-    return entitle(link, *std::move(opened), i, qos, now);
+    return entitle(link, *std::move(opened), i, payload, qos, now);
   }
   if (malformed) return tl::unexpected(*std::move(malformed));
   return refused(Refusal::topic_not_allowed, form_of(incoming) + " message refused: topic " + printable(topic) + " accepts " +
@@ -116,8 +116,8 @@ std::string Core::accepted(const TopicRule& rule) const {
   return names;
 }
 
-Admission<Core::Admitted> Core::entitle(Link& link, BrokerScheme::Checked<Opened> opened, std::size_t scheme, mqtt::QoS qos,
-                                        Now now) {
+Admission<Core::Admitted> Core::entitle(Link& link, BrokerScheme::Checked<Opened> opened, std::size_t scheme, Bytes wire,
+                                        mqtt::QoS qos, Now now) {
   const Opened& o = *opened;
   const Identity* author = o.author;
   if (is_restricted_[scheme]) {
@@ -133,10 +133,12 @@ Admission<Core::Admitted> Core::entitle(Link& link, BrokerScheme::Checked<Opened
     if (author->status == Status::revoked) return refused(Refusal::author_revoked, author->name + " is revoked");
   }
   const QosSet may = access.may_publish(author, scheme, o.topic, link.caller(now));
-  if (!may.contains(qos))
+  if (!may.contains(qos)) {
+    tell_misuse(o, scheme, wire, may.empty() ? "publishes where it may not" : "publishes with a QoS that it may not use", now);
     return refused(Refusal::topic_not_allowed, (author != nullptr ? author->name : std::string("whoever this is")) +
                                                    " may not publish here" +
                                                    (may.empty() ? "" : " with QoS " + std::to_string(static_cast<int>(qos))));
+  }
   if (auto judged = judge_once(o.key_mark, "by a key that was used before", now); !judged) return tl::unexpected(judged.error());
   bool repeat = false;
   const auto keeping = settings.durable && qos != mqtt::QoS::at_most_once && !o.repeat ? Keeping::later : Keeping::at_once;
@@ -145,6 +147,14 @@ Admission<Core::Admitted> Core::entitle(Link& link, BrokerScheme::Checked<Opened
   repeat = repeat || o.repeat;
   if (author != nullptr && !repeat && link.session != nullptr) hear(*link.session, author->name);
   return Admitted{std::move(opened), author, scheme, repeat, unkept};
+}
+
+/// Not of who is revoked: the authority knows of it.
+void Core::tell_misuse(const Opened& opened, std::size_t scheme, Bytes wire, std::string_view what, Now now) {
+  if (ports.misuse == nullptr || !opened.names_author || opened.author == nullptr) return;
+  ports.misuse->saw(opened.author->name, what, now, [&] {
+    return ports.schemes[scheme]->evidence(opened, opened.carried.empty() ? wire : Bytes(opened.carried));
+  });
 }
 
 /// What was admitted, as the core passes it on.
@@ -159,6 +169,11 @@ static MessageView view_of(const Core::Admitted& admitted, Bytes payload, mqtt::
           .scheme = static_cast<std::uint8_t>(admitted.scheme),
           .author = admitted.author != nullptr ? std::string_view(admitted.author->name) : std::string_view{},
           .properties = properties};
+}
+
+/// Whoever signs its messages may send them on a connection of somebody else, whose login tells nothing of it.
+static LoginMark login_of(const Link& link, std::string_view author) {
+  return author == link.identity ? link.proved.last : LoginMark();
 }
 
 Core::Accepted Core::accept(Link& link, const mqtt::Publish& packet, Preparation* prepared, Now now) {
@@ -202,6 +217,7 @@ Core::Accepted Core::pass_on(Link& link, const mqtt::Publish& packet, const Admi
     retain = false;
   }
   MessageView view = view_of(admitted, packet.payload, packet.qos, retain, properties);
+  view.login = login_of(link, view.author);
   view.publisher = link.session->name;
   view.party = link.party();
   if (retain) view.stamp = next_stamp(now);
@@ -246,8 +262,9 @@ Admission<PendingWill> Core::admit_will(Link& link, std::string_view client_id, 
   mqtt::Properties properties = will.properties;
   std::erase_if(properties.user, bears_evidence);
   bool has_any = travels(properties) || properties.message_expiry_interval;
-  return keep_will(link, client_id, view_of(*admitted, will.payload, will.qos, will.retain, has_any ? &properties : nullptr),
-                   will);
+  MessageView view = view_of(*admitted, will.payload, will.qos, will.retain, has_any ? &properties : nullptr);
+  view.login = login_of(link, view.author);
+  return keep_will(link, client_id, view, will);
 }
 
 }  // namespace sealmq::broker

@@ -292,6 +292,7 @@ void Core::tick(Now now) {
     Link* link = slots_[i].link.get();
     if (link == nullptr || link->ended) continue;
     link->now = now;
+    if (has_run_out(*link, now) || has_lasted(*link, now)) continue;
     if (!is_heard(*link)) link->connection.excuse(now);
     const PendingLogin* login = link->logging_in.get();
     if (login != nullptr && !login->running && login->since + longest_step < now.steady) {
@@ -330,6 +331,35 @@ void Core::tick(Now now) {
     }
   }
   counters.retained_bytes = retained.tick(now.steady, [&](const Message& message) { erased(message); });
+}
+
+/// A certificate lets nobody in, or stay, after its last moment.
+bool Core::has_run_out(Link& link, Now now) {
+  if (link.peer.proof_ends == 0 || now.wall < link.peer.proof_ends) return false;
+  abort(link, {Blame::not_authorised, "its certificate has run out", static_cast<std::uint8_t>(mqtt::Reason::not_authorized)});
+  return true;
+}
+
+/// Keys that cannot be changed protect no connection for ever; a moment at which nothing is lost is waited for.
+bool Core::has_lasted(Link& link, Now now) {
+  if (link.session == nullptr || now.steady < link.ends || link.preparing != nullptr || link.is_slowed()) return false;
+  if (!link.connection.outbox().empty() || link.session->outgoing.size() != 0) return false;
+  link.connection.disconnect(mqtt::Reason::maximum_connect_time);
+  tell_writable(link);
+  end(link, Ending::lasted, true, now);
+  return true;
+}
+
+void Core::look_at_proofs(Now now) {
+  for (std::size_t i = 0; i < slots_.size(); ++i) {  // by index: ending one may publish a Will
+    Link* link = slots_[i].link.get();
+    if (link == nullptr || link->ended || link->peer.still_proved == nullptr || link->peer.still_proved()) continue;
+    link->now = now;
+    ports.journal.refused(Refusal::login_refused, link->label(), "its certificate or key is no longer taken", now);
+    link->connection.disconnect(mqtt::Reason::administrative_action);
+    tell_writable(*link);
+    end(*link, Ending::revoked, false, now);
+  }
 }
 
 void Core::shut_down(Now now) {
@@ -513,8 +543,8 @@ void Shard::go_on(Now now) {
 std::uint64_t Shard::next_deadline() const {
   return core_->last_tick + 1000;
 }
-void Shard::publish_own(std::string_view topic, std::string_view payload, Now now) {
-  core_->publish_own(topic, payload, now);
+void Shard::publish_own(std::string_view topic, std::string_view payload, Now now, bool retain) {
+  core_->publish_own(topic, payload, now, retain);
 }
 void Shard::read_on(Now now) {
   core_->read_on(now);
@@ -524,6 +554,12 @@ std::uint64_t Shard::next_reading() const {
 }
 void Shard::set_policy(std::shared_ptr<const Policy> policy, Now) {
   core_->set_policy(std::move(policy));
+}
+void Shard::look_at_proofs(Now now) {
+  core_->look_at_proofs(now);
+}
+void Shard::set_options(const SchemeOptions& options, Now) {
+  for (const auto& scheme : core_->ports.schemes) scheme->change_options(options);
 }
 void Shard::set_directory(std::shared_ptr<const Directory> directory, Now) {
   core_->set_directory(std::move(directory));
@@ -573,8 +609,8 @@ std::string_view name(Drop drop) {
 }
 
 std::string_view name(Ending ending) {
-  constexpr std::string_view names[] = {"by client",         "connection lost", "error",    "taken over",
-                                        "refused too often", "revoked",         "shut down"};
+  constexpr std::string_view names[] = {"by client",         "connection lost", "error",     "taken over",
+                                        "refused too often", "revoked",         "shut down", "lasted long enough"};
   static_assert(std::size(names) == static_cast<std::size_t>(Ending::count_));
   return names[static_cast<std::size_t>(ending)];
 }

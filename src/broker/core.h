@@ -54,6 +54,9 @@ class Core {
   void gone(Link& link, Now now);
   void finish(const Job::Name& job, Now now);
   void tick(Now now);
+  void look_at_proofs(Now now);
+  bool has_run_out(Link& link, Now now);
+  bool has_lasted(Link& link, Now now);
   void shut_down(Now now);
   /// The connection is over for this reason; a session that outlives it keeps its Will until it is due.
   void abort(Link& link, const Error& error);
@@ -190,7 +193,7 @@ class Core {
   /// True: somebody here gets it, or may.
   bool publish(const MessageView& view, Now now);
   void publish(const std::shared_ptr<const Message>& message, Now now);
-  void publish_own(std::string_view topic, std::string_view payload, Now now);
+  void publish_own(std::string_view topic, std::string_view payload, Now now, bool retain = true);
   /// Of nobody's in particular.
   MessageView plain_view(std::string_view topic, Bytes payload) const;
   /// From another shard.
@@ -351,7 +354,10 @@ class Core {
   /// The same for what must not come twice.
   Admission<std::monostate> judge_once(const std::optional<ReplayMark>& mark, const char* cause, Now now);
   /// May its author publish it here, and is it new?
-  Admission<Admitted> entitle(Link& link, BrokerScheme::Checked<Opened> opened, std::size_t scheme, mqtt::QoS qos, Now now);
+  /// `wire`: the payload as it came in.
+  Admission<Admitted> entitle(Link& link, BrokerScheme::Checked<Opened> opened, std::size_t scheme, Bytes wire, mqtt::QoS qos,
+                              Now now);
+  void tell_misuse(const Opened& opened, std::size_t scheme, Bytes wire, std::string_view what, Now now);
   Accepted pass_on(Link& link, const mqtt::Publish& packet, const Admitted& admitted, Now now);
 
   // subscriptions.cpp

@@ -77,12 +77,13 @@ MessageView Core::plain_view(std::string_view topic, Bytes payload) const {
   return view;
 }
 
-void Core::publish_own(std::string_view topic, std::string_view payload, Now now) {
+void Core::publish_own(std::string_view topic, std::string_view payload, Now now, bool retain) {
   MessageView view = plain_view(topic, as_bytes(payload));
-  view.retain = true;
+  view.retain = retain;
+  view.qos = retain ? QoS::at_most_once : QoS::at_least_once;
   view.stamp = next_stamp(now);
   Publication publication{*this, view, nullptr};
-  retained.store(publication.keep(), now.steady);  // not for the store: after a restart it would be old
+  if (retain) retained.store(publication.keep(), now.steady);  // not for the store: after a restart it would be old
   spread(publication, now);
 }
 

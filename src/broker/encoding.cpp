@@ -101,6 +101,8 @@ const Core::Encoded* Core::encode(const MessageView& view, const Leaving& as, No
     if (tells_author) {
       packet_.properties.user.push_back({evidence_of_author, view.author});
       packet_.properties.user.push_back({evidence_of_scheme, ports.schemes[view.scheme]->info().name});
+      if (const auto login = view.login.login(); login)
+        packet_.properties.user.push_back({evidence_of_login, access.name_of_login(*login)});
     }
   }
   if (is_shared) {

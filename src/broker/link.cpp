@@ -40,6 +40,7 @@ Link::Link(Core& core, ConnectionId id_, Peer peer_, Now now_)
       charge(core.ports.budget),
       core_(core) {
   connection.count_into(core.counters.packets);
+  if (peer.lasts != 0) ends = now_.steady + peer.lasts;
 }
 
 Result<> Link::on(const mqtt::Connect& packet, Bytes raw) {

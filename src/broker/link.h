@@ -42,9 +42,10 @@ struct LoginKind {
   std::string_view name;
   Profile profile;
   std::string transport_identity;
+  bool by_card = false;
 
   Access::Login with(Factors factors, std::string_view who) const {
-    return {name, profile, factors, !transport_identity.empty() && transport_identity == who};
+    return {name, profile, factors, !transport_identity.empty() && transport_identity == who, by_card};
   }
 };
 
@@ -133,6 +134,7 @@ class Link final : public mqtt::Events {
   std::uint64_t slowed_until = 0;    ///< steady; 0: it keeps to its rates
   bool publishes = false;            ///< has sent a message,
   bool was_promised = false;         ///< and one of QoS 1 or 2, or a retained one
+  std::uint64_t ends = UINT64_MAX;   ///< steady: the first quiet moment from then on is its last
   bool waits_for_turn = false;       ///< Core::take_turns
   bool waits_for_others = false;     ///< for shards that do not take its messages
   bool owes_reading = false;         ///< it does not take our answers

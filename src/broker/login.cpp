@@ -359,7 +359,7 @@ Result<> Link::go_on_with_login() {
 LoginKind Link::kind_of(const PendingLogin& login) const {
   if (!login.scheme) return {password_login, Profile::hardened, peer.identity};
   const SchemeInfo& info = core_.ports.schemes[*login.scheme]->info();
-  return {info.name, info.profile, peer.identity};
+  return {info.name, info.profile, peer.identity, info.login_proves.holds({Factor::card})};
 }
 
 Result<> Link::prove(const std::string& who, const PendingLogin* login, Factors factors) {

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -55,6 +56,27 @@ inline constexpr std::size_t login_by_password = std::numeric_limits<std::size_t
 inline constexpr std::size_t login_by_transport = std::numeric_limits<std::size_t>::max();
 inline constexpr std::string_view password_login = "password", transport_login = "tls";
 
+/// One login, or none, in a byte.
+class LoginMark {
+ public:
+  constexpr LoginMark() = default;
+  explicit constexpr LoginMark(std::size_t login)
+      : code_(static_cast<std::uint8_t>(login == login_by_password    ? by_password
+                                        : login == login_by_transport ? by_transport
+                                                                      : first_scheme + login)) {}
+  constexpr bool is_none() const { return code_ == 0; }
+  /// Nothing: none.
+  constexpr std::optional<std::size_t> login() const {
+    if (code_ == 0) return std::nullopt;
+    return code_ == by_password ? login_by_password : code_ == by_transport ? login_by_transport : code_ - first_scheme;
+  }
+  constexpr bool operator==(const LoginMark&) const = default;
+
+ private:
+  static constexpr std::size_t by_password = 1, by_transport = 2, first_scheme = 3;
+  std::uint8_t code_ = 0;
+};
+
 /// A set of logins: those of schemes, by their place in the broker's list, and the two others.
 class LoginSet {
  public:
@@ -86,6 +108,7 @@ struct Proved {
   LoginSet by;
   bool is_study = false;  ///< by published forms alone, which open nothing but
   SchemeSet opens;        ///< these schemes
+  LoginMark last{};       ///< of these, a login rather than what the transport has proved
   Factors factors;
   std::uint64_t since = 0;  ///< steady; of the last login
 };

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "broker/budget.h"
+#include "broker/logins.h"
 #include "mqtt/packet.h"
 #include "sealmq/ports.h"
 
@@ -18,6 +19,7 @@ struct MessageView {
   mqtt::QoS qos = mqtt::QoS::at_most_once;
   bool retain = false;
   std::uint8_t scheme = 0;                       ///< the index it came in by
+  LoginMark login{};                             ///< of its author, who brought it
   std::string_view author;                       ///< name of the verified author; empty if none
   std::string_view publisher;                    ///< its session's name, for No Local
   const mqtt::Properties* properties = nullptr;  ///< those that travel with a message; null if none

@@ -152,7 +152,7 @@ Admission<Core::Accepted> Core::take_hidden(Link& link, const mqtt::Publish& pac
   const TopicRule* rule = access.rule(topic);
   if (rule == nullptr || !rule->publish.contains(scheme))
     return refused(Refusal::topic_not_allowed, "no rule for the real topic");
-  auto admitted = entitle(link, *std::move(opened), scheme, packet.qos, now);
+  auto admitted = entitle(link, *std::move(opened), scheme, packet.payload, packet.qos, now);
   if (!admitted) return tl::unexpected(admitted.error());
   return pass_on(link, packet, *admitted, now);
 }

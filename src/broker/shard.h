@@ -47,12 +47,14 @@ enum class HopRule : std::uint8_t {
 
 /// What is known of a client before its CONNECT.
 struct Peer {
-  std::string address;           ///< for the log, and for throttling
-  std::string identity{};        ///< proven by the transport: a certificate's name, a pre-shared key's; empty: none
-  bool binds_client_id = false;  ///< to that identity: a client identifier is it, or begins with it and ':'
-  std::uint64_t proof_ends = 0;  ///< when its certificate runs out, wall milliseconds; 0: never
-  bool is_own = false;           ///< the broker's other half: it alone may use own_names
-  bool may_be_anonymous = true;  ///< else it has to prove an identity
+  std::string address;                   ///< for the log, and for throttling
+  std::string identity{};                ///< proven by the transport: a certificate's name, a pre-shared key's; empty: none
+  bool binds_client_id = false;          ///< to that identity: a client identifier is it, or begins with it and ':'
+  std::uint64_t proof_ends = 0;          ///< when its certificate runs out, wall milliseconds; 0: never
+  std::uint64_t lasts = 0;               ///< milliseconds after which its connection ends at a quiet moment; 0: for ever
+  std::function<bool()> still_proved{};  ///< its certificate or key has not been revoked meanwhile; null: there is none
+  bool is_own = false;                   ///< the broker's other half: it alone may use own_names
+  bool may_be_anonymous = true;          ///< else it has to prove an identity
   HopRule hop = HopRule::as_offered;
   bool must_be_protected = false;  ///< nothing of its transport hides what is sent: whoever logs in by a scheme needs a Hop
   bool is_hidden = false;          ///< TLS, or a socket of this machine: nobody on the way reads what is sent
@@ -130,7 +132,17 @@ enum class Drop : std::uint8_t { queue_full, slow_consumer, expired, too_large, 
 std::string_view name(Drop drop);
 
 /// How a connection ended that had logged in.
-enum class Ending : std::uint8_t { by_client, connection_lost, error, taken_over, refused_too_often, revoked, shut_down, count_ };
+enum class Ending : std::uint8_t {
+  by_client,
+  connection_lost,
+  error,
+  taken_over,
+  refused_too_often,
+  revoked,
+  shut_down,
+  lasted,
+  count_
+};
 std::string_view name(Ending ending);
 
 /// What the shard did since it began.
@@ -167,6 +179,15 @@ class Journal {
   virtual ~Journal() = default;
   /// `cause` is for the local log only. `client` is its identifier as sent: treat as hostile text.
   virtual void refused(Refusal refusal, std::string_view client, std::string_view cause, Now now) = 0;
+};
+
+/// Who is told of misuse: of messages that an identity on the list has shown to have written, and has no right to publish. One
+/// for all shards. Any thread.
+class MisuseWatch {
+ public:
+  virtual ~MisuseWatch() = default;
+  /// `show`: what shows the authority who wrote it, empty if nothing does; works only now, and costs something.
+  virtual void saw(const std::string& author, std::string_view misuse, Now now, const std::function<Buffer()>& show) = 0;
 };
 
 /// Keeps guessing slow (index of specifications, section 3 rule 5); one for all shards. Any thread. Failures are counted for a
@@ -229,9 +250,10 @@ struct Ports {
   ReplayMemory& replays;
   Journal& journal;
   Random& random;
-  LoginGate* gate = nullptr;    ///< null: nothing is slowed down
-  Budget* budget = nullptr;     ///< shared by all shards; null: memory has no bound but those of Settings
-  BeginLogin password_login{};  ///< null: user names and passwords are not looked at
+  LoginGate* gate = nullptr;      ///< null: nothing is slowed down
+  MisuseWatch* misuse = nullptr;  ///< null: nobody is told
+  Budget* budget = nullptr;       ///< shared by all shards; null: memory has no bound but those of Settings
+  BeginLogin password_login{};    ///< null: user names and passwords are not looked at
   /// Subscriptions of sessions that outlive their connections, in all shards; shared by them. While there are none, a message on
   /// its way to another shard need not be stored. Null: it always is.
   std::atomic<std::size_t>* lasting_subscriptions = nullptr;
@@ -351,12 +373,18 @@ class Shard {
   void read_on(Now now);
   std::uint64_t next_reading() const;
 
-  /// A message of the broker itself, retained, for instance under $SYS; policy decides who gets it, as plain MQTT.
-  void publish_own(std::string_view topic, std::string_view payload, Now now);
+  /// A message of the broker itself, retained unless said otherwise, for instance under $SYS; policy decides who gets it, as
+  /// plain MQTT.
+  void publish_own(std::string_view topic, std::string_view payload, Now now, bool retain = true);
 
   /// A new list or policy: everything on its way is checked against it. Answers what ended for each identity that was revoked
   /// since.
   void set_policy(std::shared_ptr<const Policy> policy, Now now);
+  /// Ends the connections whose transport proves nobody any more (Peer::still_proved). To be called when its lists were read
+  /// again, and every few minutes, as lists run out.
+  void look_at_proofs(Now now);
+  /// What schemes can change while they run.
+  void set_options(const SchemeOptions& options, Now now);
   void set_directory(std::shared_ptr<const Directory> directory, Now now);
   /// Ends everything of a revoked identity here: sessions (0x98), subscriptions, queued, in-flight, retained, Will.
   RevocationReport revoke(std::string_view name, Now now);

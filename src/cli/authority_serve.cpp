@@ -48,6 +48,7 @@ struct Options {
   ClientOptions client;
   std::vector<std::string> brokers;
   std::string complaints;
+  std::vector<std::string> asking;
 };
 
 awaitable<void> wait_for(asio::steady_timer& timer, milliseconds time) {
@@ -71,8 +72,9 @@ Result<std::string> label_of(const ConnectOptions& options) {
 /// What complaints have to get past. One thread.
 class Desk {
  public:
-  Desk(KeyStore& key, std::unique_ptr<authority::ComplaintBook> book, std::unique_ptr<Registry> registry)
-      : key_(key), book_(std::move(book)), registry_(std::move(registry)) {}
+  Desk(KeyStore& key, std::unique_ptr<authority::ComplaintBook> book, std::unique_ptr<Registry> registry,
+       std::vector<BrokerIdentity> brokers)
+      : key_(key), book_(std::move(book)), registry_(std::move(registry)), brokers_(std::move(brokers)) {}
 
   /// Answers what to tell about it.
   Result<std::string> take(Bytes frame) {
@@ -85,7 +87,9 @@ class Desk {
       listed = TRY(registry_->list());
       const auto requester = std::ranges::find_if(listed, [&](const Identity& one) { return one.keys.ecdsa == shown.requester; });
       is_anonymous = requester == listed.end() && shown.level() == malina::Level::sl2;
-      if (!is_anonymous && (requester == listed.end() || requester->status != Status::active))
+      const bool is_broker = std::ranges::find(brokers_, shown.requester, &BrokerIdentity::ecdsa) != brokers_.end();
+      is_anonymous = is_anonymous && !is_broker;
+      if (!is_anonymous && !is_broker && (requester == listed.end() || requester->status != Status::active))
         return fail(Blame::not_authorised, "its requester is not on the list");
     }
     const malina::Id author = TRY(author_of(shown, key_, listed));
@@ -106,6 +110,7 @@ class Desk {
   KeyStore& key_;
   std::unique_ptr<authority::ComplaintBook> book_;
   std::unique_ptr<Registry> registry_;
+  const std::vector<BrokerIdentity> brokers_;
 };
 
 class Service;
@@ -398,6 +403,8 @@ Result<> run(const Options& options) {
   OpenAuthority its = TRY(open_or_make_authority(options.folder, random));
   const auto lock = TRY(lock_file(its.folder.lock(), "another sealmq authority serve works in " + options.folder));
 
+  std::vector<BrokerIdentity> asking;
+  for (const auto& path : options.asking) asking.push_back(TRY(read_broker_identity(path)));
   std::vector<ClientOptions> wanted;
   for (const auto& url : options.brokers) {
     wanted.push_back(options.client);
@@ -422,7 +429,7 @@ Result<> run(const Options& options) {
   if (!options.complaints.empty()) {
     auto book = TRY(authority::ComplaintBook::open(its.folder.complaints()));
     auto registry = TRY(visible_registry(options.registry));
-    desk.emplace(*its.key, std::move(book), std::move(registry));
+    desk.emplace(*its.key, std::move(book), std::move(registry), std::move(asking));
   }
   notice("the authority " + its.key->identity().name + " serves " + std::to_string(brokers.size()) +
          (brokers.size() == 1 ? " broker" : " brokers"));
@@ -443,6 +450,8 @@ void add_authority_serve(Command& authority, int& exit_code) {
   serve.option("--broker", options->brokers, "URL", "a broker to serve; -h, -p or -L name a single one");
   serve.option("--complaints", options->complaints, "TOPIC",
                "where complaints come in: the broker's policy must let the authority read there");
+  serve.option("--asked-by", options->asking, "BROKER.pub",
+               "a broker that asks about misuse (complaints in its configuration) although it is not on the list");
   add_client_options(serve, options->client, "--to");
   add_registry_options(serve, options->registry);
   serve.callback([options, &exit_code] { exit_code = finish(run(*options)); });

@@ -266,6 +266,7 @@ Result<ConnectOptions> connect_options(const ClientOptions& options) {
   connect.key_file = options.key;
   connect.ask_pin = pin_asker();
   connect.broker_key_file = options.broker_key;
+  if (options.unproved && !options.broker_key.empty()) connect.broker = TRY(read_broker_identity(options.broker_key, true));
   connect.topic_keys = options.topic_keys;
   if (const Scheme* scheme = find_scheme(options.scheme); scheme == nullptr || !scheme->info->has_topic_keys)
     connect.topic_keys.clear();  // the usual folder

@@ -255,8 +255,8 @@ void look_at_broker_key(Report& report, const Options& options, const std::optio
   if (!key) return report.finding("broker key", key.error().what, "copy broker.pub from the broker's data folder again");
   report.fact("broker key", key->id);
   if (!folder) return;
-  const auto own = read_broker_identity(folder->broker_pub());
-  if (own && !(*own == *key))
+  const auto own = read_broker_identity(folder->broker_pub(), true);
+  if (own && (own->id != key->id || own->ecdsa != key->ecdsa || own->agreement != key->agreement))
     report.finding("broker key", options.broker_key + " belongs to another broker than " + folder->path,
                    "cp " + folder->broker_pub() + " " + options.broker_key);
 }

@@ -74,6 +74,8 @@ Json to_json(const Identity& identity) {
                {"subscribe", to_json(identity.subscribe)},
                {"schemes", identity.schemes},
                {"require", to_text(identity.require)},
+               {"roles", identity.roles},
+               {"card", identity.in_card},
                {"revocation_reason", identity.revocation_reason},
                {"revoked_here", identity.revoked_here},
                {"order", identity.ordered == 0 ? Json() : Json(identity.ordered)},
@@ -157,6 +159,8 @@ Result<Identity> to_enroll(const Options& options, const std::string& file) {
   identity.subscribe = options.rights.to_subscribe();
   identity.schemes = options.rights.schemes;
   identity.require = options.rights.factors();
+  identity.roles = options.rights.roles;
+  identity.in_card = options.rights.card;
   identity.changed = wall_milliseconds();
   return identity;
 }
@@ -275,7 +279,8 @@ Result<> run_ticket_cancel(const Options& options) {
 
 Result<> need_some_right(const Options& options) {
   if (!options.rights.are_empty()) return {};
-  return fail(Blame::caller_misused, "nothing to change: name --publish, --subscribe, a pattern, --scheme or --require");
+  return fail(Blame::caller_misused,
+              "nothing to change: name --publish, --subscribe, a pattern, --scheme, --role, --card or --require");
 }
 
 /// `change` may still say what `deed` was.
@@ -486,7 +491,7 @@ void add_identity(Command& app, int& exit_code) {
   restore.flag("--against-authority", options->against_authority,
                "also what the revocation authority has revoked; that stands in the audit log and in the list");
   for (Command* command : {&enroll, &ticket, &allow, &deny})
-    add_rights_options(*command, options->rights, command == &enroll || command == &allow);
+    add_rights_options(*command, options->rights, command != &ticket, command == &deny);
   for (Command* command : {&enroll, &ticket, &list, &allow, &deny, &revoke, &restore, &rekey, &remove})
     add_registry_options(*command, options->registry);
 }

@@ -70,7 +70,7 @@ class Joining {
       return fail_with_hint(Blame::caller_misused, "the request is sealed for one broker", "--broker-key broker.pub");
     const auto ticket = TRY(read_code(TRY(find_code(options))));
     joining.key_ = TRY(open_keys(options.client.key, *joining.random_, pin_asker()));
-    joining.broker_ = TRY(read_broker_identity(options.client.broker_key));
+    joining.broker_ = TRY(read_broker_identity(options.client.broker_key, options.client.unproved));
     const Now now{.steady = 0, .wall = wall_milliseconds()};
     const auto make = joining.is_paper_ ? malina::paper_join_request : malina::join_request;
     joining.request_.emplace(

@@ -156,7 +156,7 @@ Result<> run_show(const Options& options) {
       show(TRY(read_identity_file(options.name)), options.json);
       break;
     case FileKind::broker_identity:
-      show(TRY(read_broker_identity(options.name)), options.json);
+      show(TRY(read_broker_identity(options.name, true)), options.json);
       break;
     case FileKind::key_reference:
       if (const auto reference = parse_key_reference(text))

@@ -1,6 +1,7 @@
 #include "cli/rights_options.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/text.h"
 #include "base/try.h"
@@ -48,6 +49,10 @@ std::string check_factors(const std::string& text) {
                                                  : printable(text) +
                                                        " is not of password, key, card and token, with + between "
                                                        "them, or nothing";
+}
+
+std::string check_role(const std::string& role) {
+  return is_identity_name(role) ? "" : printable(role) + " is not the name of a role: 1 to 64 of A-Z a-z 0-9 . _ -";
 }
 
 std::string check_scheme(const std::string& scheme) {
@@ -105,13 +110,18 @@ Factors RightsOptions::factors() const {
 }
 bool RightsOptions::are_empty() const {
   return publish.empty() && publish_patterns.empty() && subscribe.empty() && subscribe_patterns.empty() && schemes.empty() &&
-         require.empty();
+         require.empty() && roles.empty() && !card;
 }
 std::string RightsOptions::in_words() const {
-  return rights_in_words(to_publish(), to_subscribe(), schemes, factors());
+  std::string words = rights_in_words(to_publish(), to_subscribe(), schemes, factors());
+  std::string its_roles;
+  for (const std::string& role : roles) its_roles.append(its_roles.empty() ? "roles " : ",").append(role);
+  for (const std::string& part : {its_roles, std::string(card ? "card" : "")})
+    if (!part.empty()) words.append(words.empty() ? "" : "; ").append(part);
+  return words;
 }
 
-void add_rights_options(Command& command, RightsOptions& options, bool has_require) {
+void add_rights_options(Command& command, RightsOptions& options, bool of_identity, bool denies) {
   command.heading("Rights");
   command.option("--publish", options.publish, "FILTER", "topics it may publish to, such as plant/7/#")->check(check_filter);
   command.option("--subscribe", options.subscribe, "FILTER", "topics it may subscribe to")->check(check_filter);
@@ -128,7 +138,11 @@ void add_rights_options(Command& command, RightsOptions& options, bool has_requi
           "--scheme", options.schemes, "SCHEME",
           "schemes it may use, for messages and logins; password and tls are logins too; none: all but those that end in @paper")
       ->check(check_scheme);
-  if (has_require)
+  if (!of_identity) return;
+  command.option("--role", options.roles, "ROLE", "[[role]] of the broker's configuration, whose rights it has besides")
+      ->check(check_role);
+  command.flag("--card", options.card, "the key that it logs in by is in a card: such a login proves card, too");
+  if (!denies)
     command
         .option("--require", options.require, "FACTORS", "what each of its logins must prove: key+password, or key; or nothing")
         ->check(check_factors);
@@ -142,6 +156,9 @@ void allow(Identity& identity, const RightsOptions& options) {
   add(identity.publish, options.to_publish());
   add(identity.subscribe, options.to_subscribe());
   if (!options.require.empty()) identity.require = options.factors();
+  identity.in_card = identity.in_card || options.card;
+  for (const auto& role : options.roles)
+    if (std::ranges::find(identity.roles, role) == identity.roles.end()) identity.roles.push_back(role);
   if (identity.schemes.empty()) return;
   for (const auto& scheme : options.schemes)
     if (std::ranges::find(identity.schemes, scheme) == identity.schemes.end()) identity.schemes.push_back(scheme);
@@ -150,6 +167,9 @@ void allow(Identity& identity, const RightsOptions& options) {
 Result<> deny(Identity& identity, const RightsOptions& options) {
   TRY(take_away(identity.publish, options.to_publish(), "publish to"));
   TRY(take_away(identity.subscribe, options.to_subscribe(), "subscribe to"));
+  for (const auto& role : options.roles)
+    if (std::erase(identity.roles, role) == 0) return no_such_right("what the role gives:", role);
+  if (options.card && !std::exchange(identity.in_card, false)) return no_such_right("log in by", "a card");
   if (options.schemes.empty()) return {};
   if (identity.schemes.empty()) identity.schemes = hardened_schemes();
   for (const auto& scheme : options.schemes)

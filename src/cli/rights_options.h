@@ -15,6 +15,8 @@ struct RightsOptions {
   std::string publish_qos = "all", subscribe_qos = "all";
   std::vector<std::string> schemes;
   std::string require;  ///< empty: nothing is said of it
+  std::vector<std::string> roles;
+  bool card = false;
 
   Rights to_publish() const;
   Rights to_subscribe() const;
@@ -23,8 +25,8 @@ struct RightsOptions {
   std::string in_words() const;
 };
 
-/// `has_require`: also what its logins must prove.
-void add_rights_options(Command& command, RightsOptions& options, bool has_require);
+/// `of_identity`: also its roles, whether its key is in a card, and what its logins must prove, unless they are denied.
+void add_rights_options(Command& command, RightsOptions& options, bool of_identity, bool denies = false);
 
 /// Filters that are there already get the QoS that is said now. An empty list of schemes means every hardened one; what is
 /// allowed takes none of them away.

@@ -17,6 +17,7 @@
 
 #include "client/conversation.h"
 #include "client/message_store.h"
+#include "crypto/hop.h"
 #include "mqtt/connection.h"
 #include "mqtt/session_state.h"
 #include "sealmq/client_types.h"
@@ -63,6 +64,7 @@ using ClientEvent = std::variant<Connected, Published, Subscribed, Arrival, Refu
 struct Underneath {
   std::array<std::uint8_t, 32> channel_binding{};  ///< tls-exporter; zeroes without TLS
   bool is_private = false;                         ///< nobody else reads or writes there: TLS, a socket of this machine
+  std::uint64_t most_forgeries = crypto::usual_most_forgeries;  ///< of HPP1
 };
 
 class ClientSession {

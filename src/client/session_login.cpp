@@ -115,7 +115,8 @@ Result<bool> ClientSession::finish_login(const mqtt::Properties& connack) {
       TRY(connection_.protect_with(mqtt::records_by(crypto::HopRecords(*key, crypto::HopEnd::client, key_size))));
       break;
     case Hop::hpp1:
-      guard_ = std::make_unique<crypto::HopPayloads>(*key, id, crypto::HopEnd::client, key_size);
+      guard_ = std::make_unique<crypto::HopPayloads>(*key, id, crypto::HopEnd::client, key_size, crypto::EpochLimits(),
+                                                     underneath_.most_forgeries);
       break;
     case Hop::ratchet:
       guard_ = std::make_unique<crypto::RatchetPayloads>(*key, crypto::HopEnd::client, key_size);

@@ -59,11 +59,11 @@ Buffer payload_aad(std::string_view direction, std::uint64_t number, std::string
 }  // namespace
 
 HopPayloads::HopPayloads(const Secret& session_key, std::string_view client_id, HopEnd own, std::size_t key_size,
-                         const EpochLimits& limits)
+                         const EpochLimits& limits, std::uint64_t most_forgeries)
     : own_direction_(sent_by(own)),
       peer_direction_(sent_by(other(own))),
       sealing_(first_epoch("HPP1", session_key, own_direction_, lp16(client_id), key_size), limits, OpeningEpochs::spread),
-      opening_(first_epoch("HPP1", session_key, peer_direction_, lp16(client_id), key_size)) {}
+      opening_(first_epoch("HPP1", session_key, peer_direction_, lp16(client_id), key_size), most_forgeries) {}
 
 Result<> HopPayloads::seal(std::string_view topic, Bytes plaintext, Now now, Buffer& out) {
   if (sealing_.is_due(now.steady)) TRY(sealing_.go_on());

@@ -21,15 +21,19 @@ enum class HopEnd : std::uint8_t { client, broker };
 /// Bytes of the AES key of either layer, if nothing else was agreed on.
 inline constexpr std::size_t hop_key_size = 16;
 
+/// Payloads of a connection that do not open, until it has to end.
+inline constexpr std::uint64_t usual_most_forgeries = ChannelLimits{.messages = 0}.forgeries;
+
 /// HPP1. One thread at a time.
 ///
 ///   payload = 48 01 || u64 number || AES-GCM(key, iv XOR number, "HPP1" || direction || u64 number || lp16(topic), plaintext)
 ///   number  = u24 epoch || u40 count
 class HopPayloads final : public PayloadGuard {
  public:
-  /// The client identifier in use, of at most 65535 bytes. The key has 16 or 32 bytes.
+  /// The client identifier in use, of at most 65535 bytes. The key has 16 or 32 bytes. `most_forgeries`: payloads that do not
+  /// open, until must_end().
   HopPayloads(const Secret& session_key, std::string_view client_id, HopEnd own, std::size_t key_size = hop_key_size,
-              const EpochLimits& limits = {});
+              const EpochLimits& limits = {}, std::uint64_t most_forgeries = usual_most_forgeries);
 
   /// How much longer a payload gets.
   static constexpr std::size_t overhead = 2 + 8 + AesGcm::tag_size;

@@ -8,6 +8,7 @@
 #include "keystore/file_access.h"
 #include "keystore/file_keys.h"
 #include "keystore/fingerprint.h"
+#include "keystore/key_proof.h"
 #include "keystore/key_reference.h"
 #include "registry/data_folder.h"
 
@@ -20,6 +21,7 @@ constexpr std::string_view id_word = "broker";
 constexpr std::string_view ecdsa_word = "ecdsa-p256";
 constexpr std::string_view agreement_word = "ecdh-p256";
 constexpr std::string_view rsa_word = "rsa";
+constexpr std::string_view proof_word = "keys-2-proof";
 constexpr std::string_view parameters_word = "malina-parameters";
 
 std::string key_line(std::string_view word, Bytes key) {
@@ -64,6 +66,7 @@ struct Found {
   std::optional<PublicKey> ecdsa;
   std::optional<PublicKey> agreement;
   std::optional<Buffer> rsa;
+  std::optional<Buffer> proof;       ///< likewise
   std::optional<Buffer> parameters;  ///< looked into when the keys are known
 
   Result<> read(std::string_view line) {
@@ -75,10 +78,11 @@ struct Found {
     if (words[0] == ecdsa_word) return set(ecdsa, TRY(parse_key(words)), ecdsa_word);
     if (words[0] == agreement_word) return set(agreement, TRY(parse_key(words)), agreement_word);
     if (words[0] == rsa_word) return set(rsa, TRY(parse_rsa(words)), rsa_word);
-    if (words[0] == parameters_word) {
+    for (const auto& [word, slot] : {std::pair(proof_word, &proof), std::pair(parameters_word, &parameters)}) {
+      if (words[0] != word) continue;
       auto value = words.size() == 2 ? from_base64url(words[1]) : std::nullopt;
-      if (!value) return refuse("malina-parameters is not base64url");
-      return set(parameters, *std::move(value), parameters_word);
+      if (!value || value->empty()) return refuse(std::string(word) + " is not base64url");
+      return set(*slot, *std::move(value), word);
     }
     return refuse("unknown line");
   }
@@ -109,6 +113,7 @@ std::string to_text(const BrokerIdentity& broker) {
   text.append(id_word).append(" ").append(broker.id).append("\n");
   text.append(key_line(ecdsa_word, broker.ecdsa)).append(key_line(agreement_word, broker.agreement));
   if (!broker.rsa.empty()) text.append(key_line(rsa_word, broker.rsa));
+  if (!broker.proof.empty()) text.append(proof_word).append(" ").append(to_base64url(broker.proof)).append("\n");
   if (broker.parameters)
     text.append(parameters_word).append(" ").append(to_base64url(encode(*broker.parameters, broker))).append("\n");
   return text;
@@ -128,6 +133,10 @@ Result<BrokerIdentity> parse_broker_identity(std::string_view text) {
   if (!found.agreement) return refuse("the line ecdh-p256 is missing");
   BrokerIdentity broker{*found.id, *found.ecdsa, *found.agreement};
   if (found.rsa) broker.rsa = *std::move(found.rsa);
+  if (found.proof) {
+    broker.proof = *std::move(found.proof);
+    if (const auto verified = verify_broker_keys(broker); !verified) return refuse(verified.error().what);
+  }
   if (found.parameters) {
     auto parameters = parse_parameters(*found.parameters, broker);
     if (!parameters) return refuse("malina-parameters: " + parameters.error().what);
@@ -136,11 +145,15 @@ Result<BrokerIdentity> parse_broker_identity(std::string_view text) {
   return broker;
 }
 
-Result<BrokerIdentity> read_broker_identity(const std::string& path) {
+Result<BrokerIdentity> read_broker_identity(const std::string& path, bool unproved) {
   const auto text = TRY(read_public_file(path, wants_broker_identity));
-  return parse_broker_identity(text).map_error([&path](const Error& error) {
+  auto broker = TRY(parse_broker_identity(text).map_error([&path](const Error& error) {
     return Error{error.blame, path + ": " + error.what};
-  });
+  }));
+  if (!broker.proof.empty() || unproved) return broker;
+  return fail(Blame::caller_misused, path + " does not prove that its maker holds the keys of " + broker.id +
+                                         "\nhint: the broker writes the proof into its broker.pub at its next start: take that "
+                                         "file; --unproved takes this one as it is");
 }
 
 namespace {
@@ -208,18 +221,26 @@ Result<std::unique_ptr<KeyStore>> open_or_create_broker_key(const std::string& d
     return fail(Blame::caller_misused, folder.broker_key() + " lacks keys that a broker needs, to sign and to agree on keys");
 
   // broker.pub follows from the key: made again when it was lost or belongs to another key. What it says besides the keys stays.
-  const auto identity = broker_identity(keys->identity());
-  if (!published(folder, identity)) TRY(replace_file(folder.broker_pub(), to_text(identity), Audience::everybody));
+  auto identity = broker_identity(keys->identity());
+  auto found = published(folder, identity);
+  if (found && !found->proof.empty()) return keys;
+  if (found) identity = *std::move(found);
+  identity.proof = TRY(prove_broker_keys(*keys));
+  TRY(replace_file(folder.broker_pub(), to_text(identity), Audience::everybody));
   return keys;
 }
 
 Result<BrokerIdentity> publish_parameters(const std::string& data_folder, KeyStore& broker, BrokerParameters wanted) {
   const auto folder = TRY(open_data_folder(data_folder));
   auto identity = broker_identity(broker.identity());
-  if (auto found = published(folder, identity); found && found->parameters) {
-    wanted.signature = found->parameters->signature;
-    if (*found->parameters == wanted) return *std::move(found);
+  if (auto found = published(folder, identity); found) {
+    if (found->parameters) {
+      wanted.signature = found->parameters->signature;
+      if (*found->parameters == wanted && !found->proof.empty()) return *std::move(found);
+    }
+    identity.proof = std::move(found->proof);
   }
+  if (identity.proof.empty()) identity.proof = TRY(prove_broker_keys(broker));
   identity.parameters = TRY(sign_parameters(broker, std::move(wanted)));
   TRY(replace_file(folder.broker_pub(), to_text(identity), Audience::everybody));
   return identity;

@@ -151,8 +151,10 @@ Result<SecondLine> parse_second_line(std::string_view text) {
   return line;
 }
 
-Result<SecondLine> prove_keys(KeyStore& keys) {
-  const PublicIdentity& identity = keys.identity();
+namespace {
+
+/// By the keys of `identity`, which the store has.
+Result<SecondLine> prove(KeyStore& keys, const PublicIdentity& identity) {
   SecondLine line{identity.name, {}, {}};
   const Buffer statement = statement_of(identity, line.keys);
   Buffer schnorr, ecdsa, rsa;
@@ -164,6 +166,32 @@ Result<SecondLine> prove_keys(KeyStore& keys) {
   if (!identity.keys.rsa.empty()) rsa = TRY(keys.sign_rsa_pss(statement));
   line.proof = encode({schnorr, ecdsa, rsa, {}});
   return line;
+}
+
+/// As broker.pub names the keys.
+PublicIdentity named_in_file(const BrokerIdentity& broker) {
+  PublicIdentity identity;
+  identity.name = broker.id;
+  identity.kind = Kind::broker;
+  identity.keys.ecdsa = broker.ecdsa;
+  identity.keys.agreement = broker.agreement;
+  identity.keys.rsa = broker.rsa;
+  return identity;
+}
+
+}  // namespace
+
+Result<SecondLine> prove_keys(KeyStore& keys) {
+  return prove(keys, keys.identity());
+}
+
+Result<Buffer> prove_broker_keys(KeyStore& broker) {
+  SecondLine line = TRY(prove(broker, named_in_file(broker_identity(broker.identity()))));
+  return std::move(line.proof);
+}
+
+Result<> verify_broker_keys(const BrokerIdentity& broker) {
+  return verify_keys(named_in_file(broker), {broker.id, {}, broker.proof});
 }
 
 Result<> verify_keys(const PublicIdentity& identity, const SecondLine& line) {

@@ -33,6 +33,11 @@ std::string to_line(const SecondLine& line);
 /// Strict, as parse_public_identity.
 Result<SecondLine> parse_second_line(std::string_view line);
 
+/// The proof of broker.pub, whose first line are the keys that stand there: an ECDSA key, one for agreement and perhaps one of
+/// RSA. Errors: as prove_keys.
+Result<Buffer> prove_broker_keys(KeyStore& broker);
+Result<> verify_broker_keys(const BrokerIdentity& broker);
+
 /// A line without later keys. Errors: caller_misused, where one of the keys signs nothing but logins; the key store's.
 Result<SecondLine> prove_keys(KeyStore& keys);
 /// Errors: caller_misused: it is another's, or a signature is wrong, missing, or of no key. That by ML-DSA is not looked at.

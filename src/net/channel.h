@@ -16,7 +16,16 @@
 #include "sealmq/bytes.h"
 #include "sealmq/result.h"
 
+struct x509_st;  // OpenSSL's X509
+
 namespace sealmq::net {
+
+/// What TLS has proved, to be asked about later (TlsServer::still_counts).
+struct TlsProof {
+  std::shared_ptr<x509_st> certificate{};  ///< a verified one; null: none
+  std::string psk_identity{};              ///< of a proven pre-shared key; empty: none
+  bool empty() const { return certificate == nullptr && psk_identity.empty(); }
+};
 
 /// Who is at the other end, as far as its connection proves it.
 struct PeerInfo {
@@ -26,12 +35,13 @@ struct PeerInfo {
   std::string certificate_name;                ///< CN of a verified certificate; empty: none was shown
   std::vector<std::string> alternative_names;  ///< of the same: `dns:…`, `uri:…`, `email:…`
   std::int64_t certificate_ends = 0;           ///< likewise, seconds since 1970
-  std::string key_digest;            ///< SHA-256 of the key that a certificate has proved, in hexadecimal; whoever signed
-                                     ///< it, where the settings ask for that; empty: none was shown
-  std::string psk_identity;          ///< of a proven pre-shared key; empty: none
-  std::string offered_psk_identity;  ///< likewise, proven or not
-  std::string tls_version;           ///< `TLSv1.3`; empty: no TLS
-  std::string tls_group;             ///< of its key exchange; empty: not known
+  std::string key_digest;                  ///< SHA-256 of the key that a certificate has proved, in hexadecimal; whoever signed
+                                           ///< it, where the settings ask for that; empty: none was shown
+  std::shared_ptr<x509_st> certificate{};  ///< likewise
+  std::string psk_identity;                ///< of a proven pre-shared key; empty: none
+  std::string offered_psk_identity;        ///< likewise, proven or not
+  std::string tls_version;                 ///< `TLSv1.3`; empty: no TLS
+  std::string tls_group;                   ///< of its key exchange; empty: not known
   /// tls-exporter (RFC 9266): the same at both ends of this TLS connection and nowhere else. Zeroes without TLS.
   std::array<std::uint8_t, 32> channel_binding{};
 };

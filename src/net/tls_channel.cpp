@@ -33,7 +33,8 @@ std::string text_of(const ASN1_STRING* string) {
   return text.find('\0') == text.npos ? text : std::string();
 }
 
-void describe_certificate(const X509* certificate, PeerInfo& peer) {
+void describe_certificate(X509* certificate, PeerInfo& peer) {
+  if (X509_up_ref(certificate) == 1) peer.certificate = std::shared_ptr<x509_st>(certificate, X509_free);
   tm ends{};
   if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &ends) == 1) peer.certificate_ends = ::timegm(&ends);
 
@@ -277,7 +278,7 @@ void TlsChannel::describe(PeerInfo& peer) const {
   if (const char* group = SSL_group_to_name(ssl, static_cast<int>(SSL_get_negotiated_group(ssl))); group != nullptr)
     peer.tls_group = group;
   if ((SSL_get_verify_mode(ssl) & SSL_VERIFY_PEER) != 0)
-    if (const X509* certificate = SSL_get0_peer_certificate(ssl)) {
+    if (X509* certificate = SSL_get0_peer_certificate(ssl)) {
       if (const auto digest = key_digest(certificate)) peer.key_digest = to_hex(*digest);
       // Whoever signed it is trusted, or else it proves nothing but its key.
       if (SSL_get_verify_result(ssl) == X509_V_OK) describe_certificate(certificate, peer);

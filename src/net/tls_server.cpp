@@ -65,6 +65,10 @@ class Server final : public TlsServer, public TlsEnd, public std::enable_shared_
     return std::make_unique<TlsChannel>(std::move(ssl), shared_from_this());
   }
 
+  bool still_counts(const TlsProof& proof) const override {
+    if (!proof.psk_identity.empty() && !keys_.contains(proof.psk_identity)) return false;
+    return proof.certificate == nullptr || still_counts(proof.certificate.get());
+  }
   Result<> look_at_responses() override { return certificates_.look_at_responses(); }
   const char* groups() const override { return groups_; }
 

@@ -184,8 +184,17 @@ constexpr const char* schema_8 = R"(
   UPDATE sealmq.state SET schema = 8;
 )";
 
+// An identity may have roles, and its key lie in a card.
+constexpr const char* schema_9 = R"(
+  ALTER TABLE sealmq.entitlement DROP CONSTRAINT entitlement_what_check;
+  ALTER TABLE sealmq.entitlement ADD CONSTRAINT entitlement_what_check
+    CHECK (what IN ('publish', 'subscribe', 'scheme', 'require', 'role', 'card'));
+
+  UPDATE sealmq.state SET schema = 9;
+)";
+
 // Each leads from the one before.
-constexpr const char* schemas[] = {schema_1, schema_2, schema_3, schema_4, schema_5, schema_6, schema_7, schema_8};
+constexpr const char* schemas[] = {schema_1, schema_2, schema_3, schema_4, schema_5, schema_6, schema_7, schema_8, schema_9};
 
 /// 0: there are no tables.
 Result<std::uint64_t> find_schema(Connection& connection) {

@@ -140,6 +140,7 @@ Obeyed obey(Identity& identity, std::uint64_t standing, std::uint64_t wall) {
 }
 
 void begin_anew(Identity& identity, std::uint64_t wall) {
+  identity.in_card = false;  // other keys: where they are, nobody has said
   identity.revoked_here = false;
   identity.ordered = 0;
   identity.against_order = false;
@@ -291,6 +292,8 @@ Result<bool> add_to(Holder& to, std::string_view what, std::string& value, std::
 std::vector<RightRow> right_rows(const Identity& identity) {
   auto rows = rows_of(identity);
   if (!identity.require.empty()) rows.push_back({"require", 0, to_text(identity.require)});
+  for (std::uint64_t i = 0; i < identity.roles.size(); ++i) rows.push_back({"role", i, identity.roles[i]});
+  if (identity.in_card) rows.push_back({"card", 0, "key"});
   return rows;
 }
 
@@ -300,6 +303,14 @@ std::vector<RightRow> right_rows(const Ticket& ticket) {
 
 Result<> add_right(Identity& to, std::string_view what, std::string value, std::uint64_t is_pattern, std::uint64_t qos) {
   if (TRY(add_to(to, what, value, is_pattern, qos))) return {};
+  if (what == "role") {
+    to.roles.push_back(std::move(value));
+    return {};
+  }
+  if (what == "card") {
+    to.in_card = true;
+    return {};
+  }
   const auto factors = what == "require" ? factors_from(value) : std::nullopt;
   if (!factors) return damaged("an unknown kind of right");
   to.require.add(*factors);

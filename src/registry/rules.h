@@ -83,7 +83,7 @@ Result<Ticket> read_ticket(std::string name, std::string_view kind, std::uint64_
 
 /// One row of the rights of an Identity or a Ticket, as a database holds it.
 struct RightRow {
-  std::string_view what;       ///< "publish", "subscribe", "scheme" or "require"
+  std::string_view what;       ///< "publish", "subscribe", "scheme", "require", "role" or "card"
   std::uint64_t position = 0;  ///< among those of the same kind
   std::string value;
   bool is_pattern = false;

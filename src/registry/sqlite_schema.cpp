@@ -1,5 +1,8 @@
 #include "registry/sqlite_schema.h"
 
+#include <array>
+#include <cstdint>
+#include <fstream>
 #include <iterator>
 
 #include "base/try.h"
@@ -225,8 +228,30 @@ constexpr const char* schema_9 = R"(
   PRAGMA user_version = 9;
 )";
 
+// An identity may have roles, and its key lie in a card. The table is made anew as for schema 7.
+constexpr const char* schema_10 = R"(
+  CREATE TABLE entitlement_10 (
+    name     TEXT NOT NULL REFERENCES identity (name),
+    what     TEXT NOT NULL CHECK (what IN ('publish', 'subscribe', 'scheme', 'require', 'role', 'card')),
+    position INTEGER NOT NULL,
+    value    TEXT NOT NULL,
+    pattern  INTEGER NOT NULL,
+    qos      INTEGER NOT NULL,
+    PRIMARY KEY (name, what, position)
+  ) STRICT, WITHOUT ROWID;
+  INSERT INTO entitlement_10 SELECT name, what, position, value, pattern, qos FROM entitlement;
+  DROP TABLE entitlement;
+  ALTER TABLE entitlement_10 RENAME TO entitlement;
+  CREATE TRIGGER entitlement_added   AFTER INSERT ON entitlement BEGIN UPDATE state SET version = version + 1; END;
+  CREATE TRIGGER entitlement_changed AFTER UPDATE ON entitlement BEGIN UPDATE state SET version = version + 1; END;
+  CREATE TRIGGER entitlement_removed AFTER DELETE ON entitlement BEGIN UPDATE state SET version = version + 1; END;
+
+  PRAGMA user_version = 10;
+)";
+
 // Each leads from the one before; an empty file has version 0.
-constexpr const char* schemas[] = {schema_1, schema_2, schema_3, schema_4, schema_5, schema_6, schema_7, schema_8, schema_9};
+constexpr const char* schemas[] = {schema_1, schema_2, schema_3, schema_4, schema_5,
+                                   schema_6, schema_7, schema_8, schema_9, schema_10};
 
 Result<> take_steps(Database& database) {
   auto transaction = TRY(Transaction::begin(database));
@@ -238,6 +263,16 @@ Result<> take_steps(Database& database) {
 }
 
 }  // namespace
+
+bool has_present_schema(const std::string& path) {
+  constexpr std::size_t version_at = 60;  // sqlite.org/fileformat2.html, "user version"
+  std::ifstream file(path, std::ios::binary);
+  std::array<char, version_at + 4> head{};
+  if (!file.read(head.data(), head.size())) return false;
+  std::uint32_t found = 0;
+  for (std::size_t i = version_at; i < head.size(); ++i) found = found << 8 | static_cast<std::uint8_t>(head[i]);
+  return found == std::size(schemas);
+}
 
 Result<> prepare_registry(Database& database) {
   const auto found = TRY(database.number("PRAGMA user_version"));

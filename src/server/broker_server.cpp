@@ -129,6 +129,7 @@ Result<Parts> open_parts(const DataFolder& folder, const Configuration& configur
     const PublicIdentity authority = TRY(read_authority(configuration.authority));
     parts.authority = {authority.keys.ecdsa, authority.keys.agreement};
   }
+  if (!configuration.complaints.empty()) parts.asking_key = TRY(open_or_create_broker_key(folder.path, random, keystore, asker));
   parts.topic_keys = TRY(open_broker_topic_keys(configuration, shards, random));
   if (needs_rabin(configuration))
     parts.rabin = TRY(RabinRenewal::open(folder.path, *parts.keys.front(), parts.authority, system_now().wall));
@@ -160,7 +161,7 @@ Result<std::unique_ptr<BrokerServer>> BrokerServer::start(const Configuration& c
   TRY(check_bridge_keys(configuration));
   const std::string& id = parts.keys.front()->identity().name;
   TRY(parts.registry->heartbeat(id));  // first: what is revoked from now on is an order for this broker
-  const auto directory = TRY(load_directory(*parts.registry));
+  const auto directory = TRY(load_directory(*parts.registry, configuration.roles));
   const std::size_t count = shard_count(configuration);
 
   std::unique_ptr<BrokerServer> server(new BrokerServer(configuration, std::move(parts), log, std::move(service)));
@@ -187,6 +188,7 @@ Result<std::unique_ptr<BrokerServer>> BrokerServer::start(const Configuration& c
   for (std::size_t index = 0; index < count; ++index) {
     broker::Ports ports{{}, *server->parts_.replays, server->refusals_, random};
     ports.gate = &server->throttle_;
+    if (server->parts_.asking_key != nullptr) ports.misuse = &server->requests_;
     ports.lasting_subscriptions = &server->lasting_subscriptions_;
     ports.interest = &server->interest_;
     ports.budget = &server->budget_;
@@ -209,12 +211,15 @@ Result<std::unique_ptr<BrokerServer>> BrokerServer::start(const Configuration& c
   server->doors_.open_all();
   for (const auto& shard : server->shards_) shard->start();
   server->publish_parameters();
+  server->maintenance_.set_roles(configuration.roles);
   server->maintenance_.start();
   server->operations_.start(configuration.sys_interval, [its = server.get(), storage = server->storage_.get(),
                                                          is_durable = settings.durable](Readiness& readiness) {
     its->renew_rabin();
     its->look_at_responses();
     its->report_certificates(readiness);
+    its->ask_authority();
+    if (std::chrono::steady_clock::now() >= its->proofs_due_.load()) its->look_at_proofs();
     if (KeyStore* key = its->parts_.watched_key.get(); key != nullptr) {
       const auto there = key->check();
       readiness.report("broker key", there.has_value(),
@@ -277,6 +282,19 @@ void BrokerServer::make_registrar() {
         shards_.front()->post([topic = std::string(broker::orders_topic) + "/" + to_hex(key), frame = to_buffer(frame)](
                                   broker::Shard& its, Now now) { its.publish_own(topic, as_text(frame), now); });
       });
+}
+
+/// Of the last second. Not retained: whoever goes on is told of again.
+void BrokerServer::ask_authority() {
+  if (parts_.asking_key == nullptr) return;
+  auto requests = requests_.sign(*parts_.asking_key, system_now());
+  if (!requests) return log_.error("the authority is not asked about a misuse: " + requests.error().what);
+  for (Buffer& request : *requests) {
+    log_.info("asks the authority about an author who publishes what it may not");
+    shards_.front()->post([topic = configuration_.complaints, request = std::move(request)](broker::Shard& its, Now now) {
+      its.publish_own(topic, as_text(request), now, false);
+    });
+  }
 }
 
 /// For clients whose broker.pub is older than the present Rabin key.
@@ -348,6 +366,13 @@ void BrokerServer::reload_certificates() {
     else
       log_.info("reloaded: certificates and keys of " + entrance->urls().front());
   }
+  look_at_proofs();
+}
+
+/// Whoever has come in by a certificate or key that would no longer be taken.
+void BrokerServer::look_at_proofs() {
+  proofs_due_ = std::chrono::steady_clock::now() + std::chrono::minutes(10);
+  for (const auto& shard : shards_) shard->post([](broker::Shard& its, Now now) { its.look_at_proofs(now); });
 }
 
 void BrokerServer::report_certificates(Readiness& readiness) {
@@ -374,8 +399,14 @@ Result<> BrokerServer::reload(const Configuration& configuration) {
   TRY(check_passwords(configuration, configuration.password_file.empty() ? parts_.password_file : configuration.password_file));
   if (needs_topic_keys(configuration) && parts_.topic_keys.empty())
     return fail(Blame::caller_misused, "messages that the broker opens need topic_keys, which count from the next start on");
-  for (const auto& shard : shards_) shard->post([policy](broker::Shard& its, Now now) { its.set_policy(policy, now); });
+  const SchemeOptions options = changed_options(configuration_.scheme_options, configuration.scheme_options);
+  for (const auto& shard : shards_)
+    shard->post([policy, options](broker::Shard& its, Now now) {
+      its.set_policy(policy, now);
+      its.set_options(options, now);
+    });
   operations_.set_policy(*policy);
+  maintenance_.set_roles(configuration.roles);
   const auto found = differences(configuration_, configuration);
   if (found.empty()) log_.info("reloaded: nothing has changed");
   for (const Difference& difference : found) {
@@ -386,6 +417,8 @@ Result<> BrokerServer::reload(const Configuration& configuration) {
   reload_certificates();
   // The rest stays as it runs, so that it is named again at the next reload.
   configuration_.topics = configuration.topics;
+  configuration_.scheme_options = options;
+  configuration_.roles = configuration.roles;
   return {};
 }
 

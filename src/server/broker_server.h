@@ -1,6 +1,7 @@
 // BrokerServer: the broker as it runs: listeners, one thread for each shard, and the maintenance thread.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
@@ -11,6 +12,7 @@
 #include "registry/data_folder.h"
 #include "sealmq/keystore.h"
 #include "sealmq/registry.h"
+#include "server/authority_requests.h"
 #include "server/configuration.h"
 #include "server/connection_gate.h"
 #include "server/doors.h"
@@ -33,6 +35,7 @@ namespace sealmq::server {
 /// What a broker works with; it owns them while it runs.
 struct Parts {
   std::vector<std::unique_ptr<KeyStore>> keys;  ///< the broker's own, once for each shard: a store takes one call at a time
+  std::unique_ptr<KeyStore> asking_key;         ///< the same once more, if the authority is to be asked about misuse
   std::unique_ptr<KeyStore> watched_key;        ///< the same once more, if it can be lost: asked each second whether it is there
   std::unique_ptr<Registry> registry;
   std::unique_ptr<ReplayMemory> replays;
@@ -84,6 +87,7 @@ class BrokerServer final {
   void publish_parameters();
   void renew_rabin();
   void make_registrar();
+  void ask_authority();
   Result<> load_sessions();
   void restore_sessions();
   Result<> listen(const std::vector<Listener>& listeners);
@@ -91,6 +95,7 @@ class BrokerServer final {
   void look_at_responses();
   /// On the thread of operations_.
   void report_certificates(Readiness& readiness);
+  void look_at_proofs();
 
   Configuration configuration_;
   broker::Budget budget_;  // before whatever holds messages
@@ -101,6 +106,7 @@ class BrokerServer final {
   KeyExchanges key_exchanges_;
   ConnectionGate gate_;
   LoginThrottle throttle_;
+  AuthorityRequests requests_;
   std::atomic<std::size_t> lasting_subscriptions_ = 0;
   broker::Interest interest_;
   std::unique_ptr<RecoverablePasswords> recoverable_passwords_;
@@ -116,6 +122,7 @@ class BrokerServer final {
   std::string certificate_trouble_;  // told last
   Operations operations_;
   std::chrono::steady_clock::time_point rabin_due_{};
+  std::atomic<std::chrono::steady_clock::time_point> proofs_due_{};
   Workers workers_;  // its work ends in the loops of the shards
   std::jthread renewal_;
   bool running_ = false;

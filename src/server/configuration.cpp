@@ -3,9 +3,11 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <map>
 
 #include "base/text.h"
 #include "base/try.h"
+#include "broker/access.h"
 #include "broker/own_topics.h"
 #include "keystore/file_access.h"
 #include "mqtt/topic.h"
@@ -97,6 +99,64 @@ Factors most_factors(const TopicRow& row, const Configuration& configuration) {
 
 }  // namespace
 
+namespace {
+
+/// What this one can prove by the logins that the row names, with the transport's proof beside them; nothing: it cannot log in
+/// so.
+std::optional<Factors> provable(const Identity& identity, bool has_password, const TopicRow& row,
+                                const Configuration& configuration) {
+  if (identity.status != Status::active) return std::nullopt;
+  Factors proved;
+  bool enters = false;
+  const auto log_in = [&](std::string_view login, Profile profile, Factors factors) {
+    if (!broker::Access::may_log_in(identity, login, profile)) return;
+    enters = enters || row.login.empty() || is_in(row.login, login);
+    if (profile == Profile::hardened) proved.add(factors);
+  };
+  if (has_password) log_in(broker::password_login, Profile::hardened, {Factor::password});
+  const bool tells = std::ranges::any_of(configuration.listeners,
+                                         [](const Listener& listener) { return listener.identity != IdentityFrom::nothing; });
+  if (tells) log_in(broker::transport_login, Profile::hardened, {Factor::key});
+  const bool has_key = is_there(identity.keys.ecdsa) || !identity.keys.rsa.empty();
+  for (const Scheme& scheme : all_schemes()) {
+    if (!scheme.info->has_login || !has_key) continue;
+    Factors factors;
+    for (const Factor factor : {Factor::key, Factor::password, Factor::card}) {
+      const bool is_possible = (factor != Factor::password || has_password) && (factor != Factor::card || identity.in_card);
+      if (is_possible && scheme.info->login_proves.holds({factor})) factors.add({factor});
+    }
+    log_in(scheme.info->name, scheme.info->profile, factors);
+  }
+  return enters ? std::optional(proved) : std::nullopt;
+}
+
+}  // namespace
+
+std::vector<std::string> warnings_about(const std::vector<Identity>& identities, const std::set<std::string>& with_password,
+                                        const Configuration& configuration) {
+  std::vector<std::string> lines;
+  if (identities.empty()) return lines;
+  for (const TopicRow& row : configuration.topics) {
+    if (row.login.empty() && row.require.empty()) continue;
+    const auto opens = [&](const Identity& identity) {
+      const auto proved = provable(identity, with_password.contains(identity.name), row, configuration);
+      if (!proved || !proved->holds(identity.require)) return false;
+      return row.require.empty() || std::ranges::any_of(row.require, [&](Factors all) { return proved->holds(all); });
+    };
+    if (std::ranges::any_of(identities, opens)) continue;
+    std::string asked;
+    for (const std::string& login : row.login) asked.append(asked.empty() ? "log in by " : " or ").append(login);
+    for (const Factors& all : row.require)
+      asked.append(asked.empty() ? "prove " : &all == &row.require.front() ? " and prove " : " or ").append(to_text(all));
+    lines.push_back("topic " + in_quotes(row.name()) + ": nobody on the list can " + asked + ", as it asks");
+  }
+  for (const Identity& identity : identities)
+    for (const std::string& role : identity.roles)
+      if (std::ranges::find(configuration.roles, role, &RoleRow::name) == configuration.roles.end())
+        lines.push_back(identity.name + " has the role " + in_quotes(role) + ", which no [[role]] tells of: it gives nothing");
+  return lines;
+}
+
 Configuration::Configuration()
     : listeners{{.host = "127.0.0.1", .port = 1883}},
       topics{{.filter = std::string(every_topic), .publish = default_schemes(), .subscribe = default_schemes()}} {}
@@ -150,6 +210,16 @@ void allow_plain(Configuration& configuration) {
   if (!is_local || is_decided) return;
   configuration.topics.push_back({.filter = "$SYS/#", .publish = {}, .subscribe = {plain}});
   configuration.topics.push_back({.filter = std::string(states_of_bridges), .publish = {plain}, .subscribe = {plain}});
+}
+
+void add_roles(std::vector<Identity>& identities, const Roles& roles) {
+  for (Identity& identity : identities)
+    for (const std::string& name : identity.roles) {
+      const auto role = std::ranges::find(roles, name, &RoleRow::name);
+      if (role == roles.end()) continue;
+      identity.publish.insert(identity.publish.end(), role->publish.begin(), role->publish.end());
+      identity.subscribe.insert(identity.subscribe.end(), role->subscribe.begin(), role->subscribe.end());
+    }
 }
 
 std::size_t shard_count(const Configuration& configuration) {
@@ -222,6 +292,21 @@ Result<> check_bridge_keys(const Configuration& configuration) {
   return {};
 }
 
+namespace {
+
+bool has_options(const Configuration& configuration, const SchemeInfo& scheme) {
+  const std::string begin = std::string(scheme.name) + ".";
+  return std::ranges::any_of(configuration.scheme_options, [&](const auto& option) { return option.first.starts_with(begin); });
+}
+
+/// Keys that stand in its own table, as those of the published form do.
+bool has_own_keys(const Configuration& configuration, const SchemeInfo& scheme) {
+  return std::ranges::any_of(configuration.scheme_options,
+                             [&](const auto& option) { return option.first.starts_with(std::string(scheme.name) + ".topic-"); });
+}
+
+}  // namespace
+
 std::vector<std::string> warnings(const Configuration& configuration) {
   std::vector<std::string> lines;
   for (const Scheme& scheme : all_schemes()) {
@@ -229,6 +314,16 @@ std::vector<std::string> warnings(const Configuration& configuration) {
     std::string line = std::string(scheme.info->name) + " is there for study, not for use";
     for (std::string_view hazard : scheme.info->hazards) line += "; " + std::string(hazard);
     lines.push_back(std::move(line));
+  }
+  for (const Scheme& scheme : all_schemes()) {
+    const SchemeInfo& its = *scheme.info;
+    if (its.profile == Profile::paper || !has_options(configuration, its)) continue;
+    const Scheme* paper = find_scheme(std::string(its.name) + "@paper");
+    const bool is_used = is_named(configuration, its) || (paper != nullptr && is_named(configuration, *paper->info));
+    if (!is_used)
+      lines.push_back("[scheme." + std::string(its.name) + "] means nothing: no [[topic]] row names " + std::string(its.name));
+    else if (its.needs_topic_keys && configuration.topic_keys.empty() && !has_own_keys(configuration, its))
+      lines.push_back("[scheme." + std::string(its.name) + "] has no keys to open messages with: topic_keys = \"FOLDER\"");
   }
   for (const TopicRow& row : configuration.topics) {
     const std::string topic = "topic " + in_quotes(row.name());
@@ -261,13 +356,50 @@ std::vector<std::string> warnings(const Configuration& configuration) {
   return lines;
 }
 
+namespace {
+
+/// `SCHEME.NAME`.
+bool changes_live(std::string_view name) {
+  return std::ranges::any_of(all_schemes(), [&](const Scheme& scheme) {
+    return std::ranges::any_of(scheme.info->options, [&](const SchemeOption& option) {
+      return option.changes_live && name == std::string(scheme.info->name) + "." + std::string(option.name);
+    });
+  });
+}
+
+/// And whether the change counts from the next start on. Of what an option holds nothing is told: it may be a secret.
+std::map<std::string, bool> changed_names(const SchemeOptions& before, const SchemeOptions& after) {
+  std::map<std::string, bool> names;
+  const auto compare = [&](const SchemeOptions& these, const SchemeOptions& others) {
+    for (const auto& [name, value] : these)
+      if (const auto other = others.find(name); other == others.end() || other->second != value)
+        names[name] = !changes_live(name);
+  };
+  compare(before, after);
+  compare(after, before);
+  return names;
+}
+
+}  // namespace
+
+SchemeOptions changed_options(const SchemeOptions& before, const SchemeOptions& after) {
+  SchemeOptions options;
+  for (const auto& option : before)
+    if (!changes_live(option.first)) options.insert(option);
+  for (const auto& option : after)
+    if (changes_live(option.first)) options.insert(option);
+  return options;
+}
+
 std::vector<Difference> differences(const Configuration& before, const Configuration& after) {
   std::vector<Difference> found;
   for (const Setting& setting : settings()) {
     const std::string was = setting.value_in(before), is = setting.value_in(after);
     if (was != is) found.push_back({setting.full_name() + ": " + in_quotes(was) + " -> " + in_quotes(is), true});
   }
-  if (before.scheme_options != after.scheme_options) found.push_back({"options of schemes", true});
+  for (const auto& [name, needs_restart] : changed_names(before.scheme_options, after.scheme_options))
+    found.push_back({"[scheme] " + name, needs_restart});
+  if (before.roles != after.roles) found.push_back({"the roles", false});
   if (before.bridges != after.bridges) found.push_back({"the bridges", true});
   if (before.listeners != after.listeners) found.push_back({"the listeners", true});
   for (const TopicRow& row : before.topics)

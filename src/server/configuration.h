@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include "net/tls.h"
 #include "net/url.h"
 #include "net/websocket_upgrade.h"
+#include "sealmq/identity.h"
 #include "server/connection_gate.h"
 
 namespace sealmq::server {
@@ -44,6 +46,7 @@ struct Listener {
   net::UpgradeRules upgrade{};  ///< WebSocket
   net::TlsServerSettings tls{};
   IdentityFrom identity = IdentityFrom::nothing;
+  std::uint64_t max_age = 0;   ///< milliseconds that a connection by TLS 1.2 may last; 0: for ever
   bool bind_client_id = true;  ///< whom TLS proves has client identifiers that begin with its name
   broker::HopRule hop = broker::HopRule::as_offered;
   bool insecure_channel = false;    ///< who logs in by a scheme may go on without protection, also where TLS gives none
@@ -70,6 +73,18 @@ struct TopicRow {
   const std::string& name() const { return pattern.empty() ? filter : pattern; }
   bool operator==(const TopicRow&) const = default;
 };
+
+/// Rights that several identities have.
+struct RoleRow {
+  std::string name;
+  Rights publish;
+  Rights subscribe;
+  bool operator==(const RoleRow&) const = default;
+};
+using Roles = std::vector<RoleRow>;
+
+/// Adds the rights of its roles to those of each identity. A role that is not there gives none.
+void add_roles(std::vector<Identity>& identities, const Roles& roles);
 
 /// Monitoring over HTTP.
 struct Admin {
@@ -128,9 +143,11 @@ struct Configuration {
   Admin admin;
   std::vector<Listener> listeners;
   std::vector<TopicRow> topics;
+  Roles roles;
   std::vector<BridgeSettings> bridges;
   SchemeOptions scheme_options;
-  std::string authority;  ///< .pub file of the revocation authority; empty: none
+  std::string authority;   ///< .pub file of the revocation authority; empty: none
+  std::string complaints;  ///< topic on which it is asked about misuse; empty: it is not
   broker::Settings limits;
   GateLimits gate{.connects_per_second_per_address = 500};
   std::size_t maximum_memory = 0;  ///< bytes kept on behalf of clients; 0: half of the machine's memory
@@ -180,10 +197,18 @@ Result<> check_bridge_keys(const Configuration& configuration);
 /// that may not be what is meant.
 std::vector<std::string> warnings(const Configuration& configuration);
 
+/// Of those on the list: rows that ask for logins or factors of which nobody there is capable, and roles that are not there.
+/// `with_password`: who has one.
+std::vector<std::string> warnings_about(const std::vector<Identity>& identities, const std::set<std::string>& with_password,
+                                        const Configuration& configuration);
+
 struct Difference {
   std::string what;
   bool needs_restart;
 };
+/// Those options of schemes that change while the broker runs, as they are in `after`, and the others as in `before`.
+SchemeOptions changed_options(const SchemeOptions& before, const SchemeOptions& after);
+
 std::vector<Difference> differences(const Configuration& before, const Configuration& after);
 
 }  // namespace sealmq::server

@@ -37,12 +37,20 @@ class FileReader {
         configuration.listeners = TRY(read_tables<Listener>(node, "listener", &FileReader::read_listener));
       else if (key == "topic")
         configuration.topics = TRY(read_tables<TopicRow>(node, "topic", &FileReader::read_topic));
+      else if (key == "role")
+        configuration.roles = TRY(read_tables<RoleRow>(node, "role", &FileReader::read_role));
       else if (key == "bridge")
         configuration.bridges = TRY(read_tables<BridgeSettings>(node, "bridge", &FileReader::read_bridge));
       else if (key == "scheme")
         configuration.scheme_options = TRY(read_scheme_options(node));
       else
         return unknown(key, "the file");
+    }
+    if (const toml::node* node = top.get("complaints"); node != nullptr) {
+      const std::string& topic = configuration.complaints;
+      if (!mqtt::is_topic_name(topic) || topic.starts_with('$'))
+        return refuse(node->source(), "complaints is not the name of a topic for messages");
+      if (configuration.authority.empty()) return refuse(node->source(), "complaints goes with authority: who is asked");
     }
     return configuration;
   }
@@ -169,9 +177,9 @@ class FileReader {
     return {};
   }
 
-  static constexpr std::string_view tls_keys[] = {"cert",       "key",      "ocsp_response",  "client_ca",          "client_crl",
-                                                  "psk_file",   "sni",      "alpn",           "min_version",        "groups",
-                                                  "psk_suites", "identity", "bind_client_id", "require_certificate"};
+  static constexpr std::string_view tls_keys[] = {"cert",       "key",      "ocsp_response",  "client_ca",           "client_crl",
+                                                  "psk_file",   "sni",      "alpn",           "min_version",         "groups",
+                                                  "psk_suites", "identity", "bind_client_id", "require_certificate", "max_age"};
 
   Result<> read_tls_key(const std::string& name, const toml::node& node, Listener& listener) {
     net::TlsServerSettings& tls = listener.tls;
@@ -186,6 +194,8 @@ class FileReader {
       tls.psk_file = TRY(file_name(node, name));
     else if (name == "require_certificate")
       tls.require_certificate = TRY(truth(node, name));
+    else if (name == "max_age")
+      listener.max_age = TRY(duration(node, name));
     else if (name == "bind_client_id")
       listener.bind_client_id = TRY(truth(node, name));
     else if (name == "sni")
@@ -300,6 +310,40 @@ class FileReader {
     if (row.pattern.empty() && table.contains("own")) return refuse(table.source(), "own goes with a pattern only");
     if (row.filter.empty()) row.filter = mqtt::widen_pattern(row.pattern);
     return row;
+  }
+
+  Result<RoleRow> read_role(const toml::table& table) {
+    RoleRow role;
+    QosSet publish_qos, subscribe_qos;
+    for (const auto& [key, node] : table) {
+      const std::string name(key.str());
+      if (!is_row_key("role", name)) return unknown(key, "[[role]]");
+      if (name == "name")
+        role.name = TRY(text(node, name));
+      else if (name == "publish_qos" || name == "subscribe_qos")
+        (name == "publish_qos" ? publish_qos : subscribe_qos) = TRY(qos_set(node, name));
+      else
+        TRY(read_rights(node, name, name.starts_with("publish") ? role.publish : role.subscribe));
+    }
+    for (Right& right : role.publish) right.qos = publish_qos;
+    for (Right& right : role.subscribe) right.qos = subscribe_qos;
+    if (!is_identity_name(role.name)) return refuse(table.source(), "[[role]] needs a name of letters, digits and . _ -");
+    if (std::ranges::find(roles_, role.name) != roles_.end())
+      return refuse(table.source(), "there is a [[role]] " + in_quotes(role.name) + " already");
+    roles_.push_back(role.name);
+    return role;
+  }
+
+  /// Of `publish`, `publish_pattern` and the like.
+  Result<> read_rights(const toml::node& node, const std::string& name, Rights& into) {
+    const bool is_pattern = name.ends_with("_pattern");
+    for (const std::string& value : TRY(texts(node, name))) {
+      if (is_pattern ? !mqtt::is_topic_pattern(value) : !mqtt::is_topic_filter(value))
+        return refuse(node.source(), name + " must be a list of topic " + (is_pattern ? "patterns" : "filters") + ", and " +
+                                         in_quotes(value) + " is none");
+      into.emplace_back(value, is_pattern);
+    }
+    return {};
   }
 
   Result<std::string> pattern(const toml::node& node) {
@@ -592,6 +636,7 @@ class FileReader {
   const std::string& path_;
   std::vector<std::string> filters_;  // seen so far
   std::vector<std::string> bridges_;  // likewise
+  std::vector<std::string> roles_;    // likewise
 };
 
 }  // namespace

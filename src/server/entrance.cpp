@@ -24,7 +24,7 @@ Result<std::unique_ptr<Entrance>> Entrance::open(boost::asio::io_context& loop, 
   const bool is_private = needs_tls(listener) || listener.transport == net::Transport::unix_socket;
   entrance->door_ = std::make_shared<const ShardThread::Door>(
       ShardThread::Door{entrance->entry_, listener.identity, lets_in_anonymous, listener.hop,
-                        !is_private && !listener.insecure_channel, is_private, listener.bind_client_id});
+                        !is_private && !listener.insecure_channel, is_private, listener.bind_client_id, listener.max_age});
   if (listener.transport == net::Transport::unix_socket)
     entrance->listeners_.push_back(TRY(net::TcpListener::open_unix(loop, listener.socket_path, listener.mode, *entrance)));
   else

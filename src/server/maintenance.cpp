@@ -13,8 +13,10 @@ constexpr std::uint64_t refusals_every = 1000;        // steady milliseconds
 
 }  // namespace
 
-Result<std::shared_ptr<const Directory>> load_directory(Registry& registry, const Directory* former) {
-  return std::make_shared<const Directory>(TRY(registry.list()), former);
+Result<std::shared_ptr<const Directory>> load_directory(Registry& registry, const Roles& roles, const Directory* former) {
+  std::vector<Identity> identities = TRY(registry.list());
+  add_roles(identities, roles);
+  return std::make_shared<const Directory>(std::move(identities), former);
 }
 
 Maintenance::Maintenance(Registry& registry, FollowedVersion& reached, std::string broker, const authority::AuditLog* audit,
@@ -31,6 +33,11 @@ Maintenance::Maintenance(Registry& registry, FollowedVersion& reached, std::stri
 
 void Maintenance::start() {
   thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
+}
+
+void Maintenance::set_roles(Roles roles) {
+  const std::lock_guard lock(roles_mutex_);
+  roles_ = std::move(roles);
 }
 
 void Maintenance::stop() {
@@ -67,14 +74,20 @@ Result<> Maintenance::show_life() {
 }
 
 Result<> Maintenance::spread_list(std::uint64_t version) {
-  if (version == spread_) return {};
+  Roles roles;
+  {
+    const std::lock_guard lock(roles_mutex_);
+    if (version == spread_ && roles_ == spread_roles_) return {};
+    roles = roles_;
+  }
   if (lists_ == nullptr) lists_ = std::make_shared<Lists>(shards_.size());
-  directory_ = TRY(load_directory(registry_, directory_.get()));
+  directory_ = TRY(load_directory(registry_, roles, directory_.get()));
   for (const std::size_t shard : lists_->put(directory_))
     shards_[shard]->post([lists = lists_, shard](broker::Shard& its, Now now) {
       lists->take(shard, [&](const auto& list) { its.set_directory(list, now); });
     });
   spread_ = version;
+  spread_roles_ = std::move(roles);
   log_.debug("the list of identities has changed: " + std::to_string(directory_->all().size()) + " identities");
   return {};
 }
@@ -121,7 +134,7 @@ Result<> Maintenance::follow_registry() {
     return shown;
   }
   const std::uint64_t version = followed_ ? TRY(registry_.wait_for_change(*followed_, round_time)) : TRY(registry_.version());
-  if (version == followed_) return {};
+  if (version == followed_) return spread_list(version);  // with other roles, perhaps
   // Many changes one after the other, of a long list, are taken together: following them is to leave the processor to others.
   const auto seen = std::chrono::steady_clock::now();
   if (seen < follow_due_) {

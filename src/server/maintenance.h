@@ -14,6 +14,7 @@
 
 #include "authority/audit_log.h"
 #include "sealmq/registry.h"
+#include "server/configuration.h"
 #include "server/followed_version.h"
 #include "server/log.h"
 #include "server/readiness.h"
@@ -22,8 +23,9 @@
 
 namespace sealmq::server {
 
-/// The list as it is now. Errors: as Registry::list.
-Result<std::shared_ptr<const Directory>> load_directory(Registry& registry, const Directory* former = nullptr);
+/// The list as it is now, with the rights of roles. Errors: as Registry::list.
+Result<std::shared_ptr<const Directory>> load_directory(Registry& registry, const Roles& roles = {},
+                                                        const Directory* former = nullptr);
 
 class Maintenance {
  public:
@@ -33,6 +35,8 @@ class Maintenance {
               RefusalLog& refusals, Readiness& readiness, Log& log, const std::vector<std::unique_ptr<ShardThread>>& shards);
 
   void start();
+  /// What roles are from now on. Any thread; the shards go by it some fractions of a second later.
+  void set_roles(Roles roles);
   /// Returns when the thread has ended, which waits for no shard.
   void stop();
 
@@ -112,6 +116,9 @@ class Maintenance {
   std::map<std::uint64_t, Revocation> running_;  // by number
   std::optional<std::uint64_t> followed_;        // the registry's version that all shards have, with all orders carried out
   std::optional<Error> registry_trouble_;
+  std::mutex roles_mutex_;
+  Roles roles_;
+  Roles spread_roles_;  // as the shards have them
   std::jthread thread_;
 };
 

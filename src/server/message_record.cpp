@@ -10,7 +10,25 @@
 namespace sealmq::server {
 namespace {
 
-constexpr std::uint8_t version = 1;
+constexpr std::uint8_t version = 2, without_login = 1;
+
+/// Empty: none.
+std::string_view name_of(broker::LoginMark mark) {
+  const auto login = mark.login();
+  if (!login) return {};
+  if (*login == broker::login_by_password) return broker::password_login;
+  return *login == broker::login_by_transport ? broker::transport_login : all_schemes()[*login].info->name;
+}
+
+/// Nothing: this build has no such login.
+std::optional<broker::LoginMark> login_of(std::string_view name) {
+  if (name.empty()) return broker::LoginMark();
+  if (name == broker::password_login) return broker::LoginMark(broker::login_by_password);
+  if (name == broker::transport_login) return broker::LoginMark(broker::login_by_transport);
+  const Scheme* scheme = find_scheme(name);
+  if (scheme == nullptr) return std::nullopt;
+  return broker::LoginMark(static_cast<std::size_t>(scheme - all_schemes().data()));
+}
 
 }  // namespace
 
@@ -39,7 +57,8 @@ Buffer encode_record(const broker::Message& message, Now now) {
 
   Buffer record;
   Writer out(record);
-  out.u8(version).lp8(as_bytes(all_schemes()[view.scheme].info->name)).lp16(view.author).lp16(view.publisher);
+  out.u8(version).lp8(as_bytes(all_schemes()[view.scheme].info->name)).lp8(as_bytes(name_of(view.login)));
+  out.lp16(view.author).lp16(view.publisher);
   out.u64(wall_of(view.expires, now)).u64(view.stamp);
   const bool wrapped = view.wire.data() != view.payload.data() || view.wire.size() != view.payload.size();
   out.u8(wrapped ? 1 : 0);
@@ -51,9 +70,13 @@ Buffer encode_record(const broker::Message& message, Now now) {
 Result<std::shared_ptr<const broker::Message>> decode_record(Bytes record, std::uint64_t number, Now now) {
   Reader in(record);
   broker::MessageView view;
-  if (in.u8() != version) in.fail("unknown version of a record");
+  const std::uint8_t its_version = in.u8();
+  if (its_version != version && its_version != without_login) in.fail("unknown version of a record");
   const Scheme* scheme = find_scheme(as_text(in.lp8()));
   if (scheme == nullptr) in.fail("a scheme that this build does not have");
+  const auto login = login_of(its_version == version ? as_text(in.lp8()) : std::string_view());
+  if (!login) in.fail("a login that this build does not have");
+  view.login = login.value_or(broker::LoginMark());
   view.author = as_text(in.lp16());
   view.publisher = as_text(in.lp16());
   view.expires = steady_of(in.u64(), now);

@@ -7,14 +7,17 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <set>
 
 #include "base/error_text.h"
 #include "base/owned_file.h"
+#include "base/text.h"
 #include "crypto/random.h"
 #include "keystore/file_access.h"
 #include "net/address.h"
 #include "registry/data_folder.h"
 #include "registry/open_registry.h"
+#include "registry/sqlite_schema.h"
 #include "sealmq/keystore.h"
 #include "sealmq/scheme.h"
 #include "server/admin_listener.h"
@@ -107,12 +110,38 @@ void check_authority(std::vector<Problem>& problems, const Configuration& config
   if (const auto file = read_identity_file(configuration.authority); file && file->proof.empty())
     problems.push_back({Blame::caller_misused, configuration.authority + " does not prove that its maker holds its keys",
                         "sealmq authority new, where the authority is, adds the proof to its authority.pub", true});
+  if (const auto policy = make_policy(configuration); policy && !configuration.complaints.empty()) {
+    const auto* rule = (*policy)->find(configuration.complaints);
+    if (rule == nullptr || !rule->subscribe.contains(all_schemes().size() - 1))
+      problems.push_back({Blame::caller_misused,
+                          "nobody can read what the broker asks the authority: no [[topic]] row lets " +
+                              printable(configuration.complaints) + " leave as plain MQTT",
+                          "", true});
+  }
   if (!tells_identities(configuration))
     problems.push_back(
         {Blame::caller_misused,
          "nothing would carry out the orders of the authority: no [[topic]] row names a scheme by which the broker "
          "learns who publishes, and no listener asks who its clients are",
          "sealmq version lists the schemes that are revocable", true});
+}
+
+/// What is asked of those on the list. One of an older program is left alone: looking would migrate it.
+void check_list(std::vector<Problem>& problems, const Configuration& configuration) {
+  const DataFolder folder{configuration.data};
+  const bool is_ours = ::access(folder.registry().c_str(), R_OK | W_OK) == 0;  // else it is told of already
+  if (!configuration.registry.empty() || !is_ours || !sqlite::has_present_schema(folder.registry())) return;
+  const auto registry = open_sqlite_registry(folder.registry());
+  if (!registry) return keep(problems, registry.error());
+  const auto identities = (*registry)->list();
+  if (!identities) return keep(problems, identities.error());
+  std::set<std::string> with_password;
+  const std::string path = configuration.password_file.empty() ? folder.passwords() : configuration.password_file;
+  if (exists(path))
+    if (const auto passwords = read_passwords(path))  // else it is told of already
+      for (const auto& entry : *passwords) with_password.insert(entry.first);
+  for (std::string& line : warnings_about(*identities, with_password, configuration))
+    problems.push_back({Blame::caller_misused, std::move(line), "", true});
 }
 
 }  // namespace
@@ -150,7 +179,7 @@ std::vector<Problem> find_problems_in(const std::string& data_folder) {
   if (has_key && !exists(folder.broker_pub()))
     problems.push_back({Blame::environment, folder.broker_pub() + " is missing, which devices need", ""});
   if (exists(folder.broker_pub()))
-    if (const auto broker = read_broker_identity(folder.broker_pub()); !broker) keep(problems, broker.error());
+    if (const auto broker = read_broker_identity(folder.broker_pub(), true); !broker) keep(problems, broker.error());
   return problems;
 }
 
@@ -165,6 +194,7 @@ std::vector<Problem> find_problems(const Configuration& configuration) {
     check_passwords(problems, configuration.password_file);
   else if (exists(folder.passwords()))
     check_passwords(problems, folder.passwords());
+  check_list(problems, configuration);
   crypto::OsRandom random;
   if (const auto keys = open_broker_topic_keys(configuration, 1, random); !keys) keep(problems, keys.error());
   for (const Listener& listener : configuration.listeners) check_certificates(problems, listener);

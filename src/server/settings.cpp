@@ -60,6 +60,9 @@ constexpr Setting table[] = {
      is_path},
     {"", "authority", top<&Configuration::authority>, 0, 0,
      ".pub file of the revocation authority whose orders are carried out; none if not said", any_text, is_path},
+    {"", "complaints", top<&Configuration::complaints>, 0, 0,
+     "topic on which the broker asks that authority about authors who publish what they may not (authority serve --complaints); "
+     "none if not said"},
     {"", "durability", top<&Configuration::durability>, 0, 0,
      "disk: sessions, messages and retained messages outlive the broker; memory: they do not", durabilities},
     {"", "queue_qos0_messages", limit<&Settings::queue_qos0>, 0, 0,
@@ -137,6 +140,10 @@ constexpr RowKey rows[] = {
     {"listener", "alpn", "text: offered|require", "offered",
      "mqtts and wss: a client that names protocols must name mqtt, or http/1.1 on wss; require: it must name some"},
     {"listener", "min_version", "text: 1.2|1.3", "1.2", "mqtts and wss: of TLS"},
+    {"listener", "max_age", "text", "",
+     "mqtts and wss: how long a connection by TLS 1.2, whose keys cannot be changed, may last: 24h, 7d; it ends when nothing is "
+     "on "
+     "its way"},
     {"listener", "groups", "text: default|both|classic", "default",
      "mqtts and wss: key exchange with ML-KEM-768 beside X25519 where this OpenSSL has it (3.5), likewise with both shares "
      "welcome, or without ML-KEM"},
@@ -196,6 +203,14 @@ constexpr RowKey rows[] = {
     {"topic", "require", "text, or list of texts", "nothing",
      "what logins must have proved, such as \"key+password\"; of a list, one is enough"},
     {"topic", "login_age", "text", "any", "how long ago the last login may be: 30s, 15m, 12h, 7d"},
+
+    {"role", "name", "text", "", "as identity enroll|allow --role names it; needed"},
+    {"role", "publish", "list of filters", "none", "topics that who has the role may publish to, beside its own"},
+    {"role", "subscribe", "list of filters", "none", "topics it may subscribe to"},
+    {"role", "publish_pattern", "list of patterns", "none", "likewise, with whole levels %u and %c"},
+    {"role", "subscribe_pattern", "list of patterns", "none", "likewise"},
+    {"role", "publish_qos", "list of 0, 1, 2", "all", "QoS it may publish to all of these with"},
+    {"role", "subscribe_qos", "list of 0, 1, 2", "all", "QoS it may subscribe to all of these with"},
 
     {"bridge", "name", "text", "", "of the bridge; a policy row or right that names it applies to what it passes on; needed"},
     {"bridge", "url", "text", "", "the other broker; needed"},

@@ -64,10 +64,21 @@ std::string identity_of(const net::PeerInfo& peer, IdentityFrom from) {
 broker::Peer peer_at(const ShardThread::Door& door, const net::Stream& stream) {
   net::PeerInfo info = net::peer_of(stream);
   std::string place = net::place_of(info.address);
+  // Where keys alone count, their certificates' dates and lists do not.
+  const bool has_dates = door.identity != IdentityFrom::certificate_key;
+  net::TlsProof proof{has_dates ? std::move(info.certificate) : nullptr, info.psk_identity};
+  std::function<bool()> still_proved;
+  if (!proof.empty())
+    still_proved = [entry = door.entry, proof = std::move(proof)] {
+      const auto tls = entry->tls();
+      return tls == nullptr || tls->still_counts(proof);
+    };
   return {.address = std::move(info.address),
           .identity = identity_of(info, door.identity),
           .binds_client_id = door.bind_client_id,
-          .proof_ends = static_cast<std::uint64_t>(std::max<std::int64_t>(info.certificate_ends, 0)) * 1000,
+          .proof_ends = has_dates ? static_cast<std::uint64_t>(std::max<std::int64_t>(info.certificate_ends, 0)) * 1000 : 0,
+          .lasts = info.tls_version == "TLSv1.2" ? door.max_age : 0,
+          .still_proved = std::move(still_proved),
           .may_be_anonymous = door.anonymous,
           .hop = door.hop,
           .must_be_protected = door.must_be_protected,

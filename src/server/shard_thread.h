@@ -59,6 +59,7 @@ class ShardThread final : private net::ByteSink, private net::HandshakeHandler {
     bool must_be_protected = false;
     bool is_hidden = false;
     bool bind_client_id = true;
+    std::uint64_t max_age = 0;  ///< of TLS 1.2
   };
   /// With a ticket, unless a PROXY header comes first.
   void welcome(Descriptor socket, std::shared_ptr<const Door> door, ConnectionGate::Ticket ticket);

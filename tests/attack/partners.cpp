@@ -377,6 +377,21 @@ TEST_F(AllowedPartners, NobodyElseIsSentToOrListenedTo) {
   EXPECT_EQ(listening.answers.back().reasons.at(0), Reason::success);
 }
 
+// Claim: whom the operator takes off the table reaches nobody from then on, without a restart; nor does what is subscribed
+// already bring anything.
+TEST_F(AllowedPartners, WhoIsTakenOffTheTableWhileTheBrokerRunsReachesNobodyAnyMore) {
+  auto& listening = as("dr.house");
+  broker.subscribe(listening, "pmqtt/kx/+/dr.house");
+  EXPECT_TRUE(is_taken(offer(*patient, "dr.house")));
+  ASSERT_EQ(listening.publishes.size(), 1U);
+  broker.shard(0).set_options({{"pmqtt.partners", "patient1 dr.wilson\n"}}, broker.now);
+  EXPECT_EQ(offer(*patient, "dr.house"), Reason::not_authorized);
+  EXPECT_EQ(listening.publishes.size(), 1U);
+  EXPECT_TRUE(is_taken(offer(*patient, "dr.wilson")));
+  broker.shard(0).set_options({{"pmqtt.partners", "no name!\n"}}, broker.now);
+  EXPECT_TRUE(is_taken(offer(*patient, "dr.wilson"))) << "a table that is none changes nothing";
+}
+
 TEST_F(NoTable, EverybodyReachesEverybody) {
   EXPECT_TRUE(is_taken(offer(*patient, "dr.wilson")));
   EXPECT_TRUE(is_taken(offer(*wilson, "patient1")));

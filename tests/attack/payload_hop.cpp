@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "crypto/random.h"
+#include "crypto/scalar.h"
 #include "mqtt/types.h"
 #include "schemes/payload/payload.h"
 #include "schemes/payload/receiving.h"
@@ -171,6 +172,26 @@ TEST_F(PayloadHop, ACopyIsNotPassedOnAlsoByAnotherShardOrAfterARestart) {
   const std::size_t before = broker.refused(Refusal::replay);
   send(broker.connect("attacker"), frame, "plant/7/last");
   EXPECT_EQ(broker.refused(Refusal::replay), before + 1);
+}
+
+// From (r, s) anybody makes (r, q - s), which verifies as well: another frame, and the same message.
+TEST_F(PayloadHop, TheTwinOfAStampIsACopy) {
+  for (const Form form : {Form::outside, Form::stamp}) {
+    const std::string its = "plant/7/" + std::string(name(form));
+    share(form, TopicKey::Kind::symmetric, its);
+    const std::string frame = seal(device, "open the valve", its);
+    Buffer twin = to_buffer(as_bytes(frame));
+    const std::span<std::uint8_t, 32> s(twin.data() + twin.size() - 32, 32);  // the signature ends a Sign1
+    const auto value = crypto::Scalar::decode(Bytes(s)).value();
+    (crypto::Scalar() - value).encode(s);
+    ASSERT_NE(as_text(twin), frame);
+    for (const bool comes_first : {true, false}) {
+      const std::size_t copies = broker.refused(Refusal::replay), passed_on = hidden->publishes.size();
+      EXPECT_EQ(send(*device_link, comes_first ? as_text(twin) : std::string_view(frame), its), Reason::success);
+      EXPECT_EQ(hidden->publishes.size(), passed_on + (comes_first ? 1 : 0)) << its;
+      EXPECT_EQ(broker.refused(Refusal::replay), copies + (comes_first ? 0 : 1)) << its;
+    }
+  }
 }
 
 TEST_F(PayloadHop, AnOldMessageIsRefusedWithoutAnyMemory) {

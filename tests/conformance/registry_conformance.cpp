@@ -83,6 +83,8 @@ TEST_P(RegistryConformance, GivesBackEveryFieldOfWhatWasAdded) {
   identity.subscribe = {"orders/+", "", {"devices/%c/#", true}};
   identity.schemes = {"sl3", "sl1"};
   identity.require = {Factor::key, Factor::password};
+  identity.roles = {"operator", "auditor"};
+  identity.in_card = true;
   identity.changed = 1'700'000'000'123;
   add(identity);
   EXPECT_EQ(registry_->find("boiler-7").value(), identity);
@@ -264,6 +266,8 @@ TEST_P(RegistryConformance, OtherKeysUnderANameThatKeepsItsRights) {
   Identity identity = identity_named("boiler-7");
   identity.publish = {"plant/7/#"};
   identity.schemes = {"sl1"};
+  identity.roles = {"operator"};
+  identity.in_card = true;
   add(identity);
   add(identity_named("other"));
   ASSERT_TRUE(registry_->revoke("boiler-7", "stolen", 5));
@@ -287,6 +291,7 @@ TEST_P(RegistryConformance, OtherKeysUnderANameThatKeepsItsRights) {
   EXPECT_EQ(registry_->open_orders(broker).value().size(), 2U);
   static_cast<PublicIdentity&>(identity) = fresh;
   identity.changed = 7;
+  identity.in_card = false;  // nobody has said where the other keys are
   EXPECT_EQ(registry_->find("boiler-7").value(), identity);
 
   Identity former = identity_named("former");

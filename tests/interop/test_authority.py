@@ -263,6 +263,42 @@ subscribe = ["sl1", "plain"]
         self.order("restore", "boiler-8")
         self.assertEqual(self.status("boiler-8"), "revoked")
 
+    def test_a_broker_asks_about_who_publishes_what_it_may_not(self):
+        configuration = f"""
+authority = "{self.own}/authority.pub"
+complaints = "complaints"
+[[topic]]
+filter = "#"
+publish = ["sl1"]
+subscribe = ["sl1"]
+[[topic]]
+filter = "complaints"
+subscribe = ["plain"]
+"""
+        broker = Broker("-v", "--registry", self.postgres.url, configuration=configuration)
+        self.addCleanup(broker.stop)
+        # The authority sees the list, on which no broker stands: it is told whose requests it takes.
+        where = ["--broker", f"mqtt://127.0.0.1:{broker.port}", "--registry", self.postgres.url, "--complaints", "complaints"]
+        authority = Authority(self.own, *where, "--asked-by", f"{broker.data}/broker.pub")
+        self.addCleanup(authority.stop)
+        self.assertTrue(authority.has_said("connected"))
+        options = ["--scheme", "sl1", "--key", f"{self.folder}/boiler-7.key", "--broker-key", f"{broker.data}/broker.pub", "-q", "1",
+                   "-p", str(broker.port)]
+        sealmq("pub", "-t", "plant/7", "-m", "allowed", *options)
+        sealmq("pub", "-t", "office/7", "-m", "not allowed", *options, code=3)
+        self.assertTrue(authority.has_said("complaint 1 about boiler-7: publishes where it may not"), authority.log.all())
+        kept = sealmq("authority", "complaints", "--folder", self.own, "--registry", self.postgres.url, "--json").stdout
+        told = [json.loads(line) for line in kept.splitlines()]
+        self.assertEqual([(one["author"], one["topic"], one["payload"]) for one in told], [("boiler-7", "office/7", "not allowed")])
+        # Without a word about it no stranger's request is taken, a broker's neither.
+        authority.stop()
+        authority = Authority(self.own, *where)
+        self.addCleanup(authority.stop)
+        self.assertTrue(authority.has_said("connected"))
+        options[3] = f"{self.folder}/boiler-8.key"
+        sealmq("pub", "-t", "office/8", "-m", "not allowed", *options, code=3)
+        self.assertTrue(authority.has_said("a complaint is not taken: its requester is not on the list"), authority.log.all())
+
     def test_a_broker_that_knows_another_authority_says_no_and_is_named(self):
         broker = self.broker()
         stranger = f"{self.folder}/stranger"

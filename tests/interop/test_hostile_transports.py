@@ -249,6 +249,27 @@ class HostileTransports(unittest.TestCase):
         self.broker.reload()
         self.assertTrue(wait_until(is_refused))
 
+    def test_who_is_connected_by_a_certificate_that_is_revoked_is_ended_by_the_reload(self):
+        self.broker.write("used-crl.pem", self.broker.read("empty-crl.pem"))
+        self.broker.reload()
+
+        def connection():
+            try:
+                made = self.tls("client_certificate", "revoked")
+                self.serves(made, "stolen-8")
+                return made
+            except (ssl.SSLError, ConnectionError, AssertionError):
+                return None
+        made = []
+        self.assertTrue(wait_until(lambda: made.append(connection()) or made[-1] is not None))
+        innocent = self.tls("client_certificate", "client")
+        self.serves(innocent, "boiler-7")
+        self.broker.write("used-crl.pem", self.broker.read("crl.pem"))
+        self.broker.reload()
+        self.assertEqual(made[-1].recv(100)[:1], b"\xe0")  # DISCONNECT
+        innocent.sendall(b"\xc0\0")
+        self.assertEqual(innocent.recv(2), b"\xd0\0")
+
     def test_a_broken_file_leaves_the_old_one_in_use(self):
         serial = self.tls().getpeercert()["serialNumber"]
         good = self.broker.read("server.pem")

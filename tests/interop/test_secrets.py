@@ -277,6 +277,8 @@ def sites(home):
     for option, word in (("--key", "seal"), ("--to", "seal"), ("--key", "open"), ("--from", "open")):
         key = [] if option == "--key" else ["--key", "dev.key"]
         yield "key", option, ["key", word, "empty", "-t", "plant/1", *key, "--topic-keys", "keys", option, "{}"]
+    # MQTT 3.1.1 is not served: it ends, also where the file is what it is to be
+    yield "authority", "--asked-by", ["authority", "serve", "--folder", "authority", "-V", "311", "--asked-by", "{}"]
     yield "authority", "revoke", ["authority", "revoke", "{}.pub", "--reason", "x", "--folder", "authority"]
     yield "authority", "trace", ["authority", "trace", "{}", "--folder", "authority"]
     yield "authority", "FILE", ["authority", "report", "{}", "--reason", "x", "--key", "dev.key", "-o", "/dev/null/none"]

@@ -28,7 +28,7 @@ class CountingRandom : public Random {
 /// As the interface says, without a disk.
 class SimpleReplayMemory : public ReplayMemory {
  public:
-  Result<Replay> judge(const ReplayMark& mark, Now, Keeping keeping) override {
+  Result<Replay> judge(const ReplayMark& mark, Now, Keeping keeping = Keeping::at_once) override {
     if (broken) return fail(Blame::environment, "no memory today");
     if (known_.digests.contains({std::string(mark.scheme), mark.digest})) return Replay::repeat;
     if (mark.ordered) {

@@ -80,8 +80,8 @@ TEST_P(LoginTest, WhoIsLoggedInHasItsOwnRightsAndNoMore) {
   EXPECT_EQ(device.answers[0].reasons[0], Reason::success);
   EXPECT_EQ(device.answers[1].reasons[0], Reason::not_authorized);
   ASSERT_EQ(other.publishes.size(), 1U);
-  ASSERT_EQ(other.publishes[0].user.size(), 2U);
-  EXPECT_EQ(other.publishes[0].user[0].second, "device");  // sealmq-from
+  using User = std::vector<std::pair<std::string, std::string>>;
+  EXPECT_EQ(other.publishes[0].user, (User{{"sealmq-from", "device"}, {"sealmq-scheme", "plain"}, {"sealmq-login", "password"}}));
 }
 
 TEST_P(LoginTest, TheTransportMayHaveProvedIt) {

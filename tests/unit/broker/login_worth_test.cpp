@@ -1,9 +1,11 @@
 // What a login is worth: whom the list lets in by it, and which rows it opens (index of specifications, section 9).
 #include <gtest/gtest.h>
 
+#include "broker/access.h"
 #include "support/broker_bench.h"
 #include "support/identities.h"
 #include "support/logins_of_tests.h"
+#include "support/parties.h"
 
 namespace sealmq::testing {
 namespace {
@@ -129,6 +131,47 @@ TEST_P(LoginWorth, ARowAsksForALogin) {
   }
 }
 
+TEST_P(LoginWorth, SubscribersLearnByWhatTheAuthorHadLoggedIn) {
+  auto& reader = broker.connect("reader");
+  broker.subscribe(reader, "#");
+  const auto told = [&]() -> std::string {
+    for (const auto& [name, value] : reader.publishes.back().user)
+      if (name == "sealmq-login") return value;
+    return "";
+  };
+  const std::pair<By, const char*> cases[] = {{By::nothing, ""},
+                                              {By::password, "password"},
+                                              {By::scheme, "plain"},
+                                              {By::transport, "tls"},
+                                              {By::transport_and_password, "password"}};
+  for (const auto& [by, name] : cases) {
+    auto& client = connect(by);
+    broker.publish(client, "t", "x");
+    EXPECT_EQ(told(), name);
+    broker.cut(client);
+  }
+  broker.set_rules({row("#")});
+  auto& old = connect(By::password);
+  broker.publish(old, "kept", "x", QoS::at_least_once, true);
+  broker.cut(old);
+  broker.cut(connect(By::scheme));
+  broker.subscribe(reader, "kept");
+  EXPECT_EQ(told(), "password") << "of the message's time";
+}
+
+// Who signs its messages itself may bring them on anybody's connection.
+TEST_P(LoginWorth, ALoginOfSomebodyElseIsNotTheAuthors) {
+  broker.allow({"sl1"}, {"plain", "sl1"});
+  Party boiler(broker, "boiler", {"t"}, {}, "sl1");
+  auto& reader = broker.connect("reader");
+  broker.subscribe(reader, "t");
+  auto& carrier = connect(By::password);
+  broker.publish(carrier, "t", protect(boiler, broker, "t", "x"));
+  ASSERT_EQ(reader.publishes.size(), 1U);
+  using User = std::vector<std::pair<std::string, std::string>>;
+  EXPECT_EQ(reader.publishes[0].user, (User{{"sealmq-from", "boiler"}, {"sealmq-scheme", "sl1"}}));
+}
+
 TEST_P(LoginWorth, ARowAsksForTwoFactorsOrAnother) {
   TopicRule both = row("#");
   both.require = {{Factor::key, Factor::password}, {Factor::card}};
@@ -139,6 +182,34 @@ TEST_P(LoginWorth, ARowAsksForTwoFactorsOrAnother) {
     EXPECT_EQ(may_subscribe(client, "t"), by == By::transport_and_password);
     broker.cut(client);
   }
+}
+
+TEST(LoginByCard, ProvesACardWhereTheListSaysSoAndTheSchemeTakesOne) {
+  Identity device = identity_named("device");
+  device.status = Status::active;
+  broker::Access::Login login{.name = "scacauth", .factors = {Factor::key}, .by_card = true};
+  const auto proves_card = [&] { return broker::Access::check_login(&device, login).value().holds({Factor::card}); };
+  EXPECT_FALSE(proves_card()) << "nobody has said that its key is in one";
+  device.in_card = true;
+  EXPECT_TRUE(proves_card());
+  login.by_card = false;
+  EXPECT_FALSE(proves_card()) << "a login by another scheme";
+  login.by_card = true;
+  login.factors = {Factor::password};
+  EXPECT_FALSE(proves_card()) << "it has not proved the key";
+  login.factors = {Factor::key};
+  device.require = {Factor::card};
+  EXPECT_TRUE(proves_card());
+  device.in_card = false;
+  EXPECT_FALSE(broker::Access::check_login(&device, login));
+  device.in_card = true;
+  device.require = {};
+  login.profile = Profile::paper;
+  device.schemes = {"scacauth"};
+  EXPECT_FALSE(proves_card()) << "a published form proves nothing";
+
+  for (const Scheme& scheme : all_schemes())
+    EXPECT_EQ(scheme.info->login_proves.holds({Factor::card}), scheme.info->name == "scacauth") << scheme.info->name;
 }
 
 TEST_P(LoginWorth, EachDeliveryAsksForTheLogin) {

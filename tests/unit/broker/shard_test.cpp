@@ -621,7 +621,8 @@ TEST_P(ShardTest, StripsWhatOnlyTheBrokerMaySay) {
   auto& writer = broker.connect("writer");
   mqtt::Publish packet;
   packet.topic = "t";
-  packet.properties.user = {{"sealmq-from", "boiler-7"}, {"unit", "C"}, {"sealmq-scheme", "sl1"}, {"sealmq-x", "y"}};
+  packet.properties.user = {
+      {"sealmq-from", "boiler-7"}, {"unit", "C"}, {"sealmq-scheme", "sl1"}, {"sealmq-login", "scacauth"}, {"sealmq-x", "y"}};
   broker.send(writer, packet);
   ASSERT_EQ(reader.publishes.size(), 1U);
   using User = std::vector<std::pair<std::string, std::string>>;

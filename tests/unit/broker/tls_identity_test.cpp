@@ -33,6 +33,7 @@ class TlsIdentityTest : public ::testing::TestWithParam<std::size_t> {
     for (const char* name : {"boiler-7", "other"}) {
       Identity identity = testing::identity_named(name);
       identity.status = Status::active;
+      identity.publish = identity.subscribe = {"#"};
       broker.enroll(identity);
     }
     broker.peer.identity = "boiler-7";
@@ -91,10 +92,66 @@ TEST_P(TlsIdentityTest, ACertificateThatHasRunOutProvesNothingAgain) {
   TestClient& client = connect_by_tls("boiler-7");
   prove_again(client);
   EXPECT_FALSE(client.closed);
-  broker.advance(10'000);
+  broker.now.wall += 10'000;  // and the second in which it is ended is not over
   prove_again(client);
   EXPECT_TRUE(client.closed);
   EXPECT_EQ(client.auths.size(), 1U);
+}
+
+TEST_P(TlsIdentityTest, AConnectionEndsWithItsCertificate) {
+  broker.peer.proof_ends = broker.now.wall + 10'000;
+  TestClient& client = connect("boiler-7");
+  broker.peer.proof_ends = 0;
+  TestClient& without = connect("boiler-7:other");
+  broker.advance(9000);
+  EXPECT_FALSE(client.closed);
+  broker.advance(1000);
+  EXPECT_EQ(client.disconnect, Reason::not_authorized);
+  EXPECT_TRUE(client.closed);
+  EXPECT_FALSE(without.closed);
+}
+
+TEST_P(TlsIdentityTest, AConnectionWhoseKeysCannotChangeEndsAtAQuietMoment) {
+  broker.peer.lasts = 60'000;
+  TestClient& client = connect("boiler-7");
+  broker.subscribe(client, "t", {.qos = mqtt::QoS::at_least_once});
+  client.acknowledges = false;
+  broker.peer.lasts = 0;
+  TestClient& other = connect("boiler-7:other");
+  broker.publish(other, "t", "x", mqtt::QoS::at_least_once);
+  ASSERT_EQ(client.publishes.size(), 1U);
+  broker.advance(61'000);
+  EXPECT_FALSE(client.closed) << "a message is on its way";
+  broker.send(client, mqtt::Puback{.packet_id = client.publishes[0].packet_id});
+  broker.advance(1000);
+  EXPECT_EQ(client.disconnect, Reason::maximum_connect_time);
+  EXPECT_TRUE(client.closed);
+  EXPECT_FALSE(other.closed);
+}
+
+TEST_P(TlsIdentityTest, AConnectionEndsWhenItsCertificateIsRevoked) {
+  bool is_taken = true;
+  broker.peer.still_proved = [&] { return is_taken; };
+  mqtt::Connect packet;
+  packet.client_id = "boiler-7";
+  packet.properties.session_expiry_interval = 3600;
+  packet.will = mqtt::Will{"t", as_bytes("gone"), mqtt::QoS::at_most_once, false, {}};
+  TestClient& client = broker.connect(packet);
+  broker.peer.still_proved = nullptr;
+  TestClient& other = connect("boiler-7:other");
+  broker.subscribe(other, "t");
+  const auto look = [&] {
+    for (std::size_t i = 0; i < GetParam(); ++i) broker.shard(i).look_at_proofs(broker.now);
+    broker.advance(1);
+  };
+  look();
+  EXPECT_FALSE(client.closed);
+  is_taken = false;
+  look();
+  EXPECT_EQ(client.disconnect, Reason::administrative_action);
+  EXPECT_TRUE(client.closed);
+  EXPECT_FALSE(other.closed);
+  EXPECT_TRUE(other.publishes.empty()) << "a revoked one has no Will";
 }
 
 TEST_P(TlsIdentityTest, TheUserNameIsTheSameOrTheClientIsRefused) {

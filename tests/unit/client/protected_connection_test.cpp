@@ -288,6 +288,31 @@ TEST_F(ProtectedConnectionTest, AChangedPayloadIsRefusedAndTheConnectionGoesOn) 
   EXPECT_FALSE(at_broker_->closed);
 }
 
+// The broker bears fewer failures of one client, forged or not (failures_until_disconnect). A client that forgeries are poured
+// over keeps the connection for as long as its key is safe from them.
+TEST_F(ProtectedConnectionTest, TheClientLeavesWhenTooManyPayloadsDoNotOpen) {
+  options_.hop = HopWish::hpp1;
+  connect({.most_forgeries = 3});
+  mqtt::Publish forged;
+  forged.topic = "t";
+  Buffer payload(40, 1);  // 48 01, a number, and what nobody has sealed
+  payload[0] = 0x48;
+  std::fill_n(payload.begin() + 2, 8, std::uint8_t{0});
+  forged.payload = payload;
+  Buffer packet;
+  mqtt::encode(forged, mqtt::Version::v5, packet);
+  for (int i = 0; i < 2; ++i) session_->receive(packet, broker_.now);
+  move();
+  EXPECT_TRUE(take<RefusedMessage>());
+  EXPECT_FALSE(take<Closed>()) << "its key is safe yet";
+  session_->receive(packet, broker_.now);
+  move();
+  const auto closed = take<Closed>();
+  ASSERT_TRUE(closed) << causes();
+  EXPECT_FALSE(session_->is_open());
+  EXPECT_EQ(Underneath().most_forgeries, std::uint64_t{1} << 20);
+}
+
 TEST_F(ProtectedConnectionTest, ACopyOfAPayloadIsNotPassedOnAgain) {
   options_.hop = HopWish::hpp1;
   connect();

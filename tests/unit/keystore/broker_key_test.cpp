@@ -104,6 +104,13 @@ TEST(BrokerIdentityText, RefusesMalformedLines) {
 class BrokerKey : public ::testing::Test {
  protected:
   Result<std::unique_ptr<KeyStore>> open() { return open_or_create_broker_key(data_, random_); }
+  /// broker.pub, whose proof has been verified and is left out.
+  BrokerIdentity written() {
+    auto broker = read_broker_identity(data_ + "/broker.pub").value();
+    EXPECT_FALSE(broker.proof.empty());
+    broker.proof.clear();
+    return broker;
+  }
 
   testing::TemporaryFolder folder_;
   const std::string data_ = folder_ / "data";
@@ -120,7 +127,7 @@ TEST_F(BrokerKey, IsMadeAtFirstUseAndStays) {
   EXPECT_EQ((*first)->identity().kind, Kind::broker);
   EXPECT_EQ(mode_of(data_), 0700U);
   EXPECT_EQ(mode_of(data_ + "/broker.key"), 0600U);
-  EXPECT_EQ(read_broker_identity(data_ + "/broker.pub").value(), broker_identity((*first)->identity()));
+  EXPECT_EQ(written(), broker_identity((*first)->identity()));
   EXPECT_EQ(open().value()->identity(), (*first)->identity());
 }
 
@@ -128,10 +135,46 @@ TEST_F(BrokerKey, MakesALostOrForeignPublicFileAgain) {
   const auto identity = open().value()->identity();
   std::filesystem::remove(data_ + "/broker.pub");
   ASSERT_TRUE(open());
-  EXPECT_EQ(read_text(data_ + "/broker.pub"), to_text(broker_identity(identity)));
+  EXPECT_EQ(written(), broker_identity(identity));
   write_text(data_ + "/broker.pub", to_text(example()));
   ASSERT_TRUE(open());
-  EXPECT_EQ(read_text(data_ + "/broker.pub"), to_text(broker_identity(identity)));
+  EXPECT_EQ(written(), broker_identity(identity));
+}
+
+// Else somebody hands out another broker's key as his own: clients that log in to him would take the other one's signatures for
+// his.
+TEST_F(BrokerKey, ItsFileProvesThatItsMakerHoldsTheKeys) {
+  ASSERT_TRUE(open());
+  const std::string path = data_ + "/broker.pub", text = read_text(path);
+  const auto broker = read_broker_identity(path).value();
+  const auto other = make_memory_keys("broker-2", Kind::broker, random_);
+  const auto refused = [&](auto change) {
+    BrokerIdentity its = broker;
+    change(its);
+    write_text(path, to_text(its));
+    const auto read = read_broker_identity(path, true);
+    return !read && read.error().blame == Blame::caller_misused;
+  };
+  EXPECT_TRUE(refused([](auto& its) { its.id = "broker-2"; }));
+  EXPECT_TRUE(refused([&](auto& its) { its.ecdsa = other->identity().keys.ecdsa; }));
+  EXPECT_TRUE(refused([&](auto& its) { its.agreement = other->identity().keys.agreement; }));
+  EXPECT_TRUE(refused([](auto& its) { its.proof.back() ^= 1; }));
+  EXPECT_TRUE(refused([&](auto& its) {  // another broker's keys, and a proof by one's own
+    its = broker_identity(other->identity());
+    its.id = broker.id;
+    its.proof = broker.proof;
+  }));
+  EXPECT_FALSE(refused([](auto&) {}));
+
+  // A file of before is taken only by who says so, and the broker adds the proof.
+  write_text(path, without_line(text, "keys-2-proof"));
+  EXPECT_NE(read_broker_identity(path).error().what.find("--unproved"), std::string::npos);
+  EXPECT_EQ(read_broker_identity(path, true).value().ecdsa, broker.ecdsa);
+  ASSERT_TRUE(open());
+  EXPECT_TRUE(read_broker_identity(path));
+  const std::string with_proof = read_text(path);
+  ASSERT_TRUE(open());
+  EXPECT_EQ(read_text(path), with_proof) << "once";
 }
 
 TEST_F(BrokerKey, IsNotReplacedWhenItIsDamaged) {

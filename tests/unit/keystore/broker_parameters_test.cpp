@@ -12,6 +12,7 @@ namespace sealmq {
 namespace {
 
 using testing::read_text;
+using testing::write_text;
 
 nlohmann::json vectors(const std::string& name) {
   return nlohmann::json::parse(read_text(SEALMQ_SOURCE_DIR "/tests/vectors/" + name));
@@ -119,6 +120,13 @@ TEST_F(Parameters, ArePublishedOnceAndSurviveARestart) {
   const auto published = publish_parameters(data, *keys, {modulus, 7, {}, {}});
   ASSERT_TRUE(published) << published.error().what;
   EXPECT_EQ(read_broker_identity(data + "/broker.pub").value(), *published);
+  const auto unproved = to_text([its = *published]() mutable {
+    its.proof.clear();
+    return its;
+  }());
+  write_text(data + "/broker.pub", unproved);
+  ASSERT_TRUE(open_or_create_broker_key(data, random));
+  EXPECT_EQ(read_broker_identity(data + "/broker.pub").value().parameters, published->parameters) << "the proof is added to them";
 
   const auto text = read_text(data + "/broker.pub");
   const auto again = open_or_create_broker_key(data, random).value();

@@ -417,11 +417,11 @@ TEST(OldRegistry, AFileOfTheSecondSchemaIsReadInFull) {
 
 TEST(OldRegistry, AFileOfANewerProgramIsRefusedAndLeftAsItIs) {
   const TemporaryFolder folder;
-  make_file(folder / "registry.db", "CREATE TABLE future (a); PRAGMA user_version = 10;");
+  make_file(folder / "registry.db", "CREATE TABLE future (a); PRAGMA user_version = 11;");
   const auto opened = open_sqlite_registry(folder / "registry.db");
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.error().blame, Blame::environment);
-  EXPECT_NE(opened.error().what.find("newer program: it has schema 10"), std::string::npos) << opened.error().what;
+  EXPECT_NE(opened.error().what.find("newer program: it has schema 11"), std::string::npos) << opened.error().what;
   auto database = sqlite::Database::open(folder / "registry.db").value();
   EXPECT_EQ(database.number("SELECT count(*) FROM sqlite_master").value(), 1U);
 }
@@ -445,11 +445,11 @@ TEST(OldRegistry, ADatabaseOfTheFirstSchemaIsReadInFull) {
 }
 
 TEST(OldRegistry, ADatabaseOfANewerProgramIsRefused) {
-  make_database(std::string(postgres_1) + "UPDATE sealmq.state SET schema = 9;");
+  make_database(std::string(postgres_1) + "UPDATE sealmq.state SET schema = 10;");
   const auto opened = open_postgres_registry(postgres_server().url());
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.error().blame, Blame::environment);
-  EXPECT_NE(opened.error().what.find("newer program: it has schema 9"), std::string::npos) << opened.error().what;
+  EXPECT_NE(opened.error().what.find("newer program: it has schema 10"), std::string::npos) << opened.error().what;
   make_database("SELECT 1");
 }
 

@@ -9,6 +9,7 @@
 #include "schemes/sl3/messages.h"
 #include "schemes/sl3/sl3.h"
 #include "support/conversing.h"
+#include "support/liar.h"
 
 namespace sealmq::testing {
 namespace {
@@ -449,25 +450,6 @@ TEST_P(Sl3Broker, WhoIsRevokedOnASharedConnectionLeavesItsGroupThoughMessagesWai
 }
 
 // -- only hardened -------------------------------------------------------------------------------------------------------------
-
-/// Signs rightly until it is told to lie.
-class Liar : public KeyStore {
- public:
-  explicit Liar(KeyStore& keys) : keys_(keys) {}
-  const PublicIdentity& identity() const override { return keys_.identity(); }
-  Result<std::array<std::uint8_t, 64>> sign_schnorr(std::span<const Bytes> elements) override {
-    auto signature = keys_.sign_schnorr(elements);
-    if (lies && signature) (*signature)[40] ^= 1;
-    return signature;
-  }
-  Result<std::array<std::uint8_t, 64>> sign_ecdsa(Bytes message) override { return keys_.sign_ecdsa(message); }
-  Result<Secret> agree(const std::array<std::uint8_t, 33>& peer) override { return keys_.agree(peer); }
-  SequenceCounter& sequence() override { return keys_.sequence(); }
-  bool lies = false;
-
- private:
-  KeyStore& keys_;
-};
 
 class WhoChecksTheAuthor : public ::testing::TestWithParam<std::string> {};
 INSTANTIATE_TEST_SUITE_P(Options, WhoChecksTheAuthor, ::testing::Values("session", "signature"));

@@ -5,10 +5,12 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 
 #include "mqtt/topic.h"
 #include "sealmq/scheme.h"
 #include "server/settings.h"
+#include "support/identities.h"
 #include "support/temporary_folder.h"
 
 namespace sealmq::server {
@@ -173,6 +175,57 @@ TEST(Configuration, RefusesOptionsThatTheirSchemeCannotHave) {
   EXPECT_NE(error_of("[scheme.pmqtt]\nprefix = \"$SYS\"\n").find("no topic can begin"), std::string::npos);
   EXPECT_NE(error_of("[scheme.smqtt]\nprefix = \"a/#\"\n").find("no topic can begin"), std::string::npos);
   EXPECT_EQ(parsed("[scheme.smqtt]\nprefix = \"clinic\"\n").scheme_options.size(), 1U);
+}
+
+TEST(Configuration, RolesAreRightsOfWhoHasThem) {
+  const auto read = parse_configuration(R"(
+[[role]]
+name = "operator"
+publish = ["plant/+/orders"]
+publish_pattern = ["people/%u/#"]
+publish_qos = [1]
+subscribe = ["plant/#"]
+[[role]]
+name = "auditor"
+subscribe = ["log/#"]
+)",
+                                        "sealmq.toml");
+  ASSERT_TRUE(read) << read.error().what;
+  ASSERT_EQ(read->roles.size(), 2U);
+  const QosSet one = qos_set_from("1").value();
+  EXPECT_EQ(read->roles[0], (RoleRow{"operator", {{"plant/+/orders", false, one}, {"people/%u/#", true, one}}, {"plant/#"}}));
+
+  std::vector<Identity> identities(2);
+  identities[0].publish = {"own"};
+  identities[0].roles = {"operator", "auditor", "unknown"};
+  identities[1].subscribe = {"own"};
+  add_roles(identities, read->roles);
+  EXPECT_EQ(identities[0].publish, (Rights{"own", {"plant/+/orders", false, one}, {"people/%u/#", true, one}}));
+  EXPECT_EQ(identities[0].subscribe, (Rights{"plant/#", "log/#"}));
+  EXPECT_EQ(identities[1].subscribe, (Rights{"own"}));
+  EXPECT_TRUE(identities[1].publish.empty());
+
+  for (const char* wrong :
+       {"name = \"a b\"", "publish = [\"#\"]", "name = \"a\"\npublish = [\"a#\"]", "name = \"a\"\npublish_pattern = [\"x%u\"]",
+        "name = \"a\"\nrole = 1", "name = \"a\"\n[[role]]\nname = \"a\"", "name = \"a\"\npublish_qos = [3]"})
+    EXPECT_FALSE(parse_configuration(std::string("[[role]]\n") + wrong, "sealmq.toml")) << wrong;
+}
+
+TEST(Configuration, OfTheOptionsOfSchemesSomeChangeWhileTheBrokerRuns) {
+  Configuration before, after;
+  before.scheme_options = {{"pmqtt.partners", "patient1 dr.house"}, {"pmqtt.prefix", "a"}, {"smqtt.partners", "x y"}};
+  after.scheme_options = {{"pmqtt.partners", "patient1 dr.who"}, {"pmqtt.prefix", "b"}, {"sl2.cover", "2s"}};
+  std::map<std::string, bool> needs_restart;
+  for (const Difference& difference : differences(before, after)) {
+    needs_restart[difference.what] = difference.needs_restart;
+    EXPECT_EQ(difference.what.find("dr."), std::string::npos) << "what it holds may be a secret";
+  }
+  EXPECT_EQ(needs_restart, (std::map<std::string, bool>{{"[scheme] pmqtt.partners", false},
+                                                        {"[scheme] pmqtt.prefix", true},
+                                                        {"[scheme] sl2.cover", true},
+                                                        {"[scheme] smqtt.partners", false}}));
+  EXPECT_EQ(changed_options(before.scheme_options, after.scheme_options),
+            (SchemeOptions{{"pmqtt.partners", "patient1 dr.who"}, {"pmqtt.prefix", "a"}}));
 }
 
 TEST(Configuration, KeysAndTablesOfSchemesStandInFiles) {
@@ -540,9 +593,56 @@ TEST(Configuration, WarnsOfWhatNoLoginCanProve) {
   };
   EXPECT_TRUE(of("require = \"key\"\n").empty());
   EXPECT_TRUE(of("require = [\"card\", \"password\"]\n").empty());
-  ASSERT_EQ(of("require = \"card\"\n").size(), 1U);
+  EXPECT_TRUE(of("require = \"card\"\n").empty());
+  ASSERT_EQ(of("require = \"token\"\n").size(), 1U);
+  EXPECT_EQ(of("login = [\"pmqtt\"]\nrequire = \"card\"\n").size(), 1U) << "that of scacauth may be in one";
   EXPECT_EQ(of("login = [\"password\"]\nrequire = \"key+password\"\n").front(),
             "topic \"a\": no login here proves key+password, which it requires");
+}
+
+TEST(Configuration, WarnsOfTablesOfSchemesThatMeanNothingOrLackTheirKeys) {
+  EXPECT_EQ(warnings(parsed("[scheme.payload-hop]\nstamp = \"hash\"\n")),
+            (std::vector<std::string>{"[scheme.payload-hop] means nothing: no [[topic]] row names payload-hop"}));
+  const std::string row = "[[topic]]\nfilter = \"a\"\npublish = [\"payload-hop\"]\n[scheme.payload-hop]\nstamp = \"none\"\n";
+  ASSERT_EQ(warnings(parsed(row)).size(), 1U);
+  EXPECT_NE(warnings(parsed(row)).front().find("has no keys to open messages with"), std::string::npos);
+  EXPECT_TRUE(warnings(parsed("topic_keys = \"keys\"\n" + row)).empty());
+}
+
+TEST(Configuration, WarnsOfWhatNobodyOnTheListCanProve) {
+  Identity keyed = testing::identity_named("keyed");
+  keyed.status = Status::active;
+  Identity person;
+  person.name = "person";
+  person.status = Status::active;
+  const auto of = [](const std::string& row, const std::vector<Identity>& list, const std::set<std::string>& passwords = {}) {
+    return warnings_about(list, passwords, parsed("[[topic]]\nfilter = \"a\"\npublish = [\"plain\"]\n" + row)).size();
+  };
+  EXPECT_EQ(of("require = \"key\"\n", {}), 0U) << "there is no list yet";
+  EXPECT_EQ(of("", {person}), 0U) << "it asks for nothing";
+  EXPECT_EQ(of("require = \"key\"\n", {keyed, person}), 0U);
+  EXPECT_EQ(of("require = \"key\"\n", {person}), 1U) << "without a key";
+  EXPECT_EQ(of("require = \"password\"\n", {person}), 1U);
+  EXPECT_EQ(of("require = \"password\"\n", {person}, {"person"}), 0U);
+  EXPECT_EQ(of("login = [\"password\"]\n", {keyed, person}, {"person"}), 0U);
+  EXPECT_EQ(of("login = [\"tls\"]\n", {keyed}), 1U) << "no listener tells by TLS";
+  EXPECT_EQ(of("require = \"card\"\n", {keyed}), 1U);
+  keyed.in_card = true;
+  EXPECT_EQ(of("require = \"card\"\n", {keyed}), 0U);
+  EXPECT_EQ(of("login = [\"scacauth\"]\nrequire = \"card\"\n", {keyed}), 0U);
+  keyed.schemes = {"pmqtt"};
+  EXPECT_EQ(of("require = \"card\"\n", {keyed}), 1U) << "the list does not let it in by a card";
+  EXPECT_EQ(of("login = [\"pmqtt\"]\n", {keyed}), 0U);
+  keyed.require = {Factor::password};
+  EXPECT_EQ(of("login = [\"pmqtt\"]\n", {keyed}), 1U) << "it lets itself in by nothing that it has";
+  keyed.require = {};
+  keyed.status = Status::revoked;
+  EXPECT_EQ(of("login = [\"pmqtt\"]\n", {keyed}), 1U);
+
+  person.roles = {"operator", "ghost"};
+  const auto lines = warnings_about({person}, {}, parsed("[[role]]\nname = \"operator\"\n"));
+  ASSERT_EQ(lines.size(), 1U);
+  EXPECT_NE(lines[0].find("\"ghost\""), std::string::npos);
 }
 
 TEST(Configuration, RefusesRowsThatMakeNoSenseWithTheirPlace) {

@@ -4,6 +4,7 @@
 
 #include "server/session_tables.h"
 #include "support/fakes.h"
+#include "support/in_child.h"
 #include "support/temporary_folder.h"
 
 namespace sealmq::server {
@@ -38,6 +39,29 @@ TEST(MessageKeys, AKeyThatHasSealedSoManyIsReplacedAndTheOldOneStillOpens) {
     EXPECT_EQ(as_text(MessageKeys::open(earlier, number, its.epoch, its.iv, its.bytes).value()), "record");
     EXPECT_FALSE(MessageKeys::open(earlier, number + 1, its.epoch, its.iv, its.bytes)) << "in the place of another";
   }
+}
+
+// Both sides would have the key, and the next number of it.
+TEST(MessageKeys, OnTheOtherSideOfAForkNothingIsSealedUnderItsKey) {
+  testing::TemporaryFolder folder;
+  testing::CountingRandom random;
+  auto database = sqlite::Database::open(folder / "sessions.db").value();
+  ASSERT_TRUE(database.execute(session_schema));
+  const auto key = make_memory_keys("broker-1", Kind::broker, random);
+  MessageKeys keys(*key, random);
+  ASSERT_TRUE(keys.begin_epoch(database));
+  const auto before = keys.seal(1, as_bytes("record"));
+  const std::string there = testing::in_child([&]() -> std::string {
+    try {
+      return "sealed under number " + std::to_string(keys.seal(2, as_bytes("other")).iv);
+    } catch (const std::exception&) {
+      return "nothing";
+    }
+  });
+  EXPECT_EQ(there, "nothing");
+  const auto after = keys.seal(2, as_bytes("record"));
+  EXPECT_EQ(after.epoch, before.epoch);
+  EXPECT_EQ(after.iv, before.iv + 1) << "here it goes on";
 }
 
 }  // namespace

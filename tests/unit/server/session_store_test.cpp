@@ -434,6 +434,27 @@ TEST(MessageRecord, ConvertsBetweenTheClocks) {
   EXPECT_EQ(steady_of(wall_of(4'000, now), now), now.steady);
 }
 
+TEST(MessageRecord, KeepsByWhatItsAuthorHadLoggedInAndReadsThoseOfBefore) {
+  const Now now{1, 1};
+  for (const std::size_t login : {broker::login_by_password, broker::login_by_transport, std::size_t{0}, std::size_t{5}}) {
+    broker::MessageView view;
+    view.topic = "t";
+    view.payload = view.wire = as_bytes("x");
+    view.author = "boiler-7";
+    view.login = broker::LoginMark(login);
+    const Buffer record = encode_record(broker::Message(view, 1), now);
+    EXPECT_EQ(decode_record(record, 1, now).value()->view().login.login(), login);
+  }
+  broker::MessageView view;
+  view.topic = "t";
+  view.payload = view.wire = as_bytes("x");
+  Buffer record = encode_record(broker::Message(view, 1), now);
+  EXPECT_TRUE(decode_record(record, 1, now).value()->view().login.is_none());
+  record[0] = 1;  // as programs of before wrote it: without a login behind the scheme
+  record.erase(record.begin() + 2 + record[1]);
+  EXPECT_TRUE(decode_record(record, 1, now).value()->view().login.is_none());
+}
+
 TEST(MessageRecord, RefusesWhatIsCutOrChanged) {
   broker::MessageView view;
   view.topic = "t";
