@@ -25,7 +25,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 ROW = '[[topic]]\nfilter = "#"\npublish = ["plain"]\nsubscribe = ["plain"]\n'
 QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-PATIENCE = 120
+PATIENCE = 600
 
 
 def free_port():
@@ -41,16 +41,26 @@ def connect_packet(name, password):
     return bytes([0x10, len(body)]) + body
 
 
-async def log_in(port, name, password):
-    """True when it is in."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(connect_packet(name, password))
+async def try_once(port, name, password):
     try:
-        return await asyncio.wait_for(reader.readexactly(4), PATIENCE) == b"\x20\2\0\0"
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(connect_packet(name, password))
+        try:
+            return await asyncio.wait_for(reader.readexactly(4), PATIENCE) == b"\x20\2\0\0"
+        finally:
+            writer.close()
     except (asyncio.IncompleteReadError, asyncio.TimeoutError, ConnectionError):
         return False
-    finally:
-        writer.close()
+
+
+async def log_in(port, name, password):
+    """True when it is in. Who is refused comes again after a second, as devices do."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        if await try_once(port, name, password):
+            return True
+        await asyncio.sleep(1)
+    return False
 
 
 def wave(port, devices):

@@ -187,7 +187,7 @@ class PasswordFile::Check final : public Login {
     if (!matches) return fail(Blame::not_authorised, "wrong password for " + printable(name_));
     if (const Identity* known = scene.directory.find(name_); known != nullptr)
       entry = file_.hash_anew(name_, std::move(entry), password_, known->kind);
-    file_.keep_verified(name_, file_.mark_of(name_, entry, password_), scene.now.steady);
+    file_.keep_verified(name_, entry, password_, scene.now.steady);
     return done(name_, {Factor::password});
   }
 
@@ -242,7 +242,8 @@ bool PasswordFile::was_verified(std::string_view name, const crypto::Digest& mar
   return at != verified_.end() && now - at->second.when < verified_lasts && same(at->second.mark, mark);
 }
 
-void PasswordFile::keep_verified(std::string_view name, const crypto::Digest& mark, std::uint64_t now) {
+void PasswordFile::keep_verified(std::string_view name, const PasswordEntry& entry, const Secret& password, std::uint64_t now) {
+  const auto mark = mark_of(name, entry, password);
   const std::lock_guard lock(mutex_);
   if (now >= next_look_) {
     next_look_ = now + verified_lasts / 60;
@@ -250,7 +251,7 @@ void PasswordFile::keep_verified(std::string_view name, const crypto::Digest& ma
   }
   if (verified_.size() >= most_verified)
     forget_verified([](const auto&, const auto&) { return true; });  // they are hashed once more
-  verified_.insert_or_assign(std::string(name), Verified{mark, now});
+  verified_.insert_or_assign(std::string(name), Verified{mark, entry.salt, now});
 }
 
 bool PasswordFile::is_verified(std::string_view name, const Secret& password, std::uint64_t now) {
@@ -331,11 +332,10 @@ Result<std::shared_ptr<const PasswordEntries>> PasswordFile::entries() {
   const std::lock_guard lock(mutex_);
   if (known_ == nullptr || *seen != seen_) {
     auto read = std::make_shared<const PasswordEntries>(TRY(read_passwords(path_)));
-    if (known_ != nullptr)
-      forget_verified([&](const std::string& name, const auto&) {
-        const auto was = known_->find(name), is = read->find(name);
-        return was == known_->end() || is == read->end() || was->second != is->second;
-      });
+    forget_verified([&](const std::string& name, const Verified& its) {
+      const auto is = read->find(name);
+      return is == read->end() || is->second.salt != its.salt;
+    });
     known_ = std::move(read);
     seen_ = *seen;
   }

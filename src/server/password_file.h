@@ -74,6 +74,7 @@ class PasswordFile {
   /// A password that was verified, as HMAC of name, record and password: any change of the record ends it.
   struct Verified {
     crypto::Digest mark;
+    Buffer salt;         // of the record
     std::uint64_t when;  // steady, of the shard
   };
   static constexpr std::uint64_t verified_lasts = 3'600'000;  // milliseconds
@@ -91,7 +92,7 @@ class PasswordFile {
   Result<std::shared_ptr<const PasswordEntries>> entries();
   crypto::Digest mark_of(std::string_view name, const PasswordEntry& entry, const Secret& password) const;
   bool was_verified(std::string_view name, const crypto::Digest& mark, std::uint64_t now);
-  void keep_verified(std::string_view name, const crypto::Digest& mark, std::uint64_t now);
+  void keep_verified(std::string_view name, const PasswordEntry& entry, const Secret& password, std::uint64_t now);
 
   const std::string path_;
   Random& random_;

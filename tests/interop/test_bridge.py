@@ -39,7 +39,7 @@ class Mosquitto:
         self.configuration = os.path.join(self.folder, "mosquitto.conf")
         with open(self.configuration, "w") as file:
             file.write(f"listener {self.port} 127.0.0.1\npersistence true\npersistence_location {self.folder}/\n"
-                       "autosave_interval 1\nautosave_on_changes true\nmax_inflight_messages 1000\n" + (more or "allow_anonymous true\n"))
+                       "autosave_interval 1\nautosave_on_changes true\nmax_inflight_messages 1000\nmax_queued_messages 10000\n" + (more or "allow_anonymous true\n"))
         self.start()
 
     def start(self):
@@ -318,12 +318,12 @@ def retain_many(broker, topic, count):
 class Retained(unittest.TestCase):
     COUNT = 1500
 
-    def all_there(self, port):
+    def all_there(self, port, broker):
         def count():
-            done = subprocess.run(["mosquitto_sub", "-V", "5", "-q", "1", "-p", str(port), "-t", "state/#", "-F", "%t %r", "-W", "2"],
+            done = subprocess.run(["mosquitto_sub", "-V", "5", "-q", "1", "-p", str(port), "-t", "state/#", "-F", "%t %r", "-C", str(self.COUNT), "-W", "10"],
                                   capture_output=True, text=True, timeout=PATIENCE)
             return len(set(done.stdout.split("\n")[:-1]))
-        self.assertTrue(wait_until(lambda: count() == self.COUNT, 60), f"{count()} of {self.COUNT}")
+        self.assertTrue(wait_until(lambda: count() == self.COUNT, 60), f"{count()} of {self.COUNT}\n" + "\n".join(broker.log.all()))
 
     def test_as_many_as_there_are_go_out_and_come_in(self):
         for direction in ("out", "in"):
@@ -332,14 +332,14 @@ class Retained(unittest.TestCase):
                 row = f'{{filter = "state/#", direction = "{direction}", qos = 1}}'
                 if direction == "in":
                     with Broker(configuration=PLAIN + bridge("pair", full.port, row)) as empty:
-                        self.all_there(empty.port)
+                        self.all_there(empty.port, empty)
                     continue
                 with Mosquitto() as other:
                     full.kill()
                     with open(full.path("test.toml"), "a") as file:
                         file.write(bridge("pair", other.port, row))
                     full.start()
-                    self.all_there(other.port)
+                    self.all_there(other.port, full)
 
 
 class ToClouds(unittest.TestCase):
