@@ -157,7 +157,7 @@ def measure_attacks(options):
     from test_overload import run_attack
     from transports import MAKE_CERTIFICATES
     chosen = [attack for attack in ATTACKS if not options.attacks or attack.__name__ in options.attacks]
-    print(f"a bystander on the same shard, ms until its PINGRESP; {options.seconds} s each; load {os.getloadavg()[0]:.1f}")
+    print(f"a bystander, ms until its PINGRESP; {options.seconds} s each; load {os.getloadavg()[0]:.1f}")
     print(f"{'':32} {'done':>9} {'quiet p50':>10} {'p99':>7} {'most':>7} {'p50':>9} {'p99':>8} {'most':>9}")
     holds = True
     with tempfile.TemporaryDirectory() as folder:
