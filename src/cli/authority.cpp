@@ -70,7 +70,7 @@ Result<> run_audit(const Options& options) {
 
 void add_authority(Command& app, int& exit_code) {
   Command& authority = app.add("authority", about);
-  authority.require_subcommand(1);
+  authority.require_subcommand();
   add_authority_orders(authority, exit_code);
   add_authority_serve(authority, exit_code);
   add_authority_evidence(authority, exit_code);

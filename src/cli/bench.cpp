@@ -279,36 +279,34 @@ void add_bench(Command& app, int& exit_code) {
   bench.choice("-V,--protocol-version", settings->version, {"311", "5", "mqttv311", "mqttv5"}, "MQTT version")
       ->capture_default_str();
   bench.option("--size", traffic.size, "BYTES", "of payload, 16 to 1048576")->capture_default_str();
-  CLI::Option* window = bench.option("--window", traffic.window, "N", "messages on their way, in all")
-                            ->check(more_than_zero())
-                            ->capture_default_str();
+  Option* window = bench.option("--window", traffic.window, "N", "messages on their way, in all")
+                       ->check(more_than_zero())
+                       ->capture_default_str();
   bench.option("--rate", traffic.rate, "N", "messages a second, in all; then latency is the result")->check(more_than_zero());
   bench
       .option("--seconds", settings->seconds, "SECONDS",
               "how long to measure (5); with --hold, to go on holding (0); with --churn, at most (10)")
       ->check(more_than_zero());
-  bench.option("--warm-up", traffic.warm_up, "SECONDS", "load before measuring")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
+  bench.option("--warm-up", traffic.warm_up, "SECONDS", "load before measuring")->check(not_negative())->capture_default_str();
   bench.option("-t,--topic", traffic.topic, "TOPIC", "of all, or with --pairs before a number; made up for the run if not given");
   bench.flag("--persistent", traffic.persistent,
              "the subscribers' sessions are meant to outlive their connections, so that the broker has to store them");
   bench.flag("--busy", traffic.busy, "never sleeps, for a load generator that has a core of its own");
   bench.heading("Connections");
-  CLI::Option* hold = bench.option("--hold", settings->hold, "N", "opens N connections, then reads the memory of the broker")
-                          ->check(more_than_zero());
-  CLI::Option* churn = bench.option("--churn", settings->churn, "N", "connects and disconnects N times")->check(more_than_zero());
+  Option* hold = bench.option("--hold", settings->hold, "N", "opens N connections, then reads the memory of the broker")
+                     ->check(more_than_zero());
+  Option* churn = bench.option("--churn", settings->churn, "N", "connects and disconnects N times")->check(more_than_zero());
   bench.option("--parallel", traffic.parallel, "N", "connections being opened at the same time")
       ->check(more_than_zero())
       ->capture_default_str();
   bench.heading("Login");
-  CLI::Option* login = bench.flag("--login", settings->login,
-                                  "with --hold and --churn: each connection logs in by PMQTT-2, as -u NAME with --key and "
-                                  "--broker-key; the password is in SEALMQ_PASSWORD, and hashed once. The listener needs "
-                                  "insecure_channel = true, or hop = \"none\" and TLS");
+  Option* login = bench.flag("--login", settings->login,
+                             "with --hold and --churn: each connection logs in by PMQTT-2, as -u NAME with --key and "
+                             "--broker-key; the password is in SEALMQ_PASSWORD, and hashed once. The listener needs "
+                             "insecure_channel = true, or hop = \"none\" and TLS");
   login->needs(bench.option("-u,--username", settings->user_name, "NAME", "who logs in"));
-  CLI::Option* key = bench.option("--key", settings->key, "NAME.key", "its private keys");
-  CLI::Option* broker_key = bench.option("--broker-key", settings->broker_key, "broker.pub", "tells the broker from others");
+  Option* key = bench.option("--key", settings->key, "NAME.key", "its private keys");
+  Option* broker_key = bench.option("--broker-key", settings->broker_key, "broker.pub", "tells the broker from others");
   login->needs(key)->needs(broker_key);
   bench
       .option("--login-scheme", settings->login_scheme, "SCHEME",
@@ -333,7 +331,7 @@ void add_bench(Command& app, int& exit_code) {
   add_bench_costs(bench, exit_code);
   add_bench_ciphers(bench, exit_code);
   bench.callback([settings, &bench, &exit_code] {
-    if (bench.get_subcommands().empty()) exit_code = finish(run(*settings));
+    if (!bench.has_parsed_command()) exit_code = finish(run(*settings));
   });
 }
 

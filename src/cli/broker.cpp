@@ -225,7 +225,7 @@ void add_broker(Command& app, int& exit_code) {
   command.flag("--help-settings", options->help_settings, "every setting of the configuration, with type, default and meaning");
   add_json_option(command, options->json);
   command.callback([&command, options, &exit_code] {
-    options->place.data_given = command.count("--data") > 0;
+    options->place.data_given = command.option("--data")->count() > 0;
     exit_code = finish(run(*options));
   });
 }

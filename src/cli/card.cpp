@@ -180,7 +180,7 @@ Result<> run_info(const Options& options) {
 
 void add_card(Command& app, int& exit_code) {
   Command& card = app.add("card", about);
-  card.require_subcommand(1);
+  card.require_subcommand();
   const auto options = std::make_shared<Options>();  // the callbacks own it
   const auto add = [&](const char* word, const About& its, Result<> (*run)(const Options&)) -> Command& {
     Command& command = card.add(word, its);

@@ -191,7 +191,7 @@ void add_client_options(Command& command, ClientOptions& options, const char* pe
       "its own, or everything (hrl1, unless TLS does)");
 
   command.parse_complete_callback(
-      [password, psk = command.get_option("--psk"), topic_keys = command.get_option("--topic-keys"), &command, &options] {
+      [password, psk = command.option("--psk"), topic_keys = command.option("--topic-keys"), &command, &options] {
         options.names_topic_keys = command.is_typed(topic_keys);
         if (command.is_typed(psk))
           notice("warning: other users of this machine can read a key on the command line\nhint: set SEALMQ_PSK");
@@ -217,7 +217,7 @@ void add_session_options(Command& command, ClientOptions& options) {
 void add_habits(Command& command, Habits& habits, ClientOptions& options) {
   command.heading("Habits of mosquitto");
   command.option("-I,--id-prefix", options.client_id_prefix, "PREFIX", "client id: PREFIX and the number of this process")
-      ->excludes(command.get_option("-i"));
+      ->excludes(command.option("-i"));
   command.flag("-d,--debug", habits.debug, "says on standard error what it does, once the broker has answered");
   command.flag("--quiet", habits.quiet, "no messages of errors; the exit code tells");
   command.flag("--nodelay", habits.no_delay, "small packets are not held back; they never are");

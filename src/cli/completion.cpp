@@ -110,7 +110,7 @@ const OptionText* find(const std::vector<OptionText>& options, const std::string
 
 void add_commands(const Command& command, Candidates& candidates) {
   for (const Command* sub : command.commands())
-    if (!sub->is_hidden()) candidates.add(sub->get_name(), sub->about().summary);
+    if (!sub->is_hidden()) candidates.add(sub->word(), sub->about().summary);
 }
 
 /// bash takes `--name=value` apart.

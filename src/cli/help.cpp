@@ -20,12 +20,6 @@ bool is_rare(std::string_view heading) {
   return std::ranges::find(rare, heading) != rare.end();
 }
 
-/// What CLI11 calls the type, without what its validators add.
-std::string value_of(const CLI::Option& option) {
-  const std::string type = option.get_type_name();
-  return type.substr(0, type.find(':'));
-}
-
 std::string joined(const std::vector<std::string>& words, std::string_view between) {
   std::string all;
   for (const auto& word : words) all.append(all.empty() ? "" : between).append(word);
@@ -106,23 +100,18 @@ std::string wrapped_text(std::string_view text, std::size_t width) {
 
 std::vector<OptionText> options_of(const Command& command) {
   std::vector<OptionText> all;
-  for (const CLI::Option* option : command.get_options()) {
-    if (option == command.get_help_ptr() || option == command.get_help_all_ptr()) continue;
-    OptionText text;
-    for (const auto& name : option->get_snames()) text.names.push_back("-" + name);
-    for (const auto& name : option->get_lnames()) text.names.push_back("--" + name);
-    if (text.names.empty())
-      text.value = option->get_name(true);
-    else if (option->get_items_expected_max() > 0)
-      text.value = value_of(*option);
-    text.description = option->get_description();
-    text.environment = option->get_envname();
-    text.heading = option->get_group();
-    text.required = option->get_required();
+  for (const Option* option : command.options()) {
+    if (option->is_help()) continue;
+    OptionText text{.names = option->names(),
+                    .value = option->value(),
+                    .description = option->description(),
+                    .environment = option->environment(),
+                    .heading = option->heading(),
+                    .required = option->is_required()};
     std::vector<std::string> more;
-    if (!option->get_default_str().empty()) more.push_back(option->get_default_str());
+    if (const auto value = option->default_value(); !value.empty()) more.push_back(value);
     if (!text.environment.empty()) more.push_back("or " + text.environment);
-    if (option->get_expected_max() > 1) more.emplace_back("repeatable");
+    if (option->is_repeatable()) more.emplace_back("repeatable");
     if (!more.empty()) text.description += " (" + joined(more, "; ") + ")";
     all.push_back(std::move(text));
   }
@@ -164,7 +153,7 @@ std::string help(const Command& command, bool all) {
   if (!command.commands().empty()) {
     out += "\n" + painted(colours, bold, "Commands") + "\n";
     for (const Command* sub : command.commands())
-      if (!sub->is_hidden()) write_entry(out, sub->get_name(), sub->about().summary);
+      if (!sub->is_hidden()) write_entry(out, sub->word(), sub->about().summary);
   }
   const auto options = options_of(command);
   bool begun = false;

@@ -439,7 +439,7 @@ again.)",
 
 void add_identity(Command& app, int& exit_code) {
   Command& identity = app.add("identity", about);
-  identity.require_subcommand(1);
+  identity.require_subcommand();
 
   const auto options = std::make_shared<Options>();  // the callbacks own it
   const auto add = [&](const char* word, const About& its, Result<> (*run)(const Options&)) -> Command& {
@@ -470,13 +470,16 @@ void add_identity(Command& app, int& exit_code) {
   enroll.flag("--password-only", options->password_only,
               "names without keys, which log in by a password (sealmq identity password NAME)");
   rekey.argument("NEW.pub", options->new_keys, "its new keys, made by sealmq identity new NAME");
-  ticket.get_option("NAME")->required(false);
+  ticket.option("NAME")->required(false);
   for (Command* command : {&tickets, &cancel}) {
     add_json_option(*command, options->json);
     command->fallthrough();
   }
-  ticket.callback([=, &tickets, &cancel, &exit_code] {
-    if (options->name.empty() && !tickets.parsed()) throw CLI::RequiredError("NAME");
+  ticket.callback([=, &ticket, &tickets, &cancel, &exit_code] {
+    if (options->name.empty() && !tickets.parsed()) {
+      exit_code = finish(fail_with_hint(Blame::caller_misused, "NAME is required", ticket.path() + " --help"));
+      return;
+    }
     exit_code = finish(tickets.parsed()  ? run_ticket_list(*options)
                        : cancel.parsed() ? run_ticket_cancel(*options)
                                          : run_ticket(*options));

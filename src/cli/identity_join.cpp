@@ -143,7 +143,7 @@ ticket allows, or those that are named. Exit 3 if the broker refuses.)",
                 "of sealmq identity ticket; this machine's other users can see it. Without: SEALMQ_TICKET, or asked for")
       ->required(false);
   join.option("--ticket-file", options->code_file, "FILE", "the code is its first line; for its owner only")
-      ->excludes(join.get_option("CODE"));
+      ->excludes(join.option("CODE"));
   join.option("--publish", options->publish, "FILTER", "only this right of the ticket");
   join.option("--subscribe", options->subscribe, "FILTER", "only this right of the ticket");
   add_json_option(join, options->json);

@@ -207,7 +207,7 @@ void add_identity_keys(Command& identity, int& exit_code) {
       "pcsc:READER; NAME.key then only says where they are. A PIN comes from the terminal, a file (pin-source=file:PATH in the "
       "URI) or SEALMQ_PIN");
   make.option("--rsa", options->rsa_bits, "2048|3072|4096", "an RSA key besides, of so many bits, for schemes that want one")
-      ->check(CLI::IsMember({2048, 3072, 4096}));
+      ->check(one_of({2048, 3072, 4096}));
   make.choice("--kind", options->kind, {"device", "service", "person"}, "what it is")->capture_default_str();
 }
 

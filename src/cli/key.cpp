@@ -460,7 +460,7 @@ void add_topic_keys_option(Command& command, std::string& folder) {
 
 void add_key(Command& app, int& exit_code) {
   Command& key = app.add("key", about);
-  key.require_subcommand(1);
+  key.require_subcommand();
   struct Added {
     Command& command;
     std::shared_ptr<Options> options;  // the callback owns it

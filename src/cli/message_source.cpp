@@ -34,7 +34,7 @@ void add_message_source(Command& command, MessageSource& source, bool takes_line
 }
 
 Result<std::string> read_message(const MessageSource& source) {
-  const auto given = std::ranges::count_if(source.choices, [](const CLI::Option* choice) { return choice->count() > 0; });
+  const auto given = std::ranges::count_if(source.choices, [](const Option* choice) { return choice->count() > 0; });
   if (given != 1)
     return fail_with_hint(Blame::caller_misused, given == 0 ? "what is the message?" : "a message comes from one place",
                           source.choices.size() == 4 ? "one of -m, -f, -s and -n" : "one of -m, -f, -l, -s and -n");

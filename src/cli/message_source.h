@@ -14,7 +14,7 @@ struct MessageSource {
   bool lines = false;  ///< the caller reads them
   bool whole_input = false;
   bool empty = false;
-  std::vector<const CLI::Option*> choices;
+  std::vector<const Option*> choices;
 };
 
 void add_message_source(Command& command, MessageSource& source, bool takes_lines);

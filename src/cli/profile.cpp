@@ -31,10 +31,9 @@ std::string folder_of_profiles() {
   return folder + "/sealmq/";
 }
 
-const CLI::Option* find_option(const Command& command, const std::string& name) {
-  const auto options = command.get_options();
-  const auto found = std::ranges::find_if(
-      options, [&](const CLI::Option* option) { return option->nonpositional() && option->check_name(name); });
+const Option* find_option(const Command& command, const std::string& name) {
+  const auto options = command.options();
+  const auto found = std::ranges::find_if(options, [&](const Option* option) { return option->has_name(name); });
   return found == options.end() ? nullptr : *found;
 }
 
@@ -79,25 +78,25 @@ std::span<const std::string> own_words(const Command& command, std::span<const s
   return words.subspan(static_cast<std::size_t>(std::ranges::count(path, ' ')));
 }
 
-std::set<const CLI::Option*> typed_options(const Command& command, std::span<const std::string> words) {
-  std::set<const CLI::Option*> typed;
+std::set<const Option*> typed_options(const Command& command, std::span<const std::string> words) {
+  std::set<const Option*> typed;
   for (std::size_t i = 0; i < words.size(); ++i) {
     const std::string& word = words[i];
     if (word == "--") break;
     if (word.starts_with("--")) {
       const std::size_t equals = word.find('=');
-      const CLI::Option* option = find_option(command, word.substr(0, equals));
+      const Option* option = find_option(command, word.substr(0, equals));
       if (option == nullptr) continue;
       typed.insert(option);
-      if (equals == word.npos) i += static_cast<std::size_t>(option->get_items_expected_min());
+      if (equals == word.npos) i += option->least_values();
       continue;
     }
     // -vF FORMAT: flags, and at the end an option with its value.
     for (std::size_t at = 1; word.size() > 1 && word[0] == '-' && at < word.size(); ++at) {
-      const CLI::Option* option = find_option(command, std::string("-") + word[at]);
+      const Option* option = find_option(command, std::string("-") + word[at]);
       if (option == nullptr) break;
       typed.insert(option);
-      const auto values = static_cast<std::size_t>(option->get_items_expected_min());
+      const auto values = option->least_values();
       if (values == 0) continue;
       i += at + 1 < word.size() ? values - 1 : values;
       break;
@@ -122,21 +121,20 @@ Result<std::vector<std::string>> with_profile(const Command& app, const Command&
     };
     if (is_secret(line) && can_be_read_by_others(path))
       return refuse("other users can read this file, so it may hold no " + line.option, "chmod 600 " + path);
-    const CLI::Option* option = find_option(command, line.option);
+    const Option* option = find_option(command, line.option);
     if (option == nullptr && !is_taken_anywhere(app, line.option))
       return refuse("unknown option " + printable(line.option), "sealmq pub --help-all and sealmq sub --help-all list them");
     // Other commands may have it.
-    if (option == nullptr || (option->get_group() == "Protection" && !command.takes_protection())) continue;
-    const auto excluded = option->get_excludes();
-    if (command.is_typed(option) ||
-        std::ranges::any_of(excluded, [&](const CLI::Option* other) { return command.is_typed(other); }))
+    if (option == nullptr || (option->heading() == "Protection" && !command.takes_protection())) continue;
+    const auto& excluded = option->excluded();
+    if (command.is_typed(option) || std::ranges::any_of(excluded, [&](const Option* other) { return command.is_typed(other); }))
       continue;
-    const bool is_flag = option->get_items_expected_min() == 0;
+    const bool is_flag = option->least_values() == 0;
     if (is_flag != line.value.empty())
       return refuse(line.option + (is_flag ? " takes no value" : " needs a value"), command.path() + " --help-all");
     added.push_back(line.option);
     if (is_flag) continue;
-    if (option->get_items_expected_min() == 1) {
+    if (option->least_values() == 1) {
       added.push_back(line.value);
       continue;
     }

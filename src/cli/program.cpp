@@ -47,7 +47,7 @@ Failure unknown(std::string_view kind, const std::string& word, const std::vecto
 Failure unknown_command(const std::string& word, const Command& of) {
   std::vector<std::string> known;
   for (const Command* command : of.commands())
-    if (!command->is_hidden()) known.push_back(command->get_name());
+    if (!command->is_hidden()) known.push_back(command->word());
   return unknown("command", word, known, of);
 }
 
@@ -127,16 +127,19 @@ Result<> run(Command& app, std::vector<std::string> words) {
                         : unknown("option", rest.front(), {"--help", "--help-all"}, command);
   }
   if (command.takes_profile() && !asks_for_help) words = TRY(with_profile(app, command, std::move(words)));
-  try {
-    app.parse(std::vector<std::string>(words.rbegin(), words.rend()));
-  } catch (const CLI::CallForHelp&) {
-    std::cout << help(command, false);
-  } catch (const CLI::CallForAllHelp&) {
-    std::cout << help(command, true);
-  } catch (const CLI::ExtrasError&) {
-    return refuse_rest(command);
-  } catch (const CLI::ParseError& error) {
-    return fail_with_hint(Blame::caller_misused, lower_first(error.what()), command.path() + " --help");
+  const auto parsed = app.parse(std::move(words));
+  if (!parsed) return fail_with_hint(Blame::caller_misused, lower_first(parsed.error().what), command.path() + " --help");
+  switch (*parsed) {
+    case Command::Parsed::done:
+      break;
+    case Command::Parsed::asks_for_help:
+      std::cout << help(command, false);
+      break;
+    case Command::Parsed::asks_for_all_help:
+      std::cout << help(command, true);
+      break;
+    case Command::Parsed::has_more_words:
+      return refuse_rest(command);
   }
   return {};
 }
@@ -144,7 +147,7 @@ Result<> run(Command& app, std::vector<std::string> words) {
 int parse_and_run(std::vector<std::string> words) {
   int exit_code = exit_done;
   Command app("sealmq", about);
-  app.require_subcommand(1);
+  app.require_subcommand();
   add_pub(app, exit_code);
   add_sub(app, exit_code);
   add_rr(app, exit_code);

@@ -189,7 +189,7 @@ void add_pub(Command& app, int& exit_code) {
       ->excludes("--stdin-line")
       ->capture_default_str();
   command.option("--repeat-delay", options->repeat_delay, "SECONDS", "so long apart")
-      ->check(CLI::NonNegativeNumber)
+      ->check(not_negative())
       ->needs("--repeat");
   add_json_option(command, options->json);
   add_client_options(command, options->client, "--to");

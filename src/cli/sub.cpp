@@ -306,7 +306,7 @@ void add_sub(Command& app, int& exit_code) {
   auto* verbose = command.flag("-v,--verbose", options->verbose, "prints topic and payload");
   auto* format = command.option("-F,--format", options->format, "FORMAT", "prints what it says");
   add_json_option(command, options->json);
-  for (auto* other : {verbose, command.get_option("--json")}) format->excludes(other);
+  for (auto* other : {verbose, command.option("--json")}) format->excludes(other);
   command.flag("--pretty", options->pretty, "each object of --json on several lines")->needs("--json");
   command.flag("-N", options->no_newline, "no newline after a message");
   command.option("--evidence", options->evidence, "DIR",
