@@ -6,6 +6,8 @@
 namespace sealmq::mqtt::test {
 namespace {
 
+namespace testing = ::testing;  // not sealmq's
+
 constexpr Version v31 = Version::v3_1, v311 = Version::v3_1_1, v5 = Version::v5;
 constexpr Reason malformed = Reason::malformed_packet, protocol = Reason::protocol_error;
 

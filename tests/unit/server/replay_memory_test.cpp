@@ -151,17 +151,17 @@ TEST_P(ReplayMemoryTest, AForgottenMessageMayComeAgainWithANewTime) {
 
 TEST_P(ReplayMemoryTest, RefusesMessagesWhenItIsFullAndRecoversWithTime) {
   open({10});
-  const auto unnumbered = [](std::uint64_t message) {
-    auto mark = sealmq::unnumbered(message);
+  const auto of_one_author = [](std::uint64_t message) {
+    auto mark = unnumbered(message);
     mark.author = named(message);
     return mark;
   };
-  for (std::uint64_t i = 0; i < 10; ++i) EXPECT_EQ(judge(unnumbered(i)), Replay::fresh);
-  const auto refused = memory_->judge(unnumbered(10), at(noon));
+  for (std::uint64_t i = 0; i < 10; ++i) EXPECT_EQ(judge(of_one_author(i)), Replay::fresh);
+  const auto refused = memory_->judge(of_one_author(10), at(noon));
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().blame, Blame::environment);
-  EXPECT_EQ(judge(unnumbered(3)), Replay::repeat) << "what it knows it still knows";
-  auto later = unnumbered(10);
+  EXPECT_EQ(judge(of_one_author(3)), Replay::repeat) << "what it knows it still knows";
+  auto later = of_one_author(10);
   later.forget_after = noon + 9 * minute;
   EXPECT_EQ(judge(later, noon + 2 * minute), Replay::fresh);
 }
