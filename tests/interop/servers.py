@@ -3,6 +3,7 @@
 SEALMQ names the program, SEALMQ_THREADS how many shards it gets. A broker that does not come up, dies, or does not end cleanly
 fails the test with its log.
 """
+import atexit
 import os
 import re
 import shutil
@@ -135,6 +136,7 @@ class Broker:
 class Postgres:
     """A PostgreSQL server of its own."""
 
+    _fresh = None  # the database that each begins with
     _script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support", "postgres_server.sh")
 
     def __init__(self):
@@ -150,7 +152,10 @@ class Postgres:
 
     def start(self):
         """Again, after stop(): with the same data, at the same URL."""
-        self.url = self._run("start", self._folder, str(os.getpid()))
+        if Postgres._fresh is None:
+            Postgres._fresh = tempfile.mkdtemp(prefix="sealmq-postgres-")
+            atexit.register(shutil.rmtree, Postgres._fresh, ignore_errors=True)
+        self.url = self._run("start", self._folder, str(os.getpid()), Postgres._fresh)
 
     def stop(self):
         self._run("stop", self._folder)
