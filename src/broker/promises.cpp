@@ -281,8 +281,8 @@ void Core::restore(const Restored::Session& from, Now now) {
   session.speakers = from.saved.speakers;
   session.expiry_interval = from.saved.expiry_interval;
   session.expires = from.saved.expires;
-  if (session.expires == UINT64_MAX && session.expiry_interval != UINT32_MAX)  // its client was there: it has just gone
-    session.expires = now.steady + std::uint64_t{1000} * session.expiry_interval;
+  const bool has_just_gone = session.expires == UINT64_MAX && session.expiry_interval != UINT32_MAX;  // its client was there
+  if (has_just_gone) session.expires = now.steady + std::uint64_t{1000} * session.expiry_interval;
   if (from.saved.will != nullptr) {
     session.will = PendingWill{from.saved.will, from.saved.will_delay};
     session.will_due = std::min(now.steady + std::uint64_t{1000} * from.saved.will_delay, session.expires);
@@ -332,6 +332,7 @@ void Core::restore(const Restored::Session& from, Now now) {
   recount(session);
   account(session);
   account_tree();
+  if (has_just_gone && session.lasts()) save(session);  // its time has begun, and does not begin again at the next restart
 }
 
 }  // namespace sealmq::broker
