@@ -44,8 +44,7 @@ Core::Core(std::size_t index_, std::size_t count_, Settings settings_, Ports por
       access(ports.schemes, std::move(policy), std::move(directory)),
       retained(settings.maximum_retained, settings.maximum_retained_bytes, ports.budget),
       turns_(ports.schemes.size(), Turns(settings.maximum_preparations_of_address, settings.maximum_preparations)),
-      tree_charge_(ports.budget, 0, true),
-      sealed_(ports.schemes.size()) {
+      tree_charge_(ports.budget, 0, true) {
   for (const auto& scheme : ports.schemes) {
     const SchemeInfo& info = scheme->info();
     is_restricted_.push_back(!info.needs_login.empty() || info.names_ends || info.leaves_hidden);

@@ -1,5 +1,5 @@
 // Core: the inside of a Shard. link.cpp holds what packets mean, core.cpp the tables and time, admission.cpp who may come in,
-// delivery.cpp, group_delivery.cpp and encoding.cpp how messages go out.
+// delivery.cpp and group_delivery.cpp how messages go out.
 #pragma once
 
 #include <map>
@@ -7,6 +7,7 @@
 #include "broker/access.h"
 #include "broker/link.h"
 #include "broker/login_places.h"
+#include "broker/publish_encoder.h"
 #include "broker/retained.h"
 #include "broker/shard.h"
 #include "broker/shared_groups.h"
@@ -270,8 +271,8 @@ class Core {
   Effects effects;
   Counters counters;
   /// See Shard::steps().
-  void step(std::size_t some = 1) { steps_ += some; }
-  std::uint64_t steps() const { return steps_ + tree.visited(); }
+  void step(std::size_t some = 1) { steps_.add(some); }
+  std::uint64_t steps() const { return steps_.total() + tree.visited(); }
   std::uint64_t last_tick = 0;
   LoginPlaces login_places{settings.maximum_logins};  // of those that are not decided
 
@@ -303,20 +304,6 @@ class Core {
     std::size_t former = none;  ///< of the same session; by another scheme
     static constexpr std::size_t none = SIZE_MAX;
   };
-  /// A PUBLISH encoded once for all receivers that get the same bytes; a packet identifier goes in at `id_at`.
-  struct Encoded {
-    std::uint8_t scheme;
-    const void* group;
-    bool v5;
-    mqtt::QoS qos;
-    bool retain;
-    Buffer bytes;
-    std::size_t id_at;
-    std::size_t topic_size;
-    std::size_t payload_size;
-    mutable std::shared_ptr<const Buffer>
-        shared_rest;  ///< made when first wanted, of a large one: what follows the packet identifier
-  };
   /// A batch that the store has not been given yet.
   struct Held {
     std::uint64_t number;
@@ -329,21 +316,6 @@ class Core {
   struct Unkept {
     std::uint64_t batch;
     ReplayMark mark;
-  };
-  /// In which form a message leaves.
-  struct Leaving {
-    std::uint8_t scheme;
-    bool v5;
-    mqtt::QoS qos;
-    bool retain;
-    const std::vector<std::uint32_t>& identifiers;
-    Receiver* receiver;  ///< null: everybody of the scheme gets the same
-  };
-  struct Sealed {
-    std::uint64_t of = 0;  ///< the publication it belongs to
-    const void* group = nullptr;
-    bool possible = false;
-    Buffer payload;
   };
 
   // admission.cpp
@@ -402,7 +374,7 @@ class Core {
   /// With which QoS at most a session may get what leaves by this scheme to this subscriber now; nothing: it may not have it.
   std::optional<mqtt::QoS> qos_towards(const Session& session, const MessageView& view, std::size_t scheme,
                                        const std::string* subscriber, const TopicRule* rule, Now now) const;
-  static Leaving leaving(const Delivery& delivery, const Link& link);
+  static DeliveryFormat format_of(const Delivery& delivery, const Link& link);
   void give_target(Target& target, Publication& publication, Now now);
   void give(Session& session, Delivery delivery, Now now);
   void queue(Session& session, Delivery delivery);
@@ -439,23 +411,14 @@ class Core {
   void route(Publication& publication, const SharedRoute& route, Now now);
   void send_parcel(Parcel parcel);
   void send_back(Publication& publication, SharedRoute route, Now now);
-  void begin(const Publication& publication);
   /// What a member that has left for good was to get of its groups.
   static std::vector<Delivery> jobs_of(Session& session);
   void give_to_others(const std::vector<Delivery>& jobs, Number left, Now now);
 
-  // encoding.cpp
-  /// Another message: what was sealed and encoded last is not its.
-  void begin_message();
-  Sealed& place_of_sealed(std::size_t scheme, const Receiver* receiver);
-  const Buffer* seal(const MessageView& view, std::size_t scheme, Receiver* receiver, Now now);
-  const Encoded* encode(const MessageView& view, const Leaving& as, Now now);
-  /// With what a sealed payload is longer on this connection.
-  std::size_t size_on(const Link& link, const Encoded& encoded) const;
-  void append_sealed(Link& link, const Encoded& encoded, std::uint16_t packet_id, bool dup);
-  bool append_with_alias(Link& link, const Encoded& encoded, std::string_view topic, std::uint16_t packet_id, bool dup);
+  /// Null: it cannot leave so, and has been dropped.
+  const EncodedPublish* encode(const MessageView& view, const DeliveryFormat& format, Now now);
   /// Sends, or drops what the client cannot take.
-  void send(Link& link, const Encoded& encoded, std::uint16_t packet_id, bool dup);
+  void send(Link& link, const EncodedPublish& encoded, std::uint16_t packet_id, bool dup);
 
   // promises.cpp
   void keep(Promise& promise);
@@ -490,7 +453,7 @@ class Core {
   HeldBack held_back_ = HeldBack::nobody;
   std::vector<ConnectionId> waiting_for_others_;
   Charge tree_charge_;
-  std::uint64_t steps_ = 0;
+  StepCounter steps_;
   std::uint64_t stamp_ = 0;
   std::uint64_t last_number_ = 0;
   std::uint64_t batch_ = 1;        // collects now
@@ -510,17 +473,9 @@ class Core {
   std::uint64_t turn_began_ = 0;            // in steps
 
   // scratch of the publication being delivered
-  std::uint64_t publication_ = 0;
+  PublishEncoder encoder_{ports.schemes, access, steps_};
   std::uint64_t delivery_ = 0;  // of the message; more than one where it comes back after a restart
   std::vector<Target> targets_;
-  std::vector<Sealed> sealed_;  // by scheme
-  std::vector<Sealed> sealed_for_groups_;
-  Sealed sealed_alone_;
-  std::vector<Encoded> encoded_;
-  std::size_t encoded_used_ = 0;
-  std::weak_ptr<const Message> begun_;  // whose these are, if it is kept
-  mqtt::Publish packet_;
-  bool packet_has_properties_ = false;
 };
 
 }  // namespace sealmq::broker

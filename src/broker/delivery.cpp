@@ -41,12 +41,12 @@ bool Core::publish(const MessageView& view, Now now) {
 
 /// To whom it concerns here, and to the other shards.
 bool Core::spread(Publication& publication, Now now) {
-  const std::uint64_t before = publication_;
+  const std::uint64_t before = encoder_.count();
   const bool is_wanted = deliver(publication, now);
   if (count == 1) return is_wanted;
   Parcel parcel;
   parcel.message = publication.keep();
-  if (publication_ != before) begun_ = parcel.message;  // others may send it back, to members of their groups
+  if (encoder_.count() != before) encoder_.is_kept_as(parcel.message);  // others may send it back, to members of their groups
   if (settings.durable && publication.view.qos != QoS::at_most_once && anybody_lasts()) {
     parcel.transit = parcel.message->number();
     for (std::uint32_t to = 0; to < count; ++to)
@@ -108,7 +108,7 @@ bool Core::deliver(Publication& publication, Now now, const std::function<bool(c
   if (matching.empty()) return false;
   step(matching.size());
   const TopicRule* rule = access.rule(view.topic);
-  begin(publication);
+  encoder_.begin_message(publication.shared);
   ++delivery_;
   targets_.clear();
   bool for_groups = false, is_given = false;
@@ -186,9 +186,9 @@ void Core::give_target(Target& target, Publication& publication, Now now) {
     return drop(Drop::slow_consumer);
   }
   Link& link = *session.link;
-  const Leaving leaving{subscription.scheme, link.is_v5(),       target.qos,
-                        target.retain,       target.identifiers, subscription.receiver.get()};
-  if (const Encoded* encoded = encode(publication.view, leaving, now)) send(link, *encoded, 0, false);
+  const DeliveryFormat format{subscription.scheme, link.is_v5(),       target.qos,
+                              target.retain,       target.identifiers, subscription.receiver.get()};
+  if (const EncodedPublish* encoded = encode(publication.view, format, now)) send(link, *encoded, 0, false);
 }
 
 bool Core::sendable(const Session& session) const {
@@ -314,7 +314,7 @@ void Core::pump(Session& session, Now now) {
       finished(session, delivery);
     } else {
       lower(session, delivery, *most);
-      begin_message();
+      encoder_.begin_message();
       if (delivery.receiver != nullptr) send_due(link, *delivery.receiver, now);  // it waited: its key may have changed
       start(session, std::move(delivery), now);
     }
@@ -323,7 +323,7 @@ void Core::pump(Session& session, Now now) {
   account(session);
 }
 
-Core::Leaving Core::leaving(const Delivery& delivery, const Link& link) {
+DeliveryFormat Core::format_of(const Delivery& delivery, const Link& link) {
   return {delivery.scheme, link.is_v5(), delivery.qos, delivery.retain, delivery.identifiers, delivery.receiver.get()};
 }
 
@@ -331,10 +331,10 @@ void Core::start(Session& session, Delivery&& delivery, Now now) {
   step(steps_of_a_delivery);
   Link& link = *session.link;
   const MessageView& view = delivery.message->view();
-  const Encoded* encoded = encode(view, leaving(delivery, link), now);
+  const EncodedPublish* encoded = encode(view, format_of(delivery, link), now);
   if (encoded == nullptr) return finished(session, delivery);
   if (delivery.qos == QoS::at_most_once) return send(link, *encoded, 0, false);
-  if (size_on(link, *encoded) > link.connection.peer_maximum_packet_size()) {
+  if (!link.writer.fits(*encoded)) {
     drop(Drop::too_large);  // as if it had been delivered [MQTT-3.1.2-25]
     return finished(session, delivery);
   }
@@ -347,6 +347,22 @@ void Core::start(Session& session, Delivery&& delivery, Now now) {
     promise(link, {.type = mqtt::PacketType::publish, .packet_id = entry.packet_id}, true);
   else
     send(link, *encoded, entry.packet_id, false);
+}
+
+const EncodedPublish* Core::encode(const MessageView& view, const DeliveryFormat& format, Now now) {
+  const EncodedPublish* encoded = encoder_.encode(view, format, now);
+  if (encoded == nullptr) drop(Drop::cannot_seal);
+  return encoded;
+}
+
+void Core::send(Link& link, const EncodedPublish& encoded, std::uint16_t packet_id, bool dup) {
+  if (!link.writer.fits(encoded)) return drop(Drop::too_large);  // [MQTT-3.1.2-24]
+  ++counters.delivered;
+  ++counters.delivered_by_qos[static_cast<std::size_t>(encoded.qos)];
+  counters.delivered_bytes += encoded.bytes.size();
+  ++counters.packets.sent[static_cast<std::size_t>(mqtt::PacketType::publish)];
+  if (!link.writer.write(encoded, packet_id, dup, link.now)) drop(Drop::cannot_seal);
+  tell_writable(link);
 }
 
 // A QoS 2 message that is not stored would be a new one to the client when it comes again after the broker's end. One of QoS 1
@@ -373,10 +389,10 @@ bool Core::send_unfinished(Link& link, mqtt::Outgoing<Delivery>& entry, bool dup
     return true;
   }
   const Delivery& delivery = entry.message;
-  begin_message();
-  const Encoded* encoded = encode(delivery.message->view(), leaving(delivery, link), now);
+  encoder_.begin_message();
+  const EncodedPublish* encoded = encode(delivery.message->view(), format_of(delivery, link), now);
   if (encoded == nullptr) return false;
-  if (size_on(link, *encoded) > link.connection.peer_maximum_packet_size()) {
+  if (!link.writer.fits(*encoded)) {
     drop(Drop::too_large);
     return false;
   }
@@ -483,7 +499,7 @@ void Core::send_retained(const Subscription& subscription, const std::shared_ptr
   const auto most = still_entitled(session, delivery, now);
   if (!most || message->view().expires <= now.steady) return drop(Drop::not_entitled);
   lower(session, delivery, *most);
-  begin_message();
+  encoder_.begin_message();
   start(session, std::move(delivery), now);
 }
 

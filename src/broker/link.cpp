@@ -32,6 +32,7 @@ bool is_client_id(std::string_view id) {
 
 Link::Link(Core& core, ConnectionId id_, Peer peer_, Now now_)
     : connection(mqtt::Role::server, core.settings.limits, now_),
+      writer(connection, core.ports.budget),
       id(id_),
       peer(std::move(peer_)),
       now(now_),
@@ -81,6 +82,7 @@ Result<> Link::on(const mqtt::Publish& packet) {
     return violation("too many messages without PUBREL while memory is short", Reason::quota_exceeded);
   core_.meter(*this, packet.topic.size() + packet.payload.size() + text_size(packet.properties));
   core_.wait_for_others(*this, packet);
+  PayloadGuard* const guard = writer.guard();
   if (guard == nullptr) return admit(packet);
   if (relay() != nullptr && packet.qos != QoS::exactly_once)
     return violation("all messages of this login have QoS 2", Reason::qos_not_supported);

@@ -6,11 +6,11 @@
 #include "broker/access.h"
 #include "broker/budget.h"
 #include "broker/login_places.h"
+#include "broker/publish_writer.h"
 #include "broker/session.h"
 #include "broker/shard.h"
 #include "broker/turns.h"
 #include "mqtt/connection.h"
-#include "sealmq/payload_guard.h"
 
 namespace sealmq::broker {
 
@@ -87,7 +87,7 @@ class Link final : public mqtt::Events {
   Result<> go_on_with_message();
 
   /// The guard's part in acknowledgements; null: it has none.
-  KeyRelay* relay() const { return guard != nullptr ? guard->relay() : nullptr; }
+  KeyRelay* relay() const { return writer.guard() != nullptr ? writer.guard()->relay() : nullptr; }
   /// Nothing of what it sends is looked at for now.
   bool is_held_back() const { return is_slowed() || preparing != nullptr; }
   bool is_slowed() const { return slowed_until != 0 || waits_for_turn || waits_for_others; }
@@ -101,6 +101,7 @@ class Link final : public mqtt::Events {
   const std::string& place() const { return peer.place.empty() ? peer.address : peer.place; }
 
   mqtt::Connection connection;
+  PublishWriter writer;  ///< with what seals the payloads of its messages
   const ConnectionId id;
   const Peer peer;
   std::string identity;                  ///< who logged in; empty: nobody, or not yet
@@ -110,7 +111,6 @@ class Link final : public mqtt::Events {
   bool is_hidden = peer.is_hidden;       ///< nobody on the way reads the payloads that it gets
   bool knows_its_id = true;              ///< false: MQTT 3 has no word for the client identifier that the broker has chosen
   bool is_bridge = false;                ///< says its CONNECT, by the highest bit of the protocol level
-  std::unique_ptr<PayloadGuard> guard;   ///< seals the payloads of its messages; null: they go as they are
   std::unique_ptr<PendingLogin> logging_in;
   std::unique_ptr<PendingMessage> preparing;
   std::optional<LoginTry> trying;                                ///< of the message that is taken right now
@@ -123,10 +123,8 @@ class Link final : public mqtt::Events {
   bool writable_told = false;          ///< stands in Effects::writable
   std::size_t promised = 0;            ///< packets that wait for the store,
   std::size_t publishes_promised = 0;  ///< and PUBLISH among them
-  TextMap<std::uint16_t> aliases;      ///< topic aliases in use towards the client
-  std::uint16_t alias_maximum = 0;
-  bool ended = false;  ///< only its last bytes are still to be written
-  Buffer moving;       ///< the CONNECT that belongs to another shard
+  bool ended = false;                  ///< only its last bytes are still to be written
+  Buffer moving;                       ///< the CONNECT that belongs to another shard
   std::size_t moving_to = 0;
   std::uint32_t failures = 0;        ///< messages that failed verification,
   std::uint64_t failures_since = 0;  ///< since this steady moment
@@ -140,7 +138,6 @@ class Link final : public mqtt::Events {
   bool owes_reading = false;         ///< it does not take our answers
   bool is_read = true;               ///< as Effects::reading has told
   std::uint64_t stalled_since = 0;   ///< steady: is owed bytes, and has taken none since; 0: all is well
-  std::size_t alias_bytes = 0;       ///< of `aliases`
   std::size_t unsent = 0;            ///< kept by the transport
   Charge charge;
 

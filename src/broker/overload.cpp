@@ -56,7 +56,7 @@ Rate byte_rate(const Settings& s) {
 
 void Core::account(Link& link) {
   const mqtt::Connection& c = link.connection;
-  std::size_t changing = c.kept() + c.unwritten_memory() + link.unsent + link.alias_bytes;
+  std::size_t changing = c.kept() + c.unwritten_memory() + link.unsent + link.writer.memory();
   if (link.preparing != nullptr) changing += 2 * link.preparing->packet.capacity();  // the job has a part of it
   for (const auto& state : link.states) changing += state != nullptr ? state->memory() : 0;
   if (link.logging_in != nullptr) changing += 3 * link.logging_in->connect.size();  // its login and the job have copies

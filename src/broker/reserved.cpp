@@ -333,8 +333,8 @@ void Core::send_paced(Subscription& subscription, Now now) {
       drop(is_expired ? Drop::expired : Drop::not_entitled);
       continue;
     }
-    begin_message();
-    if (const Buffer* frame = seal(delivery.message->view(), subscription.scheme, &receiver, now)) {
+    encoder_.begin_message();
+    if (const Buffer* frame = encoder_.seal(delivery.message->view(), subscription.scheme, &receiver, now)) {
       ++counters.delivered;
       return send_frame(link, receiver.topic(), *frame);
     }
@@ -379,15 +379,7 @@ void Core::send_due(Link& link, Receiver& receiver, Now now) {
 // Not kept for a client that does not read: it has to ask again then, as after a lost connection.
 void Core::send_frame(Link& link, std::string_view topic, Bytes payload) {
   if (link.ended || inbox(link, topic) == nullptr || link.connection.outbox().size() >= outbox_limit()) return;
-  mqtt::Publish packet;
-  packet.topic = topic;
-  packet.payload = payload;
-  Buffer sealed;
-  if (link.guard != nullptr) {
-    if (!link.guard->seal(topic, payload, link.now, sealed)) return drop(Drop::cannot_seal);
-    packet.payload = sealed;
-  }
-  link.connection.send(packet);
+  if (!link.writer.write_frame(topic, payload, link.now)) return drop(Drop::cannot_seal);
   tell_writable(link);
 }
 
