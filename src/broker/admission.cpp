@@ -44,7 +44,7 @@ tl::unexpected<Refused> not_verified(const Error& error) {
 }
 
 void Core::hear(Session& session, const std::string& name) {
-  if (session.speakers.add(name)) save(session);
+  if (session.speakers.add(name)) durability.save(session);
 }
 
 void Core::refuse(Link& link, const Refused& why, Now now, bool may_disconnect) {
@@ -223,10 +223,10 @@ Core::Accepted Core::pass_on(Link& link, const mqtt::Publish& packet, const Admi
   if (retain) view.stamp = next_stamp(now);
   if (packet.properties.message_expiry_interval)
     view.expires = now.steady + std::uint64_t{1000} * *packet.properties.message_expiry_interval;
-  std::size_t before = changes.size();
+  std::size_t before = durability.collected();
   const bool is_wanted = publish(view, now);
-  const bool relies = changes.size() != before;
-  if (admitted.unkept && !keep_mark(*admitted.unkept, relies, now)) {
+  const bool relies = durability.collected() != before;
+  if (admitted.unkept && !durability.keep_mark(*admitted.unkept, relies, now)) {
     refuse(link, {Refusal::limit_reached, Reason::implementation_specific_error, "its mark cannot be kept"}, now);
     return {Reason::implementation_specific_error};
   }
@@ -239,7 +239,7 @@ Core::Accepted Core::pass_on(Link& link, const mqtt::Publish& packet, const Admi
 PendingWill Core::keep_will(const Link& link, std::string_view client_id, MessageView view, const mqtt::Will& will) {
   const std::string publisher = session_name(link.identity, client_id);
   view.publisher = publisher;
-  const Number number = settings.durable ? next_number() : 0;
+  const Number number = settings.durable ? durability.next_number() : 0;
   return {std::make_shared<const Message>(view, number, ports.budget), will.properties.will_delay_interval.value_or(0)};
 }
 
@@ -257,7 +257,7 @@ Admission<PendingWill> Core::admit_will(Link& link, std::string_view client_id, 
   auto admitted = admit(link, will.topic, will.payload, will.qos, now);
   if (!admitted) return tl::unexpected(admitted.error());
   if (admitted->repeat) return refused(Refusal::replay, "the Will is a copy");
-  if (admitted->unkept && !keep_mark(*admitted->unkept, false, now))
+  if (admitted->unkept && !durability.keep_mark(*admitted->unkept, false, now))
     return refused(Refusal::limit_reached, "its mark cannot be kept", Reason::implementation_specific_error);
   mqtt::Properties properties = will.properties;
   std::erase_if(properties.user, bears_evidence);

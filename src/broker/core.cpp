@@ -178,7 +178,7 @@ void Core::end(Link& link, Ending ending, bool with_will, Now now) {
     session->will_due = std::min(seconds_from(now, session->will->delay), session->expires);
     if (session->will_due <= now.steady) publish(std::exchange(session->will, std::nullopt)->message, now);
   }
-  save(*session);
+  durability.save(*session);
 }
 
 std::string session_name(std::string_view owner, std::string_view client_id) {
@@ -213,7 +213,7 @@ std::pair<Session*, bool> Core::take_session(std::string_view client_id, std::st
     return {&session, true};
   }
   if (!had_one && !has_room_for_session(party)) return {nullptr, false};
-  auto session = std::make_unique<Session>(identity, client_id, next_number());
+  auto session = std::make_unique<Session>(identity, client_id, durability.next_number());
   Session* made = session.get();
   account_first(*made, party);
   by_number.emplace(made->number, made);
@@ -226,7 +226,7 @@ std::size_t Core::end_deliveries(Session& session, const std::function<bool(cons
                                  std::vector<Delivery>& jobs) {
   const auto finish = [&](const Delivery& delivery, bool may_have_come) {
     if (delivery.share != nullptr && !may_have_come) jobs.push_back(delivery);
-    finished(session, delivery);
+    durability.finished(session, delivery);
   };
   std::size_t ended = std::erase_if(session.queue, [&](const Delivery& delivery) {
     if (!ends(delivery)) return false;
@@ -250,7 +250,7 @@ void Core::forget_proofs_of_others(Session& session, Now now) {
   for (auto& entry : session.outgoing) {
     if (entry.awaiting != mqtt::Awaiting::pubrec || !is_others(entry.message.subscriber)) continue;
     entry.awaiting = mqtt::Awaiting::pubcomp;
-    received(session, entry.message);
+    durability.received(session, entry.message);
     drop(Drop::not_entitled);
   }
   const auto ended = end_deliveries(
@@ -261,7 +261,7 @@ void Core::forget_proofs_of_others(Session& session, Now now) {
     forget(session, *entry.second);
     return true;
   });
-  recount(session);
+  durability.recount(session);
   account(session);
   give_to_others(jobs, session.number, now);
 }
@@ -277,8 +277,8 @@ void Core::destroy(Session& session, Now now) {
   account_tree();
   counters.subscriptions -= session.subscriptions.size();
   --counters.sessions;
-  if (session.saved) change(SessionEnded{number});
-  recount(session, false);
+  if (session.saved) durability.change(SessionEnded{number});
+  durability.recount(session, false);
   by_number.erase(number);
   sessions.erase(sessions.find(session.name));
   give_to_others(jobs, number, now);
@@ -326,10 +326,10 @@ void Core::tick(Now now) {
     } else {
       session->will_due = UINT64_MAX;
       if (session->will) publish(std::exchange(session->will, std::nullopt)->message, now);
-      save(*session);
+      durability.save(*session);
     }
   }
-  counters.retained_bytes = retained.tick(now.steady, [&](const Message& message) { erased(message); });
+  counters.retained_bytes = retained.tick(now.steady, [&](const Message& message) { durability.erased(message); });
 }
 
 /// A certificate lets nobody in, or stay, after its last moment.
@@ -362,7 +362,7 @@ void Core::look_at_proofs(Now now) {
 }
 
 void Core::shut_down(Now now) {
-  shutting_down_ = true;
+  durability.shut_down();
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     Link* link = slots_[i].link.get();
     if (link == nullptr || link->ended) continue;
@@ -390,7 +390,7 @@ RevocationReport Core::revoke(std::string_view name, Now now) {
   RevocationReport report;
   retained.erase_of(name, [&](const Message& message) {
     if (index == 0) ++report.retained;  // every shard holds them all: one counts them
-    erased(message);
+    durability.erased(message);
   });
   std::vector<Session*> ending;
   std::vector<std::pair<Number, std::vector<Delivery>>> jobs;
@@ -404,7 +404,7 @@ RevocationReport Core::revoke(std::string_view name, Now now) {
     std::erase_if(its_jobs, by_author);
     if (session->will && session->will->message->view().author == name) {
       session->will.reset();
-      save(*session);
+      durability.save(*session);
     }
     report.subscriptions += std::erase_if(session->subscriptions, [&](const auto& entry) {
       const Subscription& subscription = *entry.second;
@@ -412,7 +412,7 @@ RevocationReport Core::revoke(std::string_view name, Now now) {
       forget(*session, *entry.second);
       return true;
     });
-    recount(*session);
+    durability.recount(*session);
     if (session->link != nullptr) report.subscriptions += forget_receivers(*session->link, name, report.groups);
     // A connection that spoke for others too (a gateway) goes on for them.
     bool its_own = session->speakers.only() == name;
@@ -506,19 +506,19 @@ void Shard::take_in(std::span<const Parcel> parcels, Now now) {
 }
 
 std::optional<Batch> Shard::take_changes(Now now) {
-  return core_->take_changes(now);
+  return core_->durability.take_changes(now);
 }
 bool Shard::has_changes() const {
-  return core_->has_changes();
+  return core_->durability.has_changes();
 }
 bool Shard::has_urgent_changes() const {
-  return core_->has_urgent_changes();
+  return core_->durability.has_urgent_changes();
 }
 std::size_t Shard::count_changes() const {
-  return core_->count_changes();
+  return core_->durability.count_changes();
 }
 void Shard::stored(std::uint64_t batch, Now now) {
-  core_->stored(batch, now);
+  core_->durability.stored(batch, now);
 }
 void Shard::lose(Number session, Now now) {
   core_->lose(session, now);

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "broker/access.h"
+#include "broker/durability.h"
 #include "broker/link.h"
 #include "broker/login_places.h"
 #include "broker/publish_encoder.h"
@@ -31,18 +32,7 @@ tl::unexpected<Refused> refused(Refusal kind, std::string cause, mqtt::Reason re
 /// What a scheme has not verified.
 tl::unexpected<Refused> not_verified(const Error& error);
 
-/// A packet that leaves when a batch is stored.
-struct Promise {
-  mqtt::PacketType type;  ///< puback, pubrec, pubrel, pubcomp, suback, unsuback, publish
-  std::uint16_t packet_id;
-  mqtt::Reason reason = mqtt::Reason::success;
-  bool dup = false;         ///< of a publish
-  Buffer encoded{};         ///< of a suback and unsuback
-  std::uint64_t batch = 0;  ///< set by promise()
-  ConnectionId link{};      ///< likewise
-};
-
-class Core {
+class Core final : Durability::AckSender {
  public:
   Core(std::size_t index, std::size_t count, Settings settings, Ports ports, std::shared_ptr<const Policy> policy,
        std::shared_ptr<const Directory> directory);
@@ -209,45 +199,13 @@ class Core {
   void pump(Session& session, Now now);
   std::uint64_t next_stamp(Now now);
 
-  // -- promises.cpp: what the store has to hold, and what waits for it
+  // -- acknowledgements.cpp
 
-  template <class T>
-  void change(T change) {
-    if (!settings.durable) return;
-    changes.emplace_back(std::move(change));
-    urgent_ = true;
-  }
-  /// Counts the session's subscriptions among the lasting ones as long as it lasts.
-  void recount(Session& session, bool present = true);
-  bool anybody_lasts() const {
-    return ports.lasting_subscriptions == nullptr || ports.lasting_subscriptions->load(std::memory_order_acquire) > 0;
-  }
-  Number next_number() { return ++last_number_ * count + index; }
-  /// The session as it is now, if it is to be known to the store.
-  void save(Session& session);
-  void save(const Subscription& subscription);
-  void save(const Session& session, Delivery& delivery, std::uint16_t packet_id);
-  /// It is over, one way or the other.
-  void finished(const Session& session, const Delivery& delivery);
-  /// PUBREC came for it: only its identifier matters now.
-  void received(const Session& session, Delivery& delivery);
   /// Sends an answer, if what it promises is stored, or when it will be. `relies`: it rests on changes made lately.
-  void promise(Link& link, Promise promise, bool relies);
-  void stored(std::uint64_t batch, Now now);
-  /// A retained message has gone; every shard holds them all, and one tells the store.
-  void erased(const Message& message) {
-    if (index == 0) change(RetainedEnded{std::string(message.view().topic), message.view().stamp});
-  }
-  /// Makes a mark survive with the present batch, or at once if nothing has been collected for it. False: it could not.
-  bool keep_mark(const ReplayMark& mark, bool relies, Now now);
-  /// The marks of messages in batches up to this one. False: they could not be kept, and what was promised has to wait.
-  bool keep_marks(std::uint64_t batch, Now now);
-  bool is_stored(std::uint64_t batch) const { return batch <= stored_; }
-  std::uint64_t present_batch() const { return changes.empty() ? batch_ - 1 : batch_; }
-  std::optional<Batch> take_changes(Now now);
-  bool has_changes() const { return !changes.empty() || !held_.empty() || written_ > stored_; }
-  bool has_urgent_changes() const { return urgent_ || last_urgent_ > given_; }
-  std::size_t count_changes() const { return changes.size() + held_changes_; }
+  void promise(Link& link, DeferredAck ack, bool relies);
+
+  // -- restoring.cpp
+
   std::size_t restore(const Restored& restored, Now now);
   void restore_transits(const Restored& restored, Now now);
 
@@ -267,13 +225,13 @@ class Core {
   Retained retained;
   TextMap<std::unique_ptr<Session>> sessions;  // by their names
   std::unordered_map<Number, Session*> by_number;
-  std::vector<Change> changes;  // of the present batch
   Effects effects;
   Counters counters;
   /// See Shard::steps().
   void step(std::size_t some = 1) { steps_.add(some); }
   std::uint64_t steps() const { return steps_.total() + tree.visited(); }
   std::uint64_t last_tick = 0;
+  Durability durability{settings, index, count, ports.replays, ports.lasting_subscriptions, *this};
   LoginPlaces login_places{settings.maximum_logins};  // of those that are not decided
 
  private:
@@ -304,20 +262,6 @@ class Core {
     std::size_t former = none;  ///< of the same session; by another scheme
     static constexpr std::size_t none = SIZE_MAX;
   };
-  /// A batch that the store has not been given yet.
-  struct Held {
-    std::uint64_t number;
-    std::vector<Change> changes;
-    std::size_t withdrawn;  ///< how many of them need not be written any more
-    std::uint64_t since;    ///< steady
-    bool empty() const { return withdrawn == changes.size(); }
-  };
-  /// The mark of a message in a batch that is not stored yet.
-  struct Unkept {
-    std::uint64_t batch;
-    ReplayMark mark;
-  };
-
   // admission.cpp
   PendingWill keep_will(const Link& link, std::string_view client_id, MessageView view, const mqtt::Will& will);
   using Keeping = ReplayMemory::Keeping;
@@ -420,12 +364,11 @@ class Core {
   /// Sends, or drops what the client cannot take.
   void send(Link& link, const EncodedPublish& encoded, std::uint16_t packet_id, bool dup);
 
-  // promises.cpp
-  void keep(Promise& promise);
-  /// The change that made it known, if the store has not been given it yet.
-  DeliverySaved* unwritten(const Delivery& delivery, std::size_t*& withdrawn);
-  void pass_over_empty_batches(Now now);
-  std::size_t count_leaving(Now now) const;
+  // acknowledgements.cpp
+  void send_deferred(DeferredAck& ack, Now now) override;
+  void send_ack(Link& link, DeferredAck& ack);
+
+  // restoring.cpp
   void restore(const Restored::Session& from, Now now);
 
   // overload.cpp
@@ -455,19 +398,6 @@ class Core {
   Charge tree_charge_;
   StepCounter steps_;
   std::uint64_t stamp_ = 0;
-  std::uint64_t last_number_ = 0;
-  std::uint64_t batch_ = 1;        // collects now
-  std::uint64_t stored_ = 0;       // and everything before it is stored up to here, with the marks of replays
-  std::uint64_t written_ = 0;      // likewise, but for marks that could not be kept
-  std::deque<Unkept> unkept_;      // by batch
-  std::deque<Held> held_;          // in order, behind those that the store was given
-  std::uint64_t given_ = 0;        // to the store, up to here
-  std::uint64_t last_urgent_ = 0;  // has to be written as things are, with what stands before it
-  std::size_t held_changes_ = 0;   // withdrawn ones too
-  std::size_t withdrawn_ = 0;      // of the present batch
-  bool urgent_ = false;            // the present batch is
-  bool shutting_down_ = false;
-  std::deque<Promise> promises_;            // in the order of their batches
   std::deque<Number> in_line_;              // sessions that go on in a turn to come,
   std::deque<ConnectionId> links_in_line_;  // and connections
   std::uint64_t turn_began_ = 0;            // in steps

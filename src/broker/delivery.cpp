@@ -18,7 +18,7 @@ const std::shared_ptr<const Message>& Core::Publication::keep() {
     // What nobody keeps is on its way to another shard, whose mailbox bounds it.
     const bool may_be_kept = view.qos != QoS::at_most_once || view.retain || core.settings.queue_qos0;
     Budget* budget = may_be_kept ? core.ports.budget : nullptr;
-    shared = std::make_shared<const Message>(view, core.settings.durable ? core.next_number() : 0, budget);
+    shared = std::make_shared<const Message>(view, core.settings.durable ? core.durability.next_number() : 0, budget);
   }
   return shared;
 }
@@ -34,7 +34,8 @@ bool Core::publish(const MessageView& view, Now now) {
   const bool is_nothing = view.payload.empty() && count == 1 && !retained.holds(view.topic);
   if (view.retain && !is_nothing) {
     retained.store(publication.keep(), now.steady, view.party);
-    if (!view.topic.starts_with('$')) change(RetainedSaved{publication.keep()});  // after a restart a bridge's state would be old
+    if (!view.topic.starts_with('$'))
+      durability.change(RetainedSaved{publication.keep()});  // after a restart a bridge's state would be old
   }
   return spread(publication, now);
 }
@@ -47,10 +48,11 @@ bool Core::spread(Publication& publication, Now now) {
   Parcel parcel;
   parcel.message = publication.keep();
   if (encoder_.count() != before) encoder_.is_kept_as(parcel.message);  // others may send it back, to members of their groups
-  if (settings.durable && publication.view.qos != QoS::at_most_once && anybody_lasts()) {
+  if (settings.durable && publication.view.qos != QoS::at_most_once && durability.anybody_lasts()) {
     parcel.transit = parcel.message->number();
     for (std::uint32_t to = 0; to < count; ++to)
-      if (to != index) change(TransitSaved{parcel.transit, parcel.message, to, static_cast<std::uint32_t>(count), 0, {}});
+      if (to != index)
+        durability.change(TransitSaved{parcel.transit, parcel.message, to, static_cast<std::uint32_t>(count), 0, {}});
   }
   hand_over(std::move(parcel));
   return is_wanted;
@@ -99,7 +101,7 @@ void Core::take_in(const Parcel& parcel, Now now) {
   } else {
     route(publication, *parcel.route, now);
   }
-  if (parcel.transit != 0) change(TransitEnded{parcel.transit, static_cast<std::uint32_t>(index)});
+  if (parcel.transit != 0) durability.change(TransitEnded{parcel.transit, static_cast<std::uint32_t>(index)});
 }
 
 bool Core::deliver(Publication& publication, Now now, const std::function<bool(const Session&)>* only) {
@@ -214,7 +216,7 @@ void Core::queue(Session& session, Delivery delivery) {
     return drop(Drop::queue_full);
   }
   session.queued_bytes += size;
-  save(session, delivery, 0);
+  durability.save(session, delivery, 0);
   session.queue.push_back(std::move(delivery));
   account(session);
 }
@@ -259,7 +261,7 @@ std::optional<QoS> Core::still_entitled(const Session& session, const Delivery& 
 
 void Core::lower(Session& session, Delivery& delivery, QoS most) {
   if (delivery.qos <= most) return;
-  finished(session, delivery);  // as what it was
+  durability.finished(session, delivery);  // as what it was
   delivery.number = 0;
   delivery.qos = most;
 }
@@ -275,7 +277,7 @@ void Core::pump(Session& session, Now now) {
       // What was sent once does not expire any more. [MQTT-4.3.3-7]
       if (entry.sent || entry.awaiting == mqtt::Awaiting::pubcomp || still_entitled(session, entry.message, now)) return false;
       drop(Drop::not_entitled);
-      finished(session, entry.message);
+      durability.finished(session, entry.message);
       return true;
     });
     std::vector<std::uint16_t> unsendable;
@@ -286,7 +288,7 @@ void Core::pump(Session& session, Now now) {
       if (!has_room) break;
       entry.sent = true;
       ++link.in_flight;
-      if (entry.awaiting == mqtt::Awaiting::pubcomp && !is_stored(entry.message.saved_in))
+      if (entry.awaiting == mqtt::Awaiting::pubcomp && !durability.is_stored(entry.message.saved_in))
         promise(link, {.type = mqtt::PacketType::pubrel, .packet_id = entry.packet_id}, true);
       else if (entry.awaiting != mqtt::Awaiting::pubcomp && must_wait(link, entry))
         promise(link, {.type = mqtt::PacketType::publish, .packet_id = entry.packet_id, .dup = true}, true);
@@ -308,10 +310,10 @@ void Core::pump(Session& session, Now now) {
     const auto most = still_entitled(session, delivery, now);
     if (delivery.message->view().expires <= now.steady) {
       drop(Drop::expired);
-      finished(session, delivery);
+      durability.finished(session, delivery);
     } else if (!most) {
       drop(Drop::not_entitled);
-      finished(session, delivery);
+      durability.finished(session, delivery);
     } else {
       lower(session, delivery, *most);
       encoder_.begin_message();
@@ -332,17 +334,17 @@ void Core::start(Session& session, Delivery&& delivery, Now now) {
   Link& link = *session.link;
   const MessageView& view = delivery.message->view();
   const EncodedPublish* encoded = encode(view, format_of(delivery, link), now);
-  if (encoded == nullptr) return finished(session, delivery);
+  if (encoded == nullptr) return durability.finished(session, delivery);
   if (delivery.qos == QoS::at_most_once) return send(link, *encoded, 0, false);
   if (!link.writer.fits(*encoded)) {
     drop(Drop::too_large);  // as if it had been delivered [MQTT-3.1.2-25]
-    return finished(session, delivery);
+    return durability.finished(session, delivery);
   }
   QoS qos = delivery.qos;
   auto& entry = session.outgoing.start(std::move(delivery), qos);
   entry.sent = true;
   ++link.in_flight;
-  save(session, entry.message, entry.packet_id);
+  durability.save(session, entry.message, entry.packet_id);
   if (must_wait(link, entry))
     promise(link, {.type = mqtt::PacketType::publish, .packet_id = entry.packet_id}, true);
   else
@@ -369,7 +371,8 @@ void Core::send(Link& link, const EncodedPublish& encoded, std::uint16_t packet_
 // may come twice; it waits only behind one that does, so that all come, and come again, in the order of their identifiers.
 // [MQTT-3.1.1: 4.6.0-1]
 bool Core::must_wait(const Link& link, const mqtt::Outgoing<Delivery>& entry) const {
-  return link.publishes_promised > 0 || (entry.awaiting == mqtt::Awaiting::pubrec && !is_stored(entry.message.saved_in));
+  if (link.waiting_acks.publishes() > 0) return true;
+  return entry.awaiting == mqtt::Awaiting::pubrec && !durability.is_stored(entry.message.saved_in);
 }
 
 void Core::send_pubrel(Link& link, std::uint16_t packet_id) {
@@ -403,7 +406,7 @@ bool Core::send_unfinished(Link& link, mqtt::Outgoing<Delivery>& entry, bool dup
 void Core::give_up(Session& session, std::uint16_t packet_id) {
   Delivery delivery = session.outgoing.finish(packet_id);
   --session.link->in_flight;
-  finished(session, delivery);
+  durability.finished(session, delivery);
 }
 
 // -- retained messages for a new subscription ----------------------------------------------------------------------------------
@@ -428,7 +431,7 @@ void Core::owe_retained(Subscription& subscription, Now now) {
   if (!session.is_in_line) send_retained(session, now);
   if (!subscription.retained || was_saved) return;
   subscription.retained->is_saved = true;
-  save(subscription);
+  durability.save(subscription);
 }
 
 void Core::forget_retained(Subscription& subscription) {
@@ -479,7 +482,7 @@ void Core::walk_retained(Session& session, std::size_t& steps, Now now) {
     } else if (is_done) {
       const bool is_saved = owed.is_saved;
       forget_retained(subscription);
-      if (is_saved) save(subscription);
+      if (is_saved) durability.save(subscription);
     }
     if (steps == 0) return line_up(session);
   }

@@ -64,9 +64,9 @@ void Core::give_to_others(const std::vector<Delivery>& jobs, Number left, Now no
 void Core::send_parcel(Parcel parcel) {
   parcel.transit = 0;
   if (settings.durable && parcel.message->view().qos != QoS::at_most_once) {
-    parcel.transit = next_number();
-    change(TransitSaved{parcel.transit, parcel.message, static_cast<std::uint32_t>(parcel.to), static_cast<std::uint32_t>(count),
-                        parcel.route->session, parcel.route->group});
+    parcel.transit = durability.next_number();
+    durability.change(TransitSaved{parcel.transit, parcel.message, static_cast<std::uint32_t>(parcel.to),
+                                   static_cast<std::uint32_t>(count), parcel.route->session, parcel.route->group});
   }
   hand_over(std::move(parcel));
 }

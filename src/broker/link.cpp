@@ -66,9 +66,9 @@ void Link::acknowledge(mqtt::PacketType type, std::uint16_t packet_id, Reason re
 
 template <class Answer>
 void Link::promise(PacketType type, const Answer& answer, bool relies) {
-  Promise promise{.type = type, .packet_id = answer.packet_id};
-  mqtt::encode(answer, connection.version(), promise.encoded);
-  core_.promise(*this, std::move(promise), relies);
+  DeferredAck ack{.type = type, .packet_id = answer.packet_id};
+  mqtt::encode(answer, connection.version(), ack.encoded);
+  core_.promise(*this, std::move(ack), relies);
 }
 
 Result<> Link::on(const mqtt::Publish& packet) {
@@ -135,7 +135,7 @@ Result<> Link::answer(const mqtt::Publish& packet, Reason reason, bool relies) {
     } else {
       session->incoming.receive(packet.packet_id);
       if (session->lasts()) {
-        core_.change(IncomingSaved{session->number, packet.packet_id});
+        core_.durability.change(IncomingSaved{session->number, packet.packet_id});
         relies = true;
       }
     }
@@ -157,7 +157,7 @@ Result<> Link::on(const mqtt::Pubrel& packet) {
   bool known = session->incoming.release(packet.packet_id);
   if (known) {
     connection.answered();
-    if (session->saved) core_.change(IncomingEnded{session->number, packet.packet_id});
+    if (session->saved) core_.durability.change(IncomingEnded{session->number, packet.packet_id});
   }
   acknowledge(PacketType::pubcomp, packet.packet_id, known ? Reason::success : Reason::packet_identifier_not_found, true);
   core_.take_turns(*this);
@@ -174,7 +174,7 @@ Result<mqtt::Outgoing<Delivery>*> Link::acknowledged(std::uint16_t packet_id, mq
 Result<> Link::on(const mqtt::Puback& packet) {
   auto* entry = TRY(acknowledged(packet.packet_id, mqtt::Awaiting::puback, mqtt::Awaiting::puback));
   if (entry == nullptr || !entry->sent) return {};
-  core_.finished(*session, session->outgoing.finish(packet.packet_id));
+  core_.durability.finished(*session, session->outgoing.finish(packet.packet_id));
   --in_flight;
   core_.pump(*session, now);
   core_.take_turns(*this);
@@ -186,7 +186,7 @@ Result<> Link::on(const mqtt::Pubrec& packet) {
   const bool is_first = entry != nullptr && entry->awaiting == mqtt::Awaiting::pubrec;
   if (is_first && !entry->sent) return {};  // it is sent again in a moment
   if (is_first && is_error(packet.reason)) {
-    core_.finished(*session, session->outgoing.finish(packet.packet_id));  // [MQTT-4.3.3-4]
+    core_.durability.finished(*session, session->outgoing.finish(packet.packet_id));  // [MQTT-4.3.3-4]
     --in_flight;
     core_.pump(*session, now);
     core_.take_turns(*this);
@@ -196,7 +196,7 @@ Result<> Link::on(const mqtt::Pubrec& packet) {
     if (KeyRelay* relay = this->relay())
       if (auto receipted = relay->receipted(packet.packet_id, packet.properties.user); !receipted) return part(receipted.error());
     entry->awaiting = mqtt::Awaiting::pubcomp;
-    core_.received(*session, entry->message);
+    core_.durability.received(*session, entry->message);
   }
   if (entry != nullptr)
     core_.promise(*this, {.type = PacketType::pubrel, .packet_id = packet.packet_id}, true);
@@ -212,7 +212,7 @@ Result<> Link::on(const mqtt::Pubcomp& packet) {
   auto* entry = TRY(acknowledged(packet.packet_id, mqtt::Awaiting::pubcomp, mqtt::Awaiting::pubcomp));
   if (entry == nullptr || !entry->sent) return {};
   if (KeyRelay* relay = this->relay()) relay->completed(packet.packet_id);
-  core_.finished(*session, session->outgoing.finish(packet.packet_id));
+  core_.durability.finished(*session, session->outgoing.finish(packet.packet_id));
   --in_flight;
   core_.pump(*session, now);
   core_.take_turns(*this);
@@ -267,7 +267,7 @@ Result<> Link::on(const mqtt::Subscribe& packet) {
   std::size_t asked_bytes = 0;
   for (const auto& entry : packet.entries) asked_bytes += entry.filter.size();
   core_.meter(*this, asked_bytes);
-  std::size_t before = core_.changes.size();
+  std::size_t before = core_.durability.collected();
   mqtt::Suback answer{.packet_id = packet.packet_id, .properties = {}, .reasons = {}};
   std::vector<Subscription*> with_retained;
   for (auto entry : packet.entries) {
@@ -287,7 +287,7 @@ Result<> Link::on(const mqtt::Subscribe& packet) {
         std::ranges::find(with_retained, granted->subscription) == with_retained.end())
       with_retained.push_back(granted->subscription);
   }
-  promise(PacketType::suback, answer, core_.changes.size() != before);
+  promise(PacketType::suback, answer, core_.durability.collected() != before);
   if (ended) return {};
   for (Subscription* subscription : with_retained) core_.owe_retained(*subscription, now);
   core_.take_turns(*this);
@@ -299,13 +299,13 @@ Result<> Link::on(const mqtt::Unsubscribe& packet) {
   std::size_t asked_bytes = 0;
   for (const auto filter : packet.filters) asked_bytes += filter.size();
   core_.meter(*this, asked_bytes);
-  std::size_t before = core_.changes.size();
+  std::size_t before = core_.durability.collected();
   mqtt::Unsuback answer{.packet_id = packet.packet_id, .properties = {}, .reasons = {}};
   for (auto filter : packet.filters)
     answer.reasons.push_back(core_.close_inbox(*this, filter) || core_.unsubscribe(*session, filter)
                                  ? Reason::success
                                  : Reason::no_subscription_existed);
-  promise(PacketType::unsuback, answer, core_.changes.size() != before);
+  promise(PacketType::unsuback, answer, core_.durability.collected() != before);
   core_.take_turns(*this);
   return {};
 }

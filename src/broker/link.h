@@ -5,6 +5,7 @@
 
 #include "broker/access.h"
 #include "broker/budget.h"
+#include "broker/durability.h"
 #include "broker/login_places.h"
 #include "broker/publish_writer.h"
 #include "broker/session.h"
@@ -118,13 +119,12 @@ class Link final : public mqtt::Events {
   std::vector<std::unique_ptr<Subscription>> own_subscriptions;  ///< those with receivers: they end with the connection
   std::vector<std::pair<std::string, mqtt::QoS>> inboxes;        ///< topics that mean "this connection", which it has subscribed
   Session* session = nullptr;
-  Now now;                             ///< of the call being handled
-  std::uint32_t in_flight = 0;         ///< QoS 1 and 2 messages sent on this connection and not finished
-  bool writable_told = false;          ///< stands in Effects::writable
-  std::size_t promised = 0;            ///< packets that wait for the store,
-  std::size_t publishes_promised = 0;  ///< and PUBLISH among them
-  bool ended = false;                  ///< only its last bytes are still to be written
-  Buffer moving;                       ///< the CONNECT that belongs to another shard
+  Now now;                      ///< of the call being handled
+  std::uint32_t in_flight = 0;  ///< QoS 1 and 2 messages sent on this connection and not finished
+  bool writable_told = false;   ///< stands in Effects::writable
+  WaitingAcks waiting_acks;
+  bool ended = false;  ///< only its last bytes are still to be written
+  Buffer moving;       ///< the CONNECT that belongs to another shard
   std::size_t moving_to = 0;
   std::uint32_t failures = 0;        ///< messages that failed verification,
   std::uint64_t failures_since = 0;  ///< since this steady moment

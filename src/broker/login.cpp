@@ -435,8 +435,8 @@ Result<> Link::enter(const mqtt::Connect& packet, Proof proof) {
   answer.session_present = present;
   for (auto& entry : session->outgoing) entry.sent = false;
   core_.step(session->outgoing.size() + session->subscriptions.size());
-  core_.save(*session);
-  core_.recount(*session);
+  core_.durability.save(*session);
+  core_.durability.recount(*session);
   core_.tell_groups(*session, MemberEvent::What::present);
   connection.send(answer);
   if (connection.state() != mqtt::Connection::State::Open)

@@ -151,9 +151,9 @@ void Core::look_after(Link& link) {
   }
   // Messages stop at the high water. Only answers go beyond it, and one message that was begun below.
   const std::size_t unwritten = link.connection.unwritten();
-  if (unwritten > settings.outbox_high_water + settings.limits.maximum_packet_size || link.promised > most_promised)
+  if (unwritten > settings.outbox_high_water + settings.limits.maximum_packet_size || link.waiting_acks.count() > most_promised)
     link.owes_reading = true;
-  else if (unwritten < settings.outbox_high_water && link.promised <= most_promised / 2)
+  else if (unwritten < settings.outbox_high_water && link.waiting_acks.count() <= most_promised / 2)
     link.owes_reading = false;
   update_reading(link);
 }

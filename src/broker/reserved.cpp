@@ -108,9 +108,9 @@ Core::Accepted Core::take_state(Link& link, const mqtt::Publish& packet, Now now
   view.publisher = link.session->name;
   view.party = link.party();
   if (view.retain) view.stamp = next_stamp(now);
-  const std::size_t before = changes.size();
+  const std::size_t before = durability.collected();
   publish(view, now);
-  return {Reason::success, changes.size() != before};
+  return {Reason::success, durability.collected() != before};
 }
 
 Core::Accepted Core::take_reserved(Link& link, const mqtt::Publish& packet, Preparation* prepared, Now now) {

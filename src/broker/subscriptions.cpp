@@ -124,9 +124,9 @@ Admission<Core::Granted> Core::grant(Link& link, std::string_view filter, mqtt::
   subscription.scheme = static_cast<std::uint8_t>(scheme);
   subscription.subscriber = subscriber != nullptr ? std::make_shared<const std::string>(subscriber->name) : nullptr;
   if (subscriber != nullptr) hear(session, subscriber->name);
-  recount(session);
+  durability.recount(session);
   if (shared) tell_group(subscription, MemberEvent::What::present);  // also because its identity or scheme may be another one
-  save(subscription);
+  durability.save(subscription);
   return Granted{&subscription, is_new, options.qos};
 }
 
@@ -136,7 +136,7 @@ bool Core::unsubscribe(Session& session, std::string_view filter) {
   if (at == session.subscriptions.end()) return false;
   forget(session, *at->second);
   session.subscriptions.erase(at);
-  recount(session);
+  durability.recount(session);
   return true;
 }
 
@@ -147,7 +147,7 @@ void Core::forget(Session& session, Subscription& subscription) {
     tell_group(subscription, MemberEvent::What::left);
   account_tree();
   forget_retained(subscription);
-  if (session.saved) change(SubscriptionEnded{session.number, subscription.filter});
+  if (session.saved) durability.change(SubscriptionEnded{session.number, subscription.filter});
   --counters.subscriptions;
 }
 
