@@ -18,7 +18,7 @@ void Core::send_deferred(DeferredAck& ack, Now now) {
   link->waiting_acks.remove(ack.type);
   link->now = now;
   send_ack(*link, ack);
-  if (link->owes_reading && !link->ended) look_after(*link);
+  if (link->flow.owes_reading() && !link->ended) look_after(*link);
 }
 
 void Core::send_ack(Link& link, DeferredAck& ack) {

@@ -176,6 +176,21 @@ static LoginMark login_of(const Link& link, std::string_view author) {
   return author == link.identity ? link.proved.last : LoginMark();
 }
 
+static constexpr const char* short_of_memory = "memory is short";
+
+const char* Core::lacks_room_for(const mqtt::Publish& packet) const {
+  if (packet.retain && packet.payload.empty() && retained.holds(packet.topic)) return nullptr;  // it makes room
+  return packet.qos != mqtt::QoS::at_most_once && !memory.has_room() ? short_of_memory : nullptr;
+}
+
+const char* Core::lacks_room_to_retain(const Link& link, const mqtt::Publish& packet) const {
+  if (packet.payload.empty()) return nullptr;  // to erase, there is always room
+  const std::size_t size = Message::size_of(packet.topic, packet.payload, packet.properties);
+  if (!retained.has_room(packet.topic, size, link.party())) return "too many retained messages; it is delivered and not kept";
+  if (!memory.has_room_to_wait() && !retained.replaces(packet.topic, size)) return short_of_memory;
+  return nullptr;
+}
+
 Core::Accepted Core::accept(Link& link, const mqtt::Publish& packet, Preparation* prepared, Now now) {
   if (packet.topic.starts_with('$')) return take_reserved(link, packet, prepared, now);
   if (mqtt::levels(packet.topic) > settings.maximum_levels) {
@@ -247,7 +262,7 @@ Admission<PendingWill> Core::admit_will(Link& link, std::string_view client_id, 
   const bool is_its_state = is_state(client_id, will.topic, will.payload);
   if ((will.topic.starts_with('$') && !is_its_state) || mqtt::levels(will.topic) > settings.maximum_levels)
     return refused(Refusal::topic_not_allowed, "a Will to this topic", Reason::topic_name_invalid);
-  if (!has_room_to_wait()) return refused(Refusal::limit_reached, "memory is short", Reason::quota_exceeded);
+  if (!memory.has_room_to_wait()) return refused(Refusal::limit_reached, "memory is short", Reason::quota_exceeded);
   if (is_its_state) {
     MessageView view = plain_view(will.topic, will.payload);
     view.qos = will.qos;

@@ -43,8 +43,7 @@ Core::Core(std::size_t index_, std::size_t count_, Settings settings_, Ports por
       ports(std::move(ports_)),
       access(ports.schemes, std::move(policy), std::move(directory)),
       retained(settings.maximum_retained, settings.maximum_retained_bytes, ports.budget),
-      turns_(ports.schemes.size(), Turns(settings.maximum_preparations_of_address, settings.maximum_preparations)),
-      tree_charge_(ports.budget, 0, true) {
+      turns_(ports.schemes.size(), Turns(settings.maximum_preparations_of_address, settings.maximum_preparations)) {
   for (const auto& scheme : ports.schemes) {
     const SchemeInfo& info = scheme->info();
     is_restricted_.push_back(!info.needs_login.empty() || info.names_ends || info.leaves_hidden);
@@ -79,7 +78,7 @@ Link* Core::find(ConnectionId id) {
 void Core::receive(Link& link, Bytes bytes, Now now) {
   if (link.ended) return;
   link.now = now;
-  turn_began_ = steps();
+  flow.begin_turn(steps());
   counters.bytes_received += bytes.size();
   auto received = link.connection.receive(bytes, link, now);
   if (!received && !link.ended) abort(link, received.error());
@@ -103,7 +102,7 @@ void Core::receive(Link& link, Bytes bytes, Now now) {
 }
 
 void Core::finish(const Job::Name& job, Now now) {
-  turn_began_ = steps();
+  flow.begin_turn(steps());
   if (job.kind == Job::Kind::message) {
     work_is_over(job);
   } else {
@@ -120,7 +119,8 @@ void Core::finish(const Job::Name& job, Now now) {
     return;
   }
   auto gone_on = job.kind == Job::Kind::login ? link->go_on_with_login() : link->go_on_with_message();
-  if (gone_on && !link->ended && link->connection.held() && !link->is_held_back()) gone_on = link->connection.release(*link, now);
+  if (gone_on && !link->ended && link->connection.held() && !link->flow.is_held_back())
+    gone_on = link->connection.release(*link, now);
   if (!gone_on && !link->ended) abort(*link, gone_on.error());
   look_after(*link);
   if (link->connection.unwritten() > 0) tell_writable(*link);
@@ -165,6 +165,7 @@ void Core::end(Link& link, Ending ending, bool with_will, Now now) {
   effects.closing.push_back(link.id);
   if (link.preparing != nullptr) turns_[link.preparing->scheme].leave(link.place(), link.preparing->ticket);
   link.preparing.reset();
+  link.flow.end_waiting_for_work();
   Session* session = std::exchange(link.session, nullptr);
   if (session == nullptr) return;
   forget_connection(link, *session);
@@ -208,14 +209,14 @@ std::pair<Session*, bool> Core::take_session(std::string_view client_id, std::st
     if (session.will && session.will_due <= now.steady) publish(std::exchange(session.will, std::nullopt)->message, now);
     session.expires = session.will_due = UINT64_MAX;
     session.will.reset();  // a Will that was not due yet is not published. [MQTT-3.1.3-9]
-    account_to(session, party);
+    step(memory.account_to(session, party));
     forget_proofs_of_others(session, now);
     return {&session, true};
   }
-  if (!had_one && !has_room_for_session(party)) return {nullptr, false};
+  if (!had_one && !memory.has_room_for_session(party, sessions.size())) return {nullptr, false};
   auto session = std::make_unique<Session>(identity, client_id, durability.next_number());
   Session* made = session.get();
-  account_first(*made, party);
+  memory.account_first(*made, party);
   by_number.emplace(made->number, made);
   sessions.emplace(made->name, std::move(session));
   ++counters.sessions;
@@ -262,7 +263,7 @@ void Core::forget_proofs_of_others(Session& session, Now now) {
     return true;
   });
   durability.recount(session);
-  account(session);
+  memory.account(session);
   give_to_others(jobs, session.number, now);
 }
 
@@ -292,7 +293,7 @@ void Core::tick(Now now) {
     if (link == nullptr || link->ended) continue;
     link->now = now;
     if (has_run_out(*link, now) || has_lasted(*link, now)) continue;
-    if (!is_heard(*link)) link->connection.excuse(now);
+    if (!flow.is_heard(link->flow)) link->connection.excuse(now);
     const PendingLogin* login = link->logging_in.get();
     if (login != nullptr && !login->running && login->since + longest_step < now.steady) {
       abort(*link, {Blame::peer_misbehaved, "a step of its login took too long",
@@ -341,7 +342,7 @@ bool Core::has_run_out(Link& link, Now now) {
 
 /// Keys that cannot be changed protect no connection for ever; a moment at which nothing is lost is waited for.
 bool Core::has_lasted(Link& link, Now now) {
-  if (link.session == nullptr || now.steady < link.ends || link.preparing != nullptr || link.is_slowed()) return false;
+  if (link.session == nullptr || now.steady < link.ends || link.preparing != nullptr || link.flow.is_slowed()) return false;
   if (!link.connection.outbox().empty() || link.session->outgoing.size() != 0) return false;
   link.connection.disconnect(mqtt::Reason::maximum_connect_time);
   tell_writable(link);
@@ -441,6 +442,56 @@ void Core::lose(Number number, Now now) {
     end_session(*session, mqtt::Reason::implementation_specific_error, Ending::error, true, now);
 }
 
+// -- limits --------------------------------------------------------------------------------------------------------------------
+
+void Core::account(Link& link) {
+  const mqtt::Connection& c = link.connection;
+  std::size_t changing = c.kept() + c.unwritten_memory() + link.unsent + link.writer.memory();
+  if (link.preparing != nullptr) changing += 2 * link.preparing->packet.capacity();  // the job has a part of it
+  for (const auto& state : link.states) changing += state != nullptr ? state->memory() : 0;
+  if (link.logging_in != nullptr) changing += 3 * link.logging_in->connect.size();  // its login and the job have copies
+  memory.account(link.charge, link.peer.memory, changing);
+}
+
+void Core::look_after(Link& link) {
+  if (link.ended) link.connection.forget_kept();
+  account(link);
+  if (link.ended) return;
+  if (!flow.keeps_too_much(link.flow)) return flow.review(link.flow, link.waiting_acks.count());
+  abort(link, {Blame::not_authorised, "it sends more than can be kept while memory is short",
+               static_cast<std::uint8_t>(mqtt::Reason::quota_exceeded)});
+  link.connection.forget_kept();
+  account(link);
+}
+
+void Core::end_if_stalled(Link& link, Now now) {
+  look_after(link);
+  if (link.ended || !flow.is_stalled(link.flow, now)) return;
+  refuse(link, {Refusal::slow_consumer, mqtt::Reason::quota_exceeded, "it does not take what it asked for"}, now);
+  link.connection.discard_unwritten();  // a goodbye would stand behind all that it does not read
+  end(link, Ending::error, true, now);
+}
+
+void Core::take_turns(Link& link) {
+  step(FlowControl::steps_of_a_packet);
+  if (!link.ended) flow.take_turns(link.flow, steps());
+}
+
+ConnectionFlow* Core::flow_of(ConnectionId connection) {
+  Link* link = find(connection);
+  return link == nullptr || link->ended ? nullptr : &link->flow;
+}
+
+void Core::resume(ConnectionId connection, Now now) {
+  Link& link = *find(connection);
+  link.now = now;
+  flow.begin_turn(steps());
+  if (!link.flow.is_held_back())
+    if (auto released = link.connection.release(link, now); !released && !link.ended) abort(link, released.error());
+  look_after(link);
+  if (link.connection.unwritten() > 0) tell_writable(link);
+}
+
 // -- Shard: the face of Core
 // -----------------------------------------------------------------------------------------------------
 
@@ -482,23 +533,23 @@ void Shard::drained(ConnectionId connection, Now now, std::size_t written) {
   core_->counters.bytes_sent += written;
   Link* link = core_->find(connection);
   if (link == nullptr) return;
-  link->stalled_since = 0;
+  link->flow.has_taken();
   if (link->session != nullptr) core_->pump(*link->session, now);
   core_->look_after(*link);
 }
 
 bool Shard::has_much_to_hand_over() const {
-  return core_->has_much_to_hand_over();
+  return core_->flow.has_much_to_hand_over();
 }
 void Shard::handed_over(HeldBack held_back, Now now) {
-  core_->handed_over(held_back, now);
+  core_->flow.handed_over(held_back, now);
 }
 void Shard::lost(std::size_t messages) {
   core_->count_lost(messages);
 }
 bool Shard::is_heard(ConnectionId connection) const {
   const Link* link = core_->find(connection);
-  return link == nullptr || core_->is_heard(*link);
+  return link == nullptr || core_->flow.is_heard(link->flow);
 }
 
 void Shard::take_in(std::span<const Parcel> parcels, Now now) {
@@ -546,10 +597,10 @@ void Shard::publish_own(std::string_view topic, std::string_view payload, Now no
   core_->publish_own(topic, payload, now, retain);
 }
 void Shard::read_on(Now now) {
-  core_->read_on(now);
+  core_->flow.resume_slowed(now);
 }
 std::uint64_t Shard::next_reading() const {
-  return core_->next_reading();
+  return core_->flow.next_resumption();
 }
 void Shard::set_policy(std::shared_ptr<const Policy> policy, Now) {
   core_->set_policy(std::move(policy));

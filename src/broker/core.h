@@ -6,6 +6,7 @@
 
 #include "broker/access.h"
 #include "broker/durability.h"
+#include "broker/flow_control.h"
 #include "broker/link.h"
 #include "broker/login_places.h"
 #include "broker/publish_encoder.h"
@@ -16,9 +17,6 @@
 #include "broker/turns.h"
 
 namespace sealmq::broker {
-
-/// Unwritten bytes that every client may have, however short memory is.
-inline constexpr std::size_t owed_when_full = 4 * 1024;
 
 /// Why something was not admitted; the reason is all the peer learns.
 struct Refused {
@@ -32,7 +30,7 @@ tl::unexpected<Refused> refused(Refusal kind, std::string cause, mqtt::Reason re
 /// What a scheme has not verified.
 tl::unexpected<Refused> not_verified(const Error& error);
 
-class Core final : Durability::AckSender {
+class Core final : Durability::AckSender, FlowControl::Connections {
  public:
   Core(std::size_t index, std::size_t count, Settings settings, Ports ports, std::shared_ptr<const Policy> policy,
        std::shared_ptr<const Directory> directory);
@@ -74,47 +72,22 @@ class Core final : Durability::AckSender {
   RevocationReport revoke(std::string_view name, Now now);
   void lose(Number session, Now now);
 
-  // -- overload.cpp: who wants too much, of memory or of time
+  // -- limits, on connections
 
   /// Counts what the connection keeps, and sees whether it keeps or owes too much: it may end the link, or stop reading from it.
   void look_after(Link& link);
   /// Counts only.
   void account(Link& link);
-  void account(Session& session);
-  /// When it is made: takes it from the share of that party.
-  void account_first(Session& session, std::string_view party);
-  /// It belongs to another party from now on: who comes for it now, or has come from elsewhere.
-  void account_to(Session& session, std::string_view party);
-  void account_first(Subscription& subscription, std::string_view party);
-  void account_tree();
-  /// A packet came: above the rate, nothing is read for a while.
-  void meter(Link& link, std::size_t bytes);
-  /// A packet has been dealt with. If the connection has taken much of the shard's time, others have theirs before it goes on.
-  void take_turns(Link& link);
-  void read_on(Now now);
-  std::uint64_t next_reading() const { return slowed_.empty() ? UINT64_MAX : slowed_.begin()->first; }
+  void account_tree() { memory.account_tree(tree.nodes()); }
   void end_if_stalled(Link& link, Now now);
-  /// A message came, and perhaps no more may come now.
-  void wait_for_others(Link& link, const mqtt::Publish& packet);
-  bool is_heard(const Link& link) const;
-  void handed_over(HeldBack held_back, Now now);
-  bool has_much_to_hand_over() const { return parcel_bytes_ > most_parcel_bytes; }
+  /// A packet has been dealt with.
+  void take_turns(Link& link);
   void count_lost(std::size_t messages) { counters.dropped[static_cast<std::size_t>(Drop::queue_full)] += messages; }
-  bool has_room_to_wait() const { return ports.budget == nullptr || ports.budget->has_room_to_wait(); }
-  bool has_room_to_grow() const { return ports.budget == nullptr || ports.budget->has_room_to_grow(); }
-  /// Unwritten bytes from which a client gets no more messages.
-  std::size_t outbox_limit() const;
-  /// For one more session of this party.
-  bool has_room_for_session(std::string_view party) const;
-  /// In memory, for so much more of sessions and subscriptions.
-  bool has_room_to_last(std::size_t more, std::string_view party) const;
-  /// Of a subscription, with the nodes of the tree that it may need.
-  static std::size_t lasting_cost(std::string_view filter);
   /// Why this message cannot be taken in now; null: it can.
   const char* lacks_room_for(const mqtt::Publish& packet) const;
   /// Why it cannot be retained now, though it may be delivered; null: it can.
   const char* lacks_room_to_retain(const Link& link, const mqtt::Publish& packet) const;
-  std::uint32_t quota(const Link& link) const;
+  std::uint32_t quota(const Link& link) const { return memory.quota(link.connection.peer_receive_maximum()); }
 
   // -- admission.cpp: what may come in
 
@@ -194,7 +167,7 @@ class Core final : Durability::AckSender {
   void forget_retained(Subscription& subscription);
   /// Goes on with what was too much for one turn.
   void go_on(Now now);
-  bool has_work() const { return !in_line_.empty() || !links_in_line_.empty(); }
+  bool has_work() const { return !in_line_.empty() || flow.has_waiting_for_turn(); }
   /// Sends what the session is owed as far as limits allow.
   void pump(Session& session, Now now);
   std::uint64_t next_stamp(Now now);
@@ -216,10 +189,8 @@ class Core final : Durability::AckSender {
   const Settings settings;
   Ports ports;
   Access access;
-  FilterKinds kinds;      // outlives the sessions,
-  Shares lasting;         // likewise: bytes of sessions and subscriptions,
-  Shares session_places;  // sessions,
-  Shares node_places;     // and levels of filters
+  FilterKinds kinds;                                   // outlives the sessions,
+  MemoryLimits memory{settings, ports.budget, count};  // likewise
   TopicTree tree{ports.interest};
   SharedGroups groups{tree};
   Retained retained;
@@ -227,6 +198,7 @@ class Core final : Durability::AckSender {
   std::unordered_map<Number, Session*> by_number;
   Effects effects;
   Counters counters;
+  FlowControl flow{settings, memory, effects, *this};
   /// See Shard::steps().
   void step(std::size_t some = 1) { steps_.add(some); }
   std::uint64_t steps() const { return steps_.total() + tree.visited(); }
@@ -371,15 +343,8 @@ class Core final : Durability::AckSender {
   // restoring.cpp
   void restore(const Restored::Session& from, Now now);
 
-  // overload.cpp
-  void update_reading(Link& link);
-  /// Goes on with what came while it was held, if nothing holds it any more.
-  void release(Link& link, Now now);
-  /// To other shards, at the end of the turn.
-  void hand_over(Parcel parcel) {
-    parcel_bytes_ += parcel.size();
-    effects.parcels.push_back(std::move(parcel));
-  }
+  ConnectionFlow* flow_of(ConnectionId connection) override;
+  void resume(ConnectionId connection, Now now) override;
 
   void drop(Drop why) { ++counters.dropped[static_cast<std::size_t>(why)]; }
 
@@ -387,20 +352,12 @@ class Core final : Durability::AckSender {
   std::vector<bool> is_of_login_;    // schemes whose messages are what comes on connections of their login
   std::vector<Slot> slots_;
   std::vector<std::uint32_t> free_slots_;
-  std::multimap<std::uint64_t, ConnectionId> slowed_;  // until that steady moment
   Turns login_turns_{most_logins_of_address, most_logins_at_work};
   std::vector<Turns> turns_;  // of messages that are prepared; by scheme, so that dear work does not hold up cheap
   static constexpr std::size_t most_logins_of_address = 8, most_logins_at_work = 16;
-  static constexpr std::size_t most_parcel_bytes = 1 << 20;
-  std::size_t parcel_bytes_ = 0;  // of Effects::parcels
-  HeldBack held_back_ = HeldBack::nobody;
-  std::vector<ConnectionId> waiting_for_others_;
-  Charge tree_charge_;
   StepCounter steps_;
   std::uint64_t stamp_ = 0;
-  std::deque<Number> in_line_;              // sessions that go on in a turn to come,
-  std::deque<ConnectionId> links_in_line_;  // and connections
-  std::uint64_t turn_began_ = 0;            // in steps
+  std::deque<Number> in_line_;  // sessions that go on in a turn to come
 
   // scratch of the publication being delivered
   PublishEncoder encoder_{ports.schemes, access, steps_};

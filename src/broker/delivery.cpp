@@ -54,7 +54,7 @@ bool Core::spread(Publication& publication, Now now) {
       if (to != index)
         durability.change(TransitSaved{parcel.transit, parcel.message, to, static_cast<std::uint32_t>(count), 0, {}});
   }
-  hand_over(std::move(parcel));
+  flow.hand_over(std::move(parcel));
   return is_wanted;
 }
 
@@ -196,7 +196,7 @@ void Core::give_target(Target& target, Publication& publication, Now now) {
 bool Core::sendable(const Session& session) const {
   if (session.link == nullptr) return false;
   const std::size_t unwritten = session.link->connection.unwritten();
-  return unwritten < owed_when_full || unwritten < outbox_limit();
+  return unwritten < owed_when_full || unwritten < memory.outbox_limit();
 }
 
 void Core::give(Session& session, Delivery delivery, Now now) {
@@ -211,14 +211,14 @@ void Core::give(Session& session, Delivery delivery, Now now) {
 void Core::queue(Session& session, Delivery delivery) {
   std::size_t size = delivery.message->size();
   if (session.queue.size() >= settings.maximum_queued_messages || session.queued_bytes + size > settings.maximum_queued_bytes ||
-      !has_room_to_wait()) {
+      !memory.has_room_to_wait()) {
     misses(session, delivery.message->view());
     return drop(Drop::queue_full);
   }
   session.queued_bytes += size;
   durability.save(session, delivery, 0);
   session.queue.push_back(std::move(delivery));
-  account(session);
+  memory.account(session);
 }
 
 QoS Core::qos_for(const Session& session, QoS published, QoS wanted) {
@@ -322,7 +322,7 @@ void Core::pump(Session& session, Now now) {
     }
   }
   if (!session.retained.empty() && !session.is_in_line) send_retained(session, now);
-  account(session);
+  memory.account(session);
 }
 
 DeliveryFormat Core::format_of(const Delivery& delivery, const Link& link) {
@@ -511,14 +511,7 @@ void Core::line_up(Session& session) {
 }
 
 void Core::go_on(Now now) {
-  if (!links_in_line_.empty()) {
-    Link* link = find(links_in_line_.front());
-    links_in_line_.pop_front();
-    if (link != nullptr && !link->ended) {
-      link->waits_for_turn = false;
-      release(*link, now);
-    }
-  }
+  flow.resume_next(now);
   if (in_line_.empty()) return;
   Session* session = find(in_line_.front());
   in_line_.pop_front();

@@ -68,7 +68,7 @@ void Core::send_parcel(Parcel parcel) {
     durability.change(TransitSaved{parcel.transit, parcel.message, static_cast<std::uint32_t>(parcel.to),
                                    static_cast<std::uint32_t>(count), parcel.route->session, parcel.route->group});
   }
-  hand_over(std::move(parcel));
+  flow.hand_over(std::move(parcel));
 }
 
 bool Core::deliver_to_group(SharedGroup& group, Publication& publication, Number except, std::uint32_t tries, Now now) {

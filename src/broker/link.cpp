@@ -36,8 +36,7 @@ Link::Link(Core& core, ConnectionId id_, Peer peer_, Now now_)
       id(id_),
       peer(std::move(peer_)),
       now(now_),
-      messages(message_rate(core.settings), now_.steady),
-      bytes(byte_rate(core.settings), now_.steady),
+      flow(id, connection, core.settings, peer.is_own, now_),
       charge(core.ports.budget),
       core_(core) {
   connection.count_into(core.counters.packets);
@@ -78,10 +77,10 @@ Result<> Link::on(const mqtt::Publish& packet) {
     return {};
   }
   constexpr std::size_t few = 64;  // QoS 2 messages between PUBLISH and PUBREL, which MQTT 3 does not bound
-  if (packet.qos == QoS::exactly_once && session->incoming.size() >= few && !core_.has_room_to_wait())
+  if (packet.qos == QoS::exactly_once && session->incoming.size() >= few && !core_.memory.has_room_to_wait())
     return violation("too many messages without PUBREL while memory is short", Reason::quota_exceeded);
-  core_.meter(*this, packet.topic.size() + packet.payload.size() + text_size(packet.properties));
-  core_.wait_for_others(*this, packet);
+  core_.flow.count_against_rate(flow, packet.topic.size() + packet.payload.size() + text_size(packet.properties), now);
+  core_.flow.wait_for_others(flow, packet.qos != QoS::at_most_once || packet.retain);
   PayloadGuard* const guard = writer.guard();
   if (guard == nullptr) return admit(packet);
   if (relay() != nullptr && packet.qos != QoS::exactly_once)
@@ -107,6 +106,7 @@ Result<> Link::admit(const mqtt::Publish& packet) {
 
 Result<> Link::go_on_with_message() {
   auto waited = std::move(preparing);
+  flow.end_waiting_for_work();
   auto header = TRY(mqtt::decode_header(waited->packet, connection.version()));
   auto packet = TRY(mqtt::decode_publish(header->flags, Bytes(waited->packet).subspan(header->size), connection.version()));
   trying = std::move(waited->work->attempt);
@@ -266,7 +266,7 @@ Result<> Link::on(const mqtt::Subscribe& packet) {
   TRY(check_amount(packet.entries.size(), asked));
   std::size_t asked_bytes = 0;
   for (const auto& entry : packet.entries) asked_bytes += entry.filter.size();
-  core_.meter(*this, asked_bytes);
+  core_.flow.count_against_rate(flow, asked_bytes, now);
   std::size_t before = core_.durability.collected();
   mqtt::Suback answer{.packet_id = packet.packet_id, .properties = {}, .reasons = {}};
   std::vector<Subscription*> with_retained;
@@ -298,7 +298,7 @@ Result<> Link::on(const mqtt::Unsubscribe& packet) {
   TRY(check_amount(packet.filters.size(), {}));
   std::size_t asked_bytes = 0;
   for (const auto filter : packet.filters) asked_bytes += filter.size();
-  core_.meter(*this, asked_bytes);
+  core_.flow.count_against_rate(flow, asked_bytes, now);
   std::size_t before = core_.durability.collected();
   mqtt::Unsuback answer{.packet_id = packet.packet_id, .properties = {}, .reasons = {}};
   for (auto filter : packet.filters)

@@ -5,6 +5,7 @@
 
 #include "broker/access.h"
 #include "broker/budget.h"
+#include "broker/connection_flow.h"
 #include "broker/durability.h"
 #include "broker/login_places.h"
 #include "broker/publish_writer.h"
@@ -89,9 +90,6 @@ class Link final : public mqtt::Events {
 
   /// The guard's part in acknowledgements; null: it has none.
   KeyRelay* relay() const { return writer.guard() != nullptr ? writer.guard()->relay() : nullptr; }
-  /// Nothing of what it sends is looked at for now.
-  bool is_held_back() const { return is_slowed() || preparing != nullptr; }
-  bool is_slowed() const { return slowed_until != 0 || waits_for_turn || waits_for_others; }
   bool is_v5() const { return connection.version() == mqtt::Version::v5; }
   /// For the log: the identifier, or the address before there is one.
   std::string_view label() const { return session != nullptr ? std::string_view(session->client_id) : peer.address; }
@@ -128,17 +126,9 @@ class Link final : public mqtt::Events {
   std::size_t moving_to = 0;
   std::uint32_t failures = 0;        ///< messages that failed verification,
   std::uint64_t failures_since = 0;  ///< since this steady moment
-  TokenBucket messages, bytes;       ///< that it may publish
-  std::uint64_t slowed_until = 0;    ///< steady; 0: it keeps to its rates
-  bool publishes = false;            ///< has sent a message,
-  bool was_promised = false;         ///< and one of QoS 1 or 2, or a retained one
-  std::uint64_t ends = UINT64_MAX;   ///< steady: the first quiet moment from then on is its last
-  bool waits_for_turn = false;       ///< Core::take_turns
-  bool waits_for_others = false;     ///< for shards that do not take its messages
-  bool owes_reading = false;         ///< it does not take our answers
-  bool is_read = true;               ///< as Effects::reading has told
-  std::uint64_t stalled_since = 0;   ///< steady: is owed bytes, and has taken none since; 0: all is well
-  std::size_t unsent = 0;            ///< kept by the transport
+  ConnectionFlow flow;
+  std::uint64_t ends = UINT64_MAX;  ///< steady: the first quiet moment from then on is its last
+  std::size_t unsent = 0;           ///< kept by the transport
   Charge charge;
 
  private:

@@ -42,7 +42,7 @@ bool Core::prepare(Link& link, const mqtt::Publish& packet, Now now) {
     mqtt::Publish copy = packet;
     copy.properties.topic_alias.reset();
     mqtt::encode(copy, link.connection.version(), link.preparing->packet);
-    link.connection.hold();
+    link.flow.wait_for_work();
     link.preparing->scheme = i;
     link.preparing->tries_a_secret = tries;
     link.preparing->ticket = turns_[i].wait(link.place(), link.id);
@@ -142,7 +142,7 @@ Core::Accepted Core::take_reserved(Link& link, const mqtt::Publish& packet, Prep
 Admission<Core::Accepted> Core::take_hidden(Link& link, const mqtt::Publish& packet, std::size_t scheme, Preparation* prepared,
                                             Now now) {
   // Before it is opened: a scheme that has seen it would take the next try for a copy.
-  if (packet.qos != QoS::at_most_once && ports.budget != nullptr && !ports.budget->has_room())
+  if (packet.qos != QoS::at_most_once && !memory.has_room())
     return refused(Refusal::limit_reached, "memory is short", Reason::quota_exceeded);
   auto opened = ports.schemes[scheme]->open({packet.topic, packet.payload}, this->scene(link, scheme, prepared, now));
   if (!opened) return not_verified(opened.error());
@@ -234,7 +234,7 @@ Admission<std::monostate> Core::grant_own(Link& link, std::size_t scheme, Asked&
     made->paced = std::make_unique<Paced>(Paced{.waiting = {}, .next = now.steady + made->receiver->pace()});
   made->receiver->may_share(access.may_share(subscriber, scheme, filter, link.caller(now)));
   made->kind = kinds.use(filter, link.party(), link.session->kinds);
-  account_first(*made, link.party());
+  memory.account_first(*made, link.party());
   tree.add(*made);
   account_tree();
   ++counters.subscriptions;
@@ -315,7 +315,7 @@ void Core::queue_paced(Subscription& subscription, Publication& publication) {
   const auto& message = publication.keep();
   std::size_t bytes = message->size();
   for (const Delivery& delivery : waiting) bytes += delivery.message->size();
-  if (waiting.size() >= most_waiting || bytes > most_bytes || !has_room_to_wait()) return drop(Drop::queue_full);
+  if (waiting.size() >= most_waiting || bytes > most_bytes || !memory.has_room_to_wait()) return drop(Drop::queue_full);
   waiting.push_back({message, 0, 0, QoS::at_most_once, false, subscription.scheme, subscription.subscriber, {}, 0, {}});
 }
 
@@ -378,7 +378,7 @@ void Core::send_due(Link& link, Receiver& receiver, Now now) {
 
 // Not kept for a client that does not read: it has to ask again then, as after a lost connection.
 void Core::send_frame(Link& link, std::string_view topic, Bytes payload) {
-  if (link.ended || inbox(link, topic) == nullptr || link.connection.outbox().size() >= outbox_limit()) return;
+  if (link.ended || inbox(link, topic) == nullptr || link.connection.outbox().size() >= memory.outbox_limit()) return;
   if (!link.writer.write_frame(topic, payload, link.now)) return drop(Drop::cannot_seal);
   tell_writable(link);
 }

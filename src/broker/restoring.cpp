@@ -52,7 +52,7 @@ void Core::restore(const Restored::Session& from, Now now) {
   sessions.emplace(session.name, std::move(made));
   by_number.emplace(session.number, &session);
   ++counters.sessions;
-  account_first(session, from.saved.owner);
+  memory.account_first(session, from.saved.owner);
   session.saved = true;
   session.speakers = from.saved.speakers;
   session.expiry_interval = from.saved.expiry_interval;
@@ -69,7 +69,7 @@ void Core::restore(const Restored::Session& from, Now now) {
     subscription->filter = saved.filter;
     const auto shared = SharedFilter::parse(saved.filter);
     subscription->kind = kinds.use(shared ? shared->filter : saved.filter, session.owner, session.kinds);
-    account_first(*subscription, session.owner);
+    memory.account_first(*subscription, session.owner);
     subscription->options = saved.options;
     subscription->identifier = saved.identifier;
     subscription->scheme = saved.scheme;
@@ -106,7 +106,7 @@ void Core::restore(const Restored::Session& from, Now now) {
   for (Subscription* subscription : session.retained) subscription->retained->behind = session.queue.size();
   for (std::uint16_t packet_id : from.incoming) session.incoming.receive(packet_id);
   durability.recount(session);
-  account(session);
+  memory.account(session);
   account_tree();
   // Its time has begun, and does not begin again at the next restart.
   if (has_just_gone && session.lasts()) durability.save(session);

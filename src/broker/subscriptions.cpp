@@ -73,9 +73,9 @@ Admission<Core::Subscriber> Core::may_subscribe(const Link& link, std::string_vi
 
 Admission<std::monostate> Core::has_room_for_subscription(const Link& link, std::string_view filter) const {
   const std::string& party = link.party();
-  if (!Shares::may_take(mqtt::levels(filter), node_places.of(party), tree.nodes(), settings.maximum_topic_nodes))
+  if (!memory.has_room_in_tree(filter, party, tree.nodes()))
     return refused(Refusal::limit_reached, "the tree of subscriptions is full", Reason::quota_exceeded);
-  if (!has_room_to_last(lasting_cost(filter), party))
+  if (!memory.has_room_to_last(MemoryLimits::lasting_cost(filter), party))
     return refused(Refusal::limit_reached, "memory is short", Reason::quota_exceeded);
   if (const char* lack = kinds.lacks_room_for(topics_of(filter), party, link.session->kinds))
     return refused(Refusal::limit_reached, lack, Reason::quota_exceeded);
@@ -112,7 +112,7 @@ Admission<Core::Granted> Core::grant(Link& link, std::string_view filter, mqtt::
     made->filter = filter;
     if (shared) made->share = std::make_shared<const std::string>(filter);
     made->kind = kinds.use(topics_of(filter), link.party(), session.kinds);
-    account_first(*made, link.party());
+    memory.account_first(*made, link.party());
     at = session.subscriptions.emplace(made->filter, std::move(made)).first;
     if (!shared) tree.add(*at->second);
     account_tree();
@@ -158,7 +158,7 @@ void Core::tell_group(const Subscription& subscription, MemberEvent::What what) 
   Parcel parcel;
   parcel.to = owner;
   parcel.member = std::make_shared<const MemberEvent>(std::move(event));
-  hand_over(std::move(parcel));
+  flow.hand_over(std::move(parcel));
 }
 
 void Core::tell_groups(const Session& session, MemberEvent::What what) {
