@@ -308,7 +308,7 @@ void Core::tick(Now now) {
       else if (link->logging_in != nullptr && std::exchange(link->logging_in->is_answered, false))
         finish({Job::Kind::login, link->id, {}}, now);
       if (link->ended) continue;
-      tick_receivers(*link, now);
+      keyed_.tick(link->keyed, now);
       end_if_stalled(*link, now);
     }
   }
@@ -379,12 +379,12 @@ void Core::shut_down(Now now) {
 
 void Core::set_policy(std::shared_ptr<const Policy> policy) {
   access.set(std::move(policy));
-  review_receivers();
+  review_keyed();
 }
 
 void Core::set_directory(std::shared_ptr<const Directory> directory) {
   access.set(std::move(directory));
-  review_receivers();
+  review_keyed();
 }
 
 RevocationReport Core::revoke(std::string_view name, Now now) {
@@ -414,7 +414,7 @@ RevocationReport Core::revoke(std::string_view name, Now now) {
       return true;
     });
     durability.recount(*session);
-    if (session->link != nullptr) report.subscriptions += forget_receivers(*session->link, name, report.groups);
+    if (session->link != nullptr) report.subscriptions += forget_keyed(*session->link, name, report.groups);
     // A connection that spoke for others too (a gateway) goes on for them.
     bool its_own = session->speakers.only() == name;
     if (its_own || session->owner == name) ending.push_back(session);

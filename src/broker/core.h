@@ -7,6 +7,7 @@
 #include "broker/access.h"
 #include "broker/durability.h"
 #include "broker/flow_control.h"
+#include "broker/keyed_subscriptions.h"
 #include "broker/link.h"
 #include "broker/login_places.h"
 #include "broker/publish_encoder.h"
@@ -30,7 +31,7 @@ tl::unexpected<Refused> refused(Refusal kind, std::string cause, mqtt::Reason re
 /// What a scheme has not verified.
 tl::unexpected<Refused> not_verified(const Error& error);
 
-class Core final : Durability::AckSender, FlowControl::Connections {
+class Core final : Durability::AckSender, FlowControl::Connections, KeyedSubscriptions::Outlet {
  public:
   Core(std::size_t index, std::size_t count, Settings settings, Ports ports, std::shared_ptr<const Policy> policy,
        std::shared_ptr<const Directory> directory);
@@ -134,22 +135,17 @@ class Core final : Durability::AckSender, FlowControl::Connections {
   /// Counts, tells the journal, and ends a connection that fails too often.
   void refuse(Link& link, const Refused& refused, Now now, bool may_disconnect = true);
 
-  // -- reserved.cpp: topics under '$', and subscriptions with receivers
+  // -- reserved.cpp: topics under '$'
 
   bool is_taken(std::size_t scheme, const Incoming& incoming) const;
   /// True if the message has a slow part: it has been begun, and the connection waits for it.
   bool prepare(Link& link, const mqtt::Publish& packet, Now now);
-  /// Of that filter; "this connection" is subscribed no more.
-  bool close_inbox(Link& link, std::string_view filter);
   /// Takes away what ends with the connection.
   void forget_connection(Link& link, Session& session);
   /// Whatever rights or policy have taken away since.
-  void review_receivers();
-  void tick_receivers(Link& link, Now now);
-  /// Those of the identity; answers how many, and adds the groups that lost a member.
-  std::size_t forget_receivers(Link& link, std::string_view identity, std::uint64_t& left_groups);
-  /// What must come before the next message of this subscription.
-  void send_due(Link& link, Receiver& receiver, Now now);
+  void review_keyed();
+  /// Of the identity; answers how many subscriptions, and adds the groups that lost a member.
+  std::size_t forget_keyed(Link& link, std::string_view identity, std::uint64_t& left_groups);
 
   // -- delivery.cpp: how messages go out
 
@@ -270,12 +266,10 @@ class Core final : Durability::AckSender, FlowControl::Connections {
   Admission<std::monostate> grant_own(Link& link, std::size_t scheme, Asked& asked, Now now);
   Admission<std::monostate> grant_publishing(Link& link, std::size_t scheme, const Asked& asked, Now now);
   bool is_reply_topic(std::string_view topic) const;
-  Admission<Granted> open_inbox(Link& link, const mqtt::SubscribeEntry& entry);
-  const std::pair<std::string, mqtt::QoS>* inbox(const Link& link, std::string_view topic) const;
-  void send_frame(Link& link, std::string_view topic, Bytes payload);
-  void forget_own(Link& link, std::size_t place);
-  void queue_paced(Subscription& subscription, Publication& publication);
-  void send_paced(Subscription& subscription, Now now);
+  bool may_still_get(const Session& session, const Delivery& delivery, Now now) const override {
+    return still_entitled(session, delivery, now).has_value();
+  }
+  void send_frame(ConnectionId connection, std::string_view topic, Bytes payload) override;
   void begin_work(std::size_t scheme);
   void work_is_over(const Job::Name& job);
 
@@ -361,6 +355,7 @@ class Core final : Durability::AckSender, FlowControl::Connections {
 
   // scratch of the publication being delivered
   PublishEncoder encoder_{ports.schemes, access, steps_};
+  KeyedSubscriptions keyed_{{settings, access, tree, kinds, memory, encoder_, counters, *this}};
   std::uint64_t delivery_ = 0;  // of the message; more than one where it comes back after a restart
   std::vector<Target> targets_;
 };

@@ -129,7 +129,7 @@ bool Core::deliver(Publication& publication, Now now, const std::function<bool(c
       continue;
     }
     if (subscription->paced != nullptr) {
-      queue_paced(*subscription, publication);
+      keyed_.queue_paced(*subscription, publication.keep());
       is_given = true;
       continue;
     }
@@ -155,7 +155,8 @@ bool Core::deliver(Publication& publication, Now now, const std::function<bool(c
     if (subscription->identifier != 0) target->identifiers.push_back(subscription->identifier);  // [MQTT-3.3.4-3]
   }
   for (const Target& target : targets_)  // before anything is sealed: it may make a group change its key
-    if (const auto& receiver = target.subscription->receiver) send_due(*target.subscription->session->link, *receiver, now);
+    if (const auto& receiver = target.subscription->receiver)
+      keyed_.send_due(target.subscription->session->link->keyed, *receiver, now);
   for (Target& target : targets_) give_target(target, publication, now);
   is_given = is_given || !targets_.empty();
   if (!for_groups || only != nullptr) return is_given;
@@ -167,7 +168,7 @@ bool Core::deliver(Publication& publication, Now now, const std::function<bool(c
 // The client has its own memory of what it got, by the counter in each frame: nothing is gained by QoS 2.
 void Core::target_receiver(Subscription& subscription, QoS qos) {
   const Link* link = subscription.session->link;
-  const auto* its = link != nullptr ? inbox(*link, subscription.receiver->topic()) : nullptr;
+  const auto* its = link != nullptr ? link->keyed.inbox(subscription.receiver->topic()) : nullptr;
   if (its == nullptr) return drop(Drop::not_entitled);
   targets_.push_back({&subscription, std::min({its->second, qos, QoS::at_least_once}), false, {}});
 }
@@ -317,7 +318,8 @@ void Core::pump(Session& session, Now now) {
     } else {
       lower(session, delivery, *most);
       encoder_.begin_message();
-      if (delivery.receiver != nullptr) send_due(link, *delivery.receiver, now);  // it waited: its key may have changed
+      if (delivery.receiver != nullptr)
+        keyed_.send_due(link.keyed, *delivery.receiver, now);  // it waited: its key may have changed
       start(session, std::move(delivery), now);
     }
   }

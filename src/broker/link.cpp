@@ -35,6 +35,7 @@ Link::Link(Core& core, ConnectionId id_, Peer peer_, Now now_)
       writer(connection, core.ports.budget),
       id(id_),
       peer(std::move(peer_)),
+      keyed(id),
       now(now_),
       flow(id, connection, core.settings, peer.is_own, now_),
       charge(core.ports.budget),
@@ -302,9 +303,8 @@ Result<> Link::on(const mqtt::Unsubscribe& packet) {
   std::size_t before = core_.durability.collected();
   mqtt::Unsuback answer{.packet_id = packet.packet_id, .properties = {}, .reasons = {}};
   for (auto filter : packet.filters)
-    answer.reasons.push_back(core_.close_inbox(*this, filter) || core_.unsubscribe(*session, filter)
-                                 ? Reason::success
-                                 : Reason::no_subscription_existed);
+    answer.reasons.push_back(keyed.close_inbox(filter) || core_.unsubscribe(*session, filter) ? Reason::success
+                                                                                              : Reason::no_subscription_existed);
   promise(PacketType::unsuback, answer, core_.durability.collected() != before);
   core_.take_turns(*this);
   return {};

@@ -7,6 +7,7 @@
 #include "broker/budget.h"
 #include "broker/connection_flow.h"
 #include "broker/durability.h"
+#include "broker/keyed_subscriptions.h"
 #include "broker/login_places.h"
 #include "broker/publish_writer.h"
 #include "broker/session.h"
@@ -112,10 +113,9 @@ class Link final : public mqtt::Events {
   bool is_bridge = false;                ///< says its CONNECT, by the highest bit of the protocol level
   std::unique_ptr<PendingLogin> logging_in;
   std::unique_ptr<PendingMessage> preparing;
-  std::optional<LoginTry> trying;                                ///< of the message that is taken right now
-  std::vector<std::unique_ptr<ConnectionState>> states;          ///< of the schemes, by their index
-  std::vector<std::unique_ptr<Subscription>> own_subscriptions;  ///< those with receivers: they end with the connection
-  std::vector<std::pair<std::string, mqtt::QoS>> inboxes;        ///< topics that mean "this connection", which it has subscribed
+  std::optional<LoginTry> trying;                        ///< of the message that is taken right now
+  std::vector<std::unique_ptr<ConnectionState>> states;  ///< of the schemes, by their index
+  KeyedConnection keyed;
   Session* session = nullptr;
   Now now;                      ///< of the call being handled
   std::uint32_t in_flight = 0;  ///< QoS 1 and 2 messages sent on this connection and not finished

@@ -21,7 +21,10 @@ static std::string_view topics_of(std::string_view filter) {
 Admission<Core::Granted> Core::subscribe(Link& link, const mqtt::SubscribeEntry& entry, const mqtt::Properties& properties,
                                          Now now) {
   step(steps_of_a_filter);
-  if (is_reply_topic(entry.filter)) return open_inbox(link, entry);
+  if (is_reply_topic(entry.filter)) {
+    link.keyed.open_inbox(entry.filter, entry.options.qos);
+    return Granted{nullptr, true, entry.options.qos};
+  }
   if (auto shape = check_shape(entry.filter); !shape) return tl::unexpected(shape.error());
   if (link.relay() != nullptr && entry.options.qos != mqtt::QoS::exactly_once)
     return refused(Refusal::subscription_refused, "all messages of this login have QoS 2", Reason::implementation_specific_error);
