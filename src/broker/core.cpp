@@ -43,13 +43,7 @@ Core::Core(std::size_t index_, std::size_t count_, Settings settings_, Ports por
       ports(std::move(ports_)),
       access(ports.schemes, std::move(policy), std::move(directory)),
       retained(settings.maximum_retained, settings.maximum_retained_bytes, ports.budget),
-      turns_(ports.schemes.size(), Turns(settings.maximum_preparations_of_address, settings.maximum_preparations)) {
-  for (const auto& scheme : ports.schemes) {
-    const SchemeInfo& info = scheme->info();
-    is_restricted_.push_back(!info.needs_login.empty() || info.names_ends || info.leaves_hidden);
-    is_of_login_.push_back(info.login_protects);
-  }
-}
+      turns_(ports.schemes.size(), Turns(settings.maximum_preparations_of_address, settings.maximum_preparations)) {}
 
 Session* Core::find(Number session) {
   auto at = by_number.find(session);
@@ -446,10 +440,9 @@ void Core::lose(Number number, Now now) {
 
 void Core::account(Link& link) {
   const mqtt::Connection& c = link.connection;
-  std::size_t changing = c.kept() + c.unwritten_memory() + link.unsent + link.writer.memory();
+  std::size_t changing = c.kept() + c.unwritten_memory() + link.unsent + link.writer.memory() + link.states.memory();
   if (link.preparing != nullptr) changing += 2 * link.preparing->packet.capacity();  // the job has a part of it
-  for (const auto& state : link.states) changing += state != nullptr ? state->memory() : 0;
-  if (link.logging_in != nullptr) changing += 3 * link.logging_in->connect.size();  // its login and the job have copies
+  if (link.logging_in != nullptr) changing += 3 * link.logging_in->connect.size();   // its login and the job have copies
   memory.account(link.charge, link.peer.memory, changing);
 }
 

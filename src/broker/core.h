@@ -5,6 +5,7 @@
 #include <map>
 
 #include "broker/access.h"
+#include "broker/admission.h"
 #include "broker/durability.h"
 #include "broker/flow_control.h"
 #include "broker/keyed_subscriptions.h"
@@ -18,18 +19,6 @@
 #include "broker/turns.h"
 
 namespace sealmq::broker {
-
-/// Why something was not admitted; the reason is all the peer learns.
-struct Refused {
-  Refusal kind;
-  mqtt::Reason reason;
-  std::string cause;
-};
-template <class T>
-using Admission = tl::expected<T, Refused>;
-tl::unexpected<Refused> refused(Refusal kind, std::string cause, mqtt::Reason reason = mqtt::Reason::not_authorized);
-/// What a scheme has not verified.
-tl::unexpected<Refused> not_verified(const Error& error);
 
 class Core final : Durability::AckSender, FlowControl::Connections, KeyedSubscriptions::Outlet {
  public:
@@ -90,19 +79,8 @@ class Core final : Durability::AckSender, FlowControl::Connections, KeyedSubscri
   const char* lacks_room_to_retain(const Link& link, const mqtt::Publish& packet) const;
   std::uint32_t quota(const Link& link) const { return memory.quota(link.connection.peer_receive_maximum()); }
 
-  // -- admission.cpp: what may come in
+  // -- publishing.cpp: what comes in
 
-  struct Admitted {
-    BrokerScheme::Checked<Opened> opened;
-    const Identity* author;  ///< who the message names, or else who logged in; null: nobody
-    std::size_t scheme;
-    bool repeat;
-    std::optional<ReplayMark> unkept;  ///< to be kept when the message is
-  };
-  /// Verified by one of the schemes that policy allows here, by an author who may publish it, and not a replay.
-  Admission<Admitted> admit(Link& link, std::string_view topic, Bytes payload, mqtt::QoS qos, Now now);
-  std::string form_of(const Incoming& incoming) const;
-  std::string accepted(const TopicRule& rule) const;
   struct Accepted {
     mqtt::Reason reason;  ///< what the acknowledgement says
     bool relies = false;  ///< on changes that may not be stored yet
@@ -117,7 +95,7 @@ class Core final : Durability::AckSender, FlowControl::Connections, KeyedSubscri
   static bool is_state(std::string_view client_id, std::string_view topic, Bytes payload);
   bool passes_on_state(std::string_view topic) const;
   /// `client_id`: of the client whose Will it is; the link has no session yet.
-  Admission<PendingWill> admit_will(Link& link, std::string_view client_id, const mqtt::Will& will, Now now);
+  OrRefused<PendingWill> admit_will(Link& link, std::string_view client_id, const mqtt::Will& will, Now now);
   struct Granted {
     Subscription* subscription;  ///< null: an inbox
     bool is_new;
@@ -126,7 +104,7 @@ class Core final : Durability::AckSender, FlowControl::Connections, KeyedSubscri
 
   // -- subscriptions.cpp
 
-  Admission<Granted> subscribe(Link& link, const mqtt::SubscribeEntry& entry, const mqtt::Properties& properties, Now now);
+  OrRefused<Granted> subscribe(Link& link, const mqtt::SubscribeEntry& entry, const mqtt::Properties& properties, Now now);
   bool unsubscribe(Session& session, std::string_view filter);
   void forget(Session& session, Subscription& subscription);
   /// To the shard that owns the group.
@@ -200,6 +178,7 @@ class Core final : Durability::AckSender, FlowControl::Connections, KeyedSubscri
   std::uint64_t steps() const { return steps_.total() + tree.visited(); }
   std::uint64_t last_tick = 0;
   Durability durability{settings, index, count, ports.replays, ports.lasting_subscriptions, *this};
+  Admission admission{settings, ports.schemes, access, ports.replays, ports.misuse};
   LoginPlaces login_places{settings.maximum_logins};  // of those that are not decided
 
  private:
@@ -230,19 +209,9 @@ class Core final : Durability::AckSender, FlowControl::Connections, KeyedSubscri
     std::size_t former = none;  ///< of the same session; by another scheme
     static constexpr std::size_t none = SIZE_MAX;
   };
-  // admission.cpp
+  // publishing.cpp
   PendingWill keep_will(const Link& link, std::string_view client_id, MessageView view, const mqtt::Will& will);
-  using Keeping = ReplayMemory::Keeping;
-  Admission<std::monostate> judge_replay(const std::optional<ReplayMark>& mark, bool& repeat, Now now,
-                                         Keeping keeping = Keeping::at_once);
-  /// The same for what must not come twice.
-  Admission<std::monostate> judge_once(const std::optional<ReplayMark>& mark, const char* cause, Now now);
-  /// May its author publish it here, and is it new?
-  /// `wire`: the payload as it came in.
-  Admission<Admitted> entitle(Link& link, BrokerScheme::Checked<Opened> opened, std::size_t scheme, Bytes wire, mqtt::QoS qos,
-                              Now now);
-  void tell_misuse(const Opened& opened, std::size_t scheme, Bytes wire, std::string_view what, Now now);
-  Accepted pass_on(Link& link, const mqtt::Publish& packet, const Admitted& admitted, Now now);
+  Accepted pass_on(Link& link, const mqtt::Publish& packet, const Admission::Admitted& admitted, Now now);
 
   // subscriptions.cpp
   struct Subscriber {
@@ -250,21 +219,20 @@ class Core final : Durability::AckSender, FlowControl::Connections, KeyedSubscri
     mqtt::QoS qos;             ///< that it gets of what it wanted
   };
   /// Who subscribes, if it may.
-  Admission<Subscriber> may_subscribe(const Link& link, std::string_view filter, std::size_t scheme, mqtt::QoS wanted,
+  OrRefused<Subscriber> may_subscribe(const Link& link, std::string_view filter, std::size_t scheme, mqtt::QoS wanted,
                                       const Asked* asked, Now now);
-  Admission<std::monostate> has_room_for_subscription(const Link& link, std::string_view filter) const;
-  Admission<std::monostate> check_shape(std::string_view filter) const;
-  Admission<Granted> grant(Link& link, std::string_view filter, mqtt::SubscriptionOptions options, std::uint32_t identifier,
+  OrRefused<std::monostate> has_room_for_subscription(const Link& link, std::string_view filter) const;
+  OrRefused<std::monostate> check_shape(std::string_view filter) const;
+  OrRefused<Granted> grant(Link& link, std::string_view filter, mqtt::SubscriptionOptions options, std::uint32_t identifier,
                            std::size_t scheme, const Asked* asked, Now now);
 
   // reserved.cpp
-  Scene scene(Link& link, std::size_t scheme, Preparation* prepared, Now now);
   Accepted take_state(Link& link, const mqtt::Publish& packet, Now now);
   Accepted take_reserved(Link& link, const mqtt::Publish& packet, Preparation* prepared, Now now);
-  Admission<Accepted> take_hidden(Link& link, const mqtt::Publish& packet, std::size_t scheme, Preparation* prepared, Now now);
-  Admission<Accepted> answer_request(Link& link, const mqtt::Publish& packet, std::size_t scheme, Preparation* prepared, Now now);
-  Admission<std::monostate> grant_own(Link& link, std::size_t scheme, Asked& asked, Now now);
-  Admission<std::monostate> grant_publishing(Link& link, std::size_t scheme, const Asked& asked, Now now);
+  OrRefused<Accepted> take_hidden(Link& link, const mqtt::Publish& packet, std::size_t scheme, Preparation* prepared, Now now);
+  OrRefused<Accepted> answer_request(Link& link, const mqtt::Publish& packet, std::size_t scheme, Preparation* prepared, Now now);
+  OrRefused<std::monostate> grant_own(Link& link, std::size_t scheme, Asked& asked, Now now);
+  OrRefused<std::monostate> grant_publishing(Link& link, std::size_t scheme, const Asked& asked, Now now);
   bool is_reply_topic(std::string_view topic) const;
   bool may_still_get(const Session& session, const Delivery& delivery, Now now) const override {
     return still_entitled(session, delivery, now).has_value();
@@ -342,8 +310,6 @@ class Core final : Durability::AckSender, FlowControl::Connections, KeyedSubscri
 
   void drop(Drop why) { ++counters.dropped[static_cast<std::size_t>(why)]; }
 
-  std::vector<bool> is_restricted_;  // schemes that say more about who sends and gets their messages
-  std::vector<bool> is_of_login_;    // schemes whose messages are what comes on connections of their login
   std::vector<Slot> slots_;
   std::vector<std::uint32_t> free_slots_;
   Turns login_turns_{most_logins_of_address, most_logins_at_work};

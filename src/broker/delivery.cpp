@@ -228,8 +228,8 @@ QoS Core::qos_for(const Session& session, QoS published, QoS wanted) {
 
 bool Core::may_reach(const Session& session, const MessageView& view, std::size_t leaves_by) const {
   // What was subscribed on a connection of that login leaves on no other.
-  if (is_of_login_[leaves_by] && session.link != nullptr && session.link->proved_by != leaves_by) return false;
-  if (!is_restricted_[view.scheme]) return true;
+  if (access.is_of_login(leaves_by) && session.link != nullptr && session.link->proved_by != leaves_by) return false;
+  if (!access.is_restricted(view.scheme)) return true;
   const BrokerScheme& scheme = *ports.schemes[view.scheme];
   // While the client is away it may be kept for it; how it logs in when it comes back will decide.
   if (session.link != nullptr && !access.is_for(view.scheme, session.link->proved)) return false;

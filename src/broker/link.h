@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "broker/access.h"
+#include "broker/admission.h"
 #include "broker/budget.h"
 #include "broker/connection_flow.h"
 #include "broker/durability.h"
@@ -96,6 +96,14 @@ class Link final : public mqtt::Events {
   std::string_view label() const { return session != nullptr ? std::string_view(session->client_id) : peer.address; }
   /// What rights and policy depend on.
   Caller caller(Now at) const { return {proved, {.identity = identity, .client_id = bound_client_id}, at.steady, peer.is_own}; }
+  Origin origin(Now at) {
+    const bool has_id = session != nullptr && knows_its_id;
+    return {caller(at),
+            proved_by,
+            states,
+            {.client_id = has_id ? std::string_view(session->client_id) : std::string_view(),
+             .channel_binding = is_there(peer.channel_binding) ? Bytes(peer.channel_binding) : Bytes()}};
+  }
   /// Whose share of what is finite it takes: its identity's, or its address's.
   const std::string& party() const { return identity.empty() ? place() : identity; }
   const std::string& place() const { return peer.place.empty() ? peer.address : peer.place; }
@@ -113,8 +121,8 @@ class Link final : public mqtt::Events {
   bool is_bridge = false;                ///< says its CONNECT, by the highest bit of the protocol level
   std::unique_ptr<PendingLogin> logging_in;
   std::unique_ptr<PendingMessage> preparing;
-  std::optional<LoginTry> trying;                        ///< of the message that is taken right now
-  std::vector<std::unique_ptr<ConnectionState>> states;  ///< of the schemes, by their index
+  std::optional<LoginTry> trying;  ///< of the message that is taken right now
+  SchemeStates states;
   KeyedConnection keyed;
   Session* session = nullptr;
   Now now;                      ///< of the call being handled

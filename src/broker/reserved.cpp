@@ -75,14 +75,6 @@ void Core::work_is_over(const Job::Name& job) {
 
 // -- messages and requests -----------------------------------------------------------------------------------------------------
 
-Scene Core::scene(Link& link, std::size_t scheme, Preparation* prepared, Now now) {
-  if (link.states.size() <= scheme) link.states.resize(ports.schemes.size());
-  const Bytes binding = is_there(link.peer.channel_binding) ? Bytes(link.peer.channel_binding) : Bytes();
-  const bool has_id = link.session != nullptr && link.knows_its_id;
-  const std::string_view client_id = has_id ? std::string_view(link.session->client_id) : std::string_view();
-  return {now, access.directory(), &link.states[scheme], prepared, {client_id, binding}};
-}
-
 bool Core::is_state(std::string_view client_id, std::string_view topic, Bytes payload) {
   constexpr std::string_view before = "$SYS/broker/connection/", after = "/state";
   return topic.size() == before.size() + client_id.size() + after.size() && topic.starts_with(before) && topic.ends_with(after) &&
@@ -137,12 +129,13 @@ Core::Accepted Core::take_reserved(Link& link, const mqtt::Publish& packet, Prep
   return {Reason::not_authorized};
 }
 
-Admission<Core::Accepted> Core::take_hidden(Link& link, const mqtt::Publish& packet, std::size_t scheme, Preparation* prepared,
+OrRefused<Core::Accepted> Core::take_hidden(Link& link, const mqtt::Publish& packet, std::size_t scheme, Preparation* prepared,
                                             Now now) {
   // Before it is opened: a scheme that has seen it would take the next try for a copy.
   if (packet.qos != QoS::at_most_once && !memory.has_room())
     return refused(Refusal::limit_reached, "memory is short", Reason::quota_exceeded);
-  auto opened = ports.schemes[scheme]->open({packet.topic, packet.payload}, this->scene(link, scheme, prepared, now));
+  auto opened =
+      ports.schemes[scheme]->open({packet.topic, packet.payload}, admission.scene(link.origin(now), scheme, prepared, now));
   if (!opened) return not_verified(opened.error());
   std::string_view topic = (*opened)->topic;
   if (!mqtt::is_topic_name(topic) || topic.starts_with('$') || mqtt::levels(topic) > settings.maximum_levels)
@@ -150,18 +143,18 @@ Admission<Core::Accepted> Core::take_hidden(Link& link, const mqtt::Publish& pac
   const TopicRule* rule = access.rule(topic);
   if (rule == nullptr || !rule->publish.contains(scheme))
     return refused(Refusal::topic_not_allowed, "no rule for the real topic");
-  auto admitted = entitle(link, *std::move(opened), scheme, packet.payload, packet.qos, now);
+  auto admitted = admission.entitle(link.origin(now), *std::move(opened), scheme, packet.payload, packet.qos, now);
   if (!admitted) return tl::unexpected(admitted.error());
   return pass_on(link, packet, *admitted, now);
 }
 
-Admission<Core::Accepted> Core::answer_request(Link& link, const mqtt::Publish& packet, std::size_t scheme, Preparation* prepared,
+OrRefused<Core::Accepted> Core::answer_request(Link& link, const mqtt::Publish& packet, std::size_t scheme, Preparation* prepared,
                                                Now now) {
   BrokerScheme& its = *ports.schemes[scheme];
-  auto read = its.read_request({packet.topic, packet.payload}, this->scene(link, scheme, prepared, now));
+  auto read = its.read_request({packet.topic, packet.payload}, admission.scene(link.origin(now), scheme, prepared, now));
   if (!read) return not_verified(read.error());
   Asked asked = std::move(*read).release();
-  Admission<std::monostate> granted;
+  OrRefused<std::monostate> granted;
   Subscription* with_retained = nullptr;
   if (asked.what == Asked::What::publishing) {
     granted = grant_publishing(link, scheme, asked, now);
@@ -174,7 +167,7 @@ Admission<Core::Accepted> Core::answer_request(Link& link, const mqtt::Publish& 
     else
       granted = tl::unexpected(subscription.error());
   } else {
-    granted = judge_once(asked.mark, "a copy of a request", now);
+    granted = admission.judge_once(asked.mark, "a copy of a request", now);
   }
   if (!granted) return tl::unexpected(granted.error());
   if (!asked.reply.empty()) send_frame(link.id, its.reply_topic(), asked.reply);
@@ -189,19 +182,19 @@ Admission<Core::Accepted> Core::answer_request(Link& link, const mqtt::Publish& 
   return Accepted{Reason::success, true};
 }
 
-Admission<std::monostate> Core::grant_publishing(Link& link, std::size_t scheme, const Asked& asked, Now now) {
+OrRefused<std::monostate> Core::grant_publishing(Link& link, std::size_t scheme, const Asked& asked, Now now) {
   if (asked.identity == nullptr) return refused(Refusal::author_not_listed, "who wants to publish is not on the list");
   if (asked.identity->status == Status::revoked) return refused(Refusal::author_revoked, asked.identity->name + " is revoked");
   if (!mqtt::is_topic_name(asked.topic) || access.may_publish(asked.identity, scheme, asked.topic, link.caller(now)).empty())
     return refused(Refusal::topic_not_allowed, asked.identity->name + " may not publish here");
-  if (auto judged = judge_once(asked.mark, "a copy of a request", now); !judged) return judged;
+  if (auto judged = admission.judge_once(asked.mark, "a copy of a request", now); !judged) return judged;
   hear(*link.session, asked.identity->name);
   return {};
 }
 
 // -- subscriptions with keys ---------------------------------------------------------------------------------------------------
 
-Admission<std::monostate> Core::grant_own(Link& link, std::size_t scheme, Asked& asked, Now now) {
+OrRefused<std::monostate> Core::grant_own(Link& link, std::size_t scheme, Asked& asked, Now now) {
   std::string_view filter = asked.topic;
   if (!mqtt::is_topic_filter(filter) || filter.starts_with('$'))
     return refused(Refusal::subscription_refused, "not a topic filter for messages", Reason::topic_name_invalid);
@@ -225,8 +218,7 @@ void Core::forget_connection(Link& link, Session& session) {
 
 std::size_t Core::forget_keyed(Link& link, std::string_view identity, std::uint64_t& left_groups) {
   const std::size_t ended = keyed_.end_of(link.keyed, identity, left_groups);
-  for (auto& state : link.states)
-    if (state != nullptr) state->forget(identity);
+  link.states.forget(identity);
   return ended;
 }
 

@@ -18,7 +18,7 @@ static std::string_view topics_of(std::string_view filter) {
   return shared ? shared->filter : filter;
 }
 
-Admission<Core::Granted> Core::subscribe(Link& link, const mqtt::SubscribeEntry& entry, const mqtt::Properties& properties,
+OrRefused<Core::Granted> Core::subscribe(Link& link, const mqtt::SubscribeEntry& entry, const mqtt::Properties& properties,
                                          Now now) {
   step(steps_of_a_filter);
   if (is_reply_topic(entry.filter)) {
@@ -34,21 +34,21 @@ Admission<Core::Granted> Core::subscribe(Link& link, const mqtt::SubscribeEntry&
     if (scheme.subscribe_property().empty()) continue;
     for (const auto& user : properties.user) {
       if (user.name != scheme.subscribe_property()) continue;
-      auto asked = scheme.read_subscribe(user.value, entry.filter, scene(link, i, nullptr, now));
+      auto asked = scheme.read_subscribe(user.value, entry.filter, admission.scene(link.origin(now), i, nullptr, now));
       if (!asked) continue;
       if (!*asked) return refused(Refusal::verification_failed, asked->error().what);
       return grant(link, entry.filter, entry.options, identifier, i, &***asked, now);
     }
   }
   std::size_t scheme = ports.schemes.size() - 1;
-  const bool has_own = link.proved_by && is_of_login_[*link.proved_by];
+  const bool has_own = link.proved_by && access.is_of_login(*link.proved_by);
   if (has_own && access.may_subscribe(access.directory().find(link.identity), *link.proved_by, topics_of(entry.filter),
                                       entry.options.qos, link.caller(now)))
     scheme = *link.proved_by;
   return grant(link, entry.filter, entry.options, identifier, scheme, nullptr, now);
 }
 
-Admission<Core::Subscriber> Core::may_subscribe(const Link& link, std::string_view filter, std::size_t scheme, mqtt::QoS wanted,
+OrRefused<Core::Subscriber> Core::may_subscribe(const Link& link, std::string_view filter, std::size_t scheme, mqtt::QoS wanted,
                                                 const Asked* asked, Now now) {
   const bool by_connection = asked == nullptr || asked->by_connection;
   const Identity* subscriber = by_connection ? access.directory().find(link.identity) : asked->identity;
@@ -64,17 +64,17 @@ Admission<Core::Subscriber> Core::may_subscribe(const Link& link, std::string_vi
   const auto qos = access.may_subscribe(subscriber, scheme, topics, wanted, link.caller(now));
   if (!qos) return refused(Refusal::subscription_refused, "no right to any topic of this filter");
   for (std::size_t i = 0; i < ports.schemes.size(); ++i)
-    if (is_restricted_[i] && access.is_offered(i) && !ports.schemes[i]->may_get(link.identity, topics))
+    if (access.is_restricted(i) && access.is_offered(i) && !ports.schemes[i]->may_get(link.identity, topics))
       return refused(Refusal::subscription_refused, "the filter names another receiver");
   if (asked != nullptr) {
     bool repeat = false;
-    if (auto judged = judge_replay(asked->mark, repeat, now); !judged) return tl::unexpected(judged.error());
+    if (auto judged = admission.judge_replay(asked->mark, repeat, now); !judged) return tl::unexpected(judged.error());
     if (repeat) return refused(Refusal::replay, "a copy of a subscription");
   }
   return Subscriber{subscriber, *qos};
 }
 
-Admission<std::monostate> Core::has_room_for_subscription(const Link& link, std::string_view filter) const {
+OrRefused<std::monostate> Core::has_room_for_subscription(const Link& link, std::string_view filter) const {
   const std::string& party = link.party();
   if (!memory.has_room_in_tree(filter, party, tree.nodes()))
     return refused(Refusal::limit_reached, "the tree of subscriptions is full", Reason::quota_exceeded);
@@ -85,14 +85,14 @@ Admission<std::monostate> Core::has_room_for_subscription(const Link& link, std:
   return {};
 }
 
-Admission<std::monostate> Core::check_shape(std::string_view filter) const {
+OrRefused<std::monostate> Core::check_shape(std::string_view filter) const {
   if (mqtt::levels(filter) > settings.maximum_levels ||
       static_cast<std::size_t>(std::ranges::count(filter, '+')) > settings.maximum_wildcards)
     return refused(Refusal::limit_reached, "a filter with too many levels or wildcards", Reason::topic_filter_invalid);
   return {};
 }
 
-Admission<Core::Granted> Core::grant(Link& link, std::string_view filter, mqtt::SubscriptionOptions options,
+OrRefused<Core::Granted> Core::grant(Link& link, std::string_view filter, mqtt::SubscriptionOptions options,
                                      std::uint32_t identifier, std::size_t scheme, const Asked* asked, Now now) {
   auto may = may_subscribe(link, filter, scheme, options.qos, asked, now);
   if (!may) return tl::unexpected(may.error());
