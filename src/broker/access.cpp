@@ -64,6 +64,8 @@ Access::Access(const std::vector<std::unique_ptr<BrokerScheme>>& schemes, std::s
   for (std::size_t i = 0; i < schemes.size(); ++i) {
     const SchemeInfo& info = schemes[i]->info();
     if (info.profile == Profile::hardened) hardened_.add(i);
+    is_restricted_.push_back(!info.needs_login.empty() || info.names_ends || info.leaves_hidden);
+    is_of_login_.push_back(info.login_protects);
     for (std::size_t k = 0; k < schemes.size(); ++k)
       if (std::ranges::find(info.needs_login, schemes[k]->info().name) != info.needs_login.end()) needed_logins_[i].add(k);
   }

@@ -64,6 +64,11 @@ class Access {
     return needed_logins_[scheme].empty() || needed_logins_[scheme].meets(proved.by);
   }
 
+  /// Whether the scheme says more about who sends and gets its messages than policy and rights do.
+  bool is_restricted(std::size_t scheme) const { return is_restricted_[scheme]; }
+  /// Whether its messages are what comes on connections of its login.
+  bool is_of_login(std::size_t scheme) const { return is_of_login_[scheme]; }
+
   // -- topics. An identity of null is nobody in particular: policy alone decides.
 
   /// With which QoS it may publish by this scheme now; none: not at all.
@@ -89,8 +94,9 @@ class Access {
   bool may_use(const Identity& identity, std::size_t scheme) const;
 
   const std::vector<std::unique_ptr<BrokerScheme>>& schemes_;
-  std::vector<LoginSet> needed_logins_;  // by scheme; empty: none
-  LoginSet hardened_;                    // logins
+  std::vector<LoginSet> needed_logins_;            // by scheme; empty: none
+  std::vector<bool> is_restricted_, is_of_login_;  // by scheme
+  LoginSet hardened_;                              // logins
   std::shared_ptr<const Policy> policy_;
   std::shared_ptr<const Directory> directory_;
   mutable std::string topic_;                      // of the last question,

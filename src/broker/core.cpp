@@ -43,15 +43,7 @@ Core::Core(std::size_t index_, std::size_t count_, Settings settings_, Ports por
       ports(std::move(ports_)),
       access(ports.schemes, std::move(policy), std::move(directory)),
       retained(settings.maximum_retained, settings.maximum_retained_bytes, ports.budget),
-      turns_(ports.schemes.size(), Turns(settings.maximum_preparations_of_address, settings.maximum_preparations)),
-      tree_charge_(ports.budget, 0, true),
-      sealed_(ports.schemes.size()) {
-  for (const auto& scheme : ports.schemes) {
-    const SchemeInfo& info = scheme->info();
-    is_restricted_.push_back(!info.needs_login.empty() || info.names_ends || info.leaves_hidden);
-    is_of_login_.push_back(info.login_protects);
-  }
-}
+      turns_(ports.schemes.size(), Turns(settings.maximum_preparations_of_address, settings.maximum_preparations)) {}
 
 Session* Core::find(Number session) {
   auto at = by_number.find(session);
@@ -80,7 +72,7 @@ Link* Core::find(ConnectionId id) {
 void Core::receive(Link& link, Bytes bytes, Now now) {
   if (link.ended) return;
   link.now = now;
-  turn_began_ = steps();
+  flow.begin_turn(steps());
   counters.bytes_received += bytes.size();
   auto received = link.connection.receive(bytes, link, now);
   if (!received && !link.ended) abort(link, received.error());
@@ -104,7 +96,7 @@ void Core::receive(Link& link, Bytes bytes, Now now) {
 }
 
 void Core::finish(const Job::Name& job, Now now) {
-  turn_began_ = steps();
+  flow.begin_turn(steps());
   if (job.kind == Job::Kind::message) {
     work_is_over(job);
   } else {
@@ -121,7 +113,8 @@ void Core::finish(const Job::Name& job, Now now) {
     return;
   }
   auto gone_on = job.kind == Job::Kind::login ? link->go_on_with_login() : link->go_on_with_message();
-  if (gone_on && !link->ended && link->connection.held() && !link->is_held_back()) gone_on = link->connection.release(*link, now);
+  if (gone_on && !link->ended && link->connection.held() && !link->flow.is_held_back())
+    gone_on = link->connection.release(*link, now);
   if (!gone_on && !link->ended) abort(*link, gone_on.error());
   look_after(*link);
   if (link->connection.unwritten() > 0) tell_writable(*link);
@@ -166,6 +159,7 @@ void Core::end(Link& link, Ending ending, bool with_will, Now now) {
   effects.closing.push_back(link.id);
   if (link.preparing != nullptr) turns_[link.preparing->scheme].leave(link.place(), link.preparing->ticket);
   link.preparing.reset();
+  link.flow.end_waiting_for_work();
   Session* session = std::exchange(link.session, nullptr);
   if (session == nullptr) return;
   forget_connection(link, *session);
@@ -179,7 +173,7 @@ void Core::end(Link& link, Ending ending, bool with_will, Now now) {
     session->will_due = std::min(seconds_from(now, session->will->delay), session->expires);
     if (session->will_due <= now.steady) publish(std::exchange(session->will, std::nullopt)->message, now);
   }
-  save(*session);
+  durability.save(*session);
 }
 
 std::string session_name(std::string_view owner, std::string_view client_id) {
@@ -209,14 +203,14 @@ std::pair<Session*, bool> Core::take_session(std::string_view client_id, std::st
     if (session.will && session.will_due <= now.steady) publish(std::exchange(session.will, std::nullopt)->message, now);
     session.expires = session.will_due = UINT64_MAX;
     session.will.reset();  // a Will that was not due yet is not published. [MQTT-3.1.3-9]
-    account_to(session, party);
+    step(memory.account_to(session, party));
     forget_proofs_of_others(session, now);
     return {&session, true};
   }
-  if (!had_one && !has_room_for_session(party)) return {nullptr, false};
-  auto session = std::make_unique<Session>(identity, client_id, next_number());
+  if (!had_one && !memory.has_room_for_session(party, sessions.size())) return {nullptr, false};
+  auto session = std::make_unique<Session>(identity, client_id, durability.next_number());
   Session* made = session.get();
-  account_first(*made, party);
+  memory.account_first(*made, party);
   by_number.emplace(made->number, made);
   sessions.emplace(made->name, std::move(session));
   ++counters.sessions;
@@ -227,7 +221,7 @@ std::size_t Core::end_deliveries(Session& session, const std::function<bool(cons
                                  std::vector<Delivery>& jobs) {
   const auto finish = [&](const Delivery& delivery, bool may_have_come) {
     if (delivery.share != nullptr && !may_have_come) jobs.push_back(delivery);
-    finished(session, delivery);
+    durability.finished(session, delivery);
   };
   std::size_t ended = std::erase_if(session.queue, [&](const Delivery& delivery) {
     if (!ends(delivery)) return false;
@@ -251,7 +245,7 @@ void Core::forget_proofs_of_others(Session& session, Now now) {
   for (auto& entry : session.outgoing) {
     if (entry.awaiting != mqtt::Awaiting::pubrec || !is_others(entry.message.subscriber)) continue;
     entry.awaiting = mqtt::Awaiting::pubcomp;
-    received(session, entry.message);
+    durability.received(session, entry.message);
     drop(Drop::not_entitled);
   }
   const auto ended = end_deliveries(
@@ -262,8 +256,8 @@ void Core::forget_proofs_of_others(Session& session, Now now) {
     forget(session, *entry.second);
     return true;
   });
-  recount(session);
-  account(session);
+  durability.recount(session);
+  memory.account(session);
   give_to_others(jobs, session.number, now);
 }
 
@@ -278,8 +272,8 @@ void Core::destroy(Session& session, Now now) {
   account_tree();
   counters.subscriptions -= session.subscriptions.size();
   --counters.sessions;
-  if (session.saved) change(SessionEnded{number});
-  recount(session, false);
+  if (session.saved) durability.change(SessionEnded{number});
+  durability.recount(session, false);
   by_number.erase(number);
   sessions.erase(sessions.find(session.name));
   give_to_others(jobs, number, now);
@@ -293,7 +287,7 @@ void Core::tick(Now now) {
     if (link == nullptr || link->ended) continue;
     link->now = now;
     if (has_run_out(*link, now) || has_lasted(*link, now)) continue;
-    if (!is_heard(*link)) link->connection.excuse(now);
+    if (!flow.is_heard(link->flow)) link->connection.excuse(now);
     const PendingLogin* login = link->logging_in.get();
     if (login != nullptr && !login->running && login->since + longest_step < now.steady) {
       abort(*link, {Blame::peer_misbehaved, "a step of its login took too long",
@@ -308,7 +302,7 @@ void Core::tick(Now now) {
       else if (link->logging_in != nullptr && std::exchange(link->logging_in->is_answered, false))
         finish({Job::Kind::login, link->id, {}}, now);
       if (link->ended) continue;
-      tick_receivers(*link, now);
+      keyed_.tick(link->keyed, now);
       end_if_stalled(*link, now);
     }
   }
@@ -327,10 +321,10 @@ void Core::tick(Now now) {
     } else {
       session->will_due = UINT64_MAX;
       if (session->will) publish(std::exchange(session->will, std::nullopt)->message, now);
-      save(*session);
+      durability.save(*session);
     }
   }
-  counters.retained_bytes = retained.tick(now.steady, [&](const Message& message) { erased(message); });
+  counters.retained_bytes = retained.tick(now.steady, [&](const Message& message) { durability.erased(message); });
 }
 
 /// A certificate lets nobody in, or stay, after its last moment.
@@ -342,7 +336,7 @@ bool Core::has_run_out(Link& link, Now now) {
 
 /// Keys that cannot be changed protect no connection for ever; a moment at which nothing is lost is waited for.
 bool Core::has_lasted(Link& link, Now now) {
-  if (link.session == nullptr || now.steady < link.ends || link.preparing != nullptr || link.is_slowed()) return false;
+  if (link.session == nullptr || now.steady < link.ends || link.preparing != nullptr || link.flow.is_slowed()) return false;
   if (!link.connection.outbox().empty() || link.session->outgoing.size() != 0) return false;
   link.connection.disconnect(mqtt::Reason::maximum_connect_time);
   tell_writable(link);
@@ -363,7 +357,7 @@ void Core::look_at_proofs(Now now) {
 }
 
 void Core::shut_down(Now now) {
-  shutting_down_ = true;
+  durability.shut_down();
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     Link* link = slots_[i].link.get();
     if (link == nullptr || link->ended) continue;
@@ -379,19 +373,19 @@ void Core::shut_down(Now now) {
 
 void Core::set_policy(std::shared_ptr<const Policy> policy) {
   access.set(std::move(policy));
-  review_receivers();
+  review_keyed();
 }
 
 void Core::set_directory(std::shared_ptr<const Directory> directory) {
   access.set(std::move(directory));
-  review_receivers();
+  review_keyed();
 }
 
 RevocationReport Core::revoke(std::string_view name, Now now) {
   RevocationReport report;
   retained.erase_of(name, [&](const Message& message) {
     if (index == 0) ++report.retained;  // every shard holds them all: one counts them
-    erased(message);
+    durability.erased(message);
   });
   std::vector<Session*> ending;
   std::vector<std::pair<Number, std::vector<Delivery>>> jobs;
@@ -405,7 +399,7 @@ RevocationReport Core::revoke(std::string_view name, Now now) {
     std::erase_if(its_jobs, by_author);
     if (session->will && session->will->message->view().author == name) {
       session->will.reset();
-      save(*session);
+      durability.save(*session);
     }
     report.subscriptions += std::erase_if(session->subscriptions, [&](const auto& entry) {
       const Subscription& subscription = *entry.second;
@@ -413,8 +407,8 @@ RevocationReport Core::revoke(std::string_view name, Now now) {
       forget(*session, *entry.second);
       return true;
     });
-    recount(*session);
-    if (session->link != nullptr) report.subscriptions += forget_receivers(*session->link, name, report.groups);
+    durability.recount(*session);
+    if (session->link != nullptr) report.subscriptions += forget_keyed(*session->link, name, report.groups);
     // A connection that spoke for others too (a gateway) goes on for them.
     bool its_own = session->speakers.only() == name;
     if (its_own || session->owner == name) ending.push_back(session);
@@ -440,6 +434,55 @@ void Core::end_session(Session& session, mqtt::Reason reason, Ending ending, boo
 void Core::lose(Number number, Now now) {
   if (Session* session = find(number))
     end_session(*session, mqtt::Reason::implementation_specific_error, Ending::error, true, now);
+}
+
+// -- limits --------------------------------------------------------------------------------------------------------------------
+
+void Core::account(Link& link) {
+  const mqtt::Connection& c = link.connection;
+  std::size_t changing = c.kept() + c.unwritten_memory() + link.unsent + link.writer.memory() + link.states.memory();
+  if (link.preparing != nullptr) changing += 2 * link.preparing->packet.capacity();  // the job has a part of it
+  if (link.logging_in != nullptr) changing += 3 * link.logging_in->connect.size();   // its login and the job have copies
+  memory.account(link.charge, link.peer.memory, changing);
+}
+
+void Core::look_after(Link& link) {
+  if (link.ended) link.connection.forget_kept();
+  account(link);
+  if (link.ended) return;
+  if (!flow.keeps_too_much(link.flow)) return flow.review(link.flow, link.waiting_acks.count());
+  abort(link, {Blame::not_authorised, "it sends more than can be kept while memory is short",
+               static_cast<std::uint8_t>(mqtt::Reason::quota_exceeded)});
+  link.connection.forget_kept();
+  account(link);
+}
+
+void Core::end_if_stalled(Link& link, Now now) {
+  look_after(link);
+  if (link.ended || !flow.is_stalled(link.flow, now)) return;
+  refuse(link, {Refusal::slow_consumer, mqtt::Reason::quota_exceeded, "it does not take what it asked for"}, now);
+  link.connection.discard_unwritten();  // a goodbye would stand behind all that it does not read
+  end(link, Ending::error, true, now);
+}
+
+void Core::take_turns(Link& link) {
+  step(FlowControl::steps_of_a_packet);
+  if (!link.ended) flow.take_turns(link.flow, steps());
+}
+
+ConnectionFlow* Core::flow_of(ConnectionId connection) {
+  Link* link = find(connection);
+  return link == nullptr || link->ended ? nullptr : &link->flow;
+}
+
+void Core::resume(ConnectionId connection, Now now) {
+  Link& link = *find(connection);
+  link.now = now;
+  flow.begin_turn(steps());
+  if (!link.flow.is_held_back())
+    if (auto released = link.connection.release(link, now); !released && !link.ended) abort(link, released.error());
+  look_after(link);
+  if (link.connection.unwritten() > 0) tell_writable(link);
 }
 
 // -- Shard: the face of Core
@@ -483,23 +526,23 @@ void Shard::drained(ConnectionId connection, Now now, std::size_t written) {
   core_->counters.bytes_sent += written;
   Link* link = core_->find(connection);
   if (link == nullptr) return;
-  link->stalled_since = 0;
+  link->flow.has_taken();
   if (link->session != nullptr) core_->pump(*link->session, now);
   core_->look_after(*link);
 }
 
 bool Shard::has_much_to_hand_over() const {
-  return core_->has_much_to_hand_over();
+  return core_->flow.has_much_to_hand_over();
 }
 void Shard::handed_over(HeldBack held_back, Now now) {
-  core_->handed_over(held_back, now);
+  core_->flow.handed_over(held_back, now);
 }
 void Shard::lost(std::size_t messages) {
   core_->count_lost(messages);
 }
 bool Shard::is_heard(ConnectionId connection) const {
   const Link* link = core_->find(connection);
-  return link == nullptr || core_->is_heard(*link);
+  return link == nullptr || core_->flow.is_heard(link->flow);
 }
 
 void Shard::take_in(std::span<const Parcel> parcels, Now now) {
@@ -507,19 +550,19 @@ void Shard::take_in(std::span<const Parcel> parcels, Now now) {
 }
 
 std::optional<Batch> Shard::take_changes(Now now) {
-  return core_->take_changes(now);
+  return core_->durability.take_changes(now);
 }
 bool Shard::has_changes() const {
-  return core_->has_changes();
+  return core_->durability.has_changes();
 }
 bool Shard::has_urgent_changes() const {
-  return core_->has_urgent_changes();
+  return core_->durability.has_urgent_changes();
 }
 std::size_t Shard::count_changes() const {
-  return core_->count_changes();
+  return core_->durability.count_changes();
 }
 void Shard::stored(std::uint64_t batch, Now now) {
-  core_->stored(batch, now);
+  core_->durability.stored(batch, now);
 }
 void Shard::lose(Number session, Now now) {
   core_->lose(session, now);
@@ -547,10 +590,10 @@ void Shard::publish_own(std::string_view topic, std::string_view payload, Now no
   core_->publish_own(topic, payload, now, retain);
 }
 void Shard::read_on(Now now) {
-  core_->read_on(now);
+  core_->flow.resume_slowed(now);
 }
 std::uint64_t Shard::next_reading() const {
-  return core_->next_reading();
+  return core_->flow.next_resumption();
 }
 void Shard::set_policy(std::shared_ptr<const Policy> policy, Now) {
   core_->set_policy(std::move(policy));

@@ -18,7 +18,7 @@ const std::shared_ptr<const Message>& Core::Publication::keep() {
     // What nobody keeps is on its way to another shard, whose mailbox bounds it.
     const bool may_be_kept = view.qos != QoS::at_most_once || view.retain || core.settings.queue_qos0;
     Budget* budget = may_be_kept ? core.ports.budget : nullptr;
-    shared = std::make_shared<const Message>(view, core.settings.durable ? core.next_number() : 0, budget);
+    shared = std::make_shared<const Message>(view, core.settings.durable ? core.durability.next_number() : 0, budget);
   }
   return shared;
 }
@@ -34,25 +34,27 @@ bool Core::publish(const MessageView& view, Now now) {
   const bool is_nothing = view.payload.empty() && count == 1 && !retained.holds(view.topic);
   if (view.retain && !is_nothing) {
     retained.store(publication.keep(), now.steady, view.party);
-    if (!view.topic.starts_with('$')) change(RetainedSaved{publication.keep()});  // after a restart a bridge's state would be old
+    if (!view.topic.starts_with('$'))
+      durability.change(RetainedSaved{publication.keep()});  // after a restart a bridge's state would be old
   }
   return spread(publication, now);
 }
 
 /// To whom it concerns here, and to the other shards.
 bool Core::spread(Publication& publication, Now now) {
-  const std::uint64_t before = publication_;
+  const std::uint64_t before = encoder_.count();
   const bool is_wanted = deliver(publication, now);
   if (count == 1) return is_wanted;
   Parcel parcel;
   parcel.message = publication.keep();
-  if (publication_ != before) begun_ = parcel.message;  // others may send it back, to members of their groups
-  if (settings.durable && publication.view.qos != QoS::at_most_once && anybody_lasts()) {
+  if (encoder_.count() != before) encoder_.is_kept_as(parcel.message);  // others may send it back, to members of their groups
+  if (settings.durable && publication.view.qos != QoS::at_most_once && durability.anybody_lasts()) {
     parcel.transit = parcel.message->number();
     for (std::uint32_t to = 0; to < count; ++to)
-      if (to != index) change(TransitSaved{parcel.transit, parcel.message, to, static_cast<std::uint32_t>(count), 0, {}});
+      if (to != index)
+        durability.change(TransitSaved{parcel.transit, parcel.message, to, static_cast<std::uint32_t>(count), 0, {}});
   }
-  hand_over(std::move(parcel));
+  flow.hand_over(std::move(parcel));
   return is_wanted;
 }
 
@@ -99,7 +101,7 @@ void Core::take_in(const Parcel& parcel, Now now) {
   } else {
     route(publication, *parcel.route, now);
   }
-  if (parcel.transit != 0) change(TransitEnded{parcel.transit, static_cast<std::uint32_t>(index)});
+  if (parcel.transit != 0) durability.change(TransitEnded{parcel.transit, static_cast<std::uint32_t>(index)});
 }
 
 bool Core::deliver(Publication& publication, Now now, const std::function<bool(const Session&)>* only) {
@@ -108,7 +110,7 @@ bool Core::deliver(Publication& publication, Now now, const std::function<bool(c
   if (matching.empty()) return false;
   step(matching.size());
   const TopicRule* rule = access.rule(view.topic);
-  begin(publication);
+  encoder_.begin_message(publication.shared);
   ++delivery_;
   targets_.clear();
   bool for_groups = false, is_given = false;
@@ -127,7 +129,7 @@ bool Core::deliver(Publication& publication, Now now, const std::function<bool(c
       continue;
     }
     if (subscription->paced != nullptr) {
-      queue_paced(*subscription, publication);
+      keyed_.queue_paced(*subscription, publication.keep());
       is_given = true;
       continue;
     }
@@ -153,7 +155,8 @@ bool Core::deliver(Publication& publication, Now now, const std::function<bool(c
     if (subscription->identifier != 0) target->identifiers.push_back(subscription->identifier);  // [MQTT-3.3.4-3]
   }
   for (const Target& target : targets_)  // before anything is sealed: it may make a group change its key
-    if (const auto& receiver = target.subscription->receiver) send_due(*target.subscription->session->link, *receiver, now);
+    if (const auto& receiver = target.subscription->receiver)
+      keyed_.send_due(target.subscription->session->link->keyed, *receiver, now);
   for (Target& target : targets_) give_target(target, publication, now);
   is_given = is_given || !targets_.empty();
   if (!for_groups || only != nullptr) return is_given;
@@ -165,7 +168,7 @@ bool Core::deliver(Publication& publication, Now now, const std::function<bool(c
 // The client has its own memory of what it got, by the counter in each frame: nothing is gained by QoS 2.
 void Core::target_receiver(Subscription& subscription, QoS qos) {
   const Link* link = subscription.session->link;
-  const auto* its = link != nullptr ? inbox(*link, subscription.receiver->topic()) : nullptr;
+  const auto* its = link != nullptr ? link->keyed.inbox(subscription.receiver->topic()) : nullptr;
   if (its == nullptr) return drop(Drop::not_entitled);
   targets_.push_back({&subscription, std::min({its->second, qos, QoS::at_least_once}), false, {}});
 }
@@ -186,15 +189,15 @@ void Core::give_target(Target& target, Publication& publication, Now now) {
     return drop(Drop::slow_consumer);
   }
   Link& link = *session.link;
-  const Leaving leaving{subscription.scheme, link.is_v5(),       target.qos,
-                        target.retain,       target.identifiers, subscription.receiver.get()};
-  if (const Encoded* encoded = encode(publication.view, leaving, now)) send(link, *encoded, 0, false);
+  const DeliveryFormat format{subscription.scheme, link.is_v5(),       target.qos,
+                              target.retain,       target.identifiers, subscription.receiver.get()};
+  if (const EncodedPublish* encoded = encode(publication.view, format, now)) send(link, *encoded, 0, false);
 }
 
 bool Core::sendable(const Session& session) const {
   if (session.link == nullptr) return false;
   const std::size_t unwritten = session.link->connection.unwritten();
-  return unwritten < owed_when_full || unwritten < outbox_limit();
+  return unwritten < owed_when_full || unwritten < memory.outbox_limit();
 }
 
 void Core::give(Session& session, Delivery delivery, Now now) {
@@ -209,14 +212,14 @@ void Core::give(Session& session, Delivery delivery, Now now) {
 void Core::queue(Session& session, Delivery delivery) {
   std::size_t size = delivery.message->size();
   if (session.queue.size() >= settings.maximum_queued_messages || session.queued_bytes + size > settings.maximum_queued_bytes ||
-      !has_room_to_wait()) {
+      !memory.has_room_to_wait()) {
     misses(session, delivery.message->view());
     return drop(Drop::queue_full);
   }
   session.queued_bytes += size;
-  save(session, delivery, 0);
+  durability.save(session, delivery, 0);
   session.queue.push_back(std::move(delivery));
-  account(session);
+  memory.account(session);
 }
 
 QoS Core::qos_for(const Session& session, QoS published, QoS wanted) {
@@ -225,8 +228,8 @@ QoS Core::qos_for(const Session& session, QoS published, QoS wanted) {
 
 bool Core::may_reach(const Session& session, const MessageView& view, std::size_t leaves_by) const {
   // What was subscribed on a connection of that login leaves on no other.
-  if (is_of_login_[leaves_by] && session.link != nullptr && session.link->proved_by != leaves_by) return false;
-  if (!is_restricted_[view.scheme]) return true;
+  if (access.is_of_login(leaves_by) && session.link != nullptr && session.link->proved_by != leaves_by) return false;
+  if (!access.is_restricted(view.scheme)) return true;
   const BrokerScheme& scheme = *ports.schemes[view.scheme];
   // While the client is away it may be kept for it; how it logs in when it comes back will decide.
   if (session.link != nullptr && !access.is_for(view.scheme, session.link->proved)) return false;
@@ -259,7 +262,7 @@ std::optional<QoS> Core::still_entitled(const Session& session, const Delivery& 
 
 void Core::lower(Session& session, Delivery& delivery, QoS most) {
   if (delivery.qos <= most) return;
-  finished(session, delivery);  // as what it was
+  durability.finished(session, delivery);  // as what it was
   delivery.number = 0;
   delivery.qos = most;
 }
@@ -275,7 +278,7 @@ void Core::pump(Session& session, Now now) {
       // What was sent once does not expire any more. [MQTT-4.3.3-7]
       if (entry.sent || entry.awaiting == mqtt::Awaiting::pubcomp || still_entitled(session, entry.message, now)) return false;
       drop(Drop::not_entitled);
-      finished(session, entry.message);
+      durability.finished(session, entry.message);
       return true;
     });
     std::vector<std::uint16_t> unsendable;
@@ -286,7 +289,7 @@ void Core::pump(Session& session, Now now) {
       if (!has_room) break;
       entry.sent = true;
       ++link.in_flight;
-      if (entry.awaiting == mqtt::Awaiting::pubcomp && !is_stored(entry.message.saved_in))
+      if (entry.awaiting == mqtt::Awaiting::pubcomp && !durability.is_stored(entry.message.saved_in))
         promise(link, {.type = mqtt::PacketType::pubrel, .packet_id = entry.packet_id}, true);
       else if (entry.awaiting != mqtt::Awaiting::pubcomp && must_wait(link, entry))
         promise(link, {.type = mqtt::PacketType::publish, .packet_id = entry.packet_id, .dup = true}, true);
@@ -308,22 +311,23 @@ void Core::pump(Session& session, Now now) {
     const auto most = still_entitled(session, delivery, now);
     if (delivery.message->view().expires <= now.steady) {
       drop(Drop::expired);
-      finished(session, delivery);
+      durability.finished(session, delivery);
     } else if (!most) {
       drop(Drop::not_entitled);
-      finished(session, delivery);
+      durability.finished(session, delivery);
     } else {
       lower(session, delivery, *most);
-      begin_message();
-      if (delivery.receiver != nullptr) send_due(link, *delivery.receiver, now);  // it waited: its key may have changed
+      encoder_.begin_message();
+      if (delivery.receiver != nullptr)
+        keyed_.send_due(link.keyed, *delivery.receiver, now);  // it waited: its key may have changed
       start(session, std::move(delivery), now);
     }
   }
   if (!session.retained.empty() && !session.is_in_line) send_retained(session, now);
-  account(session);
+  memory.account(session);
 }
 
-Core::Leaving Core::leaving(const Delivery& delivery, const Link& link) {
+DeliveryFormat Core::format_of(const Delivery& delivery, const Link& link) {
   return {delivery.scheme, link.is_v5(), delivery.qos, delivery.retain, delivery.identifiers, delivery.receiver.get()};
 }
 
@@ -331,29 +335,46 @@ void Core::start(Session& session, Delivery&& delivery, Now now) {
   step(steps_of_a_delivery);
   Link& link = *session.link;
   const MessageView& view = delivery.message->view();
-  const Encoded* encoded = encode(view, leaving(delivery, link), now);
-  if (encoded == nullptr) return finished(session, delivery);
+  const EncodedPublish* encoded = encode(view, format_of(delivery, link), now);
+  if (encoded == nullptr) return durability.finished(session, delivery);
   if (delivery.qos == QoS::at_most_once) return send(link, *encoded, 0, false);
-  if (size_on(link, *encoded) > link.connection.peer_maximum_packet_size()) {
+  if (!link.writer.fits(*encoded)) {
     drop(Drop::too_large);  // as if it had been delivered [MQTT-3.1.2-25]
-    return finished(session, delivery);
+    return durability.finished(session, delivery);
   }
   QoS qos = delivery.qos;
   auto& entry = session.outgoing.start(std::move(delivery), qos);
   entry.sent = true;
   ++link.in_flight;
-  save(session, entry.message, entry.packet_id);
+  durability.save(session, entry.message, entry.packet_id);
   if (must_wait(link, entry))
     promise(link, {.type = mqtt::PacketType::publish, .packet_id = entry.packet_id}, true);
   else
     send(link, *encoded, entry.packet_id, false);
 }
 
+const EncodedPublish* Core::encode(const MessageView& view, const DeliveryFormat& format, Now now) {
+  const EncodedPublish* encoded = encoder_.encode(view, format, now);
+  if (encoded == nullptr) drop(Drop::cannot_seal);
+  return encoded;
+}
+
+void Core::send(Link& link, const EncodedPublish& encoded, std::uint16_t packet_id, bool dup) {
+  if (!link.writer.fits(encoded)) return drop(Drop::too_large);  // [MQTT-3.1.2-24]
+  ++counters.delivered;
+  ++counters.delivered_by_qos[static_cast<std::size_t>(encoded.qos)];
+  counters.delivered_bytes += encoded.bytes.size();
+  ++counters.packets.sent[static_cast<std::size_t>(mqtt::PacketType::publish)];
+  if (!link.writer.write(encoded, packet_id, dup, link.now)) drop(Drop::cannot_seal);
+  tell_writable(link);
+}
+
 // A QoS 2 message that is not stored would be a new one to the client when it comes again after the broker's end. One of QoS 1
 // may come twice; it waits only behind one that does, so that all come, and come again, in the order of their identifiers.
 // [MQTT-3.1.1: 4.6.0-1]
 bool Core::must_wait(const Link& link, const mqtt::Outgoing<Delivery>& entry) const {
-  return link.publishes_promised > 0 || (entry.awaiting == mqtt::Awaiting::pubrec && !is_stored(entry.message.saved_in));
+  if (link.waiting_acks.publishes() > 0) return true;
+  return entry.awaiting == mqtt::Awaiting::pubrec && !durability.is_stored(entry.message.saved_in);
 }
 
 void Core::send_pubrel(Link& link, std::uint16_t packet_id) {
@@ -373,10 +394,10 @@ bool Core::send_unfinished(Link& link, mqtt::Outgoing<Delivery>& entry, bool dup
     return true;
   }
   const Delivery& delivery = entry.message;
-  begin_message();
-  const Encoded* encoded = encode(delivery.message->view(), leaving(delivery, link), now);
+  encoder_.begin_message();
+  const EncodedPublish* encoded = encode(delivery.message->view(), format_of(delivery, link), now);
   if (encoded == nullptr) return false;
-  if (size_on(link, *encoded) > link.connection.peer_maximum_packet_size()) {
+  if (!link.writer.fits(*encoded)) {
     drop(Drop::too_large);
     return false;
   }
@@ -387,7 +408,7 @@ bool Core::send_unfinished(Link& link, mqtt::Outgoing<Delivery>& entry, bool dup
 void Core::give_up(Session& session, std::uint16_t packet_id) {
   Delivery delivery = session.outgoing.finish(packet_id);
   --session.link->in_flight;
-  finished(session, delivery);
+  durability.finished(session, delivery);
 }
 
 // -- retained messages for a new subscription ----------------------------------------------------------------------------------
@@ -412,7 +433,7 @@ void Core::owe_retained(Subscription& subscription, Now now) {
   if (!session.is_in_line) send_retained(session, now);
   if (!subscription.retained || was_saved) return;
   subscription.retained->is_saved = true;
-  save(subscription);
+  durability.save(subscription);
 }
 
 void Core::forget_retained(Subscription& subscription) {
@@ -463,7 +484,7 @@ void Core::walk_retained(Session& session, std::size_t& steps, Now now) {
     } else if (is_done) {
       const bool is_saved = owed.is_saved;
       forget_retained(subscription);
-      if (is_saved) save(subscription);
+      if (is_saved) durability.save(subscription);
     }
     if (steps == 0) return line_up(session);
   }
@@ -483,7 +504,7 @@ void Core::send_retained(const Subscription& subscription, const std::shared_ptr
   const auto most = still_entitled(session, delivery, now);
   if (!most || message->view().expires <= now.steady) return drop(Drop::not_entitled);
   lower(session, delivery, *most);
-  begin_message();
+  encoder_.begin_message();
   start(session, std::move(delivery), now);
 }
 
@@ -492,14 +513,7 @@ void Core::line_up(Session& session) {
 }
 
 void Core::go_on(Now now) {
-  if (!links_in_line_.empty()) {
-    Link* link = find(links_in_line_.front());
-    links_in_line_.pop_front();
-    if (link != nullptr && !link->ended) {
-      link->waits_for_turn = false;
-      release(*link, now);
-    }
-  }
+  flow.resume_next(now);
   if (in_line_.empty()) return;
   Session* session = find(in_line_.front());
   in_line_.pop_front();

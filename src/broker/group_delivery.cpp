@@ -10,7 +10,7 @@ using mqtt::QoS;
 /// To the member named; or, refused by that one, to another member of the group, which this shard owns.
 void Core::route(Publication& publication, const SharedRoute& route, Now now) {
   publication.keep();
-  begin(publication);
+  encoder_.begin_message(publication.shared);
   if (route.refused) {
     if (SharedGroup* group = groups.find(route.group))
       deliver_to_group(*group, publication, route.session, route.tries, now);
@@ -22,15 +22,6 @@ void Core::route(Publication& publication, const SharedRoute& route, Now now) {
   SharedRoute back = route;
   back.refused = true;
   send_back(publication, std::move(back), now);
-}
-
-/// One message may come here more than once, for groups of several shards: whoever gets it gets the same bytes.
-void Core::begin(const Publication& publication) {
-  const auto& message = publication.shared;
-  const bool has_begun = message != nullptr && !begun_.owner_before(message) && !message.owner_before(begun_);
-  if (has_begun) return;
-  begin_message();
-  begun_ = message;
 }
 
 /// To the group's owner, who finds another member.
@@ -73,11 +64,11 @@ void Core::give_to_others(const std::vector<Delivery>& jobs, Number left, Now no
 void Core::send_parcel(Parcel parcel) {
   parcel.transit = 0;
   if (settings.durable && parcel.message->view().qos != QoS::at_most_once) {
-    parcel.transit = next_number();
-    change(TransitSaved{parcel.transit, parcel.message, static_cast<std::uint32_t>(parcel.to), static_cast<std::uint32_t>(count),
-                        parcel.route->session, parcel.route->group});
+    parcel.transit = durability.next_number();
+    durability.change(TransitSaved{parcel.transit, parcel.message, static_cast<std::uint32_t>(parcel.to),
+                                   static_cast<std::uint32_t>(count), parcel.route->session, parcel.route->group});
   }
-  hand_over(std::move(parcel));
+  flow.hand_over(std::move(parcel));
 }
 
 bool Core::deliver_to_group(SharedGroup& group, Publication& publication, Number except, std::uint32_t tries, Now now) {

@@ -32,11 +32,12 @@ bool is_client_id(std::string_view id) {
 
 Link::Link(Core& core, ConnectionId id_, Peer peer_, Now now_)
     : connection(mqtt::Role::server, core.settings.limits, now_),
+      writer(connection, core.ports.budget),
       id(id_),
       peer(std::move(peer_)),
+      keyed(id),
       now(now_),
-      messages(message_rate(core.settings), now_.steady),
-      bytes(byte_rate(core.settings), now_.steady),
+      flow(id, connection, core.settings, peer.is_own, now_),
       charge(core.ports.budget),
       core_(core) {
   connection.count_into(core.counters.packets);
@@ -65,9 +66,9 @@ void Link::acknowledge(mqtt::PacketType type, std::uint16_t packet_id, Reason re
 
 template <class Answer>
 void Link::promise(PacketType type, const Answer& answer, bool relies) {
-  Promise promise{.type = type, .packet_id = answer.packet_id};
-  mqtt::encode(answer, connection.version(), promise.encoded);
-  core_.promise(*this, std::move(promise), relies);
+  DeferredAck ack{.type = type, .packet_id = answer.packet_id};
+  mqtt::encode(answer, connection.version(), ack.encoded);
+  core_.promise(*this, std::move(ack), relies);
 }
 
 Result<> Link::on(const mqtt::Publish& packet) {
@@ -77,10 +78,11 @@ Result<> Link::on(const mqtt::Publish& packet) {
     return {};
   }
   constexpr std::size_t few = 64;  // QoS 2 messages between PUBLISH and PUBREL, which MQTT 3 does not bound
-  if (packet.qos == QoS::exactly_once && session->incoming.size() >= few && !core_.has_room_to_wait())
+  if (packet.qos == QoS::exactly_once && session->incoming.size() >= few && !core_.memory.has_room_to_wait())
     return violation("too many messages without PUBREL while memory is short", Reason::quota_exceeded);
-  core_.meter(*this, packet.topic.size() + packet.payload.size() + text_size(packet.properties));
-  core_.wait_for_others(*this, packet);
+  core_.flow.count_against_rate(flow, packet.topic.size() + packet.payload.size() + text_size(packet.properties), now);
+  core_.flow.wait_for_others(flow, packet.qos != QoS::at_most_once || packet.retain);
+  PayloadGuard* const guard = writer.guard();
   if (guard == nullptr) return admit(packet);
   if (relay() != nullptr && packet.qos != QoS::exactly_once)
     return violation("all messages of this login have QoS 2", Reason::qos_not_supported);
@@ -105,6 +107,7 @@ Result<> Link::admit(const mqtt::Publish& packet) {
 
 Result<> Link::go_on_with_message() {
   auto waited = std::move(preparing);
+  flow.end_waiting_for_work();
   auto header = TRY(mqtt::decode_header(waited->packet, connection.version()));
   auto packet = TRY(mqtt::decode_publish(header->flags, Bytes(waited->packet).subspan(header->size), connection.version()));
   trying = std::move(waited->work->attempt);
@@ -133,7 +136,7 @@ Result<> Link::answer(const mqtt::Publish& packet, Reason reason, bool relies) {
     } else {
       session->incoming.receive(packet.packet_id);
       if (session->lasts()) {
-        core_.change(IncomingSaved{session->number, packet.packet_id});
+        core_.durability.change(IncomingSaved{session->number, packet.packet_id});
         relies = true;
       }
     }
@@ -155,7 +158,7 @@ Result<> Link::on(const mqtt::Pubrel& packet) {
   bool known = session->incoming.release(packet.packet_id);
   if (known) {
     connection.answered();
-    if (session->saved) core_.change(IncomingEnded{session->number, packet.packet_id});
+    if (session->saved) core_.durability.change(IncomingEnded{session->number, packet.packet_id});
   }
   acknowledge(PacketType::pubcomp, packet.packet_id, known ? Reason::success : Reason::packet_identifier_not_found, true);
   core_.take_turns(*this);
@@ -172,7 +175,7 @@ Result<mqtt::Outgoing<Delivery>*> Link::acknowledged(std::uint16_t packet_id, mq
 Result<> Link::on(const mqtt::Puback& packet) {
   auto* entry = TRY(acknowledged(packet.packet_id, mqtt::Awaiting::puback, mqtt::Awaiting::puback));
   if (entry == nullptr || !entry->sent) return {};
-  core_.finished(*session, session->outgoing.finish(packet.packet_id));
+  core_.durability.finished(*session, session->outgoing.finish(packet.packet_id));
   --in_flight;
   core_.pump(*session, now);
   core_.take_turns(*this);
@@ -184,7 +187,7 @@ Result<> Link::on(const mqtt::Pubrec& packet) {
   const bool is_first = entry != nullptr && entry->awaiting == mqtt::Awaiting::pubrec;
   if (is_first && !entry->sent) return {};  // it is sent again in a moment
   if (is_first && is_error(packet.reason)) {
-    core_.finished(*session, session->outgoing.finish(packet.packet_id));  // [MQTT-4.3.3-4]
+    core_.durability.finished(*session, session->outgoing.finish(packet.packet_id));  // [MQTT-4.3.3-4]
     --in_flight;
     core_.pump(*session, now);
     core_.take_turns(*this);
@@ -194,7 +197,7 @@ Result<> Link::on(const mqtt::Pubrec& packet) {
     if (KeyRelay* relay = this->relay())
       if (auto receipted = relay->receipted(packet.packet_id, packet.properties.user); !receipted) return part(receipted.error());
     entry->awaiting = mqtt::Awaiting::pubcomp;
-    core_.received(*session, entry->message);
+    core_.durability.received(*session, entry->message);
   }
   if (entry != nullptr)
     core_.promise(*this, {.type = PacketType::pubrel, .packet_id = packet.packet_id}, true);
@@ -210,7 +213,7 @@ Result<> Link::on(const mqtt::Pubcomp& packet) {
   auto* entry = TRY(acknowledged(packet.packet_id, mqtt::Awaiting::pubcomp, mqtt::Awaiting::pubcomp));
   if (entry == nullptr || !entry->sent) return {};
   if (KeyRelay* relay = this->relay()) relay->completed(packet.packet_id);
-  core_.finished(*session, session->outgoing.finish(packet.packet_id));
+  core_.durability.finished(*session, session->outgoing.finish(packet.packet_id));
   --in_flight;
   core_.pump(*session, now);
   core_.take_turns(*this);
@@ -264,8 +267,8 @@ Result<> Link::on(const mqtt::Subscribe& packet) {
   TRY(check_amount(packet.entries.size(), asked));
   std::size_t asked_bytes = 0;
   for (const auto& entry : packet.entries) asked_bytes += entry.filter.size();
-  core_.meter(*this, asked_bytes);
-  std::size_t before = core_.changes.size();
+  core_.flow.count_against_rate(flow, asked_bytes, now);
+  std::size_t before = core_.durability.collected();
   mqtt::Suback answer{.packet_id = packet.packet_id, .properties = {}, .reasons = {}};
   std::vector<Subscription*> with_retained;
   for (auto entry : packet.entries) {
@@ -285,7 +288,7 @@ Result<> Link::on(const mqtt::Subscribe& packet) {
         std::ranges::find(with_retained, granted->subscription) == with_retained.end())
       with_retained.push_back(granted->subscription);
   }
-  promise(PacketType::suback, answer, core_.changes.size() != before);
+  promise(PacketType::suback, answer, core_.durability.collected() != before);
   if (ended) return {};
   for (Subscription* subscription : with_retained) core_.owe_retained(*subscription, now);
   core_.take_turns(*this);
@@ -296,14 +299,13 @@ Result<> Link::on(const mqtt::Unsubscribe& packet) {
   TRY(check_amount(packet.filters.size(), {}));
   std::size_t asked_bytes = 0;
   for (const auto filter : packet.filters) asked_bytes += filter.size();
-  core_.meter(*this, asked_bytes);
-  std::size_t before = core_.changes.size();
+  core_.flow.count_against_rate(flow, asked_bytes, now);
+  std::size_t before = core_.durability.collected();
   mqtt::Unsuback answer{.packet_id = packet.packet_id, .properties = {}, .reasons = {}};
   for (auto filter : packet.filters)
-    answer.reasons.push_back(core_.close_inbox(*this, filter) || core_.unsubscribe(*session, filter)
-                                 ? Reason::success
-                                 : Reason::no_subscription_existed);
-  promise(PacketType::unsuback, answer, core_.changes.size() != before);
+    answer.reasons.push_back(keyed.close_inbox(filter) || core_.unsubscribe(*session, filter) ? Reason::success
+                                                                                              : Reason::no_subscription_existed);
+  promise(PacketType::unsuback, answer, core_.durability.collected() != before);
   core_.take_turns(*this);
   return {};
 }

@@ -3,14 +3,17 @@
 
 #include <string>
 
-#include "broker/access.h"
+#include "broker/admission.h"
 #include "broker/budget.h"
+#include "broker/connection_flow.h"
+#include "broker/durability.h"
+#include "broker/keyed_subscriptions.h"
 #include "broker/login_places.h"
+#include "broker/publish_writer.h"
 #include "broker/session.h"
 #include "broker/shard.h"
 #include "broker/turns.h"
 #include "mqtt/connection.h"
-#include "sealmq/payload_guard.h"
 
 namespace sealmq::broker {
 
@@ -87,20 +90,26 @@ class Link final : public mqtt::Events {
   Result<> go_on_with_message();
 
   /// The guard's part in acknowledgements; null: it has none.
-  KeyRelay* relay() const { return guard != nullptr ? guard->relay() : nullptr; }
-  /// Nothing of what it sends is looked at for now.
-  bool is_held_back() const { return is_slowed() || preparing != nullptr; }
-  bool is_slowed() const { return slowed_until != 0 || waits_for_turn || waits_for_others; }
+  KeyRelay* relay() const { return writer.guard() != nullptr ? writer.guard()->relay() : nullptr; }
   bool is_v5() const { return connection.version() == mqtt::Version::v5; }
   /// For the log: the identifier, or the address before there is one.
   std::string_view label() const { return session != nullptr ? std::string_view(session->client_id) : peer.address; }
   /// What rights and policy depend on.
   Caller caller(Now at) const { return {proved, {.identity = identity, .client_id = bound_client_id}, at.steady, peer.is_own}; }
+  Origin origin(Now at) {
+    const bool has_id = session != nullptr && knows_its_id;
+    return {caller(at),
+            proved_by,
+            states,
+            {.client_id = has_id ? std::string_view(session->client_id) : std::string_view(),
+             .channel_binding = is_there(peer.channel_binding) ? Bytes(peer.channel_binding) : Bytes()}};
+  }
   /// Whose share of what is finite it takes: its identity's, or its address's.
   const std::string& party() const { return identity.empty() ? place() : identity; }
   const std::string& place() const { return peer.place.empty() ? peer.address : peer.place; }
 
   mqtt::Connection connection;
+  PublishWriter writer;  ///< with what seals the payloads of its messages
   const ConnectionId id;
   const Peer peer;
   std::string identity;                  ///< who logged in; empty: nobody, or not yet
@@ -110,38 +119,24 @@ class Link final : public mqtt::Events {
   bool is_hidden = peer.is_hidden;       ///< nobody on the way reads the payloads that it gets
   bool knows_its_id = true;              ///< false: MQTT 3 has no word for the client identifier that the broker has chosen
   bool is_bridge = false;                ///< says its CONNECT, by the highest bit of the protocol level
-  std::unique_ptr<PayloadGuard> guard;   ///< seals the payloads of its messages; null: they go as they are
   std::unique_ptr<PendingLogin> logging_in;
   std::unique_ptr<PendingMessage> preparing;
-  std::optional<LoginTry> trying;                                ///< of the message that is taken right now
-  std::vector<std::unique_ptr<ConnectionState>> states;          ///< of the schemes, by their index
-  std::vector<std::unique_ptr<Subscription>> own_subscriptions;  ///< those with receivers: they end with the connection
-  std::vector<std::pair<std::string, mqtt::QoS>> inboxes;        ///< topics that mean "this connection", which it has subscribed
+  std::optional<LoginTry> trying;  ///< of the message that is taken right now
+  SchemeStates states;
+  KeyedConnection keyed;
   Session* session = nullptr;
-  Now now;                             ///< of the call being handled
-  std::uint32_t in_flight = 0;         ///< QoS 1 and 2 messages sent on this connection and not finished
-  bool writable_told = false;          ///< stands in Effects::writable
-  std::size_t promised = 0;            ///< packets that wait for the store,
-  std::size_t publishes_promised = 0;  ///< and PUBLISH among them
-  TextMap<std::uint16_t> aliases;      ///< topic aliases in use towards the client
-  std::uint16_t alias_maximum = 0;
+  Now now;                      ///< of the call being handled
+  std::uint32_t in_flight = 0;  ///< QoS 1 and 2 messages sent on this connection and not finished
+  bool writable_told = false;   ///< stands in Effects::writable
+  WaitingAcks waiting_acks;
   bool ended = false;  ///< only its last bytes are still to be written
   Buffer moving;       ///< the CONNECT that belongs to another shard
   std::size_t moving_to = 0;
   std::uint32_t failures = 0;        ///< messages that failed verification,
   std::uint64_t failures_since = 0;  ///< since this steady moment
-  TokenBucket messages, bytes;       ///< that it may publish
-  std::uint64_t slowed_until = 0;    ///< steady; 0: it keeps to its rates
-  bool publishes = false;            ///< has sent a message,
-  bool was_promised = false;         ///< and one of QoS 1 or 2, or a retained one
-  std::uint64_t ends = UINT64_MAX;   ///< steady: the first quiet moment from then on is its last
-  bool waits_for_turn = false;       ///< Core::take_turns
-  bool waits_for_others = false;     ///< for shards that do not take its messages
-  bool owes_reading = false;         ///< it does not take our answers
-  bool is_read = true;               ///< as Effects::reading has told
-  std::uint64_t stalled_since = 0;   ///< steady: is owed bytes, and has taken none since; 0: all is well
-  std::size_t alias_bytes = 0;       ///< of `aliases`
-  std::size_t unsent = 0;            ///< kept by the transport
+  ConnectionFlow flow;
+  std::uint64_t ends = UINT64_MAX;  ///< steady: the first quiet moment from then on is its last
+  std::size_t unsent = 0;           ///< kept by the transport
   Charge charge;
 
  private:

@@ -424,7 +424,7 @@ Result<> Link::enter(const mqtt::Connect& packet, Proof proof) {
     answer.properties.maximum_packet_size = core_.settings.limits.maximum_packet_size;
     if (core_.settings.limits.topic_alias_maximum != 0)
       answer.properties.topic_alias_maximum = core_.settings.limits.topic_alias_maximum;
-    alias_maximum = std::min(packet.properties.topic_alias_maximum.value_or(0), core_.settings.topic_alias_maximum_out);
+    writer.use_aliases(std::min(packet.properties.topic_alias_maximum.value_or(0), core_.settings.topic_alias_maximum_out));
     std::uint16_t bound = core_.settings.maximum_keep_alive;
     if (bound != 0 && (packet.keep_alive == 0 || packet.keep_alive > bound))
       answer.properties.server_keep_alive = bound;  // [MQTT-3.1.2-21]; before MQTT 5 there is no word for it
@@ -435,8 +435,8 @@ Result<> Link::enter(const mqtt::Connect& packet, Proof proof) {
   answer.session_present = present;
   for (auto& entry : session->outgoing) entry.sent = false;
   core_.step(session->outgoing.size() + session->subscriptions.size());
-  core_.save(*session);
-  core_.recount(*session);
+  core_.durability.save(*session);
+  core_.durability.recount(*session);
   core_.tell_groups(*session, MemberEvent::What::present);
   connection.send(answer);
   if (connection.state() != mqtt::Connection::State::Open)
@@ -456,15 +456,14 @@ Result<> Link::protect(Proof proof) {
     case Hop::hrl1:
       return connection.protect_with(mqtt::records_by(crypto::HopRecords(key, crypto::HopEnd::broker, key_size)));
     case Hop::hpp1:
-      guard = std::make_unique<crypto::HopPayloads>(key, session->client_id, crypto::HopEnd::broker, key_size);
+      writer.protect_with(std::make_unique<crypto::HopPayloads>(key, session->client_id, crypto::HopEnd::broker, key_size));
       break;
     case Hop::ratchet:
-      guard = std::make_unique<crypto::RatchetPayloads>(key, crypto::HopEnd::broker, key_size);
+      writer.protect_with(std::make_unique<crypto::RatchetPayloads>(key, crypto::HopEnd::broker, key_size));
       break;
     case Hop::none:
-      guard = std::move(proof.who.guard);
+      writer.protect_with(std::move(proof.who.guard));
   }
-  alias_maximum = 0;  // an alias would be of use for the bytes that others get too
   return {};
 }
 

@@ -1,6 +1,4 @@
-// Topics under '$' that a scheme reads: messages whose real topic is hidden, and requests. A request may be granted a
-// subscription with a receiver of its own: a key for this subscriber, or a part in a group's. Such a subscription ends with its
-// connection, and its messages come on a topic that means "this connection" to everybody.
+// Topics under '$' that a scheme reads: messages whose real topic is hidden, and requests.
 #include <algorithm>
 
 #include "broker/core.h"
@@ -42,7 +40,7 @@ bool Core::prepare(Link& link, const mqtt::Publish& packet, Now now) {
     mqtt::Publish copy = packet;
     copy.properties.topic_alias.reset();
     mqtt::encode(copy, link.connection.version(), link.preparing->packet);
-    link.connection.hold();
+    link.flow.wait_for_work();
     link.preparing->scheme = i;
     link.preparing->tries_a_secret = tries;
     link.preparing->ticket = turns_[i].wait(link.place(), link.id);
@@ -77,14 +75,6 @@ void Core::work_is_over(const Job::Name& job) {
 
 // -- messages and requests -----------------------------------------------------------------------------------------------------
 
-Scene Core::scene(Link& link, std::size_t scheme, Preparation* prepared, Now now) {
-  if (link.states.size() <= scheme) link.states.resize(ports.schemes.size());
-  const Bytes binding = is_there(link.peer.channel_binding) ? Bytes(link.peer.channel_binding) : Bytes();
-  const bool has_id = link.session != nullptr && link.knows_its_id;
-  const std::string_view client_id = has_id ? std::string_view(link.session->client_id) : std::string_view();
-  return {now, access.directory(), &link.states[scheme], prepared, {client_id, binding}};
-}
-
 bool Core::is_state(std::string_view client_id, std::string_view topic, Bytes payload) {
   constexpr std::string_view before = "$SYS/broker/connection/", after = "/state";
   return topic.size() == before.size() + client_id.size() + after.size() && topic.starts_with(before) && topic.ends_with(after) &&
@@ -108,9 +98,9 @@ Core::Accepted Core::take_state(Link& link, const mqtt::Publish& packet, Now now
   view.publisher = link.session->name;
   view.party = link.party();
   if (view.retain) view.stamp = next_stamp(now);
-  const std::size_t before = changes.size();
+  const std::size_t before = durability.collected();
   publish(view, now);
-  return {Reason::success, changes.size() != before};
+  return {Reason::success, durability.collected() != before};
 }
 
 Core::Accepted Core::take_reserved(Link& link, const mqtt::Publish& packet, Preparation* prepared, Now now) {
@@ -139,12 +129,13 @@ Core::Accepted Core::take_reserved(Link& link, const mqtt::Publish& packet, Prep
   return {Reason::not_authorized};
 }
 
-Admission<Core::Accepted> Core::take_hidden(Link& link, const mqtt::Publish& packet, std::size_t scheme, Preparation* prepared,
+OrRefused<Core::Accepted> Core::take_hidden(Link& link, const mqtt::Publish& packet, std::size_t scheme, Preparation* prepared,
                                             Now now) {
   // Before it is opened: a scheme that has seen it would take the next try for a copy.
-  if (packet.qos != QoS::at_most_once && ports.budget != nullptr && !ports.budget->has_room())
+  if (packet.qos != QoS::at_most_once && !memory.has_room())
     return refused(Refusal::limit_reached, "memory is short", Reason::quota_exceeded);
-  auto opened = ports.schemes[scheme]->open({packet.topic, packet.payload}, this->scene(link, scheme, prepared, now));
+  auto opened =
+      ports.schemes[scheme]->open({packet.topic, packet.payload}, admission.scene(link.origin(now), scheme, prepared, now));
   if (!opened) return not_verified(opened.error());
   std::string_view topic = (*opened)->topic;
   if (!mqtt::is_topic_name(topic) || topic.starts_with('$') || mqtt::levels(topic) > settings.maximum_levels)
@@ -152,18 +143,18 @@ Admission<Core::Accepted> Core::take_hidden(Link& link, const mqtt::Publish& pac
   const TopicRule* rule = access.rule(topic);
   if (rule == nullptr || !rule->publish.contains(scheme))
     return refused(Refusal::topic_not_allowed, "no rule for the real topic");
-  auto admitted = entitle(link, *std::move(opened), scheme, packet.payload, packet.qos, now);
+  auto admitted = admission.entitle(link.origin(now), *std::move(opened), scheme, packet.payload, packet.qos, now);
   if (!admitted) return tl::unexpected(admitted.error());
   return pass_on(link, packet, *admitted, now);
 }
 
-Admission<Core::Accepted> Core::answer_request(Link& link, const mqtt::Publish& packet, std::size_t scheme, Preparation* prepared,
+OrRefused<Core::Accepted> Core::answer_request(Link& link, const mqtt::Publish& packet, std::size_t scheme, Preparation* prepared,
                                                Now now) {
   BrokerScheme& its = *ports.schemes[scheme];
-  auto read = its.read_request({packet.topic, packet.payload}, this->scene(link, scheme, prepared, now));
+  auto read = its.read_request({packet.topic, packet.payload}, admission.scene(link.origin(now), scheme, prepared, now));
   if (!read) return not_verified(read.error());
   Asked asked = std::move(*read).release();
-  Admission<std::monostate> granted;
+  OrRefused<std::monostate> granted;
   Subscription* with_retained = nullptr;
   if (asked.what == Asked::What::publishing) {
     granted = grant_publishing(link, scheme, asked, now);
@@ -176,10 +167,10 @@ Admission<Core::Accepted> Core::answer_request(Link& link, const mqtt::Publish& 
     else
       granted = tl::unexpected(subscription.error());
   } else {
-    granted = judge_once(asked.mark, "a copy of a request", now);
+    granted = admission.judge_once(asked.mark, "a copy of a request", now);
   }
   if (!granted) return tl::unexpected(granted.error());
-  if (!asked.reply.empty()) send_frame(link, its.reply_topic(), asked.reply);
+  if (!asked.reply.empty()) send_frame(link.id, its.reply_topic(), asked.reply);
   if (with_retained != nullptr && with_retained->share == nullptr) owe_retained(*with_retained, now);
   if (!asked.refusal && link.trying) link.trying->is(LoginGate::Outcome::succeeded);
   if (asked.refusal) {
@@ -191,19 +182,19 @@ Admission<Core::Accepted> Core::answer_request(Link& link, const mqtt::Publish& 
   return Accepted{Reason::success, true};
 }
 
-Admission<std::monostate> Core::grant_publishing(Link& link, std::size_t scheme, const Asked& asked, Now now) {
+OrRefused<std::monostate> Core::grant_publishing(Link& link, std::size_t scheme, const Asked& asked, Now now) {
   if (asked.identity == nullptr) return refused(Refusal::author_not_listed, "who wants to publish is not on the list");
   if (asked.identity->status == Status::revoked) return refused(Refusal::author_revoked, asked.identity->name + " is revoked");
   if (!mqtt::is_topic_name(asked.topic) || access.may_publish(asked.identity, scheme, asked.topic, link.caller(now)).empty())
     return refused(Refusal::topic_not_allowed, asked.identity->name + " may not publish here");
-  if (auto judged = judge_once(asked.mark, "a copy of a request", now); !judged) return judged;
+  if (auto judged = admission.judge_once(asked.mark, "a copy of a request", now); !judged) return judged;
   hear(*link.session, asked.identity->name);
   return {};
 }
 
-// -- subscriptions with receivers ----------------------------------------------------------------------------------------------
+// -- subscriptions with keys ---------------------------------------------------------------------------------------------------
 
-Admission<std::monostate> Core::grant_own(Link& link, std::size_t scheme, Asked& asked, Now now) {
+OrRefused<std::monostate> Core::grant_own(Link& link, std::size_t scheme, Asked& asked, Now now) {
   std::string_view filter = asked.topic;
   if (!mqtt::is_topic_filter(filter) || filter.starts_with('$'))
     return refused(Refusal::subscription_refused, "not a topic filter for messages", Reason::topic_name_invalid);
@@ -213,135 +204,27 @@ Admission<std::monostate> Core::grant_own(Link& link, std::size_t scheme, Asked&
   if (!may) return tl::unexpected(may.error());
   const Identity* subscriber = may->identity;
   if (auto room = has_room_for_subscription(link, filter); !room) return room;
-  // Asking again renews the key.
-  auto same = std::ranges::find_if(link.own_subscriptions, [&](const auto& other) {
-    return other->scheme == scheme && other->filter == filter &&
-           (other->subscriber == nullptr ? subscriber == nullptr
-                                         : subscriber != nullptr && *other->subscriber == subscriber->name);
-  });
-  if (same != link.own_subscriptions.end())
-    forget_own(link, static_cast<std::size_t>(same - link.own_subscriptions.begin()));
-  else if (link.own_subscriptions.size() >= settings.maximum_receivers)
+  KeyedSubscriptions::Wanted wanted{filter, scheme, subscriber, std::move(asked.receiver)};
+  if (!keyed_.add(link.keyed, *link.session, std::move(wanted), link.caller(now), link.party(), now))
     return refused(Refusal::limit_reached, "too many subscriptions", Reason::quota_exceeded);
-
-  auto made = std::make_unique<Subscription>();
-  made->session = link.session;
-  made->filter = filter;
-  made->scheme = static_cast<std::uint8_t>(scheme);
-  if (subscriber != nullptr) made->subscriber = std::make_shared<const std::string>(subscriber->name);
-  made->receiver = std::move(asked.receiver);
-  if (made->receiver->pace() != 0)
-    made->paced = std::make_unique<Paced>(Paced{.waiting = {}, .next = now.steady + made->receiver->pace()});
-  made->receiver->may_share(access.may_share(subscriber, scheme, filter, link.caller(now)));
-  made->kind = kinds.use(filter, link.party(), link.session->kinds);
-  account_first(*made, link.party());
-  tree.add(*made);
-  account_tree();
-  ++counters.subscriptions;
-  link.own_subscriptions.push_back(std::move(made));
   if (subscriber != nullptr) hear(*link.session, subscriber->name);
   return {};
 }
 
-void Core::forget_own(Link& link, std::size_t place) {
-  // A queued message may keep the receiver for a while, but not in its group.
-  link.own_subscriptions[place]->receiver->may_share(false);
-  tree.remove(*link.own_subscriptions[place]);
-  link.own_subscriptions.erase(link.own_subscriptions.begin() + static_cast<std::ptrdiff_t>(place));
-  account_tree();
-  --counters.subscriptions;
-}
-
 void Core::forget_connection(Link& link, Session& session) {
-  while (!link.own_subscriptions.empty()) forget_own(link, link.own_subscriptions.size() - 1);
+  keyed_.end_all(link.keyed, session);
   link.states.clear();
-  std::erase_if(session.queue, [&](const Delivery& delivery) {
-    if (delivery.receiver == nullptr) return false;
-    session.queued_bytes -= delivery.message->size();
-    return true;
-  });
-  session.outgoing.erase_if([](const auto& entry) { return entry.message.receiver != nullptr; });
 }
 
-std::size_t Core::forget_receivers(Link& link, std::string_view identity, std::uint64_t& left_groups) {
-  std::size_t ended = 0;
-  for (std::size_t i = link.own_subscriptions.size(); i-- > 0;) {
-    const Subscription& subscription = *link.own_subscriptions[i];
-    if (subscription.subscriber == nullptr || *subscription.subscriber != identity) continue;
-    if (subscription.receiver->group() != nullptr) ++left_groups;
-    forget_own(link, i);
-    ++ended;
-  }
-  for (auto& state : link.states)
-    if (state != nullptr) state->forget(identity);
+std::size_t Core::forget_keyed(Link& link, std::string_view identity, std::uint64_t& left_groups) {
+  const std::size_t ended = keyed_.end_of(link.keyed, identity, left_groups);
+  link.states.forget(identity);
   return ended;
 }
 
-void Core::review_receivers() {
-  for (auto& slot : slots_) {
-    if (slot.link == nullptr || slot.link->ended) continue;
-    Link& link = *slot.link;
-    for (std::size_t i = link.own_subscriptions.size(); i-- > 0;) {
-      const Subscription& its = *link.own_subscriptions[i];
-      const Identity* subscriber = its.subscriber != nullptr ? access.directory().find(*its.subscriber) : nullptr;
-      if (subscriber != nullptr && subscriber->status == Status::revoked) continue;  // revoke() follows, and tells what it ended
-      const Caller caller = link.caller(link.now);
-      if ((its.subscriber != nullptr && subscriber == nullptr) ||
-          !access.may_subscribe(subscriber, its.scheme, its.filter, QoS::exactly_once, caller))
-        forget_own(link, i);
-      else
-        its.receiver->may_share(access.may_share(subscriber, its.scheme, its.filter, caller));
-    }
-  }
-}
-
-void Core::tick_receivers(Link& link, Now now) {
-  for (std::size_t i = link.own_subscriptions.size(); i-- > 0;) {
-    if (link.own_subscriptions[i]->receiver->has_ended(now))
-      forget_own(link, i);
-    else if (link.own_subscriptions[i]->paced != nullptr)
-      send_paced(*link.own_subscriptions[i], now);
-    else
-      send_due(link, *link.own_subscriptions[i]->receiver, now);
-  }
-}
-
-// -- receivers that keep a pace. Called once a second and never because a message came, or the time of a frame would tell of it.
-
-void Core::queue_paced(Subscription& subscription, Publication& publication) {
-  constexpr std::size_t most_waiting = 64;
-  constexpr std::size_t most_bytes = 256 * 1024;
-  auto& waiting = subscription.paced->waiting;
-  const auto& message = publication.keep();
-  std::size_t bytes = message->size();
-  for (const Delivery& delivery : waiting) bytes += delivery.message->size();
-  if (waiting.size() >= most_waiting || bytes > most_bytes || !has_room_to_wait()) return drop(Drop::queue_full);
-  waiting.push_back({message, 0, 0, QoS::at_most_once, false, subscription.scheme, subscription.subscriber, {}, 0, {}});
-}
-
-void Core::send_paced(Subscription& subscription, Now now) {
-  Receiver& receiver = *subscription.receiver;
-  Paced& paced = *subscription.paced;
-  Link& link = *subscription.session->link;
-  if (now.steady < paced.next || inbox(link, receiver.topic()) == nullptr) return;
-  paced.next = std::max(paced.next + receiver.pace(), now.steady);
-  while (!paced.waiting.empty()) {
-    const Delivery delivery = std::move(paced.waiting.front());
-    paced.waiting.pop_front();
-    const bool is_expired = delivery.message->view().expires <= now.steady;
-    if (is_expired || !still_entitled(*subscription.session, delivery, now)) {
-      drop(is_expired ? Drop::expired : Drop::not_entitled);
-      continue;
-    }
-    begin_message();
-    if (const Buffer* frame = seal(delivery.message->view(), subscription.scheme, &receiver, now)) {
-      ++counters.delivered;
-      return send_frame(link, receiver.topic(), *frame);
-    }
-    drop(Drop::cannot_seal);
-  }
-  Buffer cover;
-  if (receiver.next_due(now, cover)) send_frame(link, receiver.topic(), cover);
+void Core::review_keyed() {
+  for (auto& slot : slots_)
+    if (slot.link != nullptr && !slot.link->ended) keyed_.review(slot.link->keyed, slot.link->caller(slot.link->now));
 }
 
 // -- "this connection"
@@ -352,43 +235,12 @@ bool Core::is_reply_topic(std::string_view topic) const {
          std::ranges::any_of(ports.schemes, [&](const auto& scheme) { return scheme->reply_topic() == topic; });
 }
 
-const std::pair<std::string, QoS>* Core::inbox(const Link& link, std::string_view topic) const {
-  auto at = std::ranges::find(link.inboxes, topic, &std::pair<std::string, QoS>::first);
-  return at == link.inboxes.end() ? nullptr : &*at;
-}
-
-Admission<Core::Granted> Core::open_inbox(Link& link, const mqtt::SubscribeEntry& entry) {
-  close_inbox(link, entry.filter);
-  link.inboxes.emplace_back(entry.filter, entry.options.qos);
-  return Granted{nullptr, true, entry.options.qos};
-}
-
-bool Core::close_inbox(Link& link, std::string_view filter) {
-  return std::erase_if(link.inboxes, [&](const auto& inbox) { return inbox.first == filter; }) > 0;
-}
-
-void Core::send_due(Link& link, Receiver& receiver, Now now) {
-  if (inbox(link, receiver.topic()) == nullptr) return;
-  Buffer frame;
-  while (receiver.next_due(now, frame)) {
-    send_frame(link, receiver.topic(), frame);
-    frame.clear();
-  }
-}
-
-// Not kept for a client that does not read: it has to ask again then, as after a lost connection.
-void Core::send_frame(Link& link, std::string_view topic, Bytes payload) {
-  if (link.ended || inbox(link, topic) == nullptr || link.connection.outbox().size() >= outbox_limit()) return;
-  mqtt::Publish packet;
-  packet.topic = topic;
-  packet.payload = payload;
-  Buffer sealed;
-  if (link.guard != nullptr) {
-    if (!link.guard->seal(topic, payload, link.now, sealed)) return drop(Drop::cannot_seal);
-    packet.payload = sealed;
-  }
-  link.connection.send(packet);
-  tell_writable(link);
+void Core::send_frame(ConnectionId connection, std::string_view topic, Bytes payload) {
+  Link* link = find(connection);
+  if (link == nullptr || link->ended || link->keyed.inbox(topic) == nullptr) return;
+  if (link->connection.outbox().size() >= memory.outbox_limit()) return;
+  if (!link->writer.write_frame(topic, payload, link->now)) return drop(Drop::cannot_seal);
+  tell_writable(*link);
 }
 
 }  // namespace sealmq::broker

@@ -18,10 +18,13 @@ static std::string_view topics_of(std::string_view filter) {
   return shared ? shared->filter : filter;
 }
 
-Admission<Core::Granted> Core::subscribe(Link& link, const mqtt::SubscribeEntry& entry, const mqtt::Properties& properties,
+OrRefused<Core::Granted> Core::subscribe(Link& link, const mqtt::SubscribeEntry& entry, const mqtt::Properties& properties,
                                          Now now) {
   step(steps_of_a_filter);
-  if (is_reply_topic(entry.filter)) return open_inbox(link, entry);
+  if (is_reply_topic(entry.filter)) {
+    link.keyed.open_inbox(entry.filter, entry.options.qos);
+    return Granted{nullptr, true, entry.options.qos};
+  }
   if (auto shape = check_shape(entry.filter); !shape) return tl::unexpected(shape.error());
   if (link.relay() != nullptr && entry.options.qos != mqtt::QoS::exactly_once)
     return refused(Refusal::subscription_refused, "all messages of this login have QoS 2", Reason::implementation_specific_error);
@@ -31,21 +34,21 @@ Admission<Core::Granted> Core::subscribe(Link& link, const mqtt::SubscribeEntry&
     if (scheme.subscribe_property().empty()) continue;
     for (const auto& user : properties.user) {
       if (user.name != scheme.subscribe_property()) continue;
-      auto asked = scheme.read_subscribe(user.value, entry.filter, scene(link, i, nullptr, now));
+      auto asked = scheme.read_subscribe(user.value, entry.filter, admission.scene(link.origin(now), i, nullptr, now));
       if (!asked) continue;
       if (!*asked) return refused(Refusal::verification_failed, asked->error().what);
       return grant(link, entry.filter, entry.options, identifier, i, &***asked, now);
     }
   }
   std::size_t scheme = ports.schemes.size() - 1;
-  const bool has_own = link.proved_by && is_of_login_[*link.proved_by];
+  const bool has_own = link.proved_by && access.is_of_login(*link.proved_by);
   if (has_own && access.may_subscribe(access.directory().find(link.identity), *link.proved_by, topics_of(entry.filter),
                                       entry.options.qos, link.caller(now)))
     scheme = *link.proved_by;
   return grant(link, entry.filter, entry.options, identifier, scheme, nullptr, now);
 }
 
-Admission<Core::Subscriber> Core::may_subscribe(const Link& link, std::string_view filter, std::size_t scheme, mqtt::QoS wanted,
+OrRefused<Core::Subscriber> Core::may_subscribe(const Link& link, std::string_view filter, std::size_t scheme, mqtt::QoS wanted,
                                                 const Asked* asked, Now now) {
   const bool by_connection = asked == nullptr || asked->by_connection;
   const Identity* subscriber = by_connection ? access.directory().find(link.identity) : asked->identity;
@@ -61,35 +64,35 @@ Admission<Core::Subscriber> Core::may_subscribe(const Link& link, std::string_vi
   const auto qos = access.may_subscribe(subscriber, scheme, topics, wanted, link.caller(now));
   if (!qos) return refused(Refusal::subscription_refused, "no right to any topic of this filter");
   for (std::size_t i = 0; i < ports.schemes.size(); ++i)
-    if (is_restricted_[i] && access.is_offered(i) && !ports.schemes[i]->may_get(link.identity, topics))
+    if (access.is_restricted(i) && access.is_offered(i) && !ports.schemes[i]->may_get(link.identity, topics))
       return refused(Refusal::subscription_refused, "the filter names another receiver");
   if (asked != nullptr) {
     bool repeat = false;
-    if (auto judged = judge_replay(asked->mark, repeat, now); !judged) return tl::unexpected(judged.error());
+    if (auto judged = admission.judge_replay(asked->mark, repeat, now); !judged) return tl::unexpected(judged.error());
     if (repeat) return refused(Refusal::replay, "a copy of a subscription");
   }
   return Subscriber{subscriber, *qos};
 }
 
-Admission<std::monostate> Core::has_room_for_subscription(const Link& link, std::string_view filter) const {
+OrRefused<std::monostate> Core::has_room_for_subscription(const Link& link, std::string_view filter) const {
   const std::string& party = link.party();
-  if (!Shares::may_take(mqtt::levels(filter), node_places.of(party), tree.nodes(), settings.maximum_topic_nodes))
+  if (!memory.has_room_in_tree(filter, party, tree.nodes()))
     return refused(Refusal::limit_reached, "the tree of subscriptions is full", Reason::quota_exceeded);
-  if (!has_room_to_last(lasting_cost(filter), party))
+  if (!memory.has_room_to_last(MemoryLimits::lasting_cost(filter), party))
     return refused(Refusal::limit_reached, "memory is short", Reason::quota_exceeded);
   if (const char* lack = kinds.lacks_room_for(topics_of(filter), party, link.session->kinds))
     return refused(Refusal::limit_reached, lack, Reason::quota_exceeded);
   return {};
 }
 
-Admission<std::monostate> Core::check_shape(std::string_view filter) const {
+OrRefused<std::monostate> Core::check_shape(std::string_view filter) const {
   if (mqtt::levels(filter) > settings.maximum_levels ||
       static_cast<std::size_t>(std::ranges::count(filter, '+')) > settings.maximum_wildcards)
     return refused(Refusal::limit_reached, "a filter with too many levels or wildcards", Reason::topic_filter_invalid);
   return {};
 }
 
-Admission<Core::Granted> Core::grant(Link& link, std::string_view filter, mqtt::SubscriptionOptions options,
+OrRefused<Core::Granted> Core::grant(Link& link, std::string_view filter, mqtt::SubscriptionOptions options,
                                      std::uint32_t identifier, std::size_t scheme, const Asked* asked, Now now) {
   auto may = may_subscribe(link, filter, scheme, options.qos, asked, now);
   if (!may) return tl::unexpected(may.error());
@@ -112,7 +115,7 @@ Admission<Core::Granted> Core::grant(Link& link, std::string_view filter, mqtt::
     made->filter = filter;
     if (shared) made->share = std::make_shared<const std::string>(filter);
     made->kind = kinds.use(topics_of(filter), link.party(), session.kinds);
-    account_first(*made, link.party());
+    memory.account_first(*made, link.party());
     at = session.subscriptions.emplace(made->filter, std::move(made)).first;
     if (!shared) tree.add(*at->second);
     account_tree();
@@ -124,9 +127,9 @@ Admission<Core::Granted> Core::grant(Link& link, std::string_view filter, mqtt::
   subscription.scheme = static_cast<std::uint8_t>(scheme);
   subscription.subscriber = subscriber != nullptr ? std::make_shared<const std::string>(subscriber->name) : nullptr;
   if (subscriber != nullptr) hear(session, subscriber->name);
-  recount(session);
+  durability.recount(session);
   if (shared) tell_group(subscription, MemberEvent::What::present);  // also because its identity or scheme may be another one
-  save(subscription);
+  durability.save(subscription);
   return Granted{&subscription, is_new, options.qos};
 }
 
@@ -136,7 +139,7 @@ bool Core::unsubscribe(Session& session, std::string_view filter) {
   if (at == session.subscriptions.end()) return false;
   forget(session, *at->second);
   session.subscriptions.erase(at);
-  recount(session);
+  durability.recount(session);
   return true;
 }
 
@@ -147,7 +150,7 @@ void Core::forget(Session& session, Subscription& subscription) {
     tell_group(subscription, MemberEvent::What::left);
   account_tree();
   forget_retained(subscription);
-  if (session.saved) change(SubscriptionEnded{session.number, subscription.filter});
+  if (session.saved) durability.change(SubscriptionEnded{session.number, subscription.filter});
   --counters.subscriptions;
 }
 
@@ -158,7 +161,7 @@ void Core::tell_group(const Subscription& subscription, MemberEvent::What what) 
   Parcel parcel;
   parcel.to = owner;
   parcel.member = std::make_shared<const MemberEvent>(std::move(event));
-  hand_over(std::move(parcel));
+  flow.hand_over(std::move(parcel));
 }
 
 void Core::tell_groups(const Session& session, MemberEvent::What what) {
