@@ -50,6 +50,7 @@ class ConnectionFlow {
     connection_.hold();
     waits_for_work_ = true;
   }
+  bool waits_for_work() const { return waits_for_work_; }
   void end_waiting_for_work() { waits_for_work_ = false; }
 
   // -- what it takes of what it is owed

@@ -42,8 +42,7 @@ Core::Core(std::size_t index_, std::size_t count_, Settings settings_, Ports por
       settings(settings_),
       ports(std::move(ports_)),
       access(ports.schemes, std::move(policy), std::move(directory)),
-      retained(settings.maximum_retained, settings.maximum_retained_bytes, ports.budget),
-      turns_(ports.schemes.size(), Turns(settings.maximum_preparations_of_address, settings.maximum_preparations)) {}
+      retained(settings.maximum_retained, settings.maximum_retained_bytes, ports.budget) {}
 
 Session* Core::find(Number session) {
   auto at = by_number.find(session);
@@ -98,14 +97,14 @@ void Core::receive(Link& link, Bytes bytes, Now now) {
 void Core::finish(const Job::Name& job, Now now) {
   flow.begin_turn(steps());
   if (job.kind == Job::Kind::message) {
-    work_is_over(job);
+    background_jobs.over(job, now);
   } else {
     login_turns_.over(job.address);
     begin_logins();
   }
   Link* link = find(job.connection);
   if (link == nullptr || link->ended) return;
-  bool is_awaited = job.kind == Job::Kind::login ? link->logging_in != nullptr : link->preparing != nullptr;
+  bool is_awaited = job.kind == Job::Kind::login ? link->logging_in != nullptr : background_jobs.is_waiting(link->id);
   if (!is_awaited) return;
   link->now = now;
   if (job.kind == Job::Kind::login && link->logging_in->answer_at > now.steady) {
@@ -157,8 +156,7 @@ void Core::end(Link& link, Ending ending, bool with_will, Now now) {
     link.logging_in.reset();
   }
   effects.closing.push_back(link.id);
-  if (link.preparing != nullptr) turns_[link.preparing->scheme].leave(link.place(), link.preparing->ticket);
-  link.preparing.reset();
+  background_jobs.leave(link.id);
   link.flow.end_waiting_for_work();
   Session* session = std::exchange(link.session, nullptr);
   if (session == nullptr) return;
@@ -336,7 +334,7 @@ bool Core::has_run_out(Link& link, Now now) {
 
 /// Keys that cannot be changed protect no connection for ever; a moment at which nothing is lost is waited for.
 bool Core::has_lasted(Link& link, Now now) {
-  if (link.session == nullptr || now.steady < link.ends || link.preparing != nullptr || link.flow.is_slowed()) return false;
+  if (link.session == nullptr || now.steady < link.ends || link.flow.waits_for_work() || link.flow.is_slowed()) return false;
   if (!link.connection.outbox().empty() || link.session->outgoing.size() != 0) return false;
   link.connection.disconnect(mqtt::Reason::maximum_connect_time);
   tell_writable(link);
@@ -436,13 +434,39 @@ void Core::lose(Number number, Now now) {
     end_session(*session, mqtt::Reason::implementation_specific_error, Ending::error, true, now);
 }
 
+// -- what schemes have of a connection -----------------------------------------------------------------------------------------
+
+void Core::forget_connection(Link& link, Session& session) {
+  keyed_.end_all(link.keyed, session);
+  link.states.clear();
+}
+
+std::size_t Core::forget_keyed(Link& link, std::string_view identity, std::uint64_t& left_groups) {
+  const std::size_t ended = keyed_.end_of(link.keyed, identity, left_groups);
+  link.states.forget(identity);
+  return ended;
+}
+
+void Core::review_keyed() {
+  for (auto& slot : slots_)
+    if (slot.link != nullptr && !slot.link->ended) keyed_.review(slot.link->keyed, slot.link->caller(slot.link->now));
+}
+
+void Core::send_frame(ConnectionId connection, std::string_view topic, Bytes payload) {
+  Link* link = find(connection);
+  if (link == nullptr || link->ended || link->keyed.inbox(topic) == nullptr) return;
+  if (link->connection.outbox().size() >= memory.outbox_limit()) return;
+  if (!link->writer.write_frame(topic, payload, link->now)) return drop(Drop::cannot_seal);
+  tell_writable(*link);
+}
+
 // -- limits --------------------------------------------------------------------------------------------------------------------
 
 void Core::account(Link& link) {
   const mqtt::Connection& c = link.connection;
   std::size_t changing = c.kept() + c.unwritten_memory() + link.unsent + link.writer.memory() + link.states.memory();
-  if (link.preparing != nullptr) changing += 2 * link.preparing->packet.capacity();  // the job has a part of it
-  if (link.logging_in != nullptr) changing += 3 * link.logging_in->connect.size();   // its login and the job have copies
+  if (link.flow.waits_for_work()) changing += background_jobs.memory(link.id);
+  if (link.logging_in != nullptr) changing += 3 * link.logging_in->connect.size();  // its login and the job have copies
   memory.account(link.charge, link.peer.memory, changing);
 }
 

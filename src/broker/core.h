@@ -13,6 +13,7 @@
 #include "broker/login_places.h"
 #include "broker/publish_encoder.h"
 #include "broker/retained.h"
+#include "broker/scheme_requests.h"
 #include "broker/shard.h"
 #include "broker/shared_groups.h"
 #include "broker/topic_tree.h"
@@ -81,19 +82,17 @@ class Core final : Durability::AckSender, FlowControl::Connections, KeyedSubscri
 
   // -- publishing.cpp: what comes in
 
-  struct Accepted {
-    mqtt::Reason reason;  ///< what the acknowledgement says
-    bool relies = false;  ///< on changes that may not be stored yet
-  };
   /// Somebody's message or request came through the session.
   void hear(Session& session, const std::string& name);
   /// A client's PUBLISH: admitted, stored if retained, delivered.
-  Accepted accept(Link& link, const mqtt::Publish& packet, Preparation* prepared, Now now);
+  Accepted accept(Link& link, const mqtt::Publish& packet, BackgroundJobs::Finished* finished, Now now);
   /// `$SYS/broker/connection/CLIENT/state`, the one topic under $SYS that a client may publish to, and this client alone: what
   /// bridges say of themselves, by a Will and retained, as mosquitto's do without being asked. Policy decides whether it is
   /// passed on; if not, it is taken and forgotten.
   static bool is_state(std::string_view client_id, std::string_view topic, Bytes payload);
   bool passes_on_state(std::string_view topic) const;
+  Accepted pass_on(Link& link, const mqtt::Publish& packet, const Admission::Admitted& admitted, Now now);
+  void send_frame(ConnectionId connection, std::string_view topic, Bytes payload) override;
   /// `client_id`: of the client whose Will it is; the link has no session yet.
   OrRefused<PendingWill> admit_will(Link& link, std::string_view client_id, const mqtt::Will& will, Now now);
   struct Granted {
@@ -105,6 +104,8 @@ class Core final : Durability::AckSender, FlowControl::Connections, KeyedSubscri
   // -- subscriptions.cpp
 
   OrRefused<Granted> subscribe(Link& link, const mqtt::SubscribeEntry& entry, const mqtt::Properties& properties, Now now);
+  /// What a scheme's request asks for; null: one with a key of its own.
+  OrRefused<Subscription*> subscribe(Link& link, std::size_t scheme, Asked& asked, mqtt::QoS qos, Now now);
   bool unsubscribe(Session& session, std::string_view filter);
   void forget(Session& session, Subscription& subscription);
   /// To the shard that owns the group.
@@ -113,11 +114,6 @@ class Core final : Durability::AckSender, FlowControl::Connections, KeyedSubscri
   /// Counts, tells the journal, and ends a connection that fails too often.
   void refuse(Link& link, const Refused& refused, Now now, bool may_disconnect = true);
 
-  // -- reserved.cpp: topics under '$'
-
-  bool is_taken(std::size_t scheme, const Incoming& incoming) const;
-  /// True if the message has a slow part: it has been begun, and the connection waits for it.
-  bool prepare(Link& link, const mqtt::Publish& packet, Now now);
   /// Takes away what ends with the connection.
   void forget_connection(Link& link, Session& session);
   /// Whatever rights or policy have taken away since.
@@ -179,6 +175,8 @@ class Core final : Durability::AckSender, FlowControl::Connections, KeyedSubscri
   std::uint64_t last_tick = 0;
   Durability durability{settings, index, count, ports.replays, ports.lasting_subscriptions, *this};
   Admission admission{settings, ports.schemes, access, ports.replays, ports.misuse};
+  BackgroundJobs background_jobs{settings, ports.schemes.size(), ports.gate, effects};
+  SchemeRequests scheme_requests{{settings, ports.schemes, access, admission, memory, background_jobs, ports.gate}};
   LoginPlaces login_places{settings.maximum_logins};  // of those that are not decided
 
  private:
@@ -211,7 +209,6 @@ class Core final : Durability::AckSender, FlowControl::Connections, KeyedSubscri
   };
   // publishing.cpp
   PendingWill keep_will(const Link& link, std::string_view client_id, MessageView view, const mqtt::Will& will);
-  Accepted pass_on(Link& link, const mqtt::Publish& packet, const Admission::Admitted& admitted, Now now);
 
   // subscriptions.cpp
   struct Subscriber {
@@ -226,20 +223,11 @@ class Core final : Durability::AckSender, FlowControl::Connections, KeyedSubscri
   OrRefused<Granted> grant(Link& link, std::string_view filter, mqtt::SubscriptionOptions options, std::uint32_t identifier,
                            std::size_t scheme, const Asked* asked, Now now);
 
-  // reserved.cpp
   Accepted take_state(Link& link, const mqtt::Publish& packet, Now now);
-  Accepted take_reserved(Link& link, const mqtt::Publish& packet, Preparation* prepared, Now now);
-  OrRefused<Accepted> take_hidden(Link& link, const mqtt::Publish& packet, std::size_t scheme, Preparation* prepared, Now now);
-  OrRefused<Accepted> answer_request(Link& link, const mqtt::Publish& packet, std::size_t scheme, Preparation* prepared, Now now);
-  OrRefused<std::monostate> grant_own(Link& link, std::size_t scheme, Asked& asked, Now now);
-  OrRefused<std::monostate> grant_publishing(Link& link, std::size_t scheme, const Asked& asked, Now now);
-  bool is_reply_topic(std::string_view topic) const;
+  OrRefused<std::monostate> grant_keyed(Link& link, std::size_t scheme, Asked& asked, Now now);
   bool may_still_get(const Session& session, const Delivery& delivery, Now now) const override {
     return still_entitled(session, delivery, now).has_value();
   }
-  void send_frame(ConnectionId connection, std::string_view topic, Bytes payload) override;
-  void begin_work(std::size_t scheme);
-  void work_is_over(const Job::Name& job);
 
   // delivery.cpp
   bool spread(Publication& publication, Now now);
@@ -313,7 +301,6 @@ class Core final : Durability::AckSender, FlowControl::Connections, KeyedSubscri
   std::vector<Slot> slots_;
   std::vector<std::uint32_t> free_slots_;
   Turns login_turns_{most_logins_of_address, most_logins_at_work};
-  std::vector<Turns> turns_;  // of messages that are prepared; by scheme, so that dear work does not hold up cheap
   static constexpr std::size_t most_logins_of_address = 8, most_logins_at_work = 16;
   StepCounter steps_;
   std::uint64_t stamp_ = 0;

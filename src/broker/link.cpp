@@ -101,27 +101,25 @@ Result<> Link::on(const mqtt::Publish& packet) {
 }
 
 Result<> Link::admit(const mqtt::Publish& packet) {
-  if (core_.prepare(*this, packet, now)) return {};
+  if (core_.scheme_requests.begin_work({id, place(), peer.address}, packet, connection.version(), now)) {
+    flow.wait_for_work();
+    return {};
+  }
   return take(packet, nullptr);
 }
 
 Result<> Link::go_on_with_message() {
-  auto waited = std::move(preparing);
+  auto finished = core_.background_jobs.take(id);
   flow.end_waiting_for_work();
-  auto header = TRY(mqtt::decode_header(waited->packet, connection.version()));
-  auto packet = TRY(mqtt::decode_publish(header->flags, Bytes(waited->packet).subspan(header->size), connection.version()));
-  trying = std::move(waited->work->attempt);
-  if (waited->work->done) {
-    auto taken = take(packet, waited->work->preparation.get());
-    trying.reset();
-    return taken;
-  }
+  auto header = TRY(mqtt::decode_header(finished.packet, connection.version()));
+  auto packet = TRY(mqtt::decode_publish(header->flags, Bytes(finished.packet).subspan(header->size), connection.version()));
+  if (finished.done) return take(packet, &finished);
   core_.refuse(*this, {Refusal::limit_reached, Reason::quota_exceeded, "too many messages are being worked on"}, now);
   return answer(packet, Reason::quota_exceeded, false);
 }
 
-Result<> Link::take(const mqtt::Publish& packet, Preparation* prepared) {
-  auto [reason, relies] = core_.accept(*this, packet, prepared, now);
+Result<> Link::take(const mqtt::Publish& packet, BackgroundJobs::Finished* finished) {
+  auto [reason, relies] = core_.accept(*this, packet, finished, now);
   core_.take_turns(*this);
   return answer(packet, reason, relies);
 }

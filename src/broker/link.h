@@ -4,6 +4,7 @@
 #include <string>
 
 #include "broker/admission.h"
+#include "broker/background_jobs.h"
 #include "broker/budget.h"
 #include "broker/connection_flow.h"
 #include "broker/durability.h"
@@ -50,20 +51,6 @@ struct LoginKind {
   Access::Login with(Factors factors, std::string_view who) const {
     return {name, profile, factors, !transport_identity.empty() && transport_identity == who, by_card};
   }
-};
-
-/// A PUBLISH whose slow part is being worked on.
-struct PendingMessage {
-  struct Work {
-    std::unique_ptr<Preparation> preparation;
-    std::optional<LoginTry> attempt;  ///< if it tries a secret
-    bool done = false;
-  };
-  Buffer packet;
-  std::shared_ptr<Work> work;
-  std::size_t scheme = 0;  ///< in whose line it waits
-  Turns::Ticket ticket = 0;
-  bool tries_a_secret = false;  ///< BrokerScheme::tries_a_secret
 };
 
 class Link final : public mqtt::Events {
@@ -120,8 +107,6 @@ class Link final : public mqtt::Events {
   bool knows_its_id = true;              ///< false: MQTT 3 has no word for the client identifier that the broker has chosen
   bool is_bridge = false;                ///< says its CONNECT, by the highest bit of the protocol level
   std::unique_ptr<PendingLogin> logging_in;
-  std::unique_ptr<PendingMessage> preparing;
-  std::optional<LoginTry> trying;  ///< of the message that is taken right now
   SchemeStates states;
   KeyedConnection keyed;
   Session* session = nullptr;
@@ -146,7 +131,7 @@ class Link final : public mqtt::Events {
   Result<> check_amount(std::size_t filters, const mqtt::Properties& asked) const;
   /// The message that is acknowledged. Null: none has this identifier. Error: it waits for something else.
   Result<mqtt::Outgoing<Delivery>*> acknowledged(std::uint16_t packet_id, mqtt::Awaiting by, mqtt::Awaiting or_by);
-  Result<> take(const mqtt::Publish& packet, Preparation* prepared);
+  Result<> take(const mqtt::Publish& packet, BackgroundJobs::Finished* finished);
   Result<> answer(const mqtt::Publish& packet, mqtt::Reason reason, bool relies);
   void acknowledge(mqtt::PacketType type, std::uint16_t packet_id, mqtt::Reason reason, bool relies);
   template <class Answer>

@@ -78,8 +78,67 @@ const char* Core::lacks_room_to_retain(const Link& link, const mqtt::Publish& pa
   return nullptr;
 }
 
-Core::Accepted Core::accept(Link& link, const mqtt::Publish& packet, Preparation* prepared, Now now) {
-  if (packet.topic.starts_with('$')) return take_reserved(link, packet, prepared, now);
+namespace {
+
+/// What a scheme's request may be given of its connection.
+class Requester final : public SchemeRequests::Connection {
+ public:
+  Requester(Core& core, Link& link, Now now) : core_(core), link_(link), now_(now) {}
+  Accepted pass_on(const mqtt::Publish& packet, const Admission::Admitted& admitted) override {
+    return core_.pass_on(link_, packet, admitted, now_);
+  }
+  OrRefused<Subscription*> subscribe(std::size_t scheme, Asked& asked, mqtt::QoS qos) override {
+    return core_.subscribe(link_, scheme, asked, qos, now_);
+  }
+  void is_subscribed(Subscription& subscription) override {
+    if (subscription.share == nullptr) core_.owe_retained(subscription, now_);
+  }
+  void is_heard_of(const std::string& identity) override { core_.hear(*link_.session, identity); }
+  void send_frame(std::string_view topic, Bytes frame) override { core_.send_frame(link_.id, topic, frame); }
+  void refuse(const Refused& why, bool may_disconnect) override { core_.refuse(link_, why, now_, may_disconnect); }
+
+ private:
+  Core& core_;
+  Link& link_;
+  const Now now_;
+};
+
+}  // namespace
+
+bool Core::is_state(std::string_view client_id, std::string_view topic, Bytes payload) {
+  constexpr std::string_view before = "$SYS/broker/connection/", after = "/state";
+  return topic.size() == before.size() + client_id.size() + after.size() && topic.starts_with(before) && topic.ends_with(after) &&
+         topic.substr(before.size(), client_id.size()) == client_id && (as_text(payload) == "0" || as_text(payload) == "1");
+}
+
+bool Core::passes_on_state(std::string_view topic) const {
+  const TopicRule* rule = access.rule(topic);
+  return rule != nullptr && rule->publish.contains(ports.schemes.size() - 1);  // plain stands last
+}
+
+Accepted Core::take_state(Link& link, const mqtt::Publish& packet, Now now) {
+  if (!passes_on_state(packet.topic)) return {Reason::success};
+  if (const char* cause = lacks_room_for(packet)) {
+    refuse(link, {Refusal::limit_reached, Reason::quota_exceeded, cause}, now);
+    return {Reason::quota_exceeded};
+  }
+  MessageView view = plain_view(packet.topic, packet.payload);
+  view.qos = packet.qos;
+  view.retain = packet.retain;
+  view.publisher = link.session->name;
+  view.party = link.party();
+  if (view.retain) view.stamp = next_stamp(now);
+  const std::size_t before = durability.collected();
+  publish(view, now);
+  return {Reason::success, durability.collected() != before};
+}
+
+Accepted Core::accept(Link& link, const mqtt::Publish& packet, BackgroundJobs::Finished* finished, Now now) {
+  if (packet.topic.starts_with('$')) {
+    if (is_state(link.session->client_id, packet.topic, packet.payload)) return take_state(link, packet, now);
+    Requester requester(*this, link, now);
+    return scheme_requests.take(requester, link.origin(now), link.peer.address, packet, finished, now);
+  }
   if (mqtt::levels(packet.topic) > settings.maximum_levels) {
     refuse(link, {Refusal::limit_reached, Reason::topic_name_invalid, "too many topic levels"}, now);
     return {Reason::topic_name_invalid};
@@ -97,7 +156,7 @@ Core::Accepted Core::accept(Link& link, const mqtt::Publish& packet, Preparation
   return pass_on(link, packet, *admitted, now);
 }
 
-Core::Accepted Core::pass_on(Link& link, const mqtt::Publish& packet, const Admission::Admitted& admitted, Now now) {
+Accepted Core::pass_on(Link& link, const mqtt::Publish& packet, const Admission::Admitted& admitted, Now now) {
   if (admitted.repeat) {  // acknowledged again, not forwarded again: a client's DUP, or somebody's replay
     ports.journal.refused(Refusal::replay, link.label(), "an exact copy", now);
     return {Reason::success, true};  // what the first one brought may not be stored yet

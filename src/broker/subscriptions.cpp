@@ -21,7 +21,7 @@ static std::string_view topics_of(std::string_view filter) {
 OrRefused<Core::Granted> Core::subscribe(Link& link, const mqtt::SubscribeEntry& entry, const mqtt::Properties& properties,
                                          Now now) {
   step(steps_of_a_filter);
-  if (is_reply_topic(entry.filter)) {
+  if (scheme_requests.is_reply_topic(entry.filter)) {
     link.keyed.open_inbox(entry.filter, entry.options.qos);
     return Granted{nullptr, true, entry.options.qos};
   }
@@ -131,6 +131,34 @@ OrRefused<Core::Granted> Core::grant(Link& link, std::string_view filter, mqtt::
   if (shared) tell_group(subscription, MemberEvent::What::present);  // also because its identity or scheme may be another one
   durability.save(subscription);
   return Granted{&subscription, is_new, options.qos};
+}
+
+OrRefused<Subscription*> Core::subscribe(Link& link, std::size_t scheme, Asked& asked, mqtt::QoS qos, Now now) {
+  if (asked.receiver != nullptr) {
+    auto granted = grant_keyed(link, scheme, asked, now);
+    if (!granted) return tl::unexpected(granted.error());
+    return nullptr;
+  }
+  auto granted = grant(link, asked.topic, {.qos = qos}, 0, scheme, &asked, now);
+  if (!granted) return tl::unexpected(granted.error());
+  return granted->subscription;
+}
+
+OrRefused<std::monostate> Core::grant_keyed(Link& link, std::size_t scheme, Asked& asked, Now now) {
+  std::string_view filter = asked.topic;
+  if (!mqtt::is_topic_filter(filter) || filter.starts_with('$'))
+    return refused(Refusal::subscription_refused, "not a topic filter for messages", Reason::topic_name_invalid);
+  if (auto shape = check_shape(filter); !shape)  // PUBACK has no word for filters
+    return refused(shape.error().kind, shape.error().cause, Reason::topic_name_invalid);
+  auto may = may_subscribe(link, filter, scheme, mqtt::QoS::exactly_once, &asked, now);  // with its inbox's, in the end
+  if (!may) return tl::unexpected(may.error());
+  const Identity* subscriber = may->identity;
+  if (auto room = has_room_for_subscription(link, filter); !room) return room;
+  KeyedSubscriptions::Wanted wanted{filter, scheme, subscriber, std::move(asked.receiver)};
+  if (!keyed_.add(link.keyed, *link.session, std::move(wanted), link.caller(now), link.party(), now))
+    return refused(Refusal::limit_reached, "too many subscriptions", Reason::quota_exceeded);
+  if (subscriber != nullptr) hear(*link.session, subscriber->name);
+  return {};
 }
 
 bool Core::unsubscribe(Session& session, std::string_view filter) {
