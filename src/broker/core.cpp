@@ -5,13 +5,7 @@
 namespace sealmq::broker {
 namespace {
 
-constexpr std::uint32_t never = UINT32_MAX;
 constexpr std::uint64_t longest_step = 5000;  // milliseconds that a client takes for its part of a login
-constexpr std::size_t steps_of_an_end = 5;    // of a subscription, or of a message that is owed
-
-std::uint64_t seconds_from(Now now, std::uint32_t seconds) {
-  return seconds == never ? UINT64_MAX : now.steady + std::uint64_t{1000} * seconds;
-}
 
 Refusal refusal_of(const Error& error) {
   switch (static_cast<mqtt::Reason>(error.code)) {
@@ -43,11 +37,6 @@ Core::Core(std::size_t index_, std::size_t count_, Settings settings_, Ports por
       ports(std::move(ports_)),
       access(ports.schemes, std::move(policy), std::move(directory)),
       retained(settings.maximum_retained, settings.maximum_retained_bytes, ports.budget) {}
-
-Session* Core::find(Number session) {
-  auto at = by_number.find(session);
-  return at == by_number.end() ? nullptr : at->second;
-}
 
 ConnectionId Core::open(Peer peer, Now now) {
   if (free_slots_.empty()) {
@@ -162,120 +151,7 @@ void Core::end(Link& link, Ending ending, bool with_will, Now now) {
   if (session == nullptr) return;
   forget_connection(link, *session);
   ++counters.ended[static_cast<std::size_t>(ending)];
-  session->link = nullptr;
-  if (!with_will) session->will.reset();
-  if (!session->lasts()) return destroy(*session, now);
-  session->expires = seconds_from(now, session->expiry_interval);
-  tell_groups(*session, MemberEvent::What::away);
-  if (session->will) {
-    session->will_due = std::min(seconds_from(now, session->will->delay), session->expires);
-    if (session->will_due <= now.steady) publish(std::exchange(session->will, std::nullopt)->message, now);
-  }
-  durability.save(*session);
-}
-
-std::string session_name(std::string_view owner, std::string_view client_id) {
-  std::string name;
-  name.reserve(owner.size() + 1 + client_id.size());
-  return name.append(owner).append("/").append(client_id);
-}
-
-std::pair<Session*, bool> Core::take_session(std::string_view client_id, std::string_view identity, bool clean_start,
-                                             std::string_view party, Now now) {
-  const std::string name = session_name(identity, client_id);
-  auto at = sessions.find(name);
-  const bool had_one = at != sessions.end();  // and has its place, whatever becomes of that one
-  if (had_one && at->second->link != nullptr) {
-    Link& old = *at->second->link;
-    old.connection.disconnect(mqtt::Reason::session_taken_over);  // [MQTT-3.1.4-3]
-    tell_writable(old);
-    end(old, Ending::taken_over, true, now);
-    at = sessions.find(name);
-  }
-  if (at != sessions.end() && clean_start) {
-    destroy(*at->second, now);  // [MQTT-3.1.2-4]
-    at = sessions.end();
-  }
-  if (at != sessions.end()) {
-    Session& session = *at->second;
-    if (session.will && session.will_due <= now.steady) publish(std::exchange(session.will, std::nullopt)->message, now);
-    session.expires = session.will_due = UINT64_MAX;
-    session.will.reset();  // a Will that was not due yet is not published. [MQTT-3.1.3-9]
-    step(memory.account_to(session, party));
-    forget_proofs_of_others(session, now);
-    return {&session, true};
-  }
-  if (!had_one && !memory.has_room_for_session(party, sessions.size())) return {nullptr, false};
-  auto session = std::make_unique<Session>(identity, client_id, durability.next_number());
-  Session* made = session.get();
-  memory.account_first(*made, party);
-  by_number.emplace(made->number, made);
-  sessions.emplace(made->name, std::move(session));
-  ++counters.sessions;
-  return {made, false};
-}
-
-std::size_t Core::end_deliveries(Session& session, const std::function<bool(const Delivery&)>& ends,
-                                 std::vector<Delivery>& jobs) {
-  const auto finish = [&](const Delivery& delivery, bool may_have_come) {
-    if (delivery.share != nullptr && !may_have_come) jobs.push_back(delivery);
-    durability.finished(session, delivery);
-  };
-  std::size_t ended = std::erase_if(session.queue, [&](const Delivery& delivery) {
-    if (!ends(delivery)) return false;
-    finish(delivery, false);
-    session.queued_bytes -= delivery.message->size();
-    return true;
-  });
-  ended += session.outgoing.erase_if([&](const auto& entry) {
-    if (entry.awaiting == mqtt::Awaiting::pubcomp || !ends(entry.message)) return false;
-    if (entry.sent && session.link != nullptr) --session.link->in_flight;
-    finish(entry.message, entry.awaiting != mqtt::Awaiting::puback);
-    return true;
-  });
-  return ended;
-}
-
-void Core::forget_proofs_of_others(Session& session, Now now) {
-  const auto is_others = [&](const std::shared_ptr<const std::string>& who) { return who != nullptr && *who != session.owner; };
-  std::vector<Delivery> jobs;
-  // A client that may have one of QoS 2 still gets PUBREL for it, so that its identifier means nothing older when it comes again.
-  for (auto& entry : session.outgoing) {
-    if (entry.awaiting != mqtt::Awaiting::pubrec || !is_others(entry.message.subscriber)) continue;
-    entry.awaiting = mqtt::Awaiting::pubcomp;
-    durability.received(session, entry.message);
-    drop(Drop::not_entitled);
-  }
-  const auto ended = end_deliveries(
-      session, [&](const Delivery& d) { return is_others(d.subscriber); }, jobs);
-  counters.dropped[static_cast<std::size_t>(Drop::not_entitled)] += ended;
-  std::erase_if(session.subscriptions, [&](const auto& entry) {
-    if (!is_others(entry.second->subscriber)) return false;
-    forget(session, *entry.second);
-    return true;
-  });
-  durability.recount(session);
-  memory.account(session);
-  give_to_others(jobs, session.number, now);
-}
-
-void Core::destroy(Session& session, Now now) {
-  auto will = std::exchange(session.will, std::nullopt);
-  const Number number = session.number;
-  step(steps_of_an_end * (session.subscriptions.size() + session.queue.size() + session.outgoing.size()));
-  const std::vector<Delivery> jobs = jobs_of(session);
-  tell_groups(session, MemberEvent::What::left);
-  for (auto& [filter, subscription] : session.subscriptions)
-    if (subscription->node != nullptr) tree.remove(*subscription);
-  account_tree();
-  counters.subscriptions -= session.subscriptions.size();
-  --counters.sessions;
-  if (session.saved) durability.change(SessionEnded{number});
-  durability.recount(session, false);
-  by_number.erase(number);
-  sessions.erase(sessions.find(session.name));
-  give_to_others(jobs, number, now);
-  if (will) publish(will->message, now);
+  session_table.leave(*session, with_will, now);
 }
 
 void Core::tick(Now now) {
@@ -304,24 +180,7 @@ void Core::tick(Now now) {
       end_if_stalled(*link, now);
     }
   }
-  std::vector<Session*> due;
-  counters.inflight = counters.queued = counters.queued_bytes = 0;
-  for (auto& [id, session] : sessions) {
-    counters.inflight += session->outgoing.size();
-    counters.queued += session->queue.size();
-    counters.queued_bytes += session->queued_bytes;
-    if (session->expires <= now.steady || session->will_due <= now.steady) due.push_back(session.get());
-  }
-  for (Session* session : due) {
-    if (session->expires <= now.steady) {
-      ++counters.expired_sessions;
-      destroy(*session, now);
-    } else {
-      session->will_due = UINT64_MAX;
-      if (session->will) publish(std::exchange(session->will, std::nullopt)->message, now);
-      durability.save(*session);
-    }
-  }
+  session_table.tick(now);
   counters.retained_bytes = retained.tick(now.steady, [&](const Message& message) { durability.erased(message); });
 }
 
@@ -385,44 +244,11 @@ RevocationReport Core::revoke(std::string_view name, Now now) {
     if (index == 0) ++report.retained;  // every shard holds them all: one counts them
     durability.erased(message);
   });
-  std::vector<Session*> ending;
-  std::vector<std::pair<Number, std::vector<Delivery>>> jobs;
-  for (auto& present : sessions) {
-    Session* session = present.second.get();
-    auto by_author = [&](const Delivery& d) { return d.message != nullptr && d.message->view().author == name; };
-    auto to_subscriber = [&](const Delivery& d) { return d.subscriber != nullptr && *d.subscriber == name; };
-    auto& its_jobs = jobs.emplace_back(session->number, std::vector<Delivery>()).second;  // of groups, where others may do them
-    report.queued += end_deliveries(
-        *session, [&](const Delivery& d) { return by_author(d) || to_subscriber(d); }, its_jobs);
-    std::erase_if(its_jobs, by_author);
-    if (session->will && session->will->message->view().author == name) {
-      session->will.reset();
-      durability.save(*session);
-    }
-    report.subscriptions += std::erase_if(session->subscriptions, [&](const auto& entry) {
-      const Subscription& subscription = *entry.second;
-      if (subscription.subscriber == nullptr || *subscription.subscriber != name) return false;
-      forget(*session, *entry.second);
-      return true;
-    });
-    durability.recount(*session);
-    if (session->link != nullptr) report.subscriptions += forget_keyed(*session->link, name, report.groups);
-    // A connection that spoke for others too (a gateway) goes on for them.
-    bool its_own = session->speakers.only() == name;
-    if (its_own || session->owner == name) ending.push_back(session);
-  }
-  for (Session* session : ending) {
-    ++report.sessions;
-    report.subscriptions += session->subscriptions.size();
-    end_session(*session, mqtt::Reason::administrative_action, Ending::revoked, false, now);
-  }
-  for (const auto& [number, its_jobs] : jobs) give_to_others(its_jobs, number, now);
+  session_table.revoke(name, report, now);
   return report;
 }
 
-void Core::end_session(Session& session, mqtt::Reason reason, Ending ending, bool with_will, Now now) {
-  session.expiry_interval = 0;
-  if (session.link == nullptr) return destroy(session, now);
+void Core::end_connection(Session& session, mqtt::Reason reason, Ending ending, bool with_will, Now now) {
   Link& link = *session.link;
   link.connection.disconnect(reason);
   tell_writable(link);
@@ -431,7 +257,7 @@ void Core::end_session(Session& session, mqtt::Reason reason, Ending ending, boo
 
 void Core::lose(Number number, Now now) {
   if (Session* session = find(number))
-    end_session(*session, mqtt::Reason::implementation_specific_error, Ending::error, true, now);
+    session_table.end(*session, mqtt::Reason::implementation_specific_error, Ending::error, true, now);
 }
 
 // -- what schemes have of a connection -----------------------------------------------------------------------------------------
@@ -441,7 +267,8 @@ void Core::forget_connection(Link& link, Session& session) {
   link.states.clear();
 }
 
-std::size_t Core::forget_keyed(Link& link, std::string_view identity, std::uint64_t& left_groups) {
+std::size_t Core::forget_identity(Session& session, std::string_view identity, std::uint64_t& left_groups) {
+  Link& link = *session.link;
   const std::size_t ended = keyed_.end_of(link.keyed, identity, left_groups);
   link.states.forget(identity);
   return ended;

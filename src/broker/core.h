@@ -14,6 +14,7 @@
 #include "broker/publish_encoder.h"
 #include "broker/retained.h"
 #include "broker/scheme_requests.h"
+#include "broker/session_table.h"
 #include "broker/shard.h"
 #include "broker/shared_groups.h"
 #include "broker/topic_tree.h"
@@ -21,7 +22,11 @@
 
 namespace sealmq::broker {
 
-class Core final : Durability::AckSender, FlowControl::Connections, KeyedSubscriptions::Outlet {
+class Core final : Durability::AckSender,
+                   FlowControl::Connections,
+                   KeyedSubscriptions::Outlet,
+                   SessionTable::Connections,
+                   SessionTable::Deliveries {
  public:
   Core(std::size_t index, std::size_t count, Settings settings, Ports ports, std::shared_ptr<const Policy> policy,
        std::shared_ptr<const Directory> directory);
@@ -41,9 +46,6 @@ class Core final : Durability::AckSender, FlowControl::Connections, KeyedSubscri
   /// The connection is over for this reason; a session that outlives it keeps its Will until it is due.
   void abort(Link& link, const Error& error);
   void end(Link& link, Ending ending, bool with_will, Now now);
-  /// Ends who uses this identity's session of that identifier now, and finds or makes it. Answers whether it was there.
-  std::pair<Session*, bool> take_session(std::string_view client_id, std::string_view identity, bool clean_start,
-                                         std::string_view party, Now now);
   /// `by` becomes the scheme's index.
   std::unique_ptr<Login> begin_login(LoginRequest& request, std::optional<std::size_t>& by);
   /// By a scheme, in CONNECT itself.
@@ -55,9 +57,8 @@ class Core final : Durability::AckSender, FlowControl::Connections, KeyedSubscri
   void begin_logins();
   /// It is decided, or given up.
   void forget_login(Link& link);
-  void destroy(Session& session, Now now);
   void tell_writable(Link& link);
-  Session* find(Number session);
+  Session* find(Number session) const { return session_table.find(session); }
   void set_policy(std::shared_ptr<const Policy> policy);
   void set_directory(std::shared_ptr<const Directory> directory);
   RevocationReport revoke(std::string_view name, Now now);
@@ -118,9 +119,6 @@ class Core final : Durability::AckSender, FlowControl::Connections, KeyedSubscri
   void forget_connection(Link& link, Session& session);
   /// Whatever rights or policy have taken away since.
   void review_keyed();
-  /// Of the identity; answers how many subscriptions, and adds the groups that lost a member.
-  std::size_t forget_keyed(Link& link, std::string_view identity, std::uint64_t& left_groups);
-
   // -- delivery.cpp: how messages go out
 
   /// Stores it if retained, delivers it here and hands it to the other shards.
@@ -164,28 +162,30 @@ class Core final : Durability::AckSender, FlowControl::Connections, KeyedSubscri
   TopicTree tree{ports.interest};
   SharedGroups groups{tree};
   Retained retained;
-  TextMap<std::unique_ptr<Session>> sessions;  // by their names
-  std::unordered_map<Number, Session*> by_number;
   Effects effects;
   Counters counters;
   FlowControl flow{settings, memory, effects, *this};
+  StepCounter steps_;
   /// See Shard::steps().
   void step(std::size_t some = 1) { steps_.add(some); }
   std::uint64_t steps() const { return steps_.total() + tree.visited(); }
   std::uint64_t last_tick = 0;
   Durability durability{settings, index, count, ports.replays, ports.lasting_subscriptions, *this};
+  SessionTable session_table{{memory, durability, steps_, counters, *this, *this}};
   Admission admission{settings, ports.schemes, access, ports.replays, ports.misuse};
   BackgroundJobs background_jobs{settings, ports.schemes.size(), ports.gate, effects};
   SchemeRequests scheme_requests{{settings, ports.schemes, access, admission, memory, background_jobs, ports.gate}};
   LoginPlaces login_places{settings.maximum_logins};  // of those that are not decided
 
  private:
-  /// What somebody else proved in it (a signed SUBSCRIBE) is not for who goes on with the session.
-  void forget_proofs_of_others(Session& session, Now now);
-  /// Ends those of its deliveries that `ends` names; what others of a group may do is added to `jobs`. Answers how many.
-  std::size_t end_deliveries(Session& session, const std::function<bool(const Delivery&)>& ends, std::vector<Delivery>& jobs);
-  /// Whoever is there is told why. Its Will is published if `with_will`.
-  void end_session(Session& session, mqtt::Reason reason, Ending ending, bool with_will, Now now);
+  // for the sessions
+  void end_connection(Session& session, mqtt::Reason reason, Ending ending, bool with_will, Now now) override;
+  std::size_t forget_identity(Session& session, std::string_view identity, std::uint64_t& left_groups) override;
+  void publish_will(const std::shared_ptr<const Message>& will, Now now) override { publish(will, now); }
+  void is_unsubscribed(Session& session, Subscription& subscription) override { forget(session, subscription); }
+  void has_ended(Session& session) override;
+  void is_away(const Session& session) override { tell_groups(session, MemberEvent::What::away); }
+  void give_to_others(const std::vector<Delivery>& jobs, Number left, Now now) override;
 
   struct Slot {
     std::uint32_t generation = 0;
@@ -277,9 +277,6 @@ class Core final : Durability::AckSender, FlowControl::Connections, KeyedSubscri
   void route(Publication& publication, const SharedRoute& route, Now now);
   void send_parcel(Parcel parcel);
   void send_back(Publication& publication, SharedRoute route, Now now);
-  /// What a member that has left for good was to get of its groups.
-  static std::vector<Delivery> jobs_of(Session& session);
-  void give_to_others(const std::vector<Delivery>& jobs, Number left, Now now);
 
   /// Null: it cannot leave so, and has been dropped.
   const EncodedPublish* encode(const MessageView& view, const DeliveryFormat& format, Now now);
@@ -302,7 +299,6 @@ class Core final : Durability::AckSender, FlowControl::Connections, KeyedSubscri
   std::vector<std::uint32_t> free_slots_;
   Turns login_turns_{most_logins_of_address, most_logins_at_work};
   static constexpr std::size_t most_logins_of_address = 8, most_logins_at_work = 16;
-  StepCounter steps_;
   std::uint64_t stamp_ = 0;
   std::deque<Number> in_line_;  // sessions that go on in a turn to come
 

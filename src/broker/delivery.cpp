@@ -202,7 +202,7 @@ bool Core::sendable(const Session& session) const {
 
 void Core::give(Session& session, Delivery delivery, Now now) {
   bool may_start = sendable(session) && session.queue.empty() &&
-                   (delivery.qos == QoS::at_most_once || session.link->in_flight < quota(*session.link));
+                   (delivery.qos == QoS::at_most_once || session.in_flight < quota(*session.link));
   if (may_start)
     start(session, std::move(delivery), now);
   else
@@ -273,7 +273,7 @@ void Core::pump(Session& session, Now now) {
   const std::uint32_t quota = this->quota(link);
 
   // What an earlier connection left unfinished comes first, in its order. [MQTT-4.4.0-1]
-  if (link.in_flight < session.outgoing.size()) {
+  if (session.in_flight < session.outgoing.size()) {
     session.outgoing.erase_if([&](const auto& entry) {
       // What was sent once does not expire any more. [MQTT-4.3.3-7]
       if (entry.sent || entry.awaiting == mqtt::Awaiting::pubcomp || still_entitled(session, entry.message, now)) return false;
@@ -285,10 +285,10 @@ void Core::pump(Session& session, Now now) {
     bool has_room = true;
     for (auto& entry : session.outgoing) {
       if (entry.sent) continue;
-      has_room = link.in_flight < quota && sendable(session);
+      has_room = session.in_flight < quota && sendable(session);
       if (!has_room) break;
       entry.sent = true;
-      ++link.in_flight;
+      ++session.in_flight;
       if (entry.awaiting == mqtt::Awaiting::pubcomp && !durability.is_stored(entry.message.saved_in))
         promise(link, {.type = mqtt::PacketType::pubrel, .packet_id = entry.packet_id}, true);
       else if (entry.awaiting != mqtt::Awaiting::pubcomp && must_wait(link, entry))
@@ -303,7 +303,7 @@ void Core::pump(Session& session, Now now) {
   // A busy queue leaves a part of the window to retained messages.
   const std::uint32_t quota_of_queue = session.retained.empty() ? quota : quota - quota / 4;
   while (!session.queue.empty() && sendable(session)) {
-    if (session.queue.front().qos != QoS::at_most_once && link.in_flight >= quota_of_queue) break;
+    if (session.queue.front().qos != QoS::at_most_once && session.in_flight >= quota_of_queue) break;
     Delivery delivery = std::move(session.queue.front());
     session.queue.pop_front();
     ++session.left_queue;
@@ -345,7 +345,7 @@ void Core::start(Session& session, Delivery&& delivery, Now now) {
   QoS qos = delivery.qos;
   auto& entry = session.outgoing.start(std::move(delivery), qos);
   entry.sent = true;
-  ++link.in_flight;
+  ++session.in_flight;
   durability.save(session, entry.message, entry.packet_id);
   if (must_wait(link, entry))
     promise(link, {.type = mqtt::PacketType::publish, .packet_id = entry.packet_id}, true);
@@ -407,7 +407,7 @@ bool Core::send_unfinished(Link& link, mqtt::Outgoing<Delivery>& entry, bool dup
 
 void Core::give_up(Session& session, std::uint16_t packet_id) {
   Delivery delivery = session.outgoing.finish(packet_id);
-  --session.link->in_flight;
+  --session.in_flight;
   durability.finished(session, delivery);
 }
 
@@ -455,7 +455,7 @@ bool Core::takes_retained(const Session& session, const Subscription& subscripti
   if (!session.queue.empty() && session.left_queue < subscription.retained->behind) return false;
   if (session.link->connection.unwritten() >= retained_unwritten) return false;
   const bool needs_quota = session.exactly_once || subscription.options.qos != QoS::at_most_once;
-  return !needs_quota || session.link->in_flight < quota(*session.link);
+  return !needs_quota || session.in_flight < quota(*session.link);
 }
 
 void Core::send_retained(Session& session, Now now) {

@@ -35,17 +35,6 @@ void Core::send_back(Publication& publication, SharedRoute back, Now now) {
   send_parcel(std::move(parcel));
 }
 
-// MQTT 5 section 4.8.2: what a member's session has not acknowledged when it ends goes to another one; but not what may have come
-// by QoS 2. [MQTT-4.8.2-5]
-std::vector<Delivery> Core::jobs_of(Session& session) {
-  std::vector<Delivery> jobs;
-  for (auto& entry : session.outgoing)
-    if (entry.awaiting == mqtt::Awaiting::puback && entry.message.share != nullptr) jobs.push_back(std::move(entry.message));
-  for (Delivery& delivery : session.queue)
-    if (delivery.share != nullptr) jobs.push_back(std::move(delivery));
-  return jobs;
-}
-
 void Core::give_to_others(const std::vector<Delivery>& jobs, Number left, Now now) {
   for (const Delivery& job : jobs) {
     const MessageView& view = job.message->view();

@@ -174,7 +174,7 @@ Result<> Link::on(const mqtt::Puback& packet) {
   auto* entry = TRY(acknowledged(packet.packet_id, mqtt::Awaiting::puback, mqtt::Awaiting::puback));
   if (entry == nullptr || !entry->sent) return {};
   core_.durability.finished(*session, session->outgoing.finish(packet.packet_id));
-  --in_flight;
+  --session->in_flight;
   core_.pump(*session, now);
   core_.take_turns(*this);
   return {};
@@ -186,7 +186,7 @@ Result<> Link::on(const mqtt::Pubrec& packet) {
   if (is_first && !entry->sent) return {};  // it is sent again in a moment
   if (is_first && is_error(packet.reason)) {
     core_.durability.finished(*session, session->outgoing.finish(packet.packet_id));  // [MQTT-4.3.3-4]
-    --in_flight;
+    --session->in_flight;
     core_.pump(*session, now);
     core_.take_turns(*this);
     return {};
@@ -212,7 +212,7 @@ Result<> Link::on(const mqtt::Pubcomp& packet) {
   if (entry == nullptr || !entry->sent) return {};
   if (KeyRelay* relay = this->relay()) relay->completed(packet.packet_id);
   core_.durability.finished(*session, session->outgoing.finish(packet.packet_id));
-  --in_flight;
+  --session->in_flight;
   core_.pump(*session, now);
   core_.take_turns(*this);
   return {};

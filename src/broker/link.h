@@ -110,9 +110,8 @@ class Link final : public mqtt::Events {
   SchemeStates states;
   KeyedConnection keyed;
   Session* session = nullptr;
-  Now now;                      ///< of the call being handled
-  std::uint32_t in_flight = 0;  ///< QoS 1 and 2 messages sent on this connection and not finished
-  bool writable_told = false;   ///< stands in Effects::writable
+  Now now;                     ///< of the call being handled
+  bool writable_told = false;  ///< stands in Effects::writable
   WaitingAcks waiting_acks;
   bool ended = false;  ///< only its last bytes are still to be written
   Buffer moving;       ///< the CONNECT that belongs to another shard

@@ -404,7 +404,7 @@ Result<> Link::enter(const mqtt::Connect& packet, Proof proof) {
     will = std::move(*admitted);
   }
   // Of such a login nothing goes on beyond its connection.
-  auto [taken, present] = core_.take_session(client_id, identity, packet.clean_start || one_at_a_time, party(), now);
+  auto [taken, present] = core_.session_table.take(client_id, identity, packet.clean_start || one_at_a_time, party(), now);
   if (taken == nullptr) return refused("too many sessions", Reason::quota_exceeded);
 
   session = taken;
@@ -434,6 +434,7 @@ Result<> Link::enter(const mqtt::Connect& packet, Proof proof) {
   ++core_.counters.logins;
   answer.session_present = present;
   for (auto& entry : session->outgoing) entry.sent = false;
+  session->in_flight = 0;
   core_.step(session->outgoing.size() + session->subscriptions.size());
   core_.durability.save(*session);
   core_.durability.recount(*session);

@@ -48,10 +48,7 @@ void Core::restore_transits(const Restored& restored, Now now) {
 
 void Core::restore(const Restored::Session& from, Now now) {
   auto made = std::make_unique<Session>(from.saved.owner, from.saved.client_id, from.saved.session);
-  Session& session = *made;
-  sessions.emplace(session.name, std::move(made));
-  by_number.emplace(session.number, &session);
-  ++counters.sessions;
+  Session& session = session_table.add(std::move(made));
   memory.account_first(session, from.saved.owner);
   session.saved = true;
   session.speakers = from.saved.speakers;

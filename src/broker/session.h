@@ -114,6 +114,7 @@ struct Session {
   FilterKinds::OfSession kinds;  ///< outlives the subscriptions
   TextMap<std::unique_ptr<Subscription>> subscriptions;
   mqtt::OutgoingState<Delivery> outgoing;
+  std::uint32_t in_flight = 0;  ///< of these: sent on the present connection, and not finished
   mqtt::IncomingState incoming;
   std::deque<Delivery> queue;           ///< not yet in flight
   std::uint64_t left_queue = 0;         ///< how many have gone on from there

@@ -182,6 +182,14 @@ void Core::forget(Session& session, Subscription& subscription) {
   --counters.subscriptions;
 }
 
+void Core::has_ended(Session& session) {
+  tell_groups(session, MemberEvent::What::left);
+  for (auto& [filter, subscription] : session.subscriptions)
+    if (subscription->node != nullptr) tree.remove(*subscription);
+  account_tree();
+  counters.subscriptions -= session.subscriptions.size();
+}
+
 void Core::tell_group(const Subscription& subscription, MemberEvent::What what) {
   MemberEvent event{what, subscription.filter, index, subscription.session->number, subscription.subscriber, subscription.scheme};
   std::size_t owner = owner_of(subscription.filter);
