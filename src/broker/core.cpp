@@ -5,8 +5,6 @@
 namespace sealmq::broker {
 namespace {
 
-constexpr std::uint64_t longest_step = 5000;  // milliseconds that a client takes for its part of a login
-
 Refusal refusal_of(const Error& error) {
   switch (static_cast<mqtt::Reason>(error.code)) {
     case mqtt::Reason::malformed_packet:
@@ -88,18 +86,14 @@ void Core::finish(const Job::Name& job, Now now) {
   if (job.kind == Job::Kind::message) {
     background_jobs.over(job, now);
   } else {
-    login_turns_.over(job.address);
-    begin_logins();
+    login_flow.over(job);
   }
   Link* link = find(job.connection);
   if (link == nullptr || link->ended) return;
-  bool is_awaited = job.kind == Job::Kind::login ? link->logging_in != nullptr : background_jobs.is_waiting(link->id);
+  bool is_awaited = job.kind == Job::Kind::login ? login_flow.is_pending(link->id) : background_jobs.is_waiting(link->id);
   if (!is_awaited) return;
   link->now = now;
-  if (job.kind == Job::Kind::login && link->logging_in->answer_at > now.steady) {
-    link->logging_in->is_answered = true;  // tick() comes back to it
-    return;
-  }
+  if (job.kind == Job::Kind::login && login_flow.holds_answer_back(link->id, now)) return;  // tick() comes back to it
   auto gone_on = job.kind == Job::Kind::login ? link->go_on_with_login() : link->go_on_with_message();
   if (gone_on && !link->ended && link->connection.held() && !link->flow.is_held_back())
     gone_on = link->connection.release(*link, now);
@@ -133,17 +127,7 @@ void Core::end(Link& link, Ending ending, bool with_will, Now now) {
   if (link.ended) return;
   link.ended = true;
   --counters.connections;
-  if (link.logging_in != nullptr) {
-    // Who leaves instead of answering has failed. Who is kept waiting by the broker has not: a hundred devices behind one address
-    // that come back at once would shut themselves out.
-    if (ending != Ending::shut_down && !link.logging_in->running && !link.logging_in->displaced) {
-      const bool is_held_off = link.logging_in->login->tested() == LoginGate::Tested::held_off;
-      const auto tested = is_held_off ? LoginGate::Tested::held_off : LoginGate::Tested::key;
-      LoginTry(ports.gate, tested, link.logging_in->name, link.peer.address, now).is(LoginGate::Outcome::failed);
-    }
-    forget_login(link);
-    link.logging_in.reset();
-  }
+  login_flow.leave(link.login(), ending == Ending::shut_down, now);
   effects.closing.push_back(link.id);
   background_jobs.leave(link.id);
   link.flow.end_waiting_for_work();
@@ -162,8 +146,7 @@ void Core::tick(Now now) {
     link->now = now;
     if (has_run_out(*link, now) || has_lasted(*link, now)) continue;
     if (!flow.is_heard(link->flow)) link->connection.excuse(now);
-    const PendingLogin* login = link->logging_in.get();
-    if (login != nullptr && !login->running && login->since + longest_step < now.steady) {
+    if (login_flow.is_overdue(link->id, now)) {
       abort(*link, {Blame::peer_misbehaved, "a step of its login took too long",
                     static_cast<std::uint8_t>(mqtt::Reason::not_authorized)});
       continue;
@@ -171,10 +154,7 @@ void Core::tick(Now now) {
     if (auto alive = link->connection.tick(now); !alive) {
       abort(*link, alive.error());
     } else {
-      if (link->logging_in != nullptr && link->logging_in->waits)
-        link->wait_turn();
-      else if (link->logging_in != nullptr && std::exchange(link->logging_in->is_answered, false))
-        finish({Job::Kind::login, link->id, {}}, now);
+      if (login_flow.is_due(link->login(), now)) finish({Job::Kind::login, link->id, {}}, now);
       if (link->ended) continue;
       keyed_.tick(link->keyed, now);
       end_if_stalled(*link, now);
@@ -248,6 +228,12 @@ RevocationReport Core::revoke(std::string_view name, Now now) {
   return report;
 }
 
+void Core::make_room(ConnectionId connection, Now now) {
+  Link& other = *find(connection);
+  other.now = now;
+  abort(other, {Blame::environment, "its login makes room for others", static_cast<std::uint8_t>(mqtt::Reason::quota_exceeded)});
+}
+
 void Core::end_connection(Session& session, mqtt::Reason reason, Ending ending, bool with_will, Now now) {
   Link& link = *session.link;
   link.connection.disconnect(reason);
@@ -293,7 +279,7 @@ void Core::account(Link& link) {
   const mqtt::Connection& c = link.connection;
   std::size_t changing = c.kept() + c.unwritten_memory() + link.unsent + link.writer.memory() + link.states.memory();
   if (link.flow.waits_for_work()) changing += background_jobs.memory(link.id);
-  if (link.logging_in != nullptr) changing += 3 * link.logging_in->connect.size();  // its login and the job have copies
+  if (link.session == nullptr) changing += login_flow.memory(link.id);
   memory.account(link.charge, link.peer.memory, changing);
 }
 

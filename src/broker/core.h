@@ -10,7 +10,7 @@
 #include "broker/flow_control.h"
 #include "broker/keyed_subscriptions.h"
 #include "broker/link.h"
-#include "broker/login_places.h"
+#include "broker/login_flow.h"
 #include "broker/publish_encoder.h"
 #include "broker/retained.h"
 #include "broker/scheme_requests.h"
@@ -18,13 +18,13 @@
 #include "broker/shard.h"
 #include "broker/shared_groups.h"
 #include "broker/topic_tree.h"
-#include "broker/turns.h"
 
 namespace sealmq::broker {
 
 class Core final : Durability::AckSender,
                    FlowControl::Connections,
                    KeyedSubscriptions::Outlet,
+                   LoginFlow::Connections,
                    SessionTable::Connections,
                    SessionTable::Deliveries {
  public:
@@ -46,17 +46,6 @@ class Core final : Durability::AckSender,
   /// The connection is over for this reason; a session that outlives it keeps its Will until it is due.
   void abort(Link& link, const Error& error);
   void end(Link& link, Ending ending, bool with_will, Now now);
-  /// `by` becomes the scheme's index.
-  std::unique_ptr<Login> begin_login(LoginRequest& request, std::optional<std::size_t>& by);
-  /// By a scheme, in CONNECT itself.
-  std::unique_ptr<Login> begin_login_in_connect(LoginRequest& request, std::optional<std::size_t>& by);
-  /// False: there is none.
-  bool take_login_place(Link& link);
-  /// The login waits for its next step to be worked on; addresses take turns.
-  void line_up_login(Link& link, std::function<void()> work);
-  void begin_logins();
-  /// It is decided, or given up.
-  void forget_login(Link& link);
   void tell_writable(Link& link);
   Session* find(Number session) const { return session_table.find(session); }
   void set_policy(std::shared_ptr<const Policy> policy);
@@ -175,9 +164,10 @@ class Core final : Durability::AckSender,
   Admission admission{settings, ports.schemes, access, ports.replays, ports.misuse};
   BackgroundJobs background_jobs{settings, ports.schemes.size(), ports.gate, effects};
   SchemeRequests scheme_requests{{settings, ports.schemes, access, admission, memory, background_jobs, ports.gate}};
-  LoginPlaces login_places{settings.maximum_logins};  // of those that are not decided
+  LoginFlow login_flow{{settings, ports.schemes, access, ports.gate, ports.password_login, effects, counters, *this}};
 
  private:
+  void make_room(ConnectionId connection, Now now) override;
   // for the sessions
   void end_connection(Session& session, mqtt::Reason reason, Ending ending, bool with_will, Now now) override;
   std::size_t forget_identity(Session& session, std::string_view identity, std::uint64_t& left_groups) override;
@@ -297,8 +287,6 @@ class Core final : Durability::AckSender,
 
   std::vector<Slot> slots_;
   std::vector<std::uint32_t> free_slots_;
-  Turns login_turns_{most_logins_of_address, most_logins_at_work};
-  static constexpr std::size_t most_logins_of_address = 8, most_logins_at_work = 16;
   std::uint64_t stamp_ = 0;
   std::deque<Number> in_line_;  // sessions that go on in a turn to come
 

@@ -9,7 +9,7 @@
 #include "broker/connection_flow.h"
 #include "broker/durability.h"
 #include "broker/keyed_subscriptions.h"
-#include "broker/login_places.h"
+#include "broker/login_flow.h"
 #include "broker/publish_writer.h"
 #include "broker/session.h"
 #include "broker/shard.h"
@@ -19,39 +19,6 @@
 namespace sealmq::broker {
 
 class Core;
-
-/// A login that is not decided.
-struct PendingLogin {
-  std::shared_ptr<Login> login;
-  std::shared_ptr<std::optional<Result<Login::Step>>> answer;  ///< of the present step; nothing: no thread had time for it
-  std::string method;
-  std::string name;  ///< whose login it is said to be: failures are counted under it
-  Secret connect;    ///< the packet, until it is done; empty when logging in again
-  LoginPlaces::Ticket place = 0;
-  std::function<void()> work;         ///< the next step, while it waits in line
-  Turns::Ticket ticket = 0;           ///< there
-  bool running = false;               ///< a step is being worked on, or waits for that
-  bool waits = false;                 ///< for its turn to begin, with
-  Buffer data{};                      ///< the client's first
-  bool displaced = false;             ///< it makes room for others, and has not failed
-  std::uint64_t since = 0;            ///< steady: when its peer's turn began
-  std::uint64_t answer_at = 0;        ///< steady; not before
-  bool is_answered = false;           ///< and waits for that moment
-  std::optional<std::size_t> scheme;  ///< whose login it is; nothing: by user name and password alone
-  Hop hop = Hop::none;                ///< chosen
-};
-
-/// By what somebody logs in, as far as it is known at the beginning.
-struct LoginKind {
-  std::string_view name;
-  Profile profile;
-  std::string transport_identity;
-  bool by_card = false;
-
-  Access::Login with(Factors factors, std::string_view who) const {
-    return {name, profile, factors, !transport_identity.empty() && transport_identity == who, by_card};
-  }
-};
 
 class Link final : public mqtt::Events {
  public:
@@ -71,8 +38,6 @@ class Link final : public mqtt::Events {
   Result<> on(const mqtt::Auth& packet) override;
   /// The login's present step is done.
   Result<> go_on_with_login();
-  /// A try at a name that many have guessed at; begins it if it may.
-  void wait_turn();
   /// So is what the message waited for.
   Result<> go_on_with_message();
 
@@ -91,6 +56,7 @@ class Link final : public mqtt::Events {
             {.client_id = has_id ? std::string_view(session->client_id) : std::string_view(),
              .channel_binding = is_there(peer.channel_binding) ? Bytes(peer.channel_binding) : Bytes()}};
   }
+  LoginFlow::Of login() { return {id, peer, place(), connection, identity, session != nullptr ? &session->client_id : nullptr}; }
   /// Whose share of what is finite it takes: its identity's, or its address's.
   const std::string& party() const { return identity.empty() ? place() : identity; }
   const std::string& place() const { return peer.place.empty() ? peer.address : peer.place; }
@@ -106,7 +72,6 @@ class Link final : public mqtt::Events {
   bool is_hidden = peer.is_hidden;       ///< nobody on the way reads the payloads that it gets
   bool knows_its_id = true;              ///< false: MQTT 3 has no word for the client identifier that the broker has chosen
   bool is_bridge = false;                ///< says its CONNECT, by the highest bit of the protocol level
-  std::unique_ptr<PendingLogin> logging_in;
   SchemeStates states;
   KeyedConnection keyed;
   Session* session = nullptr;
@@ -135,16 +100,10 @@ class Link final : public mqtt::Events {
   void acknowledge(mqtt::PacketType type, std::uint16_t packet_id, mqtt::Reason reason, bool relies);
   template <class Answer>
   void promise(mqtt::PacketType type, const Answer& answer, bool relies);
-  // login.cpp
+  // entering.cpp
   Result<> begin(const mqtt::Connect& packet, Bytes raw);
-  Result<> enter_by_tls(const mqtt::Connect& packet);
-  Result<> prove_by_tls_again(Bytes data);
-  Result<Hop> choose_hop(std::string_view offer, bool by_scheme) const;
-  Result<> take_part(std::unique_ptr<Login> login, bool is_quick, LoginRequest request, std::string name,
-                     std::optional<std::size_t> scheme, Bytes data);
-  void step(Bytes data);
-  std::function<void()> work_of_step(Bytes data);
-  Result<> decide_at_once();
+  Result<> go_on(std::optional<LoginFlow::Decided> decided);
+  Result<> come_in(const mqtt::Connect& packet, LoginFlow::Decided decided);
   /// How it logged in.
   struct Proof {
     mqtt::Properties properties{};  ///< for CONNACK
@@ -152,9 +111,6 @@ class Link final : public mqtt::Events {
     LoggedIn who{};
   };
   Result<> enter(const mqtt::Connect& packet, Proof proof);
-  /// Notes what this login (nothing: none) and the transport have proved of an identity. An error: that is not enough for it.
-  LoginKind kind_of(const PendingLogin& login) const;
-  Result<> prove(const std::string& who, const PendingLogin* login, Factors factors);
   Result<> protect(Proof proof);
   Result<> admit(const mqtt::Publish& packet);
 
