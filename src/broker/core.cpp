@@ -37,22 +37,10 @@ Core::Core(std::size_t index_, std::size_t count_, Settings settings_, Ports por
       retained(settings.maximum_retained, settings.maximum_retained_bytes, ports.budget) {}
 
 ConnectionId Core::open(Peer peer, Now now) {
-  if (free_slots_.empty()) {
-    free_slots_.push_back(static_cast<std::uint32_t>(slots_.size()));
-    slots_.emplace_back();
-  }
-  std::uint32_t slot = free_slots_.back();
-  free_slots_.pop_back();
-  ConnectionId id{slot, ++slots_[slot].generation};
-  slots_[slot].link = std::make_unique<Link>(*this, id, std::move(peer), now);
-  account(*slots_[slot].link);
+  Link& link = connections_.open([&](ConnectionId id) { return std::make_unique<Link>(*this, id, std::move(peer), now); });
+  account(link);
   ++counters.connections;
-  return id;
-}
-
-Link* Core::find(ConnectionId id) {
-  if (id.slot >= slots_.size() || slots_[id.slot].generation != id.generation) return nullptr;
-  return slots_[id.slot].link.get();
+  return link.id;
 }
 
 void Core::receive(Link& link, Bytes bytes, Now now) {
@@ -73,8 +61,7 @@ void Core::receive(Link& link, Bytes bytes, Now now) {
     --counters.packets.received[static_cast<std::size_t>(mqtt::PacketType::connect)];
     effects.moves.push_back(std::move(move));
     --counters.connections;
-    slots_[link.id.slot].link.reset();
-    free_slots_.push_back(effects.moves.back().connection.slot);
+    connections_.close(effects.moves.back().connection);
     return;
   }
   look_after(link);
@@ -104,9 +91,7 @@ void Core::finish(const Job::Name& job, Now now) {
 
 void Core::gone(Link& link, Now now) {
   end(link, Ending::connection_lost, true, now);
-  std::uint32_t slot = link.id.slot;
-  slots_[slot].link.reset();
-  free_slots_.push_back(slot);
+  connections_.close(ConnectionId(link.id));
 }
 
 void Core::tell_writable(Link& link) {
@@ -140,28 +125,23 @@ void Core::end(Link& link, Ending ending, bool with_will, Now now) {
 
 void Core::tick(Now now) {
   last_tick = now.steady;
-  for (std::size_t i = 0; i < slots_.size(); ++i) {  // by index: ending one may publish a Will
-    Link* link = slots_[i].link.get();
-    if (link == nullptr || link->ended) continue;
-    link->now = now;
-    if (has_run_out(*link, now) || has_lasted(*link, now)) continue;
-    if (!flow.is_heard(link->flow)) link->connection.excuse(now);
-    if (login_flow.is_overdue(link->id, now)) {
-      abort(*link, {Blame::peer_misbehaved, "a step of its login took too long",
-                    static_cast<std::uint8_t>(mqtt::Reason::not_authorized)});
-      continue;
-    }
-    if (auto alive = link->connection.tick(now); !alive) {
-      abort(*link, alive.error());
-    } else {
-      if (login_flow.is_due(link->login(), now)) finish({Job::Kind::login, link->id, {}}, now);
-      if (link->ended) continue;
-      keyed_.tick(link->keyed, now);
-      end_if_stalled(*link, now);
-    }
-  }
+  connections_.for_each([&](Link& link) { tick(link, now); });
   session_table.tick(now);
   counters.retained_bytes = retained.tick(now.steady, [&](const Message& message) { durability.erased(message); });
+}
+
+void Core::tick(Link& link, Now now) {
+  link.now = now;
+  if (has_run_out(link, now) || has_lasted(link, now)) return;
+  if (!flow.is_heard(link.flow)) link.connection.excuse(now);
+  if (login_flow.is_overdue(link.id, now))
+    return abort(link, {Blame::peer_misbehaved, "a step of its login took too long",
+                        static_cast<std::uint8_t>(mqtt::Reason::not_authorized)});
+  if (auto alive = link.connection.tick(now); !alive) return abort(link, alive.error());
+  if (login_flow.is_due(link.login(), now)) finish({Job::Kind::login, link.id, {}}, now);
+  if (link.ended) return;
+  keyed_.tick(link.keyed, now);
+  end_if_stalled(link, now);
 }
 
 /// A certificate lets nobody in, or stay, after its last moment.
@@ -182,30 +162,26 @@ bool Core::has_lasted(Link& link, Now now) {
 }
 
 void Core::look_at_proofs(Now now) {
-  for (std::size_t i = 0; i < slots_.size(); ++i) {  // by index: ending one may publish a Will
-    Link* link = slots_[i].link.get();
-    if (link == nullptr || link->ended || link->peer.still_proved == nullptr || link->peer.still_proved()) continue;
-    link->now = now;
-    ports.journal.refused(Refusal::login_refused, link->label(), "its certificate or key is no longer taken", now);
-    link->connection.disconnect(mqtt::Reason::administrative_action);
-    tell_writable(*link);
-    end(*link, Ending::revoked, false, now);
-  }
+  connections_.for_each([&](Link& link) {
+    if (link.peer.still_proved == nullptr || link.peer.still_proved()) return;
+    link.now = now;
+    ports.journal.refused(Refusal::login_refused, link.label(), "its certificate or key is no longer taken", now);
+    link.connection.disconnect(mqtt::Reason::administrative_action);
+    tell_writable(link);
+    end(link, Ending::revoked, false, now);
+  });
 }
 
 void Core::shut_down(Now now) {
   durability.shut_down();
-  for (std::size_t i = 0; i < slots_.size(); ++i) {
-    Link* link = slots_[i].link.get();
-    if (link == nullptr || link->ended) continue;
-    if (link->session != nullptr && link->session->will) publish(std::exchange(link->session->will, std::nullopt)->message, now);
-  }
-  for (auto& slot : slots_) {
-    if (slot.link == nullptr || slot.link->ended) continue;
-    slot.link->connection.disconnect(mqtt::Reason::server_shutting_down);
-    tell_writable(*slot.link);
-    end(*slot.link, Ending::shut_down, false, now);
-  }
+  connections_.for_each([&](Link& link) {
+    if (link.session != nullptr && link.session->will) publish(std::exchange(link.session->will, std::nullopt)->message, now);
+  });
+  connections_.for_each([&](Link& link) {
+    link.connection.disconnect(mqtt::Reason::server_shutting_down);
+    tell_writable(link);
+    end(link, Ending::shut_down, false, now);
+  });
 }
 
 void Core::set_policy(std::shared_ptr<const Policy> policy) {
@@ -261,8 +237,7 @@ std::size_t Core::forget_identity(Session& session, std::string_view identity, s
 }
 
 void Core::review_keyed() {
-  for (auto& slot : slots_)
-    if (slot.link != nullptr && !slot.link->ended) keyed_.review(slot.link->keyed, slot.link->caller(slot.link->now));
+  connections_.for_each([&](Link& link) { keyed_.review(link.keyed, link.caller(link.now)); });
 }
 
 void Core::send_frame(ConnectionId connection, std::string_view topic, Bytes payload) {

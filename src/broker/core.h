@@ -6,6 +6,7 @@
 
 #include "broker/access.h"
 #include "broker/admission.h"
+#include "broker/connection_table.h"
 #include "broker/durability.h"
 #include "broker/flow_control.h"
 #include "broker/keyed_subscriptions.h"
@@ -34,12 +35,13 @@ class Core final : Durability::AckSender,
   // -- core.cpp: connections and sessions
 
   ConnectionId open(Peer peer, Now now);
-  Link* find(ConnectionId id);
+  Link* find(ConnectionId id) const { return connections_.find(id); }
   void receive(Link& link, Bytes bytes, Now now);
   void gone(Link& link, Now now);
   void finish(const Job::Name& job, Now now);
   void tick(Now now);
   void look_at_proofs(Now now);
+  void tick(Link& link, Now now);
   bool has_run_out(Link& link, Now now);
   bool has_lasted(Link& link, Now now);
   void shut_down(Now now);
@@ -177,11 +179,6 @@ class Core final : Durability::AckSender,
   void is_away(const Session& session) override { tell_groups(session, MemberEvent::What::away); }
   void give_to_others(const std::vector<Delivery>& jobs, Number left, Now now) override;
 
-  struct Slot {
-    std::uint32_t generation = 0;
-    std::unique_ptr<Link> link;
-  };
-
   /// A message being sent, made shared only if somebody must keep it.
   struct Publication {
     Core& core;
@@ -285,8 +282,7 @@ class Core final : Durability::AckSender,
 
   void drop(Drop why) { ++counters.dropped[static_cast<std::size_t>(why)]; }
 
-  std::vector<Slot> slots_;
-  std::vector<std::uint32_t> free_slots_;
+  ConnectionTable<Link> connections_;
   std::uint64_t stamp_ = 0;
   std::deque<Number> in_line_;  // sessions that go on in a turn to come
 
