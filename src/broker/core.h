@@ -4,21 +4,21 @@
 
 #include <map>
 
-#include "broker/access.h"
-#include "broker/admission.h"
-#include "broker/connection_table.h"
-#include "broker/durability.h"
-#include "broker/flow_control.h"
-#include "broker/keyed_subscriptions.h"
-#include "broker/link.h"
-#include "broker/login_flow.h"
-#include "broker/publish_encoder.h"
-#include "broker/retained.h"
-#include "broker/scheme_requests.h"
-#include "broker/session_table.h"
+#include "broker/connections/connection_table.h"
+#include "broker/connections/link.h"
+#include "broker/connections/login_flow.h"
+#include "broker/durability/durability.h"
+#include "broker/limits/flow_control.h"
+#include "broker/policy/access.h"
+#include "broker/policy/admission.h"
+#include "broker/routing/publish_encoder.h"
+#include "broker/routing/retained.h"
+#include "broker/routing/shared_groups.h"
+#include "broker/routing/topic_tree.h"
+#include "broker/schemes/keyed_subscriptions.h"
+#include "broker/schemes/scheme_requests.h"
+#include "broker/sessions/session_table.h"
 #include "broker/shard.h"
-#include "broker/shared_groups.h"
-#include "broker/topic_tree.h"
 
 namespace sealmq::broker {
 

@@ -2,7 +2,7 @@
 // and a guard of payloads.
 #pragma once
 
-#include "broker/access.h"
+#include "broker/policy/access.h"
 #include "broker/shard.h"
 #include "mqtt/connection.h"
 #include "sealmq/payload_guard.h"

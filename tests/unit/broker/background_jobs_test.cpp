@@ -1,4 +1,4 @@
-#include "broker/background_jobs.h"
+#include "broker/schemes/background_jobs.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "broker/connection_table.h"
+#include "broker/connections/connection_table.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "broker/login_flow.h"
+#include "broker/connections/login_flow.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "broker/memory_limits.h"
+#include "broker/limits/memory_limits.h"
 
 #include <gtest/gtest.h>
 

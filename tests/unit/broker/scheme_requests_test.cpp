@@ -1,4 +1,4 @@
-#include "broker/scheme_requests.h"
+#include "broker/schemes/scheme_requests.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "broker/session_table.h"
+#include "broker/sessions/session_table.h"
 
 #include <gtest/gtest.h>
 
