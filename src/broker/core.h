@@ -1,5 +1,7 @@
-// Core: the inside of a Shard. link.cpp holds what packets mean, core.cpp the tables and time, admission.cpp who may come in,
-// delivery.cpp and group_delivery.cpp how messages go out.
+// Core: the inside of a Shard, where its parts meet. Each part has its own data and knows only what it uses (connections/,
+// sessions/, routing/, schemes/, durability/, limits/, policy/); what they ask of each other is answered here. What is still
+// without a part of its own stands in routing/ (who gets a message: delivery.cpp, group_delivery.cpp, subscriptions.cpp,
+// publishing.cpp), in connections/acknowledgements.cpp and in sessions/restoring.cpp.
 #pragma once
 
 #include <map>

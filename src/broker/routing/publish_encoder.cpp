@@ -92,10 +92,9 @@ const EncodedPublish* PublishEncoder::find_shared(const DeliveryFormat& format, 
 void PublishEncoder::set_properties(const MessageView& view, const DeliveryFormat& format, Now now) {
   if (packet_has_properties_) packet_.properties = {};
   packet_has_properties_ = false;
-  const SchemeInfo& came_by = schemes_[view.scheme]->info();
-  const bool tells_author = !view.author.empty() && !came_by.claims.hides_publisher;
   // A receiver's frame says everything itself; what stands beside it would be read by everybody.
   if (!format.v5 || format.receiver != nullptr) return;
+  const bool tells_author = !view.author.empty() && !schemes_[view.scheme]->info().claims.hides_publisher;
   if (view.properties == nullptr && view.expires == UINT64_MAX && !tells_author && format.identifiers.empty()) return;
   packet_has_properties_ = true;
   if (view.properties != nullptr) packet_.properties = *view.properties;
@@ -109,7 +108,7 @@ void PublishEncoder::set_properties(const MessageView& view, const DeliveryForma
   packet_.properties.subscription_identifiers = format.identifiers;
   if (!tells_author) return;
   packet_.properties.user.push_back({evidence_of_author, view.author});
-  packet_.properties.user.push_back({evidence_of_scheme, came_by.name});
+  packet_.properties.user.push_back({evidence_of_scheme, schemes_[view.scheme]->info().name});
   if (const auto login = view.login.login(); login)
     packet_.properties.user.push_back({evidence_of_login, access_.name_of_login(*login)});
 }
