@@ -59,7 +59,10 @@ Result<> Link::come_in(const mqtt::Connect& packet, LoginFlow::Decided decided) 
   identity = decided.identity;
   proved_by = decided.scheme;
   proved = decided.proved;
-  return enter(packet, {std::move(decided.properties), decided.hop, std::move(decided.who)});
+  mqtt::Properties properties;
+  if (!decided.method.empty()) properties.authentication_method = decided.method;  // [MQTT-4.12.0-5]
+  if (!decided.data.empty()) properties.authentication_data = decided.data;
+  return enter(packet, {std::move(properties), decided.hop, std::move(decided.who)});
 }
 
 // The client is who it says it is; it gets its session.

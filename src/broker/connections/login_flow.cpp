@@ -154,7 +154,7 @@ LoginFlow::Answer LoginFlow::enter_by_tls(const Of& of, const mqtt::Connect& pac
   TRY(choose_hop(of.peer, {}, false));
   Decided decided{.identity = of.peer.identity};
   decided.proved = TRY(prove(of, of.peer.identity, nullptr, {}, now));
-  decided.properties.authentication_method = tls_method;
+  decided.method = tls_method;
   return decided;
 }
 
@@ -371,6 +371,7 @@ LoginFlow::Answer LoginFlow::go_on(const Of& of, Now now) {
   }
   forget(pending);
   Pending decided = std::move(pending_.extract(of.id.slot).mapped());
+  if (!decided.method.empty()) properties.authentication_method = decided.method;  // where it stands now
   if (!result) {
     const auto code = static_cast<Reason>(result.error().code);
     const bool may_be_told = code == Reason::protocol_error || code == Reason::quota_exceeded;
@@ -385,7 +386,8 @@ LoginFlow::Answer LoginFlow::go_on(const Of& of, Now now) {
     TRY(of.connection.protect_again(logged_in.session_key));
     return its;
   }
-  its.properties = properties;
+  its.method = std::move(decided.method);
+  its.data = std::move(result->data);
   its.hop = decided.hop;
   its.who = std::move(logged_in);
   its.connect = std::move(decided.connect);

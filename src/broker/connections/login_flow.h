@@ -51,7 +51,8 @@ class LoginFlow {
     std::string identity;                 ///< empty: nobody in particular
     std::optional<std::size_t> scheme{};  ///< whose login it was
     Proved proved{};
-    mqtt::Properties properties{};  ///< for CONNACK
+    std::string method{};  ///< for CONNACK,
+    Buffer data{};         ///< likewise
     Hop hop = Hop::none;
     LoggedIn who{};
     bool again = false;  ///< it was there, and has proved itself once more

@@ -174,7 +174,8 @@ TEST_F(LoginFlowTest, AConversationTakesItsStepsInOrder) {
   ASSERT_TRUE(decided && *decided);
   EXPECT_EQ((*decided)->identity, "boiler");
   EXPECT_EQ((*decided)->scheme, 0U);
-  EXPECT_TRUE((*decided)->properties.authentication_data);
+  EXPECT_EQ((*decided)->method, "talk");
+  EXPECT_EQ(as_text((*decided)->data), "welcome");
   EXPECT_FALSE(answer(its, "more"));
 }
 
