@@ -140,7 +140,7 @@ void Core::tick(Link& link, Now now) {
   if (auto alive = link.connection.tick(now); !alive) return abort(link, alive.error());
   if (login_flow.is_due(link.login(), now)) finish({Job::Kind::login, link.id, {}}, now);
   if (link.ended) return;
-  keyed_.tick(link.keyed, now);
+  keyed.tick(link.keyed, now);
   end_if_stalled(link, now);
 }
 
@@ -225,19 +225,19 @@ void Core::lose(Number number, Now now) {
 // -- what schemes have of a connection -----------------------------------------------------------------------------------------
 
 void Core::forget_connection(Link& link, Session& session) {
-  keyed_.end_all(link.keyed, session);
+  keyed.end_all(link.keyed, session);
   link.states.clear();
 }
 
 std::size_t Core::forget_identity(Session& session, std::string_view identity, std::uint64_t& left_groups) {
   Link& link = *session.link;
-  const std::size_t ended = keyed_.end_of(link.keyed, identity, left_groups);
+  const std::size_t ended = keyed.end_of(link.keyed, identity, left_groups);
   link.states.forget(identity);
   return ended;
 }
 
 void Core::review_keyed() {
-  connections_.for_each([&](Link& link) { keyed_.review(link.keyed, link.caller(link.now)); });
+  connections_.for_each([&](Link& link) { keyed.review(link.keyed, link.caller(link.now)); });
 }
 
 void Core::send_frame(ConnectionId connection, std::string_view topic, Bytes payload) {

@@ -1,7 +1,7 @@
 // Core: the inside of a Shard, where its parts meet. Each part has its own data and knows only what it uses (connections/,
 // sessions/, routing/, schemes/, durability/, limits/, policy/); what they ask of each other is answered here. What is still
-// without a part of its own stands in routing/ (who gets a message: delivery.cpp, group_delivery.cpp, subscriptions.cpp,
-// publishing.cpp), in connections/acknowledgements.cpp and in sessions/restoring.cpp.
+// without a part of its own stands in routing/ (who gets a message: delivery.cpp, group_delivery.cpp, publishing.cpp), in
+// connections/acknowledgements.cpp and in sessions/restoring.cpp.
 #pragma once
 
 #include <map>
@@ -16,6 +16,7 @@
 #include "broker/routing/publish_encoder.h"
 #include "broker/routing/retained.h"
 #include "broker/routing/shared_groups.h"
+#include "broker/routing/subscription_grants.h"
 #include "broker/routing/topic_tree.h"
 #include "broker/schemes/keyed_subscriptions.h"
 #include "broker/schemes/scheme_requests.h"
@@ -29,7 +30,8 @@ class Core final : Durability::AckSender,
                    KeyedSubscriptions::Outlet,
                    LoginFlow::Connections,
                    SessionTable::Connections,
-                   SessionTable::Deliveries {
+                   SessionTable::Deliveries,
+                   SubscriptionGrants::Retaining {
  public:
   Core(std::size_t index, std::size_t count, Settings settings, Ports ports, std::shared_ptr<const Policy> policy,
        std::shared_ptr<const Directory> directory);
@@ -63,7 +65,6 @@ class Core final : Durability::AckSender,
   void look_after(Link& link);
   /// Counts only.
   void account(Link& link);
-  void account_tree() { memory.account_tree(tree.nodes()); }
   void end_if_stalled(Link& link, Now now);
   /// A packet has been dealt with.
   void take_turns(Link& link);
@@ -89,22 +90,6 @@ class Core final : Durability::AckSender,
   void send_frame(ConnectionId connection, std::string_view topic, Bytes payload) override;
   /// `client_id`: of the client whose Will it is; the link has no session yet.
   OrRefused<PendingWill> admit_will(Link& link, std::string_view client_id, const mqtt::Will& will, Now now);
-  struct Granted {
-    Subscription* subscription;  ///< null: an inbox
-    bool is_new;
-    mqtt::QoS qos;
-  };
-
-  // -- subscriptions.cpp
-
-  OrRefused<Granted> subscribe(Link& link, const mqtt::SubscribeEntry& entry, const mqtt::Properties& properties, Now now);
-  /// What a scheme's request asks for; null: one with a key of its own.
-  OrRefused<Subscription*> subscribe(Link& link, std::size_t scheme, Asked& asked, mqtt::QoS qos, Now now);
-  bool unsubscribe(Session& session, std::string_view filter);
-  void forget(Session& session, Subscription& subscription);
-  /// To the shard that owns the group.
-  void tell_group(const Subscription& subscription, MemberEvent::What what);
-  void tell_groups(const Session& session, MemberEvent::What what);
   /// Counts, tells the journal, and ends a connection that fails too often.
   void refuse(Link& link, const Refused& refused, Now now, bool may_disconnect = true);
 
@@ -125,7 +110,7 @@ class Core final : Durability::AckSender,
   void take_in(const Parcel& parcel, Now now);
   /// It is new: what is retained of its topics is sent, as the client takes it.
   void owe_retained(Subscription& subscription, Now now);
-  void forget_retained(Subscription& subscription);
+  void forget_retained(Subscription& subscription) override;
   /// Goes on with what was too much for one turn.
   void go_on(Now now);
   bool has_work() const { return !in_line_.empty() || flow.has_waiting_for_turn(); }
@@ -168,6 +153,10 @@ class Core final : Durability::AckSender,
   Admission admission{settings, ports.schemes, access, ports.replays, ports.misuse};
   BackgroundJobs background_jobs{settings, ports.schemes.size(), ports.gate, effects};
   SchemeRequests scheme_requests{{settings, ports.schemes, access, admission, memory, background_jobs, ports.gate}};
+  PublishEncoder encoder{ports.schemes, access, steps_};
+  KeyedSubscriptions keyed{{settings, access, tree, kinds, memory, encoder, counters, *this}};
+  SubscriptionGrants grants{{index, count, settings, ports.schemes, access, admission, memory, kinds, tree, groups, keyed,
+                             durability, flow, counters, steps_, *this}};
   LoginFlow login_flow{{settings, ports.schemes, access, ports.gate, ports.password_login, effects, counters, *this}};
 
  private:
@@ -176,9 +165,9 @@ class Core final : Durability::AckSender,
   void end_connection(Session& session, mqtt::Reason reason, Ending ending, bool with_will, Now now) override;
   std::size_t forget_identity(Session& session, std::string_view identity, std::uint64_t& left_groups) override;
   void publish_will(const std::shared_ptr<const Message>& will, Now now) override { publish(will, now); }
-  void is_unsubscribed(Session& session, Subscription& subscription) override { forget(session, subscription); }
-  void has_ended(Session& session) override;
-  void is_away(const Session& session) override { tell_groups(session, MemberEvent::What::away); }
+  void is_unsubscribed(Session& session, Subscription& subscription) override { grants.forget(session, subscription); }
+  void has_ended(Session& session) override { grants.forget_all(session); }
+  void is_away(const Session& session) override { grants.tell_groups(session, MemberEvent::What::away); }
   void give_to_others(const std::vector<Delivery>& jobs, Number left, Now now) override;
 
   /// A message being sent, made shared only if somebody must keep it.
@@ -199,21 +188,7 @@ class Core final : Durability::AckSender,
   // publishing.cpp
   PendingWill keep_will(const Link& link, std::string_view client_id, MessageView view, const mqtt::Will& will);
 
-  // subscriptions.cpp
-  struct Subscriber {
-    const Identity* identity;  ///< null: nobody in particular
-    mqtt::QoS qos;             ///< that it gets of what it wanted
-  };
-  /// Who subscribes, if it may.
-  OrRefused<Subscriber> may_subscribe(const Link& link, std::string_view filter, std::size_t scheme, mqtt::QoS wanted,
-                                      const Asked* asked, Now now);
-  OrRefused<std::monostate> has_room_for_subscription(const Link& link, std::string_view filter) const;
-  OrRefused<std::monostate> check_shape(std::string_view filter) const;
-  OrRefused<Granted> grant(Link& link, std::string_view filter, mqtt::SubscriptionOptions options, std::uint32_t identifier,
-                           std::size_t scheme, const Asked* asked, Now now);
-
   Accepted take_state(Link& link, const mqtt::Publish& packet, Now now);
-  OrRefused<std::monostate> grant_keyed(Link& link, std::size_t scheme, Asked& asked, Now now);
   bool may_still_get(const Session& session, const Delivery& delivery, Now now) const override {
     return still_entitled(session, delivery, now).has_value();
   }
@@ -289,8 +264,6 @@ class Core final : Durability::AckSender,
   std::deque<Number> in_line_;  // sessions that go on in a turn to come
 
   // scratch of the publication being delivered
-  PublishEncoder encoder_{ports.schemes, access, steps_};
-  KeyedSubscriptions keyed_{{settings, access, tree, kinds, memory, encoder_, counters, *this}};
   std::uint64_t delivery_ = 0;  // of the message; more than one where it comes back after a restart
   std::vector<Target> targets_;
 };

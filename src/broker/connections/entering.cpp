@@ -126,7 +126,7 @@ Result<> Link::enter(const mqtt::Connect& packet, Proof proof) {
   core_.step(session->outgoing.size() + session->subscriptions.size());
   core_.durability.save(*session);
   core_.durability.recount(*session);
-  core_.tell_groups(*session, MemberEvent::What::present);
+  core_.grants.tell_groups(*session, MemberEvent::What::present);
   connection.send(answer);
   if (connection.state() != mqtt::Connection::State::Open)
     return refused("its maximum packet size is smaller than our CONNACK", Reason::packet_too_large);

@@ -260,6 +260,13 @@ Result<> Link::check_amount(std::size_t filters, const mqtt::Properties& asked) 
   return {};
 }
 
+OrRefused<SubscriptionGrants::Granted> Link::subscribe(const mqtt::SubscribeEntry& entry, const mqtt::Properties& asked) {
+  if (!core_.scheme_requests.is_reply_topic(entry.filter)) return core_.grants.subscribe(subscriber(now), entry, asked, now);
+  core_.step(SubscriptionGrants::steps_of_a_filter);
+  keyed.open_inbox(entry.filter, entry.options.qos);
+  return SubscriptionGrants::Granted{nullptr, true, entry.options.qos};
+}
+
 Result<> Link::on(const mqtt::Subscribe& packet) {
   const mqtt::Properties asked = asked_of(packet.properties, core_.ports.schemes);
   TRY(check_amount(packet.entries.size(), asked));
@@ -271,7 +278,7 @@ Result<> Link::on(const mqtt::Subscribe& packet) {
   std::vector<Subscription*> with_retained;
   for (auto entry : packet.entries) {
     if (is_bridge) ask_as_bridge(entry);
-    auto granted = core_.subscribe(*this, entry, asked, now);
+    auto granted = subscribe(entry, asked);
     if (!granted) {
       core_.refuse(*this, granted.error(), now);
       if (ended) return {};
@@ -301,8 +308,9 @@ Result<> Link::on(const mqtt::Unsubscribe& packet) {
   std::size_t before = core_.durability.collected();
   mqtt::Unsuback answer{.packet_id = packet.packet_id, .properties = {}, .reasons = {}};
   for (auto filter : packet.filters)
-    answer.reasons.push_back(keyed.close_inbox(filter) || core_.unsubscribe(*session, filter) ? Reason::success
-                                                                                              : Reason::no_subscription_existed);
+    answer.reasons.push_back(keyed.close_inbox(filter) || core_.grants.unsubscribe(*session, filter)
+                                 ? Reason::success
+                                 : Reason::no_subscription_existed);
   promise(PacketType::unsuback, answer, core_.durability.collected() != before);
   core_.take_turns(*this);
   return {};

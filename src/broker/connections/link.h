@@ -9,6 +9,7 @@
 #include "broker/limits/budget.h"
 #include "broker/limits/connection_flow.h"
 #include "broker/policy/admission.h"
+#include "broker/routing/subscription_grants.h"
 #include "broker/schemes/background_jobs.h"
 #include "broker/schemes/keyed_subscriptions.h"
 #include "broker/schemes/turns.h"
@@ -56,6 +57,8 @@ class Link final : public mqtt::Events {
             {.client_id = has_id ? std::string_view(session->client_id) : std::string_view(),
              .channel_binding = is_there(peer.channel_binding) ? Bytes(peer.channel_binding) : Bytes()}};
   }
+  /// It has a session.
+  SubscriptionGrants::Subscriber subscriber(Now at) { return {*session, keyed, origin(at), party(), relay() != nullptr}; }
   LoginFlow::Of login() { return {id, peer, place(), connection, identity, session != nullptr ? &session->client_id : nullptr}; }
   /// Whose share of what is finite it takes: its identity's, or its address's.
   const std::string& party() const { return identity.empty() ? place() : identity; }
@@ -91,6 +94,7 @@ class Link final : public mqtt::Events {
  private:
   friend class Core;  // for part()
   Result<> part(const Error& error);
+  OrRefused<SubscriptionGrants::Granted> subscribe(const mqtt::SubscribeEntry& entry, const mqtt::Properties& asked);
   /// What one packet asks for is work of a bounded size.
   Result<> check_amount(std::size_t filters, const mqtt::Properties& asked) const;
   /// The message that is acknowledged. Null: none has this identifier. Error: it waits for something else.

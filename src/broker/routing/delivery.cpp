@@ -42,12 +42,12 @@ bool Core::publish(const MessageView& view, Now now) {
 
 /// To whom it concerns here, and to the other shards.
 bool Core::spread(Publication& publication, Now now) {
-  const std::uint64_t before = encoder_.count();
+  const std::uint64_t before = encoder.count();
   const bool is_wanted = deliver(publication, now);
   if (count == 1) return is_wanted;
   Parcel parcel;
   parcel.message = publication.keep();
-  if (encoder_.count() != before) encoder_.is_kept_as(parcel.message);  // others may send it back, to members of their groups
+  if (encoder.count() != before) encoder.is_kept_as(parcel.message);  // others may send it back, to members of their groups
   if (settings.durable && publication.view.qos != QoS::at_most_once && durability.anybody_lasts()) {
     parcel.transit = parcel.message->number();
     for (std::uint32_t to = 0; to < count; ++to)
@@ -110,7 +110,7 @@ bool Core::deliver(Publication& publication, Now now, const std::function<bool(c
   if (matching.empty()) return false;
   step(matching.size());
   const TopicRule* rule = access.rule(view.topic);
-  encoder_.begin_message(publication.shared);
+  encoder.begin_message(publication.shared);
   ++delivery_;
   targets_.clear();
   bool for_groups = false, is_given = false;
@@ -129,7 +129,7 @@ bool Core::deliver(Publication& publication, Now now, const std::function<bool(c
       continue;
     }
     if (subscription->paced != nullptr) {
-      keyed_.queue_paced(*subscription, publication.keep());
+      keyed.queue_paced(*subscription, publication.keep());
       is_given = true;
       continue;
     }
@@ -156,7 +156,7 @@ bool Core::deliver(Publication& publication, Now now, const std::function<bool(c
   }
   for (const Target& target : targets_)  // before anything is sealed: it may make a group change its key
     if (const auto& receiver = target.subscription->receiver)
-      keyed_.send_due(target.subscription->session->link->keyed, *receiver, now);
+      keyed.send_due(target.subscription->session->link->keyed, *receiver, now);
   for (Target& target : targets_) give_target(target, publication, now);
   is_given = is_given || !targets_.empty();
   if (!for_groups || only != nullptr) return is_given;
@@ -317,9 +317,9 @@ void Core::pump(Session& session, Now now) {
       durability.finished(session, delivery);
     } else {
       lower(session, delivery, *most);
-      encoder_.begin_message();
+      encoder.begin_message();
       if (delivery.receiver != nullptr)
-        keyed_.send_due(link.keyed, *delivery.receiver, now);  // it waited: its key may have changed
+        keyed.send_due(link.keyed, *delivery.receiver, now);  // it waited: its key may have changed
       start(session, std::move(delivery), now);
     }
   }
@@ -354,7 +354,7 @@ void Core::start(Session& session, Delivery&& delivery, Now now) {
 }
 
 const EncodedPublish* Core::encode(const MessageView& view, const DeliveryFormat& format, Now now) {
-  const EncodedPublish* encoded = encoder_.encode(view, format, now);
+  const EncodedPublish* encoded = encoder.encode(view, format, now);
   if (encoded == nullptr) drop(Drop::cannot_seal);
   return encoded;
 }
@@ -394,7 +394,7 @@ bool Core::send_unfinished(Link& link, mqtt::Outgoing<Delivery>& entry, bool dup
     return true;
   }
   const Delivery& delivery = entry.message;
-  encoder_.begin_message();
+  encoder.begin_message();
   const EncodedPublish* encoded = encode(delivery.message->view(), format_of(delivery, link), now);
   if (encoded == nullptr) return false;
   if (!link.writer.fits(*encoded)) {
@@ -504,7 +504,7 @@ void Core::send_retained(const Subscription& subscription, const std::shared_ptr
   const auto most = still_entitled(session, delivery, now);
   if (!most || message->view().expires <= now.steady) return drop(Drop::not_entitled);
   lower(session, delivery, *most);
-  encoder_.begin_message();
+  encoder.begin_message();
   start(session, std::move(delivery), now);
 }
 

@@ -10,7 +10,7 @@ using mqtt::QoS;
 /// To the member named; or, refused by that one, to another member of the group, which this shard owns.
 void Core::route(Publication& publication, const SharedRoute& route, Now now) {
   publication.keep();
-  encoder_.begin_message(publication.shared);
+  encoder.begin_message(publication.shared);
   if (route.refused) {
     if (SharedGroup* group = groups.find(route.group))
       deliver_to_group(*group, publication, route.session, route.tries, now);

@@ -88,7 +88,7 @@ class Requester final : public SchemeRequests::Connection {
     return core_.pass_on(link_, packet, admitted, now_);
   }
   OrRefused<Subscription*> subscribe(std::size_t scheme, Asked& asked, mqtt::QoS qos) override {
-    return core_.subscribe(link_, scheme, asked, qos, now_);
+    return core_.grants.subscribe(link_.subscriber(now_), scheme, asked, qos, now_);
   }
   void is_subscribed(Subscription& subscription) override {
     if (subscription.share == nullptr) core_.owe_retained(subscription, now_);

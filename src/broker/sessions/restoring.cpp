@@ -80,7 +80,7 @@ void Core::restore(const Restored::Session& from, Now now) {
     ++counters.subscriptions;
     if (SharedFilter::is_shared(saved.filter)) {
       placed.share = std::make_shared<const std::string>(saved.filter);
-      tell_group(placed, MemberEvent::What::away);
+      grants.tell_group(placed, MemberEvent::What::away);
     } else {
       tree.add(placed);
     }
@@ -104,7 +104,7 @@ void Core::restore(const Restored::Session& from, Now now) {
   for (std::uint16_t packet_id : from.incoming) session.incoming.receive(packet_id);
   durability.recount(session);
   memory.account(session);
-  account_tree();
+  memory.account_tree(tree.nodes());
   // Its time has begun, and does not begin again at the next restart.
   if (has_just_gone && session.lasts()) durability.save(session);
 }
