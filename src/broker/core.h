@@ -1,26 +1,37 @@
-// Core: the inside of a Shard. link.cpp holds what packets mean, core.cpp the tables and time, admission.cpp who may come in,
-// delivery.cpp and group_delivery.cpp how messages go out.
+// Core: the inside of a Shard, where its parts meet. Each part has its own data and knows only what it uses (connections/,
+// sessions/, routing/, schemes/, durability/, limits/, policy/); what they ask of each other is answered here. What is still
+// without a part of its own stands in routing/ (who gets a message: delivery.cpp, group_delivery.cpp, publishing.cpp), in
+// connections/acknowledgements.cpp and in sessions/restoring.cpp.
 #pragma once
 
 #include <map>
 
-#include "broker/access.h"
-#include "broker/admission.h"
-#include "broker/durability.h"
-#include "broker/flow_control.h"
-#include "broker/keyed_subscriptions.h"
-#include "broker/link.h"
-#include "broker/login_places.h"
-#include "broker/publish_encoder.h"
-#include "broker/retained.h"
+#include "broker/connections/connection_table.h"
+#include "broker/connections/link.h"
+#include "broker/connections/login_flow.h"
+#include "broker/durability/durability.h"
+#include "broker/limits/flow_control.h"
+#include "broker/policy/access.h"
+#include "broker/policy/admission.h"
+#include "broker/routing/publish_encoder.h"
+#include "broker/routing/retained.h"
+#include "broker/routing/shared_groups.h"
+#include "broker/routing/subscription_grants.h"
+#include "broker/routing/topic_tree.h"
+#include "broker/schemes/keyed_subscriptions.h"
+#include "broker/schemes/scheme_requests.h"
+#include "broker/sessions/session_table.h"
 #include "broker/shard.h"
-#include "broker/shared_groups.h"
-#include "broker/topic_tree.h"
-#include "broker/turns.h"
 
 namespace sealmq::broker {
 
-class Core final : Durability::AckSender, FlowControl::Connections, KeyedSubscriptions::Outlet {
+class Core final : Durability::AckSender,
+                   FlowControl::Connections,
+                   KeyedSubscriptions::Outlet,
+                   LoginFlow::Connections,
+                   SessionTable::Connections,
+                   SessionTable::Deliveries,
+                   SubscriptionGrants::Retaining {
  public:
   Core(std::size_t index, std::size_t count, Settings settings, Ports ports, std::shared_ptr<const Policy> policy,
        std::shared_ptr<const Directory> directory);
@@ -28,35 +39,21 @@ class Core final : Durability::AckSender, FlowControl::Connections, KeyedSubscri
   // -- core.cpp: connections and sessions
 
   ConnectionId open(Peer peer, Now now);
-  Link* find(ConnectionId id);
+  Link* find(ConnectionId id) const { return connections_.find(id); }
   void receive(Link& link, Bytes bytes, Now now);
   void gone(Link& link, Now now);
   void finish(const Job::Name& job, Now now);
   void tick(Now now);
   void look_at_proofs(Now now);
+  void tick(Link& link, Now now);
   bool has_run_out(Link& link, Now now);
   bool has_lasted(Link& link, Now now);
   void shut_down(Now now);
   /// The connection is over for this reason; a session that outlives it keeps its Will until it is due.
   void abort(Link& link, const Error& error);
   void end(Link& link, Ending ending, bool with_will, Now now);
-  /// Ends who uses this identity's session of that identifier now, and finds or makes it. Answers whether it was there.
-  std::pair<Session*, bool> take_session(std::string_view client_id, std::string_view identity, bool clean_start,
-                                         std::string_view party, Now now);
-  /// `by` becomes the scheme's index.
-  std::unique_ptr<Login> begin_login(LoginRequest& request, std::optional<std::size_t>& by);
-  /// By a scheme, in CONNECT itself.
-  std::unique_ptr<Login> begin_login_in_connect(LoginRequest& request, std::optional<std::size_t>& by);
-  /// False: there is none.
-  bool take_login_place(Link& link);
-  /// The login waits for its next step to be worked on; addresses take turns.
-  void line_up_login(Link& link, std::function<void()> work);
-  void begin_logins();
-  /// It is decided, or given up.
-  void forget_login(Link& link);
-  void destroy(Session& session, Now now);
   void tell_writable(Link& link);
-  Session* find(Number session);
+  Session* find(Number session) const { return session_table.find(session); }
   void set_policy(std::shared_ptr<const Policy> policy);
   void set_directory(std::shared_ptr<const Directory> directory);
   RevocationReport revoke(std::string_view name, Now now);
@@ -68,7 +65,6 @@ class Core final : Durability::AckSender, FlowControl::Connections, KeyedSubscri
   void look_after(Link& link);
   /// Counts only.
   void account(Link& link);
-  void account_tree() { memory.account_tree(tree.nodes()); }
   void end_if_stalled(Link& link, Now now);
   /// A packet has been dealt with.
   void take_turns(Link& link);
@@ -81,50 +77,26 @@ class Core final : Durability::AckSender, FlowControl::Connections, KeyedSubscri
 
   // -- publishing.cpp: what comes in
 
-  struct Accepted {
-    mqtt::Reason reason;  ///< what the acknowledgement says
-    bool relies = false;  ///< on changes that may not be stored yet
-  };
   /// Somebody's message or request came through the session.
   void hear(Session& session, const std::string& name);
   /// A client's PUBLISH: admitted, stored if retained, delivered.
-  Accepted accept(Link& link, const mqtt::Publish& packet, Preparation* prepared, Now now);
+  Accepted accept(Link& link, const mqtt::Publish& packet, BackgroundJobs::Finished* finished, Now now);
   /// `$SYS/broker/connection/CLIENT/state`, the one topic under $SYS that a client may publish to, and this client alone: what
   /// bridges say of themselves, by a Will and retained, as mosquitto's do without being asked. Policy decides whether it is
   /// passed on; if not, it is taken and forgotten.
   static bool is_state(std::string_view client_id, std::string_view topic, Bytes payload);
   bool passes_on_state(std::string_view topic) const;
+  Accepted pass_on(Link& link, const mqtt::Publish& packet, const Admission::Admitted& admitted, Now now);
+  void send_frame(ConnectionId connection, std::string_view topic, Bytes payload) override;
   /// `client_id`: of the client whose Will it is; the link has no session yet.
   OrRefused<PendingWill> admit_will(Link& link, std::string_view client_id, const mqtt::Will& will, Now now);
-  struct Granted {
-    Subscription* subscription;  ///< null: an inbox
-    bool is_new;
-    mqtt::QoS qos;
-  };
-
-  // -- subscriptions.cpp
-
-  OrRefused<Granted> subscribe(Link& link, const mqtt::SubscribeEntry& entry, const mqtt::Properties& properties, Now now);
-  bool unsubscribe(Session& session, std::string_view filter);
-  void forget(Session& session, Subscription& subscription);
-  /// To the shard that owns the group.
-  void tell_group(const Subscription& subscription, MemberEvent::What what);
-  void tell_groups(const Session& session, MemberEvent::What what);
   /// Counts, tells the journal, and ends a connection that fails too often.
   void refuse(Link& link, const Refused& refused, Now now, bool may_disconnect = true);
 
-  // -- reserved.cpp: topics under '$'
-
-  bool is_taken(std::size_t scheme, const Incoming& incoming) const;
-  /// True if the message has a slow part: it has been begun, and the connection waits for it.
-  bool prepare(Link& link, const mqtt::Publish& packet, Now now);
   /// Takes away what ends with the connection.
   void forget_connection(Link& link, Session& session);
   /// Whatever rights or policy have taken away since.
   void review_keyed();
-  /// Of the identity; answers how many subscriptions, and adds the groups that lost a member.
-  std::size_t forget_keyed(Link& link, std::string_view identity, std::uint64_t& left_groups);
-
   // -- delivery.cpp: how messages go out
 
   /// Stores it if retained, delivers it here and hands it to the other shards.
@@ -138,7 +110,7 @@ class Core final : Durability::AckSender, FlowControl::Connections, KeyedSubscri
   void take_in(const Parcel& parcel, Now now);
   /// It is new: what is retained of its topics is sent, as the client takes it.
   void owe_retained(Subscription& subscription, Now now);
-  void forget_retained(Subscription& subscription);
+  void forget_retained(Subscription& subscription) override;
   /// Goes on with what was too much for one turn.
   void go_on(Now now);
   bool has_work() const { return !in_line_.empty() || flow.has_waiting_for_turn(); }
@@ -168,31 +140,35 @@ class Core final : Durability::AckSender, FlowControl::Connections, KeyedSubscri
   TopicTree tree{ports.interest};
   SharedGroups groups{tree};
   Retained retained;
-  TextMap<std::unique_ptr<Session>> sessions;  // by their names
-  std::unordered_map<Number, Session*> by_number;
   Effects effects;
   Counters counters;
   FlowControl flow{settings, memory, effects, *this};
+  StepCounter steps_;
   /// See Shard::steps().
   void step(std::size_t some = 1) { steps_.add(some); }
   std::uint64_t steps() const { return steps_.total() + tree.visited(); }
   std::uint64_t last_tick = 0;
   Durability durability{settings, index, count, ports.replays, ports.lasting_subscriptions, *this};
+  SessionTable session_table{{memory, durability, steps_, counters, *this, *this}};
   Admission admission{settings, ports.schemes, access, ports.replays, ports.misuse};
-  LoginPlaces login_places{settings.maximum_logins};  // of those that are not decided
+  BackgroundJobs background_jobs{settings, ports.schemes.size(), ports.gate, effects};
+  SchemeRequests scheme_requests{{settings, ports.schemes, access, admission, memory, background_jobs, ports.gate}};
+  PublishEncoder encoder{ports.schemes, access, steps_};
+  KeyedSubscriptions keyed{{settings, access, tree, kinds, memory, encoder, counters, *this}};
+  SubscriptionGrants grants{{index, count, settings, ports.schemes, access, admission, memory, kinds, tree, groups, keyed,
+                             durability, flow, counters, steps_, *this}};
+  LoginFlow login_flow{{settings, ports.schemes, access, ports.gate, ports.password_login, effects, counters, *this}};
 
  private:
-  /// What somebody else proved in it (a signed SUBSCRIBE) is not for who goes on with the session.
-  void forget_proofs_of_others(Session& session, Now now);
-  /// Ends those of its deliveries that `ends` names; what others of a group may do is added to `jobs`. Answers how many.
-  std::size_t end_deliveries(Session& session, const std::function<bool(const Delivery&)>& ends, std::vector<Delivery>& jobs);
-  /// Whoever is there is told why. Its Will is published if `with_will`.
-  void end_session(Session& session, mqtt::Reason reason, Ending ending, bool with_will, Now now);
-
-  struct Slot {
-    std::uint32_t generation = 0;
-    std::unique_ptr<Link> link;
-  };
+  void make_room(ConnectionId connection, Now now) override;
+  // for the sessions
+  void end_connection(Session& session, mqtt::Reason reason, Ending ending, bool with_will, Now now) override;
+  std::size_t forget_identity(Session& session, std::string_view identity, std::uint64_t& left_groups) override;
+  void publish_will(const std::shared_ptr<const Message>& will, Now now) override { publish(will, now); }
+  void is_unsubscribed(Session& session, Subscription& subscription) override { grants.forget(session, subscription); }
+  void has_ended(Session& session) override { grants.forget_all(session); }
+  void is_away(const Session& session) override { grants.tell_groups(session, MemberEvent::What::away); }
+  void give_to_others(const std::vector<Delivery>& jobs, Number left, Now now) override;
 
   /// A message being sent, made shared only if somebody must keep it.
   struct Publication {
@@ -211,35 +187,11 @@ class Core final : Durability::AckSender, FlowControl::Connections, KeyedSubscri
   };
   // publishing.cpp
   PendingWill keep_will(const Link& link, std::string_view client_id, MessageView view, const mqtt::Will& will);
-  Accepted pass_on(Link& link, const mqtt::Publish& packet, const Admission::Admitted& admitted, Now now);
 
-  // subscriptions.cpp
-  struct Subscriber {
-    const Identity* identity;  ///< null: nobody in particular
-    mqtt::QoS qos;             ///< that it gets of what it wanted
-  };
-  /// Who subscribes, if it may.
-  OrRefused<Subscriber> may_subscribe(const Link& link, std::string_view filter, std::size_t scheme, mqtt::QoS wanted,
-                                      const Asked* asked, Now now);
-  OrRefused<std::monostate> has_room_for_subscription(const Link& link, std::string_view filter) const;
-  OrRefused<std::monostate> check_shape(std::string_view filter) const;
-  OrRefused<Granted> grant(Link& link, std::string_view filter, mqtt::SubscriptionOptions options, std::uint32_t identifier,
-                           std::size_t scheme, const Asked* asked, Now now);
-
-  // reserved.cpp
   Accepted take_state(Link& link, const mqtt::Publish& packet, Now now);
-  Accepted take_reserved(Link& link, const mqtt::Publish& packet, Preparation* prepared, Now now);
-  OrRefused<Accepted> take_hidden(Link& link, const mqtt::Publish& packet, std::size_t scheme, Preparation* prepared, Now now);
-  OrRefused<Accepted> answer_request(Link& link, const mqtt::Publish& packet, std::size_t scheme, Preparation* prepared, Now now);
-  OrRefused<std::monostate> grant_own(Link& link, std::size_t scheme, Asked& asked, Now now);
-  OrRefused<std::monostate> grant_publishing(Link& link, std::size_t scheme, const Asked& asked, Now now);
-  bool is_reply_topic(std::string_view topic) const;
   bool may_still_get(const Session& session, const Delivery& delivery, Now now) const override {
     return still_entitled(session, delivery, now).has_value();
   }
-  void send_frame(ConnectionId connection, std::string_view topic, Bytes payload) override;
-  void begin_work(std::size_t scheme);
-  void work_is_over(const Job::Name& job);
 
   // delivery.cpp
   bool spread(Publication& publication, Now now);
@@ -289,9 +241,6 @@ class Core final : Durability::AckSender, FlowControl::Connections, KeyedSubscri
   void route(Publication& publication, const SharedRoute& route, Now now);
   void send_parcel(Parcel parcel);
   void send_back(Publication& publication, SharedRoute route, Now now);
-  /// What a member that has left for good was to get of its groups.
-  static std::vector<Delivery> jobs_of(Session& session);
-  void give_to_others(const std::vector<Delivery>& jobs, Number left, Now now);
 
   /// Null: it cannot leave so, and has been dropped.
   const EncodedPublish* encode(const MessageView& view, const DeliveryFormat& format, Now now);
@@ -310,18 +259,11 @@ class Core final : Durability::AckSender, FlowControl::Connections, KeyedSubscri
 
   void drop(Drop why) { ++counters.dropped[static_cast<std::size_t>(why)]; }
 
-  std::vector<Slot> slots_;
-  std::vector<std::uint32_t> free_slots_;
-  Turns login_turns_{most_logins_of_address, most_logins_at_work};
-  std::vector<Turns> turns_;  // of messages that are prepared; by scheme, so that dear work does not hold up cheap
-  static constexpr std::size_t most_logins_of_address = 8, most_logins_at_work = 16;
-  StepCounter steps_;
+  ConnectionTable<Link> connections_;
   std::uint64_t stamp_ = 0;
   std::deque<Number> in_line_;  // sessions that go on in a turn to come
 
   // scratch of the publication being delivered
-  PublishEncoder encoder_{ports.schemes, access, steps_};
-  KeyedSubscriptions keyed_{{settings, access, tree, kinds, memory, encoder_, counters, *this}};
   std::uint64_t delivery_ = 0;  // of the message; more than one where it comes back after a restart
   std::vector<Target> targets_;
 };

@@ -16,12 +16,12 @@
 #include <vector>
 
 #include "base/keyed_hash.h"
-#include "broker/budget.h"
-#include "broker/changes.h"
-#include "broker/interest.h"
+#include "broker/durability/changes.h"
+#include "broker/limits/budget.h"
+#include "broker/limits/token_bucket.h"
 #include "broker/parcel.h"
-#include "broker/policy.h"
-#include "broker/token_bucket.h"
+#include "broker/policy/policy.h"
+#include "broker/routing/interest.h"
 #include "mqtt/connection.h"
 #include "sealmq/ports.h"
 #include "sealmq/registry.h"

@@ -7,8 +7,8 @@
 
 #include "base/text.h"
 #include "base/try.h"
-#include "broker/access.h"
 #include "broker/own_topics.h"
+#include "broker/policy/access.h"
 #include "keystore/file_access.h"
 #include "mqtt/topic.h"
 #include "net/address.h"

@@ -2,7 +2,8 @@
 // and a guard of payloads.
 #pragma once
 
-#include "broker/access.h"
+#include "broker/policy/access.h"
+#include "broker/shard.h"
 #include "mqtt/connection.h"
 #include "sealmq/payload_guard.h"
 #include "sealmq/scheme.h"
@@ -20,7 +21,7 @@ class FakeScheme : public BrokerScheme {
     ++opened;
     if (fails) return fail(Blame::peer_misbehaved, "is not signed");
     Opened found;
-    found.topic = message.topic;
+    found.topic = hidden.empty() ? message.topic : hidden;
     found.payload = message.payload.subspan(start().size(), message.payload.size() - start().size() - 1);
     found.author = author;
     found.names_author = author != nullptr;
@@ -37,8 +38,24 @@ class FakeScheme : public BrokerScheme {
   }
   std::string start() const { return std::string(its.name) + "("; }
 
+  // Topics under `$it/`: requests of those that end with "ask", else messages whose real topic is `hidden`.
+  bool takes(std::string_view topic) const override { return topic.starts_with("$it/"); }
+  bool is_request(const Incoming& incoming) const override { return incoming.topic.ends_with("ask"); }
+  Result<Checked<Asked>> read_request(const Incoming&, const Scene&) override {
+    if (fails) return fail(Blame::peer_misbehaved, "is not signed");
+    return verified(std::exchange(asked, {}));
+  }
+  bool concerns_the_list(const Incoming&) const override { return is_of_the_list; }
+  bool tries_a_secret(const Incoming&) const override { return is_guessable; }
+  std::unique_ptr<Preparation> prepare(const Incoming&) override { return std::exchange(work, nullptr); }
+  std::string_view reply_topic() const override { return "$it/inbox"; }
+  bool tells_refusals() const override { return tells; }
+
   SchemeInfo its;
-  bool fails = false;
+  bool fails = false, is_of_the_list = false, is_guessable = false, tells = true;
+  std::string_view hidden;
+  Asked asked;
+  std::unique_ptr<Preparation> work;
   int opened = 0, sealed = 0;
   const Identity* author = nullptr;
   std::optional<ReplayMark> mark;
@@ -48,6 +65,7 @@ class FakeScheme : public BrokerScheme {
 class FakePlain : public FakeScheme {
  public:
   FakePlain() : FakeScheme("plain") {}
+  bool takes(std::string_view) const override { return false; }
   bool recognises(const Incoming&) const override { return true; }
   Result<Checked<Opened>> open(const Incoming& message, const Scene&) override {
     Opened found;
@@ -59,6 +77,22 @@ class FakePlain : public FakeScheme {
     append(out, message.payload);
     return {};
   }
+};
+
+struct FakeWork : Preparation {
+  explicit FakeWork(int& its_runs) : runs(its_runs) {}
+  void run() override { ++runs; }
+  int& runs;
+};
+
+/// Counts tries; refuses them while it is closed.
+struct FakeGate : broker::LoginGate {
+  bool may_try(Tested, std::string_view, std::string_view, Now) override { return !closed; }
+  bool begin(Tested, std::string_view, std::string_view, Now) override { return !closed && (++begun, true); }
+  void end(Tested, std::string_view, std::string_view, Outcome outcome, Now) override { outcomes.push_back(outcome); }
+  bool closed = false;
+  int begun = 0;
+  std::vector<Outcome> outcomes;
 };
 
 /// A subscription with the key `key`; of a group, all with the same `group_of`.

@@ -1,4 +1,4 @@
-#include "broker/admission.h"
+#include "broker/policy/admission.h"
 
 #include <gtest/gtest.h>
 

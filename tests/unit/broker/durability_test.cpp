@@ -1,4 +1,4 @@
-#include "broker/durability.h"
+#include "broker/durability/durability.h"
 
 #include <gtest/gtest.h>
 

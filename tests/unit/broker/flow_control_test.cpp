@@ -1,4 +1,4 @@
-#include "broker/flow_control.h"
+#include "broker/limits/flow_control.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "broker/keyed_subscriptions.h"
+#include "broker/schemes/keyed_subscriptions.h"
 
 #include <gtest/gtest.h>
 

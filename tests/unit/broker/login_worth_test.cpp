@@ -1,7 +1,7 @@
 // What a login is worth: whom the list lets in by it, and which rows it opens (index of specifications, section 9).
 #include <gtest/gtest.h>
 
-#include "broker/access.h"
+#include "broker/policy/access.h"
 #include "support/broker_bench.h"
 #include "support/identities.h"
 #include "support/logins_of_tests.h"

@@ -1,4 +1,4 @@
-#include "broker/memory_limits.h"
+#include "broker/limits/memory_limits.h"
 
 #include <gtest/gtest.h>
 
@@ -64,14 +64,14 @@ TEST_F(MemoryLimitsTest, APartyLeavesPlacesToOthers) {
 }
 
 TEST_F(MemoryLimitsTest, ASessionTakesTheShareOfWhoComesForIt) {
-  settings.maximum_sessions = 2;
+  settings.maximum_sessions = 8;
   Session session("", "client", 1);
   memory.account_first(session, "before");
   session.subscriptions.emplace("t", std::make_unique<Subscription>());
   EXPECT_EQ(memory.account_to(session, "before"), 0U);
   EXPECT_EQ(memory.account_to(session, "after"), 1U);
-  EXPECT_FALSE(memory.has_room_for_session("after", 1));
-  EXPECT_TRUE(memory.has_room_for_session("before", 1));
+  EXPECT_FALSE(memory.has_room_for_session("after", 7));
+  EXPECT_TRUE(memory.has_room_for_session("before", 7));
 }
 
 TEST_F(MemoryLimitsTest, NodesOfTheTreeAreSharedByParty) {

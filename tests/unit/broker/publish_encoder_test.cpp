@@ -1,4 +1,4 @@
-#include "broker/publish_encoder.h"
+#include "broker/routing/publish_encoder.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "broker/publish_writer.h"
+#include "broker/connections/publish_writer.h"
 
 #include <gtest/gtest.h>
 

@@ -5,7 +5,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "broker/access.h"
+#include "broker/policy/access.h"
 #include "support/broker_bench.h"
 #include "support/identities.h"
 

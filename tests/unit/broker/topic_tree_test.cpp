@@ -1,4 +1,4 @@
-#include "broker/topic_tree.h"
+#include "broker/routing/topic_tree.h"
 
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
