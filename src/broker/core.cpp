@@ -82,6 +82,7 @@ void Core::receive(Link& link, Bytes bytes, Now now) {
   link.now = now;
   turn_began_ = steps();
   counters.bytes_received += bytes.size();
+  link.bytes_in += bytes.size();
   auto received = link.connection.receive(bytes, link, now);
   if (!received && !link.ended) abort(link, received.error());
   if (!link.moving.empty()) {
@@ -342,7 +343,9 @@ bool Core::has_run_out(Link& link, Now now) {
 
 /// Keys that cannot be changed protect no connection for ever; a moment at which nothing is lost is waited for.
 bool Core::has_lasted(Link& link, Now now) {
-  if (link.session == nullptr || now.steady < link.ends || link.preparing != nullptr || link.is_slowed()) return false;
+  const bool is_due =
+      now.steady >= link.ends || (link.peer.most_bytes != 0 && std::max(link.bytes_in, link.bytes_out) >= link.peer.most_bytes);
+  if (!is_due || link.session == nullptr || link.preparing != nullptr || link.is_slowed()) return false;
   if (!link.connection.outbox().empty() || link.session->outgoing.size() != 0) return false;
   link.connection.disconnect(mqtt::Reason::maximum_connect_time);
   tell_writable(link);
@@ -351,15 +354,33 @@ bool Core::has_lasted(Link& link, Now now) {
 }
 
 void Core::look_at_proofs(Now now) {
-  for (std::size_t i = 0; i < slots_.size(); ++i) {  // by index: ending one may publish a Will
+  for (std::size_t i = 0; i < slots_.size(); ++i) {  // by index: ending one may hand its work to others
     Link* link = slots_[i].link.get();
-    if (link == nullptr || link->ended || link->peer.still_proved == nullptr || link->peer.still_proved()) continue;
-    link->now = now;
-    ports.journal.refused(Refusal::login_refused, link->label(), "its certificate or key is no longer taken", now);
-    link->connection.disconnect(mqtt::Reason::administrative_action);
-    tell_writable(*link);
-    end(*link, Ending::revoked, false, now);
+    if (link == nullptr || link->ended) continue;
+    if (link->peer.still_proved != nullptr && !link->peer.still_proved())
+      end_unproved(*link, "its certificate or key is no longer taken", now);
+    else if (link->has_former_password())
+      end_unproved(*link, "its password is another now", now);
   }
+}
+
+/// Who is not active any more ends by the order about it, which tells how much that was.
+void Core::look_at_logins(Now now) {
+  for (std::size_t i = 0; i < slots_.size(); ++i) {
+    Link* link = slots_[i].link.get();
+    if (link == nullptr || link->ended || link->session == nullptr || link->identity.empty()) continue;
+    const Identity* listed = access.directory().find(link->identity);
+    if (listed != nullptr && listed->status == Status::active && !link->still_proves())
+      end_unproved(*link, "the list no longer lets it in as it came", now);
+  }
+}
+
+void Core::end_unproved(Link& link, const char* why, Now now) {
+  link.now = now;
+  ports.journal.refused(Refusal::login_refused, link.label(), why, now);
+  link.connection.disconnect(mqtt::Reason::administrative_action);
+  tell_writable(link);
+  end(link, Ending::revoked, false, now);
 }
 
 void Core::shut_down(Now now) {
@@ -382,8 +403,9 @@ void Core::set_policy(std::shared_ptr<const Policy> policy) {
   review_receivers();
 }
 
-void Core::set_directory(std::shared_ptr<const Directory> directory) {
+void Core::set_directory(std::shared_ptr<const Directory> directory, Now now) {
   access.set(std::move(directory));
+  look_at_logins(now);
   review_receivers();
 }
 
@@ -484,6 +506,7 @@ void Shard::drained(ConnectionId connection, Now now, std::size_t written) {
   Link* link = core_->find(connection);
   if (link == nullptr) return;
   link->stalled_since = 0;
+  link->bytes_out += written;
   if (link->session != nullptr) core_->pump(*link->session, now);
   core_->look_after(*link);
 }
@@ -561,8 +584,8 @@ void Shard::look_at_proofs(Now now) {
 void Shard::set_options(const SchemeOptions& options, Now) {
   for (const auto& scheme : core_->ports.schemes) scheme->change_options(options);
 }
-void Shard::set_directory(std::shared_ptr<const Directory> directory, Now) {
-  core_->set_directory(std::move(directory));
+void Shard::set_directory(std::shared_ptr<const Directory> directory, Now now) {
+  core_->set_directory(std::move(directory), now);
 }
 RevocationReport Shard::revoke(std::string_view name, Now now) {
   return core_->revoke(name, now);

@@ -55,6 +55,9 @@ class Core {
   void finish(const Job::Name& job, Now now);
   void tick(Now now);
   void look_at_proofs(Now now);
+  /// The list has changed.
+  void look_at_logins(Now now);
+  void end_unproved(Link& link, const char* why, Now now);
   bool has_run_out(Link& link, Now now);
   bool has_lasted(Link& link, Now now);
   void shut_down(Now now);
@@ -79,7 +82,7 @@ class Core {
   void tell_writable(Link& link);
   Session* find(Number session);
   void set_policy(std::shared_ptr<const Policy> policy);
-  void set_directory(std::shared_ptr<const Directory> directory);
+  void set_directory(std::shared_ptr<const Directory> directory, Now now);
   RevocationReport revoke(std::string_view name, Now now);
   void lose(Number session, Now now);
 

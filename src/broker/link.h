@@ -24,17 +24,18 @@ struct PendingLogin {
   std::string name;  ///< whose login it is said to be: failures are counted under it
   Secret connect;    ///< the packet, until it is done; empty when logging in again
   LoginPlaces::Ticket place = 0;
-  std::function<void()> work;         ///< the next step, while it waits in line
-  Turns::Ticket ticket = 0;           ///< there
-  bool running = false;               ///< a step is being worked on, or waits for that
-  bool waits = false;                 ///< for its turn to begin, with
-  Buffer data{};                      ///< the client's first
-  bool displaced = false;             ///< it makes room for others, and has not failed
-  std::uint64_t since = 0;            ///< steady: when its peer's turn began
-  std::uint64_t answer_at = 0;        ///< steady; not before
-  bool is_answered = false;           ///< and waits for that moment
-  std::optional<std::size_t> scheme;  ///< whose login it is; nothing: by user name and password alone
-  Hop hop = Hop::none;                ///< chosen
+  std::function<void()> work;          ///< the next step, while it waits in line
+  Turns::Ticket ticket = 0;            ///< there
+  bool running = false;                ///< a step is being worked on, or waits for that
+  bool waits = false;                  ///< for its turn to begin, with
+  Buffer data{};                       ///< the client's first
+  bool displaced = false;              ///< it makes room for others, and has not failed
+  std::uint64_t password_changes = 0;  ///< Ports::password_changes when it began
+  std::uint64_t since = 0;             ///< steady: when its peer's turn began
+  std::uint64_t answer_at = 0;         ///< steady; not before
+  bool is_answered = false;            ///< and waits for that moment
+  std::optional<std::size_t> scheme;   ///< whose login it is; nothing: by user name and password alone
+  Hop hop = Hop::none;                 ///< chosen
 };
 
 /// By what somebody logs in, as far as it is known at the beginning.
@@ -47,6 +48,14 @@ struct LoginKind {
   Access::Login with(Factors factors, std::string_view who) const {
     return {name, profile, factors, !transport_identity.empty() && transport_identity == who, by_card};
   }
+};
+
+/// By what somebody has logged in last, to be held against the list again when that changes.
+struct CameBy {
+  bool has_logged_in = false;  ///< else the transport alone has proved it
+  std::optional<std::size_t> scheme;
+  Factors factors;
+  std::uint64_t password_changes = 0;
 };
 
 /// A PUBLISH whose slow part is being worked on.
@@ -91,6 +100,9 @@ class Link final : public mqtt::Events {
   /// Nothing of what it sends is looked at for now.
   bool is_held_back() const { return is_slowed() || preparing != nullptr; }
   bool is_slowed() const { return slowed_until != 0 || waits_for_turn || waits_for_others; }
+  /// Whether the list, as it is now, still lets in who came so; learns what that proves now.
+  bool still_proves();
+  bool has_former_password() const;
   bool is_v5() const { return connection.version() == mqtt::Version::v5; }
   /// For the log: the identifier, or the address before there is one.
   std::string_view label() const { return session != nullptr ? std::string_view(session->client_id) : peer.address; }
@@ -106,11 +118,12 @@ class Link final : public mqtt::Events {
   std::string identity;                  ///< who logged in; empty: nobody, or not yet
   std::optional<std::size_t> proved_by;  ///< whose login it was, a scheme's index
   Proved proved;                         ///< by all its logins
-  std::string bound_client_id;           ///< its client identifier, if that is the identity's; empty: anybody could use it
-  bool is_hidden = peer.is_hidden;       ///< nobody on the way reads the payloads that it gets
-  bool knows_its_id = true;              ///< false: MQTT 3 has no word for the client identifier that the broker has chosen
-  bool is_bridge = false;                ///< says its CONNECT, by the highest bit of the protocol level
-  std::unique_ptr<PayloadGuard> guard;   ///< seals the payloads of its messages; null: they go as they are
+  CameBy came_by;
+  std::string bound_client_id;          ///< its client identifier, if that is the identity's; empty: anybody could use it
+  bool is_hidden = peer.is_hidden;      ///< nobody on the way reads the payloads that it gets
+  bool knows_its_id = true;             ///< false: MQTT 3 has no word for the client identifier that the broker has chosen
+  bool is_bridge = false;               ///< says its CONNECT, by the highest bit of the protocol level
+  std::unique_ptr<PayloadGuard> guard;  ///< seals the payloads of its messages; null: they go as they are
   std::unique_ptr<PendingLogin> logging_in;
   std::unique_ptr<PendingMessage> preparing;
   std::optional<LoginTry> trying;                                ///< of the message that is taken right now
@@ -135,13 +148,14 @@ class Link final : public mqtt::Events {
   bool publishes = false;            ///< has sent a message,
   bool was_promised = false;         ///< and one of QoS 1 or 2, or a retained one
   std::uint64_t ends = UINT64_MAX;   ///< steady: the first quiet moment from then on is its last
-  bool waits_for_turn = false;       ///< Core::take_turns
-  bool waits_for_others = false;     ///< for shards that do not take its messages
-  bool owes_reading = false;         ///< it does not take our answers
-  bool is_read = true;               ///< as Effects::reading has told
-  std::uint64_t stalled_since = 0;   ///< steady: is owed bytes, and has taken none since; 0: all is well
-  std::size_t alias_bytes = 0;       ///< of `aliases`
-  std::size_t unsent = 0;            ///< kept by the transport
+  std::uint64_t bytes_in = 0, bytes_out = 0;
+  bool waits_for_turn = false;      ///< Core::take_turns
+  bool waits_for_others = false;    ///< for shards that do not take its messages
+  bool owes_reading = false;        ///< it does not take our answers
+  bool is_read = true;              ///< as Effects::reading has told
+  std::uint64_t stalled_since = 0;  ///< steady: is owed bytes, and has taken none since; 0: all is well
+  std::size_t alias_bytes = 0;      ///< of `aliases`
+  std::size_t unsent = 0;           ///< kept by the transport
   Charge charge;
 
  private:
@@ -174,7 +188,8 @@ class Link final : public mqtt::Events {
   };
   Result<> enter(const mqtt::Connect& packet, Proof proof);
   /// Notes what this login (nothing: none) and the transport have proved of an identity. An error: that is not enough for it.
-  LoginKind kind_of(const PendingLogin& login) const;
+  LoginKind kind_of(std::optional<std::size_t> scheme) const;
+  Result<Proved> check(const std::string& who, const CameBy& by) const;
   Result<> prove(const std::string& who, const PendingLogin* login, Factors factors);
   Result<> protect(Proof proof);
   Result<> admit(const mqtt::Publish& packet);

@@ -231,6 +231,8 @@ Result<> Link::take_part(std::unique_ptr<Login> login, bool is_quick, LoginReque
   logging_in->login = std::move(login);
   logging_in->method = std::move(request.method);
   logging_in->name = std::move(name);
+  // Before it looks at the password: whatever changes from now on is not what it has seen.
+  if (core_.ports.password_changes) logging_in->password_changes = core_.ports.password_changes(logging_in->name);
   logging_in->scheme = scheme;
   logging_in->hop = request.hop;
   if (!again) {
@@ -268,7 +270,7 @@ void Link::step(Bytes data) {
 std::function<void()> Link::work_of_step(Bytes data) {
   return [pending = std::weak_ptr(logging_in->login), answer = logging_in->answer, data = to_buffer(data), now = now,
           directory = core_.access.shared_directory(), gate = core_.ports.gate, name = logging_in->name, address = peer.address,
-          kind = kind_of(*logging_in)] {
+          kind = kind_of(logging_in->scheme)] {
     if (auto login = pending.lock())
       answer->emplace(advance(*login, data, {now, *directory}, kind,
                               [&](Login::Tested by) { return LoginTry(gate, by, name, address, now); }));
@@ -356,25 +358,47 @@ Result<> Link::go_on_with_login() {
   return enter(packet, std::move(proof));
 }
 
-LoginKind Link::kind_of(const PendingLogin& login) const {
-  if (!login.scheme) return {password_login, Profile::hardened, peer.identity};
-  const SchemeInfo& info = core_.ports.schemes[*login.scheme]->info();
+LoginKind Link::kind_of(std::optional<std::size_t> scheme) const {
+  if (!scheme) return {password_login, Profile::hardened, peer.identity};
+  const SchemeInfo& info = core_.ports.schemes[*scheme]->info();
   return {info.name, info.profile, peer.identity, info.login_proves.holds({Factor::card})};
 }
 
-Result<> Link::prove(const std::string& who, const PendingLogin* login, Factors factors) {
-  const bool by_transport = peer.identity == who;
-  const LoginKind kind = login != nullptr ? kind_of(*login) : LoginKind{{}, Profile::hardened, peer.identity};
-  auto checked = Access::check_login(core_.access.directory().find(who), kind.with(factors, who));
+Result<Proved> Link::check(const std::string& who, const CameBy& by) const {
+  const LoginKind kind = by.has_logged_in ? kind_of(by.scheme) : LoginKind{{}, Profile::hardened, peer.identity};
+  const Identity* listed = core_.access.directory().find(who);
+  auto checked = Access::check_login(listed, kind.with(by.factors, who));
   if (!checked) return refused(checked.error().what);
   Proved its;
-  if (by_transport && Access::may_log_in(*core_.access.directory().find(who), transport_login, Profile::hardened))
+  if (peer.identity == who && Access::may_log_in(*listed, transport_login, Profile::hardened))
     core_.access.add_login(its, login_by_transport);
-  if (login != nullptr) core_.access.add_login(its, login->scheme.value_or(login_by_password));
+  if (by.has_logged_in) core_.access.add_login(its, by.scheme.value_or(login_by_password));
   its.factors = *checked;
-  its.since = now.steady;
-  proved = its;
+  return its;
+}
+
+Result<> Link::prove(const std::string& who, const PendingLogin* login, Factors factors) {
+  CameBy by{login != nullptr, login != nullptr ? login->scheme : std::nullopt, factors, 0};
+  proved = TRY(check(who, by));
+  proved.since = now.steady;
+  if (login != nullptr && core_.ports.password_changes)
+    by.password_changes = login->name == who ? login->password_changes : core_.ports.password_changes(who);
+  came_by = by;
   return {};
+}
+
+bool Link::still_proves() {
+  auto checked = check(identity, came_by);
+  if (!checked) return false;
+  const std::uint64_t since = proved.since;
+  proved = *std::move(checked);
+  proved.since = since;
+  return true;
+}
+
+bool Link::has_former_password() const {
+  return came_by.factors.holds({Factor::password}) && core_.ports.password_changes != nullptr &&
+         core_.ports.password_changes(identity) != came_by.password_changes;
 }
 
 // The client is who it says it is; it gets its session.
