@@ -48,6 +48,7 @@ void Core::receive(Link& link, Bytes bytes, Now now) {
   link.now = now;
   flow.begin_turn(steps());
   counters.bytes_received += bytes.size();
+  link.bytes_in += bytes.size();
   auto received = link.connection.receive(bytes, link, now);
   if (!received && !link.ended) abort(link, received.error());
   if (!link.moving.empty()) {
@@ -153,7 +154,9 @@ bool Core::has_run_out(Link& link, Now now) {
 
 /// Keys that cannot be changed protect no connection for ever; a moment at which nothing is lost is waited for.
 bool Core::has_lasted(Link& link, Now now) {
-  if (link.session == nullptr || now.steady < link.ends || link.flow.waits_for_work() || link.flow.is_slowed()) return false;
+  const bool is_due =
+      now.steady >= link.ends || (link.peer.most_bytes != 0 && std::max(link.bytes_in, link.bytes_out) >= link.peer.most_bytes);
+  if (!is_due || link.session == nullptr || link.flow.waits_for_work() || link.flow.is_slowed()) return false;
   if (!link.connection.outbox().empty() || link.session->outgoing.size() != 0) return false;
   link.connection.disconnect(mqtt::Reason::maximum_connect_time);
   tell_writable(link);
@@ -163,13 +166,29 @@ bool Core::has_lasted(Link& link, Now now) {
 
 void Core::look_at_proofs(Now now) {
   connections_.for_each([&](Link& link) {
-    if (link.peer.still_proved == nullptr || link.peer.still_proved()) return;
-    link.now = now;
-    ports.journal.refused(Refusal::login_refused, link.label(), "its certificate or key is no longer taken", now);
-    link.connection.disconnect(mqtt::Reason::administrative_action);
-    tell_writable(link);
-    end(link, Ending::revoked, false, now);
+    if (link.peer.still_proved != nullptr && !link.peer.still_proved())
+      end_unproved(link, "its certificate or key is no longer taken", now);
+    else if (link.has_former_password())
+      end_unproved(link, "its password is another now", now);
   });
+}
+
+/// Who is not active any more ends by the order about it, which tells how much that was.
+void Core::look_at_logins(Now now) {
+  connections_.for_each([&](Link& link) {
+    if (link.session == nullptr || link.identity.empty()) return;
+    const Identity* listed = access.directory().find(link.identity);
+    if (listed != nullptr && listed->status == Status::active && !link.still_proves())
+      end_unproved(link, "the list no longer lets it in as it came", now);
+  });
+}
+
+void Core::end_unproved(Link& link, const char* why, Now now) {
+  link.now = now;
+  ports.journal.refused(Refusal::login_refused, link.label(), why, now);
+  link.connection.disconnect(mqtt::Reason::administrative_action);
+  tell_writable(link);
+  end(link, Ending::revoked, false, now);
 }
 
 void Core::shut_down(Now now) {
@@ -189,8 +208,9 @@ void Core::set_policy(std::shared_ptr<const Policy> policy) {
   review_keyed();
 }
 
-void Core::set_directory(std::shared_ptr<const Directory> directory) {
+void Core::set_directory(std::shared_ptr<const Directory> directory, Now now) {
   access.set(std::move(directory));
+  look_at_logins(now);
   review_keyed();
 }
 
@@ -339,6 +359,7 @@ void Shard::drained(ConnectionId connection, Now now, std::size_t written) {
   Link* link = core_->find(connection);
   if (link == nullptr) return;
   link->flow.has_taken();
+  link->bytes_out += written;
   if (link->session != nullptr) core_->pump(*link->session, now);
   core_->look_after(*link);
 }
@@ -416,8 +437,8 @@ void Shard::look_at_proofs(Now now) {
 void Shard::set_options(const SchemeOptions& options, Now) {
   for (const auto& scheme : core_->ports.schemes) scheme->change_options(options);
 }
-void Shard::set_directory(std::shared_ptr<const Directory> directory, Now) {
-  core_->set_directory(std::move(directory));
+void Shard::set_directory(std::shared_ptr<const Directory> directory, Now now) {
+  core_->set_directory(std::move(directory), now);
 }
 RevocationReport Shard::revoke(std::string_view name, Now now) {
   return core_->revoke(name, now);

@@ -45,6 +45,9 @@ class Core final : Durability::AckSender,
   void finish(const Job::Name& job, Now now);
   void tick(Now now);
   void look_at_proofs(Now now);
+  /// The list has changed.
+  void look_at_logins(Now now);
+  void end_unproved(Link& link, const char* why, Now now);
   void tick(Link& link, Now now);
   bool has_run_out(Link& link, Now now);
   bool has_lasted(Link& link, Now now);
@@ -55,7 +58,7 @@ class Core final : Durability::AckSender,
   void tell_writable(Link& link);
   Session* find(Number session) const { return session_table.find(session); }
   void set_policy(std::shared_ptr<const Policy> policy);
-  void set_directory(std::shared_ptr<const Directory> directory);
+  void set_directory(std::shared_ptr<const Directory> directory, Now now);
   RevocationReport revoke(std::string_view name, Now now);
   void lose(Number session, Now now);
 
@@ -157,7 +160,8 @@ class Core final : Durability::AckSender,
   KeyedSubscriptions keyed{{settings, access, tree, kinds, memory, encoder, counters, *this}};
   SubscriptionGrants grants{{index, count, settings, ports.schemes, access, admission, memory, kinds, tree, groups, keyed,
                              durability, flow, counters, steps_, *this}};
-  LoginFlow login_flow{{settings, ports.schemes, access, ports.gate, ports.password_login, effects, counters, *this}};
+  LoginFlow login_flow{
+      {settings, ports.schemes, access, ports.gate, ports.password_login, effects, counters, *this, &ports.password_changes}};
 
  private:
   void make_room(ConnectionId connection, Now now) override;

@@ -52,6 +52,7 @@ struct Peer {
   bool binds_client_id = false;          ///< to that identity: a client identifier is it, or begins with it and ':'
   std::uint64_t proof_ends = 0;          ///< when its certificate runs out, wall milliseconds; 0: never
   std::uint64_t lasts = 0;               ///< milliseconds after which its connection ends at a quiet moment; 0: for ever
+  std::uint64_t most_bytes = 0;          ///< one way, after which it ends likewise; 0: any number
   std::function<bool()> still_proved{};  ///< its certificate or key has not been revoked meanwhile; null: there is none
   bool is_own = false;                   ///< the broker's other half: it alone may use own_names
   bool may_be_anonymous = true;          ///< else it has to prove an identity
@@ -244,13 +245,17 @@ struct BegunLogin {
 };
 using BeginLogin = std::function<BegunLogin(LoginRequest& request, Now now)>;
 
+using PasswordChanges = std::function<std::uint64_t(std::string_view name)>;
+
 struct Ports {
   std::vector<std::unique_ptr<BrokerScheme>>
       schemes;  ///< this shard's own, in the order of all_schemes(); its place is its index
   ReplayMemory& replays;
   Journal& journal;
   Random& random;
-  LoginGate* gate = nullptr;      ///< null: nothing is slowed down
+  LoginGate* gate = nullptr;  ///< null: nothing is slowed down
+  /// How often a name's password was changed or taken away, as far as somebody has looked; null: nobody knows.
+  PasswordChanges password_changes{};
   MisuseWatch* misuse = nullptr;  ///< null: nobody is told
   Budget* budget = nullptr;       ///< shared by all shards; null: memory has no bound but those of Settings
   BeginLogin password_login{};    ///< null: user names and passwords are not looked at
@@ -380,8 +385,8 @@ class Shard {
   /// A new list or policy: everything on its way is checked against it. Answers what ended for each identity that was revoked
   /// since.
   void set_policy(std::shared_ptr<const Policy> policy, Now now);
-  /// Ends the connections whose transport proves nobody any more (Peer::still_proved). To be called when its lists were read
-  /// again, and every few minutes, as lists run out.
+  /// Ends the connections whose transport proves nobody any more (Peer::still_proved), or whose password is another now. To be
+  /// called when lists or passwords were read again, and every few minutes, as lists run out.
   void look_at_proofs(Now now);
   /// What schemes can change while they run.
   void set_options(const SchemeOptions& options, Now now);

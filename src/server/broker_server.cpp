@@ -196,6 +196,10 @@ Result<std::unique_ptr<BrokerServer>> BrokerServer::start(const Configuration& c
       ports.password_login = [passwords = server->passwords_.get()](LoginRequest& request, Now now) {
         return passwords->begin(request, now);
       };
+    if (server->passwords_ != nullptr)
+      ports.password_changes = [passwords = server->passwords_.get()](std::string_view name) {
+        return passwords->changes_of(name);
+      };
     for (const Scheme& scheme : all_schemes()) ports.schemes.push_back(scheme.broker_side(server->scheme_ports(index, random)));
     server->shards_.push_back(std::make_unique<ShardThread>(index, server->shards_, settings, std::move(ports), policy, directory,
                                                             count, server->storage_.get(), server->workers_, server->gate_,
@@ -219,6 +223,7 @@ Result<std::unique_ptr<BrokerServer>> BrokerServer::start(const Configuration& c
     its->look_at_responses();
     its->report_certificates(readiness);
     its->ask_authority();
+    its->look_at_passwords();
     if (std::chrono::steady_clock::now() >= its->proofs_due_.load()) its->look_at_proofs();
     if (KeyStore* key = its->parts_.watched_key.get(); key != nullptr) {
       const auto there = key->check();
@@ -373,6 +378,13 @@ void BrokerServer::reload_certificates() {
 void BrokerServer::look_at_proofs() {
   proofs_due_ = std::chrono::steady_clock::now() + std::chrono::minutes(10);
   for (const auto& shard : shards_) shard->post([](broker::Shard& its, Now now) { its.look_at_proofs(now); });
+}
+
+/// Whoever has come in by a password that was changed ends, as with mosquitto, without waiting for SIGHUP.
+void BrokerServer::look_at_passwords() {
+  if (passwords_ == nullptr) return;
+  const std::uint64_t changes = passwords_->changes();
+  if (std::exchange(password_changes_, changes) != changes) look_at_proofs();
 }
 
 void BrokerServer::report_certificates(Readiness& readiness) {

@@ -96,6 +96,7 @@ class BrokerServer final {
   /// On the thread of operations_.
   void report_certificates(Readiness& readiness);
   void look_at_proofs();
+  void look_at_passwords();
 
   Configuration configuration_;
   broker::Budget budget_;  // before whatever holds messages
@@ -111,6 +112,7 @@ class BrokerServer final {
   broker::Interest interest_;
   std::unique_ptr<RecoverablePasswords> recoverable_passwords_;
   std::unique_ptr<PasswordFile> passwords_;     // null: user names and passwords mean nothing
+  std::uint64_t password_changes_ = 0;          // that were looked at
   std::unique_ptr<broker::Restored> restored_;  // what the store held, until the shards have it
   std::unique_ptr<StorageThread> storage_;      // null: nothing outlives the process
   Readiness readiness_;

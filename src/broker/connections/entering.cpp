@@ -47,6 +47,7 @@ Result<> Link::go_on(std::optional<LoginFlow::Decided> decided) {
   if (!decided) return {};
   if (decided->again) {
     proved = decided->proved;
+    came_by = decided->came_by;
     return {};
   }
   const Secret connect = std::move(decided->connect);
@@ -59,10 +60,24 @@ Result<> Link::come_in(const mqtt::Connect& packet, LoginFlow::Decided decided) 
   identity = decided.identity;
   proved_by = decided.scheme;
   proved = decided.proved;
+  came_by = decided.came_by;
   mqtt::Properties properties;
   if (!decided.method.empty()) properties.authentication_method = decided.method;  // [MQTT-4.12.0-5]
   if (!decided.data.empty()) properties.authentication_data = decided.data;
   return enter(packet, {std::move(properties), decided.hop, std::move(decided.who)});
+}
+
+bool Link::still_proves() {
+  auto checked = core_.login_flow.check(login(), identity, came_by);
+  if (!checked) return false;
+  const std::uint64_t since = proved.since;
+  proved = *std::move(checked);
+  proved.since = since;
+  return true;
+}
+
+bool Link::has_former_password() const {
+  return came_by.factors.holds({Factor::password}) && core_.login_flow.password_changes(identity) != came_by.password_changes;
 }
 
 // The client is who it says it is; it gets its session.

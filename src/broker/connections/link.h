@@ -44,6 +44,9 @@ class Link final : public mqtt::Events {
 
   /// The guard's part in acknowledgements; null: it has none.
   KeyRelay* relay() const { return writer.guard() != nullptr ? writer.guard()->relay() : nullptr; }
+  /// Whether the list, as it is now, still lets in who came so; learns what that proves now.
+  bool still_proves();
+  bool has_former_password() const;
   bool is_v5() const { return connection.version() == mqtt::Version::v5; }
   /// For the log: the identifier, or the address before there is one.
   std::string_view label() const { return session != nullptr ? std::string_view(session->client_id) : peer.address; }
@@ -71,10 +74,11 @@ class Link final : public mqtt::Events {
   std::string identity;                  ///< who logged in; empty: nobody, or not yet
   std::optional<std::size_t> proved_by;  ///< whose login it was, a scheme's index
   Proved proved;                         ///< by all its logins
-  std::string bound_client_id;           ///< its client identifier, if that is the identity's; empty: anybody could use it
-  bool is_hidden = peer.is_hidden;       ///< nobody on the way reads the payloads that it gets
-  bool knows_its_id = true;              ///< false: MQTT 3 has no word for the client identifier that the broker has chosen
-  bool is_bridge = false;                ///< says its CONNECT, by the highest bit of the protocol level
+  LoginFlow::CameBy came_by;
+  std::string bound_client_id;      ///< its client identifier, if that is the identity's; empty: anybody could use it
+  bool is_hidden = peer.is_hidden;  ///< nobody on the way reads the payloads that it gets
+  bool knows_its_id = true;         ///< false: MQTT 3 has no word for the client identifier that the broker has chosen
+  bool is_bridge = false;           ///< says its CONNECT, by the highest bit of the protocol level
   SchemeStates states;
   KeyedConnection keyed;
   Session* session = nullptr;
@@ -88,7 +92,8 @@ class Link final : public mqtt::Events {
   std::uint64_t failures_since = 0;  ///< since this steady moment
   ConnectionFlow flow;
   std::uint64_t ends = UINT64_MAX;  ///< steady: the first quiet moment from then on is its last
-  std::size_t unsent = 0;           ///< kept by the transport
+  std::uint64_t bytes_in = 0, bytes_out = 0;
+  std::size_t unsent = 0;  ///< kept by the transport
   Charge charge;
 
  private:

@@ -144,7 +144,7 @@ LoginFlow::Answer LoginFlow::begin(const Of& of, const mqtt::Connect& packet, By
   if (of.peer.identity.empty() && !of.peer.may_be_anonymous)
     return refused("anonymous client refused: this listener wants a login");
   Decided decided{.identity = of.peer.identity};
-  if (!of.peer.identity.empty()) decided.proved = TRY(prove(of, of.peer.identity, nullptr, {}, now));
+  if (!of.peer.identity.empty()) TRY(prove(of, nullptr, {}, now, decided));
   return decided;
 }
 
@@ -153,7 +153,7 @@ LoginFlow::Answer LoginFlow::enter_by_tls(const Of& of, const mqtt::Connect& pac
   if (of.peer.identity.empty()) return refused("TLS proves nobody");
   TRY(choose_hop(of.peer, {}, false));
   Decided decided{.identity = of.peer.identity};
-  decided.proved = TRY(prove(of, of.peer.identity, nullptr, {}, now));
+  TRY(prove(of, nullptr, {}, now, decided));
   decided.method = tls_method;
   return decided;
 }
@@ -164,7 +164,7 @@ LoginFlow::Answer LoginFlow::prove_by_tls_again(const Of& of, Bytes data, Now no
   if (!data.empty() || of.peer.identity.empty() || of.peer.identity != of.identity || is_over)
     return refused("TLS proves nobody any more");
   Decided decided{.identity = of.identity, .again = true};
-  decided.proved = TRY(prove(of, of.identity, nullptr, {}, now));
+  TRY(prove(of, nullptr, {}, now, decided));
   mqtt::Properties properties;
   properties.authentication_method = tls_method;
   of.connection.send(mqtt::Auth{.reason = Reason::success, .properties = properties});
@@ -230,6 +230,8 @@ LoginFlow::Answer LoginFlow::take_part(const Of& of, std::unique_ptr<Login> logi
   pending.login = std::move(login);
   pending.method = std::move(request.method);
   pending.name = std::move(name);
+  // Before it looks at the password: whatever changes from now on is not what it has seen.
+  pending.password_changes = password_changes(pending.name);
   pending.scheme = scheme;
   pending.hop = request.hop;
   if (!again) {
@@ -275,7 +277,7 @@ void LoginFlow::step(const Of& of, Pending& pending, Bytes data, Now now) {
 std::function<void()> LoginFlow::work_of_step(const Of& of, const Pending& pending, Bytes data, Now now) {
   return [its_login = std::weak_ptr(pending.login), answer = pending.answer, data = to_buffer(data), now,
           directory = its_.access.shared_directory(), gate = its_.gate, name = pending.name, address = of.peer.address,
-          kind = kind_of(of, pending)] {
+          kind = kind_of(of, pending.scheme)] {
     if (auto login = its_login.lock())
       answer->emplace(advance(*login, data, {now, *directory}, kind,
                               [&](Login::Tested by) { return LoginTry(gate, by, name, address, now); }));
@@ -380,7 +382,7 @@ LoginFlow::Answer LoginFlow::go_on(const Of& of, Now now) {
   LoggedIn logged_in = std::move(*result->done).release();
   if (again && logged_in.identity != of.identity) return refused("another identity than before");
   Decided its{.identity = logged_in.identity, .scheme = decided.scheme, .again = again};
-  its.proved = TRY(prove(of, logged_in.identity, &decided, logged_in.factors, now));
+  TRY(prove(of, &decided, logged_in.factors, now, its));
   if (again) {
     of.connection.send(mqtt::Auth{.reason = Reason::success, .properties = properties});
     TRY(of.connection.protect_again(logged_in.session_key));
@@ -394,24 +396,37 @@ LoginFlow::Answer LoginFlow::go_on(const Of& of, Now now) {
   return its;
 }
 
-LoginFlow::Kind LoginFlow::kind_of(const Of& of, const Pending& login) const {
-  if (!login.scheme) return {password_login, Profile::hardened, of.peer.identity};
-  const SchemeInfo& info = its_.schemes[*login.scheme]->info();
+LoginFlow::Kind LoginFlow::kind_of(const Of& of, std::optional<std::size_t> scheme) const {
+  if (!scheme) return {password_login, Profile::hardened, of.peer.identity};
+  const SchemeInfo& info = its_.schemes[*scheme]->info();
   return {info.name, info.profile, of.peer.identity, info.login_proves.holds({Factor::card})};
 }
 
-Result<Proved> LoginFlow::prove(const Of& of, const std::string& who, const Pending* login, Factors factors, Now now) const {
-  const bool by_transport = of.peer.identity == who;
-  const Kind kind = login != nullptr ? kind_of(of, *login) : Kind{{}, Profile::hardened, of.peer.identity};
-  auto checked = Access::check_login(its_.access.directory().find(who), kind.with(factors, who));
+std::uint64_t LoginFlow::password_changes(std::string_view name) const {
+  return its_.password_changes != nullptr && *its_.password_changes ? (*its_.password_changes)(name) : 0;
+}
+
+Result<Proved> LoginFlow::check(const Of& of, const std::string& who, const CameBy& by) const {
+  const Kind kind = by.has_logged_in ? kind_of(of, by.scheme) : Kind{{}, Profile::hardened, of.peer.identity};
+  const Identity* listed = its_.access.directory().find(who);
+  auto checked = Access::check_login(listed, kind.with(by.factors, who));
   if (!checked) return refused(checked.error().what);
   Proved its;
-  if (by_transport && Access::may_log_in(*its_.access.directory().find(who), transport_login, Profile::hardened))
+  if (of.peer.identity == who && Access::may_log_in(*listed, transport_login, Profile::hardened))
     its_.access.add_login(its, login_by_transport);
-  if (login != nullptr) its_.access.add_login(its, login->scheme.value_or(login_by_password));
+  if (by.has_logged_in) its_.access.add_login(its, by.scheme.value_or(login_by_password));
   its.factors = *checked;
-  its.since = now.steady;
   return its;
+}
+
+Result<> LoginFlow::prove(const Of& of, const Pending* login, Factors factors, Now now, Decided& decided) const {
+  CameBy by{login != nullptr, login != nullptr ? login->scheme : std::nullopt, factors, 0};
+  decided.proved = TRY(check(of, decided.identity, by));
+  decided.proved.since = now.steady;
+  if (login != nullptr)
+    by.password_changes = login->name == decided.identity ? login->password_changes : password_changes(decided.identity);
+  decided.came_by = by;
+  return {};
 }
 
 }  // namespace sealmq::broker

@@ -34,6 +34,7 @@ class LoginFlow {
     Effects& effects;
     Counters& counters;
     Connections& connections;
+    const PasswordChanges* password_changes = nullptr;  ///< as Ports has it; may be empty
   };
   explicit LoginFlow(const Neighbours& neighbours) : its_(neighbours), places_(neighbours.settings.maximum_logins) {}
 
@@ -46,11 +47,19 @@ class LoginFlow {
     const std::string& identity;   ///< as which it has come in
     const std::string* client_id;  ///< null: it has not come in
   };
+  /// By what somebody has logged in last, to be held against the list again when that changes.
+  struct CameBy {
+    bool has_logged_in = false;  ///< else the transport alone has proved it
+    std::optional<std::size_t> scheme{};
+    Factors factors{};
+    std::uint64_t password_changes = 0;
+  };
   /// It is decided.
   struct Decided {
     std::string identity;                 ///< empty: nobody in particular
     std::optional<std::size_t> scheme{};  ///< whose login it was
     Proved proved{};
+    CameBy came_by{};
     std::string method{};  ///< for CONNACK,
     Buffer data{};         ///< likewise
     Hop hop = Hop::none;
@@ -66,6 +75,11 @@ class LoginFlow {
   Answer on_auth(const Of& of, const mqtt::Auth& packet, Now now);
   /// A step of it has been worked on, or will not be.
   Answer go_on(const Of& of, Now now);
+
+  /// What it proves by the list as it is now. An error: that is not enough for it.
+  Result<Proved> check(const Of& of, const std::string& who, const CameBy& by) const;
+  /// How often the password of that name was changed, as far as somebody has looked.
+  std::uint64_t password_changes(std::string_view name) const;
 
   /// A job has ended: others begin.
   void over(const Job::Name& job);
@@ -97,6 +111,7 @@ class LoginFlow {
     bool waits = false;                   ///< for its turn to begin, with
     Buffer data{};                        ///< the client's first
     bool displaced = false;               ///< it makes room for others, and has not failed
+    std::uint64_t password_changes = 0;   ///< when it began
     std::uint64_t since = 0;              ///< steady: when its peer's turn began
     std::uint64_t answer_at = 0;          ///< steady; not before
     bool is_answered = false;             ///< and waits for that moment
@@ -122,9 +137,9 @@ class LoginFlow {
   void begin_next();
   /// It is decided, or given up.
   void forget(const Pending& pending);
-  Kind kind_of(const Of& of, const Pending& pending) const;
-  /// What this login (null: none) and the transport have proved of an identity. An error: that is not enough for it.
-  Result<Proved> prove(const Of& of, const std::string& who, const Pending* login, Factors factors, Now now) const;
+  Kind kind_of(const Of& of, std::optional<std::size_t> scheme) const;
+  /// Notes what this login (null: none) and the transport have proved of an identity. An error: that is not enough for it.
+  Result<> prove(const Of& of, const Pending* login, Factors factors, Now now, Decided& decided) const;
 
   static constexpr std::size_t most_of_address = 8, most_at_work = 16;
 
