@@ -261,7 +261,7 @@ class Core {
   Shares lasting;         // likewise: bytes of sessions and subscriptions,
   Shares session_places;  // sessions,
   Shares node_places;     // and levels of filters
-  TopicTree tree{ports.interest};
+  TopicTree tree{ports.interest, ports.budget, count};
   SharedGroups groups{tree};
   Retained retained;
   TextMap<std::unique_ptr<Session>> sessions;  // by their names
