@@ -140,7 +140,7 @@ class Core final : Durability::AckSender,
   Access access;
   FilterKinds kinds;                                   // outlives the sessions,
   MemoryLimits memory{settings, ports.budget, count};  // likewise
-  TopicTree tree{ports.interest};
+  TopicTree tree{ports.interest, ports.budget, count};
   SharedGroups groups{tree};
   Retained retained;
   Effects effects;

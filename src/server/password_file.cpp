@@ -198,8 +198,8 @@ class PasswordFile::Check final : public Login {
   bool is_verified_ = false;
 };
 
-PasswordFile::PasswordFile(std::string path, Random& random, bool must_be_there)
-    : path_(std::move(path)), random_(random), is_kept_(must_be_there) {
+PasswordFile::PasswordFile(std::string path, Random& random, bool must_be_there, CostFor cost)
+    : path_(std::move(path)), random_(random), cost_(std::move(cost)), is_kept_(must_be_there) {
   for (Secret* secret : {&fake_salts_, &marks_}) {
     Buffer bytes(32);
     random.fill(bytes);
@@ -311,7 +311,7 @@ Result<PasswordRecord> PasswordFile::some_cost(std::uint64_t draw) {
 
 /// A record that is cheaper to guess than those of today, now that the password is at hand. One that cannot be written stays.
 PasswordEntry PasswordFile::hash_anew(const std::string& name, PasswordEntry former, const Secret& password, Kind kind) {
-  const crypto::ScryptCost cost = cost_for(kind);
+  const crypto::ScryptCost cost = cost_(kind);
   if (former.cost.work() >= cost.work()) return former;
   const auto entry = hash_password(password.reveal(), random_, cost);
   if (!entry) return former;

@@ -54,8 +54,9 @@ Result<bool> remove_password(const std::string& path, std::string_view name);
 /// Follows the file: what was changed counts for the next login. Any thread.
 class PasswordFile {
  public:
-  /// `must_be_there`: the configuration names it.
-  PasswordFile(std::string path, Random& random, bool must_be_there);
+  using CostFor = std::function<crypto::ScryptCost(Kind)>;
+  /// `must_be_there`: the configuration names it. `cost`: cheaper records are made anew with it.
+  PasswordFile(std::string path, Random& random, bool must_be_there, CostFor cost = cost_for);
 
   /// Null as long as there never was such a file: then user names and passwords mean nothing. One that has gone lets nobody in.
   /// What was verified lately is decided by a quick hash, on an event loop too; anything else by a slow one.
@@ -103,6 +104,7 @@ class PasswordFile {
 
   const std::string path_;
   Random& random_;
+  const CostFor cost_;
   std::atomic<bool> is_kept_;
   std::atomic<std::uint64_t> hashed_ = 0;
   Secret marks_;       // a fleet that comes back is compared by these first, which costs next to nothing

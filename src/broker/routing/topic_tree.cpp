@@ -1,5 +1,7 @@
 #include "broker/routing/topic_tree.h"
 
+#include <algorithm>
+
 namespace sealmq::broker {
 namespace {
 
@@ -20,7 +22,16 @@ void append_all(std::vector<Subscription*>& out, const std::vector<Subscription*
   out.insert(out.end(), some.begin(), some.end());
 }
 
+/// A part of a sixteenth of the budget, which is at least what some topics take.
+std::size_t most_remembered(const Budget* budget, std::size_t trees) {
+  if (budget == nullptr || budget->most() == 0) return TopicTree::most_bytes_remembered;
+  return std::clamp<std::size_t>(budget->most() / 16 / trees, 64 * 1024, TopicTree::most_bytes_remembered);
+}
+
 }  // namespace
+
+TopicTree::TopicTree(Interest* interest, Budget* budget, std::size_t trees)
+    : interest_(interest), budget_(budget), most_remembered_(most_remembered(budget, trees)), charge_(budget) {}
 
 std::vector<Subscription*>& TopicTree::list_of(TopicNode& node, const Subscription& subscription) {
   return ends_with_hash(subscription.filter) ? node.below : node.here;
@@ -78,16 +89,19 @@ void TopicTree::forget() {
   last_ = nullptr;
   remembered_.clear();
   remembered_bytes_ = 0;
+  charge_.set(0);
 }
 
 const std::vector<Subscription*>& TopicTree::match(std::string_view topic) {
   if (last_ != nullptr && last_->first == topic) return last_->second;
   auto known = remembered_.find(topic);
   if (known == remembered_.end()) {
-    if (remembered_.size() >= topics_remembered || remembered_bytes_ > most_bytes_remembered) forget();
+    const bool is_short = budget_ != nullptr && !budget_->has_room_to_wait();
+    if (remembered_.size() >= topics_remembered || remembered_bytes_ > most_remembered_ || is_short) forget();
     known = remembered_.emplace(topic, std::vector<Subscription*>()).first;
     collect(topic, known->second);
-    remembered_bytes_ += topic.size() + known->second.capacity() * sizeof(void*);
+    remembered_bytes_ += cost_of_remembered + topic.size() + known->second.capacity() * sizeof(void*);
+    charge_.set(remembered_bytes_ / Charge::step * Charge::step);
   }
   last_ = &*known;
   return last_->second;
