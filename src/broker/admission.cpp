@@ -187,6 +187,7 @@ Core::Accepted Core::accept(Link& link, const mqtt::Publish& packet, Preparation
     refuse(link, {Refusal::limit_reached, Reason::quota_exceeded, cause}, now);
     return {Reason::quota_exceeded};
   }
+  if (is_guarded(packet.topic)) return take_guarded(link, packet, now);
   auto admitted = admit(link, packet.topic, packet.payload, packet.qos, now);
   if (!admitted) {
     refuse(link, admitted.error(), now);
@@ -245,7 +246,8 @@ PendingWill Core::keep_will(const Link& link, std::string_view client_id, Messag
 
 Admission<PendingWill> Core::admit_will(Link& link, std::string_view client_id, const mqtt::Will& will, Now now) {
   const bool is_its_state = is_state(client_id, will.topic, will.payload);
-  if ((will.topic.starts_with('$') && !is_its_state) || mqtt::levels(will.topic) > settings.maximum_levels)
+  if ((will.topic.starts_with('$') && !is_its_state) || is_guarded(will.topic) ||
+      mqtt::levels(will.topic) > settings.maximum_levels)
     return refused(Refusal::topic_not_allowed, "a Will to this topic", Reason::topic_name_invalid);
   if (!has_room_to_wait()) return refused(Refusal::limit_reached, "memory is short", Reason::quota_exceeded);
   if (is_its_state) {

@@ -376,6 +376,9 @@ class Core {
   // reserved.cpp
   Scene scene(Link& link, std::size_t scheme, Preparation* prepared, Now now);
   Accepted take_state(Link& link, const mqtt::Publish& packet, Now now);
+  Accepted take_guarded(Link& link, const mqtt::Publish& packet, Now now);
+  Accepted publish_plain(Link& link, const mqtt::Publish& packet, Now now);
+  bool is_guarded(std::string_view topic) const { return ports.guard != nullptr && ports.guard->watches(topic); }
   Accepted take_reserved(Link& link, const mqtt::Publish& packet, Preparation* prepared, Now now);
   Admission<Accepted> take_hidden(Link& link, const mqtt::Publish& packet, std::size_t scheme, Preparation* prepared, Now now);
   Admission<Accepted> answer_request(Link& link, const mqtt::Publish& packet, std::size_t scheme, Preparation* prepared, Now now);

@@ -102,6 +102,21 @@ Core::Accepted Core::take_state(Link& link, const mqtt::Publish& packet, Now now
     refuse(link, {Refusal::limit_reached, Reason::quota_exceeded, cause}, now);
     return {Reason::quota_exceeded};
   }
+  return publish_plain(link, packet, now);
+}
+
+/// Its bytes say who they are of: whoever brings them may be anybody.
+Core::Accepted Core::take_guarded(Link& link, const mqtt::Publish& packet, Now now) {
+  const auto judged = ports.guard->judge(packet.topic, packet.payload, packet.retain, access.directory());
+  const char* cause = judged && packet.retain ? lacks_room_to_retain(link, packet) : nullptr;
+  if (judged && cause == nullptr) return publish_plain(link, packet, now);
+  const Refused why = judged ? Refused{Refusal::limit_reached, Reason::quota_exceeded, cause}
+                             : Refused{Refusal::verification_failed, Reason::not_authorized, judged.error().what};
+  refuse(link, why, now);
+  return {why.reason};
+}
+
+Core::Accepted Core::publish_plain(Link& link, const mqtt::Publish& packet, Now now) {
   MessageView view = plain_view(packet.topic, packet.payload);
   view.qos = packet.qos;
   view.retain = packet.retain;
