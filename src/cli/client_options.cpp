@@ -173,6 +173,7 @@ void add_client_options(Command& command, ClientOptions& options, const char* pe
   command.option("--authority", options.authority, "authority.pub",
                  "a revocation authority, whose log is followed: what it has revoked or replaced counts no more");
   command.option("--max-age", options.max_age, "TIME", "how old its last word may be: s, m, h; 24h at most (10m)")
+      ->needs("--authority")
       ->transform(time_span(1));
   command.option("--authority-log", options.authority_log, "DIR", "where it is kept how far that log had come")
       ->capture_default_str()

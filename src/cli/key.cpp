@@ -440,6 +440,8 @@ Result<> delegate(const Options& options) {
   crypto::OsRandom random;
   const auto opened = TRY(open_both(options, random));
   if (!mqtt::is_topic_filter(options.filter)) return misused("not a topic filter: " + printable(options.filter));
+  if (!options.client.authority.empty())
+    return misused("this command has no use for --authority: a delegation is not entered into its log");
   const auto to = TRY(read_public_identity(options.file, options.client.unproved));
   TopicKeys::Delegation delegation;
   delegation.delegate = crypto::identity_digest(to.keys);
