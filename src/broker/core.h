@@ -196,6 +196,9 @@ class Core final : Durability::AckSender,
   bool may_still_get(const Session& session, const Delivery& delivery, Now now) const override {
     return still_entitled(session, delivery, now).has_value();
   }
+  Accepted take_guarded(Link& link, const mqtt::Publish& packet, Now now);
+  Accepted publish_plain(Link& link, const mqtt::Publish& packet, Now now);
+  bool is_guarded(std::string_view topic) const { return ports.guard != nullptr && ports.guard->watches(topic); }
 
   // delivery.cpp
   bool spread(Publication& publication, Now now);

@@ -191,6 +191,16 @@ class MisuseWatch {
   virtual void saw(const std::string& author, std::string_view misuse, Now now, const std::function<Buffer()>& show) = 0;
 };
 
+/// Topics whose messages prove themselves, whoever brings them: policy and rights are not asked, and nothing else is taken there.
+/// One for all shards. Any thread.
+class TopicGuard {
+ public:
+  virtual ~TopicGuard() = default;
+  virtual bool watches(std::string_view topic) const = 0;
+  /// Errors: it is not what belongs there.
+  virtual Result<> judge(std::string_view topic, Bytes payload, bool retain, const Directory& directory) = 0;
+};
+
 /// Keeps guessing slow (index of specifications, section 3 rule 5); one for all shards. Any thread. Failures are counted for a
 /// name as one network tries it, so that nobody can close a name to others, and for the network whatever the name. Secrets that
 /// people choose and proofs by key are counted apart: failed passwords close no proof by key.
@@ -257,6 +267,7 @@ struct Ports {
   /// How often a name's password was changed or taken away, as far as somebody has looked; null: nobody knows.
   PasswordChanges password_changes{};
   MisuseWatch* misuse = nullptr;  ///< null: nobody is told
+  TopicGuard* guard = nullptr;    ///< null: there are no such topics
   Budget* budget = nullptr;       ///< shared by all shards; null: memory has no bound but those of Settings
   BeginLogin password_login{};    ///< null: user names and passwords are not looked at
   /// Subscriptions of sessions that outlive their connections, in all shards; shared by them. While there are none, a message on

@@ -128,6 +128,7 @@ Result<Parts> open_parts(const DataFolder& folder, const Configuration& configur
   if (!configuration.authority.empty()) {
     const PublicIdentity authority = TRY(read_authority(configuration.authority));
     parts.authority = {authority.keys.ecdsa, authority.keys.agreement};
+    parts.log_guard = std::make_unique<LogGuard>(authority, parts.keys.front()->identity().keys.ecdsa);
   }
   if (!configuration.complaints.empty()) parts.asking_key = TRY(open_or_create_broker_key(folder.path, random, keystore, asker));
   parts.topic_keys = TRY(open_broker_topic_keys(configuration, shards, random));
@@ -189,6 +190,7 @@ Result<std::unique_ptr<BrokerServer>> BrokerServer::start(const Configuration& c
     broker::Ports ports{{}, *server->parts_.replays, server->refusals_, random};
     ports.gate = &server->throttle_;
     if (server->parts_.asking_key != nullptr) ports.misuse = &server->requests_;
+    ports.guard = server->parts_.log_guard.get();
     ports.lasting_subscriptions = &server->lasting_subscriptions_;
     ports.interest = &server->interest_;
     ports.budget = &server->budget_;

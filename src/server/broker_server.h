@@ -17,6 +17,7 @@
 #include "server/connection_gate.h"
 #include "server/doors.h"
 #include "server/followed_version.h"
+#include "server/log_guard.h"
 #include "server/login_throttle.h"
 #include "server/maintenance.h"
 #include "server/operations.h"
@@ -44,6 +45,7 @@ struct Parts {
   std::vector<std::shared_ptr<TopicKeys>> topic_keys;  ///< once for each shard; or none, where no scheme needs them
   std::unique_ptr<RabinRenewal> rabin;                 ///< null: no scheme needs it
   std::optional<BrokerParameters::Authority> authority;
+  std::unique_ptr<LogGuard> log_guard;       ///< of that authority
   std::string recoverable_passwords;         ///< empty: there are none
   std::string password_file;                 ///< empty: user names and passwords mean nothing
   std::optional<authority::AuditLog> audit;  ///< of what it has carried out

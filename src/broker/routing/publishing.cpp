@@ -122,6 +122,21 @@ Accepted Core::take_state(Link& link, const mqtt::Publish& packet, Now now) {
     refuse(link, {Refusal::limit_reached, Reason::quota_exceeded, cause}, now);
     return {Reason::quota_exceeded};
   }
+  return publish_plain(link, packet, now);
+}
+
+/// Its bytes say who they are of: whoever brings them may be anybody.
+Accepted Core::take_guarded(Link& link, const mqtt::Publish& packet, Now now) {
+  const auto judged = ports.guard->judge(packet.topic, packet.payload, packet.retain, access.directory());
+  const char* cause = judged && packet.retain ? lacks_room_to_retain(link, packet) : nullptr;
+  if (judged && cause == nullptr) return publish_plain(link, packet, now);
+  const Refused why = judged ? Refused{Refusal::limit_reached, Reason::quota_exceeded, cause}
+                             : Refused{Refusal::verification_failed, Reason::not_authorized, judged.error().what};
+  refuse(link, why, now);
+  return {why.reason};
+}
+
+Accepted Core::publish_plain(Link& link, const mqtt::Publish& packet, Now now) {
   MessageView view = plain_view(packet.topic, packet.payload);
   view.qos = packet.qos;
   view.retain = packet.retain;
@@ -148,6 +163,7 @@ Accepted Core::accept(Link& link, const mqtt::Publish& packet, BackgroundJobs::F
     refuse(link, {Refusal::limit_reached, Reason::quota_exceeded, cause}, now);
     return {Reason::quota_exceeded};
   }
+  if (is_guarded(packet.topic)) return take_guarded(link, packet, now);
   auto admitted = admission.admit(link.origin(now), packet.topic, packet.payload, packet.qos, now);
   if (!admitted) {
     refuse(link, admitted.error(), now);
@@ -207,7 +223,8 @@ PendingWill Core::keep_will(const Link& link, std::string_view client_id, Messag
 
 OrRefused<PendingWill> Core::admit_will(Link& link, std::string_view client_id, const mqtt::Will& will, Now now) {
   const bool is_its_state = is_state(client_id, will.topic, will.payload);
-  if ((will.topic.starts_with('$') && !is_its_state) || mqtt::levels(will.topic) > settings.maximum_levels)
+  if ((will.topic.starts_with('$') && !is_its_state) || is_guarded(will.topic) ||
+      mqtt::levels(will.topic) > settings.maximum_levels)
     return refused(Refusal::topic_not_allowed, "a Will to this topic", Reason::topic_name_invalid);
   if (!memory.has_room_to_wait()) return refused(Refusal::limit_reached, "memory is short", Reason::quota_exceeded);
   if (is_its_state) {
