@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <stdexcept>
 
-#include "broker/logins.h"
+#include "broker/policy/logins.h"
 #include "conformance/scheme_fixture.h"
 #include "mqtt/packet.h"
 
