@@ -83,6 +83,8 @@ OrRefused<std::monostate> SubscriptionGrants::check_shape(std::string_view filte
   if (mqtt::levels(filter) > its_.settings.maximum_levels ||
       static_cast<std::size_t>(std::ranges::count(filter, '+')) > its_.settings.maximum_wildcards)
     return refused(Refusal::limit_reached, "a filter with too many levels or wildcards", Reason::topic_filter_invalid);
+  if (SharedFilter::is_shared(filter) && !SharedFilter::parse(filter))  // of a client before MQTT 5
+    return refused(Refusal::subscription_refused, "a shared subscription without a name", Reason::topic_filter_invalid);
   return {};
 }
 
