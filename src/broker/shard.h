@@ -90,7 +90,7 @@ struct Settings {
   std::size_t maximum_topic_nodes = 1'000'000;       ///< levels in the tree of subscriptions, per shard
   std::size_t maximum_wildcards = 8;                 ///< '+' in one filter
   std::uint16_t topic_alias_maximum_out = 32;        ///< aliases used towards one client, if it allows them
-  std::size_t maximum_logins = 256;                  ///< undecided at the same time, per shard
+  std::size_t maximum_logins = 8192;                 ///< undecided at the same time, per shard
   std::size_t maximum_preparations = 16;             ///< of messages at the same time, per shard and scheme; others wait,
   std::size_t maximum_preparations_of_address = 8;   ///< and of messages of one address
   std::size_t maximum_receivers = 64;                ///< subscriptions with a key of their own, per connection

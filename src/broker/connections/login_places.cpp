@@ -12,7 +12,7 @@ std::optional<ConnectionId> LoginPlaces::displaced_by(const std::string& address
   const Login* chosen = nullptr;
   std::size_t its = 0;
   for (const auto& [ticket, login] : all_) {
-    const std::size_t there = count(login.address);
+    const std::size_t there = *login.count;
     if (login.at == At::work || there < its || there < mine) continue;
     if (login.at == At::line && there <= mine + 1) continue;  // who waits for the broker leaves for other addresses alone
     const bool is_first = chosen == nullptr || there > its;
@@ -26,8 +26,9 @@ std::optional<ConnectionId> LoginPlaces::displaced_by(const std::string& address
 }
 
 LoginPlaces::Ticket LoginPlaces::enter(const std::string& address, ConnectionId connection) {
-  all_.emplace(++last_, Login{address, connection});
-  ++counts_[address];
+  std::size_t& count = counts_[address];
+  ++count;
+  all_.emplace(++last_, Login{address, connection, &count});
   return last_;
 }
 

@@ -31,6 +31,7 @@ class LoginPlaces {
   struct Login {
     std::string address;
     ConnectionId connection;
+    const std::size_t* count;  ///< of its address
     At at = At::line;
   };
   std::size_t count(const std::string& address) const;
