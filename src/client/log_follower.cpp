@@ -150,11 +150,11 @@ Result<std::string> LogFollower::take_head(Bytes frame, Now now) {
 
 // -- two histories
 
-/// A tree that only grows has one root for each size, and is no smaller later.
+/// A tree that only grows has one root and one state for each size, and is no smaller later.
 Result<> LogFollower::look_for_fork(const key_log::Head& head, Bytes frame, Now now) {
   if (const auto same = seen_.find(head.size); same != seen_.end()) {
     const auto before = key_log::read_head(same->second, authority_.keys);
-    if (before && (*before)->root != head.root) return forked(same->second, frame, now);
+    if (before && ((*before)->root != head.root || (*before)->state != head.state)) return forked(same->second, frame, now);
   }
   if (known_ && head.time > known_->head.time && (head.size < known_->head.size || head.last_serial < known_->head.last_serial))
     return forked(known_->frame, frame, now);

@@ -163,8 +163,8 @@ TEST_F(LogFollowerTest, OfAnotherAuthorityNothingIsTaken) {
 // Head of another tree.
 TEST_F(LogFollowerTest, TwoHistoriesAreRefusedForGood) {
   testing::ToldLog other{*authority};
-  log.order(1, false, *boiler, start);
-  other.deal(*admin, "plant/#", 512, start);
+  log.deal(*admin, "plant/#", 512, start);
+  other.deal(*admin, "plant/#", 513, start);
   const auto follower = open();
   show(*follower, log, 0);
   const auto forked = take_head(*follower, other.signed_head(start + 5), 10);
@@ -181,6 +181,19 @@ TEST_F(LogFollowerTest, TwoHistoriesAreRefusedForGood) {
     }
   EXPECT_EQ(proofs, 1U);
   EXPECT_TRUE(open()->need_fresh(at(20))) << "until a person has removed the file";
+}
+
+// The same tree, and not the same people revoked.
+TEST_F(LogFollowerTest, TwoStatesOfOneTreeAreTwoHistories) {
+  testing::ToldLog other{*authority};
+  log.order(1, false, *boiler, start);
+  other.order(1, false, *admin, start);
+  ASSERT_EQ(log.head(start).root, other.head(start).root);
+  const auto follower = open();
+  show(*follower, log, 0);
+  const auto forked = take_head(*follower, other.signed_head(start + 5), 10);
+  ASSERT_FALSE(forked);
+  EXPECT_TRUE(forked.error().what.starts_with("policy: the log of authority shows two histories")) << forked.error().what;
 }
 
 TEST_F(LogFollowerTest, ALogThatShrinksIsTwoHistories) {
