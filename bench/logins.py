@@ -29,6 +29,7 @@ durability = "memory"
 [[listener]]
 url = "mqtt://127.0.0.1:{port}"
 insecure_channel = true
+anonymous = true
 [[topic]]
 filter = "#"
 publish = [{schemes}]
@@ -41,6 +42,7 @@ cert = "{folder}/server.pem"
 key = "{folder}/server.key"
 client_ca = "{folder}/ca.pem"
 require_certificate = true
+anonymous = true
 """
 SOFTHSM = "/usr/lib/softhsm/libsofthsm2.so"
 MOSQUITTO_CONF = """

@@ -4,7 +4,7 @@
 #include <memory>
 #include <string>
 
-#include "broker/topic_tree.h"
+#include "broker/routing/topic_tree.h"
 
 namespace {
 

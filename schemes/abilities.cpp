@@ -54,6 +54,10 @@ std::unique_ptr<Login> BrokerScheme::begin_login_in_connect(LoginRequest&) {
   return nullptr;
 }
 
+std::uint64_t ClientScheme::holds(const Arrived&, Now) {
+  return 0;
+}
+
 void BrokerScheme::change_options(const SchemeOptions&) {}
 
 bool BrokerScheme::may_send(std::string_view, std::string_view) const {

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Checks docs/mqtt.md: every statement of the standards that binds a server stands there once, and every test it names exists.
-And docs/overload.md: every limit that can be set stands there, with who shares it and which test shows it.
+And docs/overload.md: every limit that can be set stands there with its default, with who shares it and which test shows it.
 
 usage: check_statements.py DOCUMENT BUILD_FOLDER NAME=PROGRAM...
        check_statements.py --limits DOCUMENT SEALMQ NAME=PROGRAM...
@@ -75,6 +75,14 @@ def limit_rows(document, first="limit"):
             yield cells
 
 
+def says(cell, number):
+    """Whether `cell` has that default: as it is, or in larger units."""
+    ways = [str(number), f"{number} s"]
+    if number > 0:
+        ways += [f"{number // unit}{name}" for unit, name in ((1 << 20, " MB"), (1000, " s"), (86400, " days")) if number % unit == 0]
+    return any(re.search(rf"(?<!\d){re.escape(way)}(?!\d)", cell) for way in ways)
+
+
 def limits(path, sealmq, *programs):
     known = set().union(*(cases(pair.split("=", 1)[1]) for pair in programs))
     tests = pathlib.Path(path).resolve().parent.parent / "tests"
@@ -93,7 +101,7 @@ def limits(path, sealmq, *programs):
 
     help_text = subprocess.run([sealmq, "broker", "--help-settings"], check=True, capture_output=True, text=True).stdout
     section = help_text.split("[limits]", 1)[1].split("\n[", 1)[0]
-    settings = set(re.findall(r"^  ([a-z_]+)  \(", section, re.MULTILINE))
+    settings = dict(re.findall(r"^  ([a-z_]+)  \(number, (\d+)\)$", section, re.MULTILINE))
     complaints, named, shown = [], set(), 0
     with open(path, encoding="utf-8") as file:
         document = file.read()
@@ -104,6 +112,9 @@ def limits(path, sealmq, *programs):
         if len(cells) != 5 or not all(cells):
             complaints.append(f"{cells[0]}: an incomplete row")
             continue
+        if not cells[0].endswith("of it"):  # a part of a limit that has a row, or a table, of its own
+            complaints += [f"{name}: its default is {settings[name]}, not {cells[1]}" for name in names
+                           if name in settings and not says(cells[1], int(settings[name]))]
         shown_by = re.findall(r"`([^`]+)`", cells[4])
         complaints += [f"{cells[0]}: there is no test {test}" for test in shown_by if not exists(test)]
         if not shown_by:
@@ -115,7 +126,7 @@ def limits(path, sealmq, *programs):
         if not shown_by:
             complaints.append(f"{cells[0]} of the memory: no test shows it")
         shown += 1
-    complaints += [f"{name}: a setting of [limits] without a row" for name in sorted(settings - named)]
+    complaints += [f"{name}: a setting of [limits] without a row" for name in sorted(set(settings) - named)]
     print("\n".join(complaints) or f"{shown} limits, each with a share and a test that exists")
     return 1 if complaints else 0
 

@@ -121,9 +121,14 @@ struct ConnectOptions {
   std::string topic_keys{};                      ///< a folder with keys of topics; or a store that is open already:
   std::shared_ptr<TopicKeys> topic_key_store{};  ///< goes before topic_keys
   std::vector<PublicIdentity> peers{};           ///< the other ends of an end-to-end scheme; the pinned publishers of others
-  /// A revocation authority (read_authority()) whose orders about the peers are followed: what one of them sends is refused, and
-  /// nothing is sealed for it, while an order stands against it. The broker has to let this client read them, below $sl/ra.
+  /// A revocation authority (read_authority()) whose log is followed, below sealmq-log/NAME at the broker: what somebody sends
+  /// against whom an order stands is refused, and nothing is sealed for it; of keys of topics the last deal counts. While the
+  /// log's newest head is older than max_age, nothing is opened and nothing sealed.
   std::optional<PublicIdentity> authority{};
+  std::chrono::seconds max_age{600};  ///< of what the authority says; a day at most
+  /// A folder where it is kept over restarts how far the log had come, so that no older one is believed; made if it is missing.
+  /// Empty: it is forgotten with the process.
+  std::string authority_log{};
   std::map<std::string, std::string, std::less<>> scheme_options{};  ///< what the scheme's README lists: "sl2.capability"
   bool keep_evidence = false;                                        ///< messages come with ReceivedMessage::evidence
 

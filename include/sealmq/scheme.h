@@ -314,14 +314,34 @@ class BrokerScheme {
 
 // -- client side ----------------------------------------------------------------------------------------------------------------
 
+/// What the log of a revocation authority says that the client has pinned, as far as it has come. One thread.
+class AuthorityView {
+ public:
+  /// The last deal of an administrator's keys for a filter.
+  struct Deal {
+    std::uint64_t number = 0;
+    std::uint64_t time = 0;  ///< wall milliseconds
+  };
+
+  virtual ~AuthorityView() = default;
+  /// The serial of the order that stands against a key; nothing: none does.
+  virtual std::optional<std::uint64_t> revoked(const KeyHash& key) const = 0;
+  /// `administrator`: its identity_digest(); `filter`: its SHA-256. Nothing: the log has none.
+  virtual std::optional<Deal> last_deal(const std::array<std::uint8_t, 32>& administrator,
+                                        const std::array<std::uint8_t, 32>& filter) const = 0;
+  /// Another number after any change.
+  virtual std::uint64_t version() const = 0;
+};
+
 struct ClientPorts {
   KeyStore* key = nullptr;               ///< the client's own; null if the user named none
   std::optional<BrokerIdentity> broker;  ///< the broker's public keys, if pinned
   std::vector<PublicIdentity> peers;     ///< --to and --from
   Random& random;
-  SchemeOptions options{};                          ///< of the client: "sl2.capability"
-  bool keeps_evidence = false;                      ///< messages are wanted with their evidence
-  std::shared_ptr<TopicKeys> topic_keys = nullptr;  ///< null: there are none
+  SchemeOptions options{};                                   ///< of the client: "sl2.capability"
+  bool keeps_evidence = false;                               ///< messages are wanted with their evidence
+  std::shared_ptr<TopicKeys> topic_keys = nullptr;           ///< null: there are none
+  std::shared_ptr<const AuthorityView> authority = nullptr;  ///< null: none is pinned
 };
 
 /// What arrived, and whether it may be old.
@@ -387,6 +407,10 @@ class ClientScheme {
   virtual Result<Checked<Received>> unprotect(const Arrived& message, Now now) = 0;
   /// A will, which may be published long after. As protect(), unless the scheme has a way to say so.
   virtual Result<Buffer> protect_will(std::string_view topic, Bytes payload, Now now);
+
+  /// How many milliseconds this message may wait before it is opened, because something that it depends on is to come; 0: it can
+  /// be opened now. Asked again whenever something has come, and once a second.
+  virtual std::uint64_t holds(const Arrived& message, Now now);
 
   /// A user property for SUBSCRIBE in MQTT 5, name and value; nothing if the scheme needs none.
   virtual Result<std::optional<std::pair<std::string, std::string>>> subscribe_property(std::string_view filter,

@@ -299,7 +299,7 @@ class OrderReader {
   static Result<VerifiedOrder> verified(Read read, Bytes frame, Bytes content, const Buffer& statement,
                                         const crypto::ecdsa::VerifyingKey& authority) {
     if (!crypto::ecdsa::verify(authority, statement, read.signature)) return refused("the order is not signed by the authority");
-    ReadOrder order{std::move(read.order), crypto::sha256(content), to_buffer(frame)};
+    ReadOrder order{std::move(read.order), crypto::sha256(content), to_buffer(content), to_buffer(frame)};
     const auto lowered = crypto::ecdsa::lowered(read.signature);
     std::ranges::copy(lowered, order.frame.begin() + static_cast<std::ptrdiff_t>(content.size()));
     return VerifiedOrder(std::move(order));

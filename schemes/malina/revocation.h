@@ -132,6 +132,7 @@ Result<Buffer> paper_revocation_order(const OrderById& order, KeyStore& authorit
 struct ReadOrder {
   Order order;          ///< no keys: of an older form with an ID of zeroes, it means nobody
   crypto::Digest name;  ///< SHA-256 of what is signed: the same order, whatever its signature looks like
+  Buffer content;       ///< what is signed of it, without the tag
   Buffer frame;         ///< to be passed on: in older forms the signature has been brought to its lower s
 };
 class OrderReader;

@@ -7,6 +7,7 @@
 #include "schemes/payload/dealt.h"
 #include "schemes/payload/payload.h"
 #include "schemes/payload/sending.h"
+#include "schemes/payload/who_may_deal.h"
 
 namespace sealmq::payload {
 namespace {
@@ -16,13 +17,14 @@ constexpr std::uint64_t will_lasts = 30 * 24 * 60 * 60;  // seconds
 class ClientSide : public ClientScheme {
  public:
   ClientSide(const SchemeInfo& info, std::shared_ptr<TopicKeys> keys, KeyStore* key, std::vector<ReaderKey> readers,
-             Receiving::Wanted wanted, std::string prefix, Random& random)
+             Receiving::Wanted wanted, std::string prefix, Random& random, std::shared_ptr<const AuthorityView> authority)
       : info_(info),
         keys_(std::move(keys)),
         key_(key),
         prefix_(std::move(prefix)),
         names_readers_(!readers.empty()),
-        sending_(*keys_, key, std::move(readers), random),
+        authority_(std::move(authority)),
+        sending_(*keys_, key, std::move(readers), random, authority_),
         receiving_(*keys_, std::move(wanted)) {}
 
   const SchemeInfo& info() const override { return info_; }
@@ -93,6 +95,7 @@ class ClientSide : public ClientScheme {
 
   Result<Checked<Received>> take_keys(const PublicIdentity& administrator, const Arrived& message, Now now) {
     if (message.payload.empty()) return own();
+    if (authority_ != nullptr) TRY(may_have_dealt(*authority_, administrator));
     auto news =
         message.topic.ends_with("/delegate") ? take_delegation(administrator, message) : take_deal(administrator, message, now);
     if (news) return own(*std::move(news));
@@ -118,6 +121,7 @@ class ClientSide : public ClientScheme {
   KeyStore* key_;
   std::string prefix_;
   bool names_readers_;
+  std::shared_ptr<const AuthorityView> authority_;
   Sending sending_;
   Receiving receiving_;
   std::vector<TopicKeys::Administrator> administrators_;
@@ -153,11 +157,12 @@ Result<std::unique_ptr<ClientScheme>> make(const SchemeInfo& info, ClientPorts p
   }
   if (broker && !wanted.pinned.empty()) TRY(wanted.pinned.add(*broker));
   wanted.broker = std::move(broker);
+  wanted.authority = ports.authority;
   ports.topic_keys->allow_windows(TRY(number_of(ports.options, "payload.windows", TopicKeys::usual_windows)));
   const auto prefix = ports.options.find("payload.key-topics");
   return std::make_unique<ClientSide>(info, std::move(ports.topic_keys), ports.key, std::move(readers), std::move(wanted),
                                       prefix == ports.options.end() ? std::string(default_key_prefix) : prefix->second,
-                                      ports.random);
+                                      ports.random, std::move(ports.authority));
 }
 
 }  // namespace

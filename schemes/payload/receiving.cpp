@@ -4,6 +4,7 @@
 
 #include "base/try.h"
 #include "crypto/hash.h"
+#include "crypto/identity_digest.h"
 #include "schemes/payload/who_may_deal.h"
 
 namespace sealmq::payload {
@@ -83,7 +84,7 @@ Result<> Authors::add(const PublicIdentity& identity) {
   const auto& key = identity.keys.ecdsa;
   auto verifier = TRY(StampVerifier::make(algorithm::es256, key));
   const StampId id = verifier.id();
-  const Author author{identity.name, std::move(verifier), crypto::sha256(key)};
+  const Author author{identity.name, std::move(verifier), crypto::sha256(key), nullptr, crypto::key_hash(key)};
   const auto [place, is_new] = by_id_.try_emplace(id, author);
   if (!is_new && place->second.digest != author.digest)
     return fail(Blame::caller_misused, place->second.name + " and " + identity.name + " answer to the same id");
@@ -123,7 +124,9 @@ void Receiving::count_refused(const Error& error) {
 Result<Receiving::Opened> Receiving::open_checked(const From& from, Now now) {
   // Once a second: somebody may have replaced or revoked a key.
   const std::uint64_t seconds = now.wall / 1000;
-  if (looked_at_ != seconds) usable_.clear();
+  const std::uint64_t heard = wanted_.authority == nullptr ? 0 : wanted_.authority->version();
+  if (looked_at_ != seconds || heard_ != heard) usable_.clear();
+  heard_ = heard;
   look(looked_at_ != seconds);
   looked_at_ = seconds;
   turn_to(from.topic);
@@ -242,12 +245,28 @@ Result<const TopicKey*> Receiving::symmetric_key(const Header& header, std::stri
   return key;
 }
 
-/// Not revoked, and of somebody who may deal it.
-Result<> Receiving::check_usable(const TopicKey& key, Now now) {
+/// Not revoked, of somebody who may deal it, and not replaced by a deal that the authority's log has and this reader has not:
+/// then what was said since is of nobody who was given the new key.
+Result<> Receiving::check_usable(const TopicKey& key, const Header& header, Now now) {
   if (key.state == TopicKey::State::revoked) return refused(Cause::policy, "under a key that is revoked");
   auto known = usable_.find(key.id);
-  if (known == usable_.end()) known = usable_.emplace(key.id, may_be_used(keys_, key, now.wall / 1000)).first;
-  return known->second;
+  if (known == usable_.end()) {
+    Usable usable{may_be_used(keys_, key, now.wall / 1000), {}};
+    if (wanted_.authority != nullptr && usable.may) usable.may = may_have_dealt(*wanted_.authority, key.administrator);
+    if (wanted_.authority != nullptr) usable.until = end_of_deal(*wanted_.authority, key);
+    known = usable_.emplace(key.id, std::move(usable)).first;
+  }
+  TRY(known->second.may);
+  if (known->second.until && *header.issued > *known->second.until)
+    return refused(Cause::policy, "under a key that its administrator has replaced, with one that has not come here");
+  return {};
+}
+
+Result<> Receiving::check_standing(const Author& author) const {
+  if (wanted_.authority == nullptr) return {};
+  if (const auto serial = wanted_.authority->revoked(author.key))
+    return refused(Cause::policy, author.name + " is revoked by order " + std::to_string(*serial) + " of the authority");
+  return {};
 }
 
 Result<> Receiving::check_time(const Header& header, const From& from, const TopicKey* key, Now now) const {
@@ -299,7 +318,7 @@ Result<KnownAuthors*> Receiving::authors_of(const TopicKey* key) {
 
 Result<Receiving::Opened> Receiving::open_encrypt0(const From& from, const Message& message, const TopicKey& key, Now now) {
   const Header& header = message.header;
-  TRY(check_usable(key, now));
+  TRY(check_usable(key, header, now));
   SenderKeys& sender = senders_.find(key, header.key_id);
   if (header.algorithm != sender.algorithm()) return refused(Cause::policy, "encrypted by another algorithm");
   TRY(check_time(header, from, &key, now));
@@ -317,6 +336,7 @@ Result<Receiving::Opened> Receiving::open_encrypt0(const From& from, const Messa
     KnownAuthors* authors = TRY(authors_of(&key));
     const auto stamped = TRY(open_stamp_inside(*plaintext, from.topic, outer_of(message.header_bytes), *authors, key.is_earlier));
     author = stamped.author;
+    TRY(check_standing(*author));
     opened = said_by(*author, to_buffer(stamped.message.body));
     opened.checked = "encrypted under the topic's key, signed by its author; topic, time, not seen before";
   }
@@ -326,7 +346,7 @@ Result<Receiving::Opened> Receiving::open_encrypt0(const From& from, const Messa
 
 Result<Receiving::Opened> Receiving::open_mac0(const From& from, const Message& message, const TopicKey& key, Now now) {
   const Header& header = message.header;
-  TRY(check_usable(key, now));
+  TRY(check_usable(key, header, now));
   if (header.algorithm != algorithm::hmac256) return refused(Cause::policy, "sealed by another algorithm");
   TRY(check_time(header, from, &key, now));
   const auto checksum = senders_.find(key, header.key_id)
@@ -358,7 +378,7 @@ Result<Secret> Receiving::content_key(const Message& message, const TopicKey* ke
 
 Result<Receiving::Opened> Receiving::open_encrypt(const From& from, const Message& message, const TopicKey* key, Now now) {
   const Header& header = message.header;
-  if (key != nullptr) TRY(check_usable(*key, now));
+  if (key != nullptr) TRY(check_usable(*key, header, now));
   const auto cipher = cipher_of(header.algorithm);
   if (!cipher || (key != nullptr && header.algorithm != algorithm_of(key->cipher)))
     return refused(Cause::policy, "encrypted by another algorithm");
@@ -385,6 +405,7 @@ Result<Receiving::Opened> Receiving::open_encrypt(const From& from, const Messag
   if (!std::ranges::equal(inner.key_id, header.key_id)) return refused(Cause::stamp, "signed by another than its sender");
   if (!inner.number) return refused(Cause::malformed, "the stamp has no number");
   TRY(check_name_in_stamp(inner, key));
+  TRY(check_standing(*stamped.author));
   Opened opened = said_by(*stamped.author, to_buffer(stamped.message.body));
   opened.checked = "encrypted for this reader, signed by its author; topic, time, not seen before";
   count(opened, "sign", stamped.author, inner.context, nullptr, header, *inner.number);
@@ -416,13 +437,14 @@ Result<Receiving::Opened> Receiving::open_outside(const From& from, const Messag
     return refused(Cause::malformed, "the stamp and what is in it have other names or numbers");
   if (key == nullptr || key->form != TopicKey::Form::outside)
     return refused(Cause::policy, "this topic takes messages of another form, or under another key");
-  TRY(check_usable(*key, now));
+  TRY(check_usable(*key, header, now));
   KnownAuthors* authors = TRY(authors_of(key));
   if (authors->find(header.key_id, key->is_earlier) == nullptr)
     return refused(Cause::stamp, "signed by somebody who is not known here");
   TRY(check_name_in_stamp(header, key));
   TRY(check_time(header, from, key, now));
   const auto stamped = TRY(verify_stamp(message, topic_.external, *authors, key->is_earlier));
+  TRY(check_standing(*stamped.author));
 
   if (inner.header.algorithm != algorithm_of(key->cipher)) return refused(Cause::policy, "encrypted by another algorithm");
   Result<Buffer> plaintext = Buffer();
@@ -457,13 +479,14 @@ Result<Receiving::Opened> Receiving::open_stamped(const From& from, const Messag
         (key == nullptr || its.not_before > key->not_before))
       key = &its;
   if (key == nullptr) return refused(Cause::policy, "this topic takes messages of another form");
-  TRY(check_usable(*key, now));
+  TRY(check_usable(*key, message.header, now));
   KnownAuthors* authors = TRY(authors_of(key));
   if (authors->find(message.header.key_id, key->is_earlier) == nullptr)
     return refused(Cause::stamp, "signed by somebody who is not known here");
   TRY(check_name_in_stamp(message.header, key));
   TRY(check_time(message.header, from, nullptr, now));
   const auto stamped = TRY(verify_stamp(message, topic_.external, *authors, key->is_earlier));
+  TRY(check_standing(*stamped.author));
   Opened opened = said_by(*stamped.author, to_buffer(message.body));
   opened.checked = "signed by its author; topic, time, not seen before";
   count(opened, "sign", stamped.author, message.header.context, nullptr, message.header, *message.header.number);

@@ -11,6 +11,7 @@
 #include "schemes/payload/topic_choice.h"
 #include "sealmq/identity.h"
 #include "sealmq/keystore.h"
+#include "sealmq/scheme.h"
 #include "sealmq/topic_keys.h"
 
 namespace sealmq::payload {
@@ -28,6 +29,7 @@ struct Author {
   StampVerifier verifier;
   std::array<std::uint8_t, 32> digest;  ///< of the whole key
   const Identity* listed = nullptr;     ///< at a broker: what its list says
+  KeyHash key{};                        ///< by which orders of an authority name it
 };
 
 /// Whose stamps are taken.
@@ -58,9 +60,10 @@ class Receiving {
     std::vector<ReaderSecret> readers;  ///< for messages to named readers
     Window window;
     bool remembers = true;  ///< false: a message may be opened any number of times, as from a file, or is judged elsewhere
-    KnownAuthors* listed = nullptr;        ///< instead of those who share a key; outlives this
-    std::optional<PublicIdentity> broker;  ///< its stamp is taken besides
-    bool refuses_own = false;              ///< nothing that was sealed with these very keys by this store's processes
+    KnownAuthors* listed = nullptr;                            ///< instead of those who share a key; outlives this
+    std::optional<PublicIdentity> broker;                      ///< its stamp is taken besides
+    std::shared_ptr<const AuthorityView> authority = nullptr;  ///< says who is revoked, and which deals of keys count
+    bool refuses_own = false;  ///< nothing that was sealed with these very keys by this store's processes
   };
   Receiving(TopicKeys& keys, Wanted wanted) : keys_(keys), wanted_(std::move(wanted)) {}
 
@@ -94,7 +97,8 @@ class Receiving {
   Result<Opened> open_stamped(const From& from, const Message& message, Now now);
   Result<Secret> content_key(const Message& message, const TopicKey* key);
   Result<const TopicKey*> symmetric_key(const Header& header, std::string_view topic);
-  Result<> check_usable(const TopicKey& key, Now now);
+  Result<> check_usable(const TopicKey& key, const Header& header, Now now);
+  Result<> check_standing(const Author& author) const;
   Result<> check_time(const Header& header, const From& from, const TopicKey* key, Now now) const;
   Result<> check_not_own(const Header& header);
   Result<> check_new(const Opened& opened, const From& from);
@@ -110,7 +114,12 @@ class Receiving {
   std::uint64_t looked_at_ = 0;  ///< seconds
   std::shared_ptr<const TopicKeys::Keys> among_;
   std::map<TopicKeyId, Authors> members_;  ///< of the keys in among_
-  std::map<TopicKeyId, Result<>> usable_;  ///< which of them may be used, at the second of looked_at_
+  struct Usable {
+    Result<> may;
+    std::optional<std::uint64_t> until;  ///< seconds: what was said later is not under the last deal
+  };
+  std::map<TopicKeyId, Usable> usable_;  ///< which of them may be used, at the second of looked_at_
+  std::uint64_t heard_ = 0;              ///< AuthorityView::version() of that
   SenderKeyCache senders_;
   std::set<std::array<std::uint8_t, 32>> shown_;  ///< Seen::topic of what was answered in this process
   std::array<std::uint64_t, 6> refused_{};

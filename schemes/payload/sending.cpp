@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "base/try.h"
+#include "schemes/payload/causes.h"
 #include "schemes/payload/who_may_deal.h"
 
 namespace sealmq::payload {
@@ -48,8 +49,9 @@ Result<Buffer> encode_encrypt_for(const std::vector<ReaderKey>& readers, Header 
   return encode_encrypt(around.header, ciphertext, recipients);
 }
 
-Sending::Sending(TopicKeys& keys, KeyStore* key, std::vector<ReaderKey> readers, Random& random)
-    : keys_(keys), key_(key), readers_(std::move(readers)), random_(random) {
+Sending::Sending(TopicKeys& keys, KeyStore* key, std::vector<ReaderKey> readers, Random& random,
+                 std::shared_ptr<const AuthorityView> authority)
+    : keys_(keys), key_(key), readers_(std::move(readers)), random_(random), authority_(std::move(authority)) {
   if (key != nullptr) stamper_ = stamper(*key);
 }
 
@@ -64,11 +66,13 @@ Sending::Topic& Sending::topic_state(std::string_view topic, std::uint64_t secon
   if (place == topics_.end()) place = topics_.try_emplace(std::string(topic)).first;
   Topic& its = place->second;
   if (its.external.empty()) its.external = external_aad(topic);
-  if (its.chosen_at == seconds && its.among != nullptr) return its;
+  const std::uint64_t heard = authority_ == nullptr ? 0 : authority_->version();
+  if (its.chosen_at == seconds && its.heard == heard && its.among != nullptr) return its;
+  its.heard = heard;
   its.among = keys_.all(true);
   its.key = key_to_send(*its.among, topic, seconds);
   its.refused.reset();
-  if (auto may = its.key == nullptr ? Result<>() : may_be_used(keys_, *its.key, seconds); !may) {
+  if (auto may = its.key == nullptr ? Result<>() : may_send_with(*its.key, seconds); !may) {
     its.key = nullptr;
     its.refused = std::move(may).error();
   }
@@ -76,8 +80,20 @@ Sending::Topic& Sending::topic_state(std::string_view topic, std::uint64_t secon
   return its;
 }
 
+Result<> Sending::may_send_with(const TopicKey& key, std::uint64_t seconds) {
+  TRY(may_be_used(keys_, key, seconds));
+  if (authority_ == nullptr) return {};
+  TRY(may_have_dealt(*authority_, key.administrator));
+  if (end_of_deal(*authority_, key))
+    return refused(Cause::policy, key.administrator.name + " has replaced the key of " + printable(key.filter, 200) +
+                                      ", and the new one has not come here");
+  return {};
+}
+
 bool Sending::has_key(std::string_view topic, Now now) {
-  return !readers_.empty() || topic_state(topic, now.wall / 1000).key != nullptr;
+  if (!readers_.empty()) return true;
+  const Topic& its = topic_state(topic, now.wall / 1000);
+  return its.key != nullptr || its.refused;
 }
 
 Result<Buffer> Sending::seal(std::string_view topic, Bytes payload, Now now, std::optional<std::uint64_t> expires) {

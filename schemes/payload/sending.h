@@ -6,6 +6,7 @@
 #include "schemes/payload/stamps.h"
 #include "schemes/payload/topic_choice.h"
 #include "sealmq/keystore.h"
+#include "sealmq/scheme.h"
 #include "sealmq/topic_keys.h"
 
 namespace sealmq::payload {
@@ -26,21 +27,24 @@ Result<Buffer> encode_encrypt_for(const std::vector<ReaderKey>& readers, Header 
 class Sending {
  public:
   /// All outlive it; no key store: nothing can be signed. `readers`: who is named; if any, no topic key is used.
-  Sending(TopicKeys& keys, KeyStore* key, std::vector<ReaderKey> readers, Random& random);
+  Sending(TopicKeys& keys, KeyStore* key, std::vector<ReaderKey> readers, Random& random,
+          std::shared_ptr<const AuthorityView> authority = nullptr);
 
   /// `expires`, in seconds: readers take it until then however old it is; nothing: they want it fresh.
   Result<Buffer> seal(std::string_view topic, Bytes payload, Now now, std::optional<std::uint64_t> expires = {});
-  /// There is something to seal a message to this topic with.
+  /// There is something to seal a message to this topic with, or that seal() will say why it is not used.
   bool has_key(std::string_view topic, Now now);
 
  private:
   struct Topic {
     std::shared_ptr<const TopicKeys::Keys> among;
     std::uint64_t chosen_at = 0;  ///< seconds
+    std::uint64_t heard = 0;      ///< AuthorityView::version()
     const TopicKey* key = nullptr;
     std::optional<Error> refused;  ///< there is one, and this is why it is not used
     Buffer external;
   };
+  Result<> may_send_with(const TopicKey& key, std::uint64_t seconds);
   Topic& topic_state(std::string_view topic, std::uint64_t seconds);
   Result<Buffer> seal_symmetric(const Topic& its, std::string_view topic, Bytes payload, Header header);
   Result<Buffer> seal_for(const std::vector<ReaderKey>& readers, TopicKey::Form form, std::int64_t algorithm,
@@ -54,6 +58,7 @@ class Sending {
   std::optional<Stamper> stamper_;
   std::vector<ReaderKey> readers_;
   Random& random_;
+  std::shared_ptr<const AuthorityView> authority_;
   SenderKeyCache senders_;
   Buffer header_, authenticated_;  // of the present message
   TextMap<Topic> topics_;

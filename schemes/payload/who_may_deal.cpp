@@ -11,6 +11,8 @@
 namespace sealmq::payload {
 namespace {
 
+constexpr std::uint64_t allowance = 60;  // seconds: the new deal has to get to whoever sends
+
 /// The most specific of the filters of those who are trusted that covers `filter`, and whose it is.
 const TopicKeys::Administrator* owner_of(const std::vector<TopicKeys::Administrator>& trusted, std::string_view filter) {
   const TopicKeys::Administrator* owner = nullptr;
@@ -55,6 +57,21 @@ Result<> may_deal(TopicKeys& keys, const PublicIdentity& administrator, std::str
 Result<> may_be_used(TopicKeys& keys, const TopicKey& key, std::uint64_t seconds) {
   if (key.dealt == 0) return {};
   return may_deal(keys, key.administrator, key.filter, seconds);
+}
+
+Result<> may_have_dealt(const AuthorityView& authority, const PublicIdentity& administrator) {
+  for (const KeyHash& key : crypto::key_hashes(administrator.keys))
+    if (const auto serial = authority.revoked(key))
+      return refused(Cause::policy, administrator.name + " is revoked by order " + std::to_string(*serial) +
+                                        " of the authority, and so are the keys it has shared");
+  return {};
+}
+
+std::optional<std::uint64_t> end_of_deal(const AuthorityView& authority, const TopicKey& key) {
+  if (key.dealt == 0) return std::nullopt;
+  const auto last = authority.last_deal(crypto::identity_digest(key.administrator.keys), crypto::sha256(as_bytes(key.filter)));
+  if (!last || key.dealt >= last->number) return std::nullopt;
+  return last->time / 1000 + allowance;
 }
 
 }  // namespace sealmq::payload

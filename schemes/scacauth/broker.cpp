@@ -1,5 +1,5 @@
 // The broker's part beyond the login: what comes on a connection that has logged in was opened before it gets here, and what
-// leaves is sealed behind it (src/broker/login.cpp).
+// leaves is sealed behind it (src/broker/connections/entering.cpp).
 #include "schemes/scacauth/login_broker.h"
 #include "schemes/scacauth/paper_login.h"
 #include "schemes/scacauth/scacauth.h"

@@ -3,6 +3,7 @@
 
 #include "base/keyed_hash.h"
 #include "base/try.h"
+#include "mqtt/topic.h"
 #include "schemes/malina/author_memory.h"
 #include "schemes/malina/pinned.h"
 #include "schemes/malina/revocation.h"
@@ -75,6 +76,8 @@ class ClientSide : public ClientScheme {
   }
 
   Result<std::optional<Request>> subscribe_request(std::string_view filter, const ThisConnection&, Now) override {
+    if (!mqtt::is_topic_name(filter))  // MQTT 3 has no word for the broker's refusal
+      return fail(Blame::caller_misused, "the published form has no wildcards in MQTT 3");
     return Request{std::string(request_topic), encode_paper_subscribe(filter)};
   }
 

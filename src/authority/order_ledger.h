@@ -80,6 +80,7 @@ struct AuthorityFolder {
   std::string key() const { return path + "/authority.key"; }
   std::string pub() const { return path + "/authority.pub"; }
   std::string ledger() const { return path + "/authority.db"; }
+  std::string log() const { return path + "/log.db"; }
   std::string complaints() const { return path + "/complaints.db"; }
   std::string lock() const { return path + "/authority.lock"; }
 };

@@ -5,14 +5,6 @@
 namespace sealmq::broker {
 namespace {
 
-constexpr std::uint32_t never = UINT32_MAX;
-constexpr std::uint64_t longest_step = 5000;  // milliseconds that a client takes for its part of a login
-constexpr std::size_t steps_of_an_end = 5;    // of a subscription, or of a message that is owed
-
-std::uint64_t seconds_from(Now now, std::uint32_t seconds) {
-  return seconds == never ? UINT64_MAX : now.steady + std::uint64_t{1000} * seconds;
-}
-
 Refusal refusal_of(const Error& error) {
   switch (static_cast<mqtt::Reason>(error.code)) {
     case mqtt::Reason::malformed_packet:
@@ -42,46 +34,21 @@ Core::Core(std::size_t index_, std::size_t count_, Settings settings_, Ports por
       settings(settings_),
       ports(std::move(ports_)),
       access(ports.schemes, std::move(policy), std::move(directory)),
-      retained(settings.maximum_retained, settings.maximum_retained_bytes, ports.budget),
-      turns_(ports.schemes.size(), Turns(settings.maximum_preparations_of_address, settings.maximum_preparations)),
-      tree_charge_(ports.budget, 0, true),
-      sealed_(ports.schemes.size()) {
-  for (const auto& scheme : ports.schemes) {
-    const SchemeInfo& info = scheme->info();
-    is_restricted_.push_back(!info.needs_login.empty() || info.names_ends || info.leaves_hidden);
-    is_of_login_.push_back(info.login_protects);
-  }
-}
-
-Session* Core::find(Number session) {
-  auto at = by_number.find(session);
-  return at == by_number.end() ? nullptr : at->second;
-}
+      retained(settings.maximum_retained, settings.maximum_retained_bytes, ports.budget) {}
 
 ConnectionId Core::open(Peer peer, Now now) {
-  if (free_slots_.empty()) {
-    free_slots_.push_back(static_cast<std::uint32_t>(slots_.size()));
-    slots_.emplace_back();
-  }
-  std::uint32_t slot = free_slots_.back();
-  free_slots_.pop_back();
-  ConnectionId id{slot, ++slots_[slot].generation};
-  slots_[slot].link = std::make_unique<Link>(*this, id, std::move(peer), now);
-  account(*slots_[slot].link);
+  Link& link = connections_.open([&](ConnectionId id) { return std::make_unique<Link>(*this, id, std::move(peer), now); });
+  account(link);
   ++counters.connections;
-  return id;
-}
-
-Link* Core::find(ConnectionId id) {
-  if (id.slot >= slots_.size() || slots_[id.slot].generation != id.generation) return nullptr;
-  return slots_[id.slot].link.get();
+  return link.id;
 }
 
 void Core::receive(Link& link, Bytes bytes, Now now) {
   if (link.ended) return;
   link.now = now;
-  turn_began_ = steps();
+  flow.begin_turn(steps());
   counters.bytes_received += bytes.size();
+  link.bytes_in += bytes.size();
   auto received = link.connection.receive(bytes, link, now);
   if (!received && !link.ended) abort(link, received.error());
   if (!link.moving.empty()) {
@@ -95,8 +62,7 @@ void Core::receive(Link& link, Bytes bytes, Now now) {
     --counters.packets.received[static_cast<std::size_t>(mqtt::PacketType::connect)];
     effects.moves.push_back(std::move(move));
     --counters.connections;
-    slots_[link.id.slot].link.reset();
-    free_slots_.push_back(effects.moves.back().connection.slot);
+    connections_.close(effects.moves.back().connection);
     return;
   }
   look_after(link);
@@ -104,24 +70,21 @@ void Core::receive(Link& link, Bytes bytes, Now now) {
 }
 
 void Core::finish(const Job::Name& job, Now now) {
-  turn_began_ = steps();
+  flow.begin_turn(steps());
   if (job.kind == Job::Kind::message) {
-    work_is_over(job);
+    background_jobs.over(job, now);
   } else {
-    login_turns_.over(job.address);
-    begin_logins();
+    login_flow.over(job);
   }
   Link* link = find(job.connection);
   if (link == nullptr || link->ended) return;
-  bool is_awaited = job.kind == Job::Kind::login ? link->logging_in != nullptr : link->preparing != nullptr;
+  bool is_awaited = job.kind == Job::Kind::login ? login_flow.is_pending(link->id) : background_jobs.is_waiting(link->id);
   if (!is_awaited) return;
   link->now = now;
-  if (job.kind == Job::Kind::login && link->logging_in->answer_at > now.steady) {
-    link->logging_in->is_answered = true;  // tick() comes back to it
-    return;
-  }
+  if (job.kind == Job::Kind::login && login_flow.holds_answer_back(link->id, now)) return;  // tick() comes back to it
   auto gone_on = job.kind == Job::Kind::login ? link->go_on_with_login() : link->go_on_with_message();
-  if (gone_on && !link->ended && link->connection.held() && !link->is_held_back()) gone_on = link->connection.release(*link, now);
+  if (gone_on && !link->ended && link->connection.held() && !link->flow.is_held_back())
+    gone_on = link->connection.release(*link, now);
   if (!gone_on && !link->ended) abort(*link, gone_on.error());
   look_after(*link);
   if (link->connection.unwritten() > 0) tell_writable(*link);
@@ -129,9 +92,7 @@ void Core::finish(const Job::Name& job, Now now) {
 
 void Core::gone(Link& link, Now now) {
   end(link, Ending::connection_lost, true, now);
-  std::uint32_t slot = link.id.slot;
-  slots_[slot].link.reset();
-  free_slots_.push_back(slot);
+  connections_.close(ConnectionId(link.id));
 }
 
 void Core::tell_writable(Link& link) {
@@ -152,185 +113,36 @@ void Core::end(Link& link, Ending ending, bool with_will, Now now) {
   if (link.ended) return;
   link.ended = true;
   --counters.connections;
-  if (link.logging_in != nullptr) {
-    // Who leaves instead of answering has failed. Who is kept waiting by the broker has not: a hundred devices behind one address
-    // that come back at once would shut themselves out.
-    if (ending != Ending::shut_down && !link.logging_in->running && !link.logging_in->displaced) {
-      const bool is_held_off = link.logging_in->login->tested() == LoginGate::Tested::held_off;
-      const auto tested = is_held_off ? LoginGate::Tested::held_off : LoginGate::Tested::key;
-      LoginTry(ports.gate, tested, link.logging_in->name, link.peer.address, now).is(LoginGate::Outcome::failed);
-    }
-    forget_login(link);
-    link.logging_in.reset();
-  }
+  login_flow.leave(link.login(), ending == Ending::shut_down, now);
   effects.closing.push_back(link.id);
-  if (link.preparing != nullptr) turns_[link.preparing->scheme].leave(link.place(), link.preparing->ticket);
-  link.preparing.reset();
+  background_jobs.leave(link.id);
+  link.flow.end_waiting_for_work();
   Session* session = std::exchange(link.session, nullptr);
   if (session == nullptr) return;
   forget_connection(link, *session);
   ++counters.ended[static_cast<std::size_t>(ending)];
-  session->link = nullptr;
-  if (!with_will) session->will.reset();
-  if (!session->lasts()) return destroy(*session, now);
-  session->expires = seconds_from(now, session->expiry_interval);
-  tell_groups(*session, MemberEvent::What::away);
-  if (session->will) {
-    session->will_due = std::min(seconds_from(now, session->will->delay), session->expires);
-    if (session->will_due <= now.steady) publish(std::exchange(session->will, std::nullopt)->message, now);
-  }
-  save(*session);
-}
-
-std::string session_name(std::string_view owner, std::string_view client_id) {
-  std::string name;
-  name.reserve(owner.size() + 1 + client_id.size());
-  return name.append(owner).append("/").append(client_id);
-}
-
-std::pair<Session*, bool> Core::take_session(std::string_view client_id, std::string_view identity, bool clean_start,
-                                             std::string_view party, Now now) {
-  const std::string name = session_name(identity, client_id);
-  auto at = sessions.find(name);
-  const bool had_one = at != sessions.end();  // and has its place, whatever becomes of that one
-  if (had_one && at->second->link != nullptr) {
-    Link& old = *at->second->link;
-    old.connection.disconnect(mqtt::Reason::session_taken_over);  // [MQTT-3.1.4-3]
-    tell_writable(old);
-    end(old, Ending::taken_over, true, now);
-    at = sessions.find(name);
-  }
-  if (at != sessions.end() && clean_start) {
-    destroy(*at->second, now);  // [MQTT-3.1.2-4]
-    at = sessions.end();
-  }
-  if (at != sessions.end()) {
-    Session& session = *at->second;
-    if (session.will && session.will_due <= now.steady) publish(std::exchange(session.will, std::nullopt)->message, now);
-    session.expires = session.will_due = UINT64_MAX;
-    session.will.reset();  // a Will that was not due yet is not published. [MQTT-3.1.3-9]
-    account_to(session, party);
-    forget_proofs_of_others(session, now);
-    return {&session, true};
-  }
-  if (!had_one && !has_room_for_session(party)) return {nullptr, false};
-  auto session = std::make_unique<Session>(identity, client_id, next_number());
-  Session* made = session.get();
-  account_first(*made, party);
-  by_number.emplace(made->number, made);
-  sessions.emplace(made->name, std::move(session));
-  ++counters.sessions;
-  return {made, false};
-}
-
-std::size_t Core::end_deliveries(Session& session, const std::function<bool(const Delivery&)>& ends,
-                                 std::vector<Delivery>& jobs) {
-  const auto finish = [&](const Delivery& delivery, bool may_have_come) {
-    if (delivery.share != nullptr && !may_have_come) jobs.push_back(delivery);
-    finished(session, delivery);
-  };
-  std::size_t ended = std::erase_if(session.queue, [&](const Delivery& delivery) {
-    if (!ends(delivery)) return false;
-    finish(delivery, false);
-    session.queued_bytes -= delivery.message->size();
-    return true;
-  });
-  ended += session.outgoing.erase_if([&](const auto& entry) {
-    if (entry.awaiting == mqtt::Awaiting::pubcomp || !ends(entry.message)) return false;
-    if (entry.sent && session.link != nullptr) --session.link->in_flight;
-    finish(entry.message, entry.awaiting != mqtt::Awaiting::puback);
-    return true;
-  });
-  return ended;
-}
-
-void Core::forget_proofs_of_others(Session& session, Now now) {
-  const auto is_others = [&](const std::shared_ptr<const std::string>& who) { return who != nullptr && *who != session.owner; };
-  std::vector<Delivery> jobs;
-  // A client that may have one of QoS 2 still gets PUBREL for it, so that its identifier means nothing older when it comes again.
-  for (auto& entry : session.outgoing) {
-    if (entry.awaiting != mqtt::Awaiting::pubrec || !is_others(entry.message.subscriber)) continue;
-    entry.awaiting = mqtt::Awaiting::pubcomp;
-    received(session, entry.message);
-    drop(Drop::not_entitled);
-  }
-  const auto ended = end_deliveries(
-      session, [&](const Delivery& d) { return is_others(d.subscriber); }, jobs);
-  counters.dropped[static_cast<std::size_t>(Drop::not_entitled)] += ended;
-  std::erase_if(session.subscriptions, [&](const auto& entry) {
-    if (!is_others(entry.second->subscriber)) return false;
-    forget(session, *entry.second);
-    return true;
-  });
-  recount(session);
-  account(session);
-  give_to_others(jobs, session.number, now);
-}
-
-void Core::destroy(Session& session, Now now) {
-  auto will = std::exchange(session.will, std::nullopt);
-  const Number number = session.number;
-  step(steps_of_an_end * (session.subscriptions.size() + session.queue.size() + session.outgoing.size()));
-  const std::vector<Delivery> jobs = jobs_of(session);
-  tell_groups(session, MemberEvent::What::left);
-  for (auto& [filter, subscription] : session.subscriptions)
-    if (subscription->node != nullptr) tree.remove(*subscription);
-  account_tree();
-  counters.subscriptions -= session.subscriptions.size();
-  --counters.sessions;
-  if (session.saved) change(SessionEnded{number});
-  recount(session, false);
-  by_number.erase(number);
-  sessions.erase(sessions.find(session.name));
-  give_to_others(jobs, number, now);
-  if (will) publish(will->message, now);
+  session_table.leave(*session, with_will, now);
 }
 
 void Core::tick(Now now) {
   last_tick = now.steady;
-  for (std::size_t i = 0; i < slots_.size(); ++i) {  // by index: ending one may publish a Will
-    Link* link = slots_[i].link.get();
-    if (link == nullptr || link->ended) continue;
-    link->now = now;
-    if (has_run_out(*link, now) || has_lasted(*link, now)) continue;
-    if (!is_heard(*link)) link->connection.excuse(now);
-    const PendingLogin* login = link->logging_in.get();
-    if (login != nullptr && !login->running && login->since + longest_step < now.steady) {
-      abort(*link, {Blame::peer_misbehaved, "a step of its login took too long",
-                    static_cast<std::uint8_t>(mqtt::Reason::not_authorized)});
-      continue;
-    }
-    if (auto alive = link->connection.tick(now); !alive) {
-      abort(*link, alive.error());
-    } else {
-      if (link->logging_in != nullptr && link->logging_in->waits)
-        link->wait_turn();
-      else if (link->logging_in != nullptr && std::exchange(link->logging_in->is_answered, false))
-        finish({Job::Kind::login, link->id, {}}, now);
-      if (link->ended) continue;
-      tick_receivers(*link, now);
-      end_if_stalled(*link, now);
-    }
-  }
-  std::vector<Session*> due;
-  counters.inflight = counters.queued = counters.queued_bytes = 0;
-  for (auto& [id, session] : sessions) {
-    counters.inflight += session->outgoing.size();
-    counters.queued += session->queue.size();
-    counters.queued_bytes += session->queued_bytes;
-    if (session->expires <= now.steady || session->will_due <= now.steady) due.push_back(session.get());
-  }
-  for (Session* session : due) {
-    if (session->expires <= now.steady) {
-      ++counters.expired_sessions;
-      destroy(*session, now);
-    } else {
-      session->will_due = UINT64_MAX;
-      if (session->will) publish(std::exchange(session->will, std::nullopt)->message, now);
-      save(*session);
-    }
-  }
-  counters.retained_bytes = retained.tick(now.steady, [&](const Message& message) { erased(message); });
+  connections_.for_each([&](Link& link) { tick(link, now); });
+  session_table.tick(now);
+  counters.retained_bytes = retained.tick(now.steady, [&](const Message& message) { durability.erased(message); });
+}
+
+void Core::tick(Link& link, Now now) {
+  link.now = now;
+  if (has_run_out(link, now) || has_lasted(link, now)) return;
+  if (!flow.is_heard(link.flow)) link.connection.excuse(now);
+  if (login_flow.is_overdue(link.id, now))
+    return abort(link, {Blame::peer_misbehaved, "a step of its login took too long",
+                        static_cast<std::uint8_t>(mqtt::Reason::not_authorized)});
+  if (auto alive = link.connection.tick(now); !alive) return abort(link, alive.error());
+  if (login_flow.is_due(link.login(), now)) finish({Job::Kind::login, link.id, {}}, now);
+  if (link.ended) return;
+  keyed.tick(link.keyed, now);
+  end_if_stalled(link, now);
 }
 
 /// A certificate lets nobody in, or stay, after its last moment.
@@ -342,7 +154,9 @@ bool Core::has_run_out(Link& link, Now now) {
 
 /// Keys that cannot be changed protect no connection for ever; a moment at which nothing is lost is waited for.
 bool Core::has_lasted(Link& link, Now now) {
-  if (link.session == nullptr || now.steady < link.ends || link.preparing != nullptr || link.is_slowed()) return false;
+  const bool is_due =
+      now.steady >= link.ends || (link.peer.most_bytes != 0 && std::max(link.bytes_in, link.bytes_out) >= link.peer.most_bytes);
+  if (!is_due || link.session == nullptr || link.flow.waits_for_work() || link.flow.is_slowed()) return false;
   if (!link.connection.outbox().empty() || link.session->outgoing.size() != 0) return false;
   link.connection.disconnect(mqtt::Reason::maximum_connect_time);
   tell_writable(link);
@@ -351,86 +165,72 @@ bool Core::has_lasted(Link& link, Now now) {
 }
 
 void Core::look_at_proofs(Now now) {
-  for (std::size_t i = 0; i < slots_.size(); ++i) {  // by index: ending one may publish a Will
-    Link* link = slots_[i].link.get();
-    if (link == nullptr || link->ended || link->peer.still_proved == nullptr || link->peer.still_proved()) continue;
-    link->now = now;
-    ports.journal.refused(Refusal::login_refused, link->label(), "its certificate or key is no longer taken", now);
-    link->connection.disconnect(mqtt::Reason::administrative_action);
-    tell_writable(*link);
-    end(*link, Ending::revoked, false, now);
-  }
+  connections_.for_each([&](Link& link) {
+    if (link.peer.still_proved != nullptr && !link.peer.still_proved())
+      end_unproved(link, "its certificate or key is no longer taken", now);
+    else if (link.has_former_password())
+      end_unproved(link, "its password is another now", now);
+  });
+}
+
+/// Who is not active any more ends by the order about it, which tells how much that was.
+void Core::look_at_logins(Now now) {
+  connections_.for_each([&](Link& link) {
+    if (link.session == nullptr || link.identity.empty()) return;
+    const Identity* listed = access.directory().find(link.identity);
+    if (listed != nullptr && listed->status == Status::active && !link.still_proves())
+      end_unproved(link, "the list no longer lets it in as it came", now);
+  });
+}
+
+void Core::end_unproved(Link& link, const char* why, Now now) {
+  link.now = now;
+  ports.journal.refused(Refusal::login_refused, link.label(), why, now);
+  link.connection.disconnect(mqtt::Reason::administrative_action);
+  tell_writable(link);
+  end(link, Ending::revoked, false, now);
 }
 
 void Core::shut_down(Now now) {
-  shutting_down_ = true;
-  for (std::size_t i = 0; i < slots_.size(); ++i) {
-    Link* link = slots_[i].link.get();
-    if (link == nullptr || link->ended) continue;
-    if (link->session != nullptr && link->session->will) publish(std::exchange(link->session->will, std::nullopt)->message, now);
-  }
-  for (auto& slot : slots_) {
-    if (slot.link == nullptr || slot.link->ended) continue;
-    slot.link->connection.disconnect(mqtt::Reason::server_shutting_down);
-    tell_writable(*slot.link);
-    end(*slot.link, Ending::shut_down, false, now);
-  }
+  durability.shut_down();
+  connections_.for_each([&](Link& link) {
+    if (link.session != nullptr && link.session->will) publish(std::exchange(link.session->will, std::nullopt)->message, now);
+  });
+  connections_.for_each([&](Link& link) {
+    link.connection.disconnect(mqtt::Reason::server_shutting_down);
+    tell_writable(link);
+    end(link, Ending::shut_down, false, now);
+  });
 }
 
 void Core::set_policy(std::shared_ptr<const Policy> policy) {
   access.set(std::move(policy));
-  review_receivers();
+  review_keyed();
 }
 
-void Core::set_directory(std::shared_ptr<const Directory> directory) {
+void Core::set_directory(std::shared_ptr<const Directory> directory, Now now) {
   access.set(std::move(directory));
-  review_receivers();
+  look_at_logins(now);
+  review_keyed();
 }
 
 RevocationReport Core::revoke(std::string_view name, Now now) {
   RevocationReport report;
   retained.erase_of(name, [&](const Message& message) {
     if (index == 0) ++report.retained;  // every shard holds them all: one counts them
-    erased(message);
+    durability.erased(message);
   });
-  std::vector<Session*> ending;
-  std::vector<std::pair<Number, std::vector<Delivery>>> jobs;
-  for (auto& present : sessions) {
-    Session* session = present.second.get();
-    auto by_author = [&](const Delivery& d) { return d.message != nullptr && d.message->view().author == name; };
-    auto to_subscriber = [&](const Delivery& d) { return d.subscriber != nullptr && *d.subscriber == name; };
-    auto& its_jobs = jobs.emplace_back(session->number, std::vector<Delivery>()).second;  // of groups, where others may do them
-    report.queued += end_deliveries(
-        *session, [&](const Delivery& d) { return by_author(d) || to_subscriber(d); }, its_jobs);
-    std::erase_if(its_jobs, by_author);
-    if (session->will && session->will->message->view().author == name) {
-      session->will.reset();
-      save(*session);
-    }
-    report.subscriptions += std::erase_if(session->subscriptions, [&](const auto& entry) {
-      const Subscription& subscription = *entry.second;
-      if (subscription.subscriber == nullptr || *subscription.subscriber != name) return false;
-      forget(*session, *entry.second);
-      return true;
-    });
-    recount(*session);
-    if (session->link != nullptr) report.subscriptions += forget_receivers(*session->link, name, report.groups);
-    // A connection that spoke for others too (a gateway) goes on for them.
-    bool its_own = session->speakers.only() == name;
-    if (its_own || session->owner == name) ending.push_back(session);
-  }
-  for (Session* session : ending) {
-    ++report.sessions;
-    report.subscriptions += session->subscriptions.size();
-    end_session(*session, mqtt::Reason::administrative_action, Ending::revoked, false, now);
-  }
-  for (const auto& [number, its_jobs] : jobs) give_to_others(its_jobs, number, now);
+  session_table.revoke(name, report, now);
   return report;
 }
 
-void Core::end_session(Session& session, mqtt::Reason reason, Ending ending, bool with_will, Now now) {
-  session.expiry_interval = 0;
-  if (session.link == nullptr) return destroy(session, now);
+void Core::make_room(ConnectionId connection, Now now) {
+  Link& other = *find(connection);
+  other.now = now;
+  abort(other, {Blame::environment, "its login makes room for others", static_cast<std::uint8_t>(mqtt::Reason::quota_exceeded)});
+}
+
+void Core::end_connection(Session& session, mqtt::Reason reason, Ending ending, bool with_will, Now now) {
   Link& link = *session.link;
   link.connection.disconnect(reason);
   tell_writable(link);
@@ -439,7 +239,82 @@ void Core::end_session(Session& session, mqtt::Reason reason, Ending ending, boo
 
 void Core::lose(Number number, Now now) {
   if (Session* session = find(number))
-    end_session(*session, mqtt::Reason::implementation_specific_error, Ending::error, true, now);
+    session_table.end(*session, mqtt::Reason::implementation_specific_error, Ending::error, true, now);
+}
+
+// -- what schemes have of a connection -----------------------------------------------------------------------------------------
+
+void Core::forget_connection(Link& link, Session& session) {
+  keyed.end_all(link.keyed, session);
+  link.states.clear();
+}
+
+std::size_t Core::forget_identity(Session& session, std::string_view identity, std::uint64_t& left_groups) {
+  Link& link = *session.link;
+  const std::size_t ended = keyed.end_of(link.keyed, identity, left_groups);
+  link.states.forget(identity);
+  return ended;
+}
+
+void Core::review_keyed() {
+  connections_.for_each([&](Link& link) { keyed.review(link.keyed, link.caller(link.now)); });
+}
+
+void Core::send_frame(ConnectionId connection, std::string_view topic, Bytes payload) {
+  Link* link = find(connection);
+  if (link == nullptr || link->ended || link->keyed.inbox(topic) == nullptr) return;
+  if (link->connection.outbox().size() >= memory.outbox_limit()) return;
+  if (!link->writer.write_frame(topic, payload, link->now)) return drop(Drop::cannot_seal);
+  tell_writable(*link);
+}
+
+// -- limits --------------------------------------------------------------------------------------------------------------------
+
+void Core::account(Link& link) {
+  const mqtt::Connection& c = link.connection;
+  std::size_t changing = c.kept() + c.unwritten_memory() + link.unsent + link.writer.memory() + link.states.memory();
+  if (link.flow.waits_for_work()) changing += background_jobs.memory(link.id);
+  if (link.session == nullptr) changing += login_flow.memory(link.id);
+  memory.account(link.charge, link.peer.memory, changing);
+}
+
+void Core::look_after(Link& link) {
+  if (link.ended) link.connection.forget_kept();
+  account(link);
+  if (link.ended) return;
+  if (!flow.keeps_too_much(link.flow)) return flow.review(link.flow, link.waiting_acks.count());
+  abort(link, {Blame::not_authorised, "it sends more than can be kept while memory is short",
+               static_cast<std::uint8_t>(mqtt::Reason::quota_exceeded)});
+  link.connection.forget_kept();
+  account(link);
+}
+
+void Core::end_if_stalled(Link& link, Now now) {
+  look_after(link);
+  if (link.ended || !flow.is_stalled(link.flow, now)) return;
+  refuse(link, {Refusal::slow_consumer, mqtt::Reason::quota_exceeded, "it does not take what it asked for"}, now);
+  link.connection.discard_unwritten();  // a goodbye would stand behind all that it does not read
+  end(link, Ending::error, true, now);
+}
+
+void Core::take_turns(Link& link) {
+  step(FlowControl::steps_of_a_packet);
+  if (!link.ended) flow.take_turns(link.flow, steps());
+}
+
+ConnectionFlow* Core::flow_of(ConnectionId connection) {
+  Link* link = find(connection);
+  return link == nullptr || link->ended ? nullptr : &link->flow;
+}
+
+void Core::resume(ConnectionId connection, Now now) {
+  Link& link = *find(connection);
+  link.now = now;
+  flow.begin_turn(steps());
+  if (!link.flow.is_held_back())
+    if (auto released = link.connection.release(link, now); !released && !link.ended) abort(link, released.error());
+  look_after(link);
+  if (link.connection.unwritten() > 0) tell_writable(link);
 }
 
 // -- Shard: the face of Core
@@ -483,23 +358,24 @@ void Shard::drained(ConnectionId connection, Now now, std::size_t written) {
   core_->counters.bytes_sent += written;
   Link* link = core_->find(connection);
   if (link == nullptr) return;
-  link->stalled_since = 0;
+  link->flow.has_taken();
+  link->bytes_out += written;
   if (link->session != nullptr) core_->pump(*link->session, now);
   core_->look_after(*link);
 }
 
 bool Shard::has_much_to_hand_over() const {
-  return core_->has_much_to_hand_over();
+  return core_->flow.has_much_to_hand_over();
 }
 void Shard::handed_over(HeldBack held_back, Now now) {
-  core_->handed_over(held_back, now);
+  core_->flow.handed_over(held_back, now);
 }
 void Shard::lost(std::size_t messages) {
   core_->count_lost(messages);
 }
 bool Shard::is_heard(ConnectionId connection) const {
   const Link* link = core_->find(connection);
-  return link == nullptr || core_->is_heard(*link);
+  return link == nullptr || core_->flow.is_heard(link->flow);
 }
 
 void Shard::take_in(std::span<const Parcel> parcels, Now now) {
@@ -507,19 +383,19 @@ void Shard::take_in(std::span<const Parcel> parcels, Now now) {
 }
 
 std::optional<Batch> Shard::take_changes(Now now) {
-  return core_->take_changes(now);
+  return core_->durability.take_changes(now);
 }
 bool Shard::has_changes() const {
-  return core_->has_changes();
+  return core_->durability.has_changes();
 }
 bool Shard::has_urgent_changes() const {
-  return core_->has_urgent_changes();
+  return core_->durability.has_urgent_changes();
 }
 std::size_t Shard::count_changes() const {
-  return core_->count_changes();
+  return core_->durability.count_changes();
 }
 void Shard::stored(std::uint64_t batch, Now now) {
-  core_->stored(batch, now);
+  core_->durability.stored(batch, now);
 }
 void Shard::lose(Number session, Now now) {
   core_->lose(session, now);
@@ -547,10 +423,10 @@ void Shard::publish_own(std::string_view topic, std::string_view payload, Now no
   core_->publish_own(topic, payload, now, retain);
 }
 void Shard::read_on(Now now) {
-  core_->read_on(now);
+  core_->flow.resume_slowed(now);
 }
 std::uint64_t Shard::next_reading() const {
-  return core_->next_reading();
+  return core_->flow.next_resumption();
 }
 void Shard::set_policy(std::shared_ptr<const Policy> policy, Now) {
   core_->set_policy(std::move(policy));
@@ -561,8 +437,8 @@ void Shard::look_at_proofs(Now now) {
 void Shard::set_options(const SchemeOptions& options, Now) {
   for (const auto& scheme : core_->ports.schemes) scheme->change_options(options);
 }
-void Shard::set_directory(std::shared_ptr<const Directory> directory, Now) {
-  core_->set_directory(std::move(directory));
+void Shard::set_directory(std::shared_ptr<const Directory> directory, Now now) {
+  core_->set_directory(std::move(directory), now);
 }
 RevocationReport Shard::revoke(std::string_view name, Now now) {
   return core_->revoke(name, now);

@@ -4,8 +4,8 @@
 #include <memory>
 #include <string>
 
-#include "broker/budget.h"
-#include "broker/logins.h"
+#include "broker/limits/budget.h"
+#include "broker/policy/logins.h"
 #include "mqtt/packet.h"
 #include "sealmq/ports.h"
 

@@ -4,7 +4,7 @@
 #include <memory>
 #include <string>
 
-#include "broker/changes.h"
+#include "broker/durability/changes.h"
 
 namespace sealmq::broker {
 

@@ -16,12 +16,12 @@
 #include <vector>
 
 #include "base/keyed_hash.h"
-#include "broker/budget.h"
-#include "broker/changes.h"
-#include "broker/interest.h"
+#include "broker/durability/changes.h"
+#include "broker/limits/budget.h"
+#include "broker/limits/token_bucket.h"
 #include "broker/parcel.h"
-#include "broker/policy.h"
-#include "broker/token_bucket.h"
+#include "broker/policy/policy.h"
+#include "broker/routing/interest.h"
 #include "mqtt/connection.h"
 #include "sealmq/ports.h"
 #include "sealmq/registry.h"
@@ -52,6 +52,7 @@ struct Peer {
   bool binds_client_id = false;          ///< to that identity: a client identifier is it, or begins with it and ':'
   std::uint64_t proof_ends = 0;          ///< when its certificate runs out, wall milliseconds; 0: never
   std::uint64_t lasts = 0;               ///< milliseconds after which its connection ends at a quiet moment; 0: for ever
+  std::uint64_t most_bytes = 0;          ///< one way, after which it ends likewise; 0: any number
   std::function<bool()> still_proved{};  ///< its certificate or key has not been revoked meanwhile; null: there is none
   bool is_own = false;                   ///< the broker's other half: it alone may use own_names
   bool may_be_anonymous = true;          ///< else it has to prove an identity
@@ -89,7 +90,7 @@ struct Settings {
   std::size_t maximum_topic_nodes = 1'000'000;       ///< levels in the tree of subscriptions, per shard
   std::size_t maximum_wildcards = 8;                 ///< '+' in one filter
   std::uint16_t topic_alias_maximum_out = 32;        ///< aliases used towards one client, if it allows them
-  std::size_t maximum_logins = 256;                  ///< undecided at the same time, per shard
+  std::size_t maximum_logins = 8192;                 ///< undecided at the same time, per shard
   std::size_t maximum_preparations = 16;             ///< of messages at the same time, per shard and scheme; others wait,
   std::size_t maximum_preparations_of_address = 8;   ///< and of messages of one address
   std::size_t maximum_receivers = 64;                ///< subscriptions with a key of their own, per connection
@@ -190,6 +191,16 @@ class MisuseWatch {
   virtual void saw(const std::string& author, std::string_view misuse, Now now, const std::function<Buffer()>& show) = 0;
 };
 
+/// Topics whose messages prove themselves, whoever brings them: policy and rights are not asked, and nothing else is taken there.
+/// One for all shards. Any thread.
+class TopicGuard {
+ public:
+  virtual ~TopicGuard() = default;
+  virtual bool watches(std::string_view topic) const = 0;
+  /// Errors: it is not what belongs there.
+  virtual Result<> judge(std::string_view topic, Bytes payload, bool retain, const Directory& directory) = 0;
+};
+
 /// Keeps guessing slow (index of specifications, section 3 rule 5); one for all shards. Any thread. Failures are counted for a
 /// name as one network tries it, so that nobody can close a name to others, and for the network whatever the name. Secrets that
 /// people choose and proofs by key are counted apart: failed passwords close no proof by key.
@@ -244,14 +255,19 @@ struct BegunLogin {
 };
 using BeginLogin = std::function<BegunLogin(LoginRequest& request, Now now)>;
 
+using PasswordChanges = std::function<std::uint64_t(std::string_view name)>;
+
 struct Ports {
   std::vector<std::unique_ptr<BrokerScheme>>
       schemes;  ///< this shard's own, in the order of all_schemes(); its place is its index
   ReplayMemory& replays;
   Journal& journal;
   Random& random;
-  LoginGate* gate = nullptr;      ///< null: nothing is slowed down
+  LoginGate* gate = nullptr;  ///< null: nothing is slowed down
+  /// How often a name's password was changed or taken away, as far as somebody has looked; null: nobody knows.
+  PasswordChanges password_changes{};
   MisuseWatch* misuse = nullptr;  ///< null: nobody is told
+  TopicGuard* guard = nullptr;    ///< null: there are no such topics
   Budget* budget = nullptr;       ///< shared by all shards; null: memory has no bound but those of Settings
   BeginLogin password_login{};    ///< null: user names and passwords are not looked at
   /// Subscriptions of sessions that outlive their connections, in all shards; shared by them. While there are none, a message on
@@ -380,8 +396,8 @@ class Shard {
   /// A new list or policy: everything on its way is checked against it. Answers what ended for each identity that was revoked
   /// since.
   void set_policy(std::shared_ptr<const Policy> policy, Now now);
-  /// Ends the connections whose transport proves nobody any more (Peer::still_proved). To be called when its lists were read
-  /// again, and every few minutes, as lists run out.
+  /// Ends the connections whose transport proves nobody any more (Peer::still_proved), or whose password is another now. To be
+  /// called when lists or passwords were read again, and every few minutes, as lists run out.
   void look_at_proofs(Now now);
   /// What schemes can change while they run.
   void set_options(const SchemeOptions& options, Now now);

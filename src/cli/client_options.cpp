@@ -171,7 +171,13 @@ void add_client_options(Command& command, ClientOptions& options, const char* pe
   options.peers_option = peers;
   add_unproved_option(command, options.unproved);
   command.option("--authority", options.authority, "authority.pub",
-                 "a revocation authority, whose orders about the other ends are followed");
+                 "a revocation authority, whose log is followed: what it has revoked or replaced counts no more");
+  command.option("--max-age", options.max_age, "TIME", "how old its last word may be: s, m, h; 24h at most (10m)")
+      ->needs("--authority")
+      ->transform(time_span(1));
+  command.option("--authority-log", options.authority_log, "DIR", "where it is kept how far that log had come")
+      ->capture_default_str()
+      ->envname("SEALMQ_AUTHORITY_LOG");
   command.option("--scheme-option", options.scheme_options, "NAME=@FILE",
                  "what a scheme's README asks for, such as sl2.capability, in a file for its owner only");
 
@@ -272,6 +278,8 @@ Result<ConnectOptions> connect_options(const ClientOptions& options) {
     connect.topic_keys.clear();  // the usual folder
   for (const auto& file : options.peers) connect.peers.push_back(TRY(read_public_identity(file, options.unproved)));
   if (!options.authority.empty()) connect.authority = TRY(read_authority(options.authority));
+  connect.max_age = std::chrono::seconds(options.max_age);
+  if (connect.authority) connect.authority_log = options.authority_log;
   connect.on_notice = [](const std::string& line) { notice(line); };
   connect.scheme_options = TRY(scheme_options(options));
   TRY(check_uses(options.scheme, named_by(options), connect.scheme_options));

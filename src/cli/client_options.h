@@ -42,6 +42,8 @@ struct ClientOptions {
   std::string peers_option;        // --to or --from
   bool unproved = false;           // those files may be without a proof
   std::string authority;           // authority.pub
+  std::uint64_t max_age = 600;     // seconds
+  std::string authority_log = "./sealmq-log";
   std::vector<std::string> scheme_options;
 };
 

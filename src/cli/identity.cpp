@@ -224,16 +224,28 @@ Result<> run_list(const Options& options) {
     for (const auto& identity : all) print(to_json(identity));
     return {};
   }
-  std::vector<std::array<std::string, 7>> rows{{"name", "kind", "status", "publish", "subscribe", "schemes", "id"}};
+  using Row = std::vector<std::string>;
+  // What few identities have is a column where some have it.
+  const bool roles = std::ranges::any_of(all, [](const Identity& its) { return !its.roles.empty(); });
+  const bool logins = std::ranges::any_of(all, [](const Identity& its) { return its.in_card || its.require != Factors(); });
+  const auto row_of = [&](Row common, std::string its_roles, std::string its_login, std::string id) {
+    if (roles) common.push_back(std::move(its_roles));
+    if (logins) common.push_back(std::move(its_login));
+    common.push_back(std::move(id));
+    return common;
+  };
+  std::vector<Row> rows{row_of({"name", "kind", "status", "publish", "subscribe", "schemes"}, "roles", "login", "id")};
   for (const auto& identity : all) {
     std::string status(name(identity.status));
     if (identity.against_order) status += " against order " + std::to_string(identity.ordered);
     if (identity.proof.empty() && identity.keys != PublicKeys()) status += ", unproved";
-    rows.push_back({identity.name, std::string(name(identity.kind)), std::move(status), joined(identity.publish),
-                    joined(identity.subscribe), identity.schemes.empty() ? "all" : joined(identity.schemes),
-                    short_id(identity.keys)});
+    std::string login = identity.in_card ? "key in a card" : "";
+    if (identity.require != Factors()) login.append(login.empty() ? "" : ", ").append("needs ").append(to_text(identity.require));
+    rows.push_back(row_of({identity.name, std::string(name(identity.kind)), std::move(status), joined(identity.publish),
+                           joined(identity.subscribe), identity.schemes.empty() ? "all" : joined(identity.schemes)},
+                          joined(identity.roles), login.empty() ? "-" : std::move(login), short_id(identity.keys)));
   }
-  std::array<std::size_t, 7> widths{};
+  std::vector<std::size_t> widths(rows.front().size());
   for (const auto& row : rows) {
     for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
   }

@@ -1,5 +1,6 @@
 // sealmq key: makes keys of topics, shares them, and says whose are taken. What needs no broker beside that: key_files.cpp.
 #include <algorithm>
+#include <chrono>
 #include <iostream>
 #include <optional>
 #include <span>
@@ -10,6 +11,7 @@
 #include "cli/command.h"
 #include "cli/json_line.h"
 #include "cli/key_options.h"
+#include "client/log_follower.h"
 #include "crypto/identity_digest.h"
 #include "crypto/random.h"
 #include "mqtt/topic.h"
@@ -127,12 +129,45 @@ std::string date_of(std::uint64_t seconds) {
 /// To the broker, before anything is changed here.
 Result<Client> connect_to_deal(const Options& options) {
   // It is a container already.
-  auto connect = TRY(plain_connect_options(options.client, {"--key", "--to", "--topic-keys"}));
+  auto connect = TRY(plain_connect_options(options.client, {"--key", "--to", "--topic-keys", "--authority"}));
   return Client::connect(std::move(connect)).map_error([&](const Error& error) {
     Error told = with_hint(error, options.client).value();
     told.what.insert(std::min(told.what.find('\n'), told.what.size()), "; no key was changed");
     return told;
   });
+}
+
+constexpr auto patience_for_log = std::chrono::seconds(10);
+
+/// Has the authority enter a deal into its key log, and waits for a head that has it: from then on readers who go by that log
+/// take no former deal for the last one, whatever a broker shows them.
+Result<> enter_into_log(const Options& options, Client& client, KeyStore& own, const key_log::DealLeaf& deal) {
+  const PublicIdentity authority = TRY(read_authority(options.client.authority));
+  constexpr std::uint64_t any_age = 24 * 3'600'000;
+  const auto log = TRY(LogFollower::open(authority, {}, any_age));
+  for (const std::string& filter : log->filters()) TRY(client.subscribe(filter, {.qos = mqtt::QoS::at_least_once}));
+  const Buffer frame = TRY(key_log::submit({now().wall, deal}, own));
+  TRY(client.publish(key_log::submit_topic(authority.name), frame, {.qos = mqtt::QoS::at_least_once}));
+  using Clock = std::chrono::steady_clock;
+  for (const auto end = Clock::now() + patience_for_log; Clock::now() < end;) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - Clock::now());
+    const auto message = TRY(client.receive(left));
+    if (!message) break;
+    static_cast<void>(log->take(message->topic, message->payload, now()));  // what is not the authority's says nothing
+    const auto last = log->last_deal(deal.administrator, deal.filter);
+    if (last && last->number >= deal.number) return {};
+  }
+  return fail(Blame::environment, "no head of the log of " + authority.name + " has it yet");
+}
+
+/// It is a warning: the members have been sent their keys.
+void tell_log(const Options& options, Client& client, KeyStore& own, const key_log::DealLeaf& deal) {
+  if (options.client.authority.empty()) return;
+  const auto entered = enter_into_log(options, client, own, deal);
+  if (entered) return;
+  notice("warning: the authority does not know of this: " + entered.error().what.substr(0, entered.error().what.find('\n')) +
+         "\nhint: does sealmq authority serve run there, with --administrator " + own.identity().name +
+         ".pub? then sealmq key share '" + options.filter + "' tells it");
 }
 
 /// What members of a filter are to have, at the broker: retained, so that it waits for them.
@@ -144,14 +179,18 @@ Result<> publish_dealt(const Options& options, Client& client, KeyStore& own, To
   for (const TopicKey& key : all)
     if (key.not_after + kept_for > seconds) dealt.keys.push_back(key.copy());
   if (dealt.keys.empty()) return misused("no key of yours for " + printable(options.filter, 200));
+  // One number for both messages of a pair: an authority's log has one for the filter.
+  const auto number = TRY(keys.next_deal());
+  key_log::DealLeaf deal{crypto::identity_digest(own.identity().keys), crypto::sha256(as_bytes(options.filter)), number, {}};
   for (const auto what : {payload::Deal::readers, payload::Deal::writers}) {
     const auto topic = payload::dealing_topic(options.prefix, own.identity(), options.filter, what);
-    const auto number = TRY(keys.next_deal());
     const bool to_readers = what == payload::Deal::readers;
     const auto message = TRY(payload::deal(dealt, to_readers, topic, own, number, now(), random));
     if (!message) continue;
     TRY(client.publish(topic, *message, {.qos = mqtt::QoS::at_least_once, .retain = true}));
+    if (!is_there(deal.message)) deal.message = crypto::sha256(*message);
   }
+  if (is_there(deal.message)) tell_log(options, client, own, deal);
   return client.disconnect();
 }
 
@@ -401,6 +440,8 @@ Result<> delegate(const Options& options) {
   crypto::OsRandom random;
   const auto opened = TRY(open_both(options, random));
   if (!mqtt::is_topic_filter(options.filter)) return misused("not a topic filter: " + printable(options.filter));
+  if (!options.client.authority.empty())
+    return misused("this command has no use for --authority: a delegation is not entered into its log");
   const auto to = TRY(read_public_identity(options.file, options.client.unproved));
   TopicKeys::Delegation delegation;
   delegation.delegate = crypto::identity_digest(to.keys);

@@ -5,7 +5,7 @@
 
 #include "base/text.h"
 #include "base/try.h"
-#include "broker/logins.h"
+#include "broker/policy/logins.h"
 #include "cli/audit.h"
 #include "mqtt/topic.h"
 #include "mqtt/topic_pattern.h"
@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::string_view logins[] = {broker::password_login, broker::transport_login};
 
-/// Those of an identity without a list of its own (broker/access.cpp).
+/// Those of an identity without a list of its own (broker/policy/access.cpp).
 std::vector<std::string> hardened_schemes() {
   std::vector<std::string> names;
   for (const Scheme& scheme : all_schemes())

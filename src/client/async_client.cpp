@@ -91,17 +91,25 @@ Result<std::unique_ptr<ClientScheme>> open_scheme(ConnectOptions& options, Rando
   TRY(check_uses(options.scheme, named_by(options), options.scheme_options));
   const Scheme* scheme = find_scheme(options.scheme);
   if (scheme == nullptr || options.scheme == "plain") {
-    if (options.authority) TRY(under_authority(nullptr, *options.authority, {}));  // says why not
+    if (options.authority) TRY(check_authority({}, *options.authority, {}));  // says why not
     return nullptr;
+  }
+  std::shared_ptr<LogFollower> log;
+  if (options.authority) {
+    TRY(check_authority(options.scheme, *options.authority, options.peers));
+    if (options.max_age.count() <= 0 || options.max_age > std::chrono::hours(24))
+      return fail(Blame::caller_misused, "what the authority says may be a day old at most");
+    const auto max_age = static_cast<std::uint64_t>(std::chrono::milliseconds(options.max_age).count());
+    log = TRY(LogFollower::open(*options.authority, options.authority_log, max_age));
   }
   if (!options.key && !options.key_file.empty()) options.key = TRY(open_keys(options.key_file, random, options.ask_pin));
   if (!options.broker && !options.broker_key_file.empty()) options.broker = TRY(read_broker_identity(options.broker_key_file));
   if (!options.topic_key_store && !options.topic_keys.empty())
     options.topic_key_store = TRY(open_topic_keys(options.topic_keys, random));
   auto side = TRY(scheme->client_side({options.key.get(), options.broker, options.peers, random, options.scheme_options,
-                                       options.keep_evidence, options.topic_key_store}));
-  if (!options.authority) return side;
-  return under_authority(std::move(side), *options.authority, options.peers);
+                                       options.keep_evidence, options.topic_key_store, log}));
+  if (log == nullptr) return side;
+  return under_authority(std::move(side), *options.authority, std::move(log), options.peers);
 }
 
 Result<std::shared_ptr<AsyncClient::Link>> AsyncClient::Link::make(asio::any_io_executor executor, ConnectOptions options) {

@@ -170,7 +170,8 @@ std::uint64_t ClientSession::deadline() const {
   if (paused_) return next_blind_ping_;
   if (!is_open()) return connection_.deadline();
   const bool converses = conversation_.exists() || !waiting_.empty();
-  return std::min({connection_.deadline(), key_fence_.open_at, converses ? now_.steady + 1000 : never});
+  const std::uint64_t wakes = converses || !held_.empty() ? now_.steady + 1000 : never;
+  return std::min({connection_.deadline(), key_fence_.open_at, wakes});
 }
 
 void ClientSession::receive(Bytes in, Now now) {
@@ -195,6 +196,7 @@ void ClientSession::tick(Now now) {
     send_unconfirmed_again();
     converse();
     look_for_late_keys();
+    open_held();
     return send_waiting();
   }
   connection_.abort(result.error());

@@ -143,6 +143,17 @@ class ClientSession {
     std::optional<mqtt::Reason> delivered;  ///< what the receipt said, if it came before the broker's acknowledgement
     bool is_lost = false;                   ///< to be sent once more when the broker has acknowledged it
   };
+  /// An incoming message that waits until its scheme can open it.
+  struct Held {
+    ReceivedMessage message;  // without a payload
+    Buffer wire;
+    bool stored;
+    std::uint64_t receipt;  // 0: QoS 0
+    Now came;
+    std::uint64_t until;  // steady
+
+    Arrived as_arrived() const;
+  };
   /// A message that the broker has and whose partner has not confirmed it.
   struct Unconfirmed {
     Message message;
@@ -161,6 +172,8 @@ class ClientSession {
     bool taken;
     bool here;  // came on the present connection
   };
+  static constexpr std::size_t most_held = 1000;
+  static constexpr std::size_t most_held_bytes = 16 * 1024 * 1024;
   class PacketEvents;
   // In asked_, for what nobody but the scheme has asked for.
   static constexpr Handle needed_inbox = 0;
@@ -170,6 +183,9 @@ class ClientSession {
   Result<> on_auth(const mqtt::Auth& auth);
   Result<> on_publish(const mqtt::Publish& publish);
   Result<> on_message(const mqtt::Publish& publish);
+  void open(ReceivedMessage message, const Arrived& arrived, std::uint64_t receipt, Now came);
+  void open_held();
+  bool may_hold(std::size_t size) const;
   Result<> on_granted(std::uint16_t packet_id, const std::vector<mqtt::Reason>& reasons);
   void on_puback(const mqtt::Puback& puback);
   void on_pubrec(const mqtt::Pubrec& pubrec);
@@ -229,6 +245,8 @@ class ClientSession {
   mqtt::OutgoingState<Message> outgoing_;
   mqtt::IncomingState incoming_;
   std::deque<Message> waiting_;
+  std::deque<Held> held_;
+  std::size_t held_bytes_ = 0;
   std::deque<Unacknowledged> unacknowledged_;
   std::deque<Unconfirmed> unconfirmed_;
   std::map<Handle, Copies> copies_;

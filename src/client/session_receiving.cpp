@@ -21,54 +21,83 @@ Result<> ClientSession::on_message(const mqtt::Publish& publish) {
   message.subscription_identifiers = publish.properties.subscription_identifiers;
   message.packet_id = publish.packet_id;
 
-  std::uint64_t delivery = 0;
+  const std::uint64_t receipt = expect_acknowledgement(publish, false);
   if (!scheme_) {
     message.payload = to_buffer(publish.payload);
     message.scheme = "plain";
-  } else {
-    auto verified = scheme_->unprotect({.topic = publish.topic,
-                                        .payload = publish.payload,
-                                        .retain = publish.retain,
-                                        .stored = session_was_there_,
-                                        .at_least_once = publish.qos != QoS::at_most_once},
-                                       now_);
-    bool repeat = verified && (*verified)->repeat;
-    if (verified && (*verified)->what == Received::What::grant)
-      for (Handle handle : conversation_.granted((*verified)->topic))
-        events_.emplace_back(std::in_place_type<Subscribed>, Subscribed{handle, Reason::success});
-    bool is_own = verified && (*verified)->what != Received::What::message;
-    note_key(publish);
-    if (is_own) {
-      if (!(*verified)->notice.empty()) events_.emplace_back(Notice{(*verified)->notice});
-      expect_acknowledgement(publish, true);
-      acknowledge_taken();
-      settle();
-      converse();
-      send_waiting();
-      return {};
-    }
-    if (!verified)
-      events_.emplace_back(std::in_place_type<RefusedMessage>, RefusedMessage{std::string(publish.topic), verified.error().what});
-    if (!verified || repeat) {
-      expect_acknowledgement(publish, true);
-      acknowledge_taken();
-      converse();  // it may want to ask for something, or to tell once more what has become of a copy
-      return {};
-    }
-    message.topic = (*verified)->topic;
-    message.payload = (*verified)->payload;
-    message.author = (*verified)->author;
-    message.checked = (*verified)->checked;
-    message.evidence = (*verified)->evidence;
-    message.notice = (*verified)->notice;
-    delivery = (*verified)->delivery;
-    message.scheme = scheme_->info().name;
-    message.verified = true;
+    events_.emplace_back(std::in_place_type<Arrival>, Arrival{std::move(message), receipt});
+    return {};
   }
-  std::uint64_t receipt = expect_acknowledgement(publish, false);
-  if (delivery != 0) not_confirmed_here_[receipt] = delivery;
-  events_.emplace_back(std::in_place_type<Arrival>, Arrival{std::move(message), receipt});
+  note_key(publish);
+  const Arrived arrived{.topic = publish.topic,
+                        .payload = publish.payload,
+                        .retain = publish.retain,
+                        .stored = session_was_there_,
+                        .at_least_once = publish.qos != QoS::at_most_once};
+  const std::uint64_t waits = scheme_->holds(arrived, now_);
+  if (waits == 0 || !may_hold(publish.payload.size())) {
+    open(std::move(message), arrived, receipt, now_);
+    return {};
+  }
+  held_bytes_ += publish.payload.size();
+  held_.push_back({std::move(message), to_buffer(publish.payload), arrived.stored, receipt, now_, now_.steady + waits});
   return {};
+}
+
+Arrived ClientSession::Held::as_arrived() const {
+  return {.topic = message.topic,
+          .payload = wire,
+          .retain = message.retain,
+          .stored = stored,
+          .at_least_once = message.qos != QoS::at_most_once};
+}
+
+bool ClientSession::may_hold(std::size_t size) const {
+  return held_.size() < most_held && held_bytes_ + size <= most_held_bytes;
+}
+
+/// Those that can be opened by now, or have waited long enough; what they are told is as of when they came.
+void ClientSession::open_held() {
+  while (!held_.empty()) {
+    const Held& first = held_.front();
+    if (now_.steady < first.until && scheme_->holds(first.as_arrived(), now_) > 0) return;
+    Held its = std::move(held_.front());
+    held_.pop_front();
+    held_bytes_ -= its.wire.size();
+    open(its.message, its.as_arrived(), its.receipt, its.came);
+  }
+}
+
+void ClientSession::open(ReceivedMessage message, const Arrived& arrived, std::uint64_t receipt, Now came) {
+  auto verified = scheme_->unprotect(arrived, came);
+  if (verified && (*verified)->what == Received::What::grant)
+    for (Handle handle : conversation_.granted((*verified)->topic))
+      events_.emplace_back(std::in_place_type<Subscribed>, Subscribed{handle, Reason::success});
+  if (verified && (*verified)->what != Received::What::message) {
+    if (!(*verified)->notice.empty()) events_.emplace_back(Notice{(*verified)->notice});
+    if (receipt != 0) take(receipt);
+    settle();
+    converse();
+    send_waiting();
+    return open_held();
+  }
+  if (!verified)
+    events_.emplace_back(std::in_place_type<RefusedMessage>, RefusedMessage{std::string(arrived.topic), verified.error().what});
+  if (!verified || (*verified)->repeat) {
+    if (receipt != 0) take(receipt);
+    converse();  // it may want to ask for something, or to tell once more what has become of a copy
+    return;
+  }
+  message.topic = (*verified)->topic;
+  message.payload = (*verified)->payload;
+  message.author = (*verified)->author;
+  message.checked = (*verified)->checked;
+  message.evidence = (*verified)->evidence;
+  message.notice = (*verified)->notice;
+  message.scheme = scheme_->info().name;
+  message.verified = true;
+  if ((*verified)->delivery != 0) not_confirmed_here_[receipt] = (*verified)->delivery;
+  events_.emplace_back(std::in_place_type<Arrival>, Arrival{std::move(message), receipt});
 }
 
 /// A copy that the broker sent because it has no acknowledgement yet: of a message the application took, or is about to.

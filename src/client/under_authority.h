@@ -1,22 +1,24 @@
-// UnderAuthority: a scheme's client side that follows a revocation authority's orders about whom it has pinned.
+// UnderAuthority: a scheme's client side that goes by what a revocation authority says.
 //
-// The broker retains the last order about each key below mqtt::orders_topic. They are subscribed on every connection; each is
-// verified with the authority's pinned key, and of those about a key the one with the highest serial counts. What a pinned author
-// or partner has sent is refused from then on, and nothing is sealed for a pinned reader, until an order restores it. A broker
-// that keeps orders back keeps a reader from knowing of them; one that refuses the subscription makes it refuse everything of
-// whom it has pinned.
+// It follows the authority's log (log_follower.h) and, where a broker tells them (below mqtt::orders_topic), its orders as they
+// are given. What somebody pinned has sent is refused while an order stands against it, and nothing is sealed for a pinned
+// reader. While the newest head of the log is older than it may be, nothing is opened and nothing sealed: a broker can keep the
+// log back, and by that make this client silent, but not wrong. Messages wait for a head: those of QoS 1 and 2 without an
+// acknowledgement, so that their senders keep them.
 #pragma once
 
 #include <map>
 #include <optional>
 
+#include "client/log_follower.h"
 #include "sealmq/scheme.h"
 
 namespace sealmq {
 
-/// `scheme` follows `authority` about `peers`. Errors: caller_misused: there is nobody whom an order could mean, or it is no
-/// authority.
-Result<std::unique_ptr<ClientScheme>> under_authority(std::unique_ptr<ClientScheme> scheme, const PublicIdentity& authority,
-                                                      const std::vector<PublicIdentity>& peers);
+/// Errors: caller_misused: it is no authority, or by this scheme nobody is known whom it could mean.
+Result<> check_authority(const std::string& scheme, const PublicIdentity& authority, const std::vector<PublicIdentity>& peers);
+
+std::unique_ptr<ClientScheme> under_authority(std::unique_ptr<ClientScheme> scheme, const PublicIdentity& authority,
+                                              std::shared_ptr<LogFollower> log, const std::vector<PublicIdentity>& peers);
 
 }  // namespace sealmq

@@ -366,6 +366,8 @@ Result<> Connection::on_disconnect(Bytes body, Events& events) {
   const auto& expiry = disconnect.properties.session_expiry_interval;
   if (expiry && (sender == Role::server || (session_ends_here_ && *expiry != 0)))  // [MQTT-3.14.2-2], section 3.14.2.2.2
     return protocol_error("session expiry interval of DISCONNECT is not allowed");
+  if (sender == Role::client && disconnect.properties.server_reference)  // section 3.14.2.2.5: servers send it
+    return protocol_error("a client names another server");
   state_ = State::Closed;
   return events.on(disconnect);
 }

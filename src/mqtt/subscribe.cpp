@@ -36,9 +36,11 @@ std::uint8_t bits_of(const SubscriptionOptions& options, Version version) {
 }
 
 /// [MQTT-4.7.1-1] [MQTT-4.7.1-2] [MQTT-4.7.3-1] [MQTT-4.8.2-1] [MQTT-4.8.2-2]
-std::string_view read_filter(Reader& in) {
+std::string_view read_filter(Reader& in, Version version) {
   std::string_view filter = read_text(in);
-  if (!is_topic_filter(filter) && !SharedFilter::parse(filter)) in.fail("not a topic filter");
+  // `$share` is an ordinary level before MQTT 5: who gets it may refuse a share without a name, but nothing is malformed.
+  const bool is_old_share = version != Version::v5 && SharedFilter::is_shared(filter) && is_topic_filter(filter.substr(1));
+  if (!is_topic_filter(filter) && !SharedFilter::parse(filter) && !is_old_share) in.fail("not a topic filter");
   return filter;
 }
 
@@ -62,7 +64,7 @@ Result<Subscribe> decode_subscribe(Bytes body, Version version) {
   if (version == Version::v5) read_properties(in, Carrier::subscribe, p.properties);
   if (in.remaining() == 0) in.fail("nothing to subscribe to", code(Reason::protocol_error));  // [MQTT-3.8.3-2]
   while (in.remaining() > 0) {
-    std::string_view filter = read_filter(in);
+    std::string_view filter = read_filter(in, version);
     SubscriptionOptions options = read_options(in, version);
     // [MQTT-3.8.3-4]
     if (options.no_local && SharedFilter::is_shared(filter))
@@ -104,7 +106,7 @@ Result<Unsubscribe> decode_unsubscribe(Bytes body, Version version) {
   p.packet_id = read_packet_id(in);
   if (version == Version::v5) read_properties(in, Carrier::unsubscribe, p.properties);
   if (in.remaining() == 0) in.fail("nothing to unsubscribe from", code(Reason::protocol_error));  // [MQTT-3.10.3-2]
-  while (in.remaining() > 0) p.filters.push_back(read_filter(in));
+  while (in.remaining() > 0) p.filters.push_back(read_filter(in, version));
   return in.finish(std::move(p));
 }
 

@@ -16,14 +16,18 @@
 #include "sealmq/bytes.h"
 #include "sealmq/result.h"
 
-struct x509_st;  // OpenSSL's X509
+struct x509_st;        // OpenSSL's X509,
+struct stack_st_X509;  // and several
 
 namespace sealmq::net {
 
 /// What TLS has proved, to be asked about later (TlsServer::still_counts).
 struct TlsProof {
-  std::shared_ptr<x509_st> certificate{};  ///< a verified one; null: none
-  std::string psk_identity{};              ///< of a proven pre-shared key; empty: none
+  std::shared_ptr<x509_st> certificate{};     ///< a verified one; null: none
+  std::shared_ptr<stack_st_X509> chain{};     ///< what came with it; null: nothing
+  std::array<std::uint8_t, 32> trusted_by{};  ///< a digest of those whom the broker trusted then
+  std::string psk_identity{};                 ///< of a proven pre-shared key; empty: none
+  std::array<std::uint8_t, 32> psk_digest{};  ///< of the key, which may be another one later
   bool empty() const { return certificate == nullptr && psk_identity.empty(); }
 };
 
@@ -35,13 +39,13 @@ struct PeerInfo {
   std::string certificate_name;                ///< CN of a verified certificate; empty: none was shown
   std::vector<std::string> alternative_names;  ///< of the same: `dns:…`, `uri:…`, `email:…`
   std::int64_t certificate_ends = 0;           ///< likewise, seconds since 1970
-  std::string key_digest;                  ///< SHA-256 of the key that a certificate has proved, in hexadecimal; whoever signed
-                                           ///< it, where the settings ask for that; empty: none was shown
-  std::shared_ptr<x509_st> certificate{};  ///< likewise
-  std::string psk_identity;                ///< of a proven pre-shared key; empty: none
-  std::string offered_psk_identity;        ///< likewise, proven or not
-  std::string tls_version;                 ///< `TLSv1.3`; empty: no TLS
-  std::string tls_group;                   ///< of its key exchange; empty: not known
+  std::string key_digest;            ///< SHA-256 of the key that a certificate has proved, in hexadecimal; whoever signed
+                                     ///< it, where the settings ask for that; empty: none was shown
+  std::string psk_identity;          ///< of a proven pre-shared key; empty: none
+  TlsProof proof;                    ///< all of this, at a broker
+  std::string offered_psk_identity;  ///< likewise, proven or not
+  std::string tls_version;           ///< `TLSv1.3`; empty: no TLS
+  std::string tls_group;             ///< of its key exchange; empty: not known
   /// tls-exporter (RFC 9266): the same at both ends of this TLS connection and nowhere else. Zeroes without TLS.
   std::array<std::uint8_t, 32> channel_binding{};
 };

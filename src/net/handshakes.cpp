@@ -67,19 +67,22 @@ std::optional<Handshakes::Number> Handshakes::displaced_by(const Place& newcomer
 }
 
 void Handshakes::start_waiting() {
+  const auto by_half_open = [](const auto& a, const auto& b) { return a->second.half_open < b->second.half_open; };
   while (!line_.empty()) {
-    const auto first = line_.front();
+    auto turn = line_.begin();
     if (half_open_.size() >= most_) {
-      const auto leaving = displaced_by(first->second);
+      turn = std::ranges::min_element(line_, by_half_open);  // may be behind a flood's
+      const auto leaving = displaced_by((*turn)->second);
       if (!leaving) break;
       leave(half_open_.find(*leaving));
     }
-    line_.pop_front();
-    Waiting next = std::move(first->second.waiting.front());
-    first->second.waiting.pop_front();
+    const auto place = *turn;
+    line_.erase(turn);
+    Waiting next = std::move(place->second.waiting.front());
+    place->second.waiting.pop_front();
     --waiting_;
-    if (!first->second.waiting.empty()) line_.push_back(first);
-    start(std::move(next), first);
+    if (!place->second.waiting.empty()) line_.push_back(place);
+    start(std::move(next), place);
   }
   set_timer();
 }

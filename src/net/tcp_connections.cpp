@@ -13,6 +13,8 @@ namespace {
 
 // One call empties most sockets, and bounds what one connection may take of a turn.
 constexpr std::size_t buffer_size = 256 * 1024;
+// The same of all that always have more, together; and what each of them may take at least.
+constexpr std::size_t most_in_turn = 1024 * 1024, least_read = 1024;
 constexpr std::size_t parts_per_write = 64;
 // A peer that reads as fast as we write must not keep the loop for itself.
 constexpr int writes_per_turn = 16;
@@ -100,12 +102,14 @@ void TcpConnections::read(Key key) {
     return;
   }
 
-  const std::size_t most = connection->next_read;
+  const std::size_t share = std::max(least_read, most_in_turn / std::max<std::size_t>(1, filling_));
+  const std::size_t most = std::min(connection->next_read, share);
   const ssize_t count = ::recv(connection->socket.native_handle(), buffer_.get(), most, 0);
   if (count == 0 || (count < 0 && !would_block(errno) && errno != EINTR)) return end(key);
   if (count > 0 && !connection->finishing) {
     const Bytes bytes(buffer_.get(), static_cast<std::size_t>(count));
-    if (bytes.size() == most) connection->next_read = std::min(2 * most, buffer_size);
+    fills(*connection, bytes.size() == most);
+    if (bytes.size() == connection->next_read) connection->next_read = std::min(2 * most, buffer_size);
     if (has_channel(*connection) ? read_wrapped(key, bytes) : sink_.received(key, bytes))
       wipe(buffer_.get(), static_cast<std::size_t>(count));
     connection = find(key);
@@ -120,6 +124,12 @@ void TcpConnections::read(Key key) {
     }
   }
   wait_readable(*connection, key);  // answers at once if there is more; others have their turn first
+}
+
+/// Whether it has more for us than we take in a turn.
+void TcpConnections::fills(Connection& connection, bool fills_its_read) {
+  if (std::exchange(connection.fills, fills_its_read) == fills_its_read) return;
+  fills_its_read ? ++filling_ : --filling_;
 }
 
 bool TcpConnections::read_wrapped(Key key, Bytes bytes) {
@@ -269,6 +279,7 @@ Stream TcpConnections::release(Key key) {
     stream.channel = std::move(connection->wrapped->channel);
     stream.unsent = std::move(connection->wrapped->unsent);
   }
+  fills(*connection, false);
   connections_[key.slot].reset();
   --size_;
   return stream;
@@ -300,7 +311,9 @@ std::size_t TcpConnections::unsent(Key key) {
 }
 
 void TcpConnections::end(Key key) {
-  if (find(key) == nullptr) return;
+  Connection* connection = find(key);
+  if (connection == nullptr) return;
+  fills(*connection, false);
   connections_[key.slot].reset();
   --size_;
   sink_.closed(key);

@@ -76,7 +76,7 @@ class TcpConnections {
 
   static constexpr std::chrono::seconds linger{5};
   /// Bytes: of a connection, and after set_reading(false), for then somebody has to keep them. Each read that fills its size is
-  /// followed by one of twice the size.
+  /// followed by one of twice the size, but those that fill theirs share what is taken in a turn.
   static constexpr std::size_t first_read = 16 * 1024;
 
  private:
@@ -101,6 +101,7 @@ class TcpConnections {
     bool unread = false;        // set_reading(false),
     bool waits_unread = false;  // and nobody waits for its socket to become readable
     std::size_t next_read = first_read;
+    bool fills = false;  // its last read
     std::shared_ptr<const void> ticket;
     std::unique_ptr<Wrapped> wrapped;  // null: plain
   };
@@ -114,6 +115,7 @@ class TcpConnections {
   void wait_readable(Connection& connection, Key key);
   void wait_writable(Connection& connection, Key key);
   void read(Key key);
+  void fills(Connection& connection, bool fills_its_read);
   bool read_wrapped(Key key, Bytes bytes);
   bool write_plain(Key key);
   bool write_wrapped(Key key);
@@ -127,6 +129,7 @@ class TcpConnections {
   ByteSink& sink_;
   std::vector<std::unique_ptr<Connection>> connections_;  // by slot
   std::size_t size_ = 0;
+  std::size_t filling_ = 0;  // connections that fill their reads
   std::unique_ptr<std::uint8_t[]> buffer_;
   Buffer plain_, to_peer_;  // likewise shared, by connections with a channel
   bool paused_ = false;

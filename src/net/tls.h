@@ -59,7 +59,8 @@ class TlsServer {
   static Result<std::shared_ptr<TlsServer>> load(const TlsServerSettings& settings);
   virtual ~TlsServer() = default;
   virtual std::unique_ptr<Channel> accept() const = 0;
-  /// Whether it would still be taken: the certificate has not run out and is on no list, the pre-shared key is in the file.
+  /// Whether it would still be taken: the certificate has not run out, is on no list and is signed by who is trusted now, the
+  /// pre-shared key is in the file, under its name.
   virtual bool still_counts(const TlsProof& proof) const = 0;
   /// Reads OCSP responses again that have changed. Errors: as load(); what was there before stays.
   virtual Result<> look_at_responses() = 0;

@@ -34,7 +34,7 @@ std::string text_of(const ASN1_STRING* string) {
 }
 
 void describe_certificate(X509* certificate, PeerInfo& peer) {
-  if (X509_up_ref(certificate) == 1) peer.certificate = std::shared_ptr<x509_st>(certificate, X509_free);
+  if (X509_up_ref(certificate) == 1) peer.proof.certificate = std::shared_ptr<x509_st>(certificate, X509_free);
   tm ends{};
   if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &ends) == 1) peer.certificate_ends = ::timegm(&ends);
 
@@ -284,6 +284,7 @@ void TlsChannel::describe(PeerInfo& peer) const {
       if (SSL_get_verify_result(ssl) == X509_V_OK) describe_certificate(certificate, peer);
     }
   if (is_by_psk()) peer.psk_identity = offered_psk_identity;
+  end_->prove(ssl, *this, peer);
 
   // RFC 9266, section 4.2: TLS 1.2 needs the extended master secret for it, which handshake() sees to.
   SSL_export_keying_material(ssl, peer.channel_binding.data(), peer.channel_binding.size(), exporter_label.data(),

@@ -42,6 +42,8 @@ class TlsEnd {
   virtual ~TlsEnd() = default;
   /// The handshake is complete, and nothing of the layer above has been looked at: whether it may go on.
   virtual Result<> check(SSL* ssl, const TlsChannel& channel) const = 0;
+  /// Fills in PeerInfo::proof, the rest being there.
+  virtual void prove(SSL*, const TlsChannel&, PeerInfo&) const {}
 };
 
 class TlsChannel : public Channel {
@@ -60,6 +62,7 @@ class TlsChannel : public Channel {
   static TlsChannel& of(SSL* ssl) { return *static_cast<TlsChannel*>(SSL_get_app_data(ssl)); }
   /// The peer named it and has yet to prove the key.
   std::string offered_psk_identity;
+  std::array<std::uint8_t, 32> offered_psk_digest{};
   /// What a callback ended the handshake for, in words; null: OpenSSL's own.
   const char* refusal = nullptr;
 

@@ -26,6 +26,10 @@ PskKeys derive_psk(Bytes key, std::string_view identity, bool raw) {
   return {derive(key, "tls12 ", identity), derive(key, "tls13 sha256 ", identity)};
 }
 
+crypto::Digest digest_of(const PskKeys& keys) {
+  return crypto::hmac_sha256(keys.tls_13.reveal(), keys.tls_12.reveal());
+}
+
 Secret make_up_psk(const Secret& server_secret, std::string_view identity) {
   return Secret(Bytes(crypto::hmac_sha256(server_secret.reveal(), as_bytes("psk " + std::string(identity)))));
 }

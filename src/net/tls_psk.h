@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "crypto/hash.h"
 #include "sealmq/result.h"
 #include "sealmq/secret.h"
 
@@ -17,6 +18,9 @@ struct PskKeys {
 };
 /// `raw`: the key itself in both, as other programs use it.
 PskKeys derive_psk(Bytes key, std::string_view identity, bool raw);
+
+/// Tells keys apart.
+crypto::Digest digest_of(const PskKeys& keys);
 
 /// What a name that nobody has is answered with, so that it is told from a wrong key by nothing. 32 bytes.
 Secret make_up_psk(const Secret& server_secret, std::string_view identity);

@@ -6,6 +6,7 @@
 #include <new>
 
 #include "base/try.h"
+#include "crypto/hash.h"
 #include "net/tls.h"
 #include "net/tls_certificates.h"
 #include "net/tls_files.h"
@@ -26,6 +27,10 @@ constexpr const char* legacy_psk_ciphers =
 
 constexpr long ticket_life = 24 * 3600;                // seconds
 constexpr unsigned char session_context[] = "sealmq";  // sessions of one listener; the tickets' key tells listeners apart
+
+struct FreeCertificates {
+  void operator()(STACK_OF(X509) * certificates) const { sk_X509_pop_free(certificates, X509_free); }
+};
 
 struct FreeLists {
   void operator()(STACK_OF(X509_CRL) * lists) const { sk_X509_CRL_pop_free(lists, X509_CRL_free); }
@@ -66,11 +71,24 @@ class Server final : public TlsServer, public TlsEnd, public std::enable_shared_
   }
 
   bool still_counts(const TlsProof& proof) const override {
-    if (!proof.psk_identity.empty() && !keys_.contains(proof.psk_identity)) return false;
-    return proof.certificate == nullptr || still_counts(proof.certificate.get());
+    if (!proof.psk_identity.empty()) {
+      const auto found = keys_.find(proof.psk_identity);
+      if (found == keys_.end() || digest_of(found->second) != proof.psk_digest) return false;
+    }
+    if (proof.certificate == nullptr) return true;
+    return still_counts(proof.certificate.get()) && (proof.trusted_by == trusted_ || is_trusted(proof));
   }
   Result<> look_at_responses() override { return certificates_.look_at_responses(); }
   const char* groups() const override { return groups_; }
+
+  void prove(SSL* ssl, const TlsChannel& channel, PeerInfo& peer) const override {
+    peer.proof.psk_identity = peer.psk_identity;
+    if (!peer.psk_identity.empty()) peer.proof.psk_digest = channel.offered_psk_digest;
+    if (peer.proof.certificate == nullptr) return;
+    peer.proof.trusted_by = trusted_;
+    STACK_OF(X509)* chain = SSL_get_peer_cert_chain(ssl);
+    if (sk_X509_num(chain) > 0) peer.proof.chain = std::shared_ptr<STACK_OF(X509)>(X509_chain_up_ref(chain), FreeCertificates());
+  }
 
   /// A name without a key cannot get as far as this.
   Result<> check(SSL*, const TlsChannel& channel) const override {
@@ -139,8 +157,10 @@ class Server final : public TlsServer, public TlsEnd, public std::enable_shared_
     const Secret made_up = make_up_psk(self.made_up_from_, identity);
     const auto found = self.keys_.find(std::string_view(identity));
     Bytes bytes = made_up.reveal();
-    if (found != self.keys_.end())
+    if (found != self.keys_.end()) {
+      TlsChannel::of(ssl).offered_psk_digest = digest_of(found->second);
       bytes = (SSL_version(ssl) >= TLS1_3_VERSION ? found->second.tls_13 : found->second.tls_12).reveal();
+    }
     if (bytes.size() > most) return 0;
     TlsChannel::of(ssl).offered_psk_identity = identity;
     std::memcpy(key, bytes.data(), bytes.size());
@@ -157,6 +177,7 @@ class Server final : public TlsServer, public TlsEnd, public std::enable_shared_
       if (SSL_CTX_load_verify_file(context, settings_.client_ca.c_str()) != 1)
         return not_taken(settings_.client_ca, wants_certificate, settings_.client_ca + " holds no certificate in PEM");
       SSL_CTX_set_client_CA_list(context, SSL_load_client_CA_file(settings_.client_ca.c_str()));  // tells clients which to show
+      trusted_ = digest_of_trusted();
     }
     if (!settings_.client_crl.empty()) {
       TRY(check_readable(settings_.client_crl, false));
@@ -222,6 +243,29 @@ class Server final : public TlsServer, public TlsEnd, public std::enable_shared_
     return is_covered;
   }
 
+  /// Of the store's certificates, in its order: where that tells two stores apart that are the same, only time is lost.
+  std::array<std::uint8_t, 32> digest_of_trusted() const {
+    Buffer digests;
+    const STACK_OF(X509_OBJECT)* objects = X509_STORE_get0_objects(SSL_CTX_get_cert_store(context_.get()));
+    for (int i = 0; i < sk_X509_OBJECT_num(objects); ++i) {
+      std::array<std::uint8_t, 32> digest{};
+      const X509* certificate = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(objects, i));
+      if (certificate != nullptr && X509_digest(certificate, EVP_sha256(), digest.data(), nullptr) == 1) append(digests, digest);
+    }
+    return crypto::sha256(digests);
+  }
+
+  bool is_trusted(const TlsProof& proof) const {
+    const std::unique_ptr<X509_STORE_CTX, FreeWith<X509_STORE_CTX_free>> search(X509_STORE_CTX_new());
+    if (!search || X509_STORE_CTX_init(search.get(), SSL_CTX_get_cert_store(context_.get()), proof.certificate.get(),
+                                       proof.chain.get()) != 1)
+      return false;
+    X509_STORE_CTX_set_default(search.get(), "ssl_client");
+    const bool is_verified = X509_verify_cert(search.get()) == 1;
+    ERR_clear_error();
+    return is_verified;
+  }
+
   // -- the protocol inside
 
   /// RFC 7301. One listener never takes the other's name: what a browser is made to send to the port of MQTT ends here.
@@ -257,6 +301,7 @@ class Server final : public TlsServer, public TlsEnd, public std::enable_shared_
   const char* const groups_;
   TlsCertificates certificates_;
   PskTable keys_;
+  std::array<std::uint8_t, 32> trusted_{};
   Secret made_up_from_;
   TicketKeys tickets_;
 };

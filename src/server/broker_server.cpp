@@ -128,6 +128,7 @@ Result<Parts> open_parts(const DataFolder& folder, const Configuration& configur
   if (!configuration.authority.empty()) {
     const PublicIdentity authority = TRY(read_authority(configuration.authority));
     parts.authority = {authority.keys.ecdsa, authority.keys.agreement};
+    parts.log_guard = std::make_unique<LogGuard>(authority, parts.keys.front()->identity().keys.ecdsa);
   }
   if (!configuration.complaints.empty()) parts.asking_key = TRY(open_or_create_broker_key(folder.path, random, keystore, asker));
   parts.topic_keys = TRY(open_broker_topic_keys(configuration, shards, random));
@@ -189,12 +190,17 @@ Result<std::unique_ptr<BrokerServer>> BrokerServer::start(const Configuration& c
     broker::Ports ports{{}, *server->parts_.replays, server->refusals_, random};
     ports.gate = &server->throttle_;
     if (server->parts_.asking_key != nullptr) ports.misuse = &server->requests_;
+    ports.guard = server->parts_.log_guard.get();
     ports.lasting_subscriptions = &server->lasting_subscriptions_;
     ports.interest = &server->interest_;
     ports.budget = &server->budget_;
     if (server->passwords_ != nullptr)
       ports.password_login = [passwords = server->passwords_.get()](LoginRequest& request, Now now) {
         return passwords->begin(request, now);
+      };
+    if (server->passwords_ != nullptr)
+      ports.password_changes = [passwords = server->passwords_.get()](std::string_view name) {
+        return passwords->changes_of(name);
       };
     for (const Scheme& scheme : all_schemes()) ports.schemes.push_back(scheme.broker_side(server->scheme_ports(index, random)));
     server->shards_.push_back(std::make_unique<ShardThread>(index, server->shards_, settings, std::move(ports), policy, directory,
@@ -219,6 +225,7 @@ Result<std::unique_ptr<BrokerServer>> BrokerServer::start(const Configuration& c
     its->look_at_responses();
     its->report_certificates(readiness);
     its->ask_authority();
+    its->look_at_passwords();
     if (std::chrono::steady_clock::now() >= its->proofs_due_.load()) its->look_at_proofs();
     if (KeyStore* key = its->parts_.watched_key.get(); key != nullptr) {
       const auto there = key->check();
@@ -373,6 +380,13 @@ void BrokerServer::reload_certificates() {
 void BrokerServer::look_at_proofs() {
   proofs_due_ = std::chrono::steady_clock::now() + std::chrono::minutes(10);
   for (const auto& shard : shards_) shard->post([](broker::Shard& its, Now now) { its.look_at_proofs(now); });
+}
+
+/// Whoever has come in by a password that was changed ends, as with mosquitto, without waiting for SIGHUP.
+void BrokerServer::look_at_passwords() {
+  if (passwords_ == nullptr) return;
+  const std::uint64_t changes = passwords_->changes();
+  if (std::exchange(password_changes_, changes) != changes) look_at_proofs();
 }
 
 void BrokerServer::report_certificates(Readiness& readiness) {

@@ -17,6 +17,7 @@
 #include "server/connection_gate.h"
 #include "server/doors.h"
 #include "server/followed_version.h"
+#include "server/log_guard.h"
 #include "server/login_throttle.h"
 #include "server/maintenance.h"
 #include "server/operations.h"
@@ -44,6 +45,7 @@ struct Parts {
   std::vector<std::shared_ptr<TopicKeys>> topic_keys;  ///< once for each shard; or none, where no scheme needs them
   std::unique_ptr<RabinRenewal> rabin;                 ///< null: no scheme needs it
   std::optional<BrokerParameters::Authority> authority;
+  std::unique_ptr<LogGuard> log_guard;       ///< of that authority
   std::string recoverable_passwords;         ///< empty: there are none
   std::string password_file;                 ///< empty: user names and passwords mean nothing
   std::optional<authority::AuditLog> audit;  ///< of what it has carried out
@@ -96,6 +98,7 @@ class BrokerServer final {
   /// On the thread of operations_.
   void report_certificates(Readiness& readiness);
   void look_at_proofs();
+  void look_at_passwords();
 
   Configuration configuration_;
   broker::Budget budget_;  // before whatever holds messages
@@ -111,6 +114,7 @@ class BrokerServer final {
   broker::Interest interest_;
   std::unique_ptr<RecoverablePasswords> recoverable_passwords_;
   std::unique_ptr<PasswordFile> passwords_;     // null: user names and passwords mean nothing
+  std::uint64_t password_changes_ = 0;          // that were looked at
   std::unique_ptr<broker::Restored> restored_;  // what the store held, until the shards have it
   std::unique_ptr<StorageThread> storage_;      // null: nothing outlives the process
   Readiness readiness_;

@@ -7,9 +7,10 @@
 
 #include "base/text.h"
 #include "base/try.h"
-#include "broker/access.h"
 #include "broker/own_topics.h"
+#include "broker/policy/access.h"
 #include "keystore/file_access.h"
+#include "keystore/key_log.h"
 #include "mqtt/topic.h"
 #include "net/address.h"
 #include "net/tls_psk.h"
@@ -241,6 +242,9 @@ Result<std::shared_ptr<const broker::Policy>> make_policy(const Configuration& c
   plain.add(all_schemes().size() - 1);
   for (const std::string_view filter : {broker::parameters_topic, broker::orders_filter})
     if (find_row(configuration.topics, filter) == nullptr) rules.push_back({std::string(filter), {}, plain});
+  // Who may publish there, LogGuard says.
+  const std::string log = std::string(key_log::topic_prefix) + "/#";
+  if (!configuration.authority.empty() && find_row(configuration.topics, log) == nullptr) rules.push_back({log, {}, plain});
   return std::make_shared<const broker::Policy>(TRY(broker::Policy::make(std::move(rules))));
 }
 

@@ -7,8 +7,8 @@
 #include <string>
 
 #include "base/keyed_hash.h"
+#include "broker/limits/token_bucket.h"
 #include "broker/shard.h"
-#include "broker/token_bucket.h"
 
 namespace sealmq::server {
 

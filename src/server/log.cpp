@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <spdlog/logger.h>
+#include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/base_sink.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/sinks/syslog_sink.h>
@@ -62,10 +63,13 @@ class SinkLog final : public Log {
  public:
   SinkLog(std::shared_ptr<spdlog::sinks::sink> sink, std::shared_ptr<FileSink> file, const LogSettings& settings)
       : logger_("sealmq", std::move(sink)), file_(std::move(file)), is_json_(settings.format == LogFormat::json) {
-    const bool has_own_time = settings.to_system && file_ == nullptr;
-    logger_.set_pattern(is_json_       ? R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","severity":"%l",%v})"
-                        : has_own_time ? "%v"
-                                       : "%Y-%m-%dT%H:%M:%S.%e%z %^%l%$ %v");
+    // The system's log has time and ends of lines of its own.
+    const bool is_systems = settings.to_system && file_ == nullptr;
+    const std::string pattern = is_json_     ? R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","severity":"%l",%v})"
+                                : is_systems ? "%v"
+                                             : "%Y-%m-%dT%H:%M:%S.%e%z %^%l%$ %v";
+    logger_.set_formatter(
+        std::make_unique<spdlog::pattern_formatter>(pattern, spdlog::pattern_time_type::local, is_systems ? "" : "\n"));
     logger_.set_level(settings.verbose ? spdlog::level::debug : spdlog::level::info);
   }
 

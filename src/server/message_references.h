@@ -5,7 +5,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "broker/changes.h"
+#include "broker/durability/changes.h"
 
 namespace sealmq::server {
 

@@ -198,8 +198,8 @@ class PasswordFile::Check final : public Login {
   bool is_verified_ = false;
 };
 
-PasswordFile::PasswordFile(std::string path, Random& random, bool must_be_there)
-    : path_(std::move(path)), random_(random), is_kept_(must_be_there) {
+PasswordFile::PasswordFile(std::string path, Random& random, bool must_be_there, CostFor cost)
+    : path_(std::move(path)), random_(random), cost_(std::move(cost)), is_kept_(must_be_there) {
   for (Secret* secret : {&fake_salts_, &marks_}) {
     Buffer bytes(32);
     random.fill(bytes);
@@ -311,11 +311,44 @@ Result<PasswordRecord> PasswordFile::some_cost(std::uint64_t draw) {
 
 /// A record that is cheaper to guess than those of today, now that the password is at hand. One that cannot be written stays.
 PasswordEntry PasswordFile::hash_anew(const std::string& name, PasswordEntry former, const Secret& password, Kind kind) {
-  const crypto::ScryptCost cost = cost_for(kind);
+  const crypto::ScryptCost cost = cost_(kind);
   if (former.cost.work() >= cost.work()) return former;
   const auto entry = hash_password(password.reveal(), random_, cost);
-  const bool is_replaced = entry && replace_password(path_, name, former, *entry).value_or(false);
-  return is_replaced ? *entry : former;
+  if (!entry) return former;
+  {
+    const std::lock_guard lock(mutex_);  // before anybody can read it
+    hashed_anew_.insert_or_assign(name, *entry);
+  }
+  return replace_password(path_, name, former, *entry).value_or(false) ? *entry : former;
+}
+
+void PasswordFile::count_changes(const PasswordEntries& now) {
+  if (known_ == nullptr) return;
+  for (const auto& [name, former] : *known_) {
+    const auto at = now.find(name);
+    if (at != now.end() && at->second == former) continue;
+    const auto anew = hashed_anew_.find(name);
+    const bool is_the_same_password = at != now.end() && anew != hashed_anew_.end() && at->second == anew->second;
+    if (is_the_same_password) {
+      hashed_anew_.erase(anew);
+      continue;
+    }
+    ++changes_[name];
+    ++all_changes_;
+  }
+}
+
+std::uint64_t PasswordFile::changes_of(std::string_view name) {
+  if (is_kept()) static_cast<void>(entries());
+  const std::lock_guard lock(mutex_);
+  const auto at = changes_.find(name);
+  return at != changes_.end() ? at->second : 0;
+}
+
+std::uint64_t PasswordFile::changes() {
+  if (is_kept()) static_cast<void>(entries());
+  const std::lock_guard lock(mutex_);
+  return all_changes_;
 }
 
 std::optional<PasswordFile::Seen> PasswordFile::look() const {
@@ -336,6 +369,7 @@ Result<std::shared_ptr<const PasswordEntries>> PasswordFile::entries() {
       const auto is = read->find(name);
       return is == read->end() || is->second.salt != its.salt;
     });
+    count_changes(*read);
     known_ = std::move(read);
     seen_ = *seen;
   }

@@ -54,8 +54,9 @@ Result<bool> remove_password(const std::string& path, std::string_view name);
 /// Follows the file: what was changed counts for the next login. Any thread.
 class PasswordFile {
  public:
-  /// `must_be_there`: the configuration names it.
-  PasswordFile(std::string path, Random& random, bool must_be_there);
+  using CostFor = std::function<crypto::ScryptCost(Kind)>;
+  /// `must_be_there`: the configuration names it. `cost`: cheaper records are made anew with it.
+  PasswordFile(std::string path, Random& random, bool must_be_there, CostFor cost = cost_for);
 
   /// Null as long as there never was such a file: then user names and passwords mean nothing. One that has gone lets nobody in.
   /// What was verified lately is decided by a quick hash, on an event loop too; anything else by a slow one.
@@ -64,6 +65,11 @@ class PasswordFile {
   Result<std::optional<PasswordRecord>> find(std::string_view name);
   /// PasswordSource::some_cost. The same number draws the same cost, as long as there are about the same records.
   Result<PasswordRecord> some_cost(std::uint64_t draw);
+  /// How often the name's record was changed or taken away, but for one that was only hashed anew here. Reads the file if it has
+  /// changed; one that cannot be read has changed nothing.
+  std::uint64_t changes_of(std::string_view name);
+  /// The same of all names.
+  std::uint64_t changes();
   /// Passwords that took a slow hash so far; the others were verified not long ago.
   std::uint64_t hashed() const { return hashed_; }
 
@@ -88,6 +94,8 @@ class PasswordFile {
   bool is_verified(std::string_view name, const Secret& password, std::uint64_t now);
   /// With mutex_ held.
   void forget_verified(const std::function<bool(const std::string& name, const Verified&)>& is_over);
+  /// With mutex_ held.
+  void count_changes(const PasswordEntries& now);
   Result<Secret> hash(const Secret& password, const PasswordEntry& entry);
   Result<std::shared_ptr<const PasswordEntries>> entries();
   crypto::Digest mark_of(std::string_view name, const PasswordEntry& entry, const Secret& password) const;
@@ -96,6 +104,7 @@ class PasswordFile {
 
   const std::string path_;
   Random& random_;
+  const CostFor cost_;
   std::atomic<bool> is_kept_;
   std::atomic<std::uint64_t> hashed_ = 0;
   Secret marks_;       // a fleet that comes back is compared by these first, which costs next to nothing
@@ -103,6 +112,9 @@ class PasswordFile {
   std::mutex mutex_;
   std::shared_ptr<const PasswordEntries> known_;
   std::map<std::string, Verified, std::less<>> verified_;
+  std::map<std::string, std::uint64_t, std::less<>> changes_;
+  std::uint64_t all_changes_ = 0;
+  PasswordEntries hashed_anew_;  // the last record of each that was, until the file is read
   std::uint64_t next_look_ = 0;  // steady: for those whose time is over
   Seen seen_{};
 };

@@ -4,7 +4,7 @@
 #include <memory>
 #include <string>
 
-#include "broker/budget.h"
+#include "broker/limits/budget.h"
 #include "sealmq/ports.h"
 
 namespace sealmq {

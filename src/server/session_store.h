@@ -9,7 +9,7 @@
 #include <memory>
 #include <string>
 
-#include "broker/changes.h"
+#include "broker/durability/changes.h"
 #include "sealmq/keystore.h"
 #include "server/message_keys.h"
 

@@ -1,7 +1,7 @@
 // The tables of the session store, and how subscription options lie in them.
 #pragma once
 
-#include "broker/changes.h"
+#include "broker/durability/changes.h"
 
 namespace sealmq::server {
 

@@ -16,6 +16,9 @@ constexpr std::size_t most_handshakes = 256;  // of one listener, in all shards
 // TLS and WebSocket: what OpenSSL and the codecs keep for one connection; an estimate.
 constexpr std::size_t cost_of_channel = 24 * 1024;
 
+/// TLS 1.2 cannot change its keys (index of specifications, section 4, tells why so many).
+constexpr std::uint64_t most_bytes_of_a_key = std::uint64_t{1} << 36;
+
 /// Each mailbox gets its part of an eighth of the budget's size.
 std::size_t most_mail(const broker::Budget* budget, std::size_t shards) {
   if (budget == nullptr || budget->most() == 0) return Mailbox::largest_limit;
@@ -66,7 +69,9 @@ broker::Peer peer_at(const ShardThread::Door& door, const net::Stream& stream) {
   std::string place = net::place_of(info.address);
   // Where keys alone count, their certificates' dates and lists do not.
   const bool has_dates = door.identity != IdentityFrom::certificate_key;
-  net::TlsProof proof{has_dates ? std::move(info.certificate) : nullptr, info.psk_identity};
+  const bool is_old = info.tls_version == "TLSv1.2";
+  net::TlsProof proof = std::move(info.proof);
+  if (!has_dates) proof.certificate = nullptr;
   std::function<bool()> still_proved;
   if (!proof.empty())
     still_proved = [entry = door.entry, proof = std::move(proof)] {
@@ -77,7 +82,8 @@ broker::Peer peer_at(const ShardThread::Door& door, const net::Stream& stream) {
           .identity = identity_of(info, door.identity),
           .binds_client_id = door.bind_client_id,
           .proof_ends = has_dates ? static_cast<std::uint64_t>(std::max<std::int64_t>(info.certificate_ends, 0)) * 1000 : 0,
-          .lasts = info.tls_version == "TLSv1.2" ? door.max_age : 0,
+          .lasts = is_old ? door.max_age : 0,
+          .most_bytes = is_old && door.max_age != 0 ? most_bytes_of_a_key : 0,
           .still_proved = std::move(still_proved),
           .may_be_anonymous = door.anonymous,
           .hop = door.hop,

@@ -291,8 +291,11 @@ TEST_P(Joining, AFloodOfRequestsTakesEightPlaces) {
 
 // Claim: nobody puts another's keys on the list as its own. What says that it claims nothing lets him: a ticket for the first
 // form.
-TEST_P(Joining, AnothersKeysAreNotListedAsOnesOwn) {
-  if (is_paper()) return;  // it brings one key, and proves that
+// The published form brings one key, and proves that.
+class JoiningWithOtherKeys : public Joining {};
+INSTANTIATE_TEST_SUITE_P(Profiles, JoiningWithOtherKeys, ::testing::Values("sl3"), [](const auto&) { return "hardened"; });
+
+TEST_P(JoiningWithOtherKeys, AnothersKeysAreNotListedAsOnesOwn) {
   const auto owner = make_memory_keys("boiler-7", Kind::device, random);
   struct Borrowing : KeyStore {
     Borrowing(PublicKeys its_claim, KeyStore& its_own) : own(its_own), claim(its_own.identity()) { claim.keys = its_claim; }

@@ -57,6 +57,16 @@ class Lines:
             return condition(self._lines)
 
 
+running = set()  # processes of brokers
+
+
+@atexit.register
+def kill_the_rest():
+    """A test that failed before it could stop its broker ends too: whoever reads what it prints would wait for the broker's end."""
+    for process in running:
+        process.kill()
+
+
 class Broker:
     def __init__(self, *options, configuration=None, threads=THREADS, own_listeners=False, port=0, environment=None):
         """With `own_listeners` the configuration names the listeners; otherwise there is one, for MQTT over TCP. `environment`: what
@@ -75,6 +85,7 @@ class Broker:
     def start(self):
         """Again, after kill(): with the same data, on another port."""
         self._process = subprocess.Popen(self._command, stderr=subprocess.PIPE, text=True, errors="replace", env=self._environment)
+        running.add(self._process)
         self.log = Lines(self._process.stderr)
         if not self.log.wait_for(lambda lines: "ready" in lines):
             self._end(signal.SIGKILL)
@@ -101,6 +112,7 @@ class Broker:
         self._process.send_signal(signal.SIGHUP)
 
     def _end(self, how):
+        running.discard(self._process)
         self._process.send_signal(how)
         try:
             return self._process.wait(PATIENCE)

@@ -190,10 +190,6 @@ class BrokerCommand(unittest.TestCase):
         with Broker(configuration="[[topic]]\nfilter = 'a'\npublish = ['sl1@paper']\n") as broker:
             self.assertTrue(any("sl1@paper is there for study" in line for line in broker.log.all()), broker.log.all())
 
-    def test_the_manual_lists_every_setting(self):
-        result = subprocess.run([SEALMQ, "broker", "--help-settings"], check=True, timeout=PATIENCE, capture_output=True, text=True)
-        self.assertIn("[limits]\n  maximum_packet_size", result.stdout)
-
 
 if __name__ == "__main__":
     unittest.main()

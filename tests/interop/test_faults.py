@@ -3,6 +3,7 @@ hangs, a database that does not answer. Nothing that was acknowledged is lost, a
 """
 import json
 import os
+import re
 import signal
 import socket
 import sqlite3
@@ -376,6 +377,55 @@ class DamagedFiles(unittest.TestCase):
             self.assertTrue(was_there)
             self.assertEqual(received(back, 1), [b"x" * 2000])
             back.close()
+
+
+class SystemLog(unittest.TestCase):
+    """`log_to = "syslog"`: 27, 28 and 30 are a daemon's errors, warnings and facts (RFC 5424, section 6.2.1)."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.path, self.faults = os.path.join(folder.name, "log"), Faults()
+        self.environment = {**self.faults.environment, "SEALMQ_SYSTEM_LOG": self.path}
+
+    def lines(self):
+        try:
+            with open(self.path, encoding="utf-8") as file:
+                return file.read().splitlines()
+        except FileNotFoundError:
+            return []
+
+    def has(self, condition):
+        self.assertTrue(wait_until(lambda: any(map(condition, self.lines()))), self.lines())
+
+    def test_its_lines_are_a_daemons_and_standard_error_has_none(self):
+        with Broker("--allow-plain", configuration='log_to = "syslog"\n', environment=self.environment) as broker:
+            with logged_in(broker, "%n%s") as client:
+                client.send(b"\x20\x00")  # no packet of a client
+            self.has(lambda line: re.match(r"28 sealmq: .*\"%n%s\"", line))
+            broker.reload()
+            self.has(lambda line: line.startswith("30 sealmq: ") and "reload" in line)
+            with open(broker.path("test.toml"), "a") as file:
+                file.write("nonsense\n")
+            broker.reload()
+            self.has(lambda line: line.startswith("27 sealmq: nothing is reloaded: "))
+            on_standard_error = [line for line in broker.log.all() if line != "ready" and not line.startswith("listening on ")]
+            self.assertEqual(on_standard_error, [])
+        self.assertNotIn("", self.lines())
+
+    def test_as_json_too(self):
+        data = os.path.join(os.path.dirname(self.path), "data")
+        with open(self.path + ".toml", "w") as file:
+            file.write('log_to = "syslog"\nlog_format = "json"\n')
+        process = subprocess.Popen([SEALMQ, "broker", "--data", data, "-p", "0", "-c", self.path + ".toml"], stderr=subprocess.PIPE,
+                                   env={**os.environ, **self.environment})
+        self.addCleanup(process.kill)
+        self.has(lambda line: line.startswith("30 sealmq: ") and json.loads(line.removeprefix("30 sealmq: "))["event"] == "ready")
+        process.terminate()
+        self.assertEqual(process.communicate(timeout=PATIENCE), (None, b""))
+        self.assertEqual(process.returncode, 0)
+        for line in self.lines():
+            json.loads(line.partition(" sealmq: ")[2])
 
 
 if __name__ == "__main__":

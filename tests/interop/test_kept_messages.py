@@ -14,7 +14,7 @@ import time
 import unittest
 
 from packets import CONNACK, PUBLISH, SUBACK, packet, text
-from servers import PATIENCE, SEALMQ, Broker, Lines
+from servers import PATIENCE, SEALMQ, Broker, Lines, require
 
 ROUNDS = int(os.environ.get("ROUNDS", "12"))
 SEED = int(os.environ.get("SEED", str(random.randrange(1 << 30))))
@@ -117,6 +117,10 @@ class Reader(threading.Thread):
 
 
 class KeptMessages(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        require(os.environ["PUBLISHER"])
+
     def kill_at_random(self, broker, publisher, reader):
         chance = random.Random(SEED)
         print(f"{ROUNDS} kills, seed {SEED}", flush=True)

@@ -7,12 +7,13 @@ import subprocess
 import tempfile
 import unittest
 
-from packets import CONNACK, Raw, packet, text
-from servers import PATIENCE, SEALMQ, Broker, require
+from packets import CONNACK, DISCONNECT, Raw, packet, text
+from servers import PATIENCE, SEALMQ, Broker, require, wait_until
 from transports import MAKE_CERTIFICATES
 
 ROW = '[[topic]]\nfilter = "#"\npublish = ["plain"]\nsubscribe = ["plain"]\n'
 NOT_AUTHORIZED, QUOTA_EXCEEDED = 0x87, 0x97
+PINGRESP = 13
 # Of "right", with less work than in earnest; in mosquitto's file, and in ours.
 MOSQUITTO = "alice:$7$101$AAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==\n"
 
@@ -76,6 +77,25 @@ class Logins(unittest.TestCase):
             self.assertTrue(broker.log.wait_for(lambda lines: any("nothing is reloaded" in line for line in lines)), broker.log.all())
             (self.path / "away").rename(self.passwords)
             self.assertEqual(login(broker, "alice", "right"), 0)
+
+    def test_who_came_by_a_password_that_is_changed_has_to_go(self):
+        for name in ("alice", "bob"):
+            self.set_password(name)
+        with self.broker(f'password_file = "{self.passwords}"\n' + ROW) as broker:
+            sealmq("identity", "enroll", "bob", "--password-only", "--data", broker.data)
+            wait_until(lambda: login(broker, "bob", "right", "look") == 0)
+            hello = {name: packet(0x10, text("MQTT") + bytes([5, 0xC2]) + struct.pack(">H", 60) + b"\0" + text(name) + text(name) +
+                                  text("right")) for name in ("alice", "bob")}
+            with Raw(broker, hello["alice"]) as alice, Raw(broker, hello["bob"]) as bob:
+                for raw in (alice, bob):
+                    self.assertEqual(raw.expect(CONNACK)[1], 0)
+                change = ("identity", "password", "alice", "--data", self.path / "data")
+                self.assertEqual(sealmq(*change, input="other\n").returncode, 0)
+                self.assertEqual(alice.expect(DISCONNECT)[0], 0x98)
+                bob.send(packet(0xC0, b""))
+                bob.expect(PINGRESP)
+            self.assertEqual(login(broker, "alice", "right"), NOT_AUTHORIZED)
+            self.assertEqual(login(broker, "alice", "other"), 0)
 
     def test_the_one_of_the_data_folder_likewise(self):
         with Broker(configuration=ROW) as broker:

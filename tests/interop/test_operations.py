@@ -1,4 +1,5 @@
 """What an operator's tools see: monitoring over HTTP, $SYS topics, and what systemd is told."""
+import datetime
 import json
 import os
 import re
@@ -12,6 +13,10 @@ import time
 import unittest
 import urllib.error
 import urllib.request
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 import packets
 from packets import CONNACK, PUBACK, PUBLISH, SUBACK, Raw, logged_in
@@ -64,9 +69,15 @@ class Monitoring(unittest.TestCase):
     def test_a_certificate_that_has_run_out_is_told_beforehand_and_meanwhile(self):
         with tempfile.TemporaryDirectory() as folder:
             def make(days):
-                for command in ("ecparam -name prime256v1 -genkey -noout -out server.key", "req -new -key server.key -subj /CN=localhost -out server.csr",
-                                f"x509 -req -in server.csr -signkey server.key -days {days} -out server.pem"):
-                    subprocess.run(["openssl", *command.split()], cwd=folder, check=True, capture_output=True)
+                key = ec.generate_private_key(ec.SECP256R1())
+                name, now = x509.Name.from_rfc4514_string("CN=localhost"), datetime.datetime.now(datetime.timezone.utc)
+                made = (x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+                        .serial_number(x509.random_serial_number()).not_valid_before(now - datetime.timedelta(days=90))
+                        .not_valid_after(now + datetime.timedelta(days=days)).sign(key, hashes.SHA256()))
+                with open(os.path.join(folder, "server.pem"), "wb") as pem:
+                    pem.write(made.public_bytes(serialization.Encoding.PEM))
+                with open(os.path.join(folder, "server.key"), "wb") as pem:
+                    pem.write(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
                 os.chmod(os.path.join(folder, "server.key"), 0o600)
             make(-1)
             listener = f'[[listener]]\nurl = "mqtts://127.0.0.1:0"\ncert = "{folder}/server.pem"\nkey = "{folder}/server.key"\n'

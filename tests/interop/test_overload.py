@@ -46,9 +46,9 @@ connect_timeout = 1000
 %(limits)s
 """
 # What is not counted: with what the allocator and the estimates miss, a quarter as much again, and for each shard the buffers of its
-# thread, what its tree remembers, and what one read of the smallest messages becomes on its way to the other shards.
+# thread, and what one read of the smallest messages becomes on its way to the other shards.
 ALLOWANCE = MEMORY * 5 // 4
-PER_SHARD = 16 * MEGABYTE
+PER_SHARD = 12 * MEGABYTE
 FREE_OF_MEMORY = 8 * MEGABYTE  # of an attack that nothing is kept of
 LONGEST_GAP = 60 if os.environ.get("SEALMQ_SANITIZE") else 1  # seconds that the bystanders may wait for an answer
 

@@ -216,7 +216,7 @@ def sites(home):
             yield command, option, [*base, *there, *(with_own() if wants_own else []), *others, option, "{}"]
         yield command, "--unix", [*base, *(with_own() if wants_own else []), "--unix", "{}"]
         yield command, "--password-file", [*base, *here, *(with_own() if wants_own else []), "-u", "dev", "--password-file", "{}"]
-        for option in ("--key", "--broker-key", "--topic-keys", "--authority", peers):
+        for option in ("--key", "--broker-key", "--topic-keys", "--authority", "--authority-log", peers):
             yield command, option, [*base, *here, *(with_own(option) if wants_own else []), option, "{}"]
         yield command, "--scheme-option", [*base, *here, *(with_own() if wants_own else []), "--scheme-option", "sl2.capability=@{}"]
     for command in ("pub", "sub"):
@@ -278,6 +278,7 @@ def sites(home):
         key = [] if option == "--key" else ["--key", "dev.key"]
         yield "key", option, ["key", word, "empty", "-t", "plant/1", *key, "--topic-keys", "keys", option, "{}"]
     # MQTT 3.1.1 is not served: it ends, also where the file is what it is to be
+    yield "authority", "--administrator", ["authority", "serve", "--folder", "authority", "-V", "311", "--administrator", "{}"]
     yield "authority", "--asked-by", ["authority", "serve", "--folder", "authority", "-V", "311", "--asked-by", "{}"]
     yield "authority", "revoke", ["authority", "revoke", "{}.pub", "--reason", "x", "--folder", "authority"]
     yield "authority", "trace", ["authority", "trace", "{}", "--folder", "authority"]

@@ -201,6 +201,41 @@ class TlsLogins(unittest.TestCase):
                 return
         self.fail("the right key always comes in")
 
+    def reload(self):
+        def read(lines):
+            return sum("reloaded: certificates and keys" in line for line in lines)
+
+        before = read(self.broker.log.all())
+        self.broker.reload()
+        self.assertTrue(self.broker.log.wait_for(lambda lines: read(lines) >= before + len(NAMES)))
+
+    def test_a_key_that_is_replaced_under_its_name_ends_the_connections_that_came_by_it(self):
+        other = "ab" * 32
+        client = subprocess.Popen(["openssl", "s_client", "-quiet", "-connect", f"127.0.0.1:{self.port['psk']}", "-psk_identity", "meter-3",
+                                   "-psk", PSK], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        try:
+            def read():
+                kind, size = client.stdout.read(2)
+                return kind, client.stdout.read(size)
+
+            client.stdin.write(connect("meter-3"))
+            client.stdin.flush()
+            self.assertEqual(read()[1][1], TAKEN)
+            (self.folder / "psk").write_text(f"other:{other}\nmeter-3:{PSK} raw\n")
+            self.reload()
+            client.stdin.write(packet(0xC0, b""))
+            client.stdin.flush()
+            self.assertEqual(read(), (0xD0, b""), "its key is the same")
+            (self.folder / "psk").write_text(f"meter-3:{other} raw\n")
+            self.reload()
+            kind, body = read()
+            self.assertEqual((kind, body[0]), (0xE0, 0x98))
+        finally:
+            client.kill()
+            client.communicate()
+            (self.folder / "psk").write_text(f"meter-3:{PSK} raw\n")
+            self.reload()
+
     def test_metrics_count_key_exchanges(self):
         self.login("bound", connect("boiler-7"), "client")
         url = next(line.removeprefix("listening on ") for line in self.broker.log.all() if line.startswith("listening on http"))

@@ -229,6 +229,7 @@ void BrokerBench::carry_out() {
         TestClient* client = find(i, id);
         mqtt::Outbox* outbox = shards_[i]->outbox(id);
         if (client == nullptr || outbox == nullptr || !client->reads) continue;
+        std::size_t written = 0;
         for (; !outbox->empty(); outbox = shards_[i]->outbox(id)) {
           iovec parts[8];
           std::size_t count = outbox->gather(parts);
@@ -238,8 +239,9 @@ void BrokerBench::carry_out() {
             bytes += parts[p].iov_len;
           }
           outbox->consume(bytes);
+          written += bytes;
         }
-        shards_[i]->drained(id, now);
+        shards_[i]->drained(id, now, written);
         take_in(*client);
       }
       for (auto [id, wanted] : effects.reading)

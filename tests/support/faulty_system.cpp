@@ -1,16 +1,19 @@
-// Preloaded into a broker under test: a system whose disk is full, whose clock jumps or whose threads hang when a test says so.
-// The test and the program share a page (the file that SEALMQ_FAULTS names), of 64-bit numbers in the order of Page.
+// Preloaded into a broker under test: a system whose disk is full, whose clock jumps or whose threads hang when a test says so,
+// and whose log is the file that SEALMQ_SYSTEM_LOG names. The test and the program share a page (the file that SEALMQ_FAULTS
+// names), of 64-bit numbers in the order of Page.
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
+#include <cstdarg>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -53,6 +56,21 @@ bool is_refused(int file) {
   if (::fstat(file, &its) != 0 || !S_ISREG(its.st_mode)) return false;
   errno = ENOSPC;
   return true;
+}
+
+char log_name[64];  // as openlog() got it
+std::atomic<int> log_facility = LOG_USER;
+
+/// A line of the system's log as its daemon would have got it: `PRIORITY NAME: TEXT`.
+void add_to_log(int priority, const char* format, va_list values) {
+  static const int file = [] {
+    const char* path = std::getenv("SEALMQ_SYSTEM_LOG");
+    return path != nullptr ? ::open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600) : -1;
+  }();
+  if ((priority & LOG_FACMASK) == 0) priority |= log_facility;
+  char text[4096];
+  ::vsnprintf(text, sizeof text, format, values);
+  ::dprintf(file, "%d %s: %s\n", priority, log_name, text);
 }
 
 }  // namespace
@@ -115,6 +133,27 @@ ssize_t recv(int socket, void* bytes, size_t size, int flags) {
       std::string_view(static_cast<const char*>(bytes), static_cast<std::size_t>(count)).find(word) != std::string_view::npos;
   while (is_told && page()->hangs != 0) ::usleep(1000);
   return count;
+}
+
+void openlog(const char* name, int, int facility) {
+  ::snprintf(log_name, sizeof log_name, "%s", name);
+  log_facility = facility;
+}
+
+void syslog(int priority, const char* format, ...) {
+  va_list values;
+  va_start(values, format);
+  add_to_log(priority, format, values);
+  va_end(values);
+}
+
+// What a compiler that checks buffers makes of it.
+void checked_syslog(int priority, int flag, const char* format, ...) __asm__("__syslog_chk");
+void checked_syslog(int priority, int, const char* format, ...) {
+  va_list values;
+  va_start(values, format);
+  add_to_log(priority, format, values);
+  va_end(values);
 }
 }
 #pragma GCC visibility pop

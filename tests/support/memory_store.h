@@ -3,7 +3,7 @@
 
 #include <map>
 
-#include "broker/changes.h"
+#include "broker/durability/changes.h"
 
 namespace sealmq::testing {
 

@@ -1,5 +1,5 @@
 // What others' subscriptions make of the cost of a message.
-#include "broker/filter_kinds.h"
+#include "broker/routing/filter_kinds.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "broker/login_places.h"
+#include "broker/connections/login_places.h"
 
 #include <gtest/gtest.h>
 

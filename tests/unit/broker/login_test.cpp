@@ -369,6 +369,17 @@ TEST_P(LoginTest, AFloodOfLoginsDisplacesItself) {
   EXPECT_TRUE(gate.failures.empty()) << "who made room has not failed";
 }
 
+// A fleet behind one address that comes back all at once: as many as `connects_per_second_per_address` lets in.
+TEST_P(LoginTest, AsManyAsMayConnectAtOnceWaitForTheirLogin) {
+  broker::Shard& shard = broker.shard(0);
+  Buffer bytes;
+  mqtt::encode(connect("", "device", "secret of device"), bytes);
+  constexpr std::size_t at_once = 5000;
+  for (std::size_t i = 0; i < at_once; ++i)
+    shard.receive(shard.open({.address = "test", .place = "fleet"}, broker.now), bytes, broker.now);
+  EXPECT_TRUE(shard.effects().closing.empty());
+}
+
 TEST_P(LoginTest, AStepThatTakesTooLongEndsIt) {
   auto& slow = talk("device");
   broker.advance(4000);

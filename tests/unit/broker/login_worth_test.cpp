@@ -1,7 +1,7 @@
 // What a login is worth: whom the list lets in by it, and which rows it opens (index of specifications, section 9).
 #include <gtest/gtest.h>
 
-#include "broker/access.h"
+#include "broker/policy/access.h"
 #include "support/broker_bench.h"
 #include "support/identities.h"
 #include "support/logins_of_tests.h"
@@ -77,9 +77,11 @@ class LoginWorth : public ::testing::TestWithParam<std::size_t> {
   }
 
   Gate gate;
+  std::uint64_t password_changes = 0;
   BrokerBench broker{GetParam(), {}, nullptr, [this](broker::Ports& ports) {
                        ports.gate = &gate;
                        ports.password_login = [](LoginRequest& request, Now) { return std::make_unique<PasswordLogin>(request); };
+                       ports.password_changes = [this](std::string_view) { return password_changes; };
                        ports.schemes.back() = std::make_unique<WithLogin>(std::move(ports.schemes.back()));
                      }};
   const std::size_t scheme = all_schemes().size() - 1;
@@ -110,6 +112,72 @@ TEST_P(LoginWorth, AnIdentityMayDemandTwoFactors) {
   EXPECT_EQ(connect(By::transport).connack, Reason::not_authorized);
   gate.failures.clear();
   EXPECT_EQ(connect(By::transport_and_password).connack, Reason::success);
+}
+
+TEST_P(LoginWorth, AConnectionEndsWhenTheListNoLongerLetsItInAsItCame) {
+  const Factors both{Factor::key, Factor::password};
+  const std::vector<std::tuple<By, std::vector<std::string>, Factors, bool>> cases{
+      {By::password, {"password", "plain"}, {}, true},
+      {By::password, {"plain"}, {}, false},
+      {By::password, {}, {Factor::password}, true},
+      {By::password, {}, both, false},
+      {By::scheme, {"plain"}, {}, true},
+      {By::scheme, {"password"}, {}, false},
+      {By::transport, {"tls"}, {}, true},
+      {By::transport, {"password"}, {}, false},
+      {By::transport, {}, both, false},
+      {By::transport_and_password, {}, both, true},
+      {By::transport_and_password, {"password"}, both, false},
+      {By::nothing, {"sl1"}, both, true}};
+  for (const auto& [by, schemes, require, stays] : cases) {
+    list({});
+    auto& client = connect(by);
+    ASSERT_EQ(client.connack, Reason::success);
+    list(schemes, require);
+    broker.advance(1);
+    EXPECT_NE(client.closed, stays) << static_cast<int>(by);
+    if (!stays) {
+      EXPECT_EQ(client.disconnect, Reason::administrative_action);
+    }
+    broker.cut(client);
+  }
+}
+
+TEST_P(LoginWorth, WhatALoginOpensIsThatOfTheListAsItIs) {
+  TopicRule both = row("both/#"), by_tls = row("tls/#");
+  both.require = {{Factor::key, Factor::password}};
+  by_tls.login = logins({broker::login_by_transport});
+  broker.set_rules({row("#"), both, by_tls});
+  auto& client = connect(By::transport_and_password);
+  EXPECT_TRUE(may_publish(client, "both/x"));
+  EXPECT_TRUE(may_publish(client, "tls/x"));
+  list({"password", "plain"});
+  EXPECT_TRUE(may_publish(client, "else"));
+  EXPECT_FALSE(may_publish(client, "both/x")) << "its certificate proves nothing any more";
+  EXPECT_FALSE(may_publish(client, "tls/x"));
+}
+
+TEST_P(LoginWorth, APasswordThatIsChangedEndsTheConnectionsThatCameByIt) {
+  auto& by_password = connect(By::password);
+  ASSERT_EQ(by_password.connack, Reason::success);
+  const auto look = [&] {
+    for (std::size_t i = 0; i < GetParam(); ++i) broker.shard(i).look_at_proofs(broker.now);
+    broker.advance(1);
+  };
+  look();
+  EXPECT_FALSE(by_password.closed);
+  ++password_changes;
+  look();
+  EXPECT_EQ(by_password.disconnect, Reason::administrative_action);
+  for (const By by : {By::nothing, By::scheme, By::transport, By::password}) {
+    auto& client = connect(by);
+    look();
+    EXPECT_FALSE(client.closed) << "it came afterwards";
+    ++password_changes;
+    look();
+    EXPECT_EQ(client.closed, by == By::password) << "others have proved something else";
+    broker.cut(client);
+  }
 }
 
 TEST_P(LoginWorth, ARowAsksForALogin) {

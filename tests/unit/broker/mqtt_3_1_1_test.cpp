@@ -67,6 +67,18 @@ TEST_P(Mqtt311, ClosesForWhatIsMalformed) {  // [MQTT-4.8.0-1]
   }
 }
 
+// Before MQTT 5 these are filters like others, and any may be refused.
+TEST_P(Mqtt311, AShareWithoutANameIsRefusedAndTheConnectionGoesOn) {  // [MQTT-3.8.4-5]
+  auto& client = connect("c");
+  for (const std::string_view filter : {"$share//a", "$share/+/a/+", "$share/a/", "$share//", "$share/g"}) {
+    broker.subscribe(client, std::string(filter));
+    ASSERT_FALSE(client.closed) << filter;
+    EXPECT_EQ(client.answers.back().reasons[0], mqtt::Reason::unspecified_error) << filter;
+    broker.send(client, mqtt::Unsubscribe{.packet_id = 9, .properties = {}, .filters = {filter}});
+    ASSERT_FALSE(client.closed) << filter;
+  }
+}
+
 TEST_P(Mqtt311, ARefusedNameIsAnsweredWith2AndClosed) {  // [MQTT-3.1.3-9]
   auto& client = connect("bell\a");
   EXPECT_EQ(client.everything, (Buffer{0x20, 2, 0, 2}));

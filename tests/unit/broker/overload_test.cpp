@@ -1,6 +1,9 @@
 // What clients that want too much get, and what the others notice of it.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
+#include "broker/routing/topic_tree.h"
 #include "mqtt/packet.h"
 #include "support/broker_bench.h"
 
@@ -468,7 +471,8 @@ TEST(Overload, MarksOfErasuresTakeNobodysPlace) {
       broker.publish(writer, "t/" + std::to_string(i), "", QoS::at_least_once, true);
       EXPECT_FALSE(is_error(writer.answers.back().reasons.front()));
     }
-    EXPECT_LT(budget.used(), shards * 100 * 500 + 100'000);
+    const std::size_t remembered = 1000 * (TopicTree::cost_of_remembered + 10);  // what the topics matched
+    EXPECT_LT(budget.used(), shards * (100 * 500 + remembered) + 100'000);
     auto& other = broker.connect("other");
     for (int i = 0; i < 75; ++i) {  // its share
       broker.publish(other, "kept/" + std::to_string(i), "x", QoS::at_least_once, true);
@@ -515,6 +519,20 @@ TEST(Overload, PropertiesOfRetainedMessagesCountAmongTheirBytes) {
   broker.subscribe(reader, "t/0");
   EXPECT_EQ(reader.publishes.at(0).user.size(), 2U) << "nor in the place of a small one";
   EXPECT_LT(budget.used(), 2 * megabyte);
+}
+
+TEST(Overload, WhatTopicsHaveMatchedCountsAndHasItsPart) {
+  Budget budget(4 * megabyte);
+  BrokerBench broker(1, {}, nullptr, with(budget));
+  auto& writer = broker.connect("writer");
+  const std::size_t before = budget.used();
+  std::size_t largest = 0;
+  for (int i = 0; i < 100; ++i) {
+    broker.publish(writer, std::string(20'000, 'x') + std::to_string(i), "");
+    largest = std::max(largest, budget.used() - before);
+  }
+  EXPECT_GT(largest, budget.most() / 16 - 30'000);
+  EXPECT_LT(largest, budget.most() / 16 + 30'000);
 }
 
 TEST(Overload, WithFullMemoryOnlyWhatNobodyKeepsGoesThrough) {

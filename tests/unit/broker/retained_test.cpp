@@ -1,4 +1,4 @@
-#include "broker/retained.h"
+#include "broker/routing/retained.h"
 
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>

@@ -5,7 +5,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "broker/access.h"
+#include "broker/policy/access.h"
 #include "support/broker_bench.h"
 #include "support/identities.h"
 
@@ -90,6 +90,24 @@ TEST_F(RightsAsVectors, RowsOfOnesOwn) {
     const bool is_open = text(v, "operation") == "pub" ? !access.may_publish(nullptr, 0, topic, caller).empty()
                                                        : access.may_receive(nullptr, 0, topic, decides, caller.names).has_value();
     EXPECT_EQ(is_open, text(v, "row") == "open") << v;
+  }
+}
+
+// An identity that is invited or revoked has no right, whatever the list says it may do.
+TEST_F(RightsAsVectors, WhoIsNotActiveMayDoNothing) {
+  Identity identity = identity_named("a");
+  identity.publish = identity.subscribe = {{"plant/#", false, QosSet::all()}};
+  const broker::Caller caller{nobody, {.identity = "a"}};
+  for (const Status status : {Status::active, Status::invited, Status::revoked}) {
+    identity.status = status;
+    const auto access = access_to({.filter = "#", .publish = {}, .subscribe = {}, .multicast = true}, identity);
+    const bool may = status == Status::active;
+    EXPECT_EQ(!access.may_publish(&identity, 0, "plant/1", caller).empty(), may) << name(status);
+    EXPECT_EQ(access.may_still_publish("a", 0, "plant/1", QoS::at_least_once), may) << name(status);
+    EXPECT_EQ(access.may_subscribe(&identity, 0, "plant/1", QoS::at_least_once, caller).has_value(), may) << name(status);
+    EXPECT_EQ(access.may_share(&identity, 0, "plant/1", caller), may) << name(status);
+    EXPECT_EQ(access.may_receive(&identity.name, 0, "plant/1", access.rule("plant/1"), caller.names).has_value(), may)
+        << name(status);
   }
 }
 

@@ -1,4 +1,4 @@
-#include "broker/shared_groups.h"
+#include "broker/routing/shared_groups.h"
 
 #include <gtest/gtest.h>
 

@@ -935,6 +935,7 @@ TEST_P(Statements, EndsAConnectionForWhatIsMalformed) {  // [MQTT-4.13.1-1]; 3.1
 TEST_P(Statements, TakesNothingOfASubscribeWithAFilterThatIsNone) {  // [MQTT-4.7.1-1] [MQTT-4.7.1-2] [MQTT-4.7.3-1]
   for (const char* filter : {"", "ab/+e", "a/#/b", "a#", "$share/g#/x", "$share/g"})
     for (const Version version : {Version::v5, Version::v3_1_1, Version::v3_1}) {
+      if (filter == std::string_view("$share/g") && version != Version::v5) continue;  // levels as others: mqtt_3_1_1_test.cpp
       auto& client = broker.connect("client", version);
       broker.send(client, mqtt::Subscribe{.packet_id = 7, .properties = {}, .entries = {{"good", {}}, {filter, {}}}});
       EXPECT_TRUE(client.closed) << filter;

@@ -129,6 +129,29 @@ TEST_P(TlsIdentityTest, AConnectionWhoseKeysCannotChangeEndsAtAQuietMoment) {
   EXPECT_FALSE(other.closed);
 }
 
+TEST_P(TlsIdentityTest, AConnectionWhoseKeysCannotChangeEndsAfterSoManyBytesEitherWay) {
+  broker.peer.most_bytes = 5000;
+  TestClient& writer = connect("boiler-7:writer");
+  TestClient& reader = connect("boiler-7:reader");
+  TestClient& idle = connect("boiler-7:idle");
+  broker.peer.most_bytes = 0;
+  TestClient& without = connect("boiler-7:without");
+  broker.subscribe(reader, "t");
+  broker.subscribe(without, "t");
+  broker.publish(writer, "t", std::string(4000, 'x'));
+  broker.advance(1000);
+  EXPECT_FALSE(writer.closed || reader.closed);
+  broker.publish(without, "t", std::string(1000, 'x'));
+  broker.advance(1000);
+  EXPECT_EQ(reader.disconnect, Reason::maximum_connect_time) << "what it was sent";
+  EXPECT_FALSE(writer.closed) << "what it sends and what it gets are under different keys";
+  broker.publish(writer, "t", std::string(1000, 'x'));
+  broker.advance(1000);
+  EXPECT_EQ(writer.disconnect, Reason::maximum_connect_time);
+  EXPECT_FALSE(idle.closed);
+  EXPECT_FALSE(without.closed);
+}
+
 TEST_P(TlsIdentityTest, AConnectionEndsWhenItsCertificateIsRevoked) {
   bool is_taken = true;
   broker.peer.still_proved = [&] { return is_taken; };

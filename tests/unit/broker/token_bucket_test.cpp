@@ -1,4 +1,4 @@
-#include "broker/token_bucket.h"
+#include "broker/limits/token_bucket.h"
 
 #include <gtest/gtest.h>
 

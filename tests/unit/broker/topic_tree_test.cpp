@@ -1,4 +1,4 @@
-#include "broker/topic_tree.h"
+#include "broker/routing/topic_tree.h"
 
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
@@ -11,6 +11,7 @@ namespace sealmq::broker {
 namespace {
 
 struct Tree {
+  explicit Tree(Budget* budget = nullptr, std::size_t trees = 1) : tree(nullptr, budget, trees) {}
   Subscription& add(std::string filter) {
     auto& subscription = *all.emplace_back(std::make_unique<Subscription>());
     subscription.filter = std::move(filter);
@@ -144,6 +145,43 @@ TEST(TopicTree, RemembersSoManyBytesAndNoMore) {
     EXPECT_EQ(t.tree.match(prefix + std::to_string(i)).size(), 1U);
     ASSERT_LE(t.tree.bytes_remembered(), TopicTree::most_bytes_remembered + 70'000);
   }
+}
+
+TEST(TopicTree, WhatItRemembersCountsAndIsAPartOfTheBudget) {
+  constexpr std::size_t most = 16 << 20, trees = 4, part = most / 16 / trees;
+  Budget budget(most);
+  {
+    Tree t(&budget, trees);
+    t.add("#");
+    const std::string prefix(10'000, 'x');
+    std::size_t largest = 0;
+    for (int i = 0; i < 500; ++i) {
+      t.tree.match(prefix + std::to_string(i));
+      largest = std::max(largest, budget.used());
+      ASSERT_LE(budget.used(), part + 20'000);
+      ASSERT_GT(budget.used() + Charge::step, t.tree.bytes_remembered());
+    }
+    EXPECT_GT(largest, part - 20'000) << "it remembers as much as it may";
+    t.add("a");
+    EXPECT_EQ(budget.used(), 0U) << "whoever subscribes makes it forget";
+    t.tree.match(prefix);
+    EXPECT_GT(budget.used(), 0U);
+  }
+  EXPECT_EQ(budget.used(), 0U);
+}
+
+TEST(TopicTree, WhileMemoryIsShortItRemembersTheLastTopicAlone) {
+  Budget budget(16 << 20);
+  Tree t(&budget);
+  t.add("#");
+  const Charge full(&budget, 13 << 20);
+  for (int i = 0; i < 100; ++i) {
+    t.tree.match(std::string(10'000, 'x') + std::to_string(i));
+    ASSERT_LT(t.tree.bytes_remembered(), 20'000U);
+  }
+  const auto visited = t.tree.visited();
+  t.tree.match(std::string(10'000, 'x') + "99");
+  EXPECT_EQ(t.tree.visited(), visited);
 }
 
 }  // namespace

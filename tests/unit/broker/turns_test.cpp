@@ -1,4 +1,4 @@
-#include "broker/turns.h"
+#include "broker/schemes/turns.h"
 
 #include <gtest/gtest.h>
 

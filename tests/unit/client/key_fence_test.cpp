@@ -302,5 +302,129 @@ TEST_F(KeyFence, WhoGivesUpHearsThatKeysWereWaitedFor) {
   EXPECT_FALSE(next()) << "it is not sent any more";
 }
 
+// -- messages that wait for what their scheme needs
+
+/// Opens nothing before something has come on `keys/…`.
+class WaitsForKeys final : public testing::SealOfTests {
+ public:
+  std::uint64_t holds(const Arrived& message, Now) override {
+    if (is_there_ || message.topic.starts_with("keys/")) return 0;
+    return message.at_least_once ? 60'000 : 10'000;
+  }
+  Result<Checked<Received>> unprotect(const Arrived& message, Now now) override {
+    if (message.topic.starts_with("keys/")) {
+      is_there_ = true;
+      return verified(Received{.what = Received::What::own});
+    }
+    opened_at_ = now.wall;
+    if (!is_there_) return fail(Blame::peer_misbehaved, "stale: no key has come");
+    return SealOfTests::unprotect(message, now);
+  }
+  bool is_there_ = false;
+  std::uint64_t opened_at_ = 0;
+};
+
+struct HeldMessages : ::testing::Test {
+  ConnectOptions options;
+  WaitsForKeys scheme;
+  ClientSession session{options, &scheme};
+  Now now{.steady = 1000, .wall = 1'700'000'000'000};
+  std::vector<ClientEvent> events;
+
+  HeldMessages() {
+    options.keep_alive = std::chrono::seconds(0);
+    EXPECT_TRUE(session.start(now));
+    feed(mqtt::Connack{});
+    (void)written();
+    events.clear();
+  }
+  void feed(const mqtt::Packet& packet) {
+    Buffer bytes;
+    mqtt::encode(packet, mqtt::Version::v5, bytes);
+    session.receive(bytes, now);
+    take_events();
+  }
+  void take_events() {
+    for (auto& event : session.take_events()) events.push_back(std::move(event));
+  }
+  void arrive(std::string_view topic, std::uint16_t packet_id) {
+    const std::string payload = testing::SealOfTests::sealed(topic, std::to_string(packet_id));
+    mqtt::Publish publish;
+    publish.topic = topic;
+    publish.payload = as_bytes(payload);
+    publish.qos = packet_id == 0 ? QoS::at_most_once : QoS::at_least_once;
+    publish.packet_id = packet_id;
+    feed(publish);
+  }
+  std::size_t written() {
+    auto& outbox = session.outbox();
+    std::size_t size = 0;
+    while (!outbox.empty()) {
+      std::array<iovec, 4> parts{};
+      const std::size_t count = outbox.gather(parts);
+      std::size_t some = 0;
+      for (std::size_t i = 0; i < count; ++i) some += parts[i].iov_len;
+      outbox.consume(some);
+      size += some;
+    }
+    return size;
+  }
+  void pass(std::uint64_t milliseconds) {
+    now.steady += milliseconds;
+    now.wall += milliseconds;
+    session.tick(now);
+    take_events();
+  }
+  std::vector<std::string> arrived() const {
+    std::vector<std::string> payloads;
+    for (const auto& event : events)
+      if (const auto* its = std::get_if<Arrival>(&event)) payloads.emplace_back(as_text(its->message.payload));
+    return payloads;
+  }
+  std::size_t refused() const {
+    return static_cast<std::size_t>(
+        std::ranges::count_if(events, [](const auto& event) { return std::holds_alternative<RefusedMessage>(event); }));
+  }
+};
+
+TEST_F(HeldMessages, AreOpenedInTheirOrderWhenWhatTheyNeedHasCome) {
+  arrive("t", 1);
+  arrive("t", 0);
+  arrive("t", 2);
+  EXPECT_TRUE(events.empty());
+  EXPECT_EQ(written(), 0u) << "nor is one acknowledged";
+  const std::uint64_t came = now.wall;
+  pass(5'000);
+  arrive("keys/a", 0);
+  EXPECT_EQ(arrived(), (std::vector<std::string>{"1", "0", "2"}));
+  EXPECT_EQ(scheme.opened_at_, came) << "they are as old as they were when they came";
+  for (const auto& event : events)
+    if (const auto* its = std::get_if<Arrival>(&event)) session.take(its->receipt);
+  EXPECT_EQ(written(), 8u) << "two PUBACK";
+}
+
+TEST_F(HeldMessages, AreRefusedWhenNothingComesInTime) {
+  arrive("t", 0);
+  arrive("t", 1);
+  pass(9'000);
+  EXPECT_EQ(refused(), 0u);
+  pass(1'000);
+  EXPECT_EQ(refused(), 1u) << "of QoS 0";
+  pass(49'000);
+  EXPECT_EQ(refused(), 1u);
+  EXPECT_EQ(written(), 0u);
+  pass(1'000);
+  EXPECT_EQ(refused(), 2u);
+  EXPECT_EQ(written(), 4u) << "and acknowledged, so that its sender learns nothing";
+  EXPECT_TRUE(arrived().empty());
+}
+
+TEST_F(HeldMessages, AreBounded) {
+  for (int i = 0; i < 1000; ++i) arrive("t", 0);
+  EXPECT_EQ(refused(), 0u);
+  arrive("t", 0);
+  EXPECT_EQ(refused(), 1u);
+}
+
 }  // namespace
 }  // namespace sealmq

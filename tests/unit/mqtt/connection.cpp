@@ -587,6 +587,17 @@ TEST(DisconnectReceived, MustNotProlongASessionOfZero) {  // section 3.14.2.2.2
   EXPECT_EQ(client.receive_packet(p), 0x82);  // [MQTT-3.14.2-2]
 }
 
+TEST(DisconnectReceived, NamesAnotherServerIfAServerSendsIt) {  // section 3.14.2.2.5
+  Disconnect p;
+  p.reason = Reason::disconnect_with_will;
+  p.properties.server_reference = "elsewhere";
+  End server = open_server(Version::v5);
+  EXPECT_EQ(server.receive_packet(p), 0x82);
+  p.reason = Reason::use_another_server;
+  End client = open_client(connect_of(Version::v5));
+  EXPECT_EQ(client.receive_packet(p), std::nullopt);
+}
+
 TEST(DisconnectReceived, HasAReasonOfItsSide) {
   End server = open_server(Version::v5);
   EXPECT_EQ(server.receive("E0 01 8B"), 0x82);

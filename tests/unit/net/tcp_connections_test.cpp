@@ -5,18 +5,25 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <map>
+#include <numeric>
+
 namespace sealmq::net {
 namespace {
 
 class TcpConnectionsTest : public ::testing::Test, private ByteSink {
  protected:
-  TcpConnectionsTest() {
+  TcpConnectionsTest() { peer = connect(key); }
+
+  /// The peer's end of a new connection.
+  Descriptor connect(Key of) {
     int ends[2];
     EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), 0);
-    peer = Descriptor(ends[1]);
+    Descriptor its(ends[1]);
     const int size = 1 << 20;
-    EXPECT_EQ(::setsockopt(peer.number(), SOL_SOCKET, SO_SNDBUF, &size, sizeof size), 0);
-    connections.add(key, {Descriptor(ends[0]), {}, nullptr, {}});
+    EXPECT_EQ(::setsockopt(its.number(), SOL_SOCKET, SO_SNDBUF, &size, sizeof size), 0);
+    connections.add(of, {Descriptor(ends[0]), {}, nullptr, {}});
+    return its;
   }
 
   /// Answers in which sizes they were read.
@@ -34,11 +41,13 @@ class TcpConnectionsTest : public ::testing::Test, private ByteSink {
   const Key key{0, 1};
   Descriptor peer;
   std::vector<std::size_t> reads;
+  std::vector<std::uint32_t> readers;  // of each, its slot
   bool stops_at_each = false;
 
  private:
-  bool received(Key, Bytes bytes) override {
+  bool received(Key from, Bytes bytes) override {
     reads.push_back(bytes.size());
+    readers.push_back(from.slot);
     if (stops_at_each) connections.set_reading(key, false);
     return false;
   }
@@ -64,6 +73,31 @@ TEST_F(TcpConnectionsTest, OfWhomItDoesNotWantToHearItTakesLittleAtATime) {
     connections.set_reading(key, true);
     EXPECT_EQ(read(100), (std::vector<std::size_t>{16 * kilobyte}));
   }
+}
+
+TEST_F(TcpConnectionsTest, ThoseThatAlwaysHaveMoreShareATurn) {
+  constexpr std::uint32_t count = 128;
+  const Buffer bytes(60 * kilobyte, 'x');
+  std::vector<Descriptor> peers;
+  for (std::uint32_t slot = 1; slot <= count; ++slot) {
+    peers.push_back(connect({slot, 1}));
+    ASSERT_EQ(::send(peers.back().number(), bytes.data(), bytes.size(), MSG_NOSIGNAL), static_cast<ssize_t>(bytes.size()));
+  }
+  loop.restart();
+  loop.poll();
+  std::vector<std::size_t> times(count + 1);
+  std::map<std::size_t, std::size_t> of_turn;  // all that was read when each had its first turn, its second
+  for (std::size_t i = 0; i < reads.size(); ++i) of_turn[++times[readers[i]]] += reads[i];
+  EXPECT_GE(of_turn.size(), 5U);
+  for (const auto& [turn, bytes_read] : of_turn)
+    EXPECT_LE(bytes_read, turn == 1 ? count * TcpConnections::first_read : 1024 * kilobyte) << "in turn " << turn;
+  EXPECT_EQ(std::accumulate(reads.begin(), reads.end(), std::size_t{0}), count * bytes.size());
+
+  EXPECT_EQ(read(50 * kilobyte).front(), 16 * kilobyte) << "nobody has more any longer";
+  peers.clear();
+  loop.restart();
+  loop.poll();
+  EXPECT_EQ(read(60 * kilobyte), (std::vector<std::size_t>{60 * kilobyte}));
 }
 
 }  // namespace

@@ -396,6 +396,44 @@ TEST_F(TlsRules, ATicketDoesNotOutliveItsCertificate) {
   }
 }
 
+TEST_F(TlsRules, AKeyThatWasReplacedUnderItsNameNoLongerCounts) {
+  for (int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+    const auto server = load(psk_settings());
+    RawClient client([&](SSL_CTX* context) { PskClient{"boiler", key, version}.set(context); });
+    ASSERT_TRUE(client.shake_hands(*server));
+    PeerInfo peer;
+    client.broker->describe(peer);
+    ASSERT_EQ(peer.proof.psk_identity, "boiler");
+    const auto counts_with = [&](const std::string& lines) {
+      return load({.psk_file = psk_file(lines)})->still_counts(peer.proof);
+    };
+    EXPECT_TRUE(counts_with("other:" + std::string(other_key) + "\nboiler:" + key + " raw\n"));
+    EXPECT_FALSE(counts_with("boiler:" + std::string(other_key) + " raw\n"));
+    EXPECT_FALSE(counts_with("boiler:" + std::string(key) + "\n")) << "the same bytes, used otherwise";
+    EXPECT_FALSE(counts_with("other:" + std::string(key) + " raw\n"));
+  }
+}
+
+TEST_F(TlsRules, ACertificateCountsAsLongAsItsAuthorityDoes) {
+  const auto server = load(checks_clients(true, "empty-crl.pem"));
+  RawClient client([&](SSL_CTX* context) {
+    SSL_CTX_use_certificate_chain_file(context, file("client.pem").c_str());
+    SSL_CTX_use_PrivateKey_file(context, file("client.key").c_str(), SSL_FILETYPE_PEM);
+  });
+  ASSERT_TRUE(client.shake_hands(*server));
+  PeerInfo peer;
+  client.broker->describe(peer);
+  ASSERT_NE(peer.proof.certificate, nullptr);
+  TlsServerSettings settings = server_files();
+  settings.client_ca = file("ca.pem");
+  EXPECT_TRUE(load(settings)->still_counts(peer.proof));
+  settings.client_ca = file("other-ca.pem");
+  EXPECT_FALSE(load(settings)->still_counts(peer.proof));
+  testing::write_text(file("both-ca.pem"), testing::read_text(file("other-ca.pem")) + testing::read_text(file("ca.pem")));
+  settings.client_ca = file("both-ca.pem");
+  EXPECT_TRUE(load(settings)->still_counts(peer.proof)) << "one more is trusted";
+}
+
 TEST(TicketKeysTest, TheOneBeforeStillOpensAndTheOneBeforeThatDoesNot) {
   std::int64_t now = 1000;
   TicketKeys keys([&] { return now; });

@@ -26,11 +26,11 @@ TEST_F(AuthorMemoryTest, TellsCopiesOnEachTopicOfEachAuthor) {
 }
 
 TEST_F(AuthorMemoryTest, AnAuthorOfManyTopicsForgetsItsOwnPastAlone) {
-  for (std::uint64_t topic = 0; topic < 10; ++topic) EXPECT_EQ(judge(1, topic, 5), Replay::fresh);
+  for (std::uint64_t topic = 0; topic < 16; ++topic) EXPECT_EQ(judge(1, topic, 5), Replay::fresh);
   for (std::uint64_t topic = 0; topic < 1000; ++topic) EXPECT_EQ(judge(2, topic, 100 + topic), Replay::fresh);
-  for (std::uint64_t topic = 0; topic < 10; ++topic) EXPECT_EQ(judge(1, topic, 5), Replay::repeat) << topic;
+  for (std::uint64_t topic = 0; topic < 16; ++topic) EXPECT_EQ(judge(1, topic, 5), Replay::repeat) << topic;
   for (std::uint64_t topic = 0; topic < 1000; ++topic) EXPECT_NE(judge(2, topic, 100 + topic), Replay::fresh) << topic;
-  EXPECT_LE(memory.size(), 26U);
+  EXPECT_LE(memory.size(), 32U);
 }
 
 TEST_F(AuthorMemoryTest, ATopicThatComesBackBringsNothingBackThatWasSeenOnIt) {
@@ -39,6 +39,13 @@ TEST_F(AuthorMemoryTest, ATopicThatComesBackBringsNothingBackThatWasSeenOnIt) {
   EXPECT_EQ(judge(1, 0, 130), Replay::fresh);
   for (std::uint64_t number = 1; number <= 20; ++number) EXPECT_NE(judge(1, 0, number), Replay::fresh) << number;
   EXPECT_EQ(judge(1, 0, 129), Replay::fresh) << "a little late";
+}
+
+TEST_F(AuthorMemoryTest, WhatIsOlderThanWhatWasLetGoTakesNoPlace) {
+  for (std::uint64_t topic = 0; topic <= 16; ++topic) EXPECT_EQ(judge(1, topic, 100 + topic), Replay::fresh);
+  const std::size_t before = memory.size();
+  for (std::uint64_t topic = 1000; topic < 1100; ++topic) EXPECT_EQ(judge(1, topic, 99), Replay::stale);
+  EXPECT_EQ(memory.size(), before);
 }
 
 TEST_F(AuthorMemoryTest, WhenThereAreTooManyInAllTheFullestAuthorMakesRoom) {

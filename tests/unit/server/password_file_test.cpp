@@ -139,6 +139,29 @@ TEST_F(PasswordFileTest, WhatWasVerifiedLatelyIsQuickUntilTheFileChanges) {
   EXPECT_FALSE(is_quick("boiler-8", "new"));
 }
 
+TEST_F(PasswordFileTest, TellsWhoseRecordHasChanged) {
+  EXPECT_EQ(file.changes_of("boiler-7"), 0U);
+  set("boiler-7", "secret");
+  set("boiler-8", "secret");
+  enroll("boiler-7", Kind::device);
+  EXPECT_EQ(file.changes_of("boiler-7"), 0U) << "there was none before";
+  EXPECT_EQ(login("boiler-7", "secret"), "boiler-7");
+  ASSERT_NE(read_passwords(path).value().at("boiler-7").cost.p, quick.p) << "it was hashed anew";
+  EXPECT_EQ(file.changes_of("boiler-7"), 0U) << "the password is the same";
+  EXPECT_EQ(file.changes(), 0U);
+  set("boiler-7", "new");
+  EXPECT_EQ(file.changes_of("boiler-7"), 1U);
+  EXPECT_EQ(file.changes_of("boiler-8"), 0U);
+  std::filesystem::rename(path, folder / "away");
+  EXPECT_EQ(file.changes(), 1U) << "what cannot be read has changed nothing";
+  std::filesystem::rename(folder / "away", path);
+  ASSERT_TRUE(remove_password(path, "boiler-8").value());
+  EXPECT_EQ(file.changes_of("boiler-8"), 1U);
+  set("boiler-8", "secret");
+  EXPECT_EQ(file.changes_of("boiler-8"), 1U);
+  EXPECT_EQ(file.changes(), 2U);
+}
+
 TEST_F(PasswordFileTest, IsReadAsContainersMountIt) {
   set("boiler-7", "secret");
   for (const unsigned mode : {0440U, 0444U, 0400U, 0640U}) {

@@ -137,6 +137,20 @@ TEST_P(StoredBrokerTest, AWillIsPublishedAlsoIfItsClientIsBackAtOnce) {
   EXPECT_EQ(payloads(watcher), "device is gone ");
 }
 
+TEST_P(StoredBrokerTest, ASessionEndsInTimeHoweverOftenTheBrokerIsKilled) {
+  watch();
+  connect_with_will("device", 3, 60);
+  broker.crash();
+  for (int kill = 0; kill < 3; ++kill) {
+    broker.advance(1000);
+    broker.crash();
+  }
+  auto& watcher = watch();
+  broker.advance(1000);
+  EXPECT_EQ(payloads(watcher), "device is gone ") << "the end of its session is the last moment for its Will";
+  EXPECT_FALSE(broker.connect("device", mqtt::Version::v5, false).session_present);
+}
+
 // -- histories by chance
 //
 // A publisher that sends again what was not acknowledged, two readers that come, go and are taken over, and devices with Wills.
