@@ -25,25 +25,43 @@ Refusal refusal_of(const Error& error) {
   }
 }
 
+bool counts_as_failure(Refusal kind) {
+  return kind == Refusal::verification_failed || kind == Refusal::container_malformed || kind == Refusal::author_not_listed ||
+         kind == Refusal::author_revoked || kind == Refusal::replay;
+}
+
 }  // namespace
 
-Core::Core(std::size_t index_, std::size_t count_, Settings settings_, Ports ports_, std::shared_ptr<const Policy> policy,
+Core::Core(std::size_t index_, std::size_t count, Settings settings_, Ports ports_, std::shared_ptr<const Policy> policy,
            std::shared_ptr<const Directory> directory)
     : index(index_),
-      count(count_),
       settings(settings_),
       ports(std::move(ports_)),
       access(ports.schemes, std::move(policy), std::move(directory)),
-      retained(settings.maximum_retained, settings.maximum_retained_bytes, ports.budget) {}
+      memory(settings, ports.budget, count),
+      tree(ports.interest, ports.budget, count),
+      retained(settings.maximum_retained, settings.maximum_retained_bytes, ports.budget),
+      durability(settings, index, count, ports.replays, ports.lasting_subscriptions, *this),
+      grants({index, count, settings, ports.schemes, access, admission, memory, kinds, tree, groups, keyed, durability, flow,
+              counters, steps_, *this}),
+      router({index, count, settings, ports.schemes, access, entitlement, tree, groups, retained, session_table, deliveries,
+              keyed, encoder, durability, flow, counters, steps_, ports.interest, ports.budget}),
+      restoring({index, count, settings, kinds, memory, tree, retained, durability, session_table, grants, router, counters,
+                 ports.budget}),
+      of_connections_{index,  count,      settings,         ports.schemes,   ports.random,    memory,
+                      flow,   login_flow, session_table,    background_jobs, scheme_requests, publishing,
+                      grants, deliveries, acknowledgements, durability,      effects,         counters,
+                      steps_, *this,      ports.budget} {}
 
 ConnectionId Core::open(Peer peer, Now now) {
-  Link& link = connections_.open([&](ConnectionId id) { return std::make_unique<Link>(*this, id, std::move(peer), now); });
+  Link& link = connections_.open(
+      [&](ConnectionId id) { return std::make_unique<ClientConnection>(of_connections_, id, std::move(peer), now); });
   account(link);
   ++counters.connections;
   return link.id;
 }
 
-void Core::receive(Link& link, Bytes bytes, Now now) {
+void Core::receive(ClientConnection& link, Bytes bytes, Now now) {
   if (link.ended) return;
   link.now = now;
   flow.begin_turn(steps());
@@ -51,22 +69,23 @@ void Core::receive(Link& link, Bytes bytes, Now now) {
   link.bytes_in += bytes.size();
   auto received = link.connection.receive(bytes, link, now);
   if (!received && !link.ended) abort(link, received.error());
-  if (!link.moving.empty()) {
-    const Secret connect(std::exchange(link.moving, {}));
-    const Buffer behind = link.connection.take_unread();
-    Move move{link.id, link.moving_to, link.peer, {}};
-    move.unread.reserve(connect.size() + behind.size());  // what grows leaves a copy, and there may be a password in it
-    append(move.unread, connect.reveal());
-    append(move.unread, behind);
-    counters.bytes_received -= move.unread.size();  // they are received once more, there
-    --counters.packets.received[static_cast<std::size_t>(mqtt::PacketType::connect)];
-    effects.moves.push_back(std::move(move));
-    --counters.connections;
-    connections_.close(effects.moves.back().connection);
-    return;
-  }
+  if (!link.moving.empty()) return move(link);
   look_after(link);
-  if (link.connection.unwritten() > 0) tell_writable(link);
+  if (link.connection.unwritten() > 0) link.tell_writable();
+}
+
+void Core::move(Link& link) {
+  const Secret connect(std::exchange(link.moving, {}));
+  const Buffer behind = link.connection.take_unread();
+  Move move{link.id, link.moving_to, link.peer, {}};
+  move.unread.reserve(connect.size() + behind.size());  // what grows leaves a copy, and there may be a password in it
+  append(move.unread, connect.reveal());
+  append(move.unread, behind);
+  counters.bytes_received -= move.unread.size();  // they are received once more, there
+  --counters.packets.received[static_cast<std::size_t>(mqtt::PacketType::connect)];
+  effects.moves.push_back(std::move(move));
+  --counters.connections;
+  connections_.close(effects.moves.back().connection);
 }
 
 void Core::finish(const Job::Name& job, Now now) {
@@ -76,7 +95,7 @@ void Core::finish(const Job::Name& job, Now now) {
   } else {
     login_flow.over(job);
   }
-  Link* link = find(job.connection);
+  ClientConnection* link = find(job.connection);
   if (link == nullptr || link->ended) return;
   bool is_awaited = job.kind == Job::Kind::login ? login_flow.is_pending(link->id) : background_jobs.is_waiting(link->id);
   if (!is_awaited) return;
@@ -87,7 +106,7 @@ void Core::finish(const Job::Name& job, Now now) {
     gone_on = link->connection.release(*link, now);
   if (!gone_on && !link->ended) abort(*link, gone_on.error());
   look_after(*link);
-  if (link->connection.unwritten() > 0) tell_writable(*link);
+  if (link->connection.unwritten() > 0) link->tell_writable();
 }
 
 void Core::gone(Link& link, Now now) {
@@ -95,17 +114,34 @@ void Core::gone(Link& link, Now now) {
   connections_.close(ConnectionId(link.id));
 }
 
-void Core::tell_writable(Link& link) {
-  if (link.writable_told) return;
-  link.writable_told = true;
-  effects.writable.push_back(link.id);
-}
-
 void Core::abort(Link& link, const Error& error) {
-  refuse(link, {refusal_of(error), static_cast<mqtt::Reason>(error.code), error.what}, link.now);
+  refuse(link, {refusal_of(error), static_cast<mqtt::Reason>(error.code), error.what}, link.now, true);
   if (link.ended) return;
   link.connection.abort(error);
-  tell_writable(link);
+  link.tell_writable();
+  end(link, Ending::error, true, link.now);
+}
+
+void Core::refuse(Link& link, const Refused& why, Now now, bool may_disconnect) {
+  ports.journal.refused(why.kind, link.label(), why.cause, now);
+  if (link.ended || !may_disconnect || !counts_as_failure(why.kind)) return;
+  if (now.steady - link.failures_since > 60'000) {
+    link.failures_since = now.steady;
+    link.failures = 0;
+  }
+  if (++link.failures < settings.failures_until_disconnect) return;
+  ports.journal.refused(Refusal::too_many_failures, link.label(), "disconnected", now);
+  link.connection.disconnect(mqtt::Reason::not_authorized);
+  link.tell_writable();
+  end(link, Ending::refused_too_often, true, now);
+}
+
+/// Somebody changes what it says, or it is somebody else. It counts like a failed login by the publication that has such keys.
+void Core::part(Link& link, const Error& error) {
+  refuse(link, {Refusal::verification_failed, mqtt::Reason::unspecified_error, error.what}, link.now, false);
+  LoginTry(ports.gate, LoginGate::Tested::held_off, link.identity, link.peer.address, link.now).is(LoginGate::Outcome::failed);
+  link.connection.disconnect(mqtt::Reason::unspecified_error, link.relay()->farewell());
+  link.tell_writable();
   end(link, Ending::error, true, link.now);
 }
 
@@ -126,12 +162,12 @@ void Core::end(Link& link, Ending ending, bool with_will, Now now) {
 
 void Core::tick(Now now) {
   last_tick = now.steady;
-  connections_.for_each([&](Link& link) { tick(link, now); });
+  connections_.for_each([&](ClientConnection& link) { tick(link, now); });
   session_table.tick(now);
   counters.retained_bytes = retained.tick(now.steady, [&](const Message& message) { durability.erased(message); });
 }
 
-void Core::tick(Link& link, Now now) {
+void Core::tick(ClientConnection& link, Now now) {
   link.now = now;
   if (has_run_out(link, now) || has_lasted(link, now)) return;
   if (!flow.is_heard(link.flow)) link.connection.excuse(now);
@@ -159,13 +195,13 @@ bool Core::has_lasted(Link& link, Now now) {
   if (!is_due || link.session == nullptr || link.flow.waits_for_work() || link.flow.is_slowed()) return false;
   if (!link.connection.outbox().empty() || link.session->outgoing.size() != 0) return false;
   link.connection.disconnect(mqtt::Reason::maximum_connect_time);
-  tell_writable(link);
+  link.tell_writable();
   end(link, Ending::lasted, true, now);
   return true;
 }
 
 void Core::look_at_proofs(Now now) {
-  connections_.for_each([&](Link& link) {
+  connections_.for_each([&](ClientConnection& link) {
     if (link.peer.still_proved != nullptr && !link.peer.still_proved())
       end_unproved(link, "its certificate or key is no longer taken", now);
     else if (link.has_former_password())
@@ -175,7 +211,7 @@ void Core::look_at_proofs(Now now) {
 
 /// Who is not active any more ends by the order about it, which tells how much that was.
 void Core::look_at_logins(Now now) {
-  connections_.for_each([&](Link& link) {
+  connections_.for_each([&](ClientConnection& link) {
     if (link.session == nullptr || link.identity.empty()) return;
     const Identity* listed = access.directory().find(link.identity);
     if (listed != nullptr && listed->status == Status::active && !link.still_proves())
@@ -187,18 +223,32 @@ void Core::end_unproved(Link& link, const char* why, Now now) {
   link.now = now;
   ports.journal.refused(Refusal::login_refused, link.label(), why, now);
   link.connection.disconnect(mqtt::Reason::administrative_action);
-  tell_writable(link);
+  link.tell_writable();
   end(link, Ending::revoked, false, now);
+}
+
+void Core::go_on(Now now) {
+  flow.resume_next(now);
+  if (!deliveries.has_in_line()) return;
+  Session* session = session_table.find(deliveries.take_from_line());
+  if (session == nullptr) return;
+  session->is_in_line = false;
+  Link* link = session->link;
+  if (link == nullptr) return;  // it goes on when its client is back
+  link->now = now;
+  deliveries.pump(*session, now);
+  if (!link->ended) look_after(*link);
 }
 
 void Core::shut_down(Now now) {
   durability.shut_down();
   connections_.for_each([&](Link& link) {
-    if (link.session != nullptr && link.session->will) publish(std::exchange(link.session->will, std::nullopt)->message, now);
+    if (link.session != nullptr && link.session->will)
+      publish_will(std::exchange(link.session->will, std::nullopt)->message, now);
   });
   connections_.for_each([&](Link& link) {
     link.connection.disconnect(mqtt::Reason::server_shutting_down);
-    tell_writable(link);
+    link.tell_writable();
     end(link, Ending::shut_down, false, now);
   });
 }
@@ -233,12 +283,12 @@ void Core::make_room(ConnectionId connection, Now now) {
 void Core::end_connection(Session& session, mqtt::Reason reason, Ending ending, bool with_will, Now now) {
   Link& link = *session.link;
   link.connection.disconnect(reason);
-  tell_writable(link);
+  link.tell_writable();
   end(link, ending, with_will, now);
 }
 
 void Core::lose(Number number, Now now) {
-  if (Session* session = find(number))
+  if (Session* session = session_table.find(number))
     session_table.end(*session, mqtt::Reason::implementation_specific_error, Ending::error, true, now);
 }
 
@@ -264,8 +314,11 @@ void Core::send_frame(ConnectionId connection, std::string_view topic, Bytes pay
   Link* link = find(connection);
   if (link == nullptr || link->ended || link->keyed.inbox(topic) == nullptr) return;
   if (link->connection.outbox().size() >= memory.outbox_limit()) return;
-  if (!link->writer.write_frame(topic, payload, link->now)) return drop(Drop::cannot_seal);
-  tell_writable(*link);
+  if (!link->writer.write_frame(topic, payload, link->now)) {
+    ++counters.dropped[static_cast<std::size_t>(Drop::cannot_seal)];
+    return;
+  }
+  link->tell_writable();
 }
 
 // -- limits --------------------------------------------------------------------------------------------------------------------
@@ -292,14 +345,23 @@ void Core::look_after(Link& link) {
 void Core::end_if_stalled(Link& link, Now now) {
   look_after(link);
   if (link.ended || !flow.is_stalled(link.flow, now)) return;
-  refuse(link, {Refusal::slow_consumer, mqtt::Reason::quota_exceeded, "it does not take what it asked for"}, now);
+  refuse(link, {Refusal::slow_consumer, mqtt::Reason::quota_exceeded, "it does not take what it asked for"}, now, true);
   link.connection.discard_unwritten();  // a goodbye would stand behind all that it does not read
   end(link, Ending::error, true, now);
 }
 
 void Core::take_turns(Link& link) {
-  step(FlowControl::steps_of_a_packet);
+  steps_.add(FlowControl::steps_of_a_packet);
   if (!link.ended) flow.take_turns(link.flow, steps());
+}
+
+void Core::send_deferred(DeferredAck& ack, Now now) {
+  Link* link = find(ack.connection);
+  if (link == nullptr || link->ended) return;
+  link->waiting_acks.remove(ack.type);
+  link->now = now;
+  acknowledgements.send(*link, ack);
+  if (link->flow.owes_reading() && !link->ended) look_after(*link);
 }
 
 ConnectionFlow* Core::flow_of(ConnectionId connection) {
@@ -308,187 +370,13 @@ ConnectionFlow* Core::flow_of(ConnectionId connection) {
 }
 
 void Core::resume(ConnectionId connection, Now now) {
-  Link& link = *find(connection);
+  ClientConnection& link = *find(connection);
   link.now = now;
   flow.begin_turn(steps());
   if (!link.flow.is_held_back())
     if (auto released = link.connection.release(link, now); !released && !link.ended) abort(link, released.error());
   look_after(link);
-  if (link.connection.unwritten() > 0) tell_writable(link);
-}
-
-// -- Shard: the face of Core
-// -----------------------------------------------------------------------------------------------------
-
-Shard::Shard(std::size_t index, std::size_t count, Settings settings, Ports ports, std::shared_ptr<const Policy> policy,
-             std::shared_ptr<const Directory> directory)
-    : core_(std::make_unique<Core>(index, count, settings, std::move(ports), std::move(policy), std::move(directory))) {}
-Shard::~Shard() = default;
-
-ConnectionId Shard::open(Peer peer, Now now) {
-  return core_->open(std::move(peer), now);
-}
-
-void Shard::receive(ConnectionId connection, Bytes bytes, Now now) {
-  if (Link* link = core_->find(connection)) core_->receive(*link, bytes, now);
-}
-
-void Shard::gone(ConnectionId connection, Now now) {
-  if (Link* link = core_->find(connection)) core_->gone(*link, now);
-}
-
-void Shard::finish(const Job::Name& job, Now now) {
-  core_->finish(job, now);
-}
-
-mqtt::Outbox* Shard::outbox(ConnectionId connection, std::size_t unsent) {
-  Link* link = core_->find(connection);
-  if (link == nullptr) return nullptr;
-  link->writable_told = false;
-  link->unsent = unsent;
-  return &link->connection.to_wire();
-}
-
-bool Shard::has_session(ConnectionId connection) {
-  const Link* link = core_->find(connection);
-  return link != nullptr && link->session != nullptr;
-}
-
-void Shard::drained(ConnectionId connection, Now now, std::size_t written) {
-  core_->counters.bytes_sent += written;
-  Link* link = core_->find(connection);
-  if (link == nullptr) return;
-  link->flow.has_taken();
-  link->bytes_out += written;
-  if (link->session != nullptr) core_->pump(*link->session, now);
-  core_->look_after(*link);
-}
-
-bool Shard::has_much_to_hand_over() const {
-  return core_->flow.has_much_to_hand_over();
-}
-void Shard::handed_over(HeldBack held_back, Now now) {
-  core_->flow.handed_over(held_back, now);
-}
-void Shard::lost(std::size_t messages) {
-  core_->count_lost(messages);
-}
-bool Shard::is_heard(ConnectionId connection) const {
-  const Link* link = core_->find(connection);
-  return link == nullptr || core_->flow.is_heard(link->flow);
-}
-
-void Shard::take_in(std::span<const Parcel> parcels, Now now) {
-  for (const auto& parcel : parcels) core_->take_in(parcel, now);
-}
-
-std::optional<Batch> Shard::take_changes(Now now) {
-  return core_->durability.take_changes(now);
-}
-bool Shard::has_changes() const {
-  return core_->durability.has_changes();
-}
-bool Shard::has_urgent_changes() const {
-  return core_->durability.has_urgent_changes();
-}
-std::size_t Shard::count_changes() const {
-  return core_->durability.count_changes();
-}
-void Shard::stored(std::uint64_t batch, Now now) {
-  core_->durability.stored(batch, now);
-}
-void Shard::lose(Number session, Now now) {
-  core_->lose(session, now);
-}
-std::size_t Shard::restore(const Restored& restored, Now now) {
-  return core_->restore(restored, now);
-}
-void Shard::restore_transits(const Restored& restored, Now now) {
-  core_->restore_transits(restored, now);
-}
-
-void Shard::tick(Now now) {
-  core_->tick(now);
-}
-bool Shard::has_work() const {
-  return core_->has_work();
-}
-void Shard::go_on(Now now) {
-  core_->go_on(now);
-}
-std::uint64_t Shard::next_deadline() const {
-  return core_->last_tick + 1000;
-}
-void Shard::publish_own(std::string_view topic, std::string_view payload, Now now, bool retain) {
-  core_->publish_own(topic, payload, now, retain);
-}
-void Shard::read_on(Now now) {
-  core_->flow.resume_slowed(now);
-}
-std::uint64_t Shard::next_reading() const {
-  return core_->flow.next_resumption();
-}
-void Shard::set_policy(std::shared_ptr<const Policy> policy, Now) {
-  core_->set_policy(std::move(policy));
-}
-void Shard::look_at_proofs(Now now) {
-  core_->look_at_proofs(now);
-}
-void Shard::set_options(const SchemeOptions& options, Now) {
-  for (const auto& scheme : core_->ports.schemes) scheme->change_options(options);
-}
-void Shard::set_directory(std::shared_ptr<const Directory> directory, Now now) {
-  core_->set_directory(std::move(directory), now);
-}
-RevocationReport Shard::revoke(std::string_view name, Now now) {
-  return core_->revoke(name, now);
-}
-void Shard::shut_down(Now now) {
-  core_->shut_down(now);
-}
-Effects& Shard::effects() {
-  return core_->effects;
-}
-
-std::uint64_t Shard::steps() const {
-  return core_->steps();
-}
-
-const Counters& Shard::counters() const {
-  core_->counters.retained = core_->retained.size();
-  return core_->counters;
-}
-
-std::size_t Shard::shard_of(std::string_view name, std::size_t count, const HashKey& key) {
-  return keyed_hash(key, name) % count;
-}
-
-std::string_view name(Refusal refusal) {
-  constexpr std::string_view names[] = {"malformed packet",     "protocol error",
-                                        "packet too large",     "login refused",
-                                        "topic not allowed",    "container malformed",
-                                        "verification failed",  "author not listed",
-                                        "author revoked",       "replay",
-                                        "subscription refused", "client identifier refused",
-                                        "keep-alive timeout",   "too many failures",
-                                        "limit reached",        "too many connections",
-                                        "connecting too fast",  "memory full",
-                                        "slow consumer"};
-  static_assert(std::size(names) == static_cast<std::size_t>(Refusal::count_));
-  return names[static_cast<std::size_t>(refusal)];
-}
-
-std::string_view name(Drop drop) {
-  constexpr std::string_view names[] = {"queue full", "slow consumer", "expired", "too large", "not entitled", "cannot seal"};
-  static_assert(std::size(names) == static_cast<std::size_t>(Drop::count_));
-  return names[static_cast<std::size_t>(drop)];
-}
-
-std::string_view name(Ending ending) {
-  constexpr std::string_view names[] = {"by client",         "connection lost", "error",     "taken over",
-                                        "refused too often", "revoked",         "shut down", "lasted long enough"};
-  static_assert(std::size(names) == static_cast<std::size_t>(Ending::count_));
-  return names[static_cast<std::size_t>(ending)];
+  if (link.connection.unwritten() > 0) link.tell_writable();
 }
 
 }  // namespace sealmq::broker

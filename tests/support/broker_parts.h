@@ -150,6 +150,55 @@ struct QuietEvents : mqtt::Events {
   Result<> on(const mqtt::Publish&) override { return {}; }
 };
 
+/// What the broker has written since.
+inline std::string take_written(mqtt::Connection& connection) {
+  mqtt::Outbox& outbox = connection.outbox();
+  std::array<iovec, 64> parts{};
+  std::string text;
+  const std::size_t count = outbox.gather(parts);
+  for (std::size_t i = 0; i < count; ++i) text.append(static_cast<const char*>(parts[i].iov_base), parts[i].iov_len);
+  outbox.consume(text.size());
+  return text;
+}
+
+/// A packet of it.
+struct WrittenPacket {
+  mqtt::PacketType type;
+  std::uint8_t flags;
+  std::string body;
+};
+inline std::vector<WrittenPacket> take_packets(mqtt::Connection& connection) {
+  std::vector<WrittenPacket> all;
+  const std::string text = take_written(connection);
+  for (Bytes left = as_bytes(text); !left.empty();) {
+    const auto header = mqtt::decode_header(left, connection.version()).value().value();
+    all.push_back({header.type, header.flags, std::string(as_text(left.subspan(header.size, header.remaining)))});
+    left = left.subspan(header.size + header.remaining);
+  }
+  return all;
+}
+
+/// The same as PUBLISH.
+struct WrittenPublish {
+  std::string topic, payload;
+  std::uint16_t packet_id, alias;
+  bool dup;
+  mqtt::QoS qos = mqtt::QoS::at_most_once;
+  bool retain = false;
+  std::vector<std::uint32_t> identifiers{};
+};
+/// All that has been written, which are PUBLISH packets.
+inline std::vector<WrittenPublish> take_publishes_of(mqtt::Connection& connection) {
+  std::vector<WrittenPublish> all;
+  for (const WrittenPacket& written : take_packets(connection)) {
+    const auto packet = mqtt::decode_publish(written.flags, as_bytes(written.body), connection.version()).value();
+    all.push_back({std::string(packet.topic), std::string(as_text(packet.payload)), packet.packet_id,
+                   packet.properties.topic_alias.value_or(0), packet.dup, packet.qos, packet.retain,
+                   packet.properties.subscription_identifiers});
+  }
+  return all;
+}
+
 /// The broker's end of a connection whose client has had its CONNACK.
 struct OpenConnection {
   explicit OpenConnection(std::uint32_t most_bytes = 0, mqtt::Version version = mqtt::Version::v5)
@@ -163,34 +212,9 @@ struct OpenConnection {
     take();
   }
   /// What it has written since.
-  std::string take() {
-    mqtt::Outbox& outbox = connection.outbox();
-    std::array<iovec, 64> parts{};
-    std::string text;
-    const std::size_t count = outbox.gather(parts);
-    for (std::size_t i = 0; i < count; ++i) text.append(static_cast<const char*>(parts[i].iov_base), parts[i].iov_len);
-    outbox.consume(text.size());
-    return text;
-  }
+  std::string take() { return take_written(connection); }
   /// The same as PUBLISH, which has to be whole.
-  struct Written {
-    std::string topic, payload;
-    std::uint16_t packet_id, alias;
-    bool dup;
-  };
-  std::vector<Written> take_publishes() {
-    std::vector<Written> all;
-    const std::string text = take();
-    for (Bytes left = as_bytes(text); !left.empty();) {
-      const auto header = mqtt::decode_header(left, connection.version()).value().value();
-      const Bytes body = left.subspan(header.size, header.remaining);
-      const auto packet = mqtt::decode_publish(header.flags, body, connection.version()).value();
-      all.push_back({std::string(packet.topic), std::string(as_text(packet.payload)), packet.packet_id,
-                     packet.properties.topic_alias.value_or(0), packet.dup});
-      left = left.subspan(header.size + header.remaining);
-    }
-    return all;
-  }
+  std::vector<WrittenPublish> take_publishes() { return take_publishes_of(connection); }
 
   Now now{1'000'000, 1'800'000'000'000};
   QuietEvents events;

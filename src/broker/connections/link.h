@@ -1,4 +1,5 @@
-// Link: one client's connection to a shard: what each packet of a client means (MQTT 5 section 3, server side).
+// Link: what the parts of a shard know of a client that is there: its connection, who it is, what it has asked for. Decides
+// nothing; what its packets mean is said by ClientConnection. One thread.
 #pragma once
 
 #include <string>
@@ -10,43 +11,38 @@
 #include "broker/limits/connection_flow.h"
 #include "broker/policy/admission.h"
 #include "broker/routing/subscription_grants.h"
-#include "broker/schemes/background_jobs.h"
 #include "broker/schemes/keyed_subscriptions.h"
-#include "broker/schemes/turns.h"
 #include "broker/sessions/session.h"
 #include "broker/shard.h"
 #include "mqtt/connection.h"
 
 namespace sealmq::broker {
 
-class Core;
-
-class Link final : public mqtt::Events {
+class Link {
  public:
-  Link(Core& core, ConnectionId id, Peer peer, Now now);
+  /// `effects` is told when something is to be written. It and the settings outlive the link; `budget` may be null.
+  Link(ConnectionId id_, Peer peer_, const Settings& settings, Budget* budget, Effects& effects, Now now_)
+      : connection(mqtt::Role::server, settings.limits, now_),
+        writer(connection, budget),
+        id(id_),
+        peer(std::move(peer_)),
+        keyed(id),
+        now(now_),
+        flow(id, connection, settings, peer.is_own, now_),
+        charge(budget),
+        effects_(effects) {
+    if (peer.lasts != 0) ends = now_.steady + peer.lasts;
+  }
+  Link(const Link&) = delete;
+  Link& operator=(const Link&) = delete;
 
-  using mqtt::Events::on;
-
-  Result<> on(const mqtt::Connect& packet, Bytes raw) override;
-  Result<> on(const mqtt::Publish& packet) override;
-  Result<> on(const mqtt::Puback& packet) override;
-  Result<> on(const mqtt::Pubrec& packet) override;
-  Result<> on(const mqtt::Pubrel& packet) override;
-  Result<> on(const mqtt::Pubcomp& packet) override;
-  Result<> on(const mqtt::Subscribe& packet) override;
-  Result<> on(const mqtt::Unsubscribe& packet) override;
-  Result<> on(const mqtt::Disconnect& packet) override;
-  Result<> on(const mqtt::Auth& packet) override;
-  /// The login's present step is done.
-  Result<> go_on_with_login();
-  /// So is what the message waited for.
-  Result<> go_on_with_message();
-
+  /// Something stands in its outbox.
+  void tell_writable() {
+    if (std::exchange(writable_told, true)) return;
+    effects_.writable.push_back(id);
+  }
   /// The guard's part in acknowledgements; null: it has none.
   KeyRelay* relay() const { return writer.guard() != nullptr ? writer.guard()->relay() : nullptr; }
-  /// Whether the list, as it is now, still lets in who came so; learns what that proves now.
-  bool still_proves();
-  bool has_former_password() const;
   bool is_v5() const { return connection.version() == mqtt::Version::v5; }
   /// For the log: the identifier, or the address before there is one.
   std::string_view label() const { return session != nullptr ? std::string_view(session->client_id) : peer.address; }
@@ -97,33 +93,7 @@ class Link final : public mqtt::Events {
   Charge charge;
 
  private:
-  friend class Core;  // for part()
-  Result<> part(const Error& error);
-  OrRefused<SubscriptionGrants::Granted> subscribe(const mqtt::SubscribeEntry& entry, const mqtt::Properties& asked);
-  /// What one packet asks for is work of a bounded size.
-  Result<> check_amount(std::size_t filters, const mqtt::Properties& asked) const;
-  /// The message that is acknowledged. Null: none has this identifier. Error: it waits for something else.
-  Result<mqtt::Outgoing<Delivery>*> acknowledged(std::uint16_t packet_id, mqtt::Awaiting by, mqtt::Awaiting or_by);
-  Result<> take(const mqtt::Publish& packet, BackgroundJobs::Finished* finished);
-  Result<> answer(const mqtt::Publish& packet, mqtt::Reason reason, bool relies);
-  void acknowledge(mqtt::PacketType type, std::uint16_t packet_id, mqtt::Reason reason, bool relies);
-  template <class Answer>
-  void promise(mqtt::PacketType type, const Answer& answer, bool relies);
-  // entering.cpp
-  Result<> begin(const mqtt::Connect& packet, Bytes raw);
-  Result<> go_on(std::optional<LoginFlow::Decided> decided);
-  Result<> come_in(const mqtt::Connect& packet, LoginFlow::Decided decided);
-  /// How it logged in.
-  struct Proof {
-    mqtt::Properties properties{};  ///< for CONNACK
-    Hop hop = Hop::none;
-    LoggedIn who{};
-  };
-  Result<> enter(const mqtt::Connect& packet, Proof proof);
-  Result<> protect(Proof proof);
-  Result<> admit(const mqtt::Publish& packet);
-
-  Core& core_;
+  Effects& effects_;
 };
 
 }  // namespace sealmq::broker

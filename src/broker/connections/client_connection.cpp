@@ -1,10 +1,9 @@
-#include "broker/connections/link.h"
+#include "broker/connections/client_connection.h"
 
 #include <algorithm>
 
 #include "base/text.h"
 #include "base/try.h"
-#include "broker/core.h"
 #include "mqtt/topic.h"
 
 namespace sealmq::broker {
@@ -30,26 +29,17 @@ bool is_client_id(std::string_view id) {
 
 }  // namespace
 
-Link::Link(Core& core, ConnectionId id_, Peer peer_, Now now_)
-    : connection(mqtt::Role::server, core.settings.limits, now_),
-      writer(connection, core.ports.budget),
-      id(id_),
-      peer(std::move(peer_)),
-      keyed(id),
-      now(now_),
-      flow(id, connection, core.settings, peer.is_own, now_),
-      charge(core.ports.budget),
-      core_(core) {
-  connection.count_into(core.counters.packets);
-  if (peer.lasts != 0) ends = now_.steady + peer.lasts;
+ClientConnection::ClientConnection(const Neighbours& neighbours, ConnectionId id_, Peer peer_, Now now_)
+    : Link(id_, std::move(peer_), neighbours.settings, neighbours.budget, neighbours.effects, now_), its_(neighbours) {
+  connection.count_into(its_.counters.packets);
 }
 
-Result<> Link::on(const mqtt::Connect& packet, Bytes raw) {
+Result<> ClientConnection::on(const mqtt::Connect& packet, Bytes raw) {
   if (!is_client_id(packet.client_id) || (packet.client_id.starts_with(own_names) && !peer.is_own))
     return violation("client identifier not allowed", Reason::client_identifier_not_valid);
   if (!packet.client_id.empty()) {
-    std::size_t owner = core_.owner_of(packet.client_id);
-    if (owner != core_.index) {
+    std::size_t owner = Shard::shard_of(packet.client_id, its_.shards, its_.settings.shard_key);
+    if (owner != its_.shard) {
       connection.hold();
       moving = to_buffer(raw);
       moving_to = owner;
@@ -59,39 +49,40 @@ Result<> Link::on(const mqtt::Connect& packet, Bytes raw) {
   return begin(packet, raw);
 }
 
-void Link::acknowledge(mqtt::PacketType type, std::uint16_t packet_id, Reason reason, bool relies) {
+void ClientConnection::acknowledge(mqtt::PacketType type, std::uint16_t packet_id, Reason reason, bool relies) {
   // MQTT 3 has no word for a refusal: the message is acknowledged and gone.
-  core_.promise(*this, {.type = type, .packet_id = packet_id, .reason = is_v5() ? reason : Reason::success}, relies);
+  its_.acknowledgements.promise(*this, {.type = type, .packet_id = packet_id, .reason = is_v5() ? reason : Reason::success},
+                                relies);
 }
 
 template <class Answer>
-void Link::promise(PacketType type, const Answer& answer, bool relies) {
+void ClientConnection::promise(PacketType type, const Answer& answer, bool relies) {
   DeferredAck ack{.type = type, .packet_id = answer.packet_id};
   mqtt::encode(answer, connection.version(), ack.encoded);
-  core_.promise(*this, std::move(ack), relies);
+  its_.acknowledgements.promise(*this, std::move(ack), relies);
 }
 
-Result<> Link::on(const mqtt::Publish& packet) {
+Result<> ClientConnection::on(const mqtt::Publish& packet) {
   if (packet.qos == QoS::exactly_once && session->incoming.contains(packet.packet_id)) {
     acknowledge(PacketType::pubrec, packet.packet_id, Reason::success, true);  // the same message again [MQTT-4.3.3-10]
     connection.answered();                                                     // it was counted when it came first
     return {};
   }
   constexpr std::size_t few = 64;  // QoS 2 messages between PUBLISH and PUBREL, which MQTT 3 does not bound
-  if (packet.qos == QoS::exactly_once && session->incoming.size() >= few && !core_.memory.has_room_to_wait())
+  if (packet.qos == QoS::exactly_once && session->incoming.size() >= few && !its_.memory.has_room_to_wait())
     return violation("too many messages without PUBREL while memory is short", Reason::quota_exceeded);
-  core_.flow.count_against_rate(flow, packet.topic.size() + packet.payload.size() + text_size(packet.properties), now);
-  core_.flow.wait_for_others(flow, packet.qos != QoS::at_most_once || packet.retain);
+  its_.flow.count_against_rate(flow, packet.topic.size() + packet.payload.size() + text_size(packet.properties), now);
+  its_.flow.wait_for_others(flow, packet.qos != QoS::at_most_once || packet.retain);
   PayloadGuard* const guard = writer.guard();
   if (guard == nullptr) return admit(packet);
   if (relay() != nullptr && packet.qos != QoS::exactly_once)
     return violation("all messages of this login have QoS 2", Reason::qos_not_supported);
   auto opened = guard->open(packet.topic, packet.payload);
-  if (!opened && relay() != nullptr) return part(opened.error());
+  if (!opened && relay() != nullptr) return part_with(opened.error());
   if (!opened && guard->must_end()) return violation("too many payloads of its connection did not open", Reason::not_authorized);
   if (!opened) {
     const Refused why = not_verified(opened.error()).value();
-    core_.refuse(*this, why, now);
+    its_.owner.refuse(*this, why, now, true);
     return answer(packet, why.reason, false);
   }
   if (opened->repeat) return answer(packet, Reason::success, true);  // sent again on the same connection
@@ -100,31 +91,31 @@ Result<> Link::on(const mqtt::Publish& packet) {
   return admit(plain);
 }
 
-Result<> Link::admit(const mqtt::Publish& packet) {
-  if (core_.scheme_requests.begin_work({id, place(), peer.address}, packet, connection.version(), now)) {
+Result<> ClientConnection::admit(const mqtt::Publish& packet) {
+  if (its_.scheme_requests.begin_work({id, place(), peer.address}, packet, connection.version(), now)) {
     flow.wait_for_work();
     return {};
   }
   return take(packet, nullptr);
 }
 
-Result<> Link::go_on_with_message() {
-  auto finished = core_.background_jobs.take(id);
+Result<> ClientConnection::go_on_with_message() {
+  auto finished = its_.background_jobs.take(id);
   flow.end_waiting_for_work();
   auto header = TRY(mqtt::decode_header(finished.packet, connection.version()));
   auto packet = TRY(mqtt::decode_publish(header->flags, Bytes(finished.packet).subspan(header->size), connection.version()));
   if (finished.done) return take(packet, &finished);
-  core_.refuse(*this, {Refusal::limit_reached, Reason::quota_exceeded, "too many messages are being worked on"}, now);
+  its_.owner.refuse(*this, {Refusal::limit_reached, Reason::quota_exceeded, "too many messages are being worked on"}, now, true);
   return answer(packet, Reason::quota_exceeded, false);
 }
 
-Result<> Link::take(const mqtt::Publish& packet, BackgroundJobs::Finished* finished) {
-  auto [reason, relies] = core_.accept(*this, packet, finished, now);
-  core_.take_turns(*this);
+Result<> ClientConnection::take(const mqtt::Publish& packet, BackgroundJobs::Finished* finished) {
+  auto [reason, relies] = its_.publishing.accept(*this, packet, finished, now);
+  its_.owner.take_turns(*this);
   return answer(packet, reason, relies);
 }
 
-Result<> Link::answer(const mqtt::Publish& packet, Reason reason, bool relies) {
+Result<> ClientConnection::answer(const mqtt::Publish& packet, Reason reason, bool relies) {
   if (ended) return {};
   if (packet.qos == QoS::at_least_once) {
     acknowledge(PacketType::puback, packet.packet_id, reason, relies);
@@ -134,7 +125,7 @@ Result<> Link::answer(const mqtt::Publish& packet, Reason reason, bool relies) {
     } else {
       session->incoming.receive(packet.packet_id);
       if (session->lasts()) {
-        core_.durability.change(IncomingSaved{session->number, packet.packet_id});
+        its_.durability.change(IncomingSaved{session->number, packet.packet_id});
         relies = true;
       }
     }
@@ -143,11 +134,11 @@ Result<> Link::answer(const mqtt::Publish& packet, Reason reason, bool relies) {
   return {};
 }
 
-Result<> Link::on(const mqtt::Pubrel& packet) {
+Result<> ClientConnection::on(const mqtt::Pubrel& packet) {
   if (KeyRelay* relay = this->relay()) {
     const bool is_awaited = session->incoming.contains(packet.packet_id);
     const auto accepted = relay->released(packet.packet_id, packet.properties.user, is_awaited);
-    if (!accepted) return part(accepted.error());
+    if (!accepted) return part_with(accepted.error());
     if (*accepted && !is_awaited) {  // a copy of the last one
       acknowledge(PacketType::pubcomp, packet.packet_id, Reason::success, true);
       return {};
@@ -156,76 +147,72 @@ Result<> Link::on(const mqtt::Pubrel& packet) {
   bool known = session->incoming.release(packet.packet_id);
   if (known) {
     connection.answered();
-    if (session->saved) core_.durability.change(IncomingEnded{session->number, packet.packet_id});
+    if (session->saved) its_.durability.change(IncomingEnded{session->number, packet.packet_id});
   }
   acknowledge(PacketType::pubcomp, packet.packet_id, known ? Reason::success : Reason::packet_identifier_not_found, true);
-  core_.take_turns(*this);
+  its_.owner.take_turns(*this);
   return {};
 }
 
-Result<mqtt::Outgoing<Delivery>*> Link::acknowledged(std::uint16_t packet_id, mqtt::Awaiting by, mqtt::Awaiting or_by) {
+Result<mqtt::Outgoing<Delivery>*> ClientConnection::acknowledged(std::uint16_t packet_id, mqtt::Awaiting by,
+                                                                 mqtt::Awaiting or_by) {
   auto* entry = session->outgoing.find(packet_id);
   if (entry != nullptr && entry->awaiting != by && entry->awaiting != or_by)
     return violation("a message is acknowledged as one of another QoS", Reason::protocol_error);
   return entry;
 }
 
-Result<> Link::on(const mqtt::Puback& packet) {
+Result<> ClientConnection::on(const mqtt::Puback& packet) {
   auto* entry = TRY(acknowledged(packet.packet_id, mqtt::Awaiting::puback, mqtt::Awaiting::puback));
   if (entry == nullptr || !entry->sent) return {};
-  core_.durability.finished(*session, session->outgoing.finish(packet.packet_id));
+  its_.durability.finished(*session, session->outgoing.finish(packet.packet_id));
   --session->in_flight;
-  core_.pump(*session, now);
-  core_.take_turns(*this);
+  its_.deliveries.pump(*session, now);
+  its_.owner.take_turns(*this);
   return {};
 }
 
-Result<> Link::on(const mqtt::Pubrec& packet) {
+Result<> ClientConnection::on(const mqtt::Pubrec& packet) {
   auto* entry = TRY(acknowledged(packet.packet_id, mqtt::Awaiting::pubrec, mqtt::Awaiting::pubcomp));
   const bool is_first = entry != nullptr && entry->awaiting == mqtt::Awaiting::pubrec;
   if (is_first && !entry->sent) return {};  // it is sent again in a moment
   if (is_first && is_error(packet.reason)) {
-    core_.durability.finished(*session, session->outgoing.finish(packet.packet_id));  // [MQTT-4.3.3-4]
+    its_.durability.finished(*session, session->outgoing.finish(packet.packet_id));  // [MQTT-4.3.3-4]
     --session->in_flight;
-    core_.pump(*session, now);
-    core_.take_turns(*this);
+    its_.deliveries.pump(*session, now);
+    its_.owner.take_turns(*this);
     return {};
   }
   if (is_first) {
     if (KeyRelay* relay = this->relay())
-      if (auto receipted = relay->receipted(packet.packet_id, packet.properties.user); !receipted) return part(receipted.error());
+      if (auto receipted = relay->receipted(packet.packet_id, packet.properties.user); !receipted)
+        return part_with(receipted.error());
     entry->awaiting = mqtt::Awaiting::pubcomp;
-    core_.durability.received(*session, entry->message);
+    its_.durability.received(*session, entry->message);
   }
   if (entry != nullptr)
-    core_.promise(*this, {.type = PacketType::pubrel, .packet_id = packet.packet_id}, true);
+    its_.acknowledgements.promise(*this, {.type = PacketType::pubrel, .packet_id = packet.packet_id}, true);
   else if (!is_error(packet.reason))
     connection.send(mqtt::Pubrel{.packet_id = packet.packet_id,
                                  .reason = is_v5() ? Reason::packet_identifier_not_found : Reason::success,
                                  .properties = {}});
-  core_.take_turns(*this);
+  its_.owner.take_turns(*this);
   return {};
 }
 
-Result<> Link::on(const mqtt::Pubcomp& packet) {
+Result<> ClientConnection::on(const mqtt::Pubcomp& packet) {
   auto* entry = TRY(acknowledged(packet.packet_id, mqtt::Awaiting::pubcomp, mqtt::Awaiting::pubcomp));
   if (entry == nullptr || !entry->sent) return {};
   if (KeyRelay* relay = this->relay()) relay->completed(packet.packet_id);
-  core_.durability.finished(*session, session->outgoing.finish(packet.packet_id));
+  its_.durability.finished(*session, session->outgoing.finish(packet.packet_id));
   --session->in_flight;
-  core_.pump(*session, now);
-  core_.take_turns(*this);
+  its_.deliveries.pump(*session, now);
+  its_.owner.take_turns(*this);
   return {};
 }
 
-/// The peer does not hold the keys of this connection, or somebody changes what it says. It counts like a failed login by the
-/// publication that has such keys.
-Result<> Link::part(const Error& error) {
-  core_.refuse(*this, {Refusal::verification_failed, Reason::unspecified_error, error.what}, now, false);
-  LoginTry(core_.ports.gate, LoginGate::Tested::held_off, identity, peer.address, now).is(LoginGate::Outcome::failed);
-  connection.disconnect(Reason::unspecified_error, relay()->farewell());
-  core_.tell_writable(*this);
-  core_.end(*this, Ending::error, true, now);
+Result<> ClientConnection::part_with(const Error& error) {
+  its_.owner.part(*this, error);
   return {};
 }
 
@@ -249,38 +236,39 @@ static void ask_as_bridge(mqtt::SubscribeEntry& entry) {
   entry.options.retain_as_published = true;
 }
 
-Result<> Link::check_amount(std::size_t filters, const mqtt::Properties& asked) const {
+Result<> ClientConnection::check_amount(std::size_t filters, const mqtt::Properties& asked) const {
   constexpr std::size_t most_filters = 1000;          // Home Assistant sends 500 at a time
   constexpr std::size_t most_asked = 100;             // user properties that schemes read
   constexpr std::size_t most_read = 4 * 1024 * 1024;  // bytes of them, each as often as there are filters
-  if (filters > std::min(core_.settings.maximum_subscriptions, most_filters))
+  if (filters > std::min(its_.settings.maximum_subscriptions, most_filters))
     return violation("more filters in a packet than a session may have, or than 1000", Reason::quota_exceeded);
   if (asked.user.size() > most_asked || text_size(asked) * filters > most_read)
     return violation("too many filters for their user properties", Reason::quota_exceeded);
   return {};
 }
 
-OrRefused<SubscriptionGrants::Granted> Link::subscribe(const mqtt::SubscribeEntry& entry, const mqtt::Properties& asked) {
-  if (!core_.scheme_requests.is_reply_topic(entry.filter)) return core_.grants.subscribe(subscriber(now), entry, asked, now);
-  core_.step(SubscriptionGrants::steps_of_a_filter);
+OrRefused<SubscriptionGrants::Granted> ClientConnection::subscribe(const mqtt::SubscribeEntry& entry,
+                                                                   const mqtt::Properties& asked) {
+  if (!its_.scheme_requests.is_reply_topic(entry.filter)) return its_.grants.subscribe(subscriber(now), entry, asked, now);
+  its_.steps.add(SubscriptionGrants::steps_of_a_filter);
   keyed.open_inbox(entry.filter, entry.options.qos);
   return SubscriptionGrants::Granted{nullptr, true, entry.options.qos};
 }
 
-Result<> Link::on(const mqtt::Subscribe& packet) {
-  const mqtt::Properties asked = asked_of(packet.properties, core_.ports.schemes);
+Result<> ClientConnection::on(const mqtt::Subscribe& packet) {
+  const mqtt::Properties asked = asked_of(packet.properties, its_.schemes);
   TRY(check_amount(packet.entries.size(), asked));
   std::size_t asked_bytes = 0;
   for (const auto& entry : packet.entries) asked_bytes += entry.filter.size();
-  core_.flow.count_against_rate(flow, asked_bytes, now);
-  std::size_t before = core_.durability.collected();
+  its_.flow.count_against_rate(flow, asked_bytes, now);
+  std::size_t before = its_.durability.collected();
   mqtt::Suback answer{.packet_id = packet.packet_id, .properties = {}, .reasons = {}};
   std::vector<Subscription*> with_retained;
   for (auto entry : packet.entries) {
     if (is_bridge) ask_as_bridge(entry);
     auto granted = subscribe(entry, asked);
     if (!granted) {
-      core_.refuse(*this, granted.error(), now);
+      its_.owner.refuse(*this, granted.error(), now, true);
       if (ended) return {};
       answer.reasons.push_back(granted.error().reason);
       continue;
@@ -293,37 +281,37 @@ Result<> Link::on(const mqtt::Subscribe& packet) {
         std::ranges::find(with_retained, granted->subscription) == with_retained.end())
       with_retained.push_back(granted->subscription);
   }
-  promise(PacketType::suback, answer, core_.durability.collected() != before);
+  promise(PacketType::suback, answer, its_.durability.collected() != before);
   if (ended) return {};
-  for (Subscription* subscription : with_retained) core_.owe_retained(*subscription, now);
-  core_.take_turns(*this);
+  for (Subscription* subscription : with_retained) its_.deliveries.owe_retained(*subscription, now);
+  its_.owner.take_turns(*this);
   return {};
 }
 
-Result<> Link::on(const mqtt::Unsubscribe& packet) {
+Result<> ClientConnection::on(const mqtt::Unsubscribe& packet) {
   TRY(check_amount(packet.filters.size(), {}));
   std::size_t asked_bytes = 0;
   for (const auto filter : packet.filters) asked_bytes += filter.size();
-  core_.flow.count_against_rate(flow, asked_bytes, now);
-  std::size_t before = core_.durability.collected();
+  its_.flow.count_against_rate(flow, asked_bytes, now);
+  std::size_t before = its_.durability.collected();
   mqtt::Unsuback answer{.packet_id = packet.packet_id, .properties = {}, .reasons = {}};
   for (auto filter : packet.filters)
-    answer.reasons.push_back(keyed.close_inbox(filter) || core_.grants.unsubscribe(*session, filter)
+    answer.reasons.push_back(keyed.close_inbox(filter) || its_.grants.unsubscribe(*session, filter)
                                  ? Reason::success
                                  : Reason::no_subscription_existed);
-  promise(PacketType::unsuback, answer, core_.durability.collected() != before);
-  core_.take_turns(*this);
+  promise(PacketType::unsuback, answer, its_.durability.collected() != before);
+  its_.owner.take_turns(*this);
   return {};
 }
 
-Result<> Link::on(const mqtt::Disconnect& packet) {
+Result<> ClientConnection::on(const mqtt::Disconnect& packet) {
   if (session != nullptr && packet.properties.session_expiry_interval) {
     std::uint32_t wanted = *packet.properties.session_expiry_interval;
     if (session->expiry_interval == 0 && wanted != 0)  // [MQTT-3.1.2-23]
       return violation("a session that ends with its connection cannot be prolonged", Reason::protocol_error);
-    session->expiry_interval = std::min(wanted, core_.settings.maximum_session_expiry);
+    session->expiry_interval = std::min(wanted, its_.settings.maximum_session_expiry);
   }
-  core_.end(*this, Ending::by_client, packet.reason != Reason::success, now);  // [MQTT-3.14.4-3]
+  its_.owner.end(*this, Ending::by_client, packet.reason != Reason::success, now);  // [MQTT-3.14.4-3]
   return {};
 }
 
