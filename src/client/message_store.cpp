@@ -184,7 +184,7 @@ class MessageRecords {
     Buffer again = to_buffer(sealed.first(sealed.size() - tag_size));
     append_tag(read_, sealed.first(sealed.size() - tag_size), again);
     if (!std::ranges::equal(again, sealed)) return std::nullopt;
-    again.resize(again.size() - tag_size);
+    again.erase(again.end() - tag_size, again.end());
     ++read_;
     return again;
   }

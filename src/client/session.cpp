@@ -289,8 +289,11 @@ void ClientSession::forget_unfinished() {
     if (goes_again && message.stored != 0) store_->started(message.stored, 0);
     if (goes_again && !message.asks_to_subscribe)
       again.push_back(std::move(message));
+    else if (awaiting == Awaiting::pubcomp)
+      answered(message, Reason::success);
     else
-      answered(message, awaiting == Awaiting::pubcomp ? Reason::success : Reason::unspecified_error);
+      answered(message, Reason::unspecified_error,
+               fail(Blame::environment, "the broker has lost the session; whether the message arrived is not known").value());
   }
   waiting_.insert(waiting_.begin(), std::make_move_iterator(again.begin()), std::make_move_iterator(again.end()));
 }

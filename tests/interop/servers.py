@@ -4,10 +4,12 @@ SEALMQ names the program, SEALMQ_THREADS how many shards it gets. A broker that 
 fails the test with its log.
 """
 import atexit
+import contextlib
 import os
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import tempfile
 import threading
@@ -178,6 +180,12 @@ class Postgres:
     def __exit__(self, *_):
         self.stop()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def sessions_stored(broker):
+    """Client identifiers of the sessions that would survive a kill, and whether it is known since when each is without its client."""
+    with contextlib.closing(sqlite3.connect(f"file:{broker.data}/sessions.db?mode=ro", uri=True)) as store:
+        return {name: ends != 0 for name, ends in store.execute("SELECT client_id, expires FROM session_1")}
 
 
 def wait_until(condition, patience=PATIENCE):

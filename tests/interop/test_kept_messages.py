@@ -14,7 +14,7 @@ import time
 import unittest
 
 from packets import CONNACK, PUBLISH, SUBACK, packet, text
-from servers import PATIENCE, SEALMQ, Broker, Lines, require
+from servers import PATIENCE, SEALMQ, Broker, Lines, require, sessions_stored, wait_until
 
 ROUNDS = int(os.environ.get("ROUNDS", "12"))
 SEED = int(os.environ.get("SEED", str(random.randrange(1 << 30))))
@@ -126,6 +126,8 @@ class KeptMessages(unittest.TestCase):
         print(f"{ROUNDS} kills, seed {SEED}", flush=True)
         self.addCleanup(broker.kill)
         self.addCleanup(lambda: publisher.process.kill())
+        # Where the broker has lost the session, whether a message of QoS 2 arrived is not known, and its publisher is told.
+        self.assertTrue(wait_until(lambda: "keeper" in sessions_stored(broker)))
         for _ in range(ROUNDS):
             publisher.takes(chance.randrange(1, 60))
             what = chance.choice(["client", "broker", "both"])

@@ -565,6 +565,7 @@ TEST_P(ClientSessionTest, AnUndeliveredMessageIsToldWhereItsSessionWasLost) {
   ASSERT_TRUE(undelivered);
   EXPECT_EQ(undelivered->topic, "a");
   EXPECT_EQ(as_text(undelivered->payload), "one");
+  EXPECT_EQ(undelivered->why.what, "the broker has lost the session; whether the message arrived is not known");
   auto again = next<mqtt::Publish>();
   EXPECT_EQ(as_text(again.payload), "two");
   EXPECT_FALSE(again.dup);
