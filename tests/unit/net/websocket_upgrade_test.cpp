@@ -80,8 +80,8 @@ TEST(WebSocketUpgrade, MayBeAskedForAtSeveralPaths) {
 }
 
 TEST(WebSocketUpgrade, WhatProxiesSayIsKeptWhereItIsWanted) {
-  const auto head = parse_head(request("X-Forwarded-For: 192.0.2.7\r\nx-forwarded-for: 10.0.0.1, 10.0.0.2\r\n")).value().value();
-  EXPECT_EQ(forwarded_for(head), "192.0.2.7,10.0.0.1, 10.0.0.2");
+  const std::string several = request("X-Forwarded-For: 192.0.2.7\r\nx-forwarded-for: 10.0.0.1, 10.0.0.2\r\n");
+  EXPECT_EQ(forwarded_for(parse_head(several).value().value()), "192.0.2.7,10.0.0.1, 10.0.0.2");
   const std::string text = request("X-Forwarded-For: " + std::string(4000, 'x') + ",10.0.0.1\r\n");
   EXPECT_EQ(forwarded_for(parse_head(text).value().value()), "10.0.0.1");
 }

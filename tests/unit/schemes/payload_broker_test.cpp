@@ -108,7 +108,8 @@ TEST_F(PayloadBroker, WhatSaysThatItIsAnotherSchemesIsNotRecognised) {
     EXPECT_EQ(pass(topic, typed), "malformed") << "where nobody asked";
   }
   // Further in it is malformed.
-  const auto outside = decode_message(made("in", Form::outside)).value();
+  const Buffer container = made("in", Form::outside);
+  const auto outside = decode_message(container).value();
   const Buffer inner = with_header(
       to_buffer(outside.body), [](Header&) {}, true);
   EXPECT_EQ(pass("in", encode_signed(Structure::sign1, outside.header_bytes, inner, outside.seal)), "malformed");
