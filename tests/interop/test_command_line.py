@@ -307,6 +307,7 @@ class Habits(unittest.TestCase):
                 connection, _ = server.accept()
                 connection.recv(1000)
                 connection.sendall(bytes.fromhex("2003000000"))  # CONNACK
+                connection.recv(1)  # of the message
                 time.sleep(1.2)  # it shows nothing in the first second
                 while connection.recv(1 << 20):
                     pass
