@@ -49,6 +49,20 @@ TEST_F(EntitlementTest, AMessageThatWaitedAsksForItsAuthorsRightAgain) {
   EXPECT_FALSE(entitlement.still(session, delivery, now));
 }
 
+TEST_F(EntitlementTest, WhatALoginOpensIsForWhoeverHasLoggedInSo) {
+  TopicRule rule{.filter = "plant/#", .publish = {}, .subscribe = {}};
+  rule.subscribe.add(plain);
+  rule.require = {{Factor::key}};
+  access.set(std::make_shared<const Policy>(Policy::make({std::move(rule)}).value()));
+  Delivery delivery;
+  delivery.message = message(view("plant/oven", "hot"));
+  delivery.scheme = plain;
+  client.link.proved.factors = {Factor::password};
+  EXPECT_FALSE(entitlement.still(session, delivery, now));
+  client.link.proved.factors = {Factor::password, Factor::key};
+  EXPECT_TRUE(entitlement.still(session, delivery, now));
+}
+
 TEST_F(EntitlementTest, WhatALoginProtectsLeavesOnItsConnectionsAlone) {
   info().login_protects = true;
   EXPECT_FALSE(towards("plant/oven", plain, fake));

@@ -82,13 +82,17 @@ TEST_F(RestoringTest, SubscriptionsStandInTheTreeOrWithTheirGroup) {
   Restored::Session its = session_of("client");
   its.subscriptions = {subscription("plant/#"), subscription("$share/g/plant/#")};
   its.subscriptions[0].owes_retained = true;
+  its.subscriptions[0].subscriber = std::make_shared<const std::string>("boiler");
   Session& session = restore(std::move(its));
   EXPECT_EQ(counters.subscriptions, 2U);
   EXPECT_EQ(tree.match("plant/oven").size(), 2U) << "one of them for the group";
   ASSERT_NE(groups.find("$share/g/plant/#"), nullptr);
   EXPECT_EQ(groups.find("$share/g/plant/#")->members.size(), 1U);
   EXPECT_EQ(session.retained.size(), 1U);
-  EXPECT_EQ(session.subscriptions.find("plant/#")->second->identifier, 3U);
+  const Subscription& its_own = *session.subscriptions.find("plant/#")->second;
+  EXPECT_EQ(its_own.identifier, 3U);
+  ASSERT_NE(its_own.subscriber, nullptr);
+  EXPECT_EQ(*its_own.subscriber, "boiler");
   grants.forget_all(session);
 }
 

@@ -246,6 +246,30 @@ TEST_F(SessionDeliveryTest, ARetainedMessageThatWasDroppedLiveIsMadeUpFor) {
   EXPECT_EQ(payloads(client), "old new");
 }
 
+TEST_F(SessionDeliveryTest, ABusyQueueDoesNotHoldUpWhatIsRetained) {
+  settings.maximum_inflight = 4;
+  Client& client = connect("client");
+  for (int i = 0; i < 6; ++i) give(client, std::to_string(i));
+  auto written = client.take();
+  ASSERT_EQ(written.size(), 4U);
+  retain("plant/door", "open");
+  Subscription& subscription = subscribe(client, "plant/door");
+  deliveries.owe_retained(subscription, now);
+  for (int i = 6; i < 20; ++i) give(client, std::to_string(i));
+  std::string all;
+  for (int i = 0; i < 6 && !written.empty(); ++i) {
+    const std::uint16_t packet_id = written.front().packet_id;
+    written.erase(written.begin());
+    finish(client, packet_id);
+    for (auto& next : client.take()) {
+      all += next.payload + " ";
+      written.push_back(std::move(next));
+    }
+  }
+  EXPECT_NE(all.find("open "), std::string::npos) << "behind those that waited when it subscribed: " << all;
+  EXPECT_GT(client.session->queue.size(), 0U);
+}
+
 TEST_F(SessionDeliveryTest, WhoNoLongerSubscribesIsOwedNothing) {
   Client& client = connect("client");
   leave(client);
