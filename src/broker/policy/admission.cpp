@@ -48,9 +48,9 @@ OrRefused<Admission::Admitted> Admission::admit(const Origin& origin, std::strin
   if (rule == nullptr) return refused(Refusal::topic_not_allowed, "no rule for this topic");
   Incoming incoming{topic, payload};
   std::optional<Refused> malformed;
-  for (std::size_t i = 0; i < schemes_.size(); ++i) {
+  for (std::size_t i = rule->publish.next(0); i < schemes_.size(); i = rule->publish.next(i + 1)) {
     if (access_.is_of_login(i) && origin.proved_by != i) continue;
-    if (!rule->publish.contains(i) || !schemes_[i]->recognises(incoming)) continue;
+    if (!schemes_[i]->recognises(incoming)) continue;
     auto opened = schemes_[i]->open(incoming, scene(origin, i, nullptr, now));
     if (!opened) {
       Refused why = not_verified(opened.error()).value();

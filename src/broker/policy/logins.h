@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -29,6 +30,18 @@ class SchemeSet {
     if (index < bits) return (first_ & bit(index)) != 0;
     const std::size_t word = index / bits - 1;
     return word < more_.size() && (more_[word] & bit(index)) != 0;
+  }
+  /// The first that is not before `index`; none: there is no such.
+  static constexpr std::size_t none = std::numeric_limits<std::size_t>::max();
+  std::size_t next(std::size_t index) const {
+    if (index < bits) {
+      if (const std::uint64_t left = first_ >> index; left != 0) return index + static_cast<std::size_t>(std::countr_zero(left));
+      index = bits;
+    }
+    for (; index / bits - 1 < more_.size(); index = (index / bits + 1) * bits)
+      if (const std::uint64_t left = more_[index / bits - 1] >> index % bits; left != 0)
+        return index + static_cast<std::size_t>(std::countr_zero(left));
+    return none;
   }
   bool empty() const { return first_ == 0 && more_.empty(); }
   void add(const SchemeSet& other) {

@@ -11,6 +11,17 @@ SchemeSet set(std::initializer_list<std::size_t> indices) {
   return out;
 }
 
+TEST(SchemeSet, IsWalkedFromOneToTheNext) {
+  const std::vector<std::size_t> members = {0, 3, 63, 64, 127, 200};
+  SchemeSet some;
+  for (const std::size_t member : members) some.add(member);
+  std::vector<std::size_t> walked;
+  for (std::size_t i = some.next(0); i != SchemeSet::none; i = some.next(i + 1)) walked.push_back(i);
+  EXPECT_EQ(walked, members);
+  EXPECT_EQ(some.next(128), 200U);
+  EXPECT_EQ(SchemeSet().next(0), SchemeSet::none);
+}
+
 TEST(SchemeSet, HoldsAnyNumberOfSchemes) {
   SchemeSet some = set({3, 31, 32, 40, 63, 64, 200});
   for (std::size_t index : {3, 31, 32, 40, 63, 64, 200}) EXPECT_TRUE(some.contains(index)) << index;
